@@ -1,0 +1,55 @@
+"""KosmoLua: run Lua that a language model wrote, safely, against web APIs with a user's accounts.
+
+The public names are fetched on first use, because the sandboxed child imports this file too and must not drag
+the host's modules in with it.
+"""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Runtime": "runtime",
+    "Outcome": "runtime",
+    "Limits": "limits",
+    "KosmoError": "errors",
+    "ConfigError": "errors",
+    "PluginError": "errors",
+    "CallError": "errors",
+    "UnknownPath": "errors",
+    "BadArguments": "errors",
+    "Denied": "errors",
+    "NotConfigured": "errors",
+    "ApiError": "errors",
+    "NetworkError": "errors",
+    "ScriptError": "errors",
+    "LimitExceeded": "errors",
+    "WorkerLost": "errors",
+}
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from kosmolua.errors import ApiError as ApiError
+    from kosmolua.errors import BadArguments as BadArguments
+    from kosmolua.errors import CallError as CallError
+    from kosmolua.errors import ConfigError as ConfigError
+    from kosmolua.errors import Denied as Denied
+    from kosmolua.errors import KosmoError as KosmoError
+    from kosmolua.errors import LimitExceeded as LimitExceeded
+    from kosmolua.errors import NetworkError as NetworkError
+    from kosmolua.errors import NotConfigured as NotConfigured
+    from kosmolua.errors import PluginError as PluginError
+    from kosmolua.errors import ScriptError as ScriptError
+    from kosmolua.errors import UnknownPath as UnknownPath
+    from kosmolua.errors import WorkerLost as WorkerLost
+    from kosmolua.limits import Limits as Limits
+    from kosmolua.runtime import Outcome as Outcome
+    from kosmolua.runtime import Runtime as Runtime
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kosmolua' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f"kosmolua.{_HOMES[name]}"), name)

@@ -1,0 +1,247 @@
+"""Every way in which KosmoLua says no.
+
+    KosmoError                      code, hint
+    ├── ConfigError                 an accounts file, an option or a secret source is wrong
+    ├── PluginError                 an integration cannot be loaded; origin says where it is
+    ├── CallError                   one call under app.integrations failed; the script can catch it
+    │   ├── UnknownPath             no such integration, account or function
+    │   ├── BadArguments            refused before anything was sent; param names the culprit
+    │   ├── Denied                  the policy of the account, or the person asked, said no
+    │   ├── NotConfigured           the integration has no usable account
+    │   ├── ApiError                the service answered with an error; status, retry_after, request_id
+    │   ├── NetworkError            the service could not be reached, or its answer not be read
+    │   ├── PluginFault             the integration's own code failed
+    │   └── DocNotFound             no such page
+    ├── ScriptError                 the script failed; line, traceback
+    ├── LimitExceeded               a limit ended the script; limit, value
+    ├── Interrupted                 the user ended the script
+    └── WorkerLost                  the sandboxed process died
+
+A message is one line and says what happened, where, and what to do. A hint is the part that says what to do; a
+one-line hint is part of the message, a longer one (a stanza to paste) stands beside it.
+"""
+
+
+class KosmoError(Exception):
+    """Anything that KosmoLua reports to a user.
+
+    Args:
+        message: What happened and where, on one line.
+        hint: What to do about it. One line joins the message in parentheses; more lines stay apart.
+
+    Where the error ended a script, ``line`` is the script's line, counted from 1, and ``traceback`` is Lua's own.
+    """
+
+    code = "error"
+    epilogue = ""
+    line: int | None = None
+    traceback: str | None = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        joins = hint is not None and "\n" not in hint
+        self.message = (f"{message} ({hint})" if joins else message) + self.epilogue
+        self.hint = hint
+        super().__init__(self.message)
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values: ``code``, ``message`` and whatever else applies."""
+        return {"code": self.code, "message": self.message} | self._set("hint", "line", "traceback")
+
+    def _set(self, *names: str) -> dict[str, object]:
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+class ConfigError(KosmoError):
+    """A file, an option or a secret source that the user has to mend."""
+
+    code = "config_error"
+
+
+class PluginError(KosmoError):
+    """An integration that cannot be loaded.
+
+    Args:
+        origin: The file, with its line where known, or the entry point.
+    """
+
+    code = "plugin_error"
+
+    def __init__(self, message: str, *, origin: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.origin = origin
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``origin``."""
+        return super().fields() | {"origin": self.origin}
+
+
+class CallError(KosmoError):
+    """One call failed. Scripts see its fields as an error table.
+
+    Plugins may raise it with a code of their own.
+
+    Args:
+        code: A stable word that a script can compare, such as ``bad_arguments``.
+        message: One line that a model can repair its script from.
+        hint: What to do.
+        param: The parameter at fault.
+        status: The HTTP status, where a service answered.
+        retryable: Whether the same call may succeed later.
+        retry_after: Seconds to wait before that.
+        request_id: The service's own name for the request.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.param = param
+        self.status = status
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.request_id = request_id
+        self.path: str | None = None
+        self.account: str | None = None
+
+    def fields(self) -> dict[str, object]:
+        """Return what a script sees: ``code``, ``message``, and the other fields that are set."""
+        return super().fields() | self._set(
+            "param", "status", "retryable", "retry_after", "request_id", "path", "account"
+        )
+
+
+class UnknownPath(CallError):
+    """Nothing has this name under ``app``."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__("unknown_path", message, hint=hint)
+
+
+class BadArguments(CallError):
+    """The arguments do not fit the function's parameters. Nothing was sent."""
+
+    epilogue = ". Nothing was sent."
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str | None = None) -> None:
+        super().__init__("bad_arguments", message, param=param, hint=hint)
+
+
+class Denied(CallError):
+    """The policy, or the person who was asked, does not allow this call. Nothing was sent."""
+
+    epilogue = ". Nothing was sent."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__("denied", message, hint=hint)
+
+
+class NotConfigured(CallError):
+    """The integration has no account that this call could use. Nothing was sent."""
+
+    epilogue = ". Nothing was sent."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__("not_configured", message, hint=hint)
+
+
+class ApiError(CallError):
+    """The service answered with an error status: ``api_error``, or ``rate_limited`` for 429."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(
+            "rate_limited" if status == 429 else "api_error",
+            message,
+            hint=hint,
+            status=status,
+            retryable=retryable,
+            retry_after=retry_after,
+            request_id=request_id,
+        )
+
+
+class NetworkError(CallError):
+    """The service could not be reached, or its answer could not be read."""
+
+    def __init__(self, message: str, *, retryable: bool = True, hint: str | None = None) -> None:
+        super().__init__("network", message, retryable=retryable, hint=hint)
+
+
+class PluginFault(CallError):
+    """The integration's own code failed while it answered a call."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("plugin_error", message)
+
+
+class DocNotFound(CallError):
+    """No page has this name."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__("doc_not_found", message, hint=hint)
+
+
+class ScriptError(KosmoError):
+    """The script itself failed: it could not be compiled, or it raised.
+
+    Args:
+        line: The line of the script, counted from 1, where known.
+        traceback: Lua's own traceback, without a trace of the host.
+    """
+
+    code = "script_error"
+
+    def __init__(self, message: str, *, line: int | None = None, traceback: str | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.traceback = traceback
+
+
+class LimitExceeded(KosmoError):
+    """A limit ended the script. No script can catch this.
+
+    Args:
+        limit: The limit's name, such as ``wall`` or ``memory``.
+        value: The value that was in force, in the limit's unit.
+    """
+
+    code = "limit_exceeded"
+
+    def __init__(self, message: str, *, limit: str, value: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.limit = limit
+        self.value = value
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``limit`` and ``value``."""
+        return super().fields() | {"limit": self.limit, "value": self.value}
+
+
+class Interrupted(KosmoError):
+    """The user ended the script with Ctrl-C, or the embedder cancelled it."""
+
+    code = "interrupted"
+
+
+class WorkerLost(KosmoError):
+    """The sandboxed process died, or spoke nonsense and was killed."""
+
+    code = "worker_lost"

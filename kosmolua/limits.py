@@ -1,0 +1,115 @@
+"""The limits of a run: what each bounds, its default, and the option that raises it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from kosmolua.errors import ConfigError, LimitExceeded
+
+KIB, MIB = 1024, 1024**2
+_UNITS = {"": 1, "B": 1, "K": KIB, "KB": KIB, "KIB": KIB, "M": MIB, "MB": MIB, "MIB": MIB, "G": 1024 * MIB}
+_UNITS |= {"GB": 1024 * MIB, "GIB": 1024 * MIB}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use. The host owns them; no script can raise them.
+
+    Args:
+        timeout: Seconds on the wall, waiting for services included.
+        cpu: Seconds of processor time in the sandbox.
+        memory: Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow".
+        max_calls: Calls of integration functions, refused ones included.
+        max_output: Bytes printed.
+        max_result: Bytes, as JSON, of one reply and of what the script returns.
+        max_arguments: Bytes, as JSON, of one call's arguments.
+        max_depth: Nesting of tables in any value that crosses.
+        max_source: Bytes of the script.
+    """
+
+    timeout: float = 120.0
+    cpu: float = 30.0
+    memory: int = 96 * MIB
+    max_calls: int = 1000
+    max_output: int = 10 * MIB
+    max_result: int = 16 * MIB
+    max_arguments: int = MIB
+    max_depth: int = 100
+    max_source: int = 4 * MIB
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) <= 0:
+                raise ConfigError(f"the limit {field.name} must be more than 0, not {getattr(self, field.name)}")
+
+    def exceeded(self, name: str) -> LimitExceeded:
+        """Return the error for a limit, which names it, its value, and the option or key that raises it.
+
+        Args:
+            name: A key of :data:`REPORTED`, such as ``wall``.
+        """
+        attribute, what, remedy = REPORTED[name]
+        value = getattr(self, attribute)
+        return LimitExceeded(
+            f"The script was stopped: {what.format(value=_spell(attribute, value))}",
+            limit=name,
+            value=value,
+            hint=remedy,
+        )
+
+
+REPORTED = {
+    "wall": ("timeout", "it ran longer than {value}", "raise it with --timeout"),
+    "cpu": ("cpu", "it used more than {value} of processor time", "raise it with --cpu"),
+    "memory": ("memory", "it needed more than {value} of memory", "raise it with --memory"),
+    "calls": ("max_calls", "it made more than {value} calls", "raise it with --max-calls"),
+    "output": ("max_output", "it printed more than {value}", "raise it with --max-output"),
+    "result": (
+        "max_result",
+        "one result, or the returned value, is larger than {value}",
+        "ask for less, or raise max_result in [kosmolua.limits]",
+    ),
+    "arguments": (
+        "max_arguments",
+        "the arguments of one call are larger than {value}",
+        "send less, or raise max_arguments in [kosmolua.limits]",
+    ),
+    "depth": (
+        "max_depth",
+        "a value is nested deeper than {value} levels",
+        "flatten it, or raise max_depth in [kosmolua.limits]",
+    ),
+    "source": ("max_source", "its source is larger than {value}", "raise max_source in [kosmolua.limits]"),
+}
+"""For each limit as errors name it: the attribute of :class:`Limits`, what happened, and what to do."""
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that ``64K``, ``96MiB`` or ``1048576`` stands for; units are powers of 1024.
+
+    Raises:
+        ValueError: It is no such size.
+    """
+    digits = text.strip().upper().rstrip("KMGIB ")
+    unit = text.strip().upper()[len(digits) :].strip()
+    if unit not in _UNITS:
+        raise ValueError(f"{text!r} is not a size such as 64K, 96MiB or 1048576")
+    try:
+        return int(float(digits) * _UNITS[unit])
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is not a size such as 64K, 96MiB or 1048576") from None
+
+
+def _spell(attribute: str, value: float) -> str:
+    if attribute in ("timeout", "cpu"):
+        return f"{value:g} s"
+    if attribute in ("max_calls", "max_depth"):
+        return f"{value:,}"
+    return _spell_size(int(value))
+
+
+def _spell_size(size: int) -> str:
+    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.4g} {name}"
+    return f"{size} bytes"

@@ -1,0 +1,29 @@
+"""Everything that the author of an integration imports.
+
+An integration is a module that holds one :class:`Integration` in a variable of that name. Its functions are plain and
+typed; left of the slash comes from the host, right of the star comes from Lua.
+"""
+
+from kosmolua.api.client import Api
+from kosmolua.api.message import Request, Response, Send
+from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.secret import Secret
+from kosmolua.spec.integration import Integration
+from kosmolua.spec.types import between, matching, one_of
+
+__all__ = [
+    "Api",
+    "ApiError",
+    "BadArguments",
+    "CallError",
+    "Integration",
+    "NetworkError",
+    "NotConfigured",
+    "Request",
+    "Response",
+    "Secret",
+    "Send",
+    "between",
+    "matching",
+    "one_of",
+]

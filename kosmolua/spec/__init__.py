@@ -1,0 +1,1 @@
+"""What an integration offers, read from the signatures of plain Python functions."""

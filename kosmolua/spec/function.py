@@ -1,0 +1,229 @@
+"""A function of an integration: its parameters, read from a signature, and how arguments are bound to them."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+
+from kosmolua.errors import BadArguments, PluginError
+from kosmolua.spec.types import Mismatch, Type, Uncarriable, optional, quoted, type_of
+from kosmolua.suggestions import did_you_mean
+from kosmolua.values import Json
+
+Effect: TypeAlias = Literal["read", "write"]
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One named argument of a function.
+
+    Args:
+        name: As Lua writes it.
+        type: What fits.
+        about: One sentence for the reference.
+        default: What the function takes when nothing is given; :data:`REQUIRED` where something must be.
+    """
+
+    name: str
+    type: Type
+    about: str
+    default: object = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that scripts can call.
+
+    Args:
+        name: Its short name, as in ``list_services``.
+        full_name: Its name with the integration's prefix, as in ``render_list_services``.
+        effect: Whether it only reads or also writes.
+        handler: The Python function: the opened account first, then the arguments by name.
+        parameters: In the order of the signature, which is the order of positional arguments.
+        doc: The whole docstring; its first line is the summary.
+        returns: The type of the result, where the signature says more than ``dict``.
+        origin: The file and line of the handler.
+    """
+
+    name: str
+    full_name: str
+    effect: Effect
+    handler: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    doc: str
+    returns: Type | None
+    origin: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0]
+
+    @property
+    def signature(self) -> str:
+        """The call as Lua writes it, optional parameters with a question mark."""
+        names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
+        return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
+
+    def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
+        """Return the arguments by name, checked and converted.
+
+        Args:
+            path: How the caller named the function, for messages.
+            given: What Lua passed: nothing, one table of named arguments, or values in declared order.
+
+        Raises:
+            BadArguments: A name is unknown, a value does not fit, or a required one is missing.
+        """
+        named = self._named(path, given)
+        by_name = {parameter.name: parameter for parameter in self.parameters}
+        for name in named:
+            if name not in by_name:
+                raise BadArguments(f"{path} has no parameter {name[:80]!r}", param=name[:80], hint=self._hint(name))
+        for parameter in self.parameters:
+            if parameter.required and parameter.name not in named:
+                raise BadArguments(
+                    f"{path} needs {parameter.name}, {parameter.type.article}",
+                    param=parameter.name,
+                    hint=f"call it as {self.signature}",
+                )
+        return {name: _fit(path, by_name[name], value) for name, value in named.items()}
+
+    def _named(self, path: str, given: Sequence[Json]) -> dict[str, Json]:
+        while given and given[-1] is None:
+            given = given[:-1]
+        if len(given) == 1 and isinstance(given[0], Mapping):
+            return {name: value for name, value in given[0].items() if value is not None}
+        if any(isinstance(value, (Mapping, list)) for value in given):
+            raise BadArguments(
+                f"{path} takes one table of named arguments, or plain values in order, not both",
+                hint=f"call it as {self.signature}",
+            )
+        if len(given) > len(self.parameters):
+            raise BadArguments(
+                f"{path} takes at most {len(self.parameters)} arguments, not {len(given)}",
+                hint=f"call it as {self.signature}",
+            )
+        pairs = zip(self.parameters, given, strict=False)
+        return {parameter.name: value for parameter, value in pairs if value is not None}
+
+    def _hint(self, name: str) -> str:
+        names = [parameter.name for parameter in self.parameters]
+        takes = f"it takes {', '.join(names)}" if names else "it takes no arguments"
+        return did_you_mean(name, names) or takes
+
+
+def _fit(path: str, parameter: Parameter, value: Json) -> object:
+    try:
+        return parameter.type.fits(value)
+    except Mismatch as mismatch:
+        where = f"{parameter.name}{mismatch.where}"
+        raise BadArguments(
+            f"{path}: {where} {mismatch.expected}, not {quoted(mismatch.value)}", param=parameter.name
+        ) from None
+
+
+def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
+    """Return the function that a handler's signature and docstring describe.
+
+    Raises:
+        PluginError: The handler has no docstring, a parameter no annotation, an annotation no Lua value, or the
+            signature is not ``(opened, /, *, name: type, ...)``.
+    """
+    origin = origin_of(handler)
+    name = handler.__name__
+    doc = inspect.getdoc(handler)
+    if not doc:
+        raise PluginError(f"{name} has no docstring", origin=origin, hint="say in one sentence what it does")
+    host, *parameters = _parameters_of(handler, origin)
+    if host.kind is not inspect.Parameter.POSITIONAL_ONLY:
+        raise _misshapen(name, origin)
+    hints = _hints_of(handler, origin)
+    return Function(
+        name=name,
+        full_name=f"{prefix}_{name}" if prefix else name,
+        effect=effect,
+        handler=handler,
+        parameters=tuple(_read_parameter(parameter, hints, name, origin) for parameter in parameters),
+        doc=doc,
+        returns=_returns(hints, name, origin),
+        origin=origin,
+    )
+
+
+def origin_of(handler: Callable[..., Any]) -> str:
+    """Return ``file:line`` of a Python function."""
+    code = inspect.unwrap(handler).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _parameters_of(handler: Callable[..., Any], origin: str) -> list[inspect.Parameter]:
+    parameters = list(inspect.signature(handler).parameters.values())
+    if not parameters:
+        raise _misshapen(handler.__name__, origin)
+    return parameters
+
+
+def _misshapen(name: str, origin: str) -> PluginError:
+    return PluginError(
+        f"{name} must take one argument from the host, then named ones from Lua",
+        origin=origin,
+        hint=f"write it as def {name}(api, /, *, first: type, second: type = default)",
+    )
+
+
+def _hints_of(handler: Callable[..., Any], origin: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(handler, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise PluginError(f"{handler.__name__} has an annotation that fails: {error}", origin=origin) from None
+
+
+def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], function: str, origin: str) -> Parameter:
+    if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+        raise _misshapen(function, origin)
+    if parameter.name not in hints:
+        raise PluginError(f"parameter {parameter.name} of {function} has no annotation", origin=origin)
+    annotation = hints[parameter.name]
+    if parameter.default is REQUIRED and optional(annotation):
+        raise PluginError(
+            f"parameter {parameter.name} of {function} may be None but has no default",
+            origin=origin,
+            hint="give it = None",
+        )
+    return Parameter(
+        parameter.name,
+        _type(annotation, parameter.name, function, origin),
+        sentence(annotation),
+        parameter.default,
+    )
+
+
+def _type(annotation: object, name: str, function: str, origin: str) -> Type:
+    try:
+        return type_of(annotation)
+    except Uncarriable as error:
+        raise PluginError(f"{name} of {function}: {error}", origin=origin) from None
+
+
+def _returns(hints: Mapping[str, Any], function: str, origin: str) -> Type | None:
+    annotation = hints.get("return")
+    if annotation is None or annotation is type(None):
+        return None
+    return _type(annotation, "the result", function, origin)
+
+
+def sentence(annotation: object) -> str:
+    """Return the first string inside an ``Annotated``, or nothing."""
+    if get_origin(annotation) is not Annotated:
+        return ""
+    return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")

@@ -1,0 +1,288 @@
+"""Types: how a Python annotation checks a value from Lua, and how Lua spells it."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+LONGEST_QUOTED_VALUE = 60
+
+
+class Mismatch(Exception):
+    """A value does not fit its type.
+
+    Args:
+        expected: What would fit, as in ``must be an integer``.
+        value: What came instead.
+        where: The place inside the value, such as ``.env[2]``, or nothing.
+    """
+
+    def __init__(self, expected: str, value: object, where: str = "") -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.value = value
+        self.where = where
+
+
+class Uncarriable(TypeError):
+    """An annotation that Lua has no value for."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A restriction on a value, written inside ``Annotated``.
+
+    Args:
+        expected: What would fit, as in ``in 1..100``.
+        holds: Says whether a value fits.
+        choices: The only values that fit, where they can be listed.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
+
+
+def between(low: float, high: float) -> Bound:
+    """Bound a number: both ends are allowed."""
+    return Bound(f"in {low}..{high}", lambda value: low <= value <= high)
+
+
+def one_of(*choices: str) -> Bound:
+    """Bound a string to a list of choices."""
+    return Bound("one of " + ", ".join(map(repr, choices)), lambda value: value in choices, choices)
+
+
+def matching(pattern: str, example: str) -> Bound:
+    """Bound a string to a regular expression that has to match all of it.
+
+    Args:
+        pattern: In the syntax of Python's ``re``.
+        example: A value that fits, for the message and the reference page.
+    """
+    compiled = re.compile(pattern)
+    return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None)
+
+
+@dataclass(frozen=True)
+class Type:
+    """A type that Lua can carry.
+
+    Args:
+        label: The word in a reference table, such as ``integer``.
+        lua: The LuaCATS spelling, such as ``table<string, string>``.
+        article: The words of a message, such as ``an integer``.
+        fits: Returns the value to hand to the function, or raises :class:`Mismatch`.
+        parts: The types inside, for lists, maps, unions and records.
+        choices: The only strings that fit, where they can be listed.
+        record: The name of the ``TypedDict`` this came from, if it did, and its fields in order.
+    """
+
+    label: str
+    lua: str
+    article: str
+    fits: Callable[[object], object]
+    parts: tuple[Type, ...] = ()
+    choices: tuple[str, ...] = ()
+    record: tuple[str, Mapping[str, Type]] | None = None
+
+    def read(self, text: str) -> object:
+        """Return the value that a command-line argument stands for; where a string fits, the text itself.
+
+        Text that is not JSON stays text, so that :attr:`fits` can refuse it with its own words.
+        """
+        if self.label == "string" or STRING in self.parts:
+            return text
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _fits_integer(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value if _is_integer(value) else _mismatch("an integer", value)
+
+
+def _fits_number(value: object) -> object:
+    return value if _is_integer(value) or isinstance(value, float) else _mismatch("a number", value)
+
+
+def _fits_string(value: object) -> object:
+    return value if isinstance(value, str) else _mismatch("a string", value)
+
+
+def _fits_boolean(value: object) -> object:
+    return value if isinstance(value, bool) else _mismatch("a boolean", value)
+
+
+def _mismatch(article: str, value: object) -> object:
+    raise Mismatch(f"must be {article}", value)
+
+
+ANY = Type("any", "any", "anything", lambda value: value)
+INTEGER = Type("integer", "integer", "an integer", _fits_integer)
+NUMBER = Type("number", "number", "a number", _fits_number)
+STRING = Type("string", "string", "a string", _fits_string)
+BOOLEAN = Type("boolean", "boolean", "a boolean", _fits_boolean)
+_SCALARS: dict[object, Type] = {
+    int: INTEGER,
+    float: NUMBER,
+    str: STRING,
+    bool: BOOLEAN,
+    Any: ANY,
+    object: ANY,
+}
+_LISTS = (list, Sequence, tuple)
+_MAPS = (dict, Mapping)
+
+
+def type_of(annotation: object) -> Type:
+    """Return the type that an annotation stands for.
+
+    Args:
+        annotation: ``int``, ``float``, ``str``, ``bool``, ``Literal``, ``list[T]``, ``dict[str, T]``, a
+            ``TypedDict``, ``T | None``, a union of these, ``Any``, or ``Annotated`` with bounds.
+
+    Raises:
+        Uncarriable: Lua has no such value.
+    """
+    if annotation in _SCALARS:
+        return _SCALARS[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _bounded(type_of(arguments[0]), [extra for extra in arguments[1:] if isinstance(extra, Bound)])
+    if origin is Literal:
+        return _choice(arguments)
+    if origin in (Union, types.UnionType):
+        return _union([argument for argument in arguments if argument is not type(None)])
+    if annotation in _LISTS or origin in _LISTS:
+        return _list(type_of(arguments[0]) if arguments else ANY)
+    if annotation in _MAPS or origin in _MAPS:
+        return _map(arguments)
+    if typing.is_typeddict(annotation):
+        return _record(annotation)
+    raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}")
+
+
+def optional(annotation: object) -> bool:
+    """Say whether an annotation allows None."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return optional(get_args(annotation)[0])
+    return origin in (Union, types.UnionType) and type(None) in get_args(annotation)
+
+
+def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
+    if not bounds:
+        return inner
+
+    def fits(value: object) -> object:
+        value = inner.fits(value)
+        for bound in bounds:
+            if value is not None and not bound.holds(value):
+                raise Mismatch(f"must be {article}", value)
+        return value
+
+    article = " ".join([inner.article, *(bound.expected for bound in bounds)])
+    choices = next((bound.choices for bound in bounds if bound.choices), inner.choices)
+    spelling = "|".join(f'"{choice}"' for choice in choices) if choices else inner.lua
+    return Type(inner.label, spelling, article, fits, inner.parts, choices, inner.record)
+
+
+def _choice(choices: tuple[object, ...]) -> Type:
+    if not all(isinstance(choice, str) for choice in choices):
+        raise Uncarriable("a Literal must list strings only")
+    return _bounded(STRING, [one_of(*map(str, choices))])
+
+
+def _union(members: Sequence[object]) -> Type:
+    parts = tuple(map(type_of, members))
+    if len(parts) == 1:
+        return parts[0]
+    article = " or ".join(part.article for part in parts)
+
+    def fits(value: object) -> object:
+        for part in parts:
+            try:
+                return part.fits(value)
+            except Mismatch:
+                continue
+        raise Mismatch(f"must be {article}", value)
+
+    return Type("any", "|".join(part.lua for part in parts), article, fits, parts)
+
+
+def _list(item: Type) -> Type:
+    def fits(value: object) -> object:
+        if value == {}:
+            return []
+        if not isinstance(value, list):
+            raise Mismatch("must be a list", value)
+        return [_within(item, each, f"[{index}]") for index, each in enumerate(value, start=1)]
+
+    spelling = f"({item.lua})[]" if "|" in item.lua else f"{item.lua}[]"
+    return Type("array", spelling, "a list", fits, (item,))
+
+
+def _map(arguments: tuple[object, ...]) -> Type:
+    if arguments and arguments[0] is not str:
+        raise Uncarriable("the keys of a dict must be str")
+    item = type_of(arguments[1]) if arguments else ANY
+
+    def fits(value: object) -> object:
+        if value == []:
+            return {}
+        if not isinstance(value, dict):
+            raise Mismatch("must be a table with string keys", value)
+        return {key: _within(item, each, f".{key}") for key, each in value.items()}
+
+    return Type("object", f"table<string, {item.lua}>", "a table with string keys", fits, (item,))
+
+
+def _record(annotation: Any) -> Type:
+    hints = typing.get_type_hints(annotation, include_extras=True)
+    fields = {key: type_of(hint) for key, hint in hints.items()}
+    required = annotation.__required_keys__
+
+    def fits(value: object) -> object:
+        value = {} if value == [] else value
+        if not isinstance(value, dict):
+            raise Mismatch(f"must be a table with the keys {', '.join(fields)}", value)
+        for key in value.keys() - fields.keys():
+            raise Mismatch(f"has no key {key!r}; its keys are {', '.join(fields)}", value)
+        for key in sorted(required - value.keys()):
+            raise Mismatch(f"needs the key {key!r}", value)
+        return {key: _within(fields[key], each, f".{key}") for key, each in value.items()}
+
+    name = annotation.__name__
+    return Type("object", name, "a table", fits, tuple(fields.values()), record=(name, fields))
+
+
+def _within(inner: Type, value: object, where: str) -> object:
+    try:
+        return inner.fits(value)
+    except Mismatch as mismatch:
+        raise Mismatch(mismatch.expected, mismatch.value, where + mismatch.where) from None
+
+
+def quoted(value: object) -> str:
+    """Return a value as a message shows it, cut and with its kind: ``"5" (a string)``."""
+    if isinstance(value, str):
+        text = value if len(value) <= LONGEST_QUOTED_VALUE else value[:LONGEST_QUOTED_VALUE] + "..."
+        return f"{json.dumps(text, ensure_ascii=False)} (a string)"
+    if isinstance(value, (dict, list)):
+        return "a table" if value else "an empty table"
+    if value is None:
+        return "nil"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,75 @@
+"""What may cross the letterbox: JSON values within a depth and a size."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+
+SMALLEST_INTEGER = -(2**63)
+LARGEST_INTEGER = 2**63 - 1
+_MAY_BE_WIDE = re.compile(r"\d{19}")
+
+
+class NotJson(ValueError):
+    """A value that JSON, and therefore Lua, cannot carry. The message says which and why."""
+
+
+def encode(value: object) -> str:
+    """Return a value as compact JSON that the guest reads without loss.
+
+    Integers beyond 64 bits become strings, since Lua has no wider ones.
+
+    Args:
+        value: None, booleans, numbers, strings, and lists, tuples and dicts of them.
+
+    Raises:
+        NotJson: The value holds something else, a cycle, NaN or infinity.
+    """
+    try:
+        text = _dumps(value)
+        return _dumps(_narrow(value)) if _MAY_BE_WIDE.search(text) else text
+    except TypeError as error:
+        raise NotJson(_unsupported(error)) from None
+    except ValueError as error:
+        circular = "circular" in str(error).lower()
+        raise NotJson("it contains itself" if circular else "it holds NaN or infinity") from None
+    except RecursionError:
+        raise NotJson("it is nested too deeply") from None
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _unsupported(error: TypeError) -> str:
+    kind = re.search(r"type (\w+)", str(error))
+    return f"it holds a Python {kind[1]}" if kind else "it holds a key that is not a string"
+
+
+def _narrow(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _narrow(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_narrow(item) for item in value]
+    wide = isinstance(value, int) and not SMALLEST_INTEGER <= value <= LARGEST_INTEGER
+    return str(value) if wide else value
+
+
+def depth_exceeds(value: object, limit: int) -> bool:
+    """Say whether lists and maps are nested deeper than ``limit`` levels, without recursion."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return False
+    return True
+
+
+def _children(node: object) -> Sequence[object]:
+    if isinstance(node, Mapping):
+        return list(node.values())
+    return node if isinstance(node, (list, tuple)) else ()
