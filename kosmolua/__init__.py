@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Runtime": "runtime",
-    "Outcome": "runtime",
+    "Outcome": "outcome",
     "Limits": "limits",
     "KosmoError": "errors",
     "ConfigError": "errors",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kosmolua.errors import UnknownPath as UnknownPath
     from kosmolua.errors import WorkerLost as WorkerLost
     from kosmolua.limits import Limits as Limits
-    from kosmolua.runtime import Outcome as Outcome
+    from kosmolua.outcome import Outcome as Outcome
     from kosmolua.runtime import Runtime as Runtime
 
 

@@ -43,6 +43,9 @@ class KosmoError(Exception):
         self.hint = hint
         super().__init__(self.message)
 
+    def __str__(self) -> str:
+        return self.message
+
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values: ``code``, ``message`` and whatever else applies."""
         return {"code": self.code, "message": self.message} | self._set("hint", "line", "traceback")

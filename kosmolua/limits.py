@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from kosmolua.errors import ConfigError, LimitExceeded
 
@@ -41,6 +41,11 @@ class Limits:
         for field in fields(self):
             if getattr(self, field.name) <= 0:
                 raise ConfigError(f"the limit {field.name} must be more than 0, not {getattr(self, field.name)}")
+
+    def but(self, **changes: float | None) -> Limits:
+        """Return these limits with some replaced; None changes nothing."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, **given) if given else self  # type: ignore[arg-type]
 
     def exceeded(self, name: str) -> LimitExceeded:
         """Return the error for a limit, which names it, its value, and the option or key that raises it.

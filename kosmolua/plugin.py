@@ -6,10 +6,11 @@ typed; left of the slash comes from the host, right of the star comes from Lua.
 
 from kosmolua.api.client import Api
 from kosmolua.api.message import Request, Response, Send
+from kosmolua.api.paging import by_cursor, by_link, by_page
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.secret import Secret
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.types import between, matching, one_of
+from kosmolua.spec.types import between, matching, one_of, unless
 
 __all__ = [
     "Api",
@@ -24,6 +25,10 @@ __all__ = [
     "Secret",
     "Send",
     "between",
+    "by_cursor",
+    "by_link",
+    "by_page",
     "matching",
     "one_of",
+    "unless",
 ]

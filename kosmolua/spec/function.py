@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from kosmolua.errors import BadArguments, PluginError
-from kosmolua.spec.types import Mismatch, Type, Uncarriable, optional, quoted, type_of
+from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, quoted, sentence, type_of
 from kosmolua.suggestions import did_you_mean
 from kosmolua.values import Json
 
@@ -26,12 +26,14 @@ class Parameter:
         type: What fits.
         about: One sentence for the reference.
         default: What the function takes when nothing is given; :data:`REQUIRED` where something must be.
+        unless: The parameter that may be given in place of this required one, or nothing.
     """
 
     name: str
     type: Type
     about: str
     default: object = REQUIRED
+    unless: str = ""
 
     @property
     def required(self) -> bool:
@@ -90,13 +92,15 @@ class Function:
             if name not in by_name:
                 raise BadArguments(f"{path} has no parameter {name[:80]!r}", param=name[:80], hint=self._hint(name))
         for parameter in self.parameters:
-            if parameter.required and parameter.name not in named:
+            if parameter.required and not named.keys() & {parameter.name, parameter.unless}:
+                instead = f", or {parameter.unless}" if parameter.unless else ""
                 raise BadArguments(
-                    f"{path} needs {parameter.name}, {parameter.type.article}",
+                    f"{path} needs {parameter.name}, {parameter.type.article}{instead}",
                     param=parameter.name,
                     hint=f"call it as {self.signature}",
                 )
-        return {name: _fit(path, by_name[name], value) for name, value in named.items()}
+        absent = {parameter.name: None for parameter in self.parameters if parameter.unless}
+        return absent | {name: _fit(path, by_name[name], value) for name, value in named.items()}
 
     def _named(self, path: str, given: Sequence[Json]) -> dict[str, Json]:
         while given and given[-1] is None:
@@ -194,7 +198,8 @@ def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], func
     if parameter.name not in hints:
         raise PluginError(f"parameter {parameter.name} of {function} has no annotation", origin=origin)
     annotation = hints[parameter.name]
-    if parameter.default is REQUIRED and optional(annotation):
+    instead = _unless(annotation)
+    if parameter.default is REQUIRED and optional(annotation) and not instead:
         raise PluginError(
             f"parameter {parameter.name} of {function} may be None but has no default",
             origin=origin,
@@ -205,7 +210,13 @@ def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], func
         _type(annotation, parameter.name, function, origin),
         sentence(annotation),
         parameter.default,
+        instead,
     )
+
+
+def _unless(annotation: object) -> str:
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((extra.other for extra in extras if isinstance(extra, Unless)), "")
 
 
 def _type(annotation: object, name: str, function: str, origin: str) -> Type:
@@ -220,10 +231,3 @@ def _returns(hints: Mapping[str, Any], function: str, origin: str) -> Type | Non
     if annotation is None or annotation is type(None):
         return None
     return _type(annotation, "the result", function, origin)
-
-
-def sentence(annotation: object) -> str:
-    """Return the first string inside an ``Annotated``, or nothing."""
-    if get_origin(annotation) is not Annotated:
-        return ""
-    return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")

@@ -13,12 +13,13 @@ from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 from kosmolua.api.message import Send
 from kosmolua.errors import PluginError
 from kosmolua.secret import Secret
-from kosmolua.spec.function import REQUIRED, Effect, Function, origin_of, read_function, sentence
-from kosmolua.spec.types import Type, Uncarriable, type_of
+from kosmolua.spec.function import REQUIRED, Effect, Function, origin_of, read_function
+from kosmolua.spec.types import Type, Uncarriable, sentence, type_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
+_Identifier = TypeVar("_Identifier", bound=Callable[[Any], str])
 
 
 class Account(Protocol):
@@ -78,6 +79,7 @@ class Integration:
         self.account_fields = _read_fields(account, self.origin)
         self.functions: dict[str, Function] = {}
         self.simulate: Callable[[str], Send] | None = None
+        self.identify: Callable[[Any], str] | None = None
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions)} functions)"
@@ -97,6 +99,14 @@ class Integration:
         """
         self.simulate = simulate
         return simulate
+
+    def identifies(self, identify: _Identifier) -> _Identifier:
+        """Register what ``accounts check`` calls: one cheap live request that says whose account this is.
+
+        It gets what the account's ``open`` returned, and returns words such as ``ann@example.com (tea-...)``.
+        """
+        self.identify = identify
+        return identify
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -48,6 +48,18 @@ class Bound:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Unless:
+    """The name of the parameter that may be given in place of a required one, written inside ``Annotated``."""
+
+    other: str
+
+
+def unless(other: str) -> Unless:
+    """Let a required parameter be left out, and be None, when another one is given instead."""
+    return Unless(other)
+
+
 def between(low: float, high: float) -> Bound:
     """Bound a number: both ends are allowed."""
     return Bound(f"in {low}..{high}", lambda value: low <= value <= high)
@@ -70,6 +82,23 @@ def matching(pattern: str, example: str) -> Bound:
 
 
 @dataclass(frozen=True)
+class Record:
+    """The keys of a ``TypedDict``.
+
+    Args:
+        name: The name of its class.
+        fields: Each key with its type, in order.
+        about: The sentence of each key that has one.
+        required: The keys that are never absent. In Lua a key that may be None is one that may be absent.
+    """
+
+    name: str
+    fields: Mapping[str, Type]
+    about: Mapping[str, str]
+    required: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Type:
     """A type that Lua can carry.
 
@@ -80,7 +109,8 @@ class Type:
         fits: Returns the value to hand to the function, or raises :class:`Mismatch`.
         parts: The types inside, for lists, maps, unions and records.
         choices: The only strings that fit, where they can be listed.
-        record: The name of the ``TypedDict`` this came from, if it did, and its fields in order.
+        record: The keys of the ``TypedDict`` this came from, if it did.
+        bounds: The restrictions on a value beside its choices, as in ``in 1..100``.
     """
 
     label: str
@@ -89,7 +119,8 @@ class Type:
     fits: Callable[[object], object]
     parts: tuple[Type, ...] = ()
     choices: tuple[str, ...] = ()
-    record: tuple[str, Mapping[str, Type]] | None = None
+    record: Record | None = None
+    bounds: tuple[str, ...] = ()
 
     def read(self, text: str) -> object:
         """Return the value that a command-line argument stands for; where a string fits, the text itself.
@@ -143,6 +174,7 @@ _SCALARS: dict[object, Type] = {
     Any: ANY,
     object: ANY,
 }
+_KEY_MARKS = ("Required", "NotRequired", "ReadOnly")
 _LISTS = (list, Sequence, tuple)
 _MAPS = (dict, Mapping)
 
@@ -183,6 +215,13 @@ def optional(annotation: object) -> bool:
     return origin in (Union, types.UnionType) and type(None) in get_args(annotation)
 
 
+def sentence(annotation: object) -> str:
+    """Return the first string inside an ``Annotated``, or nothing."""
+    if get_origin(annotation) is not Annotated:
+        return ""
+    return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")
+
+
 def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
     if not bounds:
         return inner
@@ -197,7 +236,8 @@ def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
     article = " ".join([inner.article, *(bound.expected for bound in bounds)])
     choices = next((bound.choices for bound in bounds if bound.choices), inner.choices)
     spelling = "|".join(f'"{choice}"' for choice in choices) if choices else inner.lua
-    return Type(inner.label, spelling, article, fits, inner.parts, choices, inner.record)
+    said = inner.bounds + tuple(bound.expected for bound in bounds if not bound.choices)
+    return Type(inner.label, spelling, article, fits, inner.parts, choices, inner.record, said)
 
 
 def _choice(choices: tuple[object, ...]) -> Type:
@@ -251,9 +291,8 @@ def _map(arguments: tuple[object, ...]) -> Type:
 
 
 def _record(annotation: Any) -> Type:
-    hints = typing.get_type_hints(annotation, include_extras=True)
-    fields = {key: type_of(hint) for key, hint in hints.items()}
-    required = annotation.__required_keys__
+    record = _read_record(annotation)
+    fields = record.fields
 
     def fits(value: object) -> object:
         value = {} if value == [] else value
@@ -261,12 +300,22 @@ def _record(annotation: Any) -> Type:
             raise Mismatch(f"must be a table with the keys {', '.join(fields)}", value)
         for key in value.keys() - fields.keys():
             raise Mismatch(f"has no key {key!r}; its keys are {', '.join(fields)}", value)
-        for key in sorted(required - value.keys()):
+        for key in sorted(record.required - value.keys()):
             raise Mismatch(f"needs the key {key!r}", value)
         return {key: _within(fields[key], each, f".{key}") for key, each in value.items()}
 
-    name = annotation.__name__
-    return Type("object", name, "a table", fits, tuple(fields.values()), record=(name, fields))
+    return Type("object", record.name, "a table", fits, tuple(fields.values()), record=record)
+
+
+def _read_record(annotation: Any) -> Record:
+    hints = typing.get_type_hints(annotation, include_extras=True)
+    marks = {key: getattr(get_origin(hint), "_name", None) for key, hint in hints.items()}
+    bare = {key: get_args(hint)[0] if marks[key] in _KEY_MARKS else hint for key, hint in hints.items()}
+    required = {key for key in hints if marks[key] == "Required" or key in annotation.__required_keys__}
+    absent = {key for key in hints if marks[key] == "NotRequired" or optional(bare[key])}
+    fields = {key: type_of(hint) for key, hint in bare.items()}
+    about = {key: said for key, hint in bare.items() if (said := sentence(hint))}
+    return Record(annotation.__name__, fields, about, frozenset(required - absent))
 
 
 def _within(inner: Type, value: object, where: str) -> object:

@@ -1,0 +1,41 @@
+"""An account: one Render API key, what accounts.toml may say about it, and the integration that uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from kosmolua.plugin import Api, Integration, Secret, Send
+
+from .render import Render
+
+
+@dataclass(frozen=True)
+class Account:
+    """One Render API key."""
+
+    api_key: Annotated[Secret, "From Account Settings, API Keys."]
+    owner_id: Annotated[str | None, "The workspace for new services, when the key reaches several."] = None
+    base_url: Annotated[str, "Where the API is."] = "https://api.render.com/v1"
+
+    def open(self, send: Send) -> Render:
+        """Return the account's client and what a run learns about the account."""
+        api = Api(send, self.base_url, bearer=self.api_key)
+        repeating = Api(send, self.base_url, bearer=self.api_key, lists="repeated")
+        return Render(api, repeating, self.owner_id)
+
+
+integration = Integration(
+    "render2",
+    Account,
+    about="Services, deploys, jobs, logs, databases and domains on Render.",
+    prefix="render",
+)
+
+
+@integration.simulator
+def simulate(account: str) -> Send:
+    """Return a Render of its own for an account."""
+    from .simulator import Simulator
+
+    return Simulator(account)

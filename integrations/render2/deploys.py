@@ -1,0 +1,216 @@
+"""Deploys: listing, finding, triggering, cancelling and rolling back what was shipped."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Literal, TypedDict, cast
+
+from kosmolua.plugin import ApiError, BadArguments, by_cursor
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import DeployId, ServiceId, SomeServiceId
+from .render import Render
+from .wire import Thing, filled, thing_of
+
+MOST_SERVICES_SEARCHED = 200
+"""A search costs one request a service, and Render allows 400 GETs a minute."""
+
+_DEPLOYS = "/services/{service_id}/deploys"
+_DEPLOY = "/services/{service_id}/deploys/{deploy_id}"
+
+DeployStatus = Literal[
+    "created",
+    "queued",
+    "build_in_progress",
+    "pre_deploy_in_progress",
+    "update_in_progress",
+    "live",
+    "deactivated",
+    "build_failed",
+    "pre_deploy_failed",
+    "update_failed",
+    "canceled",
+]
+
+
+class Commit(TypedDict):
+    """What was deployed; id and message are empty for an image."""
+
+    id: str
+    message: str
+    createdAt: str | None
+
+
+class DeployedImage(TypedDict):
+    """The image that was deployed, where the service runs one."""
+
+    ref: str
+    sha: str | None
+
+
+class Deploy(TypedDict):
+    """A deploy, with every field that Render sends, plus ``service_id``."""
+
+    id: str
+    service_id: str
+    status: str
+    trigger: str | None
+    commit: Commit
+    image: DeployedImage | None
+    createdAt: str | None
+    updatedAt: str | None
+    startedAt: str | None
+    finishedAt: str | None
+
+
+class DeployPage(TypedDict):
+    """A page of deploys, and where the next one starts."""
+
+    deploys: list[Deploy]
+    cursor: str | None
+
+
+class OneDeploy(TypedDict):
+    """A deploy."""
+
+    deploy: Deploy
+
+
+@integration.reads
+def list_deploys(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    status: Annotated[DeployStatus | list[DeployStatus] | None, "Only these statuses: one, or a list."] = None,
+    all: All = False,
+) -> DeployPage:
+    """List deploys for a specific Render service, in practice the newest first."""
+    page = Page(limit, cursor, all)
+    deploys, after = page.of(render.repeating, _DEPLOYS, "deploy", {"status": status}, service_id=service_id)
+    return {"deploys": [_shaped(render, deploy, service_id) for deploy in deploys], "cursor": after}
+
+
+@integration.reads
+def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: SomeServiceId = None) -> OneDeploy:
+    """Get details for a specific deploy.
+
+    Render knows a deploy only as part of its service. Without ``service_id`` the service is the one that an earlier
+    call of this run told, or else is searched for, the last changed first, at the cost of one request a service.
+    """
+    home = service_id or render.home_of(deploy_id)
+    if home is None:
+        return {"deploy": _found(render, deploy_id)}
+    deploy = thing_of(render.api.get(_DEPLOY, service_id=home, deploy_id=deploy_id))
+    return {"deploy": _shaped(render, deploy, home)}
+
+
+@integration.writes
+def trigger_deploy(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    commit_id: Annotated[str | None, "Commit to deploy, in place of the branch's newest."] = None,
+    image_url: Annotated[str | None, "Image to deploy: another tag or digest of the service's own image."] = None,
+    clear_cache: Annotated[bool, "Whether to build from nothing."] = False,
+    deploy_only: Annotated[bool, "Whether to ship the last build again, without a new one."] = False,
+) -> OneDeploy:
+    """Start a deploy of a service.
+
+    When Render queues it behind another, the deploy has the status ``queued`` and no id yet.
+    """
+    body: dict[str, str] = {"clearCache": "clear"} if clear_cache else {}
+    body |= {"commitId": commit_id} if commit_id else {}
+    body |= {"imageUrl": image_url} if image_url else {}
+    _refuse_misfit(body, deploy_only=deploy_only)
+    body |= {"deployMode": "deploy_only"} if deploy_only else {}
+    reply = render.api.post(_DEPLOYS, json=body, service_id=service_id)
+    return {"deploy": _shaped(render, thing_of(reply or {"status": "queued"}), service_id)}
+
+
+@integration.writes
+def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: SomeServiceId = None) -> OneDeploy:
+    """Cancel a deploy that is under way; without ``service_id`` it is found as ``get_deploy`` does."""
+    home = _home(render, deploy_id, service_id)
+    reply = render.api.post(_DEPLOY + "/cancel", service_id=home, deploy_id=deploy_id)
+    return {"deploy": _shaped(render, thing_of(reply), home)}
+
+
+@integration.writes
+def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: SomeServiceId = None) -> OneDeploy:
+    """Deploy again what an earlier deploy shipped; without ``service_id`` it is found as ``get_deploy`` does.
+
+    The new deploy is returned.
+    """
+    home = _home(render, deploy_id, service_id)
+    reply = render.api.post("/services/{service_id}/rollback", json={"deployId": deploy_id}, service_id=home)
+    return {"deploy": _shaped(render, thing_of(reply), home)}
+
+
+def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
+    """Add the service, and what scripts join to strings: the commit of an image is null on the wire."""
+    shaped = filled(deploy, id="", status="unknown") | {
+        "service_id": service_id,
+        "commit": filled(deploy.get("commit") or {}, id="", message=""),
+    }
+    if shaped["id"]:
+        render.remember(shaped["id"], service_id)
+    return cast(Deploy, shaped)
+
+
+def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
+    if {"commitId", "imageUrl"} <= body.keys():
+        raise BadArguments("commit_id and image_url exclude each other", param="image_url", hint="give one of them")
+    if deploy_only and body:
+        raise BadArguments(
+            "deploy_only ships the last build, so it goes with no commit_id, image_url or clear_cache",
+            param="deploy_only",
+            hint="leave the others out",
+        )
+
+
+def _home(render: Render, deploy_id: str, service_id: str | None) -> str:
+    return service_id or render.home_of(deploy_id) or _found(render, deploy_id)["service_id"]
+
+
+def _found(render: Render, deploy_id: str) -> Deploy:
+    """Ask the services one by one, the last changed first; Render has no path for a deploy alone."""
+    pages = by_cursor(lambda cursor: Page(100, cursor).of(render.api, "/services", "service"))
+    services = list(islice(pages, MOST_SERVICES_SEARCHED))
+    services.sort(key=lambda service: str(service.get("updatedAt")), reverse=True)
+    for service in services:
+        deploy = _deploy_of(render, str(service.get("id")), deploy_id)
+        if deploy is not None:
+            return deploy
+    raise ApiError(
+        f"None of the {len(services)} services searched has a deploy {deploy_id}",
+        status=404,
+        hint="check the id, or give service_id too",
+    )
+
+
+def _deploy_of(render: Render, service_id: str, deploy_id: str) -> Deploy | None:
+    try:
+        reply = render.api.get(_DEPLOY, service_id=service_id, deploy_id=deploy_id)
+    except ApiError as error:
+        if error.status in (403, 404, 410):
+            return None
+        if error.status == 429:
+            raise _too_many(deploy_id, error) from None
+        raise
+    return _shaped(render, thing_of(reply), service_id)
+
+
+def _too_many(deploy_id: str, error: ApiError) -> ApiError:
+    return ApiError(
+        f"Looking for {deploy_id} in one service after the other ran into Render's rate limit",
+        status=429,
+        retryable=True,
+        retry_after=error.retry_after,
+        request_id=error.request_id,
+        hint="give service_id, so that no search is needed",
+    )

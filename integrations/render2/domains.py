@@ -1,0 +1,109 @@
+"""Custom domains of a service."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict, cast
+
+from kosmolua.plugin import NetworkError, matching
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import Domain, ServiceId
+from .render import Render
+from .wire import Thing, filled, thing_of
+
+_DOMAINS = "/services/{service_id}/custom-domains"
+_DOMAIN = "/services/{service_id}/custom-domains/{domain}"
+
+
+class CustomDomain(TypedDict):
+    """A custom domain; verificationStatus is verified or unverified, domainType apex or subdomain."""
+
+    id: str
+    name: str
+    domainType: str | None
+    publicSuffix: str | None
+    redirectForName: str
+    verificationStatus: str
+    createdAt: str | None
+
+
+class DomainPage(TypedDict):
+    """A page of custom domains, and where the next one starts."""
+
+    custom_domains: list[CustomDomain]
+    cursor: str | None
+
+
+class OneDomain(TypedDict):
+    """A custom domain."""
+
+    custom_domain: CustomDomain
+
+
+class NewDomains(TypedDict):
+    """What adding a domain made: Render adds www to an apex domain, and the other way round."""
+
+    custom_domains: list[CustomDomain]
+
+
+class DeletedDomain(TypedDict):
+    """What was deleted."""
+
+    domain: str
+    deleted: bool
+
+
+class VerifyingDomain(TypedDict):
+    """Render looks at the domain's DNS; get_custom_domain tells what came of it."""
+
+    domain: str
+    accepted: bool
+
+
+@integration.reads
+def list_custom_domains(
+    render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
+) -> DomainPage:
+    """List the custom domains of a service."""
+    found, after = Page(limit, cursor, all).of(render.api, _DOMAINS, "customDomain", service_id=service_id)
+    return {"custom_domains": [_shaped(domain) for domain in found], "cursor": after}
+
+
+@integration.reads
+def get_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> OneDomain:
+    """Get one custom domain of a service, and whether it is verified."""
+    return {"custom_domain": _shaped(thing_of(render.api.get(_DOMAIN, service_id=service_id, domain=domain)))}
+
+
+@integration.writes
+def create_custom_domain(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    name: Annotated[str, "The domain's name.", matching(r"[A-Za-z0-9.*-]+", "www.example.com")],
+) -> NewDomains:
+    """Add a custom domain to a service; its DNS has to point to Render before it is verified."""
+    reply = render.api.post(_DOMAINS, json={"name": name}, service_id=service_id)
+    if not isinstance(reply, list):
+        raise NetworkError("Render answered with something else than the new domains", retryable=False)
+    return {"custom_domains": [_shaped(thing_of(domain)) for domain in reply]}
+
+
+@integration.writes
+def verify_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> VerifyingDomain:
+    """Have Render check the DNS of a custom domain again."""
+    render.api.post(_DOMAIN + "/verify", service_id=service_id, domain=domain)
+    return {"domain": domain, "accepted": True}
+
+
+@integration.writes
+def delete_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> DeletedDomain:
+    """Remove a custom domain from a service."""
+    render.api.delete(_DOMAIN, service_id=service_id, domain=domain)
+    return {"domain": domain, "deleted": True}
+
+
+def _shaped(domain: Thing) -> CustomDomain:
+    return cast(CustomDomain, filled(domain, id="", name="", verificationStatus="unverified", redirectForName=""))

@@ -1,0 +1,115 @@
+"""Jobs: commands run once beside a service, and runs of cron jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict, cast
+
+from kosmolua.plugin import matching
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import JobId, ServiceId
+from .render import Render
+from .wire import Thing, filled, thing_of
+
+_JOBS = "/services/{service_id}/jobs"
+_JOB = "/services/{service_id}/jobs/{job_id}"
+
+JobStatus = Literal["pending", "running", "succeeded", "failed", "canceled"]
+
+
+class Job(TypedDict):
+    """A job, with every field that Render sends."""
+
+    id: str
+    serviceId: str | None
+    startCommand: str
+    planId: str | None
+    status: str
+    createdAt: str | None
+    startedAt: str | None
+    finishedAt: str | None
+
+
+class JobPage(TypedDict):
+    """A page of jobs, and where the next one starts."""
+
+    jobs: list[Job]
+    cursor: str | None
+
+
+class OneJob(TypedDict):
+    """A job."""
+
+    job: Job
+
+
+class Run(TypedDict):
+    """A run of a cron job; its status is pending, successful, unsuccessful or canceled."""
+
+    id: str
+    status: str
+    startedAt: str | None
+    finishedAt: str | None
+    triggeredBy: str | None
+
+
+class OneRun(TypedDict):
+    """A run of a cron job."""
+
+    run: Run
+
+
+@integration.reads
+def list_jobs(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    status: Annotated[JobStatus | list[JobStatus] | None, "Only these statuses: one, or a list."] = None,
+    all: All = False,
+) -> JobPage:
+    """List jobs for a specific Render service."""
+    jobs, after = Page(limit, cursor, all).of(render.api, _JOBS, "job", {"status": status}, service_id=service_id)
+    return {"jobs": [_shaped(job) for job in jobs], "cursor": after}
+
+
+@integration.reads
+def get_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> OneJob:
+    """Get details for a specific job."""
+    return {"job": _shaped(thing_of(render.api.get(_JOB, service_id=service_id, job_id=job_id)))}
+
+
+@integration.writes
+def create_job(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    start_command: Annotated[str, "Shell command to run."],
+    plan_id: Annotated[
+        str | None, "Plan to run it on, in place of the service's.", matching(r"[A-Za-z0-9-]+", "plan-srv-004")
+    ] = None,
+) -> OneJob:
+    """Run a command once, on the latest build and with the environment of a service."""
+    body = {"startCommand": start_command} | ({"planId": plan_id} if plan_id else {})
+    return {"job": _shaped(thing_of(render.api.post(_JOBS, json=body, service_id=service_id)))}
+
+
+@integration.writes
+def cancel_job(render: Render, /, *, service_id: ServiceId, job_id: JobId) -> OneJob:
+    """Cancel a job that is pending or running."""
+    return {"job": _shaped(thing_of(render.api.post(_JOB + "/cancel", service_id=service_id, job_id=job_id)))}
+
+
+@integration.writes
+def run_cron_job(render: Render, /, *, service_id: ServiceId) -> OneRun:
+    """Run a cron job now; a run that is under way is cancelled."""
+    run = thing_of(render.api.post("/cron-jobs/{service_id}/runs", service_id=service_id))
+    return {"run": cast(Run, filled(run, id="", status="pending"))}
+
+
+def _shaped(job: Thing) -> Job:
+    return cast(Job, filled(job, id="", status="pending", startCommand=""))

@@ -1,0 +1,55 @@
+"""The life of a service that exists: suspended, resumed, restarted, scaled."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from kosmolua.plugin import between
+
+from .account import integration
+from .parameters import ServiceId
+from .render import Render
+
+
+class Accepted(TypedDict):
+    """Render took the order; it says nothing more, and may take a while to carry it out."""
+
+    service_id: str
+    accepted: bool
+
+
+@integration.writes
+def suspend_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
+    """Stop a service without deleting it; it answers nobody until it is resumed."""
+    return _ordered(render, service_id, "suspend")
+
+
+@integration.writes
+def resume_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
+    """Start a suspended service again."""
+    return _ordered(render, service_id, "resume")
+
+
+@integration.writes
+def restart_service(render: Render, /, *, service_id: ServiceId) -> Accepted:
+    """Restart the instances of a service on the build it has; not for cron jobs."""
+    return _ordered(render, service_id, "restart")
+
+
+@integration.writes
+def scale_service(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    num_instances: Annotated[int, "How many instances to run.", between(1, 100)],
+) -> Accepted:
+    """Set how many instances of a service run; where autoscaling is on, it decides instead."""
+    body = {"numInstances": num_instances}
+    render.api.post("/services/{service_id}/scale", json=body, service_id=service_id)
+    return {"service_id": service_id, "accepted": True}
+
+
+def _ordered(render: Render, service_id: str, order: str) -> Accepted:
+    render.api.post(f"/services/{{service_id}}/{order}", service_id=service_id)
+    return {"service_id": service_id, "accepted": True}

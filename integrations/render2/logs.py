@@ -1,0 +1,132 @@
+"""Logs and events: what a service said, and what happened to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict, cast
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import OwnerId, ResourceId, ServiceId, Time
+from .render import Render
+from .wire import Thing, filled, thing_of
+
+Texts = str | list[str]
+
+
+class Label(TypedDict):
+    """What a log entry is labelled with, such as its level."""
+
+    name: str
+    value: str
+
+
+class Entry(TypedDict):
+    """A log entry; level, type and instance are read off its labels, and empty where it has none."""
+
+    id: str
+    timestamp: str
+    message: str
+    level: str
+    type: str
+    instance: str
+    labels: list[Label]
+
+
+class LogPage(TypedDict):
+    """A page of log entries, and the times that lead to the next one."""
+
+    logs: list[Entry]
+    has_more: bool
+    next_start_time: str | None
+    next_end_time: str | None
+
+
+class Event(TypedDict):
+    """Something that happened to a service, such as deploy_ended; details depend on the type."""
+
+    id: str
+    type: str
+    timestamp: str
+    serviceId: str | None
+    details: dict[str, Any]
+
+
+class EventPage(TypedDict):
+    """A page of events, and where the next one starts."""
+
+    events: list[Event]
+    cursor: str | None
+
+
+@integration.reads
+def list_logs(
+    render: Render,
+    /,
+    *,
+    resource_id: Annotated[ResourceId | list[ResourceId], "Whose logs: a service, job or database, or a list of them."],
+    start_time: Annotated[Time | None, "From when on; an hour before the end, if not given."] = None,
+    end_time: Annotated[Time | None, "Until when; now, if not given."] = None,
+    direction: Annotated[Literal["backward", "forward"], "Newest or oldest first."] = "backward",
+    level: Annotated[Texts | None, "Only these levels, such as error: one, or a list."] = None,
+    type: Annotated[Texts | None, "Only these types: app, request, build; one, or a list."] = None,
+    text: Annotated[Texts | None, "Only messages with this text; * and /regex/ work."] = None,
+    limit: Limit = 20,
+    owner_id: OwnerId = None,
+) -> LogPage:
+    """List log entries of a service or another resource.
+
+    Logs are paged by time: while ``has_more`` is true, call again with the ``next_start_time`` of the result as
+    ``start_time`` and its ``next_end_time`` as ``end_time``. Several resources must be of one region and one workspace.
+    """
+    resources = [resource_id] if isinstance(resource_id, str) else resource_id
+    query = {
+        "ownerId": owner_id or _owner_of(render, resources),
+        "resource": resources,
+        "startTime": start_time,
+        "endTime": end_time,
+        "direction": direction,
+        "level": level,
+        "type": type,
+        "text": text,
+        "limit": limit,
+    }
+    reply = thing_of(render.repeating.get("/logs", query=query))
+    return {
+        "logs": [_shaped(entry) for entry in reply.get("logs") or []],
+        "has_more": bool(reply.get("hasMore")),
+        "next_start_time": reply.get("nextStartTime"),
+        "next_end_time": reply.get("nextEndTime"),
+    }
+
+
+@integration.reads
+def list_events(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    type: Annotated[str | None, "Only this type, such as deploy_ended or server_failed."] = None,
+    start_time: Annotated[Time | None, "From when on."] = None,
+    end_time: Annotated[Time | None, "Until when."] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    all: All = False,
+) -> EventPage:
+    """List what happened to a service: deploys, failures, restarts, scaling, changes of plan."""
+    filters = {"type": type, "startTime": start_time, "endTime": end_time}
+    page = Page(limit, cursor, all)
+    events, after = page.of(render.api, "/services/{service_id}/events", "event", filters, service_id=service_id)
+    shaped = [cast(Event, filled(event, id="", type="unknown", timestamp="", details={})) for event in events]
+    return {"events": shaped, "cursor": after}
+
+
+def _owner_of(render: Render, resources: list[str]) -> str:
+    """Logs are asked for by workspace: a service tells its own, anything else is in the account's."""
+    services = [resource for resource in resources if resource.startswith(("srv-", "crn-"))]
+    return render.workspace_of(services[0]) if services else render.workspace()
+
+
+def _shaped(entry: Thing) -> Entry:
+    labels = {label.get("name"): label.get("value") for label in entry.get("labels") or []}
+    flat = {name: labels.get(name) or "" for name in ("level", "type", "instance")}
+    return cast(Entry, filled(entry, id="", timestamp="", message="", labels=[]) | flat)

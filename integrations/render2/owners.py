@@ -1,0 +1,71 @@
+"""Owners: the user behind a key, and the workspaces that it reaches."""
+
+from __future__ import annotations
+
+from typing import TypedDict, cast
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .render import Render
+from .wire import Thing, filled, thing_of
+
+
+class User(TypedDict):
+    """The user behind the key; id_source says whether id is the user's own or that of a workspace."""
+
+    id: str
+    email: str
+    name: str
+    id_source: str
+
+
+class Owner(TypedDict):
+    """A workspace; its type is user or team."""
+
+    id: str
+    name: str
+    email: str
+    type: str
+
+
+class OwnerPage(TypedDict):
+    """A page of workspaces, and where the next one starts."""
+
+    owners: list[Owner]
+    cursor: str | None
+
+
+@integration.reads
+def get_current_user(render: Render, /) -> User:
+    """Get the current authenticated account information: email, name and id.
+
+    Where Render does not tell the user's own id, as it did not before autumn 2026, the id is that of the user's
+    workspace, the one that new services belong to; ``id_source`` says which of the two it is.
+    """
+    user = filled(thing_of(render.api.get("/users")), email="", name="")
+    if user.get("id"):
+        return cast(User, user | {"id_source": "user"})
+    workspace = _workspace_of(user, render.owners())
+    return cast(User, user | {"id": workspace, "id_source": "workspace" if workspace else ""})
+
+
+@integration.reads
+def list_owners(render: Render, /, *, limit: Limit = 20, cursor: Cursor = None, all: All = False) -> OwnerPage:
+    """List the workspaces that the key reaches; their ids are what ``owner_id`` takes."""
+    owners, after = Page(limit, cursor, all).of(render.api, "/owners", "owner")
+    return {
+        "owners": [cast(Owner, filled(owner, id="", name="", email="", type="")) for owner in owners],
+        "cursor": after,
+    }
+
+
+@integration.identifies
+def identify(render: Render, /) -> str:
+    """Say whose key it is, such as ``ann@example.com (usr-...)``, at the cost of one request."""
+    user = thing_of(render.api.get("/users"))
+    return f"{user.get('email')} ({user.get('id') or user.get('name')})"
+
+
+def _workspace_of(user: Thing, owners: list[Thing]) -> str:
+    own = [owner for owner in owners if owner.get("email") == user["email"]] or owners
+    return str(own[0].get("id")) if len(own) == 1 else ""

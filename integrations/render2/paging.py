@@ -1,0 +1,58 @@
+"""Pages of a list, as every list function takes and returns them: ``limit``, ``cursor`` and ``all``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from kosmolua.plugin import Api, between, by_cursor
+
+from .wire import Thing, page_of
+
+LARGEST_PAGE = 100
+
+Limit = Annotated[int, "How many to return a page.", between(1, LARGEST_PAGE)]
+Cursor = Annotated[str | None, "Where the previous page ended: the cursor that it returned."]
+All = Annotated[bool, "Return the items of all pages at once; limit is then not used."]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is asked for.
+
+    Args:
+        limit: How many items, 1 to 100.
+        cursor: What the previous page returned, or None for the first page.
+        all: Whether to fetch everything from the cursor on.
+    """
+
+    limit: int = 20
+    cursor: str | None = None
+    all: bool = False
+
+    def of(
+        self, api: Api, template: str, key: str, filters: Mapping[str, Any] | None = None, **segments: str
+    ) -> tuple[list[Thing], str | None]:
+        """Fetch this part of the list at a path.
+
+        Args:
+            api: The client to ask.
+            template: The list's path, as in ``Api.get``.
+            key: What each item is under on the wire, such as ``service``.
+            filters: Names and values for the query.
+            segments: The values of the template's names.
+
+        Returns:
+            The items, and the cursor of the next page or None. Render marks the end of a list by a page that is
+            shorter than its limit, so a full last page still has a cursor, and the page after it is empty.
+        """
+
+        def fetch(cursor: str | None, limit: int = LARGEST_PAGE) -> tuple[list[Thing], str | None]:
+            query = {**(filters or {}), "limit": limit, "cursor": cursor}
+            items, last = page_of(api.get(template, query=query, **segments), key)
+            return items, last if len(items) >= limit else None
+
+        if self.all:
+            return list(by_cursor(lambda cursor: fetch(cursor or self.cursor))), None
+        return fetch(self.cursor, self.limit)

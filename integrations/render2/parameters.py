@@ -1,0 +1,29 @@
+"""Parameters that several functions share: ids, which may hold nothing but letters, digits and dashes, and times."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from kosmolua.plugin import matching
+
+_ID = r"[A-Za-z0-9-]+"
+
+ServiceId = Annotated[str, "The service's id; a cron job's starts with crn-.", matching(_ID, "srv-cabc12345678")]
+SomeServiceId = Annotated[
+    str | None, "The service it belongs to; saves looking for it.", matching(_ID, "srv-cabc12345678")
+]
+DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]
+JobId = Annotated[str, "The job's id.", matching(_ID, "job-cabc12345678")]
+OwnerId = Annotated[
+    str | None,
+    "The workspace; needed when the key reaches several and the account names none.",
+    matching(_ID, "tea-cabc12345678"),
+]
+ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
+PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
+KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
+Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
+VariableKey = Annotated[str, "The variable's name.", matching(r"[A-Za-z0-9._-]+", "DATABASE_URL")]
+Time = Annotated[str, matching(r"\d{4}-\d\d-\d\d[0-9A-Za-z:.+ -]*", "2026-01-31T12:00:00Z")]
+Names = Annotated[str | list[str] | None, "Only these names: one, or a list."]
+Regions = Annotated[str | list[str] | None, "Only these regions: one, or a list."]

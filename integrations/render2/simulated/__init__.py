@@ -1,0 +1,1 @@
+"""A Render of make-believe: its data, what it demands of requests, and how it answers each operation."""

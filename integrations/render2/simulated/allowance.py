@@ -1,0 +1,79 @@
+"""How many requests Render allows in a time, by kind (https://api-docs.render.com/reference/rate-limiting)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: float
+
+
+_READS = Rule(400, 60)
+_CREATIONS = Rule(20, 3600)
+_JOBS = Rule(2000, 3600)
+_DOMAINS = Rule(50, 60)
+_ONE_SERVICE = Rule(10, 60)
+_OTHER_WRITES = Rule(30, 60)
+
+
+def rule_of(method: str, path: str) -> Rule:
+    """Return the rule for a request; the path is the template that it fits."""
+    if method == "GET":
+        return _READS
+    if (method, path) == ("POST", "/services"):
+        return _CREATIONS
+    if (method, path) == ("POST", "/services/{service_id}/jobs"):
+        return _JOBS
+    if "custom-domains" in path:
+        return _DOMAINS
+    of_one = ("", "/deploys", "/suspend", "/resume", "/scale")
+    touches_one = method in ("POST", "PATCH") and path in [f"/services/{{service_id}}{end}" for end in of_one]
+    return _ONE_SERVICE if touches_one else _OTHER_WRITES
+
+
+@dataclass
+class _Window:
+    ends: float
+    left: int
+
+
+class Allowance:
+    """Counts requests, one fixed window for each rule, and for each service where the rule is about one.
+
+    Args:
+        clock: Tells the time in seconds; None allows everything and counts nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[Rule, str], _Window] = {}
+
+    def take(self, rule: Rule, service_id: str) -> tuple[bool, dict[str, str]]:
+        """Count a request; return whether it is allowed, and the headers that tell how many more are."""
+        if self._clock is None:
+            return True, _headers(rule, rule.requests - 1, rule.seconds)
+        now = self._clock()
+        key = (rule, service_id if rule is _ONE_SERVICE else "")
+        window = self._windows.get(key)
+        if window is None or window.ends <= now:
+            window = self._windows[key] = _Window(now + rule.seconds, rule.requests)
+        allowed = window.left > 0
+        window.left = max(0, window.left - 1)
+        headers = _headers(rule, window.left, window.ends - now)
+        return allowed, headers if allowed else headers | {"Retry-After": headers["Ratelimit-Reset"]}
+
+
+def _headers(rule: Rule, left: int, seconds: float) -> dict[str, str]:
+    """Return what every reply of Render carries; the reset is in seconds from now, rounded up."""
+    return {
+        "Ratelimit-Limit": str(rule.requests),
+        "Ratelimit-Remaining": str(left),
+        "Ratelimit-Reset": str(math.ceil(seconds)),
+    }

@@ -1,0 +1,118 @@
+"""A Render that runs nowhere: it answers requests as https://api.render.com does, from a state of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from threading import Lock
+from urllib.parse import unquote, urlsplit
+from uuid import NAMESPACE_URL, uuid5
+
+from kosmolua.plugin import Request, Response, Secret
+
+from .simulated.allowance import Allowance, rule_of
+from .simulated.demands import complaint_about_query
+from .simulated.operations import OPERATIONS, Call, Operation, Refusal, Reply
+from .simulated.world import World
+
+_BASE = "/v1"
+_SLOT = re.compile(r"\\{(\w+)\\}")
+_PATHS = {path: re.compile(_SLOT.sub(r"(?P<\1>[^/]+)", re.escape(path))) for path in OPERATIONS}
+
+
+class Simulator:
+    """Answers for one account. It is a ``Send``: a request goes in, a response comes out.
+
+    It starts with the same data each time, keeps what requests change, and is as strict as Render: a missing key is
+    401, a body or a query that does not fit is 400, an id that does not exist is 404. A deploy or a job that it was
+    asked to start goes on by one step each time that somebody looks at it.
+
+    Args:
+        account: Whose data to start with; ``default``, ``production`` and ``staging`` differ, and so does any other.
+        rate_limited: Whether to enforce Render's documented rate limits.
+        clock: Tells the time in seconds to the rate limits.
+    """
+
+    def __init__(
+        self, account: str, *, rate_limited: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._account = account
+        self._world = World(account)
+        self._allowance = Allowance(clock if rate_limited else None)
+        self._lock = Lock()
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        with self._lock:
+            number = self._world.tick()
+            path, segments = _route(request)
+            allowed, headers = self._allowance.take(rule_of(request.method, path), segments.get("service_id", ""))
+            headers["Render-Request-Id"] = str(uuid5(NAMESPACE_URL, f"{self._account}/{number}"))
+            if not allowed:
+                return _response(Reply(429, {"message": "rate limit exceeded"}), headers)
+            return _response(self._answer(request, path, segments), headers)
+
+    def _answer(self, request: Request, path: str, segments: dict[str, str]) -> Reply:
+        try:
+            operation = _operation(request, path)
+            return operation(self._world, Call(segments, _query(request, path), _body(request)))
+        except Refusal as refusal:
+            return Reply(refusal.status, {"message": refusal.message})
+
+
+def _route(request: Request) -> tuple[str, dict[str, str]]:
+    """Return the template that a request's path fits, and what stands in its places; nothing where none fits."""
+    whole = urlsplit(request.url).path
+    for path, pattern in _PATHS.items():
+        match = pattern.fullmatch(whole.removeprefix(_BASE))
+        if match and whole.startswith(_BASE):
+            return path, {name: unquote(value) for name, value in match.groupdict().items()}
+    return "", {}
+
+
+def _operation(request: Request, path: str) -> Operation:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if not _is_bearer(headers.get("authorization", "")):
+        raise Refusal(401, "Unauthorized")
+    if not re.search(r"application/json|application/\*|\*/\*", str(headers.get("accept", "*/*"))):
+        raise Refusal(406, "only application/json is served")
+    if not path:
+        raise Refusal(404, "not found")
+    if request.method not in OPERATIONS[path]:
+        raise Refusal(405, "method not allowed")
+    return OPERATIONS[path][request.method]
+
+
+def _is_bearer(header: str | Secret) -> bool:
+    return bool(header) if isinstance(header, Secret) else re.fullmatch(r"Bearer \S+", header) is not None
+
+
+def _query(request: Request, path: str) -> dict[str, list[str]]:
+    query: dict[str, list[str]] = {}
+    for name, value in request.query:
+        query.setdefault(name, []).append(str(value))
+    complaint = complaint_about_query(path, query) if request.method == "GET" else None
+    if complaint:
+        raise Refusal(400, f"invalid query: {complaint}")
+    return query
+
+
+def _body(request: Request) -> object:
+    if request.body is None or request.body == b"":
+        return None
+    kinds = [str(value) for name, value in request.headers.items() if name.lower() == "content-type"]
+    if not kinds or not kinds[0].startswith("application/json"):
+        raise Refusal(400, "invalid JSON: the content type is not application/json")
+    try:
+        return json.loads(request.body)
+    except ValueError as error:
+        raise Refusal(400, f"invalid JSON: {error}") from None
+
+
+def _response(reply: Reply, headers: dict[str, str]) -> Response:
+    if reply.body is None:
+        return Response(reply.status, headers)
+    body = json.dumps(reply.body, ensure_ascii=False).encode()
+    return Response(reply.status, headers | {"Content-Type": "application/json"}, body)

@@ -1,0 +1,131 @@
+"""Data stores: Postgres databases and Key Value instances, without their passwords and connection strings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict, cast
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import KeyValueId, Names, PostgresId, Regions
+from .render import Render
+from .wire import Thing, filled, thing_of
+
+Workspaces = Annotated[str | list[str] | None, "Only those of these workspaces: one, or a list."]
+
+
+class Postgres(TypedDict):
+    """A Postgres database; its status is available when all is well."""
+
+    id: str
+    name: str
+    status: str
+    plan: str
+    region: str
+    version: str
+    role: str | None
+    databaseName: str | None
+    databaseUser: str | None
+    diskSizeGB: int | None
+    highAvailabilityEnabled: bool | None
+    suspended: str | None
+    readReplicas: list[dict[str, Any]] | None
+    owner: dict[str, Any] | None
+    dashboardUrl: str | None
+    createdAt: str | None
+    updatedAt: str | None
+
+
+class PostgresPage(TypedDict):
+    """A page of Postgres databases, and where the next one starts."""
+
+    postgres: list[Postgres]
+    cursor: str | None
+
+
+class OnePostgres(TypedDict):
+    """A Postgres database."""
+
+    postgres: Postgres
+
+
+class KeyValue(TypedDict):
+    """A Key Value (Redis-compatible) instance; its status is available when all is well."""
+
+    id: str
+    name: str
+    status: str
+    plan: str
+    region: str
+    version: str
+    options: dict[str, Any] | None
+    owner: dict[str, Any] | None
+    dashboardUrl: str | None
+    createdAt: str | None
+    updatedAt: str | None
+
+
+class KeyValuePage(TypedDict):
+    """A page of Key Value instances, and where the next one starts."""
+
+    key_values: list[KeyValue]
+    cursor: str | None
+
+
+class OneKeyValue(TypedDict):
+    """A Key Value instance."""
+
+    key_value: KeyValue
+
+
+@integration.reads
+def list_postgres(
+    render: Render,
+    /,
+    *,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    region: Regions = None,
+    owner_id: Workspaces = None,
+    all: All = False,
+) -> PostgresPage:
+    """List the Postgres databases in the account."""
+    filters = {"name": name, "region": region, "ownerId": owner_id}
+    found, after = Page(limit, cursor, all).of(render.api, "/postgres", "postgres", filters)
+    return {"postgres": [cast(Postgres, _shaped(database)) for database in found], "cursor": after}
+
+
+@integration.reads
+def get_postgres(render: Render, /, *, postgres_id: PostgresId) -> OnePostgres:
+    """Get details for a Postgres database; passwords and connection strings are not among them."""
+    found = thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id))
+    return {"postgres": cast(Postgres, _shaped(found))}
+
+
+@integration.reads
+def list_key_values(
+    render: Render,
+    /,
+    *,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    region: Regions = None,
+    owner_id: Workspaces = None,
+    all: All = False,
+) -> KeyValuePage:
+    """List the Key Value instances in the account."""
+    filters = {"name": name, "region": region, "ownerId": owner_id}
+    found, after = Page(limit, cursor, all).of(render.api, "/key-value", "keyValue", filters)
+    return {"key_values": [cast(KeyValue, _shaped(instance)) for instance in found], "cursor": after}
+
+
+@integration.reads
+def get_key_value(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValue:
+    """Get details for a Key Value instance; passwords and connection strings are not among them."""
+    found = thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id))
+    return {"key_value": cast(KeyValue, _shaped(found))}
+
+
+def _shaped(store: Thing) -> Thing:
+    return filled(store, id="", name="", status="unknown", plan="", region="", version="")

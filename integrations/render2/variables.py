@@ -1,0 +1,101 @@
+"""Environment variables of a service. A change takes effect with the next deploy."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict, cast
+
+from kosmolua.plugin import BadArguments
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import ServiceId, VariableKey
+from .render import Render
+from .settings import VariableValue, value_of, variables_of
+from .wire import page_of, thing_of
+
+_VARIABLES = "/services/{service_id}/env-vars"
+_VARIABLE = "/services/{service_id}/env-vars/{key}"
+
+
+class Variable(TypedDict):
+    """An environment variable."""
+
+    key: str
+    value: str
+
+
+class VariablePage(TypedDict):
+    """A page of environment variables, and where the next one starts."""
+
+    env_vars: list[Variable]
+    cursor: str | None
+
+
+class OneVariable(TypedDict):
+    """An environment variable."""
+
+    env_var: Variable
+
+
+class DeletedVariable(TypedDict):
+    """What was deleted."""
+
+    key: str
+    deleted: bool
+
+
+@integration.reads
+def list_env_vars(
+    render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
+) -> VariablePage:
+    """List the environment variables of a service, values included: take care what is printed."""
+    found, after = Page(limit, cursor, all).of(render.api, _VARIABLES, "envVar", service_id=service_id)
+    return {"env_vars": [cast(Variable, variable) for variable in found], "cursor": after}
+
+
+@integration.reads
+def get_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> OneVariable:
+    """Get one environment variable of a service."""
+    return {"env_var": cast(Variable, thing_of(render.api.get(_VARIABLE, service_id=service_id, key=key)))}
+
+
+@integration.writes
+def set_env_var(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    key: VariableKey,
+    value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
+    generate: Annotated[bool, "Whether Render invents the value, in place of value."] = False,
+) -> OneVariable:
+    """Set one environment variable of a service, new or not; the others stay as they are."""
+    if (value is None) != generate:
+        raise BadArguments("set_env_var needs value or generate = true, not both", param="value", hint="give one")
+    body = value_of({"generate": True} if value is None else value)
+    return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
+
+
+@integration.writes
+def delete_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable:
+    """Delete one environment variable of a service."""
+    render.api.delete(_VARIABLE, service_id=service_id, key=key)
+    return {"key": key, "deleted": True}
+
+
+@integration.writes
+def replace_all_env_vars(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    env_vars: Annotated[
+        dict[str, VariableValue], "All variables that the service is to have; { generate = true } invents a value."
+    ],
+) -> VariablePage:
+    """Replace the whole environment of a service: every variable that is not given is deleted.
+
+    To change some and keep the rest, call ``set_env_var`` for each.
+    """
+    reply = render.api.put(_VARIABLES, json=variables_of(env_vars), service_id=service_id)
+    return {"env_vars": [cast(Variable, variable) for variable in page_of(reply, "envVar")[0]], "cursor": None}

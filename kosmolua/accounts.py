@@ -1,0 +1,298 @@
+"""accounts.toml: which accounts there are, where their secrets come from, and what each may do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.limits import Limits, parse_size
+from kosmolua.secret import Redactor, Secret
+from kosmolua.sources import Sources
+from kosmolua.spec.function import Effect
+from kosmolua.spec.integration import AccountField, Integration
+from kosmolua.spec.types import Mismatch, quoted
+from kosmolua.suggestions import did_you_mean
+
+Permission: TypeAlias = Literal["allow", "ask", "deny"]
+Table: TypeAlias = dict[str, Any]
+
+VARIABLE = "KOSMOLUA_ACCOUNTS"
+PERMISSIONS = ("allow", "ask", "deny")
+USUAL: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
+SIMULATED = ("default", "production", "staging")
+_OWN_SECTION = "kosmolua"
+_SIZES = ("memory", "max_output", "max_result", "max_arguments", "max_source")
+
+
+def usual_path() -> Path:
+    """Return where accounts.toml is looked for when no file is named."""
+    from platformdirs import user_config_path
+
+    return user_config_path("kosmolua") / "accounts.toml"
+
+
+class Accounts:
+    """The accounts of every integration, as one file and the environment give them.
+
+    Args:
+        tables: The content of the file; empty where there is none.
+        path: The file, or where it would be.
+        environ: The environment that secrets may come from.
+        simulate: Whether accounts need no credentials, and exist also where the file has none.
+        redactor: Learns each secret that is resolved.
+        warn: Told of what is unwise but works, as one sentence.
+    """
+
+    def __init__(
+        self,
+        tables: Table,
+        path: Path,
+        *,
+        environ: Mapping[str, str],
+        redactor: Redactor,
+        simulate: bool = False,
+        warn: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.path = path
+        self._tables = tables
+        self._environ = environ
+        self._redactor = redactor
+        self._simulate = simulate
+        self._sources = Sources(path.parent, environ, warn)
+        self._settings: dict[tuple[str, str], Table] = {}
+        self._check_sections()
+
+    def sections(self) -> list[str]:
+        """Return the integrations that the file speaks of."""
+        return [name for name in self._tables if name != _OWN_SECTION]
+
+    def names(self, integration: Integration) -> list[str]:
+        """Return the accounts of an integration, sorted.
+
+        Raises:
+            ConfigError: An account is named like a function, or a key of the section is unknown.
+        """
+        section = self._section(integration)
+        named = sorted(name for name, value in section.items() if isinstance(value, dict) and name != "permissions")
+        if named:
+            return named
+        if self._simulate:
+            return list(SIMULATED)
+        return ["default"] if self._is_complete(integration) else []
+
+    def default(self, integration: Integration) -> str | None:
+        """Return the account that ``app.integrations.NAME.FUNCTION`` uses, or None where it is not clear."""
+        names = self.names(integration)
+        chosen = self._section(integration).get("default")
+        if isinstance(chosen, str):
+            if chosen not in names:
+                raise self._wrong(
+                    f"[{integration.name}] default = {chosen!r} names no account", did_you_mean(chosen, names)
+                )
+            return chosen
+        if "default" in names:
+            return "default"
+        return names[0] if len(names) == 1 else None
+
+    def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
+        """Return what an account may do: its own word, else its integration's, else read is allowed and write asks."""
+        section = self._section(integration)
+        table = section.get(account)
+        own = table.get("permissions", {}) if isinstance(table, dict) else {}
+        given = {**section.get("permissions", {}), **own}
+        self._check_permissions(integration.name, section.get("permissions", {}))
+        self._check_permissions(f"{integration.name}.{account}", own)
+        return cast("Permission", given.get(effect, USUAL[effect]))
+
+    def settings(self, integration: Integration, account: str) -> Table:
+        """Return the fields to make an account of, each secret resolved.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+            NotConfigured: A field is missing, or a secret cannot be had.
+        """
+        key = (integration.name, account)
+        if key not in self._settings:
+            self._settings[key] = self._resolve(integration, account)
+        return self._settings[key]
+
+    def limits(self, base: Limits) -> Limits:
+        """Return limits with what ``[kosmolua.limits]`` says.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+        """
+        table = self._tables.get(_OWN_SECTION, {}).get("limits", {})
+        names = [field.name for field in fields(Limits)]
+        return replace(base, **{name: self._limit(name, value, names) for name, value in table.items()})  # type: ignore[arg-type]
+
+    def check(self, integration: Integration) -> None:
+        """Raise the first ConfigError of an integration's section, without resolving a secret."""
+        self.default(integration)
+        for name in self.names(integration):
+            self.permission(integration, name, "read")
+            self._check_keys(integration, name, self._table(integration, name))
+
+    # Sections and keys
+
+    def _check_sections(self) -> None:
+        for name, table in self._tables.items():
+            if not isinstance(table, dict):
+                raise self._wrong(f"{name} must be a table, such as [{name}.production]")
+        own = self._tables.get(_OWN_SECTION, {})
+        for key in own:
+            if key != "limits" or not isinstance(own[key], dict):
+                raise self._wrong(f"[{_OWN_SECTION}] has no key {key!r}", "its only table is [kosmolua.limits]")
+
+    def _section(self, integration: Integration) -> Table:
+        section: Table = self._tables.get(integration.name, {})
+        for key, value in section.items():
+            if key == "default" and isinstance(value, str):
+                continue
+            if not isinstance(value, dict):
+                known = ["default", "permissions"]
+                hint = did_you_mean(key, known) or f"an account is a table, such as [{integration.name}.production]"
+                raise self._wrong(f"[{integration.name}] has no key {key!r}", hint)
+            if key != "permissions":
+                self._check_name(integration, key)
+        return section
+
+    def _check_name(self, integration: Integration, account: str) -> None:
+        if integration.function(account):
+            raise self._wrong(f"[{integration.name}.{account}]: an account cannot be named like a function")
+        if "." in account or not account.isprintable() or not account:
+            raise self._wrong(f"[{integration.name}.{account!r}]: an account's name cannot hold a dot or be empty")
+
+    def _table(self, integration: Integration, account: str) -> Table:
+        table: Table = self._section(integration).get(account, {})
+        return {key: value for key, value in table.items() if key != "permissions"}
+
+    def _check_keys(self, integration: Integration, account: str, table: Table) -> None:
+        known = [field.name for field in integration.account_fields]
+        for key in table:
+            if key not in known:
+                hint = did_you_mean(key, [*known, "permissions"]) or f"its keys are {', '.join(known)}"
+                raise self._wrong(f"[{integration.name}.{account}] has no key {key!r}", hint)
+
+    def _check_permissions(self, where: str, permissions: object) -> None:
+        if not isinstance(permissions, dict):
+            raise self._wrong(f'[{where}] permissions must be a table, such as {{ write = "ask" }}')
+        for effect, value in permissions.items():
+            if effect not in USUAL:
+                hint = did_you_mean(effect, USUAL) or "its keys are read and write"
+                raise self._wrong(f"[{where}] permissions has no key {effect!r}", hint)
+            if value not in PERMISSIONS:
+                raise self._wrong(f"[{where}] permissions: {effect} cannot be {value!r}", "write allow, ask or deny")
+
+    def _limit(self, name: str, value: object, names: Sequence[str]) -> float:
+        if name not in names:
+            hint = did_you_mean(name, names) or f"its keys are {', '.join(names)}"
+            raise self._wrong(f"[kosmolua.limits] has no key {name!r}", hint)
+        if name in _SIZES and isinstance(value, str):
+            try:
+                return parse_size(value)
+            except ValueError as error:
+                raise self._wrong(f"[kosmolua.limits] {name}: {error}") from None
+        whole = name not in ("timeout", "cpu")
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise self._wrong(f"[kosmolua.limits] {name} must be a {'whole ' if whole else ''}number, not {value!r}")
+        return cast("float", value)
+
+    def _wrong(self, what: str, hint: str | None = None) -> ConfigError:
+        return ConfigError(f"{self.path}: {what}", hint=hint)
+
+    # Values and secrets
+
+    def _is_complete(self, integration: Integration) -> bool:
+        required = [field for field in integration.account_fields if field.required]
+        return all(self._environ.get(integration.variable(field)) for field in required)
+
+    def _resolve(self, integration: Integration, account: str) -> Table:
+        table = self._table(integration, account)
+        self._check_keys(integration, account, table)
+        where = f"{integration.name}.{account}"
+        settings = {}
+        for field in integration.account_fields:
+            if field.name in table:
+                settings[field.name] = self._value(where, field, table[field.name])
+            elif not table and self._environ.get(integration.variable(field)) and (field.required or field.secret):
+                settings[field.name] = self._value(where, field, self._environ[integration.variable(field)])
+            elif field.required:
+                settings[field.name] = self._missing(integration, account, field)
+        return settings
+
+    def _missing(self, integration: Integration, account: str, field: AccountField) -> object:
+        if self._simulate and field.secret:
+            return Secret("simulated")
+        raise NotConfigured(
+            f"The account {integration.name}.{account} has no {field.name}; add it to {self.path}",
+            hint=stanza(integration, account),
+        )
+
+    def _value(self, where: str, field: AccountField, given: object) -> object:
+        if field.secret:
+            return self._secret(where, field, given)
+        try:
+            return field.type.fits(given)
+        except Mismatch as mismatch:
+            raise self._wrong(f"[{where}] {field.name} {mismatch.expected}, not {quoted(mismatch.value)}") from None
+
+    def _secret(self, where: str, field: AccountField, given: object) -> Secret:
+        if self._simulate:
+            return Secret("simulated")
+        secret = self._sources.read(f"{where}.{field.name}", given)
+        self._redactor.learn(secret)
+        return secret
+
+
+def read(
+    named: str | os.PathLike[str] | None,
+    *,
+    environ: Mapping[str, str],
+    redactor: Redactor,
+    simulate: bool = False,
+    warn: Callable[[str], None] = lambda sentence: None,
+) -> Accounts:
+    """Return the accounts of a file: the named one, else ``KOSMOLUA_ACCOUNTS``, else the user's own, else none.
+
+    Raises:
+        ConfigError: A named file is not there, or a file is not TOML or not of this shape.
+    """
+    chosen = named or environ.get(VARIABLE)
+    path = Path(chosen).expanduser() if chosen else usual_path()
+    tables = _parse(path) if chosen or path.exists() else {}
+    return Accounts(tables, path, environ=environ, redactor=redactor, simulate=simulate, warn=warn)
+
+
+def _parse(path: Path) -> Table:
+    import tomli
+
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: this is not TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: this is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
+
+
+def stanza(integration: Integration, account: str = "default") -> str:
+    """Return what to paste into accounts.toml for one account: required keys live, optional ones as comments."""
+    lines = [f"[{integration.name}.{account}]"]
+    for field in integration.account_fields:
+        example = f'{{ env = "{integration.variable(field)}" }}' if field.secret else _toml(field.default)
+        line = f"{field.name} = {example}"
+        note = f"  # {field.about}" if field.about else ""
+        lines.append((line if field.required else f"# {line}") + note)
+    return "\n".join(lines)
+
+
+def _toml(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return str(default) if isinstance(default, (int, float)) else f'"{default or "..."}"'

@@ -1,0 +1,83 @@
+"""Connections whose whole answer must come in time, however slowly the other side speaks.
+
+A socket's timeout starts anew with each byte, so a server that sends one a second is never late for it. Here the time
+that urllib3 sets on the socket before it reads an answer is the time for all of it, status line and headers included.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import socket
+from http.client import HTTPResponse
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+LONGEST_SILENCE = 60.0
+"""Seconds without a byte after which a server counts as dead, even if there is time left."""
+
+
+class _TimedStream(io.RawIOBase):
+    """Reads from a socket until the socket's timeout, counted from now, has passed."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        seconds = sock.gettimeout()
+        self._ends = monotonic() + (math.inf if seconds is None else seconds)
+        self._socket = sock
+        self._stream = sock.makefile("rb", buffering=0)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return the buffered stream that :class:`http.client.HTTPResponse` asks its socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        """Read what is there, or wait for it as long as there is time.
+
+        Raises:
+            TimeoutError: The time is over, or the server was silent for too long.
+        """
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(min(left, LONGEST_SILENCE))
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket, which lives on if its connection is kept."""
+        self._stream.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(_TimedStream(sock), *args, **options)  # type: ignore[arg-type]
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+POOLS: dict[str, type] = {"http": _PlainPool, "https": _SecurePool}
+"""What a urllib3 pool manager takes as its ``pool_classes_by_scheme``."""

@@ -1,0 +1,27 @@
+"""Answers calls from the services themselves, over one transport for each account."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from kosmolua.api.transport import Transport
+from kosmolua.backends import Sender
+from kosmolua.spec.integration import Integration
+
+
+class Live:
+    """Keeps the connections of each account, as long as the runtime lives."""
+
+    def __init__(self) -> None:
+        self._transports: dict[tuple[str, str], Transport] = {}
+        self._lock = Lock()
+
+    def sender(self, integration: Integration, account: str) -> Sender:
+        """Return the transport of an account."""
+        with self._lock:
+            return self._transports.setdefault((integration.name, account), Transport()).send
+
+    def close(self) -> None:
+        """Close all connections."""
+        for transport in self._transports.values():
+            transport.close()

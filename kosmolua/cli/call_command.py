@@ -1,0 +1,90 @@
+"""``kosmolua call``: one function, without Lua."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from kosmolua.cli import show
+from kosmolua.cli.options import Options, make_runtime, running_options
+from kosmolua.cli.program import status_of
+from kosmolua.errors import BadArguments, KosmoError
+from kosmolua.journal import Record
+from kosmolua.outcome import Outcome
+from kosmolua.runtime import Runtime
+
+
+@click.command("call")
+@click.argument("path")
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--args", "text", metavar="JSON", help="The arguments as a JSON object, or - to read it from standard input."
+)
+@running_options
+def command(path: str, pairs: tuple[str, ...], text: str | None, options: Options) -> int:
+    """Call one function and print what it returns as JSON.
+
+    PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A value takes the type that the function declares:
+    id=00420 stays a string, limit=5 is a number, and lists and tables are written as JSON.
+    """
+    records: list[Record] = []
+    try:
+        with make_runtime(options) as runtime:
+            value = _call(runtime, path, pairs, text, records, options)
+    except KosmoError as error:
+        if not options.json:
+            raise
+        show.as_json(_outcome(None, error, records).to_json())
+        return status_of(error)
+    show.as_json(_outcome(value, None, records).to_json() if options.json else value)
+    return 0
+
+
+def _call(
+    runtime: Runtime, path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options
+) -> Any:
+    from kosmolua.cli.trace import tracer
+
+    arguments = {**_parse(text), **_read_pairs(runtime, path, pairs)}
+    with tracer(options.trace) as trace:
+
+        def watch(record: Record) -> None:
+            trace(record)
+            if record.status != "running":
+                records.append(record)
+
+        return runtime.call(path, arguments, watch=watch)
+
+
+def _outcome(value: Any, error: KosmoError | None, records: list[Record]) -> Outcome:
+    usage = {"wall_ms": sum(record.duration_ms for record in records), "calls": len(records), "output_bytes": 0}
+    return Outcome([] if error else [value], "", error, [record.summary() for record in records], usage)
+
+
+def _parse(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        arguments = json.loads(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        raise click.UsageError(f"--args is not JSON: {error}.") from None
+    if not isinstance(arguments, dict):
+        raise click.UsageError('--args must be a JSON object, such as {"limit": 5}.')
+    return arguments
+
+
+def _read_pairs(runtime: Runtime, path: str, pairs: tuple[str, ...]) -> dict[str, Any]:
+    if not pairs:
+        return {}
+    function = runtime.catalog.find(path)
+    types = {parameter.name: parameter.type for parameter in function.parameters}
+    arguments = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadArguments(f"{pair!r} is not of the form KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=...")
+        arguments[name] = types[name].read(value) if name in types else value
+    return arguments

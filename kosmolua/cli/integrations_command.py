@@ -1,0 +1,55 @@
+"""``kosmolua integrations``: which there are, where each comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+import click
+
+from kosmolua.cli import show
+from kosmolua.cli.options import Listing, list_runtime, listing_options
+from kosmolua.errors import ConfigError, PluginError
+from kosmolua.runtime import Runtime
+
+
+@click.group("integrations", invoke_without_command=True)
+@listing_options
+@click.pass_context
+def command(context: click.Context, options: Listing) -> None:
+    """List the integrations: where each comes from, its functions and accounts, and errors."""
+    if context.invoked_subcommand:
+        return
+    with list_runtime(options) as runtime:
+        entries = [_describe(runtime, name) for name in runtime.catalog.names()]
+    if options.json:
+        show.as_json(entries)
+        return
+    rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), str(entry["origin"])] for entry in entries]
+    show.table("Integrations", ["name", "from", "what", "origin"], rows)
+
+
+def _describe(runtime: Runtime, name: str) -> dict[str, object]:
+    try:
+        plugin = runtime.catalog.plugin(name)
+    except PluginError as error:
+        return {"name": name, "place": "broken", "origin": error.origin, "error": error.message}
+    try:
+        accounts, problem = runtime.catalog.accounts(name), None
+    except ConfigError as error:
+        accounts, problem = [], error.message
+    effects = [function.effect for function in plugin.integration.functions.values()]
+    return {
+        "name": name,
+        "place": plugin.place,
+        "origin": plugin.origin,
+        "about": plugin.integration.about,
+        "reads": effects.count("read"),
+        "writes": effects.count("write"),
+        "accounts": accounts,
+        "error": problem,
+    }
+
+
+def _summary(entry: dict[str, object]) -> str:
+    if entry["error"]:
+        return f"error: {entry['error']}"
+    accounts = ", ".join(entry["accounts"]) if isinstance(entry["accounts"], list) and entry["accounts"] else "none"
+    return f"{entry['reads']} reads, {entry['writes']} writes; accounts: {accounts}"

@@ -1,0 +1,121 @@
+"""The program: its commands, each loaded when it is used, and what its errors look like."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kosmolua import __version__
+from kosmolua.cli import show
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError
+from kosmolua.supervisor import Child
+
+COMMANDS = {
+    "Run": {
+        "run": "Run a Lua script.",
+        "call": "Call one function, without Lua.",
+        "repl": "Try Lua line by line.",
+        "mcp": "Serve agents over the Model Context Protocol.",
+    },
+    "Read": {
+        "docs": "Read and search the documentation.",
+        "journal": "Show what a journal holds.",
+    },
+    "Set up": {
+        "integrations": "List, make and check integrations.",
+        "accounts": "List and check accounts.",
+        "stubs": "Write definitions for editors.",
+    },
+}
+EPILOG = """\b
+Examples:
+  kosmolua run report.lua --simulate
+  kosmolua run -e 'print(app.integrations.render2.get_current_user().email)'
+  kosmolua call render2.production.list_services limit=5
+  kosmolua docs integrations.render2
+"""
+
+
+class Program(click.Group):
+    """The commands, each imported from the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        return [name for group in COMMANDS.values() for name in group]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, or return None where there is none of this name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"kosmolua.cli.{cmd_name}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in groups, without importing them."""
+        for title, group in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(group.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was meant."""
+        from kosmolua.suggestions import did_you_mean
+
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], self.list_commands(ctx)) or "see kosmolua --help"
+            raise click.UsageError(f"There is no command {args[0]!r} ({hint}).", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=Program, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="kosmolua %(version)s")
+def program() -> None:
+    """Run Lua that a language model wrote, safely, against web APIs with your accounts."""
+
+
+def run_program(arguments: Sequence[str], child: Child | None) -> int:
+    """Run one command and return its exit status.
+
+    Args:
+        arguments: What was typed after the program's name.
+        child: A worker that was started already, for a command that runs a script.
+    """
+    try:
+        return int(program.main(list(arguments), "kosmolua", standalone_mode=False, obj=child) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        show.complain("interrupted")
+        return 130
+    except KosmoError as error:
+        show.complain_of(error)
+        return status_of(error)
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        show.complain(f"standard output cannot be written: {error.strerror}")
+        return 1
+    finally:
+        if child:
+            child.kill()
+
+
+def status_of(error: KosmoError | None) -> int:
+    """Return the exit status that an error stands for; 0 for none."""
+    if error is None:
+        return 0
+    if isinstance(error, (ConfigError, PluginError)):
+        return 3
+    if isinstance(error, LimitExceeded):
+        return 124
+    return 130 if isinstance(error, Interrupted) else 1
+
+
+def is_interactive() -> bool:
+    """Say whether a person at a terminal can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

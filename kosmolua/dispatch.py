@@ -1,0 +1,185 @@
+"""One call, from start to end: budget, policy, arguments, the plugin's function, redaction, journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from functools import partial
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from kosmolua import values
+from kosmolua.accounts import Accounts
+from kosmolua.api.message import Request, Response
+from kosmolua.backends import Backend, Sender
+from kosmolua.catalog import Catalog, Target
+from kosmolua.errors import BadArguments, CallError, KosmoError, NotConfigured, PluginError, PluginFault
+from kosmolua.journal import Journal, Record
+from kosmolua.limits import Limits
+from kosmolua.policy import Policy
+from kosmolua.secret import Redactor
+from kosmolua.spec.integration import Integration
+from kosmolua.values import Json, NotJson
+
+MOST_AT_ONCE = 32
+"""Calls of one account that may be under way at once, whatever a script asks for."""
+
+_under_way: ContextVar[Record] = ContextVar("under_way")
+
+
+class Dispatcher:
+    """Answers the calls of one run.
+
+    Args:
+        run: The id of the run.
+        deadline: When the run ends, on the clock of :func:`time.monotonic`.
+        backend: Returns what answers calls; asked on the first one only.
+        watch: Told of each record when its call starts and again when it ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        deadline: float | None,
+        limits: Limits,
+        catalog: Catalog,
+        accounts: Accounts,
+        backend: Callable[[], Backend],
+        policy: Policy,
+        journal: Journal,
+        redactor: Redactor,
+        watch: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.records: list[Record] = []
+        self._run = run
+        self._deadline = deadline
+        self._limits = limits
+        self._catalog = catalog
+        self._accounts = accounts
+        self._backend = backend
+        self._policy = policy
+        self._journal = journal
+        self._redactor = redactor
+        self._watch = watch or (lambda record: None)
+        self._opened: dict[tuple[str, str], tuple[Any, BoundedSemaphore]] = {}
+        self._lock = Lock()
+
+    def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None) -> str:
+        """Make one call and return its value as JSON.
+
+        Args:
+            path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``integrations.`` before it.
+            given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
+            fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
+
+        Raises:
+            CallError: The call was refused or failed; its record says which.
+            LimitExceeded: The run may make no more calls, or the value is too large.
+        """
+        record = Record(self._run, path)
+        error: KosmoError | None = None
+        try:
+            self._spend(record)
+            return self._answer(record, given, fault)
+        except KosmoError as caught:
+            error = caught
+            self._finish_error(record, error)
+            raise
+        except BaseException:
+            error = KosmoError("interrupted")
+            raise
+        finally:
+            record.end(error)
+            self._journal.write(record)
+            self._watch(record)
+
+    def _spend(self, record: Record) -> None:
+        with self._lock:
+            self.records.append(record)
+            if len(self.records) > self._limits.max_calls:
+                raise self._limits.exceeded("calls")
+
+    def _answer(self, record: Record, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
+        target = self._resolve(record)
+        self._policy.refuse_if_denied(target)
+        arguments = self._bind(target, given, fault)
+        record.arguments = arguments
+        self._policy.ask_if_needed(target, self._redacted(arguments))
+        self._watch(record)
+        handler = target.function.handler
+        value = self._invoke(record, target.integration, target.account, lambda opened: handler(opened, **arguments))
+        return self._encode(target, value)
+
+    def _resolve(self, record: Record) -> Target:
+        try:
+            target = self._catalog.resolve(record.path)
+        except PluginError as error:
+            raise PluginFault(f"{record.path.partition('.')[2]} cannot be loaded: {error.message}") from error
+        record.path, record.account, record.effect = target.path, target.account, target.function.effect
+        return target
+
+    def _bind(self, target: Target, given: Sequence[Json], fault: Mapping[str, str] | None) -> dict[str, object]:
+        if fault:
+            param = fault["where"].partition(".")[0].partition("[")[0]
+            raise BadArguments(f"{target.path}: {fault['where']} {fault['problem']}", param=param)
+        return target.function.bind(target.path, given)
+
+    def identify(self, integration: Integration, account: str) -> str:
+        """Make one cheap call with an account and return who it is.
+
+        Raises:
+            CallError: The account cannot be used, or the call failed.
+        """
+        if integration.identify is None:
+            raise NotConfigured(f"{integration.name} cannot say who an account is")
+        return str(self._invoke(Record(self._run, integration.name), integration, account, integration.identify))
+
+    def _invoke(
+        self, record: Record, integration: Integration, account: str, handler: Callable[[Any], object]
+    ) -> object:
+        opened, gate = self._open(integration, account)
+        token = _under_way.set(record)
+        try:
+            with gate:
+                return handler(opened)
+        except KosmoError:
+            raise
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise PluginFault(f"{record.path} failed inside its integration: {problem}") from error
+        finally:
+            _under_way.reset(token)
+
+    def _open(self, integration: Integration, account: str) -> tuple[Any, BoundedSemaphore]:
+        key = (integration.name, account)
+        with self._lock:
+            if key not in self._opened:
+                settings = self._accounts.settings(integration, account)
+                sender = self._backend().sender(integration, account)
+                opened: Any = integration.account(**settings)
+                self._opened[key] = opened.open(partial(self._send, sender)), BoundedSemaphore(MOST_AT_ONCE)
+            return self._opened[key]
+
+    def _send(self, sender: Sender, request: Request) -> Response:
+        return sender(request, until=self._deadline, observe=_under_way.get().observe)
+
+    def _encode(self, target: Target, value: object) -> str:
+        try:
+            text = values.encode(value)
+        except NotJson as error:
+            raise PluginFault(f"{target.path} returned something that Lua cannot carry: {error}") from None
+        if self._redactor.knows(text):
+            text = values.encode(self._redactor.value(value))
+        if len(text) > self._limits.max_result:
+            raise self._limits.exceeded("result")
+        return text
+
+    def _redacted(self, arguments: Mapping[str, object]) -> dict[str, object]:
+        return {name: self._redactor.value(value) for name, value in arguments.items()}
+
+    def _finish_error(self, record: Record, error: KosmoError) -> None:
+        error.message = self._redactor.text(error.message)
+        error.hint = self._redactor.text(error.hint) if error.hint else None
+        if isinstance(error, CallError) and record.account:
+            error.path, error.account = record.path, record.account

@@ -1,0 +1,5 @@
+"""The pages that agents and people read: guides, and a reference made from the signatures of integrations."""
+
+from kosmolua.docs.library import Library
+
+__all__ = ["Library"]

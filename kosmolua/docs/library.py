@@ -1,0 +1,132 @@
+"""The library: list, search and read pages, the same for the command line, Lua, Python and MCP."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any, Literal
+
+from kosmolua.docs import guide, markdown
+from kosmolua.docs.address import Address, Directory, parts_of
+from kosmolua.docs.entries import entries_of
+from kosmolua.docs.guide import GuidePage
+from kosmolua.docs.outline import Outlines
+from kosmolua.docs.page import SMALLEST_BUDGET, Page
+from kosmolua.docs.reference import FunctionPage, IntegrationPage
+from kosmolua.docs.search import Hit, Index, index_of, words_of
+from kosmolua.docs.shelf import Shelf
+from kosmolua.errors import BadArguments, PluginError
+from kosmolua.spec.types import STRING, Mismatch, Type, between, quoted, type_of
+
+_LIMIT = type_of(Annotated[int, between(1, 100)])
+_BUDGET = type_of(Annotated[int, between(SMALLEST_BUDGET, 2**53)])
+_DETAIL = type_of(Literal["brief", "signatures", "types", "full"])
+_HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read_doc("PAGE")`.'
+
+
+class Library:
+    """Every page there is. Any thread may use it.
+
+    Args:
+        shelf: The installed integrations.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._outlines = Outlines(shelf)
+        self._directory = Directory(shelf, self._outlines)
+        self._lock = threading.Lock()
+        self._index: Index | None = None
+
+    def list(self, namespace: str | None = None) -> str:
+        """Return the names of pages as Markdown, one line a guide and an integration.
+
+        Args:
+            namespace: ``guides``, ``integrations``, or an integration, whose functions are then listed, one a line.
+
+        Raises:
+            DocNotFound: There is no such namespace. The hint names the likeliest.
+            PluginError: The integration cannot be loaded.
+        """
+        asked = _fit("namespace", STRING, namespace or "")
+        if parts_of(asked) not in ([], [""], ["guides"]):
+            return self.read(asked, detail="brief")
+        guides = "## Guides\n\n" + "\n".join(f"- `{name}`: {GuidePage(name).summary}" for name in guide.NAMES)
+        integrations = "## Integrations\n\n" + "\n".join(map(self._listed, self._shelf.names()))
+        wanted = {"guides": [guides], "": [guides, integrations]}.get(asked, [integrations])
+        return "\n\n".join(["# Pages", _HOW_TO_READ, *wanted])
+
+    def search(self, query: str, *, limit: int = 10) -> str:
+        """Return the pages that match some words, best first, each with a sentence and where the words were found.
+
+        Args:
+            query: Words in any order; beginnings and other forms of a word match too.
+            limit: How many pages, in 1..100.
+
+        Raises:
+            BadArguments: There is no word, or the limit is no such number.
+        """
+        query, limit = _fit("query", STRING, query), _fit("limit", _LIMIT, limit)
+        if not words_of(query):
+            raise BadArguments("A search needs at least one word", param="query")
+        hits = self._indexed().find(query, limit)
+        shown = " ".join(query.split())[:80]
+        if not hits:
+            return f"No page matches {shown!r}. `kosmolua docs` and lua_list_docs() list the pages."
+        count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
+        lines = [_found(number, hit) for number, hit in enumerate(hits, start=1)]
+        return "\n".join([f"{count} for {shown!r}, the best first. {_HOW_TO_READ}", "", *lines])
+
+    def read(self, page: str, *, detail: str = "full", budget: int | None = None) -> str:
+        """Return a page as Markdown.
+
+        Args:
+            page: A guide, an integration or a function, as :meth:`Directory.find` takes it.
+            detail: ``brief``, ``signatures``, ``types`` (LuaCATS) or ``full``.
+            budget: The most characters to return; the richest detail that fits is chosen, and the last line says
+                what was left out.
+
+        Raises:
+            DocNotFound: There is no such page. The hint names the likeliest.
+            BadArguments: The detail or the budget is none.
+            PluginError: The integration cannot be loaded.
+        """
+        page, detail = _fit("page", STRING, page), _fit("detail", _DETAIL, detail)
+        budget = None if budget is None else _fit("budget", _BUDGET, budget)
+        if parts_of(page) in ([], [""]):
+            return self.list(page)
+        return self._page(page).write(detail, budget)
+
+    def _page(self, page: str) -> Page:
+        if page.strip() in guide.NAMES:
+            return GuidePage(page.strip())
+        address = self._directory.find(page)
+        integration = self._shelf.integration(address.integration)
+        document = markdown.read(self._shelf.prose(address.integration) or "")
+        if address.function is None:
+            return IntegrationPage(integration, self._shelf.accounts(address.integration), document)
+        return FunctionPage(integration, integration.functions[address.function], document)
+
+    def _listed(self, name: str) -> str:
+        try:
+            outline = self._outlines.of(name)
+        except PluginError as error:
+            return f"- `{Address(name)}`: cannot be loaded: {error.message}"
+        return f"- `{Address(name)}`: {outline.about} ({outline.counts})"
+
+    def _indexed(self) -> Index:
+        with self._lock:
+            if self._index is None:
+                self._index = index_of(entries_of(self._shelf, self._outlines))
+            return self._index
+
+
+def _found(number: int, hit: Hit) -> str:
+    line = f"{number}. `{hit.page}`: {hit.summary}"
+    return f"{line}\n   {hit.snippet}" if hit.snippet else line
+
+
+def _fit(name: str, kind: Type, value: object) -> Any:
+    try:
+        return kind.fits(value)
+    except Mismatch as mismatch:
+        raise BadArguments(f"{name} {mismatch.expected}, not {quoted(value)}", param=name) from None

@@ -1,0 +1,75 @@
+"""Markdown, as far as pages are made of it: sections, headings and tables, with fenced code left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+FENCES = ("```", "~~~")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A Markdown text in parts.
+
+    Args:
+        title: The text of its first-level heading, or nothing.
+        introduction: What stands before the first second-level heading.
+        sections: The text below each second-level heading, in order.
+    """
+
+    title: str
+    introduction: str
+    sections: dict[str, str]
+
+
+def read(text: str) -> Document:
+    """Return the parts of a Markdown text. Backticks around a heading are taken off, rules between sections too."""
+    title, heading = "", ""
+    parts: dict[str, list[str]] = {"": []}
+    for line, is_text in _lines(text):
+        if is_text and line.startswith("# ") and not title:
+            title = line[2:].strip()
+        elif is_text and line.startswith("## "):
+            heading = line[3:].strip().strip("`")
+            parts.setdefault(heading, [])
+        else:
+            parts[heading].append(line)
+    introduction, *bodies = (_trimmed(lines) for lines in parts.values())
+    return Document(title, introduction, dict(zip(list(parts)[1:], bodies, strict=True)))
+
+
+def raised(text: str) -> str:
+    """Return the text with each heading one level higher."""
+    return "\n".join(line[1:] if is_text and line.startswith("##") else line for line, is_text in _lines(text))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; a pipe inside a cell is escaped."""
+    ruler = [["-" * max(3, len(column)) for column in columns]]
+    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in [columns, *ruler, *rows])
+
+
+def fenced(code: str, language: str = "") -> str:
+    """Return a block of code."""
+    return f"```{language}\n{code}\n```"
+
+
+def _lines(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each line, and whether it is text, not code."""
+    fence = ""
+    for line in text.splitlines():
+        marker = line.lstrip()[:3]
+        if marker in FENCES and fence in ("", marker):
+            fence = "" if fence else marker
+            yield line, False
+        else:
+            yield line, not fence
+
+
+def _trimmed(lines: Sequence[str]) -> str:
+    return "\n".join(lines).strip().removesuffix("\n---").strip()
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,197 @@
+"""The reference: pages made from an integration's signatures, merged with the Markdown that its author wrote.
+
+That Markdown has a title, an introduction, a section for each function that has prose or examples, headed by the
+function's name, and other sections, which come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kosmolua.docs import docstring, markdown, outline
+from kosmolua.docs.markdown import Document
+from kosmolua.docs.page import Page
+from kosmolua.spec import luacats
+from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.integration import Integration
+from kosmolua.spec.wording import description, label, literal
+
+PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
+_HEADINGS = {"Raises": "Errors"}
+
+
+@dataclass(frozen=True)
+class IntegrationPage(Page):
+    """The page of an integration.
+
+    Args:
+        integration: Loaded.
+        accounts: The names of its accounts.
+        document: What its author wrote.
+    """
+
+    integration: Integration
+    accounts: Sequence[str]
+    document: Document
+
+    @property
+    def name(self) -> str:
+        """The name that leads here."""
+        return f"integrations.{self.integration.name}"
+
+    @property
+    def smaller(self) -> str:
+        """The pages of its functions."""
+        return f"{self.name}.FUNCTION"
+
+    def full(self) -> str:
+        """Return everything: an overview, each function, the author's other sections, the types of results."""
+        functions = self._functions
+        return _joined(
+            f"# {self.document.title or self.integration.name}",
+            self._opening(),
+            self.document.introduction,
+            f"## Functions\n\n{_contents(functions)}",
+            *(f"## {each.name}\n\n{_body(self.integration, each, self.document)}" for each in functions),
+            *(f"## {heading}\n\n{body}" for heading, body in self._other_sections()),
+            _records(functions, self.integration.name),
+        )
+
+    def types(self) -> str:
+        """Return LuaCATS declarations of every function."""
+        return _joined(self._head(), _declarations(self._functions, self.integration))
+
+    def signatures(self) -> str:
+        """Return a call with its types for each function."""
+        lines = [f"- `{_signature(each, self.integration)}` {_told(each)}" for each in self._functions]
+        return _joined(self._head(), "\n".join(lines))
+
+    def brief(self) -> str:
+        """Return a line for each function."""
+        return _joined(self._head(), "\n".join(f"- `{each.name}` {_told(each)}" for each in self._functions))
+
+    @property
+    def _functions(self) -> Sequence[Function]:
+        return list(self.integration.functions.values())
+
+    def _head(self) -> str:
+        return f"# {self.name}\n\n{self._opening()}"
+
+    def _opening(self) -> str:
+        path = f"app.integrations.{self.integration.name}"
+        prefix = self.integration.prefix
+        counts = f"`{path}` has {outline.drawn(self.integration).counts}."
+        full_names = f" Full names start with `{prefix}_`." if prefix else ""
+        return f"{self.integration.about}\n\n{counts}{full_names} {self._known_accounts()}"
+
+    def _known_accounts(self) -> str:
+        names = ", ".join(f"`{account}`" for account in self.accounts)
+        return f"Accounts: {names}." if names else "No account yet: `kosmolua accounts example` prints what to add."
+
+    def _other_sections(self) -> list[tuple[str, str]]:
+        sections = self.document.sections.items()
+        return [(heading, body) for heading, body in sections if not self.integration.function(heading)]
+
+
+@dataclass(frozen=True)
+class FunctionPage(Page):
+    """The page of one function.
+
+    Args:
+        integration: Loaded.
+        function: One of its functions.
+        document: What the integration's author wrote.
+    """
+
+    integration: Integration
+    function: Function
+    document: Document
+
+    @property
+    def name(self) -> str:
+        """The name that leads here."""
+        return f"integrations.{self.integration.name}.{self.function.name}"
+
+    def full(self) -> str:
+        """Return everything about the function."""
+        body = markdown.raised(_body(self.integration, self.function, self.document))
+        return _joined(f"# app.{self.name}", body, _records([self.function], self.integration.name))
+
+    def types(self) -> str:
+        """Return the function's LuaCATS declarations."""
+        return _joined(f"# app.{self.name}", _declarations([self.function], self.integration))
+
+    def signatures(self) -> str:
+        """Return the call with its types."""
+        return f"`app.integrations.{self.integration.name}.{_signature(self.function, self.integration)}` " + _told(
+            self.function
+        )
+
+    def brief(self) -> str:
+        """Return one line."""
+        return f"`app.{self.name}` {_told(self.function)}"
+
+
+def _contents(functions: Sequence[Function]) -> str:
+    rows = [(f"`{function.name}`", function.effect, function.summary) for function in functions]
+    return markdown.table(("Function", "Effect", "Summary"), rows)
+
+
+def _body(integration: Integration, function: Function, document: Document) -> str:
+    text, sections = docstring.split(function.doc)
+    returns = _returns(function, integration.name, sections.pop("Returns", ""))
+    written = document.sections
+    return _joined(
+        text,
+        f"Effect: {function.effect}. Full name: `{integration.name}.{function.full_name}`.",
+        f"### Parameters\n\n{_parameters(function.parameters)}",
+        returns and f"### Returns\n\n{returns}",
+        *(f"### {_HEADINGS.get(name, name)}\n\n{section}" for name, section in sections.items()),
+        written.get(function.name) or written.get(function.full_name, ""),
+    )
+
+
+def _parameters(parameters: Sequence[Parameter]) -> str:
+    rows = [
+        (f"`{each.name}`", label(each.type), "yes" if each.required else "no", description(each)) for each in parameters
+    ]
+    return markdown.table(PARAMETER_COLUMNS, rows) if rows else "None."
+
+
+def _returns(function: Function, namespace: str, text: str) -> str:
+    typed = function.returns and any(luacats.records_in(function.returns))
+    return _joined(text, f"Type: `{luacats.returned(function, namespace)}`." if typed else "")
+
+
+def _records(functions: Sequence[Function], namespace: str) -> str:
+    records = "\n\n".join(luacats.record_types(functions, namespace))
+    return records and f"## Types\n\n{markdown.fenced(records, 'lua')}"
+
+
+def _declarations(functions: Sequence[Function], integration: Integration) -> str:
+    name = integration.name
+    stubs = [luacats.function_stub(function, name, name) for function in functions]
+    types = [*luacats.argument_types(functions, name), *luacats.record_types(functions, name)]
+    holder = f"local {name} = {{}} -- app.integrations.{name}, and each of its accounts"
+    return markdown.fenced("\n\n".join([*types, holder, *stubs]), "lua")
+
+
+def _signature(function: Function, integration: Integration) -> str:
+    arguments = ", ".join(_argument(parameter, integration.name) for parameter in function.parameters)
+    result = luacats.returned(function, integration.name)
+    return f"{function.name}({f'{{ {arguments} }}' if arguments else ''}) -> {result}"
+
+
+def _argument(parameter: Parameter, namespace: str) -> str:
+    kind = parameter.type.lua if parameter.type.choices else luacats.spell(parameter.type, namespace, "string")
+    default = "" if parameter.required or parameter.default is None else f" = {literal(parameter.default)}"
+    return f"{parameter.name}{'' if parameter.required else '?'}: {kind}{default}"
+
+
+def _told(function: Function) -> str:
+    return f"({function.effect}): {function.summary}"
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)

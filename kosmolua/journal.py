@@ -1,0 +1,117 @@
+"""The journal: one record for each call, also for those that were refused, and the file they are appended to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from time import monotonic
+from typing import Literal
+
+from kosmolua.api.message import Attempt
+from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.secret import Redactor
+
+Status = Literal["running", "ok", "failed", "refused"]
+
+
+@dataclass
+class Record:
+    """What is known of one call.
+
+    Args:
+        run: The id of the run it belongs to.
+        path: As the script wrote it, until the catalog knows better.
+        account: The account, once it is known.
+        effect: ``read`` or ``write``, once it is known.
+        arguments: By name, once they are bound.
+        status: ``refused`` means that nothing was sent.
+        error: The code of the error that ended it.
+        attempts: The status of each HTTP request made for it; 0 where no answer came.
+        request_id: The service's own name for the last request.
+    """
+
+    run: str
+    path: str
+    account: str | None = None
+    effect: str | None = None
+    arguments: object = None
+    status: Status = "running"
+    error: str | None = None
+    attempts: list[int] = field(default_factory=list)
+    request_id: str | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    duration_ms: float = 0.0
+    _clock: float = field(default_factory=monotonic, repr=False)
+
+    def observe(self, attempt: Attempt) -> None:
+        """Note an HTTP request that was made for this call."""
+        self.attempts.append(attempt.status or 0)
+        self.request_id = attempt.request_id or self.request_id
+
+    def end(self, error: KosmoError | None) -> None:
+        """Note how the call ended."""
+        self.duration_ms = round((monotonic() - self._clock) * 1000, 2)
+        self.error = error.code if error else None
+        self.status = "ok" if error is None else "failed" if self.attempts else "refused"
+
+    def summary(self) -> dict[str, object]:
+        """Return what an outcome says of the call."""
+        names = ("path", "account", "effect", "status", "duration_ms", "error")
+        return {name: getattr(self, name) for name in names}
+
+    def line(self, redactor: Redactor) -> bytes:
+        """Return the call as a line of the journal, secrets redacted."""
+        record = {
+            "time": self.started.isoformat(timespec="milliseconds"),
+            "run": self.run,
+            **self.summary(),
+            "arguments": self.arguments,
+            "attempts": self.attempts,
+            "request_id": self.request_id,
+        }
+        return json.dumps(redactor.value(record), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+
+
+class Journal:
+    """Appends records to a file, each as one write, so that a crash leaves whole lines.
+
+    Args:
+        path: The file, made if need be and readable by its owner only; None keeps no file.
+        redactor: What takes secrets out.
+        warn: Told once, as a sentence, when the file cannot be written any more.
+
+    Raises:
+        ConfigError: The file cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, redactor: Redactor, warn: Callable[[str], None]) -> None:
+        self._path = path
+        self._redactor = redactor
+        self._warn = warn
+        self._descriptor = None if path is None else _open(path)
+
+    def write(self, record: Record) -> None:
+        """Append a record. Calls go on when the file cannot be written; the user is warned."""
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, record.line(self._redactor))
+        except OSError as error:
+            self.close()
+            self._warn(f"The journal {self._path} cannot be written any more: {error.strerror}")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _open(path: str | os.PathLike[str]) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None

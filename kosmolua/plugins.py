@@ -1,0 +1,312 @@
+"""Where integrations come from, and what went wrong with one that cannot be loaded."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from kosmolua.errors import ConfigError, KosmoError, PluginError, UnknownPath
+from kosmolua.spec.integration import Integration
+from kosmolua.suggestions import did_you_mean
+
+ENTRY_POINTS = "kosmolua.integrations"
+_PACKAGE = "kosmolua_integrations"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An integration that was loaded, and where it stands.
+
+    Args:
+        integration: What its module holds.
+        origin: The file, or the entry point.
+        place: ``bundled``, ``user``, ``entry point`` or ``--plugin``.
+        prose: Returns the hand-written half of its page, or None.
+    """
+
+    integration: Integration
+    origin: str
+    place: str
+    prose: Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of integrations: each a module, or a package, of the integration's name.
+
+    Args:
+        label: What users read.
+        folder: The folder; inside a zipped wheel, a path into the zip.
+    """
+
+    label: str
+    folder: Path
+
+    def names(self) -> list[str]:
+        """Return the names of the modules in the folder, none where there is no folder."""
+        import pkgutil
+
+        return [module.name for module in pkgutil.iter_modules([str(self.folder)]) if module.name[0] != "_"]
+
+    def find(self, name: str) -> ModuleSpec | None:
+        """Return the spec of a module by its name, or None."""
+        if not name.isidentifier() or name.startswith("_"):
+            return None
+        return PathFinder.find_spec(f"{_package_of(self.folder)}.{name}", [str(self.folder)])
+
+
+class Plugins:
+    """Finds integrations by name and loads each at most once, when it is first needed.
+
+    Args:
+        named: Files or package folders given with ``--plugin``.
+        places: The folders to look in, in order.
+        entry_points: Returns the installed entry points by name; asked only where a name is not found elsewhere.
+    """
+
+    def __init__(
+        self,
+        named: Sequence[Path] = (),
+        *,
+        places: Sequence[Place] | None = None,
+        entry_points: Callable[[], dict[str, EntryPoint]] | None = None,
+    ) -> None:
+        self._places = usual_places() if places is None else places
+        self._entry_points = entry_points or installed_entry_points
+        self._specs = [_named_spec(path) for path in named]
+        self._named: dict[str, Plugin | PluginError] | None = None
+        self._loaded: dict[str, Plugin | PluginError] = {}
+
+    def names(self) -> list[str]:
+        """Return the name of every integration, without loading those in folders and entry points."""
+        found = {name for place in self._places for name in place.names()}
+        return sorted(found | self._entry_points().keys() | self._load_named().keys())
+
+    def load(self, name: str) -> Plugin:
+        """Return the integration of this name.
+
+        Raises:
+            PluginError: It cannot be loaded, or two places have one of this name.
+            UnknownPath: There is none.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        loaded = self._loaded[name]
+        if isinstance(loaded, PluginError):
+            raise loaded
+        return loaded
+
+    def require(self, name: str, where: str) -> None:
+        """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
+        if any(place.find(name) for place in self._places) or name in self.names():
+            return
+        raise ConfigError(f"{where} names no integration", hint=did_you_mean(name, self.names()))
+
+    def sources(self, name: str) -> list[str]:
+        """Return the text of each Python file of an integration in a folder, without running it."""
+        specs = [spec for place in self._places if (spec := place.find(name))]
+        specs += [spec for spec in self._specs if spec.name.rpartition(".")[2] == name]
+        return [text for spec in specs for text in _sources_of(spec)]
+
+    def _load(self, name: str) -> Plugin | PluginError:
+        candidates = self._candidates(name)
+        if not candidates:
+            raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=did_you_mean(name, self.names()))
+        if len(candidates) > 1:
+            origins = " and ".join(origin for origin, _ in candidates)
+            return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
+        try:
+            return candidates[0][1]()
+        except PluginError as error:
+            return error
+
+    def _candidates(self, name: str) -> list[tuple[str, Callable[[], Plugin]]]:
+        found: list[tuple[str, Callable[[], Plugin]]] = []
+        for place in self._places:
+            spec = place.find(name)
+            if spec:
+                found.append((str(spec.origin), _loader(spec, place.label, name)))
+        named = self._load_named().get(name)
+        if named:
+            found.append((named.origin, lambda: _raise_or_return(named)))
+        return found or self._from_entry_point(name)
+
+    def _from_entry_point(self, name: str) -> list[tuple[str, Callable[[], Plugin]]]:
+        point = self._entry_points().get(name)
+        return [(point.value, lambda: _load_entry_point(name, point))] if point else []
+
+    def _load_named(self) -> dict[str, Plugin | PluginError]:
+        if self._named is None:
+            self._named = dict(map(_load_spec, self._specs))
+        return self._named
+
+
+def _load_spec(spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
+    try:
+        plugin = _loader(spec, "--plugin", None)()
+    except PluginError as error:
+        return spec.name.rpartition(".")[2], error
+    return plugin.integration.name, plugin
+
+
+def _raise_or_return(loaded: Plugin | PluginError) -> Plugin:
+    if isinstance(loaded, PluginError):
+        raise loaded
+    return loaded
+
+
+def _sources_of(spec: ModuleSpec) -> list[str]:
+    origin = Path(str(spec.origin))
+    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    return [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
+
+
+def usual_places() -> list[Place]:
+    """Return the folder of bundled integrations and the user's own."""
+    from platformdirs import user_config_path
+
+    return [Place("bundled", bundled_folder()), Place("user", user_config_path("kosmolua") / "integrations")]
+
+
+def bundled_folder() -> Path:
+    """Return the folder of bundled integrations: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "_bundled"
+    checkout = package.parent / "integrations"
+    return checkout if not inside.exists() and checkout.is_dir() else inside
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """An installed entry point: its value, and what imports it."""
+
+    value: str
+    load: Callable[[], object]
+
+
+def installed_entry_points() -> dict[str, EntryPoint]:
+    """Return the entry points of the group ``kosmolua.integrations`` by name."""
+    from importlib.metadata import entry_points
+
+    return {point.name: EntryPoint(point.value, point.load) for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _package_of(folder: Path) -> str:
+    """Return a private package name for a folder, so that two folders never share a module."""
+    package = f"{_PACKAGE}_{abs(hash(str(folder))):x}"
+    if package not in sys.modules:
+        module = ModuleType(package, "Integrations of one folder.")
+        module.__path__ = [str(folder)]
+        sys.modules[package] = module
+    return package
+
+
+def _named_spec(path: Path) -> ModuleSpec:
+    path = Path(path).expanduser().absolute()
+    spec = Place("--plugin", path.parent).find(path.stem if path.suffix == ".py" else path.name)
+    if spec is None or not path.exists():
+        raise ConfigError(
+            f"There is no plugin at {path}", hint="name a .py file, or a folder with an __init__.py, as a Lua name"
+        )
+    return spec
+
+
+def _loader(spec: ModuleSpec, label: str, name: str | None) -> Callable[[], Plugin]:
+    def load() -> Plugin:
+        module = sys.modules.get(spec.name) or _execute(spec)
+        return _plugin_of(module, label, name)
+
+    return load
+
+
+def _execute(spec: ModuleSpec) -> ModuleType:
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        assert spec.loader is not None
+        spec.loader.exec_module(module)
+    except KosmoError:
+        del sys.modules[spec.name]
+        raise
+    except BaseException as error:
+        del sys.modules[spec.name]
+        raise _load_error(error, str(spec.origin)) from error
+    return module
+
+
+def _load_error(error: BaseException, origin: str) -> PluginError:
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        raise error
+    if isinstance(error, SyntaxError) and error.filename:
+        return PluginError(f"it is not Python: {error.msg}", origin=f"{error.filename}:{error.lineno}")
+    return PluginError(f"it failed while it was loaded: {type(error).__name__}: {error}", origin=_where(error, origin))
+
+
+def _where(error: BaseException, origin: str) -> str:
+    """Return the file and line, within the plugin's own folder, at which an exception passed."""
+    folder, found, trace = str(Path(origin).parent), origin, error.__traceback__
+    while trace:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(folder):
+            found = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def _load_entry_point(name: str, point: EntryPoint) -> Plugin:
+    try:
+        loaded = point.load()
+    except KosmoError:
+        raise
+    except BaseException as error:
+        raise _load_error(error, point.value) from error
+    module = sys.modules[point.value.partition(":")[0]]
+    if isinstance(loaded, Integration):
+        return Plugin(loaded, point.value, "entry point", lambda: _read_prose(module, name))
+    return _plugin_of(module, "entry point", name)
+
+
+def _plugin_of(module: ModuleType, label: str, name: str | None) -> Plugin:
+    origin = str(module.__spec__.origin if module.__spec__ else module.__file__)
+    integration = getattr(module, "integration", None)
+    if not isinstance(integration, Integration):
+        raise PluginError(
+            "it holds no integration",
+            origin=origin,
+            hint='write integration = Integration("NAME", Account, about="...")',
+        )
+    if name and integration.name != name:
+        raise PluginError(
+            f"it declares the integration {integration.name}, but its file is named {name}",
+            origin=origin,
+            hint="give both the same name",
+        )
+    return Plugin(integration, origin, label, lambda: _read_prose(module, integration.name))
+
+
+def _read_prose(module: ModuleType, name: str) -> str | None:
+    if not module.__file__ or not module.__spec__ or not module.__spec__.loader:
+        return None
+    page = Path(module.__file__).parent / f"{name}.md"
+    try:
+        text: bytes = module.__spec__.loader.get_data(str(page))  # type: ignore[attr-defined]
+    except OSError:
+        return None
+    return text.decode("utf-8", "replace")
+
+
+def problems(plugins: Plugins, names: Iterable[str]) -> dict[str, PluginError]:
+    """Return, for each integration that cannot be loaded, why."""
+    found = {}
+    for name in names:
+        try:
+            plugins.load(name)
+        except PluginError as error:
+            found[name] = error
+    return found

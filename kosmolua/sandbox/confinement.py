@@ -1,0 +1,77 @@
+"""What a worker takes away from itself before it runs a script, by operating system."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+ROOM_BESIDE_LUA = 512 * 1024**2
+"""Bytes of address space beyond Lua's own limit: the interpreter, its libraries, and copies of frames."""
+HIGHEST_DESCRIPTOR = 3
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def leave_the_house() -> None:
+    """Give up what was inherited: the folder, open descriptors, and life beyond the host's."""
+    os.chdir("/")
+    os.closerange(HIGHEST_DESCRIPTOR, 65536)
+    if sys.platform == "linux":
+        _die_with_the_host()
+    else:
+        _watch_the_host()
+
+
+def _die_with_the_host() -> None:
+    import ctypes
+
+    host = os.getppid()
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != host:
+        os._exit(0)
+
+
+def _watch_the_host() -> None:
+    import threading
+    import time
+
+    host = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == host:
+            time.sleep(0.2)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def limit_resources(cpu: float, memory: int) -> None:
+    """Have the kernel end this process after its processor time, and bound what it can take.
+
+    Args:
+        cpu: Seconds from now on.
+        memory: Bytes that Lua may hold; the address space is bounded well above that.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, cpu)
+    _bound(resource.RLIMIT_AS, memory + ROOM_BESIDE_LUA)
+    _bound(resource.RLIMIT_CPU, int(cpu) + 2)
+    _bound(resource.RLIMIT_CORE, 0)
+    _bound(resource.RLIMIT_FSIZE, 0)
+
+
+def _bound(kind: int, value: int) -> None:
+    import resource
+
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))

@@ -1,0 +1,113 @@
+-- The tree under `app`: read-only, and empty until a script names something.
+
+local letterbox, json, text = ...
+
+local error, ipairs, next, rawget, select, setmetatable, type = error, ipairs, next, rawget, select, setmetatable, type
+
+local function spell(key)
+  return type(key) == "string" and json.valid(key) or text.safely(key)
+end
+
+---Asks what is at a path; raises the host's error, with suggestions, where nothing is.
+local function describe(path)
+  return letterbox.ask("describe", ',"path":' .. json.quote(path))
+end
+
+---Returns a read-only table.
+---@param name string what `tostring` gives
+---@param find fun(key: any): any
+---@param list fun(): string[]
+local function branch(name, find, list)
+  return setmetatable({}, {
+    __metatable = false,
+    __name = name,
+    __index = function(_, key) return find(key) end,
+    __newindex = function() error(name .. " is read-only", 2) end,
+    __tostring = function() return name end,
+    __pairs = function(self)
+      local copy = {}
+      for _, key in ipairs(list()) do
+        copy[key] = find(key)
+      end
+      return next, copy, nil
+    end,
+  })
+end
+
+local function leaf(path)
+  local field = ',"path":' .. json.quote(path)
+  return function(...)
+    return letterbox.ask_with("call", field, select("#", ...), ...)
+  end
+end
+
+local function leaves_of(description, path)
+  local leaves = {}
+  for _, name in ipairs(description.functions) do
+    leaves[name] = leaf(path .. "." .. name)
+  end
+  for alias, name in next, description.aliases do
+    leaves[alias] = leaves[name]
+  end
+  return leaves
+end
+
+local function account_of(description, path)
+  local leaves = leaves_of(description, path)
+  return branch("app." .. path, function(key)
+    return rawget(leaves, key) or describe(path .. "." .. spell(key))
+  end, function() return description.functions end)
+end
+
+---@param name string
+---@param description? table what the host said of it; asked for on first use where it is not given
+local function integration_of(name, description)
+  local path = "integrations." .. name
+  local leaves, accounts, names
+  local function open()
+    description = description or describe(path)
+    leaves, accounts, names = leaves_of(description, path), {}, {}
+    for _, each in ipairs(description.functions) do
+      names[#names + 1] = each
+    end
+    for _, each in ipairs(description.accounts) do
+      accounts[each] = account_of(description, path .. "." .. each)
+      names[#names + 1] = each
+    end
+  end
+  return branch("app." .. path, function(key)
+    if not leaves then
+      open()
+    end
+    return rawget(leaves, key) or rawget(accounts, key) or describe(path .. "." .. spell(key))
+  end, function()
+    if not leaves then
+      open()
+    end
+    return names
+  end)
+end
+
+local known = {}
+
+local function list_integrations()
+  local names = describe("integrations").names
+  for _, name in ipairs(names) do
+    known[name] = rawget(known, name) or integration_of(name)
+  end
+  return names
+end
+
+local integrations = branch("app.integrations", function(key)
+  local found = rawget(known, key)
+  if not found then
+    local name = spell(key)
+    found = integration_of(name, describe("integrations." .. name))
+    known[key] = found
+  end
+  return found
+end, list_integrations)
+
+return branch("app", function(key)
+  return key == "integrations" and integrations or describe(spell(key))
+end, function() return { "integrations" } end)

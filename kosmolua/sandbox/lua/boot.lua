@@ -1,0 +1,120 @@
+-- Builds the sandbox inside a fresh VM, and returns the function that runs a script in it.
+--
+-- Everything the prelude needs is captured in locals while the real globals are whole; then they are emptied, and the
+-- script gets an environment of copies.
+
+local python_bridge, sources = ...
+
+local bridge = python.as_function(python_bridge)
+local load, next, select, type, xpcall = load, next, select, type, xpcall
+local format, match, sub = string.format, string.match, string.sub
+local getinfo, traceback = debug.getinfo, debug.traceback
+local pcall, tointeger = pcall, math.tointeger
+
+local MEMORY = "not enough memory"
+local LONGEST_MESSAGE = 16 * 1024
+local FARTHEST_FRAME = 1000
+
+---Set anew for each run, by the host.
+local limits = {}
+
+local function module(name, ...)
+  return load(sources[name], "=[host]", "t")(...)
+end
+
+local json = module("json")
+local text = module("text", json)
+local errors = module("errors")
+local letterbox = module("letterbox", bridge, json, errors, limits)
+local app = module("app", letterbox, json, text)
+local parallel = module("parallel", letterbox)
+local regex = module("regex", bridge, json)
+local env, without_host = module("env", letterbox, json, text, app, parallel, regex, function(output)
+  bridge("print", output)
+end)
+
+-- lupa looks for this name before each call from Python; nothing else is left of the real globals.
+local globals = _G
+for name in next, globals do
+  globals[name] = nil
+end
+globals.debug = false
+
+local function cut(message)
+  if #message <= LONGEST_MESSAGE then
+    return json.quote(json.valid(message))
+  end
+  return json.quote(json.valid(sub(message, 1, LONGEST_MESSAGE)) .. "... (cut)")
+end
+
+local function line_of_script(chunk)
+  for level = 3, FARTHEST_FRAME do
+    local info = getinfo(level, "Sl")
+    if not info then
+      return nil
+    elseif info.source == chunk and info.currentline > 0 then
+      return info.currentline
+    end
+  end
+end
+
+---Sends what ended the script: an error value, and where it was raised as far as that is known.
+local function fail(value, line, trace)
+  local call, message = errors.call_of(value), text.safely(value)
+  if message == MEMORY then
+    letterbox.stop("memory")
+  end
+  local fields = '"error":{"message":' .. cut(message)
+  fields = fields .. (call and format(',"call":%d', call) or "")
+  fields = fields .. (line and format(',"line":%d', line) or "")
+  bridge("end", fields .. (trace and ',"traceback":' .. cut(trace) or "") .. "}")
+end
+
+---Sends what the script returned.
+local function succeed(...)
+  local ok, encoded = pcall(json.encode_each, limits.max_result, limits.max_depth, select("#", ...), ...)
+  if ok then
+    return bridge("end", '"result":' .. encoded)
+  elseif type(encoded) ~= "table" then
+    return fail(encoded)
+  elseif encoded.too_big then
+    letterbox.stop("result")
+  elseif encoded.problem == "is nested too deeply" then
+    letterbox.stop("depth")
+  end
+  local where = encoded.where ~= "" and encoded.where or "it"
+  fail("the returned value cannot leave the sandbox: " .. where .. " " .. encoded.problem)
+end
+
+local function finish(ok, caught, ...)
+  if ok then
+    return succeed(caught, ...)
+  elseif type(caught) == "table" then
+    return fail(caught.value, caught.line, caught.traceback)
+  end
+  fail(caught) -- the error handler itself found no room
+end
+
+---Runs a script to its end and sends what became of it. Does not return where a limit ends it.
+---@param source string
+---@param chunk string its name, as `load` takes it
+---@param new_limits string as JSON
+---@param ... string the script's arguments
+local function run(source, chunk, new_limits, ...)
+  for name, value in next, json.decode(new_limits, 2) do
+    limits[name] = value
+  end
+  bridge("rearm")
+  env.arg = { [0] = sub(chunk, 2), ... }
+  local script, problem = load(source, chunk, "t", env)
+  if not script then
+    local line = match(problem, ":(%d+):")
+    return fail(problem, line and tointeger(line))
+  end
+  local function describe(value)
+    return { value = value, line = line_of_script(chunk), traceback = sub(without_host(traceback("", 2)), 2) }
+  end
+  finish(xpcall(script, describe, ...))
+end
+
+return run

@@ -1,0 +1,119 @@
+-- The letterbox, seen from Lua: requests go out with a number, replies come back by it.
+
+local bridge, json, errors, limits = ...
+
+local error, next, pcall, type = error, next, pcall, type
+local format = string.format
+local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
+
+local MEMORY = "not enough memory"
+
+local letterbox = {}
+local last = 0
+local arrived = {}
+
+---What a branch of `parallel` yields, with the numbers of the replies that it waits for.
+letterbox.WAIT = {}
+
+---The branch of `parallel` that runs now, or nil.
+letterbox.branch = nil
+
+---Ends the script because a limit is spent. Does not return.
+function letterbox.stop(limit)
+  bridge("limit", limit)
+end
+
+local function receive()
+  local line = bridge("receive")
+  bridge("rearm")
+  local ok, frame = pcall(json.decode, line, limits.max_depth + 1)
+  if ok then
+    return frame
+  elseif frame == MEMORY then
+    letterbox.stop("memory")
+  end
+  letterbox.stop("depth")
+end
+
+local function in_branch()
+  local branch = letterbox.branch
+  return branch and running() == branch.coroutine and isyieldable()
+end
+
+---Waits until one of some requests is answered.
+---@param waiting table<integer, any> the numbers of the requests
+---@return table reply
+function letterbox.await(waiting)
+  for number, reply in next, arrived do
+    if waiting[number] ~= nil then
+      arrived[number] = nil
+      return reply
+    end
+  end
+  if in_branch() then
+    return yield(letterbox.WAIT, waiting)
+  end
+  while true do
+    local reply = receive()
+    if waiting[reply.id] ~= nil then
+      return reply
+    end
+    arrived[reply.id] = reply
+  end
+end
+
+---Leaves a branch of `parallel` for good, because another one failed: no call starts after that.
+local function abandon_if_failed()
+  local branch = letterbox.branch
+  local failed = false
+  while branch and not failed do
+    failed = branch.group.failed ~= nil
+    branch = branch.group.outer
+  end
+  if failed and in_branch() then
+    yield(letterbox.WAIT, nil)
+  elseif failed then
+    error("stopped, because another branch of parallel failed", 0)
+  end
+end
+
+letterbox.abandon_if_failed = abandon_if_failed
+
+---Sends a request and waits for its answer.
+---@param kind string
+---@param fields string the other fields as JSON, each after a comma
+---@return any value
+function letterbox.ask(kind, fields)
+  if letterbox.branch then
+    abandon_if_failed()
+  end
+  last = last + 1
+  local number = last
+  local branch = in_branch() and ',"branch":true' or ""
+  bridge("send", format('{"kind":"%s","id":%d', kind, number) .. branch .. fields .. "}")
+  local reply = letterbox.await({ [number] = true })
+  if reply.ok then
+    return reply.value
+  end
+  error(errors.mint(reply.error, number), 0)
+end
+
+---Sends a request whose fields may have to be refused, and waits for its answer.
+---@param count integer
+---@param ... any what Lua passed
+---@return any value
+function letterbox.ask_with(kind, fields, count, ...)
+  local ok, text = pcall(json.encode_each, limits.max_arguments, limits.max_depth, count, ...)
+  if ok then
+    return letterbox.ask(kind, fields .. ',"args":' .. text)
+  elseif type(text) ~= "table" then
+    error(text, 0)
+  elseif text.too_big then
+    letterbox.stop("arguments")
+  end
+  local where = text.where ~= "" and text.where or "an argument"
+  local fault = format(',"fault":{"where":%s,"problem":%s}', json.quote(json.valid(where)), json.quote(text.problem))
+  return letterbox.ask(kind, fields .. fault)
+end
+
+return letterbox

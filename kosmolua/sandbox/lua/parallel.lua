@@ -1,0 +1,128 @@
+-- parallel.all and parallel.map: while one branch waits for a call, the others go on.
+
+local letterbox = ...
+
+local error, next, type = error, next, type
+local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
+local integer_or_float = math.type
+local pack = table.pack
+
+local MEMORY = "not enough memory"
+local USUAL_LIMIT = 8
+
+local function step(branch, ...)
+  local outer = letterbox.branch
+  letterbox.branch = branch
+  local results = pack(resume(branch.coroutine, ...))
+  letterbox.branch = outer
+  return results
+end
+
+local function finish(group, branch, ok, value)
+  group.active = group.active - 1
+  if ok then
+    group.results[branch.index] = value
+  elseif value == MEMORY then
+    letterbox.stop("memory")
+  elseif not group.failed or branch.index < group.failed then
+    group.failed, group.error = branch.index, value
+  end
+end
+
+---Runs a branch until it ends or waits, and notes which replies it waits for.
+local function advance(group, branch, ...)
+  local results = step(branch, ...)
+  if status(branch.coroutine) == "dead" then
+    return finish(group, branch, results[1], results[2])
+  elseif results[2] ~= letterbox.WAIT then
+    close(branch.coroutine)
+    return finish(group, branch, false, "attempt to yield from a branch of parallel")
+  elseif results[3] == nil then
+    close(branch.coroutine)
+    group.active = group.active - 1
+    return
+  end
+  for number in next, results[3] do
+    group.waiting[number] = branch
+  end
+  branch.waits_for = results[3]
+end
+
+local function start(group, index)
+  group.active = group.active + 1
+  local branch = { index = index, group = group, coroutine = create(group.task) }
+  advance(group, branch, index)
+end
+
+local function continue(group)
+  local reply = letterbox.await(group.waiting)
+  local branch = group.waiting[reply.id]
+  for number in next, branch.waits_for do
+    group.waiting[number] = nil
+  end
+  advance(group, branch, reply)
+end
+
+---Runs `task(index)` for 1..count, at most `limit` under way, and returns the results in order.
+local function run(count, limit, task)
+  local group = { results = {}, waiting = {}, active = 0, task = task, outer = letterbox.branch }
+  local index = 0
+  repeat
+    while index < count and group.active < limit and not group.failed do
+      index = index + 1
+      start(group, index)
+    end
+    if group.active > 0 and next(group.waiting) ~= nil then
+      continue(group)
+    end
+  until group.active == 0 and (index == count or group.failed)
+  if group.failed then
+    error(group.error, 0)
+  end
+  letterbox.abandon_if_failed()
+  return group.results
+end
+
+local function limit_of(name, options)
+  local limit = options == nil and USUAL_LIMIT or type(options) == "table" and (options.limit or USUAL_LIMIT)
+  if integer_or_float(limit) ~= "integer" or limit < 1 then
+    error(name .. ": limit must be a positive integer, as in { limit = 8 }", 3)
+  end
+  return limit
+end
+
+local parallel = {}
+
+---Calls functions at once, and returns what each returned, in their order.
+---@generic T
+---@param functions (fun(): T)[]
+---@param options? { limit: integer }
+---@return T[]
+function parallel.all(functions, options)
+  if type(functions) ~= "table" then
+    error("parallel.all needs a list of functions, not a " .. type(functions), 2)
+  end
+  local limit = limit_of("parallel.all", options)
+  for index = 1, #functions do
+    if type(functions[index]) ~= "function" then
+      error("parallel.all needs functions, but number " .. index .. " is a " .. type(functions[index]), 2)
+    end
+  end
+  return run(#functions, limit, function(index) return functions[index]() end)
+end
+
+---Calls `f(item, index)` for each item at once, and returns the results in order.
+---@generic T, R
+---@param list T[]
+---@param f fun(item: T, index: integer): R
+---@param options? { limit: integer }
+---@return R[]
+function parallel.map(list, f, options)
+  if type(list) ~= "table" or type(f) ~= "function" then
+    error("parallel.map needs a list and a function", 2)
+  end
+  local limit = limit_of("parallel.map", options)
+  return run(#list, limit, function(index) return f(list[index], index) end)
+end
+
+return parallel

@@ -1,0 +1,113 @@
+-- Regular expressions: Python's `re` does the matching, in this same process, which dies with the script.
+
+local bridge, json = ...
+
+local error, ipairs, tostring, type = error, ipairs, tostring, type
+local gsub, match, sub = string.gsub, string.match, string.sub
+local concat, tointeger = table.concat, math.tointeger
+
+local DEEPEST = 8
+
+---Returns the matches, each with the text before it, and the text after the last.
+local function scan(name, subject, pattern, flags, most)
+  if type(subject) ~= "string" or type(pattern) ~= "string" then
+    error("regex." .. name .. " needs a text and a pattern, both strings", 3)
+  elseif flags ~= nil and type(flags) ~= "string" then
+    error("regex." .. name .. ": flags must be a string of i, m, s, x or a", 3)
+  end
+  local line = bridge("regex", subject, pattern, flags or "", most)
+  bridge("rearm")
+  local answer = json.decode(line, DEEPEST)
+  if answer.problem then
+    error("regex." .. name .. ": " .. answer.problem, 3)
+  end
+  return answer
+end
+
+---Returns what scripts get for one match: [0] the whole, 1..n the groups, and named groups by name.
+local function captures(answer, entry)
+  local result = { [0] = entry.whole }
+  for index = 1, #entry.groups do
+    result[index] = entry.groups[index]
+  end
+  for index = 1, #answer.names do
+    local named = answer.names[index]
+    result[named[1]] = entry.groups[named[2]]
+  end
+  return result
+end
+
+local regex = {}
+
+---Finds the first match. A group that took no part is false.
+---@param subject string
+---@param pattern string in the syntax of Python's `re`, without delimiters
+---@param flags? string any of i, m, s, x, a
+---@return table? captures [0] is the whole match
+function regex.match(subject, pattern, flags)
+  local answer = scan("match", subject, pattern, flags, 1)
+  local first = answer.matches[1]
+  return first and captures(answer, first)
+end
+
+---Finds every match.
+---@return table[] matches each as `regex.match` gives it
+function regex.match_all(subject, pattern, flags)
+  local answer = scan("match_all", subject, pattern, flags, 0)
+  local all = {}
+  for index, entry in ipairs(answer.matches) do
+    all[index] = captures(answer, entry)
+  end
+  return all
+end
+
+local function fill(template, found)
+  local text = gsub(template, "%$(%$?)({?)([%w_]*)(}?)", function(dollar, open, name, shut)
+    if dollar ~= "" then
+      return "$" .. open .. name .. shut
+    end
+    local digits = open == "" and match(name, "^%d+") or nil
+    local key = digits or name
+    local value = found[tointeger(key) or key]
+    if value == nil or open == "" and not digits then
+      return nil
+    end
+    return tostring(value or "") .. (digits and sub(name, #digits + 1) .. shut or "")
+  end)
+  return text
+end
+
+---Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
+---@param replacement string|fun(captures: table): string
+---@param limit? integer how many to replace at most
+---@return string text, integer count
+function regex.gsub(subject, pattern, replacement, limit)
+  local kind = type(replacement)
+  if kind ~= "string" and kind ~= "function" then
+    error("regex.gsub: the replacement must be a string or a function, not a " .. kind, 2)
+  end
+  local answer = scan("gsub", subject, pattern, nil, limit or 0)
+  local pieces = {}
+  for _, entry in ipairs(answer.matches) do
+    local found = captures(answer, entry)
+    local new = kind == "function" and replacement(found) or kind == "string" and fill(replacement, found)
+    pieces[#pieces + 1] = entry.before
+    pieces[#pieces + 1] = tostring(new or entry.whole)
+  end
+  pieces[#pieces + 1] = answer.after
+  return concat(pieces), #answer.matches
+end
+
+---Splits a text at each match.
+---@return string[]
+function regex.split(subject, pattern, flags)
+  local answer = scan("split", subject, pattern, flags, 0)
+  local pieces = {}
+  for index, entry in ipairs(answer.matches) do
+    pieces[index] = entry.before
+  end
+  pieces[#pieces + 1] = answer.after
+  return pieces
+end
+
+return regex

@@ -1,0 +1,137 @@
+-- Values as readable text, for print and dump.
+
+local json = ...
+
+local getmetatable, next, pcall, rawget, rawlen, tostring, type =
+  getmetatable, next, pcall, rawget, rawlen, tostring, type
+local byte, find, format, gsub, match, rep =
+  string.byte, string.find, string.format, string.gsub, string.match, string.rep
+local concat, sort = table.concat, table.sort
+local integer_or_float = math.type
+
+local WIDTH, DEEPEST = 100, 100
+local MEMORY = "not enough memory"
+local KEYWORDS = {}
+for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch("%a+") do
+  KEYWORDS[word] = true
+end
+
+local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+local function quote(text)
+  text = gsub(text, '[%c"\\]', function(code) return ESCAPES[code] or format("\\%03d", byte(code)) end)
+  return '"' .. text .. '"'
+end
+
+local function own_text(value)
+  local meta = getmetatable(value)
+  if meta == nil then
+    return nil
+  end
+  local named = meta == false or rawget(meta, "__tostring") ~= nil or type(rawget(meta, "__name")) == "string"
+  return named and tostring(value) or nil
+end
+
+local RANK = { number = 1, string = 2, boolean = 3 }
+
+local function before(a, b)
+  local kind_a, kind_b = type(a), type(b)
+  if kind_a ~= kind_b then
+    return (RANK[kind_a] or 9) < (RANK[kind_b] or 9)
+  elseif kind_a == "number" or kind_a == "string" then
+    return a < b
+  end
+  return tostring(a) < tostring(b)
+end
+
+local function sorted_keys(value, length)
+  local keys, count = {}, 0
+  for key in next, value do
+    local listed = integer_or_float(key) == "integer" and key >= 1 and key <= length
+    if not listed then
+      count = count + 1
+      keys[count] = key
+    end
+  end
+  pcall(sort, keys, before)
+  return keys, count
+end
+
+local show
+
+local function show_key(key, level, open)
+  if type(key) == "string" and match(key, "^[%a_][%w_]*$") and not KEYWORDS[key] then
+    return key
+  end
+  return "[" .. show(key, level + 1, open) .. "]"
+end
+
+local function lay_out(parts, count, level, opening, closing)
+  local width, broken = 0, false
+  for index = 1, count do
+    width = width + #parts[index] + 2
+    broken = broken or find(parts[index], "\n", 1, true) ~= nil
+  end
+  if not broken and width + 2 * level <= WIDTH then
+    return opening .. concat(parts, ", ", 1, count) .. closing
+  end
+  local indent = rep("  ", level + 1)
+  return opening .. "\n" .. indent .. concat(parts, ",\n" .. indent, 1, count) .. "\n" .. rep("  ", level) .. closing
+end
+
+local function show_table(value, level, open)
+  local length = rawlen(value)
+  local keys, others = sorted_keys(value, length)
+  local parts, count = {}, length
+  for index = 1, length do
+    parts[index] = show(rawget(value, index), level + 1, open)
+  end
+  for index = 1, others do
+    local key = keys[index]
+    count = count + 1
+    parts[count] = show_key(key, level, open) .. " = " .. show(rawget(value, key), level + 1, open)
+  end
+  if others == 0 and (length > 0 or json.is_array(value)) then
+    return lay_out(parts, count, level, "[", "]")
+  end
+  return lay_out(parts, count, level, "{", "}")
+end
+
+function show(value, level, open)
+  local kind = type(value)
+  if kind == "string" then
+    return level > 0 and quote(value) or value
+  elseif kind ~= "table" then
+    return tostring(value)
+  end
+  local text = own_text(value)
+  if text then
+    return text
+  elseif open[value] then
+    return "<cycle>"
+  elseif level > DEEPEST then
+    return "<deeper>"
+  end
+  open[value] = true
+  text = show_table(value, level, open)
+  open[value] = nil
+  return text
+end
+
+---Returns a value as `print` shows it: a string as it is, a table with its content.
+local function of(value)
+  return show(value, 0, {})
+end
+
+---Returns any value as one string for an error message, also where its `__tostring` fails.
+local function safely(value)
+  local ok, text = pcall(of, value)
+  if ok and type(text) == "string" then
+    return text
+  elseif text == MEMORY then
+    return MEMORY
+  end
+  return "(an error value of type " .. type(value) .. " that cannot be shown)"
+end
+
+return { of = of, safely = safely }

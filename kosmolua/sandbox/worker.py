@@ -1,0 +1,117 @@
+"""A worker: the process in which one script runs, from its first breath to its exit.
+
+Its standard input and output are the letterbox. Everything else it may have inherited is given up first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any, NoReturn
+
+from kosmolua import wire
+from kosmolua.sandbox import confinement, expressions
+from kosmolua.sandbox.vm import VM, OutOfMemory, Verbs
+
+PIECE_OF_OUTPUT = 64 * 1024
+LONGEST_FRAME = 2**40
+BROKEN = 70
+"""Exit status of a worker that failed itself, after sysexits' EX_SOFTWARE."""
+
+
+class Worker:
+    """Answers the VM's verbs by writing and reading frames.
+
+    Args:
+        incoming: The descriptor that frames are read from.
+        outgoing: The descriptor that frames are written to.
+    """
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self._incoming = os.fdopen(incoming, "rb", closefd=False)
+        self._outgoing = outgoing
+        self._room = 0
+        self._limits: dict[str, Any] = {}
+        self._started = time.process_time()
+        verbs: Verbs = {
+            b"send": self._send,
+            b"receive": self._receive,
+            b"print": self._print,
+            b"end": self._end,
+            b"limit": self._limit,
+            b"regex": expressions.scan,
+        }
+        self._vm = VM(verbs)
+
+    def serve(self) -> NoReturn:
+        """Wait for a job, run it, and exit."""
+        job = self._next_frame()
+        self._limits = job["limits"]
+        self._room = self._limits["max_output"]
+        confinement.limit_resources(self._limits["cpu"], self._limits["memory"])
+        self._started = time.process_time()
+        try:
+            self._vm.run(
+                wire.to_bytes(job["source"]),
+                wire.to_bytes(job["name"]),
+                json.dumps(self._limits).encode(),
+                [wire.to_bytes(argument) for argument in job["args"]],
+                self._limits["memory"],
+            )
+        except (OutOfMemory, MemoryError):
+            self._limit(b"memory")
+        os._exit(BROKEN)
+
+    def _next_frame(self) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self._receive())
+        return frame
+
+    def _send(self, line: bytes) -> None:
+        self._write(line + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._outgoing, data) :]
+
+    def _receive(self) -> bytes:
+        line = wire.read_line(self._incoming, LONGEST_FRAME)
+        if line is None:
+            os._exit(0)
+        return line
+
+    def _print(self, text: bytes) -> None:
+        allowed = text[: self._room]
+        for start in range(0, len(allowed), PIECE_OF_OUTPUT):
+            self._write(wire.encode("print", text=wire.to_text(allowed[start : start + PIECE_OF_OUTPUT])))
+        self._room -= len(allowed)
+        if len(allowed) < len(text):
+            self._limit(b"output")
+
+    def _end(self, fields: bytes) -> NoReturn:
+        usage = json.dumps(self._usage()).encode()
+        self._write(b'{"kind":"end",' + fields + b',"usage":' + usage + b"}\n")
+        os._exit(0)
+
+    def _limit(self, name: bytes) -> NoReturn:
+        self._write(wire.encode("limit", limit=name.decode(), usage=self._usage()))
+        os._exit(0)
+
+    def _usage(self) -> dict[str, float]:
+        cpu = time.process_time() - self._started
+        return {"cpu_ms": round(cpu * 1000, 1), "memory_bytes": self._vm.memory_used}
+
+
+def main() -> NoReturn:
+    """Be a worker on standard input and output."""
+    try:
+        confinement.leave_the_house()
+        Worker(0, 1).serve()
+    except BaseException as error:  # noqa: BLE001 - nothing may reach the interpreter's own exit, which would close Lua
+        os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())
+    os._exit(BROKEN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Where a secret comes from: the file itself, the environment, another file, a command, or the keyring."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.secret import Secret
+
+LONGEST_COMMAND = 60.0
+"""Seconds that a command may take to print a secret, which may mean to wait for a person."""
+_EXAMPLES = 'such as { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM"] } or { keyring = "NAME" }'
+
+
+class Sources:
+    """Fetches secrets.
+
+    Args:
+        folder: What a relative file name starts from.
+        environ: The environment that ``{ env = "NAME" }`` reads.
+        warn: Told of a file that others can read, as one sentence.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._warn = warn
+        self._readers: dict[str, Callable[[str, Any], str]] = {
+            "env": self._from_env,
+            "file": self._from_file,
+            "command": _from_command,
+            "keyring": _from_keyring,
+        }
+
+    def read(self, where: str, given: object) -> Secret:
+        """Return the secret that a value of accounts.toml stands for.
+
+        Args:
+            where: The key, for messages, such as ``render2.production.api_key``.
+            given: The secret itself, or a table with one source.
+
+        Raises:
+            ConfigError: The value is neither.
+            NotConfigured: The source does not give a secret.
+        """
+        text = given if isinstance(given, str) else self._fetch(where, given)
+        if not text.strip():
+            raise NotConfigured(f"The secret {where} is empty")
+        return Secret(text.strip())
+
+    def _fetch(self, where: str, given: object) -> str:
+        if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in self._readers:
+            raise ConfigError(f"{where} must be a string or one secret source", hint=_EXAMPLES)
+        ((source, value),) = given.items()
+        words = isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
+        if not (words if source == "command" else isinstance(value, str) and value):
+            kind = "a list of strings" if source == "command" else "a string"
+            raise ConfigError(f"{where}: {source} must be {kind}", hint=_EXAMPLES)
+        return self._readers[source](where, value)
+
+    def _from_env(self, where: str, name: str) -> str:
+        if not self._environ.get(name):
+            raise NotConfigured(f"The secret {where} comes from the environment variable {name}, which is not set")
+        return self._environ[name]
+
+    def _from_file(self, where: str, name: str) -> str:
+        path = self._folder / Path(name).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8")
+            mode = path.stat().st_mode
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise NotConfigured(f"The secret {where} cannot be read from {path}: {reason}") from None
+        if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
+            self._warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")
+        return text
+
+
+def _from_command(where: str, command: list[str]) -> str:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LONGEST_COMMAND, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or f"it gave no text within {LONGEST_COMMAND:g} s"
+        raise NotConfigured(f"The secret {where} cannot be had from the command {command[0]}: {reason}") from None
+    if done.returncode != 0:
+        raise NotConfigured(f"The secret {where} cannot be had: {command[0]} ended with status {done.returncode}")
+    return done.stdout
+
+
+def _from_keyring(where: str, name: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise NotConfigured(
+            f"The secret {where} is in the keyring, which needs a library", hint="pip install 'kosmolua[keyring]'"
+        ) from None
+    try:
+        password = keyring.get_password("kosmolua", name)
+    except KeyringError as error:
+        raise NotConfigured(f"The secret {where} cannot be had from the keyring: {error}") from None
+    if password is None:
+        hint = f"store it with: keyring set kosmolua {name}"
+        raise NotConfigured(f"The secret {where} is not in the keyring", hint=hint)
+    return password

@@ -1,0 +1,179 @@
+"""LuaCATS: how an integration's functions, arguments and results are declared for editors and for models.
+
+The annotations are those of https://luals.github.io/wiki/annotations/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.types import Record, Type
+from kosmolua.spec.wording import choices_in, description, literal
+
+_RESERVED = """
+and break do else elseif end false for function goto if in local nil not or repeat return then true until while
+"""
+KEYWORDS = frozenset(_RESERVED.split())
+
+
+def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
+    """Yield the declarations of the argument tables of these functions, and of the choices that they name.
+
+    Args:
+        functions: Of one integration.
+        namespace: What the names start with, such as ``render2``.
+    """
+    for function in functions:
+        yield from _aliases(function, namespace)
+        if function.parameters:
+            yield _argument_class(function, namespace)
+
+
+def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
+    """Yield the declarations of the records that these functions take or return, each once."""
+    kinds = [kind for function in functions for kind in _types_of(function)]
+    records = {record.name: record for kind in kinds for record in records_in(kind)}
+    return (_record_class(record, namespace) for record in records.values())
+
+
+def function_stub(function: Function, namespace: str, holder: str) -> str:
+    """Return the documented, empty definition of a function.
+
+    Args:
+        function: What to declare.
+        namespace: What the names of its types start with.
+        holder: The Lua variable that the function is a field of.
+    """
+    lines = [f"---{line}".rstrip() for line in [*function.doc.splitlines(), "", f"Effect: {function.effect}."]]
+    if function.parameters:
+        lines.append(f"---@param args{_mark(function)} {_arguments_name(function, namespace)}")
+    lines.append(f"---@return {returned(function, namespace)}")
+    lines += _positional(function, namespace)
+    arguments = "args" if function.parameters else ""
+    return "\n".join([*lines, f"{_assigned(holder, function.name)}({arguments}) end"])
+
+
+def _assigned(holder: str, name: str) -> str:
+    return f'{holder}["{name}"] = function' if name in KEYWORDS else f"function {holder}.{name}"
+
+
+def returned(function: Function, namespace: str) -> str:
+    """Return the spelling of a function's result."""
+    return spell(function.returns, namespace) if function.returns else "any"
+
+
+def spell(kind: Type, namespace: str, choices: str = "") -> str:
+    """Return the spelling of a type.
+
+    Args:
+        kind: The type.
+        namespace: What the names of records start with.
+        choices: What stands for the choices in the type, if they are not to be spelled out.
+    """
+    if kind.record:
+        return f"{namespace}.{kind.record.name}"
+    if not kind.parts:
+        return choices if kind.choices and choices else kind.lua
+    parts = [spell(part, namespace, choices) for part in kind.parts]
+    if kind.label == "array":
+        return f"({parts[0]})[]" if "|" in parts[0] else f"{parts[0]}[]"
+    return f"table<string, {parts[0]}>" if kind.label == "object" else "|".join(parts)
+
+
+def class_of(name: str, about: str, fields: Iterable[str]) -> str:
+    """Return the declaration of a class.
+
+    Args:
+        name: The class, and after a colon its parents.
+        about: One line.
+        fields: As :func:`field` returns them.
+    """
+    return "\n".join([*([f"---{about}"] if about else []), f"---@class {name}", *fields])
+
+
+def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False) -> str:
+    """Return the annotation of one field of a class."""
+    plain = name.isidentifier() and name.isascii() and name not in KEYWORDS
+    key = name if plain else f"[{literal(name)}]"
+    return f"---@field {key}{'?' if may_be_absent else ''} {kind} {about}".rstrip()
+
+
+def _types_of(function: Function) -> list[Type]:
+    kinds = [parameter.type for parameter in function.parameters]
+    return [*kinds, function.returns] if function.returns else kinds
+
+
+def records_in(kind: Type) -> Iterator[Record]:
+    if kind.record:
+        yield kind.record
+    for part in kind.parts:
+        yield from records_in(part)
+
+
+def _aliases(function: Function, namespace: str) -> Iterator[str]:
+    for parameter in function.parameters:
+        choices = [f"---| {literal(choice)}" for choice in choices_in(parameter.type)]
+        if choices:
+            yield "\n".join([f"---@alias {_alias_name(function, parameter, namespace)}", *choices])
+
+
+def _alias_name(function: Function, parameter: Parameter, namespace: str) -> str:
+    return f"{namespace}.{function.name}.{parameter.name}"
+
+
+def _arguments_name(function: Function, namespace: str) -> str:
+    return f"{namespace}.{function.name}.args"
+
+
+def _argument_class(function: Function, namespace: str) -> str:
+    fields = [
+        field(
+            parameter.name,
+            _argument(function, parameter, namespace),
+            description(parameter),
+            may_be_absent=_may_be_absent(parameter),
+        )
+        for parameter in function.parameters
+    ]
+    return class_of(_arguments_name(function, namespace), "", fields)
+
+
+def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
+    return spell(parameter.type, namespace, _alias_name(function, parameter, namespace))
+
+
+def _may_be_absent(parameter: Parameter) -> bool:
+    return not parameter.required or bool(parameter.unless)
+
+
+def _record_class(record: Record, namespace: str) -> str:
+    fields = [
+        field(key, spell(kind, namespace), record.about.get(key, ""), may_be_absent=key not in record.required)
+        for key, kind in record.fields.items()
+    ]
+    return class_of(f"{namespace}.{record.name}", "", fields)
+
+
+def _mark(function: Function) -> str:
+    return "?" if all(map(_may_be_absent, function.parameters)) else ""
+
+
+def _positional(function: Function, namespace: str) -> list[str]:
+    values = list(_plain_values(function.parameters))
+    if not values or not all(map(_may_be_absent, function.parameters[len(values) :])):
+        return []
+    names = ", ".join(_positional_argument(function, parameter, namespace) for parameter in values)
+    return [f"---@overload fun({names}): {returned(function, namespace)}"]
+
+
+def _positional_argument(function: Function, parameter: Parameter, namespace: str) -> str:
+    name = f"{parameter.name}_" if parameter.name in KEYWORDS else parameter.name
+    return f"{name}{'?' if _may_be_absent(parameter) else ''}: {_argument(function, parameter, namespace)}"
+
+
+def _plain_values(parameters: Sequence[Parameter]) -> Iterator[Parameter]:
+    for parameter in parameters:
+        if parameter.type.label in ("array", "object", "any"):
+            return
+        yield parameter

@@ -1,0 +1,72 @@
+"""Wording: how a parameter and its type read in a reference, and how a default is written in Lua."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from kosmolua.spec.function import Parameter
+from kosmolua.spec.types import Type
+
+_BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def description(parameter: Parameter) -> str:
+    """Return a parameter's sentence, with its choices, bounds and default added where it does not say them itself."""
+    sentence = " ".join(parameter.about.split())
+    extras = ", ".join(_unsaid(parameter, sentence))
+    if not extras:
+        return sentence
+    if not sentence:
+        return f"{extras[0].upper()}{extras[1:]}."
+    stop = "." if sentence.endswith(".") else ""
+    return f"{sentence.removesuffix('.')} ({extras}){stop}"
+
+
+def _unsaid(parameter: Parameter, sentence: str) -> Iterator[str]:
+    choices = choices_in(parameter.type)
+    if not all(choice in sentence for choice in choices):
+        yield "one of " + ", ".join(map(literal, choices))
+    yield from (bound for bound in parameter.type.bounds if _last_value(bound) not in sentence)
+    if not parameter.required and parameter.default is not None and "default" not in sentence.lower():
+        yield f"default: {literal(parameter.default)}"
+    if parameter.unless and parameter.unless not in sentence:
+        yield f"not needed with {parameter.unless}"
+
+
+def _last_value(bound: str) -> str:
+    return [part for part in _BETWEEN_VALUES.split(bound) if part][-1]
+
+
+def choices_in(kind: Type) -> tuple[str, ...]:
+    """Return the only strings that fit a type, or its items where it is a list or a union; none where any fit."""
+    if kind.record or kind.choices:
+        return kind.choices
+    return next(filter(None, map(choices_in, kind.parts)), ())
+
+
+def label(kind: Type) -> str:
+    """Return the word for a type in a reference table: ``integer``, or ``string or array`` where either fits."""
+    if kind.label != "any" or not kind.parts:
+        return kind.label
+    return " or ".join(dict.fromkeys(label(part) for part in kind.parts))
+
+
+def literal(value: object) -> str:
+    """Return a JSON value as Lua writes it."""
+    if isinstance(value, Mapping):
+        return _braced(f"{_key(str(key))} = {literal(item)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _braced(map(literal, value))
+    return "nil" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if _NAME.fullmatch(name) else f"[{literal(name)}]"
+
+
+def _braced(items: Iterator[str]) -> str:
+    inside = ", ".join(items)
+    return f"{{ {inside} }}" if inside else "{}"

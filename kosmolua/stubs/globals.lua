@@ -1,0 +1,130 @@
+---@meta
+
+---What every script has beside Lua's own library.
+
+---The integrations that are installed, each with its accounts. Nothing in it can be assigned.
+---@class app
+---@field integrations app.integrations
+app = {}
+
+---What a failed call raises. `tostring(err)` is its message.
+---@class app.error
+---@field code "unknown_path"|"bad_arguments"|"not_configured"|"denied"|"api_error"|"rate_limited"|"network"|"limit_exceeded"|"plugin_error"|"doc_not_found"|string
+---@field message string One line: what happened, where, and what to do.
+---@field hint? string What to do.
+---@field param? string The parameter at fault.
+---@field status? integer The HTTP status, where the service answered.
+---@field retryable? boolean Whether the same call may succeed later.
+---@field retry_after? number Seconds to wait before that.
+---@field request_id? string The service's own name for the request.
+---@field path? string The function that was called.
+---@field account? string The account it was called for.
+
+---Prints a value as `print` does, and returns it.
+---@generic T
+---@param value T
+---@return T
+function dump(value) end
+
+---Lists the pages of the documentation, one a line.
+---@param namespace? string `guides`, `integrations`, or an integration such as `render2`.
+---@return string
+function lua_list_docs(namespace) end
+
+---@class lua_search_docs.options
+---@field limit? integer How many pages, in 1..100 (default: 10).
+
+---Finds the pages to read for some words, best first.
+---@param query string
+---@param options? lua_search_docs.options
+---@return string
+function lua_search_docs(query, options) end
+
+---@class lua_read_doc.options
+---@field detail? "brief"|"signatures"|"types"|"full" How much to say (default: "full").
+---@field budget? integer The most characters to return; the richest detail that fits is chosen.
+
+---Reads a page, such as `overview`, `integrations.render2` or `render2.list_services`.
+---@param page string
+---@param options? lua_read_doc.options
+---@return string
+function lua_read_doc(page, options) end
+
+---@class jsonlib
+---@field null table Stands for null inside arrays. In objects a null is an absent key.
+json = {}
+
+---Reads JSON. Text that is not JSON raises, with the position.
+---@param text string
+---@return any
+function json.decode(text) end
+
+---@class json.options
+---@field pretty? boolean Whether to indent (default: false).
+
+---Writes a value as JSON. An empty table is `{}`, unless it came from `[]` or from `json.array`.
+---@param value any
+---@param options? json.options
+---@return string
+function json.encode(value, options) end
+
+---Marks a table as a list, so that it is `[]` even when empty.
+---@param list? any[]
+---@return any[]
+function json.array(list) end
+
+---Regular expressions with the syntax of Python's `re`, without delimiters.
+---@class regexlib
+regex = {}
+
+---Finds the first match: the whole at 0, groups by number, named groups also by name. A group without a part is false.
+---@param text string
+---@param pattern string
+---@param flags? string Any of i, m, s, x and a.
+---@return table<integer|string, string|false>|nil
+function regex.match(text, pattern, flags) end
+
+---Finds every match, each as `regex.match` returns it.
+---@param text string
+---@param pattern string
+---@param flags? string Any of i, m, s, x and a.
+---@return table<integer|string, string|false>[]
+function regex.match_all(text, pattern, flags) end
+
+---Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
+---@param text string
+---@param pattern string
+---@param replacement string|fun(captures: table<integer|string, string|false>): string
+---@param limit? integer How many to replace at most.
+---@return string text
+---@return integer count
+function regex.gsub(text, pattern, replacement, limit) end
+
+---Splits a text at each match.
+---@param text string
+---@param pattern string
+---@param flags? string Any of i, m, s, x and a.
+---@return string[]
+function regex.split(text, pattern, flags) end
+
+---Runs functions at once: while a call in one waits, the others go on.
+---@class parallellib
+parallel = {}
+
+---@class parallel.options
+---@field limit? integer How many run at once (default: 8).
+
+---Runs every function and returns their results in order. The first error by position is raised, after the others end.
+---@generic T
+---@param functions (fun(): T)[]
+---@param options? parallel.options
+---@return T[]
+function parallel.all(functions, options) end
+
+---Runs a function for every item of a list and returns the results in order.
+---@generic T, R
+---@param list T[]
+---@param f fun(item: T, index: integer): R
+---@param options? parallel.options
+---@return R[]
+function parallel.map(list, f, options) end

@@ -1,0 +1,324 @@
+"""A child, a clock, and the pump of frames between the child and whoever answers it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.machinery import PathFinder
+from threading import Lock, Timer
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from kosmolua import values, wire
+from kosmolua.errors import CallError, Interrupted, KosmoError, ScriptError, WorkerLost
+from kosmolua.limits import REPORTED, Limits
+from kosmolua.wire import BadFrame
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+MOST_THREADS = 64
+ROOM_FOR_A_FRAME = 512 * 1024
+"""Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
+_BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.worker import main; main()"
+
+
+class Desk(Protocol):
+    """Answers what a script asks for. Each method returns JSON text, or raises a KosmoError.
+
+    A CallError goes to the script; any other error ends the run.
+    """
+
+    def describe(self, path: str) -> str:
+        """Say what is at a path under ``app``."""
+
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+        """Make a call."""
+
+    def doc(self, verb: str, given: Sequence[Any]) -> str:
+        """List, search or read documentation."""
+
+
+@dataclass
+class Ending:
+    """What became of a script.
+
+    Args:
+        result: What it returned.
+        error: What ended it instead.
+        usage: ``cpu_ms`` and ``memory_bytes``, as far as they are known.
+    """
+
+    result: list[Any] = field(default_factory=list)
+    error: KosmoError | None = None
+    usage: dict[str, float] = field(default_factory=dict)
+
+
+class Child:
+    """A worker process that has nothing but its pipes."""
+
+    def __init__(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BOOT, *_import_paths()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_bare_environment(),
+                cwd=os.path.abspath(os.sep),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+        assert self._process.stdin
+        assert self._process.stdout
+        self._stdin: IO[bytes] = self._process.stdin
+        self._stdout: IO[bytes] = self._process.stdout
+        self._writing = Lock()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def send(self, line: bytes) -> None:
+        """Write a frame. A child that is gone is noticed by reading, not here."""
+        try:
+            with self._writing:
+                self._stdin.write(line)
+                self._stdin.flush()
+        except (OSError, ValueError):
+            return
+
+    def read(self, limit: int) -> bytes | None:
+        """Return the next frame's line, or None when the child is gone."""
+        return wire.read_line(self._stdout, limit)  # type: ignore[arg-type]
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._process.kill()
+
+    def reap(self) -> int:
+        """Wait for the child's end and return its status: negative for a signal."""
+        status = self._process.wait()
+        with self._writing:
+            for stream in (self._stdin, self._stdout):
+                _close(stream)
+        return status
+
+
+def _close(stream: IO[bytes]) -> None:
+    try:
+        stream.close()
+    except OSError:
+        return
+
+
+def _import_paths() -> list[str]:
+    """Return the folders that the child needs to import this package and lupa, and no others."""
+    lupa = PathFinder.find_spec("lupa")
+    folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    if lupa and lupa.origin:
+        folders.append(os.path.dirname(os.path.dirname(os.path.abspath(lupa.origin))))
+    return folders
+
+
+def _bare_environment() -> dict[str, str]:
+    needed = ("SYSTEMROOT",) if sys.platform == "win32" else ()
+    return {name: os.environ[name] for name in needed if name in os.environ}
+
+
+class Supervision:
+    """One run in a child: sends the job, answers what comes, and ends the child when a limit is spent.
+
+    Args:
+        child: A fresh worker.
+        limits: The limits of the run.
+        desk: Answers the script.
+        output: Is given what the script prints, piece by piece.
+    """
+
+    def __init__(self, child: Child, limits: Limits, desk: Desk, output: Callable[[bytes], None]) -> None:
+        self._child = child
+        self._limits = limits
+        self._desk = desk
+        self._output = output
+        self._fatal: KosmoError | None = None
+        self._errors: dict[int, KosmoError] = {}
+        self._room = limits.max_output
+        self._pool: ThreadPoolExecutor | None = None
+
+    def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
+        """Run a script to its end.
+
+        Args:
+            source: Its text.
+            name: Its name in messages.
+            arguments: What it finds in ``arg`` and ``...``.
+        """
+        if len(source) > self._limits.max_source:
+            self._stop(self._limits.exceeded("source"))
+        clock = Timer(self._limits.timeout, self._expire)
+        clock.daemon = True
+        clock.start()
+        try:
+            self._child.send(_job(source, name, arguments, self._limits))
+            return self._pump()
+        except KeyboardInterrupt:
+            return Ending(error=Interrupted("The script was interrupted"))
+        finally:
+            clock.cancel()
+            self._child.kill()
+            self._child.reap()
+            if self._pool:
+                self._pool.shutdown(wait=self._fatal is not None)
+
+    def _pump(self) -> Ending:
+        handlers = {"print": self._print, "describe": self._describe, "call": self._call, "doc": self._doc}
+        longest = max(self._limits.max_result, self._limits.max_arguments) + ROOM_FOR_A_FRAME
+        while True:
+            try:
+                line = self._child.read(longest)
+                frame = None if line is None else wire.decode_from_guest(line)
+            except BadFrame as error:
+                return Ending(error=self._fatal or WorkerLost(f"The sandbox spoke nonsense and was stopped: {error}"))
+            if frame is None:
+                return self._post_mortem()
+            if frame["kind"] in ("end", "limit"):
+                return self._finish(frame)
+            handlers[frame["kind"]](frame)
+
+    # What a script asks for
+
+    def _print(self, frame: dict[str, Any]) -> None:
+        text = wire.to_bytes(frame["text"])
+        self._output(text[: self._room])
+        self._room -= len(text)
+        if self._room < 0:
+            self._stop(self._limits.exceeded("output"))
+
+    def _describe(self, frame: dict[str, Any]) -> None:
+        self._answer(frame["id"], lambda: self._desk.describe(frame["path"]))
+
+    def _doc(self, frame: dict[str, Any]) -> None:
+        fault = _fault(frame)
+        given = [] if fault else _arguments(frame)
+        self._answer(frame["id"], lambda: self._desk.doc(frame["verb"], given))
+
+    def _call(self, frame: dict[str, Any]) -> None:
+        fault = _fault(frame)
+        given = [] if fault else _arguments(frame)
+
+        def answer() -> None:
+            self._answer(frame["id"], lambda: self._desk.call(frame["path"], given, fault))
+
+        if frame.get("branch") is True:
+            self._threads().submit(answer)
+        else:
+            answer()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="kosmolua-call")
+        return self._pool
+
+    def _answer(self, number: int, ask: Callable[[], str]) -> None:
+        if self._fatal:
+            return
+        try:
+            self._child.send(wire.reply(number, ask()))
+        except CallError as error:
+            self._errors[number] = error
+            self._child.send(wire.refusal(number, values.encode(error.fields())))
+        except KosmoError as error:
+            self._stop(error)
+
+    # How it ends
+
+    def _stop(self, error: KosmoError) -> None:
+        self._fatal = self._fatal or error
+        self._child.kill()
+
+    def _expire(self) -> None:
+        self._stop(self._limits.exceeded("wall"))
+
+    def _finish(self, frame: dict[str, Any]) -> Ending:
+        ending = Ending(usage=_usage(frame["usage"]))
+        if self._fatal:
+            ending.error = self._fatal
+        elif frame["kind"] == "limit":
+            ending.error = self._limit(frame["limit"])
+        elif isinstance(frame.get("error"), dict):
+            ending.error = self._script_error(frame["error"])
+        elif isinstance(frame.get("result"), list):
+            ending.result = frame["result"]
+        else:
+            ending.error = WorkerLost("The sandbox spoke nonsense and was stopped: an end without a result")
+        return ending
+
+    def _limit(self, name: str) -> KosmoError:
+        if name not in REPORTED:
+            return WorkerLost("The sandbox spoke nonsense and was stopped: a limit of no known name")
+        return self._limits.exceeded(name)
+
+    def _script_error(self, fields: dict[str, Any]) -> KosmoError:
+        number = fields.get("call")
+        error = self._errors.get(number) if isinstance(number, int) else None
+        error = error or ScriptError(str(fields.get("message", "the script failed")))
+        line, trace = fields.get("line"), fields.get("traceback")
+        error.line = line if isinstance(line, int) else None
+        error.traceback = trace if isinstance(trace, str) and trace else None
+        return error
+
+    def _post_mortem(self) -> Ending:
+        status = self._child.reap()
+        if self._fatal:
+            return Ending(error=self._fatal)
+        if -status in _CPU_SIGNALS:
+            return Ending(error=self._limits.exceeded("cpu"))
+        return Ending(error=WorkerLost(f"The sandbox died: {_describe_status(status)}", hint="run the script again"))
+
+
+_CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
+
+
+def _describe_status(status: int) -> str:
+    if status >= 0:
+        return f"its process ended with status {status}"
+    try:
+        return f"its process was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"its process was ended by signal {-status}"
+
+
+def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits) -> bytes:
+    chunk = name if name.startswith("=") else f"@{name}"
+    return wire.encode(
+        "job",
+        source=wire.to_text(source),
+        name=wire.to_text(chunk.encode("utf-8", "surrogateescape")),
+        args=[wire.to_text(argument.encode("utf-8", "surrogateescape")) for argument in arguments],
+        limits=asdict(limits),
+    )
+
+
+def _fault(frame: dict[str, Any]) -> dict[str, str] | None:
+    fault = frame.get("fault")
+    if not isinstance(fault, dict):
+        return None
+    return {key: str(fault.get(key, ""))[: wire.LONGEST_PATH] for key in ("where", "problem")}
+
+
+def _arguments(frame: dict[str, Any]) -> list[Any]:
+    given = frame.get("args")
+    return given if isinstance(given, list) else []
+
+
+def _usage(given: dict[str, Any]) -> dict[str, float]:
+    names = ("cpu_ms", "memory_bytes")
+    return {name: given[name] for name in names if isinstance(given.get(name), (int, float))}

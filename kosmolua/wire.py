@@ -1,0 +1,104 @@
+"""The letterbox between host and guest: frames, one JSON object a line, and how one is written and read.
+
+Guest to host::
+
+    describe {id, path}                     what is under app.integrations, or under one integration
+    call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
+    doc      {id, verb, args}               verb is list, search or read
+    print    {text}
+    end      {result | error, usage}
+    limit    {limit, usage}                 the guest found that a limit is spent, and ends
+
+Host to guest::
+
+    job      {source, name, args, limits}
+    reply    {id, ok, value | error}
+
+Bytes that are not UTF-8 travel in source, name, args of a job and text as lone surrogates, as Python's
+``surrogateescape`` has them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+LONGEST_PATH = 1000
+_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "describe": {"id": int, "path": str},
+    "call": {"id": int, "path": str},
+    "doc": {"id": int, "verb": str, "args": list},
+    "print": {"text": str},
+    "end": {"usage": dict},
+    "limit": {"limit": str, "usage": dict},
+}
+
+
+class BadFrame(ValueError):
+    """What came from the other side is no frame. The message says what is wrong with it."""
+
+
+def encode(kind: str, **fields: object) -> bytes:
+    """Return a frame as a line."""
+    return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
+
+
+def reply(number: int, value: str) -> bytes:
+    """Return the frame that answers a request, around a value that is encoded already."""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}}}\n'.encode("utf-8", "replace")
+
+
+def refusal(number: int, error: str) -> bytes:
+    """Return the frame that answers a request with an error, whose fields are encoded already."""
+    return f'{{"kind":"reply","id":{number},"ok":false,"error":{error}}}\n'.encode("utf-8", "replace")
+
+
+def read_line(stream: BinaryIO, limit: int) -> bytes | None:
+    """Return the next line without its end, or None when the other side is gone.
+
+    Raises:
+        BadFrame: The line is longer than ``limit`` bytes.
+    """
+    line = stream.readline(limit + 1)
+    if line.endswith(b"\n"):
+        return line[:-1]
+    if len(line) > limit:
+        raise BadFrame(f"a frame is longer than {limit} bytes")
+    return None
+
+
+def decode_from_guest(line: bytes) -> dict[str, Any]:
+    """Return a frame that a guest wrote, after distrustful checks of its shape.
+
+    Raises:
+        BadFrame: It is not JSON, not a known kind, or a field is missing or of another type.
+    """
+    try:
+        frame = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise BadFrame("a frame is not JSON") from None
+    if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
+        raise BadFrame("a frame is of no known kind")
+    for name, kind in _FIELDS[frame["kind"]].items():
+        if not isinstance(frame.get(name), kind) or isinstance(frame[name], bool):
+            raise BadFrame(f"a {frame['kind']} frame has no proper {name}")
+    if len(frame.get("path", "")) > LONGEST_PATH:
+        raise BadFrame("a path is too long")
+    return frame
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def to_text(raw: bytes) -> str:
+    """Return bytes as text that a frame can carry without loss."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def to_bytes(text: str) -> bytes:
+    """Return the bytes that :func:`to_text` was given; a surrogate it cannot have made becomes ``?``."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")

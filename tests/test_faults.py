@@ -1,0 +1,475 @@
+"""What services and networks do wrong, each over a real socket: the error, the repetitions, and the time it takes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+import traceback
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from kosmolua.api.client import Api
+from kosmolua.api.message import Request, Response
+from kosmolua.api.transport import Transport
+from kosmolua.errors import ApiError, CallError, NetworkError
+from kosmolua.limits import MIB
+from kosmolua.secret import Secret
+
+KEY = "rnd_SECRET+0123456789"
+AT_ONCE = 0.9
+"""Seconds within which a fault that needs no waiting is reported, on a busy machine."""
+
+Step = Callable[[socket.socket], bool]
+"""One exchange as the server plays it; it returns whether the connection is kept."""
+
+
+@dataclass
+class Service:
+    """A server that plays its steps in order, the last one for ever."""
+
+    steps: tuple[Step, ...]
+    url: str = ""
+    taken: int = 0
+    connections: int = 0
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                threading.Thread(target=self.play, args=(connection,), daemon=True).start()
+
+    def play(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while self.next()(connection) and connection.recv(1, socket.MSG_PEEK):
+                pass
+
+    def next(self) -> Step:
+        with self.lock:
+            self.taken += 1
+            return self.steps[min(self.taken, len(self.steps)) - 1]
+
+
+@contextmanager
+def serving(*steps: Step) -> Iterator[Service]:
+    service = Service(steps)
+    service.url = "http://127.0.0.1:{}/v1".format(service.listener.getsockname()[1])
+    threading.Thread(target=service.accept, daemon=True).start()
+    try:
+        yield service
+    finally:
+        service.listener.close()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Read one request whole, so that closing the connection does not reset it."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            while len(body) < int(line.split(b":")[1]):
+                body += connection.recv(65536)
+    return received
+
+
+def answer(status: int, body: object = b"", **headers: str) -> Step:
+    """Answer with a body, as JSON unless it is bytes, and a Content-Length that fits unless it is given."""
+    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = {"Content-Length": str(len(encoded))} | {name.replace("_", "-"): text for name, text in headers.items()}
+    head = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
+
+    def step(connection: socket.socket) -> bool:
+        read_request(connection)
+        connection.sendall(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + encoded)
+        return len(encoded) >= int(fields["Content-Length"])
+
+    return step
+
+
+def reset(connection: socket.socket) -> bool:
+    """Let closing the connection reset it."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def reset_before_request(connection: socket.socket) -> bool:
+    """Reset the connection when the request's first byte is there, without reading it."""
+    connection.recv(1, socket.MSG_PEEK)
+    return reset(connection)
+
+
+def reset_after_request(connection: socket.socket) -> bool:
+    """Take the request, and reset the connection instead of answering."""
+    read_request(connection)
+    return reset(connection)
+
+
+def silence(connection: socket.socket) -> bool:
+    """Take the request and say nothing until the client gives up."""
+    read_request(connection)
+    while connection.recv(65536):
+        pass
+    return False
+
+
+def trickle(head: bytes) -> Step:
+    """Say something, then go on one byte at a time, each well within any timeout of a single read."""
+
+    def step(connection: socket.socket) -> bool:
+        read_request(connection)
+        connection.sendall(head)
+        while True:
+            time.sleep(0.1)
+            connection.sendall(b"1")
+
+    return step
+
+
+def endless(head: bytes, piece: bytes) -> Step:
+    """Send 100 MB, or as much of it as the client takes."""
+
+    def step(connection: socket.socket) -> bool:
+        read_request(connection)
+        connection.sendall(head)
+        for _ in range(100 * MIB // len(piece)):
+            connection.sendall(piece)
+        return False
+
+    return step
+
+
+def bomb() -> bytes:
+    """Return 100 MB of zeros in about 100 kB of gzip."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(MIB)
+    return b"".join(packer.compress(zeros) for _ in range(100)) + packer.flush()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault, what a read and a write make of it, and how often each is sent.
+
+    ``get`` and ``post`` are an error code, or the value, and the number of times that the server got the request.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    get: tuple[object, int]
+    post: tuple[object, int]
+    says: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+    deadline: float = 5.0
+    within: float = AT_ONCE
+
+
+def refused(status: int, body: object = b"", *, says: str, **headers: str) -> Row:
+    """An answer that no repetition can change."""
+    once = ("api_error", 1)
+    return Row(str(status), (answer(status, body, **headers),), once, once, says, status)
+
+
+OK = answer(200, {"ok": True})
+OK_VALUE = {"ok": True}
+HTML = b"<!DOCTYPE html><html><head><title>502 Bad&nbsp;Gateway</title></head><body><h1>Oops</h1></body></html>"
+FAULTS = [
+    refused(400, {"message": "name is too long"}, says="name is too long"),
+    refused(401, {"message": "Unauthorized"}, says="accounts check"),
+    refused(402, {"message": "payment information is required"}, says="payment information"),
+    refused(403, {"message": "forbidden"}, says="may not do this"),
+    refused(404, {"message": "not found: srv-1"}, says="not found: srv-1 [request abc]", Render_Request_Id="abc"),
+    refused(409, {"id": "x", "message": "name is taken"}, says="name is taken"),
+    refused(410, b"", says="no reason given"),
+    refused(500, {"message": "internal error"}, says="internal error"),
+    Row(
+        "429 with Retry-After 1, then 200",
+        (answer(429, {"message": "slow down"}, Retry_After="1"), OK),
+        get=(OK_VALUE, 2),
+        post=(OK_VALUE, 2),
+        within=1 + AT_ONCE,
+    ),
+    Row(
+        "429 with Retry-After 3494",
+        (answer(429, {"message": "slow down"}, Retry_After="3494"),),
+        get=("rate_limited", 1),
+        post=("rate_limited", 1),
+        says="slow down",
+        status=429,
+        retry_after=3494,
+    ),
+    Row(
+        "429 with error and Reset only",
+        (answer(429, {"error": "rate limit exceeded"}, Ratelimit_Remaining="0", Ratelimit_Reset="3494"),),
+        get=("rate_limited", 1),
+        post=("rate_limited", 1),
+        says="rate limit exceeded",
+        status=429,
+        retry_after=3494,
+    ),
+    Row(
+        "429 without any hint, then 200",
+        (answer(429, {"error": "rate limit exceeded"}), OK),
+        get=(OK_VALUE, 2),
+        post=(OK_VALUE, 2),
+    ),
+    Row(
+        "403 with nothing left, as GitHub says it",
+        (answer(403, {"message": "API rate limit exceeded"}, X_RateLimit_Remaining="0", X_RateLimit_Reset="3000"),),
+        get=("rate_limited", 1),
+        post=("rate_limited", 1),
+        says="API rate limit exceeded",
+        status=403,
+        retry_after=3000,
+    ),
+    Row("502 HTML", (answer(502, HTML),), ("api_error", 4), ("api_error", 1), says="502 Bad Gateway", status=502),
+    Row("503 then 200", (answer(503, b"busy"), OK), (OK_VALUE, 2), ("api_error", 1), says="busy", status=503),
+    Row(
+        "503 with a Retry-After beyond the deadline",
+        (answer(503, b"busy", Retry_After="60"),),
+        get=("api_error", 1),
+        post=("api_error", 1),
+        status=503,
+        retry_after=60,
+    ),
+    Row("504 then 200", (answer(504), OK), (OK_VALUE, 2), ("api_error", 1), status=504),
+    Row("text instead of JSON", (answer(200, b"It works!"),), ("network", 1), ("network", 1), says="It works!"),
+    Row("HTML instead of JSON", (answer(200, HTML),), ("network", 1), ("network", 1), says="502 Bad Gateway"),
+    Row("JSON cut, but whole for HTTP", (answer(200, b'{"a": [1'),), ("network", 1), ("network", 1), says='{"a": [1'),
+    Row(
+        "JSON cut by a lost connection",
+        (answer(200, b'{"a": [1', Content_Length="100"),),
+        get=("network", 4),
+        post=("network", 1),
+        says="the connection broke",
+    ),
+    Row(
+        "JSON cut once, then 200",
+        (answer(200, b'{"a": [1', Content_Length="100"), OK),
+        get=(OK_VALUE, 2),
+        post=("network", 1),
+    ),
+    Row("NaN in JSON", (answer(200, b'{"a": NaN}'),), ("network", 1), ("network", 1), says="not JSON"),
+    Row("reset before the request", (reset_before_request,), ("network", 4), ("network", 1), says="broke"),
+    Row("reset after the request", (reset_after_request,), ("network", 4), ("network", 1), says="broke"),
+    Row("reset after the request, then 200", (reset_after_request, OK), (OK_VALUE, 2), ("network", 1)),
+    Row(
+        "no answer",
+        (silence,),
+        get=("network", 1),
+        post=("network", 1),
+        says="no complete answer",
+        deadline=0.4,
+    ),
+    Row(
+        "a trickle of header bytes",
+        (trickle(b"HTTP/1.1 200 OK\r\nX-Slow: "),),
+        get=("network", 1),
+        post=("network", 1),
+        says="no complete answer",
+        deadline=0.4,
+    ),
+    Row(
+        "a trickle of body bytes",
+        (trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),),
+        get=("network", 1),
+        post=("network", 1),
+        says="no complete answer",
+        deadline=0.4,
+    ),
+    Row(
+        "a trickle in a chunk's length",
+        (trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),),
+        get=("network", 1),
+        post=("network", 1),
+        says="no complete answer",
+        deadline=0.4,
+    ),
+    Row("not HTTP", (trickle(b"SSH-2.0-OpenSSH_9.6\r\n"),), ("network", 4), ("network", 1), says="broke"),
+    Row(
+        "100 MB announced",
+        (endless(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n", bytes(65536)),),
+        get=("network", 1),
+        post=("network", 1),
+        says="larger than 1 MiB",
+    ),
+    Row(
+        "100 MB without a length",
+        (endless(b"HTTP/1.1 200 OK\r\n\r\n", bytes(65536)),),
+        get=("network", 1),
+        post=("network", 1),
+        says="larger than 1 MiB",
+    ),
+    Row(
+        "100 MB of error",
+        (endless(b"HTTP/1.1 400 No\r\n\r\n", bytes(65536)),),
+        get=("network", 1),
+        post=("network", 1),
+        says="larger than 1 MiB",
+    ),
+    Row(
+        "a gzip bomb",
+        (answer(200, bomb(), Content_Encoding="gzip"),),
+        get=("network", 1),
+        post=("network", 1),
+        says="larger than 1 MiB",
+    ),
+    Row(
+        "gzip that is none",
+        (answer(200, b"no gzip at all", Content_Encoding="gzip"),),
+        get=("network", 1),
+        post=("network", 1),
+        says="compression is broken",
+    ),
+    Row(
+        "302 to another host",
+        (answer(302, b"", Location=f"http://localhost:9/?api_key={KEY}"),),
+        get=("api_error", 1),
+        post=("api_error", 1),
+        says="redirects to http://localhost:9, which was not followed",
+        status=302,
+    ),
+    Row(
+        "302 within the origin",
+        (answer(302, b"", Location="/v1/elsewhere"), OK),
+        get=(OK_VALUE, 2),
+        post=("api_error", 1),
+        status=302,
+    ),
+    Row("redirects without end", (answer(307, b"", Location="/v1/x"),), ("network", 6), ("api_error", 1)),
+    Row("a redirect to nowhere", (answer(302),), ("api_error", 1), ("api_error", 1), status=302),
+    Row("202 without a body", (answer(202),), (None, 1), (None, 1)),
+    Row("204 without a body", (answer(204),), (None, 1), (None, 1)),
+    Row(
+        "unknown fields and nulls",
+        (answer(200, [{"deploy": {"commit": None, "new": {"x": 1}}}, None]),),
+        get=([{"deploy": {"commit": None, "new": {"x": 1}}}, None], 1),
+        post=([{"deploy": {"commit": None, "new": {"x": 1}}}, None], 1),
+    ),
+    Row("absent fields", (answer(200, {}),), ({}, 1), ({}, 1)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def open_api(transport: Transport, url: str, deadline: float) -> Api:
+    """Return a client with a key in every place that services want one."""
+    ends = time.monotonic() + deadline
+
+    def send(request: Request) -> Response:
+        return transport.send(request, until=ends)
+
+    return Api(send, url, bearer=Secret(KEY), query={"api_key": Secret(KEY)}, headers={"X-Key": Secret(KEY)})
+
+
+def call(api: Api, method: str) -> tuple[object, CallError | None]:
+    """Return what came of a call: its value, or the error and its code."""
+    try:
+        return api.request(method, "/services/{service_id}", service_id="srv-1"), None
+    except CallError as error:
+        return error.code, error
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.name)
+def test_fault(row: Row, method: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Each fault gives the right value or error, is repeated only where that is safe, ends in time, and shows no key."""
+    expected, times = row.get if method == "GET" else row.post
+    transport = Transport(largest=MIB, backoff=lambda retry: 0.01)
+    with serving(*row.steps) as service:
+        started = time.monotonic()
+        outcome, error = call(open_api(transport, service.url, row.deadline), method)
+        seconds = time.monotonic() - started
+    transport.close()
+    assert outcome == expected, error
+    assert service.taken == times
+    assert seconds < min(row.within, row.deadline + AT_ONCE / 2)
+    if error:
+        check_error(error, row, method)
+    assert KEY not in caplog.text
+
+
+def check_error(error: CallError, row: Row, method: str) -> None:
+    said = "".join(traceback.format_exception(error)) + repr(error.fields()) + repr(error.__context__)
+    for key in (KEY, KEY.replace("+", "%2B")):
+        assert key not in said
+    assert row.says in error.message
+    assert error.retry_after == row.retry_after
+    if isinstance(error, ApiError):
+        assert error.status == row.status
+    if method == "POST" and isinstance(error, NetworkError) and "failed" in error.message:
+        assert not error.retryable, "a write that may have been done is not simply tried again"
+
+
+def test_connection_refused() -> None:
+    """Nothing listens: a write is tried again like a read, since nothing was sent, and the error says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    waits: list[float] = []
+    transport = Transport(backoff=float, sleep=waits.append)
+    outcome, error = call(open_api(transport, url, 60), "POST")
+    assert outcome == "network"
+    assert error is not None
+    assert "was not sent: the connection was refused" in error.message
+    assert error.retryable
+    assert waits == [0.0, 1.0, 2.0]
+
+
+def test_gzip_bomb_takes_no_memory() -> None:
+    """A bomb is put down before it has unfolded."""
+    step = answer(200, bomb(), Content_Encoding="gzip")
+    with serving(step) as service:
+        tracemalloc.start()
+        outcome, _ = call(open_api(Transport(largest=MIB), service.url, 5), "GET")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert outcome == "network"
+    assert peak < 24 * MIB
+
+
+def test_other_host_never_hears_of_the_key() -> None:
+    """A redirect to another port is another origin: no connection is made to it."""
+    with serving(OK) as other, serving(answer(302, b"", Location=other.url)) as service:
+        outcome, _ = call(open_api(Transport(), service.url, 5), "GET")
+    assert outcome == "api_error"
+    assert other.connections == 0
+
+
+def test_backoff_that_does_not_fit_fails_at_once() -> None:
+    """No time is spent on a wait after which nothing could be sent any more."""
+    slept: list[float] = []
+    transport = Transport(backoff=lambda retry: 30.0, sleep=slept.append)
+    with serving(answer(503)) as service:
+        outcome, error = call(open_api(transport, service.url, 10), "GET")
+    assert (outcome, slept, service.taken) == ("api_error", [], 1)
+    assert error is not None
+    assert error.retryable
+
+
+def test_rate_limit_is_remembered() -> None:
+    """After a 429 that cannot be waited for, the same write is refused without being sent."""
+    transport = Transport()
+    with serving(answer(429, b"", Retry_After="3000")) as service:
+        api = open_api(transport, service.url, 5)
+        assert call(api, "POST")[0] == "rate_limited"
+        outcome, error = call(api, "POST")
+    assert (outcome, service.taken) == ("rate_limited", 1)
+    assert error is not None
+    assert "was not sent" in error.message
+    assert error.retry_after == pytest.approx(3000, abs=2)
