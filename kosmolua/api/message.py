@@ -114,10 +114,15 @@ class Attempt:
 
 
 def origin(url: str) -> str:
-    """Return the scheme, host and port of a URL in one spelling (RFC 6454); a credential must not leave its origin."""
+    """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or nothing where there is none.
+
+    A credential must never leave its origin.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
+        return ""
+    if not parts.netloc:
         return ""
     return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, " "))
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from kosmolua.docs.shelf import Shelf
 from kosmolua.spec.function import Function
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.wording import description
+from kosmolua.spec.wording import description, prose
 
 LONGEST_CONSTRUCTION = 20
 """Lines that ``integration = Integration(...)`` may take."""
@@ -96,7 +96,8 @@ def drawn(integration: Integration) -> Outline:
 def _sketch(function: Function) -> Sketch:
     parameters = [f"{parameter.name}: {description(parameter)}" for parameter in function.parameters]
     rest = function.doc[len(function.summary) :]
-    return Sketch(function.full_name, function.effect, function.summary, " ".join([*parameters, *rest.split()]))
+    words = " ".join([rest.strip(), *parameters])
+    return Sketch(function.full_name, function.effect, prose(function.summary), prose(words))
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
@@ -148,5 +149,6 @@ def _functions(sources: Sequence[str], prefix: str) -> Iterator[tuple[str, Sketc
 
 def _sketched(full_name: str, effect: str, signature: str, doc: str) -> Sketch:
     summary, _, rest = doc.strip().partition("\n")
-    words = [*_PARAMETER.findall(signature), *signature.split('"')[1::2], rest]
-    return Sketch(full_name, effect, summary, " ".join(words))
+    parameters = signature.partition("*")[2]
+    words = " ".join([rest, *parameters.split('"')[1::2], *_PARAMETER.findall(parameters)])
+    return Sketch(full_name, effect, prose(summary), prose(words))

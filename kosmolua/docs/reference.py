@@ -15,7 +15,7 @@ from kosmolua.docs.page import Page
 from kosmolua.spec import luacats
 from kosmolua.spec.function import Function, Parameter
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.wording import description, label, literal
+from kosmolua.spec.wording import description, label, literal, prose
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
@@ -134,12 +134,12 @@ class FunctionPage(Page):
 
 
 def _contents(functions: Sequence[Function]) -> str:
-    rows = [(f"`{function.name}`", function.effect, function.summary) for function in functions]
+    rows = [(f"`{function.name}`", function.effect, prose(function.summary)) for function in functions]
     return markdown.table(("Function", "Effect", "Summary"), rows)
 
 
 def _body(integration: Integration, function: Function, document: Document) -> str:
-    text, sections = docstring.split(function.doc)
+    text, sections = docstring.split(prose(function.doc))
     returns = _returns(function, integration.name, sections.pop("Returns", ""))
     written = document.sections
     return _joined(
@@ -190,7 +190,7 @@ def _argument(parameter: Parameter, namespace: str) -> str:
 
 
 def _told(function: Function) -> str:
-    return f"({function.effect}): {function.summary}"
+    return f"({function.effect}): {prose(function.summary)}"
 
 
 def _joined(*parts: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kosmolua.spec.function import Function, Parameter
 from kosmolua.spec.types import Record, Type
-from kosmolua.spec.wording import choices_in, description, literal
+from kosmolua.spec.wording import choices_in, description, literal, prose
 
 _RESERVED = """
 and break do else elseif end false for function goto if in local nil not or repeat return then true until while
@@ -45,7 +45,7 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
         namespace: What the names of its types start with.
         holder: The Lua variable that the function is a field of.
     """
-    lines = [f"---{line}".rstrip() for line in [*function.doc.splitlines(), "", f"Effect: {function.effect}."]]
+    lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
     if function.parameters:
         lines.append(f"---@param args{_mark(function)} {_arguments_name(function, namespace)}")
     lines.append(f"---@return {returned(function, namespace)}")
@@ -131,7 +131,7 @@ def _argument_class(function: Function, namespace: str) -> str:
         field(
             parameter.name,
             _argument(function, parameter, namespace),
-            description(parameter),
+            description(parameter, with_choices=False),
             may_be_absent=_may_be_absent(parameter),
         )
         for parameter in function.parameters

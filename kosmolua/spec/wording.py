@@ -13,22 +13,26 @@ _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def description(parameter: Parameter) -> str:
+def description(parameter: Parameter, *, with_choices: bool = True) -> str:
     """Return a parameter's sentence, with its choices, bounds and default added where it does not say them itself."""
-    sentence = " ".join(parameter.about.split())
-    extras = ", ".join(_unsaid(parameter, sentence))
+    sentence = " ".join(prose(parameter.about).split())
+    extras = [*(_unsaid_choices(parameter, sentence) if with_choices else ()), *_unsaid(parameter, sentence)]
     if not extras:
         return sentence
+    added = ", ".join(extras)
     if not sentence:
-        return f"{extras[0].upper()}{extras[1:]}."
+        return f"{added[0].upper()}{added[1:]}."
     stop = "." if sentence.endswith(".") else ""
-    return f"{sentence.removesuffix('.')} ({extras}){stop}"
+    return f"{sentence.removesuffix('.')} ({added}){stop}"
 
 
-def _unsaid(parameter: Parameter, sentence: str) -> Iterator[str]:
+def _unsaid_choices(parameter: Parameter, sentence: str) -> Iterator[str]:
     choices = choices_in(parameter.type)
     if not all(choice in sentence for choice in choices):
         yield "one of " + ", ".join(map(literal, choices))
+
+
+def _unsaid(parameter: Parameter, sentence: str) -> Iterator[str]:
     yield from (bound for bound in parameter.type.bounds if _last_value(bound) not in sentence)
     if not parameter.required and parameter.default is not None and "default" not in sentence.lower():
         yield f"default: {literal(parameter.default)}"
@@ -38,6 +42,11 @@ def _unsaid(parameter: Parameter, sentence: str) -> Iterator[str]:
 
 def _last_value(bound: str) -> str:
     return [part for part in _BETWEEN_VALUES.split(bound) if part][-1]
+
+
+def prose(text: str) -> str:
+    """Return the text of a docstring as Markdown: code that reStructuredText has in two backticks has one."""
+    return text.replace("``", "`")
 
 
 def choices_in(kind: Type) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 local letterbox, json, text = ...
 
-local error, ipairs, next, rawget, select, setmetatable, type = error, ipairs, next, rawget, select, setmetatable, type
+local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
 
 local function spell(key)
   return type(key) == "string" and json.valid(key) or text.safely(key)
@@ -37,7 +37,7 @@ end
 local function leaf(path)
   local field = ',"path":' .. json.quote(path)
   return function(...)
-    return letterbox.ask_with("call", field, select("#", ...), ...)
+    return letterbox.ask_with("call", field, ...)
   end
 end
 

@@ -6,10 +6,10 @@
 local python_bridge, sources = ...
 
 local bridge = python.as_function(python_bridge)
-local load, next, select, type, xpcall = load, next, select, type, xpcall
+local load, next, type, xpcall = load, next, type, xpcall
 local format, match, sub = string.format, string.match, string.sub
 local getinfo, traceback = debug.getinfo, debug.traceback
-local pcall, tointeger = pcall, math.tointeger
+local pcall, tointeger, pack = pcall, math.tointeger, table.pack
 
 local MEMORY = "not enough memory"
 local LONGEST_MESSAGE = 16 * 1024
@@ -72,7 +72,7 @@ end
 
 ---Sends what the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(json.encode_each, limits.max_result, limits.max_depth, select("#", ...), ...)
+  local ok, encoded = pcall(json.encode_each, limits.max_result, limits.max_depth, pack(...))
   if ok then
     return bridge("end", '"result":' .. encoded)
   elseif type(encoded) ~= "table" then

@@ -6,7 +6,7 @@ local error, load, next, pcall, rawget, select, setmetatable, tostring, type, xp
   error, load, next, pcall, rawget, select, setmetatable, tostring, type, xpcall
 local collectgarbage = collectgarbage
 local find, gsub = string.find, string.gsub
-local concat = table.concat
+local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
 local traceback = debug.traceback
 
@@ -140,11 +140,11 @@ end
 
 ---Prints values, joined by tabs. Tables are shown with their content.
 function env.print(...)
-  local parts = {}
-  for index = 1, select("#", ...) do
-    parts[index] = text.of((select(index, ...)))
+  local parts = pack(...)
+  for index = 1, parts.n do
+    parts[index] = text.of(parts[index])
   end
-  write(concat(parts, "\t") .. "\n")
+  write(concat(parts, "\t", 1, parts.n) .. "\n")
 end
 
 ---Prints a value like `print` and returns it.
@@ -161,7 +161,7 @@ end
 local function documentation(verb)
   local field = ',"verb":"' .. verb .. '"'
   return function(...)
-    return letterbox.ask_with("doc", field, select("#", ...), ...)
+    return letterbox.ask_with("doc", field, ...)
   end
 end
 

@@ -1,8 +1,8 @@
 -- JSON, written with raw access only, so that no metatable and no global of a script can bend it.
 
 local arrays_meta = { __mode = "k" }
-local error, next, pcall, rawget, rawlen, select, setmetatable, tonumber, type =
-  error, next, pcall, rawget, rawlen, select, setmetatable, tonumber, type
+local error, next, pcall, rawget, rawlen, setmetatable, tonumber, type =
+  error, next, pcall, rawget, rawlen, setmetatable, tonumber, type
 local byte, char, find, format, gsub, match, rep, sub =
   string.byte, string.char, string.find, string.format, string.gsub, string.match, string.rep, string.sub
 local concat, sort = table.concat, table.sort
@@ -406,11 +406,11 @@ local function encode(value, most, deepest, indent)
   return concat(state.pieces, "", 1, state.count)
 end
 
----Encodes values as one array; a nil among them is null. The places that errors name begin below the array.
-local function encode_each(most, deepest, count, ...)
+---Encodes packed values as one array; a nil among them is null. The places that errors name begin below the array.
+local function encode_each(most, deepest, values)
   local pieces, size = {}, 0
-  for index = 1, count do
-    pieces[index] = encode((select(index, ...)), most - size, deepest)
+  for index = 1, values.n do
+    pieces[index] = encode(values[index], most - size, deepest)
     size = size + #pieces[index]
   end
   return "[" .. concat(pieces, ",") .. "]"

@@ -4,6 +4,7 @@ local bridge, json, errors, limits = ...
 
 local error, next, pcall, type = error, next, pcall, type
 local format = string.format
+local pack = table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
 
 local MEMORY = "not enough memory"
@@ -99,11 +100,10 @@ function letterbox.ask(kind, fields)
 end
 
 ---Sends a request whose fields may have to be refused, and waits for its answer.
----@param count integer
 ---@param ... any what Lua passed
 ---@return any value
-function letterbox.ask_with(kind, fields, count, ...)
-  local ok, text = pcall(json.encode_each, limits.max_arguments, limits.max_depth, count, ...)
+function letterbox.ask_with(kind, fields, ...)
+  local ok, text = pcall(json.encode_each, limits.max_arguments, limits.max_depth, pack(...))
   if ok then
     return letterbox.ask(kind, fields .. ',"args":' .. text)
   elseif type(text) ~= "table" then

@@ -1,0 +1,155 @@
+"""A server on a raw socket, which can do all that a web server must not."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+Step = Callable[[socket.socket, "list[bytes]"], bool]
+"""One exchange as the server plays it: it notes the request that it read, and returns whether the connection is kept."""
+HUNDRED_MB = 100 * 1024 * 1024
+
+
+@dataclass
+class Service:
+    """A server that plays its steps in order, the last one for ever."""
+
+    steps: tuple[Step, ...]
+    taken: int = 0
+    connections: int = 0
+    heard: list[bytes] = field(default_factory=list)
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=128))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                threading.Thread(target=self.play, args=(connection,), daemon=True).start()
+
+    def play(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while self.next()(connection, self.heard) and connection.recv(1, socket.MSG_PEEK):
+                pass
+
+    def next(self) -> Step:
+        with self.lock:
+            self.taken += 1
+            return self.steps[min(self.taken, len(self.steps)) - 1]
+
+
+@contextmanager
+def serving(*steps: Step) -> Iterator[Service]:
+    """Serve as long as the block runs."""
+    service = Service(steps)
+    threading.Thread(target=service.accept, daemon=True).start()
+    try:
+        yield service
+    finally:
+        with suppress(OSError):
+            service.listener.shutdown(socket.SHUT_RDWR)
+        service.listener.close()
+
+
+def read_request(connection: socket.socket, heard: list[bytes]) -> bytes:
+    """Read one request whole, so that closing the connection does not reset it."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += _receive(connection)
+    length = re.search(rb"\r\ncontent-length: *(\d+)", request, re.IGNORECASE)
+    whole = request.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
+    while len(request) < whole:
+        request += _receive(connection)
+    heard.append(request)
+    return request
+
+
+def _receive(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise OSError("the client left")
+    return received
+
+
+def answer(status: int, body: object = b"", **headers: str) -> Step:
+    """Answer with a body, as JSON unless it is bytes, and a Content-Length that fits unless it is given."""
+    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = {"Content-Length": str(len(encoded))} | {name.replace("_", "-"): text for name, text in headers.items()}
+    head = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        connection.sendall(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + encoded)
+        return len(encoded) >= int(fields["Content-Length"])
+
+    return step
+
+
+def reset_before_request(connection: socket.socket, heard: list[bytes]) -> bool:
+    """Reset the connection when the request's first byte is there, without reading it."""
+    connection.recv(1, socket.MSG_PEEK)
+    return _reset(connection)
+
+
+def reset_after_request(connection: socket.socket, heard: list[bytes]) -> bool:
+    """Take the request, and reset the connection instead of answering."""
+    read_request(connection, heard)
+    return _reset(connection)
+
+
+def _reset(connection: socket.socket) -> bool:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def hang_up(connection: socket.socket, heard: list[bytes]) -> bool:
+    """Take the request and close the connection politely, without an answer."""
+    read_request(connection, heard)
+    return False
+
+
+def silence(connection: socket.socket, heard: list[bytes]) -> bool:
+    """Take the request and say nothing until the client gives up."""
+    read_request(connection, heard)
+    connection.recv(1)
+    return False
+
+
+def trickle(head: bytes) -> Step:
+    """Say something, then go on one byte at a time for 5 s, each well within any timeout of a single read."""
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        connection.sendall(head)
+        for _ in range(50):
+            time.sleep(0.1)
+            connection.sendall(b"1")
+        return False
+
+    return step
+
+
+def endless(head: bytes) -> Step:
+    """Send 100 MB after the head, or as much of it as the client takes."""
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        connection.sendall(head)
+        for _ in range(HUNDRED_MB // 65536):
+            connection.sendall(bytes(65536))
+        return False
+
+    return step

@@ -1,0 +1,76 @@
+"""One render2 account in front of any ``send``, called as Lua calls it: by name, with named arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kosmolua.plugin import Request, Response, Secret, Send
+from kosmolua.plugins import Place, Plugins, bundled_folder
+
+KEY = "rnd_SECRET"
+integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("render2").integration
+Simulator = type(integration.simulate("default"))
+
+
+def account(send: Send, **settings: Any) -> Callable[..., Any]:
+    """Return a function that calls those of a fresh account: ``call("get_service", service_id="srv-1")``."""
+    opened = integration.account(Secret(KEY), **settings).open(send)
+
+    def call(name: str, /, **arguments: Any) -> Any:
+        function = integration.functions[name]
+        return function.handler(opened, **function.bind(name, [arguments]))
+
+    return call
+
+
+def simulated(name: str = "default", **options: Any) -> Callable[..., Any]:
+    """Return a function that calls an account of a fresh simulator."""
+    return account(Simulator(name, **options))
+
+
+class Canned:
+    """A ``send`` that gives the same answers to whoever asks, one after the other, and remembers the requests.
+
+    Args:
+        replies: For each request the JSON of a 200, a :class:`Response`, or an exception to raise.
+    """
+
+    def __init__(self, *replies: Any) -> None:
+        self.requests: list[Request] = []
+        self._replies = iter(replies)
+
+    def __call__(self, request: Request) -> Response:
+        self.requests.append(request)
+        reply = next(self._replies)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if isinstance(reply, Response) else answer(200, reply)
+
+    @property
+    def lines(self) -> list[str]:
+        """Each request as a line such as ``GET /services?limit=20``, the base URL left out."""
+        return [line_of(request) for request in self.requests]
+
+
+def answer(status: int, body: Any = None) -> Response:
+    """Return a response with a JSON body, or with none."""
+    return Response(status, {}, b"" if body is None else json.dumps(body).encode())
+
+
+def line_of(request: Request) -> str:
+    """Return a request's method, path and query on one line, the query not encoded."""
+    path = request.url.partition("/v1")[2]
+    query = "&".join(f"{name}={value}" for name, value in request.query)
+    return f"{request.method} {path}{'?' if query else ''}{query}"
+
+
+def body_of(request: Request) -> Any:
+    """Return a request's body, decoded."""
+    return json.loads(request.body) if request.body is not None else None
+
+
+def page(key: str, things: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return things as a page of one of Render's lists."""
+    return [{key: thing, "cursor": f"after-{number}"} for number, thing in enumerate(things, start=1)]

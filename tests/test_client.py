@@ -1,0 +1,295 @@
+"""The client of a service: what it sends for a call, and what it makes of an answer. No I/O happens here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kosmolua.api.client import Api, decode, fill
+from kosmolua.api.message import Request, Response, origin
+from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.secret import Secret
+
+BASE = "https://api.example.com/v1"
+
+
+class Wire:
+    """A ``send`` that notes each request and gives the answers in order, the last one for ever."""
+
+    def __init__(self, *answers: Response) -> None:
+        self.requests: list[Request] = []
+        self.answers = answers or (Response(200, {}, b"{}"),)
+
+    def __call__(self, request: Request) -> Response:
+        self.requests.append(request)
+        return self.answers[min(len(self.requests), len(self.answers)) - 1]
+
+    @property
+    def last(self) -> Request:
+        return self.requests[-1]
+
+
+def failure(answer: Response, method: str = "GET") -> CallError:
+    """Return the error that an answer becomes."""
+    with pytest.raises(CallError) as caught:
+        Api(Wire(answer), BASE).request(method, "/things/{id}", id="t-1")
+    return caught.value
+
+
+def test_template_segments_are_quoted() -> None:
+    """No value leaves its path segment, whatever is in it."""
+    wire = Wire()
+    Api(wire, BASE + "/").get("/services/{service_id}/env/{key}", service_id="../owners?a=b#c", key="Ä/ %2e;&")
+    assert wire.last.url == BASE + "/services/..%2Fowners%3Fa%3Db%23c/env/%C3%84%2F%20%252e%3B%26"
+    assert wire.last.route == "/services/{service_id}/env/{key}"
+
+
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda t: t not in (".", ".."))
+)
+def test_a_segment_comes_back_as_it_was(value: str) -> None:
+    """What a server unquotes is what the script gave, in one segment."""
+    before, segment, after = fill("/a/{b}/c", {"b": value}).rsplit("/", 2)
+    assert (before, unquote(segment), after) == ("/a", value, "c")
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "a\nb", "a\x00", "\x7f", "\x85", "\ud800"])
+def test_segments_that_cannot_be_meant_are_refused(value: str) -> None:
+    """Nothing is sent for an empty segment, a dot segment (RFC 3986, 5.2.4) or a control character."""
+    wire = Wire()
+    with pytest.raises(BadArguments, match=r"service_id cannot be .* Nothing was sent\.") as caught:
+        Api(wire, BASE).get("/services/{service_id}", service_id=value)
+    assert caught.value.param == "service_id"
+    assert not wire.requests
+
+
+def test_a_template_and_its_segments_must_agree() -> None:
+    """A slip of the integration's author is loud: a name without a value, a value without a name."""
+    api = Api(Wire(), BASE)
+    with pytest.raises(TypeError, match="service_id"):
+        api.get("/services/{service_id}")
+    with pytest.raises(TypeError, match="quary"):
+        api.get("/services", quary="x")
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        ({"limit": 20, "cursor": None}, (("limit", "20"),)),
+        ({"type": ["web_service", "cron_job"]}, (("type", "web_service,cron_job"),)),
+        ({"type": [], "status": ()}, ()),
+        ({"flag": True, "other": [False, 1, None]}, (("flag", "true"), ("other", "false,1"))),
+        ({"cursor": "a-b_c=="}, (("cursor", "a-b_c=="),)),
+        ({"empty": ""}, (("empty", ""),)),
+    ],
+)
+def test_query(query: dict[str, object], pairs: tuple[tuple[str, str], ...]) -> None:
+    """None and empty lists are left out, lists are joined by commas, as Render's reference has it."""
+    wire = Wire()
+    Api(wire, BASE).get("/services", query=query)
+    assert wire.last.query == pairs
+
+
+def test_query_of_services_that_repeat_the_name() -> None:
+    """A service can want ``a=1&a=2`` instead."""
+    wire = Wire()
+    Api(wire, BASE, lists="repeated").get("/x", query={"a": [1, 2], "b": []})
+    assert wire.last.query == (("a", "1"), ("a", "2"))
+
+
+def test_credentials_stay_secret_in_the_request() -> None:
+    """Wherever a service wants its key, the request holds a Secret, and its repr shows none."""
+    wire = Wire()
+    key = Secret("rnd_SECRET")
+    Api(wire, BASE, bearer=key, headers={"X-Key": key}, query={"api_key": key}).get("/x")
+    assert "rnd_SECRET" not in repr(wire.last)
+    revealed = wire.last.headers["Authorization"]
+    assert isinstance(revealed, Secret)
+    assert revealed.reveal() == "Bearer rnd_SECRET"
+    assert wire.last.query == (("api_key", key),)
+
+
+def test_json_body() -> None:
+    """A body is JSON with its Content-Type; an empty list is a body, None is none."""
+    wire = Wire()
+    api = Api(wire, BASE)
+    api.put("/x", json=[])
+    assert (wire.last.body, wire.last.headers["Content-Type"]) == (b"[]", "application/json")
+    api.post("/x", json={"name": "Zoë", "n": 2**53})
+    assert json.loads(wire.last.body or b"") == {"name": "Zoë", "n": 2**53}
+    api.post("/x")
+    assert wire.last.body is None
+    assert "Content-Type" not in wire.last.headers
+
+
+def test_form_body() -> None:
+    """A form is kept as pairs, for the transport to encode."""
+    wire = Wire()
+    Api(wire, BASE).post("/token", form={"grant_type": "refresh_token", "scope": ["a", "b"], "none": None})
+    assert wire.last.form == (("grant_type", "refresh_token"), ("scope", "a,b"))
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_verbs(method: str) -> None:
+    """Each verb sends its own method and returns the answer's JSON."""
+    wire = Wire(Response(200, {}, b'[{"id": 1}]'))
+    call: Callable[..., object] = getattr(Api(wire, BASE), method)
+    assert call("/x/{id}", query={"a": 1}, id=7) == [{"id": 1}]
+    assert (wire.last.method, wire.last.url) == (method.upper(), BASE + "/x/7")
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n"])
+def test_an_empty_answer_is_none(body: bytes) -> None:
+    """202 and 204 come without a body; that is a success without a value."""
+    assert Api(Wire(Response(202, {}, body)), BASE).post("/x") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"message":"not found: srv-1"}', "not found: srv-1"),
+        (b'{"id":"x","message":"name is taken","code":"taken"}', "name is taken"),
+        (b'{"error":"rate limit exceeded"}', "rate limit exceeded"),
+        (b'{"error":{"code":404,"message":"no such thing"}}', "no such thing"),
+        (b'{"error":"invalid_grant","error_description":"expired"}', "invalid_grant: expired"),
+        (b'{"errors":[{"detail":"too long"},{"detail":"too short"}]}', "too long; too short"),
+        (
+            b'{"message":"Validation Failed","errors":[{"field":"title","code":"missing"}]}',
+            "field: title, code: missing",
+        ),
+        (b'{"type":"about:blank","title":"Bad","detail":"limit is 101"}', "limit is 101: Bad"),
+        (b'{"errors":{"name":["is empty","is bad"]}}', "name: is empty; is bad"),
+        (b'["one","two"]', "one; two"),
+        (b'"plain"', "plain"),
+        (b"upstream\n  connect error", "upstream connect error"),
+        (b"<html><head><title> 502 Bad &amp; Gateway </title></head><body>x</body></html>", "502 Bad & Gateway"),
+        (b"<html><head><style>p {}</style></head><body><p>Sorry,</p>\n<b>no</b></body></html>", "Sorry, no"),
+        (b"", "no reason given"),
+        (b"{}", "no reason given"),
+        (b"null", "no reason given"),
+        (b"x" * 1000, "x" * 300 + "..."),
+        (b"\x1b[31mred\xff", "[31mred\ufffd"),
+        (b'{"error":' * 500 + b"1" + b"}" * 500, "no reason given"),
+        (b"[" * 100_000, "[" * 300 + "..."),
+    ],
+)
+def test_error_bodies(body: bytes, says: str) -> None:
+    """Whatever form an error has, its sentence is in the message, on one line."""
+    error = failure(Response(400, {}, body))
+    assert error.message.startswith("GET /v1/things/t-1 was answered 400: ")
+    assert says in error.message
+    assert "\n" not in error.message
+    assert "\x1b" not in error.message
+
+
+def test_request_id() -> None:
+    """The service's own name for the request is in the message and in the field, for whoever asks the support."""
+    error = failure(Response(500, {"render-request-id": "req-1"}, b""))
+    assert error.request_id == "req-1"
+    assert error.message.endswith("[request req-1]")
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "code", "retryable", "hint"),
+    [
+        (400, "GET", "api_error", False, None),
+        (401, "GET", "api_error", False, "accounts check"),
+        (403, "GET", "api_error", False, "may not do this"),
+        (404, "GET", "api_error", False, None),
+        (429, "POST", "rate_limited", True, None),
+        (500, "GET", "api_error", True, None),
+        (503, "POST", "api_error", False, "look before you try again"),
+    ],
+)
+def test_statuses(status: int, method: str, code: str, retryable: bool, hint: str | None) -> None:
+    """The code, whether trying again may help, and a hint where there is something to do."""
+    error = failure(Response(status, {}, b'{"message":"m"}'), method)
+    assert isinstance(error, ApiError)
+    assert (error.code, error.status, error.retryable) == (code, status, retryable)
+    assert (hint or "") in (error.hint or "")
+    assert bool(error.hint) == bool(hint)
+
+
+def test_retry_after_reaches_the_error() -> None:
+    """A script sees how long the service wants to be left alone."""
+    error = failure(Response(429, {"retry-after": "3494"}, b'{"message":"rate limit exceeded"}'))
+    assert error.fields()["retry_after"] == 3494
+    assert "3494 s" in error.message
+
+
+@pytest.mark.parametrize("body", [b"It works", b'{"a":[1', b'{"a":NaN}', b"<p>hello</p>"])
+def test_an_answer_that_is_not_json(body: bytes) -> None:
+    """Success with something else than JSON is an error that quotes it."""
+    with pytest.raises(NetworkError, match="answered 200 with something that is not JSON") as caught:
+        decode(Response(200, {}, body))
+    assert not caught.value.retryable
+
+
+def test_a_redirect_is_an_error() -> None:
+    """A redirect that the transport did not follow is never taken for an answer."""
+    error = failure(Response(302, {"Location": "https://evil.example/x?key=1"}, b"{}"))
+    assert "it redirects to https://evil.example, which was not followed" in error.message
+
+
+def test_follow() -> None:
+    """An absolute address of the same origin is fetched with the credential, its own query kept."""
+    wire = Wire(Response(200, {}, b"[1]"))
+    key = Secret("rnd_SECRET")
+    api = Api(wire, BASE, bearer=key, query={"api_key": key})
+    response = api.follow("https://API.example.com:443/v2/x?cursor=a%3D&api_key=old#top")
+    assert response.json() == [1]
+    assert wire.last.url == "https://API.example.com:443/v2/x"
+    assert wire.last.query == (("api_key", key), ("cursor", "a="))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com/v1",
+        "https://api.example.com:8443/v1",
+        "https://api.example.com.evil.example/v1",
+        "https://api.example.com@evil.example/v1",
+        "https://api.example.com\\@evil.example/v1",
+        "https://user@api.example.com/v1",
+        "//evil.example/v1",
+        "/v1/x",
+        "https://[bad/",
+        "",
+    ],
+)
+def test_follow_stays_at_home(url: str) -> None:
+    """No other origin ever gets a request, however its address is spelled."""
+    wire = Wire()
+    with pytest.raises(NetworkError, match="must not go there"):
+        Api(wire, BASE).follow(url)
+    assert not wire.requests
+
+
+@pytest.mark.parametrize(
+    "url", ["", "api.example.com", "ftp://x", "https://", "https://u:p@h/v1", "https://h/?k=1", "https://h h"]
+)
+def test_base_url_must_be_one(url: str) -> None:
+    """A slip in accounts.toml is one sentence, and what it holds is not shown."""
+    with pytest.raises(NotConfigured, match="base_url is not an address"):
+        Api(Wire(), url)
+
+
+def test_origin_has_one_spelling() -> None:
+    """Case and the scheme's own port make no difference; everything else does."""
+    assert origin("HTTPS://Api.Example.com:443/x") == origin("https://api.example.com")
+    assert origin("http://h:80") == "http://h"
+    assert origin("http://h:8080") == "http://h:8080"
+
+
+def test_the_client_loads_no_http_library() -> None:
+    """A run without a live call never pays for requests."""
+    code = "import sys, kosmolua.plugin; print([m for m in ('requests', 'urllib3', 'ssl', 'html') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
