@@ -69,7 +69,7 @@ class Catalog:
 
     def prose(self, name: str) -> str | None:
         """Return the hand-written half of an integration's page, or None."""
-        return self._plugins.load(name).prose()
+        return self._plugins.prose(name)
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration, without running it, as far as they can be had."""

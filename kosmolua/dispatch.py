@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from threading import BoundedSemaphore, Lock
+from time import monotonic
 from typing import Any
 
 from kosmolua import values
@@ -28,11 +29,10 @@ _under_way: ContextVar[Record] = ContextVar("under_way")
 
 
 class Dispatcher:
-    """Answers the calls of one run.
+    """Answers the calls of one run; ``deadline`` is when it ends, on the clock of :func:`time.monotonic`.
 
     Args:
         run: The id of the run.
-        deadline: When the run ends, on the clock of :func:`time.monotonic`.
         backend: Returns what answers calls; asked on the first one only.
         watch: Told of each record when its call starts and again when it ends.
     """
@@ -41,7 +41,6 @@ class Dispatcher:
         self,
         *,
         run: str,
-        deadline: float | None,
         limits: Limits,
         catalog: Catalog,
         accounts: Accounts,
@@ -52,8 +51,8 @@ class Dispatcher:
         watch: Callable[[Record], None] | None = None,
     ) -> None:
         self.records: list[Record] = []
+        self.deadline = monotonic() + limits.timeout
         self._run = run
-        self._deadline = deadline
         self._limits = limits
         self._catalog = catalog
         self._accounts = accounts
@@ -162,7 +161,7 @@ class Dispatcher:
             return self._opened[key]
 
     def _send(self, sender: Sender, request: Request) -> Response:
-        return sender(request, until=self._deadline, observe=_under_way.get().observe)
+        return sender(request, until=self.deadline, observe=_under_way.get().observe)
 
     def _encode(self, target: Target, value: object) -> str:
         try:

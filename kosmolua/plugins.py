@@ -110,9 +110,16 @@ class Plugins:
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration in a folder, without running it."""
+        return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
+
+    def prose(self, name: str) -> str | None:
+        """Return the hand-written half of an integration's page, or None; one in a folder is not run for it."""
+        specs = self._unloaded(name)
+        return _read_prose(specs[0], name) if len(specs) == 1 else self.load(name).prose()
+
+    def _unloaded(self, name: str) -> list[ModuleSpec]:
         specs = [spec for place in self._places if (spec := place.find(name))]
-        specs += [spec for spec in self._specs if spec.name.rpartition(".")[2] == name]
-        return [text for spec in specs for text in _sources_of(spec)]
+        return specs + [spec for spec in self._specs if spec.name.rpartition(".")[2] == name]
 
     def _load(self, name: str) -> Plugin | PluginError:
         candidates = self._candidates(name)
@@ -268,7 +275,7 @@ def _load_entry_point(name: str, point: EntryPoint) -> Plugin:
         raise _load_error(error, point.value) from error
     module = sys.modules[point.value.partition(":")[0]]
     if isinstance(loaded, Integration):
-        return Plugin(loaded, point.value, "entry point", lambda: _read_prose(module, name))
+        return Plugin(loaded, point.value, "entry point", lambda: _read_prose(module.__spec__, name))
     return _plugin_of(module, "entry point", name)
 
 
@@ -287,15 +294,15 @@ def _plugin_of(module: ModuleType, label: str, name: str | None) -> Plugin:
             origin=origin,
             hint="give both the same name",
         )
-    return Plugin(integration, origin, label, lambda: _read_prose(module, integration.name))
+    return Plugin(integration, origin, label, lambda: _read_prose(module.__spec__, integration.name))
 
 
-def _read_prose(module: ModuleType, name: str) -> str | None:
-    if not module.__file__ or not module.__spec__ or not module.__spec__.loader:
+def _read_prose(spec: ModuleSpec | None, name: str) -> str | None:
+    if not spec or not spec.origin or not spec.loader:
         return None
-    page = Path(module.__file__).parent / f"{name}.md"
+    page = Path(spec.origin).parent / f"{name}.md"
     try:
-        text: bytes = module.__spec__.loader.get_data(str(page))  # type: ignore[attr-defined]
+        text: bytes = spec.loader.get_data(str(page))  # type: ignore[attr-defined]
     except OSError:
         return None
     return text.decode("utf-8", "replace")

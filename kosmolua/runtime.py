@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +21,20 @@ from kosmolua.limits import Limits
 from kosmolua.outcome import Outcome
 from kosmolua.plugins import Plugins
 from kosmolua.policy import Approve, Policy
+from kosmolua.run import ADJUSTABLE, Run, RunOptions, lend
 from kosmolua.secret import Redactor
-from kosmolua.supervisor import Child, Supervision
+from kosmolua.workers import Workers
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from typing_extensions import Unpack
+
     from kosmolua.backends import Backend
     from kosmolua.docs import Library
 
 Warn = Callable[[str], None]
+USUAL_WORKERS = 32
 
 
 def _ignore(_: object) -> None:
@@ -48,6 +53,7 @@ class Runtime:
         approve: Asks a person about a call; without it, what has to be asked is refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies where None.
         journal: A file to which a line is appended for each call.
+        workers: How many scripts run at once; more wait in the order in which they came.
         warn: Told of what is unwise but works, as one sentence.
         environ: The environment that secrets may come from.
 
@@ -66,6 +72,7 @@ class Runtime:
         approve: Approve | None = None,
         limits: Limits | None = None,
         journal: str | os.PathLike[str] | None = None,
+        workers: int = USUAL_WORKERS,
         warn: Warn = _ignore,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
@@ -81,6 +88,8 @@ class Runtime:
         self._yes = yes
         self._approve = approve
         self._journal = Journal(journal, self._redactor, warn)
+        self._workers = Workers(workers)
+        self._most = workers
         self._check_sections()
 
     def __enter__(self) -> Runtime:
@@ -92,7 +101,10 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Close connections and the journal."""
+        """End all workers, and close connections and the journal."""
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
         if "_backend" in self.__dict__:
             self._backend.close()
         self._journal.close()
@@ -104,66 +116,35 @@ class Runtime:
 
         return Library(self.catalog)
 
-    def run(
-        self,
-        source: str | bytes,
-        *,
-        name: str = "script.lua",
-        args: Sequence[str] = (),
-        read_only: bool = False,
-        on_output: Callable[[bytes], None] = _ignore,
-        watch: Callable[[Record], None] = _ignore,
-        child: Child | None = None,
-        timeout: float | None = None,
-        cpu: float | None = None,
-        memory: int | None = None,
-        max_calls: int | None = None,
-        max_output: int | None = None,
-    ) -> Outcome:
+    def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script in a process of its own.
 
         Args:
             source: Its text.
-            name: Its name in messages and tracebacks.
-            args: What it finds in ``arg`` and ``...``.
-            read_only: Deny every write of this run.
-            on_output: Is given what it prints, piece by piece, as it happens.
-            watch: Told of each call's record when it starts and when it ends.
-            child: A worker that was started earlier.
-            timeout: Seconds on the wall, for this run only; so for the others, which :class:`Limits` explains.
-            cpu: Seconds of processor time.
-            memory: Bytes in the Lua VM.
-            max_calls: Calls of integration functions.
-            max_output: Bytes printed.
+            options: As :class:`RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
+
+        Raises:
+            ConfigError: A limit is not more than 0.
         """
-        bounds = self.limits.but(timeout=timeout, cpu=cpu, memory=memory, max_calls=max_calls, max_output=max_output)
-        printed: list[bytes] = []
-        started = monotonic()
-        dispatcher = self._dispatcher(bounds, started + bounds.timeout, watch, read_only=read_only)
+        return self._prepare(source, options).execute()
 
-        def output(piece: bytes) -> None:
-            printed.append(piece)
-            on_output(piece)
+    async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
+        """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
 
-        supervision = Supervision(child or Child(), bounds, _Desk(self, dispatcher), output)
-        text = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
-        ending = supervision.run(text, name, args)
-        output_bytes = b"".join(printed)
-        return Outcome(
-            result=self._redactor.value(ending.result),  # type: ignore[arg-type]
-            output=output_bytes.decode("utf-8", "replace"),
-            error=ending.error,
-            calls=[record.summary() for record in dispatcher.records],
-            usage={
-                "wall_ms": round((monotonic() - started) * 1000, 1),
-                **ending.usage,
-                "calls": len(dispatcher.records),
-                "output_bytes": len(output_bytes),
-            },
-        )
+        ``on_output``, ``watch`` and ``approve`` are called in other threads than the event loop's.
+        """
+        import asyncio
+
+        run = self._prepare(source, options)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, run.execute)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            run.stop()
+            raise
 
     def call(
         self,
@@ -183,7 +164,7 @@ class Runtime:
             CallError: The call was refused, or it failed.
         """
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        dispatcher = self._dispatcher(self.limits, monotonic() + self.limits.timeout, watch)
+        dispatcher = self._dispatcher(self.limits, watch)
         return json.loads(dispatcher.call(path, given))
 
     def identify(self, integration: str, account: str) -> str:
@@ -192,21 +173,47 @@ class Runtime:
         Raises:
             CallError: The account cannot be used, or the call failed.
         """
-        dispatcher = self._dispatcher(self.limits, monotonic() + self.limits.timeout, _ignore)
+        dispatcher = self._dispatcher(self.limits, _ignore)
         return dispatcher.identify(self.catalog.integration(integration), account)
+
+    def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
+        changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
+        limits = self.limits.but(**changes)
+        dispatcher = self._dispatcher(
+            limits,
+            options.get("watch", _ignore),
+            read_only=options.get("read_only", False),
+            approve=options.get("approve", self._approve),
+        )
+        child = options.get("child")
+        return Run(
+            source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source,
+            name=options.get("name", "script.lua"),
+            arguments=options.get("args", ()),
+            limits=limits,
+            desk=_Desk(self, dispatcher),
+            dispatcher=dispatcher,
+            take=lend(child) if child else self._workers.take,
+            on_output=options.get("on_output", _ignore),
+            redactor=self._redactor,
+        )
 
     def _dispatcher(
         self,
         limits: Limits,
-        deadline: float,
         watch: Callable[[Record], None],
         *,
         read_only: bool = False,
+        approve: Approve | None = None,
     ) -> Dispatcher:
-        policy = Policy(self._accounts, read_only=self._read_only or read_only, yes=self._yes, approve=self._approve)
+        policy = Policy(
+            self._accounts,
+            read_only=self._read_only or read_only,
+            yes=self._yes,
+            approve=approve or self._approve,
+        )
         return Dispatcher(
             run=uuid.uuid4().hex[:12],
-            deadline=deadline,
             limits=limits,
             catalog=self.catalog,
             accounts=self._accounts,
@@ -216,6 +223,12 @@ class Runtime:
             redactor=self._redactor,
             watch=watch,
         )
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(self._most, thread_name_prefix="kosmolua-run")
 
     @cached_property
     def _backend(self) -> Backend:

@@ -1,21 +1,18 @@
-"""A child, a clock, and the pump of frames between the child and whoever answers it."""
+"""One run: a child, a clock, and the pump of frames between the child and whoever answers it."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.machinery import PathFinder
-from threading import Lock, Timer
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from threading import Timer
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import values, wire
 from kosmolua.errors import CallError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.wire import BadFrame
+from kosmolua.workers import Child
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 MOST_THREADS = 64
 ROOM_FOR_A_FRAME = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
-_BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.worker import main; main()"
 
 
 class Desk(Protocol):
@@ -55,80 +51,6 @@ class Ending:
     result: list[Any] = field(default_factory=list)
     error: KosmoError | None = None
     usage: dict[str, float] = field(default_factory=dict)
-
-
-class Child:
-    """A worker process that has nothing but its pipes."""
-
-    def __init__(self) -> None:
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _BOOT, *_import_paths()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=_bare_environment(),
-                cwd=os.path.abspath(os.sep),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
-        assert self._process.stdin
-        assert self._process.stdout
-        self._stdin: IO[bytes] = self._process.stdin
-        self._stdout: IO[bytes] = self._process.stdout
-        self._writing = Lock()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    def send(self, line: bytes) -> None:
-        """Write a frame. A child that is gone is noticed by reading, not here."""
-        try:
-            with self._writing:
-                self._stdin.write(line)
-                self._stdin.flush()
-        except (OSError, ValueError):
-            return
-
-    def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None when the child is gone."""
-        return wire.read_line(self._stdout, limit)  # type: ignore[arg-type]
-
-    def kill(self) -> None:
-        """End the child at once."""
-        self._process.kill()
-
-    def reap(self) -> int:
-        """Wait for the child's end and return its status: negative for a signal."""
-        status = self._process.wait()
-        with self._writing:
-            for stream in (self._stdin, self._stdout):
-                _close(stream)
-        return status
-
-
-def _close(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except OSError:
-        return
-
-
-def _import_paths() -> list[str]:
-    """Return the folders that the child needs to import this package and lupa, and no others."""
-    lupa = PathFinder.find_spec("lupa")
-    folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
-    if lupa and lupa.origin:
-        folders.append(os.path.dirname(os.path.dirname(os.path.abspath(lupa.origin))))
-    return folders
-
-
-def _bare_environment() -> dict[str, str]:
-    needed = ("SYSTEMROOT",) if sys.platform == "win32" else ()
-    return {name: os.environ[name] for name in needed if name in os.environ}
 
 
 class Supervision:
@@ -172,9 +94,12 @@ class Supervision:
         finally:
             clock.cancel()
             self._child.kill()
-            self._child.reap()
             if self._pool:
                 self._pool.shutdown(wait=self._fatal is not None)
+
+    def interrupt(self) -> None:
+        """End the run from another thread."""
+        self._stop(Interrupted("The script was interrupted"))
 
     def _pump(self) -> Ending:
         handlers = {"print": self._print, "describe": self._describe, "call": self._call, "doc": self._doc}
@@ -276,7 +201,7 @@ class Supervision:
         return error
 
     def _post_mortem(self) -> Ending:
-        status = self._child.reap()
+        status = self._child.status()
         if self._fatal:
             return Ending(error=self._fatal)
         if -status in _CPU_SIGNALS:

@@ -21,8 +21,14 @@ Bytes that are not UTF-8 travel in source, name, args of a job and text as lone 
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any, BinaryIO
 
+FORK, KILL = b"F", b"K"
+ORDER = struct.Struct("<cQ")
+"""What the host tells a zygote: fork a worker of this number, whose pipes come along, or end it."""
+STATUS = struct.Struct("<Qi")
+"""What a zygote tells the host: the number of a worker that ended, and its status, negative for a signal."""
 LONGEST_PATH = 1000
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "describe": {"id": int, "path": str},

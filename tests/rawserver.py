@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 Step = Callable[[socket.socket, "list[bytes]"], bool]
-"""One exchange as the server plays it: it notes the request that it read, and returns whether the connection is kept."""
+"""One exchange as the server plays it: it notes the request that it read and says whether the connection is kept."""
 HUNDRED_MB = 100 * 1024 * 1024
 
 

@@ -274,7 +274,7 @@ def call(api: Api, method: str) -> tuple[object, CallError | None]:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.name)
 def test_fault(row: Row, method: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Each fault gives the right value or error, is repeated only where that is safe, ends in time, and shows no key."""
+    """Each gives the right value or error, is repeated only where that is safe, ends in time, and shows no key."""
     expected, times = row.get if method == "GET" else row.post
     transport = Transport(largest=MIB, backoff=lambda retry: 0.01)
     with serving(*row.steps) as service:

@@ -16,7 +16,8 @@ EARLIEST_EPOCH = 1e9
 """A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render does."""
 ROUNDING = 1.5
 """Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
-MOST_BUCKETS = 1000
+MOST_KNOWN = 1000
+"""How many buckets and routes are kept in mind before those that limit nothing are forgotten."""
 
 
 def throttled(response: Response) -> bool:
@@ -173,25 +174,27 @@ class Pace:
         with self._turns:
             bucket.under_way -= 1
             for answer in answers:
-                bucket.learn(answer, _route(request), self._clock())
-                self._join_family(request, bucket, answer)
+                self._spoken_of(request, bucket, answer).learn(answer, _route(request), self._clock())
             self._turns.notify_all()
 
     def _bucket(self, request: Request) -> _Bucket:
-        if len(self._buckets) > MOST_BUCKETS:
+        if len(self._buckets) + len(self._families) > MOST_KNOWN:
             self._forget_idle()
         route = _route(request)
         return self._buckets.setdefault(self._families.get(route, route), _Bucket())
 
-    def _join_family(self, request: Request, bucket: _Bucket, answer: Response) -> None:
+    def _spoken_of(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
+        """Return the bucket that an answer speaks of: that of all reads with this limit, or the request's own."""
         limit = _numeric(answer, "Limit")
-        if request.safe and limit is not None:
-            family = (origin(request.url), limit)
-            self._families[_route(request)] = family
-            self._buckets.setdefault(family, bucket)
+        if not request.safe or limit is None:
+            return bucket
+        family = (origin(request.url), limit)
+        self._families[_route(request)] = family
+        return self._buckets.setdefault(family, bucket)
 
     def _forget_idle(self) -> None:
         now = self._clock()
+        self._families.clear()
         idle = [
             key for key, bucket in self._buckets.items() if bucket.under_way == 0 and not now < bucket.resets < math.inf
         ]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from kosmolua.supervisor import Child
+from kosmolua.workers import ColdChild
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: What was typed after the program's name.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    child = Child() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
+    child = ColdChild() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     from kosmolua.cli.program import run_program
 
     status = run_program(typed, child)

@@ -11,7 +11,7 @@ import click
 from kosmolua import __version__
 from kosmolua.cli import show
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError
-from kosmolua.supervisor import Child
+from kosmolua.workers import Child
 
 COMMANDS = {
     "Run": {
@@ -102,7 +102,7 @@ def run_program(arguments: Sequence[str], child: Child | None) -> int:
         return 1
     finally:
         if child:
-            child.kill()
+            child.close()
 
 
 def status_of(error: KosmoError | None) -> int:

@@ -12,7 +12,7 @@ from kosmolua.cli.options import Options, make_runtime, running_options
 from kosmolua.cli.program import status_of
 from kosmolua.errors import KosmoError
 from kosmolua.outcome import Outcome
-from kosmolua.supervisor import Child
+from kosmolua.workers import Child
 
 
 @click.command("run")

@@ -16,14 +16,19 @@ from kosmolua.errors import PluginError
 def entries_of(shelf: Shelf, outlines: Outlines) -> Iterator[Entry]:
     """Yield an entry for each guide, integration and function. An integration that cannot be loaded has none."""
     for name in guide.NAMES:
-        page = GuidePage(name)
-        yield Entry(name, name, page.summary, page.full())
+        yield _guide(GuidePage(name))
     for name in shelf.names():
         try:
-            outline = outlines.of(name)
+            outline, prose = outlines.of(name), shelf.prose(name)
         except PluginError:
             continue
-        yield from _integration(name, outline, shelf.prose(name) or "")
+        yield from _integration(name, outline, prose or "")
+
+
+def _guide(page: GuidePage) -> Entry:
+    sections = markdown.read(page.full()).sections
+    text = " ".join(f"{heading}: {body}" for heading, body in sections.items())
+    return Entry(page.name, f"{page.name} {' '.join(sections)}", page.summary, text)
 
 
 def _integration(name: str, outline: Outline, markdown_text: str) -> Iterator[Entry]:

@@ -15,10 +15,10 @@ from kosmolua.docs.reference import FunctionPage, IntegrationPage
 from kosmolua.docs.search import Hit, Index, index_of, words_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import BadArguments, PluginError
-from kosmolua.spec.types import STRING, Mismatch, Type, between, quoted, type_of
+from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, quoted, type_of
 
 _LIMIT = type_of(Annotated[int, between(1, 100)])
-_BUDGET = type_of(Annotated[int, between(SMALLEST_BUDGET, 2**53)])
+_BUDGET = type_of(Annotated[int, Bound(f"of at least {SMALLEST_BUDGET}", lambda value: value >= SMALLEST_BUDGET)])
 _DETAIL = type_of(Literal["brief", "signatures", "types", "full"])
 _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read_doc("PAGE")`.'
 

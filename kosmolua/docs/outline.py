@@ -150,5 +150,6 @@ def _functions(sources: Sequence[str], prefix: str) -> Iterator[tuple[str, Sketc
 def _sketched(full_name: str, effect: str, signature: str, doc: str) -> Sketch:
     summary, _, rest = doc.strip().partition("\n")
     parameters = signature.partition("*")[2]
-    words = " ".join([rest, *parameters.split('"')[1::2], *_PARAMETER.findall(parameters)])
+    names = ", ".join(_PARAMETER.findall(parameters))
+    words = " ".join([rest, *parameters.split('"')[1::2], f"Parameters: {names}." if names else ""])
     return Sketch(full_name, effect, prose(summary), prose(words))

@@ -116,22 +116,31 @@ class FullText:
         self._database.execute("commit")
 
     def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries that hold all words of a query, then such that hold some, best first."""
+        """Return at most ``limit`` entries, best first: those that have all words in their names, then all words
+        anywhere, then some words in their names; and where there are none of these, some words anywhere."""
         terms = [f'"{word}"*' for word in words_of(query)]
-        hits = self._match(" AND ".join(terms), limit) if terms else []
-        if len(hits) < limit and len(terms) > 1:
-            known = {hit.page for hit in hits}
-            hits += [hit for hit in self._match(" OR ".join(terms), limit) if hit.page not in known]
-        return hits[:limit]
+        hits: dict[str, Hit] = {}
+        for expression in _expressions(terms) if terms else ():
+            found = self._match(expression, limit) if len(hits) < limit else {}
+            hits |= {page: hit for page, hit in found.items() if page not in hits}
+        if terms and not hits:
+            hits = self._match(" OR ".join(terms), limit)
+        return list(hits.values())[:limit]
 
-    def _match(self, expression: str, limit: int) -> list[Hit]:
+    def _match(self, expression: str, limit: int) -> dict[str, Hit]:
         statement = f"""
             select page, summary, snippet(entries, 3, char(1), '', '...', {SNIPPET_WORDS}) from entries
             where entries match ? and rank match 'bm25(0, {NAME_WEIGHT}, {SUMMARY_WEIGHT}, {TEXT_WEIGHT})'
             order by rank limit ?"""
         with self._lock:
             rows = self._database.execute(statement, (expression, limit)).fetchall()
-        return [Hit(page, summary, _shown(snippet)) for page, summary, snippet in rows]
+        return {page: Hit(page, summary, _shown(snippet)) for page, summary, snippet in rows}
+
+
+def _expressions(terms: Sequence[str]) -> tuple[str, ...]:
+    """Return queries of FTS5, the strictest first."""
+    every, some = " AND ".join(terms), " OR ".join(terms)
+    return f"names : ({every})", every, f"names : ({some})"
 
 
 def _shown(snippet: str) -> str:

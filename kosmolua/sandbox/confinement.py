@@ -15,35 +15,45 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def leave_the_house() -> None:
-    """Give up what was inherited: the folder, open descriptors, and life beyond the host's."""
+    """Give up what was inherited: the folder, open descriptors, and life beyond the parent's."""
     os.chdir("/")
+    close_descriptors()
+    die_with_parent()
+
+
+def close_descriptors() -> None:
+    """Close everything but standard input, output and error."""
     os.closerange(HIGHEST_DESCRIPTOR, 65536)
+
+
+def die_with_parent() -> None:
+    """Have this process end when its parent does, also in the middle of a loop."""
     if sys.platform == "linux":
-        _die_with_the_host()
+        _ask_the_kernel()
     else:
-        _watch_the_host()
+        _watch()
 
 
-def _die_with_the_host() -> None:
+def _ask_the_kernel() -> None:
     import ctypes
 
-    host = os.getppid()
+    parent = os.getppid()
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != host:
+    if os.getppid() != parent:
         os._exit(0)
 
 
-def _watch_the_host() -> None:
+def _watch() -> None:
     import threading
     import time
 
-    host = os.getppid()
+    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == host:
+        while os.getppid() == parent:
             time.sleep(0.2)
         os._exit(0)
 

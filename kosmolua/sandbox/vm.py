@@ -74,7 +74,7 @@ class VM:
         """
         self._limit = memory
         try:
-            self._run(source, chunk, limits, *arguments)
+            self._run(source, chunk, limits, os.urandom(16), *arguments)
         except LuaMemoryError:
             raise OutOfMemory from None
 

@@ -38,7 +38,6 @@ _COMMANDS = {
     "elixir": ("mix deps.get && mix release", "_build/prod/rel/app/bin/app start"),
 }
 _REGIONS = ("oregon", "oregon", "frankfurt", "oregon", "ohio", "virginia", "singapore")
-_PLANS = ("starter", "starter", "standard", "starter", "pro")
 _SCHEDULES = ("0 3 * * *", "*/15 * * * *", "30 6 * * 1-5", "0 0 1 * *")
 _MESSAGES = (
     "Cache the price list",
@@ -48,9 +47,17 @@ _MESSAGES = (
     "Translate the emails",
     "Log the request id",
     "Speed up the search index",
+    "Round totals half to even",
 )
 _JOB_COMMANDS = ("rake db:migrate", "python manage.py clearsessions", "npm run reindex", "echo 'hello world'")
 _JOB_STATUSES = ("succeeded", "succeeded", "failed", "running", "succeeded", "canceled", "pending")
+_BUILD_LOG = ("==> Cloning the repository", "==> Running the build command", "==> Build successful", "==> Deploying")
+_SAID = {
+    ("request", "info"): "GET /health 200 in 3ms",
+    ("request", "error"): "POST /orders 502 in 30001ms",
+    ("app", "info"): "worker 3 took a job",
+    ("app", "error"): "connection refused by upstream",
+}
 _FAILURES = ("build_failed", "update_failed", "pre_deploy_failed")
 
 
@@ -66,6 +73,8 @@ class Profile:
         kind: ``user`` or ``team``.
         services: How many services there are.
         suffix: What the names of the services end with.
+        topics: What the names of the services start with, five services each.
+        plans: The plans that services are on, in turn.
     """
 
     account: str
@@ -75,12 +84,24 @@ class Profile:
     kind: str
     services: int
     suffix: str = ""
+    topics: tuple[str, ...] = _TOPICS
+    plans: tuple[str, ...] = ("starter", "starter", "standard", "starter", "pro")
 
 
 _PROFILES = {
     "default": Profile("default", "ann@example.com", "Ann Example", "Ann's workspace", "user", 112),
     "production": Profile("production", "ops@acme.example", "Acme Operations", "Acme", "team", 134, "-prod"),
-    "staging": Profile("staging", "qa@acme.example", "Acme Quality", "Acme Staging", "team", 43, "-staging"),
+    "staging": Profile(
+        account="staging",
+        email="qa@acme.example",
+        name="Acme Quality",
+        workspace="Acme Staging",
+        kind="team",
+        services=43,
+        suffix="-staging",
+        topics=(*_TOPICS[:8], "prototype"),
+        plans=("starter",),
+    ),
 }
 
 
@@ -153,14 +174,14 @@ def _service(profile: Profile, number: int) -> Thing:
         "dashboardUrl": f"https://dashboard.render.com/{name}",
         "createdAt": ago(days=30 + number),
         "updatedAt": ago(hours=1 + number * 37 % 400),
-        "serviceDetails": _details(number, kind, name, "image" if runs_image else _runtime(number)),
+        "serviceDetails": _details(profile, number, kind, name, "image" if runs_image else _runtime(number)),
         **source,
     }
 
 
 def _service_name(profile: Profile, number: int, kind: str) -> str:
-    lap, topic = divmod(number // len(TYPES), len(_TOPICS))
-    return f"{_TOPICS[topic]}-{_ROLES[kind]}{f'-{lap + 1}' if lap else ''}{profile.suffix}"
+    lap, topic = divmod(number // len(TYPES), len(profile.topics))
+    return f"{profile.topics[topic]}-{_ROLES[kind]}{f'-{lap + 1}' if lap else ''}{profile.suffix}"
 
 
 def _service_id(profile: Profile, number: int, kind: str) -> str:
@@ -173,16 +194,17 @@ def _runtime(number: int) -> str:
     return [*_COMMANDS, "docker"][number // len(TYPES) % (len(_COMMANDS) + 1)]
 
 
-def _details(number: int, kind: str, name: str, runtime: str) -> Thing:
+def _details(profile: Profile, number: int, kind: str, name: str, runtime: str) -> Thing:
     settings = {
         "region": _REGIONS[number % len(_REGIONS)],
-        "plan": _PLANS[number % len(_PLANS)],
+        "plan": profile.plans[number % len(profile.plans)],
         "schedule": _SCHEDULES[number // len(TYPES) % len(_SCHEDULES)],
         "numInstances": 1 + number % 3,
         "buildCommand": "npm run build",
         "publishPath": "dist",
     }
-    return details(kind, name, runtime, settings)
+    made = details(kind, name, runtime, settings)
+    return made | ({"lastSuccessfulRunAt": ago(hours=number % 24)} if kind == "cron_job" else {})
 
 
 def details(kind: str, name: str, runtime: str, settings: Thing) -> Thing:
@@ -210,7 +232,7 @@ def details(kind: str, name: str, runtime: str, settings: Thing) -> Thing:
         "envSpecificDetails": settings.get("envSpecificDetails") or _how_to_run(runtime),
     }
     if kind == "cron_job":
-        return shared | {"schedule": settings["schedule"], "lastSuccessfulRunAt": ago(hours=6)}
+        return shared | {"schedule": settings["schedule"]}
     return shared | {"numInstances": settings.get("numInstances", 1)} | _address(kind, name, settings)
 
 
@@ -304,8 +326,10 @@ def _job(service: Thing, number: int, age: int) -> Thing:
 
 def variables(service: Thing) -> dict[str, str]:
     """Return the environment variables that a service starts with."""
-    secret = sha256(service["id"].encode()).hexdigest()[:24]
-    return {"NODE_ENV": "production", "LOG_LEVEL": "info", "DATABASE_URL": f"postgres://app:{secret}@dpg-{KNOWN}/app"}
+    secret = sha256(service["id"].encode()).hexdigest()
+    found = {"NODE_ENV": "production", "LOG_LEVEL": "info", "DATABASE_URL": f"postgres://app:{secret[:24]}@db/app"}
+    watched = secret[-1] in "0123456789ab"
+    return found | ({"SENTRY_DSN": f"https://{secret[24:40]}@sentry.example/7"} if watched else {})
 
 
 def domains(service: Thing, number: int) -> list[Thing]:
@@ -360,8 +384,8 @@ def logs(resource: str) -> list[Thing]:
 
 def _entry(resource: str, number: int) -> Thing:
     level = "error" if number % 10 == 9 else "info"
-    kind = "request" if number % 3 == 0 else "app"
-    said = "connection refused by upstream" if level == "error" else "GET /health 200 in 3ms"
+    kind = "build" if number < len(_BUILD_LOG) else "request" if number % 3 == 0 else "app"
+    said = _BUILD_LOG[number] if kind == "build" else _SAID[kind, level]
     labels = {"resource": resource, "instance": f"{resource}-x7k2p", "level": level, "type": kind}
     return {
         "id": identifier("log", resource, number),

@@ -9,7 +9,8 @@ local bridge = python.as_function(python_bridge)
 local load, next, type, xpcall = load, next, type, xpcall
 local format, match, sub = string.format, string.match, string.sub
 local getinfo, traceback = debug.getinfo, debug.traceback
-local pcall, tointeger, pack = pcall, math.tointeger, table.pack
+local pcall, pack, unpack = pcall, table.pack, string.unpack
+local randomseed, tointeger = math.randomseed, math.tointeger
 
 local MEMORY = "not enough memory"
 local LONGEST_MESSAGE = 16 * 1024
@@ -99,8 +100,10 @@ end
 ---@param source string
 ---@param chunk string its name, as `load` takes it
 ---@param new_limits string as JSON
+---@param seed string sixteen random bytes, since a fork of a warm VM would repeat its parent's numbers
 ---@param ... string the script's arguments
-local function run(source, chunk, new_limits, ...)
+local function run(source, chunk, new_limits, seed, ...)
+  randomseed(unpack("<i8i8", seed))
   for name, value in next, json.decode(new_limits, 2) do
     limits[name] = value
   end

@@ -1,0 +1,134 @@
+"""One run of a script: its options, its process, and the outcome that is made of its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
+from time import monotonic
+from typing import Any, TypedDict
+
+from kosmolua.dispatch import Dispatcher
+from kosmolua.errors import Interrupted
+from kosmolua.journal import Record
+from kosmolua.limits import Limits
+from kosmolua.outcome import Outcome
+from kosmolua.policy import Approve
+from kosmolua.secret import Redactor
+from kosmolua.supervisor import Desk, Ending, Supervision
+from kosmolua.workers import Child
+
+ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
+
+
+class RunOptions(TypedDict, total=False):
+    """What can be said of one run; what is not said is as the runtime has it."""
+
+    name: str
+    """The script's name in messages and tracebacks."""
+    args: Sequence[str]
+    """What the script finds in ``arg`` and ``...``."""
+    read_only: bool
+    """Deny every write of this run."""
+    approve: Approve | None
+    """Asks a person about a call of this run."""
+    on_output: Callable[[bytes], None]
+    """Is given what the script prints, piece by piece, as it happens."""
+    watch: Callable[[Record], None]
+    """Told of each call's record when it starts and when it ends."""
+    child: Child | None
+    """A worker that was started earlier, for this script only."""
+    timeout: float | None
+    """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
+    cpu: float | None
+    """Seconds of processor time."""
+    memory: int | None
+    """Bytes in the Lua VM."""
+    max_calls: int | None
+    """Calls of integration functions."""
+    max_output: int | None
+    """Bytes printed."""
+
+
+class Run:
+    """A script that is ready to run, once.
+
+    Args:
+        take: Lends a fresh worker.
+    """
+
+    def __init__(
+        self,
+        source: bytes,
+        *,
+        name: str,
+        arguments: Sequence[str],
+        limits: Limits,
+        desk: Desk,
+        dispatcher: Dispatcher,
+        take: Callable[[], AbstractContextManager[Child]],
+        on_output: Callable[[bytes], None],
+        redactor: Redactor,
+    ) -> None:
+        self._source = source
+        self._name = name
+        self._arguments = arguments
+        self._limits = limits
+        self._desk = desk
+        self._dispatcher = dispatcher
+        self._take = take
+        self._on_output = on_output
+        self._redactor = redactor
+        self._printed: list[bytes] = []
+        self._supervision: Supervision | None = None
+        self._stopped = False
+        self._lock = Lock()
+
+    def execute(self) -> Outcome:
+        """Run the script in this thread and return its outcome."""
+        with self._take() as child:
+            started = monotonic()
+            self._dispatcher.deadline = started + self._limits.timeout
+            with self._lock:
+                stopped, self._supervision = self._stopped, self._supervise(child)
+            if stopped:
+                ending = Ending(error=Interrupted("The script was interrupted before it began"))
+            else:
+                ending = self._supervision.run(self._source, self._name, self._arguments)
+            return self._outcome(ending, monotonic() - started)
+
+    def stop(self) -> None:
+        """End the script, from any thread, or keep it from beginning."""
+        with self._lock:
+            self._stopped = True
+            if self._supervision:
+                self._supervision.interrupt()
+
+    def _supervise(self, child: Child) -> Supervision:
+        return Supervision(child, self._limits, self._desk, self._output)
+
+    def _output(self, piece: bytes) -> None:
+        self._printed.append(piece)
+        self._on_output(piece)
+
+    def _outcome(self, ending: Ending, seconds: float) -> Outcome:
+        output = b"".join(self._printed)
+        result: Any = self._redactor.value(ending.result)
+        records = self._dispatcher.records
+        return Outcome(
+            result=result,
+            output=output.decode("utf-8", "replace"),
+            error=ending.error,
+            calls=[record.summary() for record in records],
+            usage={
+                "wall_ms": round(seconds * 1000, 1),
+                **ending.usage,
+                "calls": len(records),
+                "output_bytes": len(output),
+            },
+        )
+
+
+def lend(child: Child) -> Callable[[], AbstractContextManager[Child]]:
+    """Return what lends this one worker, which its owner ends."""
+    return lambda: nullcontext(child)

@@ -1,0 +1,406 @@
+"""The transport: what goes over the wire, what is kept, and how many calls share it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import responses
+from rawserver import answer, read_request, serving, silence, trickle
+
+from kosmolua.api import deadline
+from kosmolua.api.client import Api
+from kosmolua.api.message import Attempt, Request, Response
+from kosmolua.api.pace import Pace
+from kosmolua.api.transport import Transport, jittered
+from kosmolua.errors import ApiError, CallError, NetworkError
+from kosmolua.secret import Secret
+
+KEY = Secret("rnd_SECRET")
+OK = answer(200, {"ok": True})
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def quick(**options: object) -> Transport:
+    """Return a transport that hardly waits before it tries again."""
+    return Transport(backoff=lambda retry: 0.01, **options)
+
+
+def fields(request: bytes) -> dict[str, str]:
+    """Return the header fields of a request as the server got it."""
+    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name.lower(): text for name, _, text in (line.partition(": ") for line in lines)}
+
+
+def test_a_request_on_the_wire() -> None:
+    """Path, query, headers and body arrive as they were meant; only here is the key in the clear."""
+    with serving(OK) as service:
+        api = Api(Transport().send, service.url, bearer=KEY)
+        query = {"cursor": "a-b_c==", "type": ["web service", "cron_job"], "until": "10:00+02:00"}
+        assert api.post("/services/{id}/x", query=query, json={"name": "Zoë"}, id="a/ä") == {"ok": True}
+    head, _, body = service.heard[0].partition(b"\r\n\r\n")
+    path, _, rest = head.removeprefix(b"POST ").partition(b"?")
+    assert path == b"/v1/services/a%2F%C3%A4/x"
+    assert rest.startswith(b"cursor=a-b_c%3D%3D&type=web%20service%2Ccron_job&until=10%3A00%2B02%3A00 HTTP/1.1\r\n")
+    assert body == b'{"name":"Zo\\u00eb"}'
+    sent = fields(service.heard[0])
+    assert sent["authorization"] == "Bearer rnd_SECRET"
+    assert sent["content-type"] == "application/json"
+    assert sent["accept"] == "application/json"
+    assert sent["user-agent"].startswith("kosmolua/")
+
+
+def test_a_form_on_the_wire() -> None:
+    """A form is encoded as HTML forms are, secrets in it revealed only then."""
+    with serving(OK) as service:
+        form = (("grant_type", "refresh_token"), ("refresh_token", Secret("a&b c")))
+        Transport().send(Request("POST", service.url, form=form))
+    assert service.heard[0].endswith(b"\r\n\r\ngrant_type=refresh_token&refresh_token=a%26b%20c")
+    assert fields(service.heard[0])["content-type"] == "application/x-www-form-urlencoded"
+
+
+def test_a_write_without_a_body() -> None:
+    """A POST without a body says so by its length, as servers demand."""
+    with serving(answer(202)) as service:
+        Transport().send(Request("POST", service.url))
+    assert fields(service.heard[0])["content-length"] == "0"
+
+
+def test_netrc_and_address_never_replace_the_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither .netrc nor a user in the address puts another credential in the place of the account's, or adds one."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(OK) as service:
+        Transport().send(Request("GET", service.url, headers={"Authorization": KEY}))
+        Transport().send(Request("GET", service.url))
+        Transport().send(Request("GET", service.url.replace("//", "//user:pass@")))
+    assert [fields(request).get("authorization") for request in service.heard] == ["rnd_SECRET", None, None]
+
+
+def test_cookies_are_not_kept() -> None:
+    """What a service sets on one call does not colour the next."""
+    with serving(answer(200, {}, Set_Cookie="session=1; Path=/")) as service:
+        transport = Transport()
+        transport.send(Request("GET", service.url))
+        transport.send(Request("GET", service.url))
+    assert "cookie" not in fields(service.heard[1])
+
+
+def test_connections_are_kept() -> None:
+    """Calls one after the other use one connection, also after an error status."""
+    with serving(OK, answer(404, {"message": "no"}), OK) as service:
+        transport = Transport()
+        for _ in range(5):
+            transport.send(Request("GET", service.url))
+    assert (service.taken, service.connections) == (5, 1)
+
+
+def test_many_threads_share_a_transport() -> None:
+    """Each thread gets the answer to its own request, and connections are no more than threads."""
+
+    def echo(connection: socket.socket, heard: list[bytes]) -> bool:
+        path = read_request(connection, heard).split(b" ")[1]
+        time.sleep(0.005)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path), path))
+        return True
+
+    with serving(echo) as service, ThreadPoolExecutor(16) as pool:
+        transport = Transport(size=16)
+        bodies = list(pool.map(lambda n: transport.send(Request("GET", f"{service.url}/{n}")).body, range(200)))
+    assert bodies == [b"/v1/%d" % n for n in range(200)]
+    assert service.connections <= 16
+
+
+def test_a_connection_that_the_server_closed_meanwhile() -> None:
+    """A kept connection that is gone is replaced, for a read without the script noticing."""
+
+    def once(connection: socket.socket, heard: list[bytes]) -> bool:
+        OK(connection, heard)
+        return False
+
+    with serving(once) as service:
+        transport = quick()
+        statuses = [transport.send(Request("GET", service.url)).status for _ in range(3)]
+    assert statuses == [200, 200, 200]
+
+
+def test_attempts_are_observed() -> None:
+    """Whoever watches learns of each attempt: its number, status, fault, request id, and the wait before it."""
+    seen: list[Attempt] = []
+    with serving(answer(503, b"", Render_Request_Id="r-1"), answer(200, b"{", Content_Length="9"), OK) as service:
+        Transport(backoff=lambda retry: 0.05).send(Request("GET", service.url), observe=seen.append)
+    assert [(attempt.number, attempt.status, attempt.request_id) for attempt in seen] == [
+        (1, 503, "r-1"),
+        (2, None, None),
+        (3, 200, None),
+    ]
+    assert seen[1].fault == "the connection broke before the answer was complete"
+    assert seen[0].waited < 0.05 <= seen[1].waited < 1
+    assert all(0 < attempt.seconds < 1 for attempt in seen)
+
+
+def test_redirects_within_the_origin_are_observed_and_carry_the_key() -> None:
+    """A read follows a redirect to the same scheme, host and port, with the location's own query."""
+    seen: list[Attempt] = []
+    with serving(answer(301, b"", Location="other?page=2#top"), OK) as service:
+        request = Request("GET", service.url + "/x", (("page", "1"),), {"Authorization": KEY})
+        assert Transport().send(request, observe=seen.append).status == 200
+    assert service.heard[1].startswith(b"GET /v1/other?page=2 HTTP/1.1")
+    assert fields(service.heard[1])["authorization"] == "rnd_SECRET"
+    assert [attempt.status for attempt in seen] == [301, 200]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_write_is_redirected(status: int) -> None:
+    """No redirect turns a write into another request, of whatever kind."""
+    with serving(answer(status, b"", Location="/v1/other"), OK) as service:
+        assert Transport().send(Request("POST", service.url, body=b"{}")).status == status
+    assert service.taken == 1
+
+
+def test_without_time_nothing_is_sent() -> None:
+    """A call that begins after the run's end fails without a request."""
+    with serving(OK) as service, pytest.raises(NetworkError, match="was not sent: the time for it was over"):
+        Transport().send(Request("POST", service.url), until=time.monotonic() - 1)
+    assert service.taken == 0
+
+
+def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even with time left, a server that says nothing counts as dead after a while; a read is tried again."""
+    monkeypatch.setattr(deadline, "LONGEST_SILENCE", 0.1)
+    with serving(silence, OK) as service:
+        assert quick().send(Request("GET", service.url)).status == 200
+    assert service.taken == 2
+
+
+def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
+    """The deadline is for the call as a whole, not for each attempt."""
+    began = time.monotonic()
+    steps = (answer(503), trickle(b"HTTP/1.1 200 OK\r\n"))
+    with serving(*steps) as service, pytest.raises(NetworkError, match="no complete answer came in time") as caught:
+        quick().send(Request("GET", service.url), until=began + 0.3)
+    assert 0.2 < time.monotonic() - began < 1
+    assert service.taken == 2
+    assert caught.value.__context__ is None
+
+
+def test_a_slow_answer_that_comes_in_time() -> None:
+    """Slowness alone is no fault."""
+
+    def slowly(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]":
+            time.sleep(0.005)
+            connection.sendall(bytes([byte]))
+        return True
+
+    with serving(slowly) as service:
+        assert Transport().send(Request("GET", service.url)).json() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"Authorization": Secret("rnd_SECRET\r\nX-Evil: 1")}, "a header cannot hold its value"),
+        ({"Authorization": Secret("rnd_SECRET\u2028")}, "cannot be sent"),
+        ({"X-Key": Secret(" rnd_SECRET\n")}, "a header cannot hold its value"),
+    ],
+)
+def test_a_credential_that_no_header_can_hold(headers: dict[str, Secret], says: str) -> None:
+    """A key pasted with a line end is named as the cause, not shown, and not sent."""
+    with serving(OK) as service, pytest.raises(NetworkError, match=says) as caught:
+        quick().send(Request("GET", service.url, headers=headers))
+    assert "rnd_SECRET" not in str(caught.value.fields())
+    assert caught.value.__context__ is None
+    assert not caught.value.retryable
+    assert not service.heard
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://no-such-host.invalid/x", "its host name cannot be resolved"),
+        ("http://127.0.0.1:99999/x", "not valid"),
+        ("ftp://127.0.0.1/x", "not supported"),
+    ],
+)
+def test_addresses_that_lead_nowhere(url: str, says: str) -> None:
+    """Each wrong address is a sentence of its own, and nothing was sent."""
+    with pytest.raises(NetworkError, match=f"was not sent: .*{says}"):
+        quick().send(Request("GET", url))
+
+
+def test_a_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is heeded, and NO_PROXY too."""
+    with serving(OK) as proxy, serving(OK) as service:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert Transport().send(Request("GET", "http://service.invalid/x")).status == 200
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert Transport().send(Request("GET", service.url)).status == 200
+    assert proxy.heard[0].startswith(b"GET http://service.invalid/x HTTP/1.1")
+    assert len(service.heard) == 1
+
+
+def test_a_slow_proxy_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a proxy says is timed like what a service says."""
+    began = time.monotonic()
+    with serving(trickle(b"HTTP/1.1 200 OK\r\nX: ")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with pytest.raises(NetworkError, match="in time"):
+            Transport().send(Request("POST", "http://service.invalid/x"), until=began + 0.3)
+    assert time.monotonic() - began < 1
+
+
+def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is named as the cause; its password is not shown."""
+    monkeypatch.setenv("http_proxy", "http://user:hunter22@127.0.0.1:9")
+    with pytest.raises(NetworkError, match="the proxy could not be reached") as caught:
+        quick().send(Request("GET", "http://service.invalid/x"))
+    assert "hunter22" not in str(caught.value.fields())
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a PEM file with a key and a certificate for 127.0.0.1 that nobody has signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    pem = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+    places = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(pem), "-out", f"{pem}.crt"]
+    subprocess.run([*command.split(), *places], check=True, capture_output=True)
+    pem.write_text(pem.read_text() + Path(f"{pem}.crt").read_text())
+    return pem
+
+
+def test_tls_is_verified(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody vouches for ends the call; REQUESTS_CA_BUNDLE can vouch; nothing can turn it off."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def secured(connection: socket.socket, heard: list[bytes]) -> bool:
+        with context.wrap_socket(connection, server_side=True) as inside:
+            return OK(inside, heard) and False
+
+    monkeypatch.setenv("CURL_CA_BUNDLE", "")
+    with serving(secured) as service:
+        url = service.url.replace("http:", "https:")
+        with pytest.raises(NetworkError, match="was not sent: the server's certificate is not trusted") as caught:
+            quick().send(Request("GET", url))
+        assert not caught.value.retryable
+        assert service.heard == []
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{certificate}.crt")
+        assert Transport().send(Request("GET", url)).status == 200
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+        with pytest.raises(NetworkError, match="the bundle of CAs cannot be read"):
+            quick().send(Request("GET", url))
+
+
+def test_a_tls_server_that_never_shakes_hands() -> None:
+    """The handshake is part of what must come in time."""
+    began = time.monotonic()
+    with serving(silence) as service, pytest.raises(NetworkError):
+        quick().send(Request("POST", service.url.replace("http:", "https:")), until=began + 0.3)
+    assert time.monotonic() - began < 1
+
+
+def limited(most: int, window: float, *, spell: str) -> tuple[list[int], object]:
+    """Return the statuses given so far, and a step that allows so many requests a window, as Render counts them."""
+    statuses: list[int] = []
+    state = {"ends": -math.inf, "used": 0.0}
+    lock = threading.Lock()
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        with lock:
+            now = time.monotonic()
+            if now >= state["ends"]:
+                state.update(ends=now + window, used=0)
+            state["used"] += 1
+            status = 200 if state["used"] <= most else 429
+            statuses.append(status)
+            left, reset = max(most - int(state["used"]), 0), state["ends"] - now
+        head = f"Ratelimit-Limit: {most}\r\nRatelimit-Remaining: {left}\r\nRatelimit-Reset: {reset:{spell}}\r\n"
+        retry = f"Retry-After: {math.ceil(reset)}\r\n" if status == 429 else ""
+        connection.sendall(f"HTTP/1.1 {status} X\r\n{head}{retry}Content-Length: 2\r\n\r\n[]".encode())
+        return True
+
+    return statuses, step
+
+
+def test_a_loop_over_500_does_not_run_into_the_rate_limit() -> None:
+    """500 calls by 16 threads against a service that allows 200 at a time: all succeed, none was refused."""
+    statuses, step = limited(200, 0.7, spell=".3f")
+    with serving(step) as service, ThreadPoolExecutor(16) as pool:
+        api = Api(Transport().send, service.url)
+        done = list(pool.map(lambda n: api.get("/services/{id}/deploys", id=n), range(500)))
+    assert done == [[]] * 500
+    assert statuses == [200] * 500
+
+
+def test_a_service_that_rounds_its_reset_down() -> None:
+    """Where the reset comes later than the service says, a few are refused and sent again; no script sees it."""
+    statuses, step = limited(60, 0.9, spell=".0f")
+    with serving(step) as service, ThreadPoolExecutor(16) as pool:
+        api = Api(Transport().send, service.url)
+        done = list(pool.map(lambda n: api.get("/services/{id}/deploys", id=n), range(130)))
+    assert done == [[]] * 130
+    assert statuses.count(429) <= 4
+
+
+def test_responses_library_works() -> None:
+    """A test of an integration can use the responses library: the transport goes through requests' adapter."""
+    with responses.RequestsMock() as service:
+        service.get(
+            "https://api.example.com/v1/x", json=[1], match=[responses.matchers.query_param_matcher({"a": "1"})]
+        )
+        assert Api(Transport().send, "https://api.example.com/v1").get("/x", query={"a": 1}) == [1]
+
+
+def test_a_closed_transport_lets_go_of_its_connections() -> None:
+    """After close, the server sees that its connection is gone."""
+    gone = threading.Event()
+
+    def watch(connection: socket.socket, heard: list[bytes]) -> bool:
+        OK(connection, heard)
+        if connection.recv(1) == b"":
+            gone.set()
+        return False
+
+    with serving(watch) as service:
+        transport = Transport()
+        transport.send(Request("GET", service.url))
+        transport.close()
+        assert gone.wait(2)
+
+
+def test_backoff_doubles_and_is_jittered() -> None:
+    """Waits grow from about half a second to 20, and differ, so that many clients do not come at once."""
+    waits = [jittered(retry) for retry in (0, 1, 2, 3, 50)]
+    for wait, longest in zip(waits, (0.5, 1, 2, 4, 20), strict=True):
+        assert longest / 2 <= wait <= longest
+    assert len({jittered(0) for _ in range(10)}) > 1
+
+
+def test_a_pace_can_be_shared_by_tests_and_transports() -> None:
+    """The rate limiter is a value that is given, so its clock is too."""
+    pace = Pace(clock=lambda: 0.0)
+    with pace.turn(Request("GET", "http://127.0.0.1:9/x"), 10) as learn:
+        learn(Response(429, {"Retry-After": "99"}))
+    with pytest.raises(CallError, match="was not sent") as caught:
+        Transport(pace=pace).send(Request("GET", "http://127.0.0.1:9/x"), until=50)
+    assert not isinstance(caught.value, ApiError)
