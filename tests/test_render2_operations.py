@@ -13,6 +13,8 @@ SERVICE, CRON, DEPLOY = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc1234567
 S = "/services/srv-1"
 NONE = answer(202)
 DOMAIN = {"id": "cdm-1", "name": "a.example"}
+BOTH = f"GET {S}/deploys?status=live&status=canceled&limit=20"
+ALL = [{"key": "A", "value": "x"}, {"key": "B", "value": "2"}]
 
 # name, arguments, reply, request line, request body
 REQUESTS: list[tuple[str, dict[str, Any], Any, str, Any]] = [
@@ -22,7 +24,7 @@ REQUESTS: list[tuple[str, dict[str, Any], Any, str, Any]] = [
     ("restart_service", {}, answer(200), f"POST {S}/restart", None),
     ("scale_service", {"num_instances": 3}, NONE, f"POST {S}/scale", {"numInstances": 3}),
     ("list_deploys", {"status": "live"}, [], f"GET {S}/deploys?status=live&limit=20", None),
-    ("list_deploys", {"status": ["live", "canceled"]}, [], f"GET {S}/deploys?status=live&status=canceled&limit=20", None),
+    ("list_deploys", {"status": ["live", "canceled"]}, [], BOTH, None),
     ("trigger_deploy", {}, {"id": "dep-1"}, f"POST {S}/deploys", {}),
     ("trigger_deploy", {"clear_cache": True}, {"id": "dep-1"}, f"POST {S}/deploys", {"clearCache": "clear"}),
     ("trigger_deploy", {"commit_id": "abc"}, {"id": "dep-1"}, f"POST {S}/deploys", {"commitId": "abc"}),
@@ -41,7 +43,7 @@ REQUESTS: list[tuple[str, dict[str, Any], Any, str, Any]] = [
     ("set_env_var", {"key": "A", "value": ""}, {"key": "A", "value": ""}, f"PUT {S}/env-vars/A", {"value": ""}),
     ("set_env_var", {"key": "A", "generate": True}, {"key": "A"}, f"PUT {S}/env-vars/A", {"generateValue": True}),
     ("delete_env_var", {"key": "A"}, answer(204), f"DELETE {S}/env-vars/A", None),
-    ("replace_all_env_vars", {"env_vars": {"B": 2, "A": "x"}}, [], f"PUT {S}/env-vars", [{"key": "A", "value": "x"}, {"key": "B", "value": "2"}]),
+    ("replace_all_env_vars", {"env_vars": {"B": 2, "A": "x"}}, [], f"PUT {S}/env-vars", ALL),
     ("replace_all_env_vars", {"env_vars": {}}, [], f"PUT {S}/env-vars", []),
     ("list_events", {"type": "deploy_ended"}, [], f"GET {S}/events?type=deploy_ended&limit=20", None),
     ("list_custom_domains", {}, [], f"GET {S}/custom-domains?limit=20", None),
@@ -189,6 +191,10 @@ def test_suspending_and_resuming_show_in_the_status() -> None:
     assert call("get_service", service_id=SERVICE)["service"]["status"] == "active"
 
 
+def _details(**details: Any) -> dict[str, Any]:
+    return {"serviceDetails": details}
+
+
 def test_scaling_and_deleting() -> None:
     """A service has as many instances as it was scaled to, and is gone once deleted."""
     call = simulated()
@@ -205,13 +211,13 @@ def test_scaling_and_deleting() -> None:
     ("kind", "runtime", "arguments", "body"),
     [
         ("web_service", "node", {"name": "new", "auto_deploy": False}, {"name": "new", "autoDeploy": "no"}),
-        ("web_service", "node", {"start_command": "npm start"}, {"serviceDetails": {"envSpecificDetails": {"startCommand": "npm start"}}}),
-        ("web_service", "docker", {"start_command": "./go"}, {"serviceDetails": {"envSpecificDetails": {"dockerCommand": "./go"}}}),
-        ("static_site", None, {"build_command": "npm run build"}, {"serviceDetails": {"buildCommand": "npm run build"}}),
-        ("cron_job", "python", {"schedule": "1 * * * *", "plan": "pro"}, {"serviceDetails": {"schedule": "1 * * * *", "plan": "pro"}}),
+        ("web_service", "node", {"start_command": "x"}, _details(envSpecificDetails={"startCommand": "x"})),
+        ("web_service", "docker", {"start_command": "x"}, _details(envSpecificDetails={"dockerCommand": "x"})),
+        ("static_site", None, {"build_command": "npm run build"}, _details(buildCommand="npm run build")),
+        ("cron_job", "python", {"schedule": "1 * * * *", "plan": "pro"}, _details(schedule="1 * * * *", plan="pro")),
         ("private_service", "image", {"image": "nginx:2"}, {"image": {"imagePath": "nginx:2", "ownerId": "tea-1"}}),
     ],
-)  # fmt: skip
+)
 def test_a_change_goes_where_the_service_keeps_it(
     kind: str, runtime: str | None, arguments: dict[str, Any], body: dict[str, Any]
 ) -> None:
