@@ -4,8 +4,6 @@ The public names are fetched on first use, because the sandboxed child imports t
 the host's modules in with it.
 """
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -28,6 +26,7 @@ _HOMES = {
 }
 __all__ = ["__version__", *_HOMES]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kosmolua.errors import ApiError as ApiError
     from kosmolua.errors import BadArguments as BadArguments

@@ -6,16 +6,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits, parse_size
 from kosmolua.secret import Redactor, Secret
 from kosmolua.sources import Sources
-from kosmolua.spec.function import Effect
-from kosmolua.spec.integration import AccountField, Integration
-from kosmolua.spec.types import Mismatch, quoted
 from kosmolua.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from kosmolua.spec.function import Effect
+    from kosmolua.spec.integration import AccountField, Integration
 
 Permission: TypeAlias = Literal["allow", "ask", "deny"]
 Table: TypeAlias = dict[str, Any]
@@ -64,6 +66,8 @@ class Accounts:
         self._simulate = simulate
         self._sources = Sources(path.parent, environ, warn)
         self._settings: dict[tuple[str, str], Table] = {}
+        self._checked: set[str] = set()
+        self._lock = Lock()
         self._check_sections()
 
     def sections(self) -> list[str]:
@@ -74,7 +78,8 @@ class Accounts:
         """Return the accounts of an integration, sorted.
 
         Raises:
-            ConfigError: An account is named like a function, or a key of the section is unknown.
+            ConfigError: An account is named like a function, or a key of the section, or of one of its accounts or
+                permissions, is unknown. A typo must not widen what a script may do.
         """
         section = self._section(integration)
         named = sorted(name for name, value in section.items() if isinstance(value, dict) and name != "permissions")
@@ -101,11 +106,7 @@ class Accounts:
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
         """Return what an account may do: its own word, else its integration's, else read is allowed and write asks."""
         section = self._section(integration)
-        table = section.get(account)
-        own = table.get("permissions", {}) if isinstance(table, dict) else {}
-        given = {**section.get("permissions", {}), **own}
-        self._check_permissions(integration.name, section.get("permissions", {}))
-        self._check_permissions(f"{integration.name}.{account}", own)
+        given = {**section.get("permissions", {}), **section.get(account, {}).get("permissions", {})}
         return cast("Permission", given.get(effect, USUAL[effect]))
 
     def settings(self, integration: Integration, account: str) -> Table:
@@ -116,9 +117,10 @@ class Accounts:
             NotConfigured: A field is missing, or a secret cannot be had.
         """
         key = (integration.name, account)
-        if key not in self._settings:
-            self._settings[key] = self._resolve(integration, account)
-        return self._settings[key]
+        with self._lock:
+            if key not in self._settings:
+                self._settings[key] = self._resolve(integration, account)
+            return self._settings[key]
 
     def limits(self, base: Limits) -> Limits:
         """Return limits with what ``[kosmolua.limits]`` says.
@@ -128,14 +130,15 @@ class Accounts:
         """
         table = self._tables.get(_OWN_SECTION, {}).get("limits", {})
         names = [field.name for field in fields(Limits)]
-        return replace(base, **{name: self._limit(name, value, names) for name, value in table.items()})  # type: ignore[arg-type]
+        given: Table = {name: self._limit(name, value, names) for name, value in table.items()}
+        try:
+            return replace(base, **given)
+        except ConfigError as error:
+            raise self._wrong(f"[kosmolua.limits]: {error.message}") from None
 
     def check(self, integration: Integration) -> None:
         """Raise the first ConfigError of an integration's section, without resolving a secret."""
         self.default(integration)
-        for name in self.names(integration):
-            self.permission(integration, name, "read")
-            self._check_keys(integration, name, self._table(integration, name))
 
     # Sections and keys
 
@@ -150,16 +153,25 @@ class Accounts:
 
     def _section(self, integration: Integration) -> Table:
         section: Table = self._tables.get(integration.name, {})
-        for key, value in section.items():
-            if key == "default" and isinstance(value, str):
-                continue
-            if not isinstance(value, dict):
-                known = ["default", "permissions"]
-                hint = did_you_mean(key, known) or f"an account is a table, such as [{integration.name}.production]"
-                raise self._wrong(f"[{integration.name}] has no key {key!r}", hint)
-            if key != "permissions":
-                self._check_name(integration, key)
+        if integration.name not in self._checked:
+            for key, value in section.items():
+                self._check_entry(integration, key, value)
+            self._checked.add(integration.name)
         return section
+
+    def _check_entry(self, integration: Integration, key: str, value: object) -> None:
+        if key == "default" and isinstance(value, str):
+            return
+        if key == "permissions":
+            self._check_permissions(integration.name, value)
+        elif isinstance(value, dict):
+            self._check_name(integration, key)
+            self._check_keys(integration, key, value)
+            self._check_permissions(f"{integration.name}.{key}", value.get("permissions", {}))
+        else:
+            hint = did_you_mean(key, ["default", "permissions"])
+            instead = f"an account is a table, such as [{integration.name}.production]"
+            raise self._wrong(f"[{integration.name}] has no key {key!r}", hint or instead)
 
     def _check_name(self, integration: Integration, account: str) -> None:
         if integration.function(account):
@@ -172,10 +184,10 @@ class Accounts:
         return {key: value for key, value in table.items() if key != "permissions"}
 
     def _check_keys(self, integration: Integration, account: str, table: Table) -> None:
-        known = [field.name for field in integration.account_fields]
+        known = [*(field.name for field in integration.account_fields), "permissions"]
         for key in table:
             if key not in known:
-                hint = did_you_mean(key, [*known, "permissions"]) or f"its keys are {', '.join(known)}"
+                hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
                 raise self._wrong(f"[{integration.name}.{account}] has no key {key!r}", hint)
 
     def _check_permissions(self, where: str, permissions: object) -> None:
@@ -213,7 +225,6 @@ class Accounts:
 
     def _resolve(self, integration: Integration, account: str) -> Table:
         table = self._table(integration, account)
-        self._check_keys(integration, account, table)
         where = f"{integration.name}.{account}"
         settings = {}
         for field in integration.account_fields:
@@ -236,10 +247,12 @@ class Accounts:
     def _value(self, where: str, field: AccountField, given: object) -> object:
         if field.secret:
             return self._secret(where, field, given)
+        from kosmolua.spec.types import Mismatch
+
         try:
             return field.type.fits(given)
         except Mismatch as mismatch:
-            raise self._wrong(f"[{where}] {field.name} {mismatch.expected}, not {quoted(mismatch.value)}") from None
+            raise self._wrong(f"[{where}] {field.name}{mismatch.where} {mismatch.problem}") from None
 
     def _secret(self, where: str, field: AccountField, given: object) -> Secret:
         if self._simulate:

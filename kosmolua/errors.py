@@ -1,6 +1,7 @@
 """Every way in which KosmoLua says no.
 
     KosmoError                      code, hint
+    ├── UsageError                  the command line is wrong
     ├── ConfigError                 an accounts file, an option or a secret source is wrong
     ├── PluginError                 an integration cannot be loaded; origin says where it is
     ├── CallError                   one call under app.integrations failed; the script can catch it
@@ -46,12 +47,21 @@ class KosmoError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r})"
+
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values: ``code``, ``message`` and whatever else applies."""
         return {"code": self.code, "message": self.message} | self._set("hint", "line", "traceback")
 
     def _set(self, *names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+class UsageError(KosmoError):
+    """A command line that asks for nothing that can be done."""
+
+    code = "usage"
 
 
 class ConfigError(KosmoError):

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from kosmolua.api.message import Attempt
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.secret import Redactor
+
+if TYPE_CHECKING:
+    from kosmolua.api.message import Attempt
 
 Status = Literal["running", "ok", "failed", "refused"]
 

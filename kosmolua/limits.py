@@ -9,6 +9,8 @@ from kosmolua.errors import ConfigError, LimitExceeded
 KIB, MIB = 1024, 1024**2
 _UNITS = {"": 1, "B": 1, "K": KIB, "KB": KIB, "KIB": KIB, "M": MIB, "MB": MIB, "MIB": MIB, "G": 1024 * MIB}
 _UNITS |= {"GB": 1024 * MIB, "GIB": 1024 * MIB}
+MOST_SECONDS = 1e9
+MOST = 2**50
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if getattr(self, field.name) <= 0:
-                raise ConfigError(f"the limit {field.name} must be more than 0, not {getattr(self, field.name)}")
+            value, most = getattr(self, field.name), MOST_SECONDS if isinstance(field.default, float) else MOST
+            if not 0 < value <= most:
+                raise ConfigError(f"the limit {field.name} must be more than 0 and at most {most:.0f}, not {value}")
 
     def but(self, **changes: float | None) -> Limits:
         """Return these limits with some replaced; None changes nothing."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from kosmolua.accounts import Accounts
-from kosmolua.catalog import Target
 from kosmolua.errors import Denied
+
+if TYPE_CHECKING:
+    from kosmolua.accounts import Accounts
+    from kosmolua.catalog import Target
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import monotonic
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from kosmolua.dispatch import Dispatcher
 from kosmolua.errors import Interrupted
-from kosmolua.journal import Record
 from kosmolua.limits import Limits
+from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
-from kosmolua.policy import Approve
 from kosmolua.secret import Redactor
-from kosmolua.supervisor import Desk, Ending, Supervision
+from kosmolua.supervisor import Ending, Supervision
 from kosmolua.workers import Child
+
+if TYPE_CHECKING:
+    from kosmolua.desk import FrontDesk
+    from kosmolua.journal import Record
+    from kosmolua.policy import Approve
 
 ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
 
@@ -54,6 +57,7 @@ class Run:
     """A script that is ready to run, once.
 
     Args:
+        make_desk: Opens the desk that answers the script, when it first asks for something.
         take: Lends a fresh worker.
     """
 
@@ -64,8 +68,7 @@ class Run:
         name: str,
         arguments: Sequence[str],
         limits: Limits,
-        desk: Desk,
-        dispatcher: Dispatcher,
+        make_desk: Callable[[], FrontDesk],
         take: Callable[[], AbstractContextManager[Child]],
         on_output: Callable[[bytes], None],
         redactor: Redactor,
@@ -74,12 +77,12 @@ class Run:
         self._name = name
         self._arguments = arguments
         self._limits = limits
-        self._desk = desk
-        self._dispatcher = dispatcher
+        self._make_desk = make_desk
         self._take = take
         self._on_output = on_output
         self._redactor = redactor
         self._printed: list[bytes] = []
+        self._deadline = 0.0
         self._supervision: Supervision | None = None
         self._stopped = False
         self._lock = Lock()
@@ -88,7 +91,7 @@ class Run:
         """Run the script in this thread and return its outcome."""
         with self._take() as child:
             started = monotonic()
-            self._dispatcher.deadline = started + self._limits.timeout
+            self._deadline = started + self._limits.timeout
             with self._lock:
                 stopped, self._supervision = self._stopped, self._supervise(child)
             if stopped:
@@ -104,8 +107,14 @@ class Run:
             if self._supervision:
                 self._supervision.interrupt()
 
+    @once
+    def _desk(self) -> FrontDesk:
+        desk = self._make_desk()
+        desk.deadline = self._deadline
+        return desk
+
     def _supervise(self, child: Child) -> Supervision:
-        return Supervision(child, self._limits, self._desk, self._output)
+        return Supervision(child, self._limits, lambda: self._desk, self._output)
 
     def _output(self, piece: bytes) -> None:
         self._printed.append(piece)
@@ -114,7 +123,7 @@ class Run:
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
         output = b"".join(self._printed)
         result: Any = self._redactor.value(ending.result)
-        records = self._dispatcher.records
+        records = self._desk.records if computed(self, "_desk") else []
         return Outcome(
             result=result,
             output=output.decode("utf-8", "replace"),

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import accounts as accounts_file
-from kosmolua import values
-from kosmolua.catalog import Catalog
-from kosmolua.dispatch import Dispatcher
-from kosmolua.errors import PluginError, PluginFault
-from kosmolua.journal import Journal, Record
+from kosmolua.journal import Journal
 from kosmolua.limits import Limits
+from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
-from kosmolua.plugins import Plugins
-from kosmolua.policy import Approve, Policy
 from kosmolua.run import ADJUSTABLE, Run, RunOptions, lend
 from kosmolua.secret import Redactor
 from kosmolua.workers import Workers
 
+# What only a call needs is imported by the first call: a script that makes none starts without it.
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+    from types import TracebackType
 
     from typing_extensions import Unpack
 
     from kosmolua.backends import Backend
+    from kosmolua.catalog import Catalog
+    from kosmolua.desk import FrontDesk
+    from kosmolua.dispatch import Dispatcher
     from kosmolua.docs import Library
+    from kosmolua.journal import Record
+    from kosmolua.plugins import Plugins
+    from kosmolua.policy import Approve
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
@@ -81,8 +81,7 @@ class Runtime:
             accounts, environ=environ, redactor=self._redactor, simulate=simulate, warn=warn
         )
         self.limits = limits or self._accounts.limits(Limits())
-        self._plugins = Plugins([Path(path) for path in plugins])
-        self.catalog = Catalog(self._plugins, self._accounts)
+        self._named_plugins = [Path(path) for path in plugins]
         self._simulate = simulate
         self._read_only = read_only
         self._yes = yes
@@ -90,7 +89,8 @@ class Runtime:
         self._journal = Journal(journal, self._redactor, warn)
         self._workers = Workers(workers)
         self._most = workers
-        self._check_sections()
+        if self._named_plugins or self._accounts.sections():
+            self._check_sections()
 
     def __enter__(self) -> Runtime:
         return self
@@ -102,14 +102,21 @@ class Runtime:
 
     def close(self) -> None:
         """End all workers, and close connections and the journal."""
-        if "_threads" in self.__dict__:
+        if computed(self, "_threads"):
             self._threads.shutdown(wait=False, cancel_futures=True)
         self._workers.close()
-        if "_backend" in self.__dict__:
+        if computed(self, "_backend"):
             self._backend.close()
         self._journal.close()
 
-    @cached_property
+    @once
+    def catalog(self) -> Catalog:
+        """Every integration, with its accounts and functions."""
+        from kosmolua.catalog import Catalog
+
+        return Catalog(self._plugins, self._accounts)
+
+    @once
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         from kosmolua.docs import Library
@@ -179,24 +186,28 @@ class Runtime:
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         limits = self.limits.but(**changes)
-        dispatcher = self._dispatcher(
-            limits,
-            options.get("watch", _ignore),
-            read_only=options.get("read_only", False),
-            approve=options.get("approve", self._approve),
-        )
         child = options.get("child")
         return Run(
             source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source,
             name=options.get("name", "script.lua"),
             arguments=options.get("args", ()),
             limits=limits,
-            desk=_Desk(self, dispatcher),
-            dispatcher=dispatcher,
+            make_desk=lambda: self._make_desk(limits, options),
             take=lend(child) if child else self._workers.take,
             on_output=options.get("on_output", _ignore),
             redactor=self._redactor,
         )
+
+    def _make_desk(self, limits: Limits, options: RunOptions) -> FrontDesk:
+        from kosmolua.desk import FrontDesk
+
+        dispatcher = self._dispatcher(
+            limits,
+            options.get("watch", _ignore),
+            read_only=options.get("read_only", False),
+            approve=options.get("approve"),
+        )
+        return FrontDesk(self.catalog, dispatcher, lambda: self.docs)
 
     def _dispatcher(
         self,
@@ -206,14 +217,13 @@ class Runtime:
         read_only: bool = False,
         approve: Approve | None = None,
     ) -> Dispatcher:
-        policy = Policy(
-            self._accounts,
-            read_only=self._read_only or read_only,
-            yes=self._yes,
-            approve=approve or self._approve,
-        )
+        from kosmolua.dispatch import Dispatcher
+        from kosmolua.policy import Policy
+
+        read_only = self._read_only or read_only
+        policy = Policy(self._accounts, read_only=read_only, yes=self._yes, approve=approve or self._approve)
         return Dispatcher(
-            run=uuid.uuid4().hex[:12],
+            run=os.urandom(6).hex(),
             limits=limits,
             catalog=self.catalog,
             accounts=self._accounts,
@@ -224,13 +234,19 @@ class Runtime:
             watch=watch,
         )
 
-    @cached_property
+    @once
+    def _plugins(self) -> Plugins:
+        from kosmolua.plugins import Plugins
+
+        return Plugins(self._named_plugins)
+
+    @once
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
         return ThreadPoolExecutor(self._most, thread_name_prefix="kosmolua-run")
 
-    @cached_property
+    @once
     def _backend(self) -> Backend:
         if self._simulate:
             from kosmolua.backends.simulated import Simulated
@@ -243,26 +259,3 @@ class Runtime:
     def _check_sections(self) -> None:
         for name in self._accounts.sections():
             self._plugins.require(name, f"{self._accounts.path}: [{name}]")
-
-
-class _Desk:
-    """Answers a script: the catalog describes, the dispatcher calls, the library documents."""
-
-    def __init__(self, runtime: Runtime, dispatcher: Dispatcher) -> None:
-        self._runtime = runtime
-        self._dispatcher = dispatcher
-
-    def describe(self, path: str) -> str:
-        try:
-            return values.encode(self._runtime.catalog.describe(path))
-        except PluginError as error:
-            name = path.split(".")[1]
-            raise PluginFault(f"The integration {name} cannot be loaded: {error.message}") from error
-
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
-        return self._dispatcher.call(path, given, fault)
-
-    def doc(self, verb: str, given: Sequence[Any]) -> str:
-        from kosmolua.docs.request import answer
-
-        return values.encode(answer(self._runtime.docs, verb, given))

@@ -6,6 +6,7 @@ Only the transport reveals a secret, at the moment it writes a request.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from json import dumps
 from urllib.parse import quote
 
@@ -63,12 +64,12 @@ class Redactor:
         self._spellings: tuple[str, ...] = ()
 
     def learn(self, secret: Secret) -> None:
-        """Redact this secret from now on, also where it is quoted for JSON or a URL, or encoded for basic auth."""
+        """Redact this secret from now on, also where it is quoted for JSON or a URL, or within base64."""
         value = secret.reveal()
         if len(value) < SHORTEST_REDACTED:
             return
-        encoded = b64encode(value.encode()).decode().rstrip("=")
-        spellings = {value, quote(value, safe=""), dumps(value)[1:-1], encoded, *self._spellings}
+        quoted = {quote(value, safe=""), dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1]}
+        spellings = {value, *quoted, *_within_base64(value.encode()), *self._spellings}
         self._spellings = tuple(sorted(spellings, key=len, reverse=True))
 
     def text(self, text: str) -> str:
@@ -91,3 +92,10 @@ class Redactor:
     def knows(self, encoded: str) -> bool:
         """Say whether this JSON text holds a known secret, much faster than redacting it."""
         return any(spelling in encoded for spelling in self._spellings)
+
+
+def _within_base64(value: bytes) -> Iterator[str]:
+    """Yield the characters that stand for a value inside a longer text in base64, by where in the text it starts."""
+    for before in range(3):
+        encoded = b64encode(bytes(before) + value).decode()
+        yield encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]

@@ -59,11 +59,11 @@ class Supervision:
     Args:
         child: A fresh worker.
         limits: The limits of the run.
-        desk: Answers the script.
+        desk: Returns what answers the script; asked when it first wants something.
         output: Is given what the script prints, piece by piece.
     """
 
-    def __init__(self, child: Child, limits: Limits, desk: Desk, output: Callable[[bytes], None]) -> None:
+    def __init__(self, child: Child, limits: Limits, desk: Callable[[], Desk], output: Callable[[bytes], None]) -> None:
         self._child = child
         self._limits = limits
         self._desk = desk
@@ -126,19 +126,19 @@ class Supervision:
             self._stop(self._limits.exceeded("output"))
 
     def _describe(self, frame: dict[str, Any]) -> None:
-        self._answer(frame["id"], lambda: self._desk.describe(frame["path"]))
+        self._answer(frame["id"], lambda: self._desk().describe(frame["path"]))
 
     def _doc(self, frame: dict[str, Any]) -> None:
         fault = _fault(frame)
         given = [] if fault else _arguments(frame)
-        self._answer(frame["id"], lambda: self._desk.doc(frame["verb"], given))
+        self._answer(frame["id"], lambda: self._desk().doc(frame["verb"], given))
 
     def _call(self, frame: dict[str, Any]) -> None:
         fault = _fault(frame)
         given = [] if fault else _arguments(frame)
 
         def answer() -> None:
-            self._answer(frame["id"], lambda: self._desk.call(frame["path"], given, fault))
+            self._answer(frame["id"], lambda: self._desk().call(frame["path"], given, fault))
 
         if frame.get("branch") is True:
             self._threads().submit(answer)

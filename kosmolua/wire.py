@@ -21,8 +21,9 @@ Bytes that are not UTF-8 travel in source, name, args of a job and text as lone 
 from __future__ import annotations
 
 import json
+import math
 import struct
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 FORK, KILL = b"F", b"K"
 ORDER = struct.Struct("<cQ")
@@ -80,7 +81,7 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
         BadFrame: It is not JSON, not a known kind, or a field is missing or of another type.
     """
     try:
-        frame = json.loads(line, parse_constant=_refuse)
+        frame = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise BadFrame("a frame is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
@@ -93,8 +94,13 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
     return frame
 
 
-def _refuse(constant: str) -> object:
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def to_text(raw: bytes) -> str:

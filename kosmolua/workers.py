@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.machinery import PathFinder
 from threading import Event, Lock, Thread
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from kosmolua import wire
+from kosmolua import launch, wire
 from kosmolua.errors import WorkerLost
 from kosmolua.wire import FORK, KILL, ORDER, STATUS
 
+if TYPE_CHECKING:
+    import subprocess
+
 LONGEST_WAIT_FOR_STATUS = 5.0
 """Seconds to wait for word of how a process ended, once its pipe is closed."""
-_BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 
 
 class Child(Protocol):
@@ -72,13 +71,22 @@ class _Pipes:
 
 
 class ColdChild(_Pipes):
-    """A worker that was started by itself."""
+    """A worker that was started by itself.
 
-    def __init__(self) -> None:
-        self._process = _start("worker", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdin
-        assert self._process.stdout
-        super().__init__(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
+    Args:
+        worker: One that was launched earlier; by default a new one.
+
+    Raises:
+        WorkerLost: It cannot be started.
+    """
+
+    def __init__(self, worker: launch.Worker | None = None) -> None:
+        try:
+            worker = worker or launch.Worker()
+        except OSError as error:
+            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+        super().__init__(os.fdopen(worker.incoming, "rb"), os.fdopen(worker.outgoing, "wb"))
+        self._process = worker.process
 
     @property
     def pid(self) -> int:
@@ -100,35 +108,6 @@ class ColdChild(_Pipes):
         self._close_pipes()
 
 
-def _start(role: str, *, stdin: int, stdout: int) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT.format(role=role), *_import_paths()],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.DEVNULL,
-            env=_bare_environment(),
-            cwd=os.path.abspath(os.sep),
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
-
-
-def _import_paths() -> list[str]:
-    """Return the folders that a worker needs to import this package and lupa, and no others."""
-    lupa = PathFinder.find_spec("lupa")
-    folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
-    if lupa and lupa.origin:
-        folders.append(os.path.dirname(os.path.dirname(os.path.abspath(lupa.origin))))
-    return folders
-
-
-def _bare_environment() -> dict[str, str]:
-    needed = ("SYSTEMROOT",) if sys.platform == "win32" else ()
-    return {name: os.environ[name] for name in needed if name in os.environ}
-
-
 class Zygote:
     """A warm worker that runs nothing itself: it forks a fresh process for each script.
 
@@ -140,7 +119,7 @@ class Zygote:
 
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._process = _start("zygote", stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+            self._process = _start_zygote(theirs.fileno())
         self._next = 0
         self._lock = Lock()
         self._ended: dict[int, Event] = {}
@@ -160,8 +139,8 @@ class Zygote:
         """
         import socket
 
-        their_incoming, our_outgoing = os.pipe()
-        our_incoming, their_outgoing = os.pipe()
+        their_incoming, our_outgoing = launch.pipe()
+        our_incoming, their_outgoing = launch.pipe()
         try:
             with self._lock:
                 self._next += 1
@@ -209,6 +188,13 @@ class Zygote:
                 ended.set()
         for ended in list(self._ended.values()):
             ended.set()
+
+
+def _start_zygote(control: int) -> launch.Process | subprocess.Popen[bytes]:
+    try:
+        return launch.start("zygote", control, None)
+    except OSError as error:
+        raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
 
 
 def _statuses(control: object) -> Iterator[tuple[int, int]]:

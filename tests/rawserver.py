@@ -115,6 +115,14 @@ def _reset(connection: socket.socket) -> bool:
     return False
 
 
+def announce_100_mb(connection: socket.socket, heard: list[bytes]) -> bool:
+    """Announce 100 MB and wait for the client to give up."""
+    read_request(connection, heard)
+    connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {HUNDRED_MB}\r\n\r\n".encode())
+    connection.recv(1)
+    return False
+
+
 def hang_up(connection: socket.socket, heard: list[bytes]) -> bool:
     """Take the request and close the connection politely, without an answer."""
     read_request(connection, heard)

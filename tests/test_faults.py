@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from rawserver import (
     Step,
+    announce_100_mb,
     answer,
     endless,
     hang_up,
@@ -184,7 +185,7 @@ FAULTS = [
     Row("not HTTP", (trickle(b"SSH-2.0-OpenSSH_9.6\r\n"),), ("network", 4), ("network", 1), says="broke"),
     Row(
         "100 MB announced",
-        (endless(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n"),),
+        (announce_100_mb,),
         get=("network", 1),
         post=("network", 1),
         says="larger than 1 MiB",

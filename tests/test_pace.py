@@ -146,6 +146,14 @@ def test_answers_that_come_out_of_order() -> None:
         learn(Response(200, {"Ratelimit-Remaining": "9", "Ratelimit-Reset": "50"}))
 
 
+def test_resets_are_rounded() -> None:
+    """Of two answers about one window the later end counts, since services count whole seconds and may round down."""
+    desk = Desk()
+    desk.ask(get("/x"), Ratelimit_Remaining="1", Ratelimit_Reset="50")
+    desk.ask(get("/x"), Ratelimit_Remaining="0", Ratelimit_Reset="49")
+    assert desk.refusal(get("/x")).retry_after == 50
+
+
 def test_reads_of_one_limit_share_it() -> None:
     """Render counts all reads together: what one route used up, a known other one knows too."""
     desk = Desk()

@@ -9,15 +9,13 @@ import pytest
 import requests
 from loopback import Loopback, by_bearer
 from render2_account import KEY, Simulator, account, integration, simulated
+from render2_bodies import CREATIONS, creation
 
 from kosmolua.plugin import ApiError, Request, Response, Secret
 
 BASE = "https://api.render.com/v1"
 HEADERS = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
 SERVICE, DEPLOY = "srv-cabc12345678", "dep-cabc12345678"
-NEW = {"type": "web_service", "name": "new", "repo": "https://github.com/a/b", "ownerId": "OWNER"}
-NATIVE = {"buildCommand": "npm ci", "startCommand": "npm start"}
-DETAILS = {"runtime": "node", "envSpecificDetails": NATIVE}
 
 
 def ask(
@@ -56,15 +54,14 @@ def test_accounts_differ() -> None:
 
 
 def test_an_account_has_everything_that_trips_scripts() -> None:
-    """All five types, suspended ones, images, failed and unfinished deploys, services without deploys of their own jobs."""
+    """All five types, suspended ones, images, failed and unfinished deploys, services with and without jobs."""
     call = simulated()
     services = call("list_services", all=True)["services"]
     histories = [call("list_deploys", service_id=service["id"])["deploys"] for service in services]
     jobs = [call("list_jobs", service_id=service["id"])["jobs"] for service in services]
 
-    assert {service["type"] for service in services} == set(
-        ["static_site", "web_service", "private_service", "background_worker", "cron_job"]
-    )
+    types = {"static_site", "web_service", "private_service", "background_worker", "cron_job"}
+    assert {service["type"] for service in services} == types
     assert {service["status"] for service in services} == {"active", "suspended"}
     assert {"build_failed", "update_failed", "pre_deploy_failed", "live", "deactivated", "build_in_progress"} <= {
         deploy["status"] for history in histories for deploy in history
@@ -78,7 +75,7 @@ def test_an_account_has_everything_that_trips_scripts() -> None:
 
 
 def test_the_wire_has_renders_shapes() -> None:
-    """Lists are bare rows of a thing and a cursor, an image's commit is null, and status is not a field of a service."""
+    """Lists are bare rows of a thing and a cursor, an image's commit is null, and a service has no status."""
     send = Simulator("default")
     services = ask(send, "GET", "/services", ("limit", "100")).json()
     image = next(row["service"] for row in services if "imagePath" in row["service"])
@@ -172,40 +169,12 @@ def test_a_cursor_of_another_list_leads_nowhere() -> None:
 # Bodies
 
 
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({"serviceDetails": DETAILS}, 201),
-        ({"serviceDetails": {"runtime": "docker"}}, 201),
-        ({"serviceDetails": {"runtime": "docker", "envSpecificDetails": {"dockerCommand": "x"}}}, 201),
-        ({"type": "static_site"}, 201),
-        ({"type": "cron_job", "serviceDetails": DETAILS | {"schedule": "* * * * *"}}, 201),
-        ({"repo": None, "image": {"imagePath": "x", "ownerId": "o"}, "serviceDetails": {"runtime": "image"}}, 201),
-        ({}, 400),
-        ({"build_command": "npm ci", "serviceDetails": DETAILS}, 400),
-        ({"region": "oregon", "serviceDetails": DETAILS}, 400),
-        ({"ownerId": None, "serviceDetails": DETAILS}, 400),
-        ({"repo": None, "serviceDetails": DETAILS}, 400),
-        ({"type": "cron_job", "serviceDetails": DETAILS}, 400),
-        ({"type": "background_worker", "serviceDetails": DETAILS | {"plan": "free"}}, 400),
-        ({"type": "lambda"}, 400),
-        ({"serviceDetails": {"runtime": "node"}}, 400),
-        ({"serviceDetails": {"runtime": "node", "envSpecificDetails": {"startCommand": "x"}}}, 400),
-        ({"serviceDetails": {"envSpecificDetails": NATIVE}}, 400),
-        ({"serviceDetails": DETAILS | {"region": "mars"}}, 400),
-        ({"serviceDetails": DETAILS | {"build_command": "x"}}, 400),
-        ({"serviceDetails": DETAILS, "envVars": {"A": "x"}}, 400),
-        ({"serviceDetails": DETAILS, "envVars": [{"key": "A", "value": 1}]}, 400),
-        ({"serviceDetails": DETAILS, "ownerId": "tea-other"}, 404),
-        ({"serviceDetails": DETAILS, "name": "checkout-api"}, 409),
-    ],
-)
+@pytest.mark.parametrize(("changes", "status"), CREATIONS)
 def test_creations_are_judged_as_the_strict_document_judges_them(changes: dict[str, Any], status: int) -> None:
-    """Right bodies of each type are 201; what published clients got wrong is 400; a foreign workspace 404, a taken name 409."""
+    """Right bodies of each type are 201; what published clients got wrong is 400, and nothing is created."""
     send = Simulator("default")
-    body = NEW | {"ownerId": owner_of(send)} | changes
 
-    reply = ask(send, "POST", "/services", body={name: value for name, value in body.items() if value is not None})
+    reply = ask(send, "POST", "/services", body=creation(changes, owner_of(send)))
 
     assert reply.status == status
     assert set(reply.json()) == ({"service", "deployId"} if status == 201 else {"message"})
@@ -245,6 +214,15 @@ def test_a_body_has_to_be_json_and_to_say_so() -> None:
     assert send(Request("POST", url, (), {**HEADERS, "Content-Type": "application/json"}, b'{"numInst')).status == 400
     right = {**HEADERS, "content-type": "application/json; charset=utf-8"}
     assert send(Request("POST", url, (), right, b'{"numInstances": 2}')).status == 202
+
+
+def test_what_is_not_the_bodys_fault_has_a_status_of_its_own() -> None:
+    """A workspace that the key does not reach is 404, a name that is taken 409."""
+    send = Simulator("default")
+    owner, details = owner_of(send), {"serviceDetails": {"runtime": "docker"}}
+
+    assert ask(send, "POST", "/services", body=creation(details, "tea-other")).status == 404
+    assert ask(send, "POST", "/services", body=creation(details | {"name": "checkout-api"}, owner)).status == 409
 
 
 def test_a_suspended_service_takes_no_deploy() -> None:
@@ -371,7 +349,7 @@ def test_it_serves_real_sockets_and_tells_accounts_apart_by_key() -> None:
 def test_answers_without_a_body_leave_the_connection_usable() -> None:
     """202 and 204 say how long they are, or need not, so that the next request goes over the same socket."""
     with Loopback(Simulator("default")) as server, requests.Session() as session:
-        session.headers |= HEADERS
+        session.headers.update(HEADERS)
         service = f"{server.url}/v1/services/{SERVICE}"
         assert session.post(f"{service}/suspend", timeout=5).status_code == 202
         assert session.delete(service, timeout=5).status_code == 204

@@ -118,7 +118,7 @@ class Transport:
         for retry in count():
             outcome = self._attempt(call)
             wait = self._wait(request, outcome, retry)
-            if wait is None or False:
+            if wait is None or time.monotonic() + wait >= call.until:
                 break
             self._sleep(wait)
         if isinstance(outcome, _Fault):

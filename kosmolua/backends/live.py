@@ -18,8 +18,11 @@ class Live:
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the transport of an account."""
+        key = (integration.name, account)
         with self._lock:
-            return self._transports.setdefault((integration.name, account), Transport()).send
+            if key not in self._transports:
+                self._transports[key] = Transport()
+            return self._transports[key].send
 
     def close(self) -> None:
         """Close all connections."""

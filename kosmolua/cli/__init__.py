@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
-from kosmolua.workers import ColdChild
+from kosmolua import launch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -17,12 +20,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: What was typed after the program's name.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
-    child = ColdChild() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
+    _replace_closed_streams()
+    worker = launch.Worker() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     from kosmolua.cli.program import run_program
 
-    status = run_program(typed, child)
+    status = run_program(typed, worker)
     sys.stderr.flush()
     os._exit(_flushed(status))
+
+
+def _replace_closed_streams() -> None:
+    """Stand in for standard streams that the caller closed, so that no pipe gets their numbers.
+
+    What is written to standard error is lost then; writing to standard output fails.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDONLY)) < launch.STANDARD:
+        continue
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def _flushed(status: int) -> int:

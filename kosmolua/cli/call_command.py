@@ -15,6 +15,7 @@ from kosmolua.errors import BadArguments, KosmoError
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
 from kosmolua.runtime import Runtime
+from kosmolua.spec.types import Type
 
 
 @click.command("call")
@@ -67,9 +68,11 @@ def _outcome(value: Any, error: KosmoError | None, records: list[Record]) -> Out
 def _parse(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
+    if text == "-" and sys.stdin is None:
+        raise click.UsageError("Standard input is closed, so there are no arguments to read.")
     try:
         arguments = json.loads(sys.stdin.read() if text == "-" else text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--args is not JSON: {error}.") from None
     if not isinstance(arguments, dict):
         raise click.UsageError('--args must be a JSON object, such as {"limit": 5}.')
@@ -77,10 +80,7 @@ def _parse(text: str | None) -> dict[str, Any]:
 
 
 def _read_pairs(runtime: Runtime, path: str, pairs: tuple[str, ...]) -> dict[str, Any]:
-    if not pairs:
-        return {}
-    function = runtime.catalog.find(path)
-    types = {parameter.name: parameter.type for parameter in function.parameters}
+    types = _types_of(runtime, path) if pairs else {}
     arguments = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -88,3 +88,10 @@ def _read_pairs(runtime: Runtime, path: str, pairs: tuple[str, ...]) -> dict[str
             raise BadArguments(f"{pair!r} is not of the form KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=...")
         arguments[name] = types[name].read(value) if name in types else value
     return arguments
+
+
+def _types_of(runtime: Runtime, path: str) -> dict[str, Type]:
+    try:
+        return {parameter.name: parameter.type for parameter in runtime.catalog.find(path).parameters}
+    except KosmoError:
+        return {}  # the call itself will be refused, and noted in the journal

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from kosmolua.cli import show
-from kosmolua.limits import Limits, parse_size
+from kosmolua.limits import MOST_SECONDS, Limits, parse_size
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -24,9 +24,10 @@ class Size(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the bytes, or fail with a sentence."""
         try:
-            return value if isinstance(value, int) else parse_size(value)
+            size = value if isinstance(value, int) else parse_size(value)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error}.", param, ctx)
+        return size if size > 0 else self.fail(f"{value} is not more than 0.", param, ctx)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Options:
     json: bool
 
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
+POSITIVE = click.FloatRange(min=0, min_open=True, max=MOST_SECONDS)
 _FILE = click.Path(path_type=Path)
 _RUNNING = [
     click.option("--accounts", type=_FILE, metavar="FILE", help="The accounts file."),
@@ -63,7 +64,7 @@ _RUNNING = [
     click.option("--max-output", type=Size(), metavar="SIZE", help="Bytes printed [10MiB]."),
     click.option("--journal", type=_FILE, metavar="FILE", help="Append a JSON line for each call."),
     click.option("--trace", is_flag=True, help="Show each call on standard error."),
-    click.option("--json", is_flag=True, help="Print one JSON object, also on failure."),
+    click.option("--json", is_flag=True, is_eager=True, help="Print one JSON object, also on failure."),
 ]
 
 

@@ -10,8 +10,8 @@ import click
 
 from kosmolua import __version__
 from kosmolua.cli import show
-from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError
-from kosmolua.workers import Child
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError, UsageError
+from kosmolua.launch import Worker
 
 COMMANDS = {
     "Run": {
@@ -77,17 +77,17 @@ def program() -> None:
     """Run Lua that a language model wrote, safely, against web APIs with your accounts."""
 
 
-def run_program(arguments: Sequence[str], child: Child | None) -> int:
+def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
     """Run one command and return its exit status.
 
     Args:
         arguments: What was typed after the program's name.
-        child: A worker that was started already, for a command that runs a script.
+        worker: One that was started already, for a command that runs a script.
     """
     try:
-        return int(program.main(list(arguments), "kosmolua", standalone_mode=False, obj=child) or 0)
+        return int(program.main(list(arguments), "kosmolua", standalone_mode=False, obj=worker) or 0)
     except click.ClickException as error:
-        error.show()
+        _complain_of_usage(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         show.complain("interrupted")
@@ -96,13 +96,24 @@ def run_program(arguments: Sequence[str], child: Child | None) -> int:
         show.complain_of(error)
         return status_of(error)
     except BrokenPipeError:
+        show.complain("standard output was closed before all was written")
         return 1
     except OSError as error:
         show.complain(f"standard output cannot be written: {error.strerror}")
         return 1
     finally:
-        if child:
-            child.close()
+        if worker:
+            worker.process.kill()
+
+
+def _complain_of_usage(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    if context and context.params.get("json"):
+        from kosmolua.outcome import Outcome
+
+        show.as_json(Outcome([], "", UsageError(error.format_message()), []).to_json())
+    else:
+        error.show()
 
 
 def status_of(error: KosmoError | None) -> int:

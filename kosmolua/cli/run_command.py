@@ -11,8 +11,9 @@ from kosmolua.cli import show
 from kosmolua.cli.options import Options, make_runtime, running_options
 from kosmolua.cli.program import status_of
 from kosmolua.errors import KosmoError
+from kosmolua.launch import Worker
 from kosmolua.outcome import Outcome
-from kosmolua.workers import Child
+from kosmolua.workers import ColdChild
 
 
 @click.command("run")
@@ -22,7 +23,7 @@ from kosmolua.workers import Child
 @running_options
 @click.pass_obj
 def command(
-    child: Child | None, file: str | None, arguments: tuple[str, ...], code: str | None, options: Options
+    worker: Worker | None, file: str | None, arguments: tuple[str, ...], code: str | None, options: Options
 ) -> int:
     """Run a Lua script in the sandbox.
 
@@ -35,7 +36,7 @@ def command(
         arguments = (file, *arguments)
     try:
         name, source = ("=(command line)", code.encode("utf-8", "surrogateescape")) if code is not None else _read(file)
-        outcome = _run(options, child, name, source, arguments)
+        outcome = _run(options, worker, name, source, arguments)
     except KosmoError as error:
         if not options.json:
             raise
@@ -43,7 +44,7 @@ def command(
     return _report(outcome, options, name.lstrip("="))
 
 
-def _run(options: Options, child: Child | None, name: str, source: bytes, arguments: tuple[str, ...]) -> Outcome:
+def _run(options: Options, worker: Worker | None, name: str, source: bytes, arguments: tuple[str, ...]) -> Outcome:
     from kosmolua.cli.trace import tracer
 
     runtime = make_runtime(options)
@@ -54,7 +55,7 @@ def _run(options: Options, child: Child | None, name: str, source: bytes, argume
             args=arguments,
             on_output=(lambda piece: None) if options.json else show.write,
             watch=watch,
-            child=child,
+            child=ColdChild(worker),
         )
     return outcome
 

@@ -15,7 +15,7 @@ from kosmolua.docs.reference import FunctionPage, IntegrationPage
 from kosmolua.docs.search import Hit, Index, index_of, words_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import BadArguments, PluginError
-from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, quoted, type_of
+from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, type_of
 
 _LIMIT = type_of(Annotated[int, between(1, 100)])
 _BUDGET = type_of(Annotated[int, Bound(f"of at least {SMALLEST_BUDGET}", lambda value: value >= SMALLEST_BUDGET)])
@@ -129,4 +129,4 @@ def _fit(name: str, kind: Type, value: object) -> Any:
     try:
         return kind.fits(value)
     except Mismatch as mismatch:
-        raise BadArguments(f"{name} {mismatch.expected}, not {quoted(value)}", param=name) from None
+        raise BadArguments(f"{name} {mismatch.problem}", param=name) from None

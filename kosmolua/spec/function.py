@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from kosmolua.errors import BadArguments, PluginError
-from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, quoted, sentence, type_of
+from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, sentence, type_of
 from kosmolua.suggestions import did_you_mean
 from kosmolua.values import Json
 
@@ -131,9 +131,7 @@ def _fit(path: str, parameter: Parameter, value: Json) -> object:
         return parameter.type.fits(value)
     except Mismatch as mismatch:
         where = f"{parameter.name}{mismatch.where}"
-        raise BadArguments(
-            f"{path}: {where} {mismatch.expected}, not {quoted(mismatch.value)}", param=parameter.name
-        ) from None
+        raise BadArguments(f"{path}: {where} {mismatch.problem}", param=parameter.name) from None
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:

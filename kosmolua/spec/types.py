@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from kosmolua.suggestions import did_you_mean
 
 LONGEST_QUOTED_VALUE = 60
 
@@ -17,15 +20,13 @@ class Mismatch(Exception):
     """A value does not fit its type.
 
     Args:
-        expected: What would fit, as in ``must be an integer``.
-        value: What came instead.
+        problem: What is wrong with it, as in ``must be an integer, not 1.5``.
         where: The place inside the value, such as ``.env[2]``, or nothing.
     """
 
-    def __init__(self, expected: str, value: object, where: str = "") -> None:
-        super().__init__(expected)
-        self.expected = expected
-        self.value = value
+    def __init__(self, problem: str, where: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
         self.where = where
 
 
@@ -125,14 +126,16 @@ class Type:
     def read(self, text: str) -> object:
         """Return the value that a command-line argument stands for; where a string fits, the text itself.
 
-        Text that is not JSON stays text, so that :attr:`fits` can refuse it with its own words.
+        Lists and tables are JSON. Text that is no JSON stays text, so that :attr:`fits` can refuse it in its own words.
         """
-        if self.label == "string" or STRING in self.parts:
+        if self.label == "string":
             return text
         try:
-            return json.loads(text)
-        except ValueError:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
             return text
+        may_be_text = self.label == "any" and any(part.label == "string" for part in self.parts)
+        return text if may_be_text and not isinstance(value, (dict, list)) else value
 
 
 def _is_integer(value: object) -> bool:
@@ -142,23 +145,31 @@ def _is_integer(value: object) -> bool:
 def _fits_integer(value: object) -> object:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
-    return value if _is_integer(value) else _mismatch("an integer", value)
+    if not _is_integer(value):
+        raise _mismatch("an integer", value)
+    return value
 
 
 def _fits_number(value: object) -> object:
-    return value if _is_integer(value) or isinstance(value, float) else _mismatch("a number", value)
+    if not _is_integer(value) and not (isinstance(value, float) and math.isfinite(value)):
+        raise _mismatch("a number", value)
+    return value
 
 
 def _fits_string(value: object) -> object:
-    return value if isinstance(value, str) else _mismatch("a string", value)
+    if not isinstance(value, str):
+        raise _mismatch("a string", value)
+    return value
 
 
 def _fits_boolean(value: object) -> object:
-    return value if isinstance(value, bool) else _mismatch("a boolean", value)
+    if not isinstance(value, bool):
+        raise _mismatch("a boolean", value)
+    return value
 
 
-def _mismatch(article: str, value: object) -> object:
-    raise Mismatch(f"must be {article}", value)
+def _mismatch(article: str, value: object) -> Mismatch:
+    return Mismatch(f"must be {article}, not {quoted(value)}")
 
 
 ANY = Type("any", "any", "anything", lambda value: value)
@@ -230,7 +241,7 @@ def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
         value = inner.fits(value)
         for bound in bounds:
             if value is not None and not bound.holds(value):
-                raise Mismatch(f"must be {article}", value)
+                raise _mismatch(article, value)
         return value
 
     article = " ".join([inner.article, *(bound.expected for bound in bounds)])
@@ -258,7 +269,7 @@ def _union(members: Sequence[object]) -> Type:
                 return part.fits(value)
             except Mismatch:
                 continue
-        raise Mismatch(f"must be {article}", value)
+        raise _mismatch(article, value)
 
     return Type("any", "|".join(part.lua for part in parts), article, fits, parts)
 
@@ -268,7 +279,7 @@ def _list(item: Type) -> Type:
         if value == {}:
             return []
         if not isinstance(value, list):
-            raise Mismatch("must be a list", value)
+            raise _mismatch("a list", value)
         return [_within(item, each, f"[{index}]") for index, each in enumerate(value, start=1)]
 
     spelling = f"({item.lua})[]" if "|" in item.lua else f"{item.lua}[]"
@@ -284,7 +295,7 @@ def _map(arguments: tuple[object, ...]) -> Type:
         if value == []:
             return {}
         if not isinstance(value, dict):
-            raise Mismatch("must be a table with string keys", value)
+            raise _mismatch("a table with string keys", value)
         return {key: _within(item, each, f".{key}") for key, each in value.items()}
 
     return Type("object", f"table<string, {item.lua}>", "a table with string keys", fits, (item,))
@@ -297,11 +308,12 @@ def _record(annotation: Any) -> Type:
     def fits(value: object) -> object:
         value = {} if value == [] else value
         if not isinstance(value, dict):
-            raise Mismatch(f"must be a table with the keys {', '.join(fields)}", value)
-        for key in value.keys() - fields.keys():
-            raise Mismatch(f"has no key {key!r}; its keys are {', '.join(fields)}", value)
+            raise _mismatch(f"a table with the keys {', '.join(fields)}", value)
+        for key in sorted(value.keys() - fields.keys()):
+            hint = did_you_mean(key, fields) or f"its keys are {', '.join(fields)}"
+            raise Mismatch(f"has no key {key[:80]!r} ({hint})")
         for key in sorted(record.required - value.keys()):
-            raise Mismatch(f"needs the key {key!r}", value)
+            raise Mismatch(f"needs the key {key!r}")
         return {key: _within(fields[key], each, f".{key}") for key, each in value.items()}
 
     return Type("object", record.name, "a table", fits, tuple(fields.values()), record=record)
@@ -322,7 +334,7 @@ def _within(inner: Type, value: object, where: str) -> object:
     try:
         return inner.fits(value)
     except Mismatch as mismatch:
-        raise Mismatch(mismatch.expected, mismatch.value, where + mismatch.where) from None
+        raise Mismatch(mismatch.problem, where + mismatch.where) from None
 
 
 def quoted(value: object) -> str:

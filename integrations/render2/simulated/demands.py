@@ -84,10 +84,13 @@ def a_time(value: object, where: str) -> str | None:
     return None if isinstance(value, str) and _TIME.fullmatch(value) else f"{where} must be a date and time"
 
 
-TEXT, WHOLE, FLAG = a(str), a(int), a(bool)
+def a_paid_plan(value: object, where: str) -> str | None:
+    """Demand the name of a plan; which there are changes often, but the free one is for web services only."""
+    return f"{where} must not be free" if value == "free" else TEXT(value, where)
+
+
+TEXT, FLAG = a(str), a(bool)
 YES_NO = a(str, "yes", "no")
-PLAN = a(str)
-PAID_PLAN: Demand = lambda value, where: f"{where}: free is for web services" if value == "free" else TEXT(value, where)  # noqa: E731
 IMAGE = record({"imagePath": TEXT, "ownerId": TEXT}, {"registryCredentialId": TEXT})
 COMMANDS = {"buildCommand": TEXT, "startCommand": TEXT}
 DOCKER = dict.fromkeys(("dockerCommand", "dockerContext", "dockerfilePath", "registryCredentialId"), TEXT)
@@ -102,10 +105,10 @@ _SCALES: dict[str, Demand] = _RUNS | {"numInstances": at_least_one, "preDeployCo
 _RUNTIME: dict[str, Demand] = {"runtime": a(str, *RUNTIMES)}
 _NEW_DETAILS = {
     "static_site": record({}, {"buildCommand": TEXT, "publishPath": TEXT}),
-    "web_service": record(_RUNTIME, _SCALES | {"plan": PLAN, "healthCheckPath": TEXT}),
-    "private_service": record(_RUNTIME, _SCALES | {"plan": PAID_PLAN}),
-    "background_worker": record(_RUNTIME, _SCALES | {"plan": PAID_PLAN}),
-    "cron_job": record(_RUNTIME | {"schedule": TEXT}, _RUNS | {"plan": PAID_PLAN}),
+    "web_service": record(_RUNTIME, _SCALES | {"plan": TEXT, "healthCheckPath": TEXT}),
+    "private_service": record(_RUNTIME, _SCALES | {"plan": a_paid_plan}),
+    "background_worker": record(_RUNTIME, _SCALES | {"plan": a_paid_plan}),
+    "cron_job": record(_RUNTIME | {"schedule": TEXT}, _RUNS | {"plan": a_paid_plan}),
 }
 _TOP: dict[str, Demand] = {
     "repo": TEXT,
@@ -117,7 +120,7 @@ _TOP: dict[str, Demand] = {
 _CHANGES: dict[str, Demand] = {
     "envSpecificDetails": either(record({}, COMMANDS), record({}, DOCKER)),
     "runtime": a(str, *RUNTIMES),
-    "plan": PLAN,
+    "plan": TEXT,
 }
 _CHANGED_DETAILS = {
     "static_site": record({}, {"buildCommand": TEXT, "publishPath": TEXT}),
@@ -178,9 +181,9 @@ def new_service(body: object, where: str) -> str | None:
 
 
 def _native(details: Thing, where: str) -> str | None:
-    if details["runtime"] in ("docker", "image"):
+    if details["runtime"] in ("docker", "image") or "envSpecificDetails" not in details:
         return None
-    return record(COMMANDS)(details.get("envSpecificDetails"), f"{where}.serviceDetails.envSpecificDetails")
+    return record(COMMANDS)(details["envSpecificDetails"], f"{where}.serviceDetails.envSpecificDetails")
 
 
 def changed_service(kind: str) -> Demand:

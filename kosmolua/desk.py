@@ -1,0 +1,60 @@
+"""The front desk of a run: the catalog describes, the dispatcher calls, the library documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kosmolua import values
+from kosmolua.catalog import Catalog
+from kosmolua.dispatch import Dispatcher
+from kosmolua.errors import PluginError, PluginFault
+from kosmolua.journal import Record
+
+if TYPE_CHECKING:
+    from kosmolua.docs import Library
+
+
+class FrontDesk:
+    """Answers one script; every answer is JSON text.
+
+    Args:
+        library: Returns the documentation; asked on the first use only.
+    """
+
+    def __init__(self, catalog: Catalog, dispatcher: Dispatcher, library: Callable[[], Library]) -> None:
+        self._catalog = catalog
+        self._dispatcher = dispatcher
+        self._library = library
+
+    @property
+    def deadline(self) -> float:
+        """When the run ends, on the clock of :func:`time.monotonic`; calls under way end by then."""
+        return self._dispatcher.deadline
+
+    @deadline.setter
+    def deadline(self, moment: float) -> None:
+        self._dispatcher.deadline = moment
+
+    @property
+    def records(self) -> list[Record]:
+        """The calls that were made, in the order in which they came."""
+        return self._dispatcher.records
+
+    def describe(self, path: str) -> str:
+        """Say what is at a path under ``app``."""
+        try:
+            return values.encode(self._catalog.describe(path))
+        except PluginError as error:
+            name = path.split(".")[1]
+            raise PluginFault(f"The integration {name} cannot be loaded: {error.message}") from error
+
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+        """Make a call."""
+        return self._dispatcher.call(path, given, fault)
+
+    def doc(self, verb: str, given: Sequence[Any]) -> str:
+        """List, search or read documentation."""
+        from kosmolua.docs.request import answer
+
+        return values.encode(answer(self._library(), verb, given))

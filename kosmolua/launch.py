@@ -1,0 +1,131 @@
+"""Starting a process of the sandbox, with as little as possible imported, since everything else waits for it to boot."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+
+BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
+STANDARD = 3
+"""Descriptors below this are standard input, output and error."""
+
+
+class Process:
+    """A process of the sandbox, which its starter alone ends and waits for. It inherits nothing but two descriptors.
+
+    Args:
+        role: The module of ``kosmolua.sandbox`` that it runs.
+        stdin: The descriptor that becomes its standard input.
+        stdout: The descriptor that becomes its standard output; None for nothing.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(self, role: str, stdin: int, stdout: int | None) -> None:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        wanted = (stdin, nowhere if stdout is None else stdout, nowhere)
+        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(wanted)]
+        try:
+            self.pid = os.posix_spawn(sys.executable, command(role), {}, file_actions=actions, setsid=True)
+        finally:
+            os.close(nowhere)
+        self._status: int | None = None
+        self._waiting = allocate_lock()
+
+    def poll(self) -> int | None:
+        """Return the status of a process that ended, negative for a signal, or None while it runs."""
+        if self._waiting.acquire(blocking=False):
+            try:
+                self._wait(os.WNOHANG)
+            finally:
+                self._waiting.release()
+        return self._status
+
+    def wait(self) -> int:
+        """Wait for the end of the process and return its status: negative for a signal."""
+        with self._waiting:
+            self._wait(0)
+        assert self._status is not None
+        return self._status
+
+    def kill(self) -> None:
+        """End the process at once, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, 9)
+
+    def _wait(self, options: int) -> None:
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, options)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+
+
+def start(role: str, stdin: int, stdout: int | None) -> Process | subprocess.Popen[bytes]:
+    """Start a process of the sandbox with an empty environment.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    if hasattr(os, "posix_spawn"):
+        return Process(role, stdin, stdout)
+    import subprocess
+
+    return subprocess.Popen(
+        command(role),
+        stdin=stdin,
+        stdout=subprocess.DEVNULL if stdout is None else stdout,
+        stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},
+        cwd=os.path.abspath(os.sep),
+    )
+
+
+def pipe() -> tuple[int, int]:
+    """Return the ends of a new pipe, both above the standard descriptors, of which the caller may have closed some."""
+    low: list[int] = []
+    try:
+        while True:
+            ends = os.pipe()
+            if min(ends) >= STANDARD:
+                return ends
+            low.extend(ends)
+    finally:
+        for descriptor in low:
+            os.close(descriptor)
+
+
+def command(role: str) -> list[str]:
+    """Return the command line of a process of the sandbox: isolated, without site-packages."""
+    return [sys.executable, "-I", "-S", "-c", BOOT.format(role=role), *_import_paths()]
+
+
+def _import_paths() -> list[str]:
+    """Return the folders that a worker needs to import this package and lupa, and no others."""
+    folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    lupa = PathFinder.find_spec("lupa")
+    if lupa and lupa.origin:
+        folders.append(os.path.dirname(os.path.dirname(os.path.abspath(lupa.origin))))
+    return folders
+
+
+class Worker:
+    """A worker that was started by itself, and the host's ends of its pipes.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(self) -> None:
+        theirs_in, self.outgoing = pipe()
+        self.incoming, theirs_out = pipe()
+        try:
+            self.process = start("worker", theirs_in, theirs_out)
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)

@@ -1,0 +1,32 @@
+"""A property that is computed once, also when several threads ask for it at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any, Generic, TypeVar
+
+_Value = TypeVar("_Value")
+
+
+class once(Generic[_Value]):
+    """Like ``functools.cached_property``, which lost its lock in Python 3.12."""
+
+    def __init__(self, compute: Callable[[Any], _Value]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self._lock = RLock()
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, owner: Any, kind: type | None = None) -> _Value:
+        kept: dict[str, Any] = owner.__dict__
+        with self._lock:
+            if self._name not in kept:
+                kept[self._name] = self._compute(owner)
+        value: _Value = kept[self._name]
+        return value
+
+
+def computed(owner: object, name: str) -> bool:
+    """Say whether a property of this name was asked for already."""
+    return name in owner.__dict__

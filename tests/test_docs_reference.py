@@ -1,0 +1,207 @@
+"""Reference pages: everything a signature says, merged with what the author wrote."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from shelves import PROSE, Shelf, books, library_shelf
+
+from kosmolua.docs import Library
+
+SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
+
+
+def read(page: str, detail: str = "full") -> str:
+    return Library(library_shelf()).read(page, detail=detail)
+
+
+def section(text: str, heading: str) -> str:
+    level = heading.split()[0]
+    return text.partition(f"{heading}\n")[2].partition(f"\n{level} ")[0]
+
+
+def test_the_page_opens_with_what_the_integration_is() -> None:
+    """Title and introduction by the author; sentence, counts, prefix and accounts from the signatures."""
+    opening = read("books").partition("## Functions")[0]
+
+    assert opening.startswith("# The Library\n\nBooks of a library.")
+    assert "`app.integrations.books` has 3 functions: 2 read, 1 write." in opening
+    assert "Full names start with `lib_`." in opening
+    assert "Accounts: `downtown`, `uptown`." in opening
+    assert opening.rstrip().endswith("Borrow, and bring back.")
+
+
+def test_an_integration_without_an_account_says_what_to_do() -> None:
+    """Its functions are documented all the same."""
+    text = Library(Shelf({"books": books()})).read("books")
+
+    assert "No account yet: `kosmolua accounts example` prints what to add." in text
+    assert "## lend_book" in text
+
+
+def test_functions_are_listed_with_effect_and_summary() -> None:
+    """One row each, in the order in which they were registered."""
+    lines = section(read("books"), "## Functions").splitlines()
+
+    assert [line for line in lines if line.startswith("| `")] == [
+        "| `list_books` | read | List the books on the shelves. |",
+        "| `lend_book` | write | Lend a book to a reader. |",
+        "| `opening_hours` | read | Say when the library is open. |",
+    ]
+
+
+def test_parameters_have_name_type_need_and_description() -> None:
+    """Bounds, choices and defaults are added to a sentence that does not say them."""
+    listing = section(read("books"), "## list_books")
+    lending = section(read("books"), "## lend_book")
+
+    assert "| `limit` | integer | no | How many to return a page (in 1..100, default: 20). |" in listing
+    assert '| `sort` | string | no | What to sort by (one of "title", "year", default: "title"). |' in listing
+    assert "| `tags` | array | no | Only those with all of these tags. |" in listing
+    assert '| `kind` | string or array | no | Only these kinds (one of "novel", "essay"). |' in listing
+    assert "| `book_id` | string | yes | The book's id (like 'b-12'). |" in lending
+    assert "| `reader` | string | yes | Who takes it \\| by name (not needed with card). |" in lending
+    assert "| `options` | object | no | Anything else. |" in lending
+
+
+def test_a_function_without_parameters_says_none() -> None:
+    """As in the tables that agents know."""
+    assert "### Parameters\n\nNone." in section(read("books"), "## opening_hours")
+
+
+def test_a_function_says_its_effect_full_name_and_result() -> None:
+    """The docstring's parts come in a fixed order, its code in Markdown, its result with the type's name."""
+    text = section(read("books"), "## list_books")
+
+    assert "Effect: read. Full name: `books.lib_list_books`." in text
+    assert "Lent ones are among them; see `lend_book`." in text
+    assert "### Returns\n\nA page of books, the `cursor` of the next one with it.\n\nType: `books.BookPage`." in text
+    assert "### Errors\n\nCallError: The library is closed." in text
+
+
+def test_the_prose_of_a_function_is_in_its_section() -> None:
+    """By the short or the full name in the heading; other sections come after all functions."""
+    text = read("books")
+
+    assert "Lending is a promise." in section(text, "## lend_book")
+    assert "## not a heading" in text.partition("## lend_book")[2].partition("## opening_hours")[0]
+    assert "Open late on Thursdays." in section(text, "## opening_hours")
+    assert "---" not in text.splitlines()
+    assert text.index("## Multi-account usage") > text.index("## opening_hours")
+
+
+def test_records_are_declared_once_at_the_end() -> None:
+    """Types of results stand together, with what may be absent marked."""
+    types = section(read("books"), "## Types")
+
+    assert types.count("---@class") == 3
+    assert "---@class books.Author\n---@field name string\n---@field mail? string Where to write to." in types
+
+
+def test_a_function_page_has_the_same_content_one_level_higher() -> None:
+    """Nothing but the function, under its path."""
+    text = read("books.uptown.lib_lend_book")
+
+    assert text.startswith("# app.integrations.books.lend_book\n\nLend a book to a reader.")
+    assert "\n## Parameters\n" in text
+    assert "\n## Example\n" in text
+    assert "## not a heading" in text
+    assert "opening_hours" not in text
+
+
+def test_brief_has_a_line_for_each_function() -> None:
+    """Name, effect and sentence."""
+    lines = [line for line in read("books", "brief").splitlines() if line.startswith("- ")]
+
+    assert lines[1] == "- `lend_book` (write): Lend a book to a reader."
+    assert len(lines) == 3
+    assert read("books.lend_book", "brief") == "`app.integrations.books.lend_book` (write): Lend a book to a reader."
+
+
+def test_signatures_have_types_and_defaults() -> None:
+    """What a model needs to call a function, in one line."""
+    text = read("books", "signatures")
+
+    assert (
+        '- `list_books({ limit?: integer = 20, sort?: "title"|"year" = "title", tags?: string[], '
+        "kind?: string|string[] }) -> books.BookPage` (read): List the books on the shelves." in text
+    )
+    assert "- `opening_hours() -> table<string, any>` (read)" in text
+
+
+def test_types_declare_arguments_choices_results_and_calls() -> None:
+    """LuaCATS in one block, each name declared before the function that uses it."""
+    text = read("books.list_books", "types")
+
+    assert '---@alias books.list_books.sort\n---| "title"\n---| "year"' in text
+    assert "---@class books.list_books.args" in text
+    assert '---@field sort? books.list_books.sort What to sort by (default: "title").' in text
+    assert "---@param args? books.list_books.args\n---@return books.BookPage" in text
+    assert text.index("---@class books.BookPage") < text.index("function books.list_books(args) end")
+
+
+def test_prose_is_not_needed() -> None:
+    """A plugin without Markdown has a whole page."""
+    shelf = library_shelf()
+    shelf.markdown.clear()
+
+    text = Library(shelf).read("books")
+
+    assert text.startswith("# books\n\nBooks of a library.")
+    assert PROSE.splitlines()[2] not in text
+
+
+# The tables of the seed file
+
+
+def seed_tables() -> dict[str, dict[str, tuple[str, str, str]]]:
+    """Return for each function of the seed its parameters, each with type, need and description."""
+    if not SEED.exists():
+        pytest.skip("the seed file is not in this checkout")
+    raw = SEED.read_text(encoding="utf-8").partition("Raw agent markdown")[2].partition("Metadata-Derived")[0]
+    sections = re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", raw, re.DOTALL | re.MULTILINE)
+    return {name: rows(body) for name, body in sections if "_" in name}
+
+
+def rows(text: str) -> dict[str, tuple[str, str, str]]:
+    found = re.findall(r"^\| `(\w+)` \| (.*?) \| (yes|no) \| (.*) \|$", text, re.MULTILINE)
+    return {name: (kind, need, about) for name, kind, need, about in found}
+
+
+def render2_page() -> str:
+    from kosmolua.accounts import Accounts
+    from kosmolua.catalog import Catalog
+    from kosmolua.plugins import Place, Plugins, bundled_folder
+    from kosmolua.secret import Redactor
+
+    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor(), simulate=True)
+    return Library(Catalog(plugins, accounts)).read("integrations.render2")
+
+
+def test_the_page_of_render2_has_the_tables_of_the_seed() -> None:
+    """Every function and parameter with its type, its need and its default; later additions are optional."""
+    page = render2_page()
+    tables = seed_tables()
+
+    assert len(tables) == 7
+    for name, parameters in tables.items():
+        here = rows(section(page, f"## {name}"))
+        assert list(here)[: len(parameters)] == list(parameters) or set(parameters) <= set(here)
+        for parameter, (kind, need, about) in parameters.items():
+            assert here[parameter][:2] == (kind, need), f"{name}.{parameter}"
+            for default in re.findall(r"default: `?([^`,)]+)", about):
+                assert default in here[parameter][2], f"{name}.{parameter} has the default {default}"
+        added = {extra: row for extra, row in here.items() if extra not in parameters}
+        assert all(row[1] == "no" for row in added.values()), name
+
+
+def test_the_page_of_render2_says_the_full_names_of_the_seed() -> None:
+    """``render2.render_list_services`` and its like, each with its effect."""
+    page = render2_page()
+
+    for name in seed_tables():
+        effect = "write" if name == "create_service" else "read"
+        assert f"Effect: {effect}. Full name: `render2.render_{name}`." in section(page, f"## {name}")

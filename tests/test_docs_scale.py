@@ -1,0 +1,59 @@
+"""Hundreds of integrations: listing and searching them stays fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+
+import pytest
+from shelves import Folder, write_plugin
+
+from kosmolua.docs import Library
+
+INTEGRATIONS = 600
+COLD, WARM = 0.5, 0.05
+"""Seconds of processor time; the best of a few tries counts."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(INTEGRATIONS):
+        write_plugin(folder, f"service{number}")
+    return folder
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = process_time()
+    work()
+    return process_time() - started
+
+
+def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
+    """42,000 functions: half a second when nothing is known yet, a twentieth of it after that."""
+    libraries = [Library(Folder(folder)) for _ in range(3)]
+
+    cold = min(seconds(lambda library=library: library.search("archive an invoice")) for library in libraries)
+    warm = [
+        min(seconds(lambda query=query: libraries[0].search(query)) for _ in range(3))
+        for query in ("archive an invoice", "list", "how many to return", "service77 get contact", "zebra")
+    ]
+
+    assert cold <= COLD, f"cold: {cold:.3f} s"
+    assert max(warm) <= WARM, f"warm: {warm}"
+
+
+def test_the_right_one_of_42000_functions_is_found(folder: Path) -> None:
+    """A name and words of a sentence lead to one function."""
+    found = Library(Folder(folder)).search("merge webhook service77", limit=1)
+
+    assert "1. `integrations.service77.merge_webhook`" in found
+
+
+def test_the_list_of_600_integrations_loads_none(folder: Path) -> None:
+    """It is one line each, and no plugin is run for it."""
+    shelf = Folder(folder)
+
+    assert Library(shelf).list().count("(70 functions: 28 read, 42 write)") == INTEGRATIONS
+    assert shelf.loaded == []

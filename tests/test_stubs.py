@@ -1,0 +1,326 @@
+"""Stubs: the definitions that editors read are complete, well formed and refer to nothing that is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from lupa import lua54
+from shelves import Account, Shelf, books, library_shelf
+
+from kosmolua.errors import ConfigError
+from kosmolua.plugin import Integration
+from kosmolua.stubs import write_stubs
+
+BUILTIN = {"any", "boolean", "false", "fun", "integer", "nil", "number", "string", "table", "userdata"}
+_TOKEN = re.compile(
+    r'"(?:[^"\\]|\\.)*"|[A-Za-z_][\w.]*|\[\]|[()<>|,:?]|(?P<end>\s)|.',
+)
+
+
+class LuaType:
+    """A reader of one LuaCATS type at the beginning of a text: which names it uses, and what follows it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self.names: list[str] = []
+        self._union()
+        self.rest = text[self._at :].strip()
+
+    def _peek(self) -> str:
+        found = _TOKEN.match(self._text, self._at)
+        return found[0] if found else ""
+
+    def _take(self, *expected: str) -> str:
+        token = self._peek()
+        assert not expected or token in expected, f"{expected} expected at {self._at} of {self._text!r}"
+        self._at += len(token)
+        return token
+
+    def _space(self) -> None:
+        while self._peek() == " ":
+            self._at += 1
+
+    def _union(self) -> None:
+        self._postfixed()
+        while self._peek() == "|":
+            self._take()
+            self._postfixed()
+
+    def _postfixed(self) -> None:
+        token = self._take()
+        if token == "(":
+            self._union()
+            self._take(")")
+        elif token == "fun":
+            self._function()
+        else:
+            assert token[0] == '"' or re.fullmatch(r"[A-Za-z_][\w.]*", token), f"a type expected in {self._text!r}"
+            if token[0] != '"':
+                self.names.append(token)
+            if self._peek() == "<":
+                self._list("<", ">")
+        while self._peek() in ("[]", "?"):
+            self._take()
+
+    def _list(self, opening: str, closing: str) -> None:
+        self._take(opening)
+        while self._peek() != closing:
+            self._union()
+            self._space()
+            if self._peek() == ",":
+                self._take()
+                self._space()
+        self._take(closing)
+
+    def _function(self) -> None:
+        self._take("(")
+        while self._peek() != ")":
+            name = self._take()
+            assert re.fullmatch(r"[A-Za-z_]\w*", name), f"a parameter expected in {self._text!r}"
+            if self._peek() == "?":
+                self._take()
+            self._take(":")
+            self._space()
+            self._union()
+            if self._peek() == ",":
+                self._take()
+                self._space()
+        self._take(")")
+        if self._peek() == ":":
+            self._take()
+            self._space()
+            self._union()
+
+
+def annotations(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        if found := re.match(r"---@(\w+) ?(.*)", line):
+            yield found[1], found[2]
+        elif found := re.match(r"---\| (.*)", line):
+            yield "choice", found[1]
+
+
+def declared_and_used(texts: list[str]) -> tuple[list[str], set[str]]:
+    """Return the types that texts declare, in order, and those that they use; a malformed annotation fails."""
+    declared: list[str] = []
+    used: set[str] = set()
+    for text in texts:
+        generics: set[str] = set()
+        for tag, rest in annotations(text):
+            if tag == "class":
+                name, _, parents = rest.partition(":")
+                declared.append(name.strip())
+                used |= {parent.strip() for parent in parents.split(",") if parent.strip()}
+            elif tag == "alias":
+                assert re.fullmatch(r"[\w.]+", rest)
+                declared.append(rest)
+            elif tag == "generic":
+                generics = {name.strip() for name in rest.split(",")}
+            elif tag in ("field", "param"):
+                found = re.match(r"(?:[A-Za-z_]\w*|\[\"[^\"]+\"\])\?? (.*)", rest)
+                assert found, f"malformed: {tag} {rest}"
+                used |= set(LuaType(found[1]).names) - generics
+            elif tag in ("return", "overload", "choice"):
+                used |= set(LuaType(rest).names) - generics
+            else:
+                assert tag == "meta", f"unknown annotation {tag}"
+    return declared, used
+
+
+def texts_of(paths: list[Path]) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in paths if path.suffix == ".lua"]
+
+
+def render2_catalog() -> Any:
+    from kosmolua.accounts import Accounts
+    from kosmolua.catalog import Catalog
+    from kosmolua.plugins import Place, Plugins, bundled_folder
+    from kosmolua.secret import Redactor
+
+    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    return Catalog(plugins, Accounts({}, Path("a.toml"), environ={}, redactor=Redactor(), simulate=True))
+
+
+def awkward() -> Integration:
+    """Return an integration whose names are words of Lua."""
+    integration = Integration("awkward", Account, about="Words of Lua.", prefix="")
+
+    @integration.reads
+    def end(api: Any, /, *, local: str, nil: Literal["a", "b"] = "a", repeat: dict | None = None) -> list[str]:
+        """Come to an end."""
+        return []
+
+    @integration.writes
+    def anything(api: Any, /, *, table: dict[str, list[int | None]], last: int) -> Any:
+        """Do anything.
+
+        On several lines.
+        """
+        return None
+
+    return integration
+
+
+@pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
+def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> None:
+    """Each annotation parses, no name is declared twice, and each that is used is declared or Lua's own."""
+    shelf = {"books": library_shelf, "awkward": lambda: Shelf({"awkward": awkward()}), "bundled": render2_catalog}
+
+    declared, used = declared_and_used(texts_of(write_stubs(shelf[source](), tmp_path)))
+
+    assert sorted(declared) == sorted(set(declared))
+    assert used - set(declared) <= BUILTIN
+
+
+@pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
+def test_stubs_are_lua(tmp_path: Path, source: str) -> None:
+    """Each file compiles."""
+    shelf = {"books": library_shelf, "awkward": lambda: Shelf({"awkward": awkward()}), "bundled": render2_catalog}
+    lua = lua54.LuaRuntime()
+
+    for text in texts_of(write_stubs(shelf[source](), tmp_path)):
+        lua.compile(text)
+
+
+def definition(tmp_path: Path, name: str, shelf: Shelf) -> str:
+    write_stubs(shelf, tmp_path)
+    return (tmp_path / "kosmolua" / "integrations" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def test_an_integration_has_a_field_for_each_account(tmp_path: Path) -> None:
+    """The default one always, named ones as the accounts file has them, odd names in brackets."""
+    shelf = library_shelf()
+    shelf.known_accounts["books"] = ["downtown", "up-town", "default"]
+
+    text = definition(tmp_path, "books", shelf)
+
+    assert text.rstrip().endswith(
+        "---Books of a library.\n"
+        "---@class app.integrations.books: app.integrations.books.account\n"
+        "---@field default app.integrations.books.account\n"
+        "---@field downtown app.integrations.books.account\n"
+        '---@field ["up-town"] app.integrations.books.account'
+    )
+
+
+def test_functions_are_declared_with_arguments_result_and_alias(tmp_path: Path) -> None:
+    """The argument table is a class, choices are an alias, plain values in order an overload."""
+    text = definition(tmp_path, "books", library_shelf())
+
+    assert '---@alias app.integrations.books.list_books.sort\n---| "title"\n---| "year"' in text
+    assert "---@param args? app.integrations.books.list_books.args\n---@return app.integrations.books.BookPage" in text
+    assert "---@param args app.integrations.books.lend_book.args" in text
+    assert "---@field reader? string" in text
+    assert "---@overload fun(book_id: string, reader?: string, card?: string): table<string, any>" in text
+    assert "account.lib_lend_book = account.lend_book" in text
+    assert "function account.opening_hours() end" in text
+
+
+def test_names_that_are_words_of_lua_are_quoted(tmp_path: Path) -> None:
+    """A function called end, or a parameter called local, does not break the file."""
+    text = definition(tmp_path, "awkward", Shelf({"awkward": awkward()}))
+
+    assert 'account["end"] = function(args) end' in text
+    assert '---@field ["local"] string' in text
+    assert "fun(local_: string, nil_?: app.integrations.awkward.end.nil)" in text
+
+
+def test_a_required_argument_behind_a_table_forbids_plain_values(tmp_path: Path) -> None:
+    """An overload stands only where the function can be called that way."""
+    text = definition(tmp_path, "awkward", Shelf({"awkward": awkward()}))
+
+    assert "@overload" not in text.partition("---Do anything.")[2]
+
+
+def test_a_broken_integration_is_a_class_that_says_why(tmp_path: Path) -> None:
+    """The others are written all the same."""
+    text = definition(tmp_path, "broken", library_shelf())
+
+    assert (
+        text == "---@meta\n\n---Cannot be loaded: it is not Python: invalid syntax\n---@class app.integrations.broken\n"
+    )
+
+
+def test_the_files_written_are_returned(tmp_path: Path) -> None:
+    """The settings, the globals, the list and a file an integration."""
+    paths = write_stubs(Shelf({"books": books()}), tmp_path / "new" / "folder")
+
+    assert sorted(str(path.relative_to(tmp_path / "new" / "folder")) for path in paths) == [
+        ".luarc.json",
+        "kosmolua/globals.lua",
+        "kosmolua/integrations.lua",
+        "kosmolua/integrations/books.lua",
+    ]
+    assert all(path.is_file() for path in paths)
+
+
+def test_the_settings_know_the_version_and_the_folder(tmp_path: Path) -> None:
+    """An editor finds the definitions, and Lua 5.4 without io."""
+    write_stubs(Shelf({}), tmp_path)
+
+    settings = json.loads((tmp_path / ".luarc.json").read_text())
+    assert settings["runtime.version"] == "Lua 5.4"
+    assert settings["runtime.builtin"]["io"] == "disable"
+    assert settings["workspace.library"] == ["kosmolua"]
+
+
+def test_settings_that_were_there_are_kept(tmp_path: Path) -> None:
+    """Only our own keys are set."""
+    (tmp_path / ".luarc.json").write_text('{"diagnostics.disable": ["lowercase-global"], "runtime.version": "LuaJIT"}')
+
+    write_stubs(Shelf({}), tmp_path)
+
+    settings = json.loads((tmp_path / ".luarc.json").read_text())
+    assert settings["diagnostics.disable"] == ["lowercase-global"]
+    assert settings["runtime.version"] == "Lua 5.4"
+
+
+@pytest.mark.parametrize("text", ["// a comment\n{}", "[]"])
+def test_settings_that_are_not_plain_json_are_left_alone(tmp_path: Path, text: str) -> None:
+    """Nothing is written over what cannot be merged."""
+    (tmp_path / ".luarc.json").write_text(text)
+
+    with pytest.raises(ConfigError, match=r"\.luarc\.json"):
+        write_stubs(library_shelf(), tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == [".luarc.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """A file in the way is reported, not raised as it is."""
+    (tmp_path / "kosmolua").write_text("a file")
+
+    with pytest.raises(ConfigError, match="The stubs could not be written"):
+        write_stubs(library_shelf(), tmp_path)
+
+
+def test_the_globals_are_those_that_scripts_have(tmp_path: Path) -> None:
+    """Every name that the definitions give is there in a script, and every function of our libraries is defined."""
+    from kosmolua import Runtime
+
+    write_stubs(Shelf({}), tmp_path)
+    text = (tmp_path / "kosmolua" / "globals.lua").read_text(encoding="utf-8")
+    defined = set(re.findall(r"^function ([\w.]+)\(", text, re.MULTILINE))
+
+    with Runtime(simulate=True, environ={}) as runtime:
+        outcome = runtime.run("""
+            local found = {}
+            for _, name in ipairs({ "json", "regex", "parallel" }) do
+              for key, value in pairs(_G[name]) do
+                if type(value) == "function" then found[#found + 1] = name .. "." .. key end
+              end
+            end
+            for key, value in pairs(_G) do
+              if type(value) == "function" and (key == "dump" or key:find("^lua_")) then found[#found + 1] = key end
+            end
+            return found
+        """)
+
+    assert outcome.error is None
+    assert set(outcome.result[0]) == defined
