@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from kosmolua.errors import ConfigError, NotConfigured
-from kosmolua.limits import Limits, parse_size
+from kosmolua.limits import NAMES, SECONDS, Limits, parse_size
 from kosmolua.secret import Redactor, Secret
 from kosmolua.sources import Sources
 from kosmolua.suggestions import did_you_mean
@@ -129,10 +128,9 @@ class Accounts:
             ConfigError: A key is unknown, or a value does not fit.
         """
         table = self._tables.get(_OWN_SECTION, {}).get("limits", {})
-        names = [field.name for field in fields(Limits)]
-        given: Table = {name: self._limit(name, value, names) for name, value in table.items()}
+        given = {name: self._limit(name, value) for name, value in table.items()}
         try:
-            return replace(base, **given)
+            return base.but(**given)
         except ConfigError as error:
             raise self._wrong(f"[kosmolua.limits]: {error.message}") from None
 
@@ -200,16 +198,16 @@ class Accounts:
             if value not in PERMISSIONS:
                 raise self._wrong(f"[{where}] permissions: {effect} cannot be {value!r}", "write allow, ask or deny")
 
-    def _limit(self, name: str, value: object, names: Sequence[str]) -> float:
-        if name not in names:
-            hint = did_you_mean(name, names) or f"its keys are {', '.join(names)}"
+    def _limit(self, name: str, value: object) -> float:
+        if name not in NAMES:
+            hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
             raise self._wrong(f"[kosmolua.limits] has no key {name!r}", hint)
         if name in _SIZES and isinstance(value, str):
             try:
                 return parse_size(value)
             except ValueError as error:
                 raise self._wrong(f"[kosmolua.limits] {name}: {error}") from None
-        whole = name not in ("timeout", "cpu")
+        whole = name not in SECONDS
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise self._wrong(f"[kosmolua.limits] {name} must be a {'whole ' if whole else ''}number, not {value!r}")
         return cast("float", value)

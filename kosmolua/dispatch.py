@@ -76,7 +76,7 @@ class Dispatcher:
             CallError: The call was refused or failed; its record says which.
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
-        record = Record(self._run, path)
+        record = Record(self._run, path.removeprefix("app.").removeprefix("integrations."))
         error: KosmoError | None = None
         try:
             self._spend(record)
@@ -114,7 +114,8 @@ class Dispatcher:
         try:
             target = self._catalog.resolve(record.path)
         except PluginError as error:
-            raise PluginFault(f"{record.path.partition('.')[2]} cannot be loaded: {error.message}") from error
+            name = record.path.partition(".")[0]
+            raise PluginFault(f"The integration {name} cannot be loaded: {error.message}") from error
         record.path, record.account, record.effect = target.path, target.account, target.function.effect
         return target
 
@@ -137,9 +138,9 @@ class Dispatcher:
     def _invoke(
         self, record: Record, integration: Integration, account: str, handler: Callable[[Any], object]
     ) -> object:
-        opened, gate = self._open(integration, account)
         token = _under_way.set(record)
         try:
+            opened, gate = self._open(integration, account)
             with gate:
                 return handler(opened)
         except KosmoError:
@@ -178,7 +179,16 @@ class Dispatcher:
         return {name: self._redactor.value(value) for name, value in arguments.items()}
 
     def _finish_error(self, record: Record, error: KosmoError) -> None:
-        error.message = self._redactor.text(error.message)
-        error.hint = self._redactor.text(error.hint) if error.hint else None
+        for name, value in list(vars(error).items()):
+            setattr(error, name, self._redactor.value(value))
+        error.args = (error.message,)
+        if error.__cause__ and self._redactor.knows(_spell(error.__cause__)):
+            error.__cause__ = None
         if isinstance(error, CallError) and record.account:
             error.path, error.account = record.path, record.account
+
+
+def _spell(error: BaseException) -> str:
+    from traceback import format_exception
+
+    return "".join(format_exception(error))

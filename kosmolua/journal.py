@@ -25,7 +25,7 @@ class Record:
 
     Args:
         run: The id of the run it belongs to.
-        path: As the script wrote it, until the catalog knows better.
+        path: As the caller wrote it after ``app.integrations``, until the catalog knows better.
         account: The account, once it is known.
         effect: ``read`` or ``write``, once it is known.
         arguments: By name, once they are bound.

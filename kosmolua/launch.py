@@ -1,4 +1,4 @@
-"""Starting a process of the sandbox, with as little as possible imported, since everything else waits for it to boot."""
+"""Starting a process of the sandbox with as little as possible imported, since everything else waits for its boot."""
 
 from __future__ import annotations
 

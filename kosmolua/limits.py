@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-
 from kosmolua.errors import ConfigError, LimitExceeded
 
 KIB, MIB = 1024, 1024**2
@@ -13,42 +11,61 @@ MOST_SECONDS = 1e9
 MOST = 2**50
 
 
-@dataclass(frozen=True)
 class Limits:
     """What one run may use. The host owns them; no script can raise them.
 
     Args:
-        timeout: Seconds on the wall, waiting for services included.
-        cpu: Seconds of processor time in the sandbox.
-        memory: Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow".
-        max_calls: Calls of integration functions, refused ones included.
-        max_output: Bytes printed.
-        max_result: Bytes, as JSON, of one reply and of what the script returns.
-        max_arguments: Bytes, as JSON, of one call's arguments.
-        max_depth: Nesting of tables in any value that crosses.
-        max_source: Bytes of the script.
+        given: Any of the names below, in place of its default.
+
+    Raises:
+        ConfigError: A value is not more than 0, or beyond all sense.
+        TypeError: There is no limit of a name.
     """
 
     timeout: float = 120.0
+    """Seconds on the wall, waiting for services included."""
     cpu: float = 30.0
+    """Seconds of processor time in the sandbox."""
     memory: int = 96 * MIB
+    """Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow"."""
     max_calls: int = 1000
+    """Calls of integration functions, refused ones included."""
     max_output: int = 10 * MIB
+    """Bytes printed."""
     max_result: int = 16 * MIB
+    """Bytes, as JSON, of one reply and of what the script returns."""
     max_arguments: int = MIB
+    """Bytes, as JSON, of one call's arguments."""
     max_depth: int = 100
+    """Nesting of tables in any value that crosses."""
     max_source: int = 4 * MIB
+    """Bytes of the script."""
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value, most = getattr(self, field.name), MOST_SECONDS if isinstance(field.default, float) else MOST
+    def __init__(self, **given: float) -> None:
+        for name, value in given.items():
+            if name not in NAMES:
+                raise TypeError(f"there is no limit {name!r}")
+            most = MOST_SECONDS if name in SECONDS else MOST
             if not 0 < value <= most:
-                raise ConfigError(f"the limit {field.name} must be more than 0 and at most {most:.0f}, not {value}")
+                raise ConfigError(f"the limit {name} must be more than 0 and at most {most:.0f}, not {value}")
+            setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Limits({', '.join(f'{name}={value}' for name, value in self.as_dict().items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Limits) and self.as_dict() == other.as_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def as_dict(self) -> dict[str, float]:
+        """Return every limit by its name."""
+        return {name: getattr(self, name) for name in NAMES}
 
     def but(self, **changes: float | None) -> Limits:
         """Return these limits with some replaced; None changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, **given) if given else self  # type: ignore[arg-type]
+        return Limits(**{**self.as_dict(), **given}) if given else self
 
     def exceeded(self, name: str) -> LimitExceeded:
         """Return the error for a limit, which names it, its value, and the option or key that raises it.
@@ -65,6 +82,9 @@ class Limits:
             hint=remedy,
         )
 
+
+NAMES = tuple(Limits.__annotations__)
+SECONDS = ("timeout", "cpu")
 
 REPORTED = {
     "wall": ("timeout", "it ran longer than {value}", "raise it with --timeout"),
@@ -109,7 +129,7 @@ def parse_size(text: str) -> int:
 
 
 def _spell(attribute: str, value: float) -> str:
-    if attribute in ("timeout", "cpu"):
+    if attribute in SECONDS:
         return f"{value:g} s"
     if attribute in ("max_calls", "max_depth"):
         return f"{value:,}"

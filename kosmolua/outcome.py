@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from kosmolua.errors import KosmoError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-@dataclass
+
 class Outcome:
     """What became of a script.
 
@@ -20,11 +20,22 @@ class Outcome:
         usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls`` and ``output_bytes``; what is not known is left out.
     """
 
-    result: list[Any]
-    output: str
-    error: KosmoError | None
-    calls: list[dict[str, object]]
-    usage: dict[str, float] = field(default_factory=dict)
+    def __init__(
+        self,
+        result: list[Any],
+        output: str,
+        error: KosmoError | None,
+        calls: list[dict[str, object]],
+        usage: dict[str, float] | None = None,
+    ) -> None:
+        self.result = result
+        self.output = output
+        self.error = error
+        self.calls = calls
+        self.usage = usage or {}
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.to_json()!r})"
 
     @property
     def ok(self) -> bool:

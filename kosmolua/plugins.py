@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 
-from kosmolua.errors import ConfigError, KosmoError, PluginError, UnknownPath
+from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.spec.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
@@ -58,7 +60,8 @@ class Place:
         """Return the spec of a module by its name, or None."""
         if not name.isidentifier() or name.startswith("_"):
             return None
-        return PathFinder.find_spec(f"{_package_of(self.folder)}.{name}", [str(self.folder)])
+        spec = PathFinder.find_spec(f"{_package_of(self.folder)}.{name}", [str(self.folder)])
+        return spec if spec and spec.origin else None
 
 
 class Plugins:
@@ -80,8 +83,9 @@ class Plugins:
         self._places = usual_places() if places is None else places
         self._entry_points = entry_points or installed_entry_points
         self._specs = [_named_spec(path) for path in named]
-        self._named: dict[str, Plugin | PluginError] | None = None
+        self._named: dict[str, list[Plugin | PluginError]] | None = None
         self._loaded: dict[str, Plugin | PluginError] = {}
+        self._lock = RLock()
 
     def names(self) -> list[str]:
         """Return the name of every integration, without loading those in folders and entry points."""
@@ -95,12 +99,10 @@ class Plugins:
             PluginError: It cannot be loaded, or two places have one of this name.
             UnknownPath: There is none.
         """
-        if name not in self._loaded:
-            self._loaded[name] = self._load(name)
-        loaded = self._loaded[name]
-        if isinstance(loaded, PluginError):
-            raise loaded
-        return loaded
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name)
+        return _raise_or_return(self._loaded[name])
 
     def require(self, name: str, where: str) -> None:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
@@ -126,37 +128,38 @@ class Plugins:
         if not candidates:
             raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=did_you_mean(name, self.names()))
         if len(candidates) > 1:
-            origins = " and ".join(origin for origin, _ in candidates)
+            origins = " and ".join(candidates)
             return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
+        (load,) = candidates.values()
         try:
-            return candidates[0][1]()
+            return load()
         except PluginError as error:
             return error
 
-    def _candidates(self, name: str) -> list[tuple[str, Callable[[], Plugin]]]:
-        found: list[tuple[str, Callable[[], Plugin]]] = []
-        for place in self._places:
-            spec = place.find(name)
-            if spec:
-                found.append((str(spec.origin), _loader(spec, place.label, name)))
-        named = self._load_named().get(name)
-        if named:
-            found.append((named.origin, lambda: _raise_or_return(named)))
-        return found or self._from_entry_point(name)
+    def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
+        """Return what loads an integration of this name, by origin: a file that is found twice is no clash."""
+        specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
+        found = {origin: partial(_load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
+        named = {each.origin: partial(_raise_or_return, each) for each in self._load_named().get(name, ())}
+        return {**named, **found} or self._from_entry_point(name)
 
-    def _from_entry_point(self, name: str) -> list[tuple[str, Callable[[], Plugin]]]:
+    def _from_entry_point(self, name: str) -> dict[str, Callable[[], Plugin]]:
         point = self._entry_points().get(name)
-        return [(point.value, lambda: _load_entry_point(name, point))] if point else []
+        return {point.value: partial(_load_entry_point, point, name)} if point else {}
 
-    def _load_named(self) -> dict[str, Plugin | PluginError]:
-        if self._named is None:
-            self._named = dict(map(_load_spec, self._specs))
-        return self._named
+    def _load_named(self) -> dict[str, list[Plugin | PluginError]]:
+        with self._lock:
+            if self._named is None:
+                self._named = {}
+                for spec in self._specs:
+                    name, loaded = _load_named_spec(spec)
+                    self._named.setdefault(name, []).append(loaded)
+            return self._named
 
 
-def _load_spec(spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
+def _load_named_spec(spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
     try:
-        plugin = _loader(spec, "--plugin", None)()
+        plugin = _load_spec(spec, "--plugin", None)
     except PluginError as error:
         return spec.name.rpartition(".")[2], error
     return plugin.integration.name, plugin
@@ -224,27 +227,31 @@ def _named_spec(path: Path) -> ModuleSpec:
     return spec
 
 
-def _loader(spec: ModuleSpec, label: str, name: str | None) -> Callable[[], Plugin]:
-    def load() -> Plugin:
-        module = sys.modules.get(spec.name) or _execute(spec)
-        return _plugin_of(module, label, name)
-
-    return load
-
-
-def _execute(spec: ModuleSpec) -> ModuleType:
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+def _load_spec(spec: ModuleSpec, label: str, name: str | None) -> Plugin:
+    origin = str(spec.origin)
     try:
-        assert spec.loader is not None
-        spec.loader.exec_module(module)
-    except KosmoError:
-        del sys.modules[spec.name]
+        module = importlib.import_module(spec.name)
+    except PluginError:
         raise
     except BaseException as error:
-        del sys.modules[spec.name]
-        raise _load_error(error, str(spec.origin)) from error
-    return module
+        raise _load_error(error, origin) from error
+    return _plugin_of(module, module, origin, label, name)
+
+
+def _load_entry_point(point: EntryPoint, name: str) -> Plugin:
+    try:
+        loaded = point.load()
+    except PluginError:
+        raise
+    except BaseException as error:
+        raise _load_error(error, _file_of(point)) from error
+    module = sys.modules[point.value.partition(":")[0]]
+    return _plugin_of(loaded, module, point.value, "entry point", name)
+
+
+def _file_of(point: EntryPoint) -> str:
+    spec = PathFinder.find_spec(point.value.partition(":")[0].partition(".")[0])
+    return str(spec.origin) if spec and spec.origin else point.value
 
 
 def _load_error(error: BaseException, origin: str) -> PluginError:
@@ -257,31 +264,23 @@ def _load_error(error: BaseException, origin: str) -> PluginError:
 
 def _where(error: BaseException, origin: str) -> str:
     """Return the file and line, within the plugin's own folder, at which an exception passed."""
-    folder, found, trace = str(Path(origin).parent), origin, error.__traceback__
+    own = str(Path(origin).parent) + os.sep if Path(origin).name == "__init__.py" else origin
+    found, trace = origin, error.__traceback__
     while trace:
         file = trace.tb_frame.f_code.co_filename
-        if file.startswith(folder):
+        if file.startswith(own):
             found = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
 
 
-def _load_entry_point(name: str, point: EntryPoint) -> Plugin:
-    try:
-        loaded = point.load()
-    except KosmoError:
-        raise
-    except BaseException as error:
-        raise _load_error(error, point.value) from error
-    module = sys.modules[point.value.partition(":")[0]]
-    if isinstance(loaded, Integration):
-        return Plugin(loaded, point.value, "entry point", lambda: _read_prose(module.__spec__, name))
-    return _plugin_of(module, "entry point", name)
+def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
+    """Return the plugin that a module holds, or that an entry point named within it.
 
-
-def _plugin_of(module: ModuleType, label: str, name: str | None) -> Plugin:
-    origin = str(module.__spec__.origin if module.__spec__ else module.__file__)
-    integration = getattr(module, "integration", None)
+    Args:
+        name: What it must be called; None where it may have any name.
+    """
+    integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):
         raise PluginError(
             "it holds no integration",
@@ -290,7 +289,7 @@ def _plugin_of(module: ModuleType, label: str, name: str | None) -> Plugin:
         )
     if name and integration.name != name:
         raise PluginError(
-            f"it declares the integration {integration.name}, but its file is named {name}",
+            f"it declares the integration {integration.name}, but is itself named {name}",
             origin=origin,
             hint="give both the same name",
         )

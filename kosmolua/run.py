@@ -1,4 +1,4 @@
-"""One run of a script: its options, its process, and the outcome that is made of its end."""
+"""One run of a script: its process, and the outcome that is made of its end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from kosmolua.errors import Interrupted
 from kosmolua.limits import Limits
@@ -18,39 +18,8 @@ from kosmolua.workers import Child
 
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
-    from kosmolua.journal import Record
-    from kosmolua.policy import Approve
 
 ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
-
-
-class RunOptions(TypedDict, total=False):
-    """What can be said of one run; what is not said is as the runtime has it."""
-
-    name: str
-    """The script's name in messages and tracebacks."""
-    args: Sequence[str]
-    """What the script finds in ``arg`` and ``...``."""
-    read_only: bool
-    """Deny every write of this run."""
-    approve: Approve | None
-    """Asks a person about a call of this run."""
-    on_output: Callable[[bytes], None]
-    """Is given what the script prints, piece by piece, as it happens."""
-    watch: Callable[[Record], None]
-    """Told of each call's record when it starts and when it ends."""
-    child: Child | None
-    """A worker that was started earlier, for this script only."""
-    timeout: float | None
-    """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
-    cpu: float | None
-    """Seconds of processor time."""
-    memory: int | None
-    """Bytes in the Lua VM."""
-    max_calls: int | None
-    """Calls of integration functions."""
-    max_output: int | None
-    """Bytes printed."""
 
 
 class Run:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import accounts as accounts_file
-from kosmolua.journal import Journal
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
-from kosmolua.run import ADJUSTABLE, Run, RunOptions, lend
+from kosmolua.run import ADJUSTABLE, Run, lend
 from kosmolua.secret import Redactor
 from kosmolua.workers import Workers
 
@@ -29,9 +28,10 @@ if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
     from kosmolua.dispatch import Dispatcher
     from kosmolua.docs import Library
-    from kosmolua.journal import Record
+    from kosmolua.journal import Journal, Record
     from kosmolua.plugins import Plugins
     from kosmolua.policy import Approve
+    from kosmolua.run_options import RunOptions
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
@@ -86,11 +86,14 @@ class Runtime:
         self._read_only = read_only
         self._yes = yes
         self._approve = approve
-        self._journal = Journal(journal, self._redactor, warn)
+        self._journal_path = journal
+        self._warn = warn
         self._workers = Workers(workers)
         self._most = workers
         if self._named_plugins or self._accounts.sections():
             self._check_sections()
+        if journal is not None:
+            self._journal  # noqa: B018 - opens the file, so that it fails here where it cannot be opened
 
     def __enter__(self) -> Runtime:
         return self
@@ -107,7 +110,8 @@ class Runtime:
         self._workers.close()
         if computed(self, "_backend"):
             self._backend.close()
-        self._journal.close()
+        if computed(self, "_journal"):
+            self._journal.close()
 
     @once
     def catalog(self) -> Catalog:
@@ -128,7 +132,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`RunOptions` names them.
+            options: As :class:`kosmolua.run_options.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -233,6 +237,12 @@ class Runtime:
             redactor=self._redactor,
             watch=watch,
         )
+
+    @once
+    def _journal(self) -> Journal:
+        from kosmolua.journal import Journal
+
+        return Journal(self._journal_path, self._redactor, self._warn)
 
     @once
     def _plugins(self) -> Plugins:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from threading import Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,7 +37,6 @@ class Desk(Protocol):
         """List, search or read documentation."""
 
 
-@dataclass
 class Ending:
     """What became of a script.
 
@@ -48,9 +46,15 @@ class Ending:
         usage: ``cpu_ms`` and ``memory_bytes``, as far as they are known.
     """
 
-    result: list[Any] = field(default_factory=list)
-    error: KosmoError | None = None
-    usage: dict[str, float] = field(default_factory=dict)
+    def __init__(
+        self,
+        result: list[Any] | None = None,
+        error: KosmoError | None = None,
+        usage: dict[str, float] | None = None,
+    ) -> None:
+        self.result = result or []
+        self.error = error
+        self.usage = usage or {}
 
 
 class Supervision:
@@ -228,7 +232,7 @@ def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits) -> 
         source=wire.to_text(source),
         name=wire.to_text(chunk.encode("utf-8", "surrogateescape")),
         args=[wire.to_text(argument.encode("utf-8", "surrogateescape")) for argument in arguments],
-        limits=asdict(limits),
+        limits=limits.as_dict(),
     )
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -198,7 +198,7 @@ def _start_zygote(control: int) -> launch.Process | subprocess.Popen[bytes]:
 
 
 def _statuses(control: object) -> Iterator[tuple[int, int]]:
-    with control.makefile("rb") as stream:  # type: ignore[attr-defined]
+    with control.makefile("rb") as stream, suppress(ConnectionError):  # type: ignore[attr-defined]
         while len(message := stream.read(STATUS.size)) == STATUS.size:
             yield STATUS.unpack(message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -242,30 +243,21 @@ def test_idle_buckets_are_forgotten() -> None:
 def test_after_a_reset_one_goes_ahead() -> None:
     """Many wait for the reset; one goes first, and the others follow when its answer says how many may."""
     pace = Pace()
-    running, most = 0, 0
-    lock = threading.Lock()
+    gone: list[int] = []
+    answered = threading.Event()
     with pace.turn(get("/x"), time.monotonic() + 5) as learn:
-        learn(Response(200, {"Ratelimit-Remaining": "0", "Ratelimit-Reset": "0.1"}))
+        learn(Response(200, {"Ratelimit-Remaining": "0", "Ratelimit-Reset": "0.05"}))
 
-    def ask() -> None:
-        nonlocal running, most
+    def ask(number: int) -> None:
         with pace.turn(get("/x"), time.monotonic() + 5) as learn:
-            with lock:
-                running += 1
-                most = max(most, running)
-            time.sleep(0.02)
-            with lock:
-                running -= 1
+            gone.append(number)
+            answered.wait(5)
             learn(Response(200))
 
-    began = time.monotonic()
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.11)
-    with lock:
-        assert running <= 1
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - began < 2
-    assert most > 1
+    with ThreadPoolExecutor(8) as pool:
+        pool.map(ask, range(8))
+        time.sleep(0.2)
+        ahead = len(gone)
+        answered.set()
+    assert ahead == 1
+    assert len(gone) == 8

@@ -175,9 +175,11 @@ def test_no_write_is_redirected(status: int) -> None:
 
 def test_without_time_nothing_is_sent() -> None:
     """A call that begins after the run's end fails without a request."""
+    seen: list[Attempt] = []
     with serving(OK) as service, pytest.raises(NetworkError, match="was not sent: the time for it was over"):
-        Transport().send(Request("POST", service.url), until=time.monotonic() - 1)
+        Transport().send(Request("POST", service.url), until=time.monotonic() - 1, observe=seen.append)
     assert service.taken == 0
+    assert seen == []
 
 
 def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +199,15 @@ def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
     assert 0.2 < time.monotonic() - began < 1
     assert service.taken == 2
     assert caught.value.__context__ is None
+
+
+def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver knows no timeout; the call ends in time all the same, and says that nothing was sent."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: time.sleep(1) or [])
+    began = time.monotonic()
+    with pytest.raises(NetworkError, match="was not sent: no connection came about in time"):
+        quick().send(Request("POST", "http://service.invalid/x"), until=began + 0.3)
+    assert time.monotonic() - began < 0.8
 
 
 def test_a_slow_answer_that_comes_in_time() -> None:

@@ -9,18 +9,25 @@ from __future__ import annotations
 import io
 import math
 import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from http.client import HTTPResponse
+from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 LONGEST_SILENCE = 60.0
 """Seconds without a byte after which a server counts as dead, even if there is time left."""
+SHORTEST = 0.001
+"""Seconds that a socket gets when there are none left; a timeout of 0 would mean something else."""
 
 
 class _TimedStream(io.RawIOBase):
@@ -66,9 +73,35 @@ class _TimedResponse(HTTPResponse):
 class _PlainConnection(HTTPConnection):
     response_class = _TimedResponse
 
+    def _new_conn(self) -> socket.socket:
+        """Connect within the timeout as a whole, of which the resolver knows nothing and each address gets all."""
+        seconds = cast(float, self.timeout)
+        ends = monotonic() + seconds
+        made: Future[socket.socket] = Future()
+        Thread(target=_fulfil, args=(made, super()._new_conn), daemon=True).start()
+        try:
+            sock = made.result(seconds)
+        except FutureTimeout:
+            made.add_done_callback(_close_late)
+            raise ConnectTimeoutError(self, "no connection in time") from None
+        sock.settimeout(max(ends - monotonic(), SHORTEST))
+        return sock
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _TimedResponse
+
+class _SecureConnection(_PlainConnection, HTTPSConnection):
+    """The same with TLS, whose handshake has what is left of the time."""
+
+
+def _fulfil(promise: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
+    try:
+        promise.set_result(connect())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the connection is waited for
+        promise.set_exception(error)
+
+
+def _close_late(made: Future[socket.socket]) -> None:
+    if made.exception() is None:
+        made.result().close()
 
 
 class _PlainPool(HTTPConnectionPool):

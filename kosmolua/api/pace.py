@@ -13,7 +13,10 @@ from kosmolua.api.message import Request, Response, origin
 from kosmolua.errors import CallError
 
 EARLIEST_EPOCH = 1e9
-"""A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render does."""
+"""A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render sends it.
+
+Render's page on rate limiting calls it a point in time too, but its answers and its OpenAPI document do not.
+"""
 ROUNDING = 1.5
 """Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
 MOST_KNOWN = 1000

@@ -151,7 +151,8 @@ class Transport:
             outcome = self._perform(request, call.until - started)
             if isinstance(outcome, Response):
                 learn(outcome)
-        call.report(outcome, started)
+        if outcome is not _OUT_OF_TIME:
+            call.report(outcome, started)
         return outcome
 
     def _perform(self, request: Request, seconds: float) -> Response | _Fault:

@@ -21,12 +21,37 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     _replace_closed_streams()
-    worker = launch.Worker() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
-    from kosmolua.cli.program import run_program
-
-    status = run_program(typed, worker)
+    worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
+    try:
+        status = _run(typed, worker)
+    finally:
+        if worker:
+            worker.process.kill()
     sys.stderr.flush()
     os._exit(_flushed(status))
+
+
+def _launch() -> launch.Worker | None:
+    """Start the sandbox; where it cannot be started, whoever needs it says why."""
+    try:
+        return launch.Worker()
+    except OSError:
+        return None
+
+
+def _run(typed: list[str], worker: launch.Worker | None) -> int:
+    """Run a plain command line of ``run`` without click, which takes longer to import than the sandbox to boot."""
+    from kosmolua.cli.arguments import read_plainly
+
+    plain = read_plainly(typed[1:]) if worker else None
+    if plain is None:
+        from kosmolua.cli.program import run_program
+
+        return run_program(typed, worker)
+    from kosmolua.cli.exits import guarded
+    from kosmolua.cli.running import run_script
+
+    return guarded(lambda: run_script(*plain, worker))
 
 
 def _replace_closed_streams() -> None:
@@ -37,8 +62,8 @@ def _replace_closed_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDONLY)) < launch.STANDARD:
         continue
     os.close(descriptor)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _flushed(status: int) -> int:

@@ -6,8 +6,10 @@ import click
 
 from kosmolua.accounts import stanza
 from kosmolua.cli import show
-from kosmolua.cli.options import Listing, list_runtime, listing_options
-from kosmolua.cli.program import status_of
+from kosmolua.cli.arguments import Options
+from kosmolua.cli.exits import status_of
+from kosmolua.cli.opening import open_to_list
+from kosmolua.cli.options import listing_options
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 
@@ -15,9 +17,9 @@ from kosmolua.runtime import Runtime
 @click.group("accounts", invoke_without_command=True)
 @listing_options
 @click.pass_context
-def command(context: click.Context, options: Listing) -> None:
+def command(context: click.Context, options: Options) -> None:
     """List the accounts, never a secret."""
-    context.obj = runtime = list_runtime(options)
+    context.obj = runtime = open_to_list(options)
     if context.invoked_subcommand:
         return
     entries = [entry for name in runtime.catalog.names() for entry in _describe(runtime, name)]

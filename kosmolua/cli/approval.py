@@ -6,7 +6,7 @@ import json
 import sys
 
 from kosmolua.cli import show
-from kosmolua.policy import Approval, Approve
+from kosmolua.policy import Approval
 
 QUESTION = "Allow it? [y]es, [n]o, [a]ll calls of this function, [N]one from now on: "
 
@@ -52,9 +52,3 @@ def _describe(approval: Approval) -> str:
     for name, value in approval.arguments.items():
         lines.append(f"  {name} = {json.dumps(value, ensure_ascii=False, default=str)}")
     return "\n".join(lines)
-
-
-def approver() -> Approve | None:
-    """Return what asks the person, or None where nobody sits at a terminal."""
-    interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-    return Approver() if interactive else None

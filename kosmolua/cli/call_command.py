@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from kosmolua.cli import show
-from kosmolua.cli.options import Options, make_runtime, running_options
-from kosmolua.cli.program import status_of
+from kosmolua.cli.arguments import Options
+from kosmolua.cli.exits import status_of
+from kosmolua.cli.opening import open_runtime
+from kosmolua.cli.options import running_options
 from kosmolua.errors import BadArguments, KosmoError
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
@@ -33,7 +35,7 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
     """
     records: list[Record] = []
     try:
-        with make_runtime(options) as runtime:
+        with open_runtime(options) as runtime:
             value = _call(runtime, path, pairs, text, records, options)
     except KosmoError as error:
         if not options.json:

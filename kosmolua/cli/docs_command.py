@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from kosmolua.cli import show
-from kosmolua.cli.options import Listing, list_runtime, listing_options
+from kosmolua.cli.arguments import Options
+from kosmolua.cli.opening import open_to_list
+from kosmolua.cli.options import listing_options
 
 
 @click.command("docs")
@@ -15,9 +17,9 @@ from kosmolua.cli.options import Listing, list_runtime, listing_options
 @click.option("--detail", default="full", show_default=True, help="brief, signatures, types or full.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="N", help="The richest form in at most N characters.")
 @listing_options
-def command(page: str | None, query: str | None, limit: int, detail: str, budget: int | None, options: Listing) -> None:
+def command(page: str | None, query: str | None, limit: int, detail: str, budget: int | None, options: Options) -> None:
     """Read a PAGE, such as integrations.render2; without one, list the pages."""
-    runtime = list_runtime(options)
+    runtime = open_to_list(options)
     if query is not None:
         text = runtime.docs.search(query, limit=limit)
     elif page is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from kosmolua.cli import show
-from kosmolua.cli.options import Listing, list_runtime, listing_options
+from kosmolua.cli.arguments import Options
+from kosmolua.cli.opening import open_to_list
+from kosmolua.cli.options import listing_options
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.runtime import Runtime
 
@@ -13,11 +15,11 @@ from kosmolua.runtime import Runtime
 @click.group("integrations", invoke_without_command=True)
 @listing_options
 @click.pass_context
-def command(context: click.Context, options: Listing) -> None:
+def command(context: click.Context, options: Options) -> None:
     """List the integrations: where each comes from, its functions and accounts, and errors."""
     if context.invoked_subcommand:
         return
-    with list_runtime(options) as runtime:
+    with open_to_list(options) as runtime:
         entries = [_describe(runtime, name) for name in runtime.catalog.names()]
     if options.json:
         show.as_json(entries)

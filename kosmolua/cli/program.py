@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Sequence
 
 import click
 
 from kosmolua import __version__
 from kosmolua.cli import show
-from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError, UsageError
+from kosmolua.cli.exits import guarded
+from kosmolua.errors import UsageError
 from kosmolua.launch import Worker
 
 COMMANDS = {
@@ -84,26 +84,17 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
         arguments: What was typed after the program's name.
         worker: One that was started already, for a command that runs a script.
     """
-    try:
-        return int(program.main(list(arguments), "kosmolua", standalone_mode=False, obj=worker) or 0)
-    except click.ClickException as error:
-        _complain_of_usage(error)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        show.complain("interrupted")
-        return 130
-    except KosmoError as error:
-        show.complain_of(error)
-        return status_of(error)
-    except BrokenPipeError:
-        show.complain("standard output was closed before all was written")
-        return 1
-    except OSError as error:
-        show.complain(f"standard output cannot be written: {error.strerror}")
-        return 1
-    finally:
-        if worker:
-            worker.process.kill()
+
+    def work() -> int:
+        try:
+            return int(program.main(list(arguments), "kosmolua", standalone_mode=False, obj=worker) or 0)
+        except click.ClickException as error:
+            _complain_of_usage(error)
+            return error.exit_code
+        except click.Abort:
+            raise KeyboardInterrupt from None
+
+    return guarded(work)
 
 
 def _complain_of_usage(error: click.ClickException) -> None:
@@ -114,19 +105,3 @@ def _complain_of_usage(error: click.ClickException) -> None:
         show.as_json(Outcome([], "", UsageError(error.format_message()), []).to_json())
     else:
         error.show()
-
-
-def status_of(error: KosmoError | None) -> int:
-    """Return the exit status that an error stands for; 0 for none."""
-    if error is None:
-        return 0
-    if isinstance(error, (ConfigError, PluginError)):
-        return 3
-    if isinstance(error, LimitExceeded):
-        return 124
-    return 130 if isinstance(error, Interrupted) else 1
-
-
-def is_interactive() -> bool:
-    """Say whether a person at a terminal can be asked."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

@@ -64,6 +64,11 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def somebody_is_there() -> bool:
+    """Say whether a person at a terminal can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Write a table: by rich on a terminal, tab-separated in a pipe."""
     if not on_terminal():

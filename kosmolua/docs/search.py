@@ -119,13 +119,14 @@ class FullText:
         """Return at most ``limit`` entries, best first: those that have all words in their names, then all words
         anywhere, then some words in their names; and where there are none of these, some words anywhere."""
         terms = [f'"{word}"*' for word in words_of(query)]
+        if not terms:
+            return []
+        every, some = " AND ".join(terms), " OR ".join(terms)
         hits: dict[str, Hit] = {}
-        for expression in _expressions(terms) if terms else ():
-            found = self._match(expression, limit) if len(hits) < limit else {}
-            hits |= {page: hit for page, hit in found.items() if page not in hits}
-        if terms and not hits:
-            hits = self._match(" OR ".join(terms), limit)
-        return list(hits.values())[:limit]
+        for expression in (f"names : ({every})", every, f"names : ({some})"):
+            if len(hits) < limit:
+                hits |= self._match(expression, limit)
+        return list((hits or self._match(some, limit)).values())[:limit]
 
     def _match(self, expression: str, limit: int) -> dict[str, Hit]:
         statement = f"""
@@ -135,12 +136,6 @@ class FullText:
         with self._lock:
             rows = self._database.execute(statement, (expression, limit)).fetchall()
         return {page: Hit(page, summary, _shown(snippet)) for page, summary, snippet in rows}
-
-
-def _expressions(terms: Sequence[str]) -> tuple[str, ...]:
-    """Return queries of FTS5, the strictest first."""
-    every, some = " AND ".join(terms), " OR ".join(terms)
-    return f"names : ({every})", every, f"names : ({some})"
 
 
 def _shown(snippet: str) -> str:

@@ -185,9 +185,17 @@ def _misshapen(name: str, origin: str) -> PluginError:
 
 def _hints_of(handler: Callable[..., Any], origin: str) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(handler, include_extras=True)
+        hints = typing.get_type_hints(handler, include_extras=True)
     except (NameError, TypeError) as error:
         raise PluginError(f"{handler.__name__} has an annotation that fails: {error}", origin=origin) from None
+    return {name: _as_written(hint) for name, hint in hints.items()}
+
+
+def _as_written(hint: Any) -> Any:
+    """Return an annotation without the Optional that Python 3.10 puts around it where the default is None."""
+    inner = [argument for argument in get_args(hint) if argument is not type(None)]
+    wrapped = get_origin(hint) is typing.Union and len(inner) == 1 and get_origin(inner[0]) is Annotated
+    return inner[0] if wrapped else hint
 
 
 def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], function: str, origin: str) -> Parameter:

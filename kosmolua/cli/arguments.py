@@ -1,0 +1,175 @@
+"""The options of everything that runs scripts or makes calls, as data, and the quick reading of a plain command line.
+
+click reads every command line, words its refusals and writes its help from this table. Importing it takes longer than
+the sandbox takes to boot, so a command line of ``run`` that leaves nothing to refuse is read here instead.
+"""
+
+from __future__ import annotations
+
+from kosmolua.limits import MOST_SECONDS, parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+
+def seconds(text: str) -> float:
+    """Return a duration; raise ValueError where it is none."""
+    value = float(text)
+    if not 0 < value <= MOST_SECONDS:
+        raise ValueError(f"{text} is not a number of seconds above 0")
+    return value
+
+
+def count(text: str) -> int:
+    """Return a number from 1 up; raise ValueError where it is none."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"{text} is not a number from 1 up")
+    return value
+
+
+def size(text: str) -> int:
+    """Return a number of bytes; raise ValueError where it is none."""
+    value = parse_size(text)
+    if value <= 0:
+        raise ValueError(f"{text} is not more than 0")
+    return value
+
+
+def path(text: str) -> str:
+    """Return a path as it was written."""
+    return text
+
+
+class Option:
+    """One option.
+
+    Args:
+        names: As they are typed, the long one first.
+        help: One sentence; in brackets what holds where it is not given.
+        metavar: What stands for the value in the help; None for a flag.
+        read: Returns the value of a text, or raises ValueError.
+        repeatable: Whether it can be given more than once.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        help: str,
+        metavar: str | None = None,
+        read: Callable[[str], Any] = path,
+        repeatable: bool = False,
+    ) -> None:
+        self.names = names
+        self.help = help
+        self.metavar = metavar
+        self.read = read
+        self.repeatable = repeatable
+
+    @property
+    def attribute(self) -> str:
+        """The name of its value in :class:`Options`."""
+        return self.names[0].removeprefix("--").replace("-", "_")
+
+
+OPTIONS = (
+    Option("--accounts", metavar="FILE", help="The accounts file."),
+    Option("--plugin", metavar="PATH", repeatable=True, help="Load this integration too; repeatable."),
+    Option("--simulate", help="Use simulators: no network, no credentials."),
+    Option("--read-only", help="Deny every write."),
+    Option("--yes", "-y", help="Allow what would be asked."),
+    Option("--timeout", metavar="S", read=seconds, help="Seconds on the wall, waiting included [120]."),
+    Option("--cpu", metavar="S", read=seconds, help="Seconds of processor time [30]."),
+    Option("--memory", metavar="SIZE", read=size, help="Memory of the Lua VM [96MiB]."),
+    Option("--max-calls", metavar="N", read=count, help="Calls of functions [1000]."),
+    Option("--max-output", metavar="SIZE", read=size, help="Bytes printed [10MiB]."),
+    Option("--journal", metavar="FILE", help="Append a JSON line for each call."),
+    Option("--trace", help="Show each call on standard error."),
+    Option("--json", help="Print one JSON object, also on failure."),
+)
+
+
+class Options:
+    """What the shared options were set to.
+
+    Args:
+        given: Values by the names of :data:`OPTIONS`; the others are as if not given.
+    """
+
+    accounts: str | None = None
+    plugin: tuple[str, ...] = ()
+    simulate: bool = False
+    read_only: bool = False
+    yes: bool = False
+    timeout: float | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    max_calls: int | None = None
+    max_output: int | None = None
+    journal: str | None = None
+    trace: bool = False
+    json: bool = False
+
+    def __init__(self, **given: Any) -> None:
+        for name, value in given.items():
+            setattr(self, name, value)
+
+
+class Script:
+    """What ``run`` is to run.
+
+    Args:
+        file: The file, ``-`` for standard input, or None.
+        code: The script itself, or None.
+        arguments: What the script finds in ``arg``.
+    """
+
+    def __init__(self, file: str | None, code: str | None, arguments: Sequence[str]) -> None:
+        named = code is None
+        self.file = file if named else None
+        self.code = code
+        self.arguments = tuple(arguments if named or file is None else (file, *arguments))
+
+
+_CODE = Option("-e", metavar="CODE", help="Run this instead of a file.")
+_BY_NAME = {name: option for option in (*OPTIONS, _CODE) for name in option.names}
+
+
+def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
+    """Read the words after ``run``, or return None where they have to be left to click.
+
+    Every option must stand as its own word, in full, with its value in the next one.
+    """
+    values: dict[str, Any] = {}
+    operands: list[str] = []
+    words = iter(typed)
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            operands.append(word)
+            continue
+        option = _BY_NAME.get(word)
+        if option is None or not _take(option, words, values):
+            return None
+    code = values.pop("_e", None)
+    if code is None and not operands:
+        return None
+    file, *arguments = operands or [None]
+    return Script(file, code, arguments), Options(**values)  # type: ignore[arg-type]
+
+
+def _take(option: Option, words: Any, values: dict[str, Any]) -> bool:
+    if option.metavar is None:
+        values[option.attribute] = True
+        return True
+    text = next(words, None)
+    if text is None or (text.startswith("-") and text != "-"):
+        return False
+    try:
+        value = option.read(text)
+    except ValueError:
+        return False
+    before = values.get(option.attribute, ())
+    values[option.attribute] = (*before, value) if option.repeatable else value
+    return True

@@ -1,0 +1,40 @@
+"""The exit status of every ending, and what is said of it."""
+
+from __future__ import annotations
+
+from kosmolua.cli import show
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def status_of(error: KosmoError | None) -> int:
+    """Return the exit status that an error stands for; 0 for none."""
+    if error is None:
+        return 0
+    if isinstance(error, UsageError):
+        return 2
+    if isinstance(error, (ConfigError, PluginError)):
+        return 3
+    if isinstance(error, LimitExceeded):
+        return 124
+    return 130 if isinstance(error, Interrupted) else 1
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Do the work of a command and return its exit status; an error is said on standard error."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        show.complain("interrupted")
+        return 130
+    except KosmoError as error:
+        show.complain_of(error)
+        return status_of(error)
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        show.complain(f"standard output cannot be written: {error.strerror}")
+        return 1

@@ -1,0 +1,50 @@
+"""The runtime that a command's options ask for."""
+
+from __future__ import annotations
+
+from kosmolua.cli import show
+from kosmolua.cli.arguments import Options
+from kosmolua.runtime import Runtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kosmolua.policy import Approve
+
+
+def open_runtime(options: Options) -> Runtime:
+    """Return a runtime that makes calls, and asks the person at the terminal about them.
+
+    Raises:
+        ConfigError: A file cannot be read, or says something that it may not.
+    """
+    runtime = Runtime(
+        options.accounts,
+        simulate=options.simulate,
+        plugins=options.plugin,
+        read_only=options.read_only,
+        yes=options.yes,
+        approve=_approver(),
+        journal=options.journal,
+        warn=show.warn,
+    )
+    runtime.limits = runtime.limits.but(
+        timeout=options.timeout,
+        cpu=options.cpu,
+        memory=options.memory,
+        max_calls=options.max_calls,
+        max_output=options.max_output,
+    )
+    return runtime
+
+
+def _approver() -> Approve | None:
+    if not show.somebody_is_there():
+        return None
+    from kosmolua.cli.approval import Approver
+
+    return Approver()
+
+
+def open_to_list(options: Options) -> Runtime:
+    """Return a runtime for a command that only lists what there is."""
+    return Runtime(options.accounts, plugins=options.plugin, simulate=options.simulate, warn=show.warn)

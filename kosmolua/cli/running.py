@@ -1,0 +1,94 @@
+"""Running one script for ``kosmolua run``: from its options to its exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kosmolua.cli import show
+from kosmolua.cli.arguments import Options, Script
+from kosmolua.cli.exits import status_of
+from kosmolua.cli.opening import open_runtime
+from kosmolua.errors import KosmoError, UsageError
+from kosmolua.launch import Worker
+from kosmolua.outcome import Outcome
+from kosmolua.workers import ColdChild
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kosmolua.journal import Record
+
+COMMAND_LINE = "=(command line)"
+
+
+def run_script(script: Script, options: Options, worker: Worker | None) -> int:
+    """Run a script, show what became of it, and return the exit status.
+
+    Args:
+        script: What to run.
+        options: The shared options.
+        worker: A worker that was started already.
+
+    Raises:
+        KosmoError: There was nothing to run, and no JSON was asked for.
+    """
+    name = COMMAND_LINE
+    try:
+        name, source = _read(script)
+        outcome = _run(name, source, script, options, worker)
+    except KosmoError as error:
+        if not options.json:
+            raise
+        outcome = Outcome([], "", error, [])
+    if options.json:
+        show.as_json(outcome.to_json())
+    elif outcome.error:
+        show.complain_of(outcome.error, name.removeprefix("="))
+    return status_of(outcome.error)
+
+
+def _read(script: Script) -> tuple[str, bytes]:
+    if script.code is not None:
+        return COMMAND_LINE, script.code.encode("utf-8", "surrogateescape")
+    file = str(script.file)
+    if file == "-" and sys.stdin is None:
+        raise UsageError("Standard input is closed, so there is no script to read")
+    try:
+        if file == "-":
+            return "stdin", sys.stdin.buffer.read()
+        with open(file, "rb") as stream:
+            return os.path.basename(file), stream.read()
+    except OSError as error:
+        raise UsageError(f"The script {file} cannot be read: {error.strerror}") from None
+
+
+def _run(name: str, source: bytes, script: Script, options: Options, worker: Worker | None) -> Outcome:
+    runtime = open_runtime(options)
+    child = ColdChild(worker)
+
+    def run(watch: Callable[[Record], None]) -> Outcome:
+        return runtime.run(
+            source,
+            name=name,
+            args=script.arguments,
+            on_output=_ignore if options.json else show.write,
+            watch=watch,
+            child=child,
+        )
+
+    try:
+        if not options.trace:
+            return run(_ignore)
+        from kosmolua.cli.trace import tracer
+
+        with tracer() as watch:
+            return run(watch)
+    finally:
+        child.close()
+        runtime.close()
+
+
+def _ignore(_: object) -> None:
+    return

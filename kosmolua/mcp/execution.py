@@ -1,0 +1,116 @@
+"""An execution: a script that runs, what it does and asks meanwhile, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+
+from kosmolua.journal import Record
+from kosmolua.mcp.question import Answer, Question
+from kosmolua.mcp.script import Script
+from kosmolua.outcome import Outcome
+from kosmolua.policy import Approval
+from kosmolua.runtime import Runtime
+
+
+class Execution:
+    """A script that runs on the event loop's behalf; it may outlive the request that started it.
+
+    Args:
+        runtime: Runs it.
+        script: What runs.
+        asks: Whether its client can put questions to a person.
+        watch: Told of each call's record when it starts and when it ends, in other threads.
+
+    ``question`` is what the script waits for, and ``latest`` the call that it started last.
+    """
+
+    def __init__(self, runtime: Runtime, script: Script, *, asks: bool, watch: Callable[[Record], None]) -> None:
+        self.script = script
+        self.question: Question | None = None
+        self.calls = 0
+        self.latest = ""
+        self._watch = watch
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._started = monotonic()
+        self._deadline = self._started + runtime.limits.but(timeout=script.limits.get("timeout")).timeout
+        self._settled: dict[tuple[str, str], Answer] = {}
+        self._asks_no_more = False
+        options = script.options
+        options["watch"] = self._note
+        options["approve"] = self._approve if asks else None
+        self._task = asyncio.create_task(runtime.run_async(script.code, **options))
+        self._task.add_done_callback(lambda _: self._changed.set())
+
+    @property
+    def done(self) -> bool:
+        """Whether the script has ended."""
+        return self._task.done()
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was started."""
+        return monotonic() - self._started
+
+    async def change(self, seconds: float) -> None:
+        """Wait until something happens: a call, a question, the end; or for so many seconds."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except asyncio.TimeoutError:
+            return
+        self._changed.clear()
+
+    def outcome(self) -> Outcome:
+        """Return what became of the script, once it is done.
+
+        Raises:
+            KosmoError: It could not be started.
+        """
+        return self._task.result()
+
+    def answer(self, answer: Answer) -> None:
+        """Answer the question that the script waits for, if it does."""
+        question, self.question = self.question, None
+        if question:
+            question.answer(answer)
+
+    def stop(self) -> None:
+        """End the script. A call that waits for an answer is refused."""
+        self._asks_no_more = True
+        self.answer(Answer.NEVER)
+        self._task.cancel()
+
+    # In the threads of the run
+
+    def _note(self, record: Record) -> None:
+        self._watch(record)
+        if record.status == "running":
+            self._loop.call_soon_threadsafe(self._begin_call, record.path, record.account)
+
+    def _approve(self, approval: Approval) -> bool:
+        subject = (approval.path, approval.account)
+        if self._asks_no_more or subject in self._settled:
+            return not self._asks_no_more
+        question = Question(approval)
+        self._loop.call_soon_threadsafe(partial(self._ask, question))
+        answer = question.wait(self._deadline - monotonic())
+        self._asks_no_more |= answer is Answer.NEVER
+        if answer is Answer.ALWAYS:
+            self._settled[subject] = answer
+        return answer in (Answer.YES, Answer.ALWAYS)
+
+    # On the event loop
+
+    def _begin_call(self, path: str, account: str | None) -> None:
+        self.calls += 1
+        self.latest = f"{path} [{account}]" if account else path
+        self._changed.set()
+
+    def _ask(self, question: Question) -> None:
+        if self._asks_no_more:
+            question.answer(Answer.NEVER)
+        self.question = question
+        self._changed.set()

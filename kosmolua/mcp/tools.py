@@ -1,0 +1,124 @@
+"""The tools: what each is called, what it takes, and what it may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp_types import Tool, ToolAnnotations
+
+from kosmolua.errors import BadArguments
+from kosmolua.limits import Limits
+from kosmolua.run import ADJUSTABLE
+from kosmolua.suggestions import did_you_mean
+
+USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
+SMALLEST_PAGE, SMALLEST_ANSWER, LARGEST_ANSWER = 400, 4_000, 100_000
+"""Characters of a page and of what execute_lua answers."""
+
+_READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+_INTEGERS = {"memory", "max_calls", "max_output"}
+_UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}
+
+
+def tools_for(limits: Limits, *, read_only: bool) -> list[Tool]:
+    """Return the tools of a host.
+
+    Args:
+        limits: The host's, which a call may lower.
+        read_only: Whether the host denies every write.
+    """
+    return [*_DOCS, _execute_lua(limits, read_only=read_only)]
+
+
+def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call that its tool understands; those that are null count as not given.
+
+    Raises:
+        BadArguments: A name is unknown, a value does not fit, or a required one is missing.
+    """
+    from jsonschema import Draft202012Validator
+
+    arguments = {name: value for name, value in given.items() if value is not None}
+    known = tool.input_schema["properties"]
+    for name in arguments:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"it takes {', '.join(known)}"
+            raise BadArguments(f"{tool.name} has no argument {name[:80]!r}", param=name[:80], hint=hint)
+    for error in Draft202012Validator(tool.input_schema).iter_errors(arguments):
+        where = "".join(f"{step}: " for step in error.absolute_path)
+        raise BadArguments(f"{tool.name}: {where}{error.message[:200]}", param=next(iter(error.path), None))
+    return arguments
+
+
+def _tool(
+    name: str, description: str, properties: dict[str, Any], required: list[str], annotations: ToolAnnotations
+) -> Tool:
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    schema |= {"required": required} if required else {}
+    return Tool(name=name, description=description, input_schema=schema, annotations=annotations)
+
+
+_DOCS = (
+    _tool(
+        "lua_list_docs",
+        "List the guides and the integrations. With a namespace, such as integrations.render2, its functions.",
+        {"namespace": {"type": "string"}},
+        [],
+        _READS,
+    ),
+    _tool(
+        "lua_search_docs",
+        "Find the pages to read next, best first.",
+        {"query": {"type": "string"}, "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}},
+        ["query"],
+        _READS,
+    ),
+    _tool(
+        "lua_read_doc",
+        "Read a page: overview (start here), another guide, an integration (integrations.render2) or a function "
+        "(integrations.render2.list_services).",
+        {
+            "page": {"type": "string"},
+            "detail": {"enum": ["brief", "signatures", "types", "full"], "default": "full"},
+            "budget": {
+                "type": "integer",
+                "minimum": SMALLEST_PAGE,
+                "default": USUAL_PAGE,
+                "description": "Most characters; the richest detail that fits is chosen",
+            },
+        },
+        ["page"],
+        _READS,
+    ),
+)
+
+
+def _execute_lua(limits: Limits, *, read_only: bool) -> Tool:
+    return _tool(
+        "execute_lua",
+        "Run a Lua 5.4 script in a sandbox. It calls web APIs as app.integrations.NAME.FUNCTION({...}); read their "
+        "pages first, names cannot be guessed. What it prints and returns is the answer, so filter, join and count "
+        "inside it. Calls that write may need the user's approval.",
+        {
+            "code": {"type": "string"},
+            "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
+            "mode": {"enum": ["run", "read_only"], "default": "run", "description": "read_only denies writes"},
+            **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
+            "budget": {
+                "type": "integer",
+                "minimum": SMALLEST_ANSWER,
+                "maximum": LARGEST_ANSWER,
+                "default": USUAL_ANSWER,
+                "description": "Most characters of the answer",
+            },
+        },
+        ["code"],
+        ToolAnnotations(read_only_hint=read_only, destructive_hint=not read_only, open_world_hint=True),
+    )
+
+
+def _limit(name: str, most: float) -> dict[str, Any]:
+    kind = {"type": "integer", "minimum": 1} if name in _INTEGERS else {"type": "number", "exclusiveMinimum": 0}
+    unit = {"description": _UNITS[name]} if name in _UNITS else {}
+    return {**kind, "maximum": most, **unit}
