@@ -21,19 +21,11 @@ if TYPE_CHECKING:
 Permission: TypeAlias = Literal["allow", "ask", "deny"]
 Table: TypeAlias = dict[str, Any]
 
-VARIABLE = "KOSMOLUA_ACCOUNTS"
 PERMISSIONS = ("allow", "ask", "deny")
 USUAL: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
 SIMULATED = ("default", "production", "staging")
 _OWN_SECTION = "kosmolua"
 _SIZES = ("memory", "max_output", "max_result", "max_arguments", "max_source")
-
-
-def usual_path() -> Path:
-    """Return where accounts.toml is looked for when no file is named."""
-    from platformdirs import user_config_path
-
-    return user_config_path("kosmolua") / "accounts.toml"
 
 
 class Accounts:
@@ -261,22 +253,25 @@ class Accounts:
 
 
 def read(
-    named: str | os.PathLike[str] | None,
+    path: str | os.PathLike[str] | None,
     *,
+    usual: str | os.PathLike[str],
     environ: Mapping[str, str],
     redactor: Redactor,
     simulate: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> Accounts:
-    """Return the accounts of a file: the named one, else ``KOSMOLUA_ACCOUNTS``, else the user's own, else none.
+    """Return the accounts of a file, or those that the environment gives where there is none.
+
+    Args:
+        path: The file; None for none.
+        usual: Where a file would be, for messages.
 
     Raises:
-        ConfigError: A named file is not there, or a file is not TOML or not of this shape.
+        ConfigError: The file is not there, or it is not TOML or not of this shape.
     """
-    chosen = named or environ.get(VARIABLE)
-    path = Path(chosen).expanduser() if chosen else usual_path()
-    tables = _parse(path) if chosen or path.exists() else {}
-    return Accounts(tables, path, environ=environ, redactor=redactor, simulate=simulate, warn=warn)
+    tables = {} if path is None else _parse(Path(path))
+    return Accounts(tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn)
 
 
 def _parse(path: Path) -> Table:

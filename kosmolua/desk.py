@@ -10,6 +10,7 @@ from kosmolua.catalog import Catalog
 from kosmolua.dispatch import Dispatcher
 from kosmolua.errors import PluginError, PluginFault
 from kosmolua.journal import Record
+from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
     from kosmolua.docs import Library
@@ -20,12 +21,16 @@ class FrontDesk:
 
     Args:
         library: Returns the documentation; asked on the first use only.
+        redactor: Knows the secrets in use.
     """
 
-    def __init__(self, catalog: Catalog, dispatcher: Dispatcher, library: Callable[[], Library]) -> None:
+    def __init__(
+        self, catalog: Catalog, dispatcher: Dispatcher, library: Callable[[], Library], redactor: Redactor
+    ) -> None:
         self._catalog = catalog
         self._dispatcher = dispatcher
         self._library = library
+        self._redactor = redactor
 
     @property
     def deadline(self) -> float:
@@ -40,6 +45,10 @@ class FrontDesk:
     def records(self) -> list[Record]:
         """The calls that were made, in the order in which they came."""
         return self._dispatcher.records
+
+    def redact(self, result: list[Any]) -> list[Any]:
+        """Return what a script returned without the secrets that were in use."""
+        return [self._redactor.value(value) for value in result]
 
     def describe(self, path: str) -> str:
         """Say what is at a path under ``app``."""

@@ -14,6 +14,7 @@ from threading import RLock
 from types import ModuleType
 
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
+from kosmolua.places import config_folder
 from kosmolua.spec.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
@@ -179,9 +180,7 @@ def _sources_of(spec: ModuleSpec) -> list[str]:
 
 def usual_places() -> list[Place]:
     """Return the folder of bundled integrations and the user's own."""
-    from platformdirs import user_config_path
-
-    return [Place("bundled", bundled_folder()), Place("user", user_config_path("kosmolua") / "integrations")]
+    return [Place("bundled", bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
 
 
 def bundled_folder() -> Path:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kosmolua.errors import Interrupted
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
-from kosmolua.secret import Redactor
 from kosmolua.supervisor import Ending, Supervision
 from kosmolua.workers import Child
 
@@ -40,7 +39,6 @@ class Run:
         make_desk: Callable[[], FrontDesk],
         take: Callable[[], AbstractContextManager[Child]],
         on_output: Callable[[bytes], None],
-        redactor: Redactor,
     ) -> None:
         self._source = source
         self._name = name
@@ -49,7 +47,6 @@ class Run:
         self._make_desk = make_desk
         self._take = take
         self._on_output = on_output
-        self._redactor = redactor
         self._printed: list[bytes] = []
         self._deadline = 0.0
         self._supervision: Supervision | None = None
@@ -91,10 +88,10 @@ class Run:
 
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
         output = b"".join(self._printed)
-        result: Any = self._redactor.value(ending.result)
-        records = self._desk.records if computed(self, "_desk") else []
+        asked = computed(self, "_desk")
+        records = self._desk.records if asked else []
         return Outcome(
-            result=result,
+            result=self._desk.redact(ending.result) if asked else ending.result,
             output=output.decode("utf-8", "replace"),
             error=ending.error,
             calls=[record.summary() for record in records],

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kosmolua import accounts as accounts_file
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
+from kosmolua.places import accounts_file
 from kosmolua.run import ADJUSTABLE, Run, lend
-from kosmolua.secret import Redactor
 from kosmolua.workers import Workers
 
 # What only a call needs is imported by the first call: a script that makes none starts without it.
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from kosmolua.accounts import Accounts
     from kosmolua.backends import Backend
     from kosmolua.catalog import Catalog
     from kosmolua.desk import FrontDesk
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from kosmolua.plugins import Plugins
     from kosmolua.policy import Approve
     from kosmolua.run_options import RunOptions
+    from kosmolua.secret import Redactor
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
@@ -76,12 +76,9 @@ class Runtime:
         warn: Warn = _ignore,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        self._redactor = Redactor()
-        self._accounts = accounts_file.read(
-            accounts, environ=environ, redactor=self._redactor, simulate=simulate, warn=warn
-        )
-        self.limits = limits or self._accounts.limits(Limits())
-        self._named_plugins = [Path(path) for path in plugins]
+        self._environ = environ
+        self._accounts_path, self._has_accounts_file = accounts_file(accounts, environ)
+        self._named_plugins = list(plugins)
         self._simulate = simulate
         self._read_only = read_only
         self._yes = yes
@@ -90,7 +87,8 @@ class Runtime:
         self._warn = warn
         self._workers = Workers(workers)
         self._most = workers
-        if self._named_plugins or self._accounts.sections():
+        self.limits = limits or (self._accounts.limits(Limits()) if self._has_accounts_file else Limits())
+        if self._named_plugins or self._has_accounts_file:
             self._check_sections()
         if journal is not None:
             self._journal  # noqa: B018 - opens the file, so that it fails here where it cannot be opened
@@ -119,6 +117,25 @@ class Runtime:
         from kosmolua.catalog import Catalog
 
         return Catalog(self._plugins, self._accounts)
+
+    @once
+    def _accounts(self) -> Accounts:
+        from kosmolua import accounts
+
+        return accounts.read(
+            self._accounts_path if self._has_accounts_file else None,
+            usual=self._accounts_path,
+            environ=self._environ,
+            redactor=self._redactor,
+            simulate=self._simulate,
+            warn=self._warn,
+        )
+
+    @once
+    def _redactor(self) -> Redactor:
+        from kosmolua.secret import Redactor
+
+        return Redactor()
 
     @once
     def docs(self) -> Library:
@@ -199,7 +216,6 @@ class Runtime:
             make_desk=lambda: self._make_desk(limits, options),
             take=lend(child) if child else self._workers.take,
             on_output=options.get("on_output", _ignore),
-            redactor=self._redactor,
         )
 
     def _make_desk(self, limits: Limits, options: RunOptions) -> FrontDesk:
@@ -211,7 +227,7 @@ class Runtime:
             read_only=options.get("read_only", False),
             approve=options.get("approve"),
         )
-        return FrontDesk(self.catalog, dispatcher, lambda: self.docs)
+        return FrontDesk(self.catalog, dispatcher, lambda: self.docs, self._redactor)
 
     def _dispatcher(
         self,
@@ -246,9 +262,11 @@ class Runtime:
 
     @once
     def _plugins(self) -> Plugins:
+        from pathlib import Path
+
         from kosmolua.plugins import Plugins
 
-        return Plugins(self._named_plugins)
+        return Plugins([Path(path) for path in self._named_plugins])
 
     @once
     def _threads(self) -> ThreadPoolExecutor:

@@ -83,7 +83,7 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
             return run(_ignore)
         from kosmolua.cli.trace import tracer
 
-        with tracer() as watch:
+        with tracer(True) as watch:
             return run(watch)
     finally:
         child.close()

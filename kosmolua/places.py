@@ -1,0 +1,30 @@
+"""Where the user's own files are."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACCOUNTS_VARIABLE = "KOSMOLUA_ACCOUNTS"
+
+
+def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """Return the accounts file, and whether it is to be read: a named one in any case, the usual one if it is there.
+
+    Args:
+        named: The file that the user named; else ``KOSMOLUA_ACCOUNTS`` names one.
+        environ: The environment.
+    """
+    chosen = os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE)
+    path = os.path.expanduser(chosen) if chosen else os.path.join(config_folder(), "accounts.toml")
+    return path, bool(chosen) or os.path.exists(path)
+
+
+def config_folder() -> str:
+    """Return the folder of accounts.toml and of the user's own integrations."""
+    from platformdirs import user_config_dir
+
+    return user_config_dir("kosmolua")
