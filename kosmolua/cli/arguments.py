@@ -155,8 +155,8 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
     code = values.pop("_e", None)
     if code is None and not operands:
         return None
-    file, *arguments = operands or [None]
-    return Script(file, code, arguments), Options(**values)  # type: ignore[arg-type]
+    file = operands[0] if operands else None
+    return Script(file, code, operands[1:]), Options(**values)
 
 
 def _take(option: Option, words: Any, values: dict[str, Any]) -> bool:

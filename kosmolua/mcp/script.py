@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kosmolua.mcp.tools import USUAL_ANSWER
-from kosmolua.run import ADJUSTABLE, RunOptions
+from kosmolua.run import ADJUSTABLE
+from kosmolua.run_options import RunOptions
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def leave_the_house() -> None:
-    """Give up what was inherited: the folder, open descriptors, and life beyond the parent's."""
+    """Give up what was inherited: the folder and open descriptors."""
     os.chdir("/")
     close_descriptors()
-    die_with_parent()
 
 
 def close_descriptors() -> None:
@@ -27,7 +26,10 @@ def close_descriptors() -> None:
 
 
 def die_with_parent() -> None:
-    """Have this process end when its parent does, also in the middle of a loop."""
+    """Have this process end when its parent does, also in the middle of a loop.
+
+    On Linux that is the thread which started it. A zygote must outlive that one, and ends when its socket closes.
+    """
     if sys.platform == "linux":
         _ask_the_kernel()
     else:

@@ -107,6 +107,7 @@ def main() -> NoReturn:
     """Be a worker on standard input and output."""
     try:
         confinement.leave_the_house()
+        confinement.die_with_parent()
         Worker(0, 1).serve()
     except BaseException as error:  # noqa: BLE001 - nothing may reach the interpreter's own exit, which would close Lua
         os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())
