@@ -14,7 +14,7 @@ from kosmolua.accounts import Accounts
 from kosmolua.api.message import Request, Response
 from kosmolua.backends import Backend, Sender
 from kosmolua.catalog import Catalog, Target
-from kosmolua.errors import BadArguments, CallError, KosmoError, NotConfigured, PluginError, PluginFault
+from kosmolua.errors import BadArguments, CallError, Interrupted, KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.journal import Journal, Record
 from kosmolua.limits import Limits
 from kosmolua.policy import Policy
@@ -86,7 +86,7 @@ class Dispatcher:
             self._finish_error(record, error)
             raise
         except BaseException:
-            error = KosmoError("interrupted")
+            error = Interrupted("The call was interrupted")
             raise
         finally:
             record.end(error)

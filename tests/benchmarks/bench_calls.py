@@ -1,0 +1,149 @@
+"""Calls: over loopback against bare requests, many at once against one and against the ideal, and the letterbox."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from ratio import Ratio, compare
+
+from kosmolua import Runtime
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from loopback import Loopback
+
+from kosmolua.plugin import Request, Response
+
+ROWS = [
+    {"id": f"srv-{number}", "name": f"service-{number}", "type": "web_service", "plan": "starter", "tags": ["a", "b"]}
+    for number in range(20)
+]
+PLUGIN = '''
+"""A service of rows, and one that waits."""
+import time
+from dataclasses import dataclass
+from kosmolua.plugin import Api, Integration, Secret, Send
+
+@dataclass(frozen=True)
+class Account:
+    """A key and where it is good."""
+    api_key: Secret
+    base_url: str
+    def open(self, send: Send) -> Api:
+        return Api(send, self.base_url, bearer=self.api_key)
+
+integration = Integration("bench", Account, about="For benchmarks.")
+
+@integration.reads
+def rows(api: Api, /) -> list:
+    """Return rows."""
+    return api.get("/rows")
+
+@integration.reads
+def wait(api: Api, /, *, seconds: float) -> bool:
+    """Wait."""
+    time.sleep(seconds)
+    return True
+'''
+CALLS = 400
+
+
+def answer(request: Request) -> Response:
+    """Answer every request with the same rows."""
+    return Response(200, {"Content-Type": "application/json"}, json.dumps(ROWS).encode())
+
+
+@contextmanager
+def bench_runtime(url: str) -> Iterator[Runtime]:
+    """A runtime whose integration ``bench`` talks to a URL."""
+    with tempfile.TemporaryDirectory() as folder:
+        plugin, accounts = Path(folder) / "bench.py", Path(folder) / "accounts.toml"
+        plugin.write_text(PLUGIN)
+        accounts.write_text(f'[bench.default]\napi_key = "key-for-benchmarks"\nbase_url = "{url}"\n')
+        with Runtime(accounts, plugins=[plugin]) as runtime:
+            yield runtime
+
+
+def inside(runtime: Runtime, work: str) -> float:
+    """Run Lua and return the seconds between two marks that it prints, start-up taken off."""
+    marks: list[float] = []
+    source = f'local bench = app.integrations.bench bench.wait({{ seconds = 0 }}) print("from") {work} print("to")'
+    outcome = runtime.run(source, on_output=lambda piece: marks.append(time.perf_counter()), timeout=60)
+    assert outcome.ok, outcome.error
+    return marks[1] - marks[0]
+
+
+def waits(count: int, seconds: float, limit: int) -> str:
+    """Return Lua that makes calls at once, each of which takes so many seconds."""
+    return (
+        f"local list = {{}} for i = 1, {count} do list[i] = i end "
+        f"parallel.map(list, function() bench.wait({{ seconds = {seconds} }}) end, {{ limit = {limit} }})"
+    )
+
+
+def ratios() -> Iterator[Ratio]:
+    """Yield the ratios of calls one after another and at once."""
+    with Loopback(answer) as server, bench_runtime(server.url) as runtime:
+        yield from _over_loopback(runtime, server.url)
+        yield from _at_once(runtime)
+        yield from _letterbox(runtime)
+
+
+def _over_loopback(runtime: Runtime, url: str) -> Iterator[Ratio]:
+    session = requests.Session()
+
+    def bare() -> float:
+        started = time.perf_counter()
+        for _ in range(CALLS):
+            session.get(f"{url}/rows").json()
+        return time.perf_counter() - started
+
+    def ours() -> float:
+        return inside(runtime, f"for i = 1, {CALLS} do bench.rows() end")
+
+    yield compare(f"{CALLS} calls over loopback", "`requests.Session().get().json()`", ours, bare, goal=1.25, rounds=5)
+
+
+def _at_once(runtime: Runtime) -> Iterator[Ratio]:
+    yield compare(
+        "32 calls of 200 ms at once",
+        "one such call",
+        lambda: inside(runtime, waits(32, 0.2, 32)),
+        lambda: inside(runtime, waits(1, 0.2, 1)),
+        goal=2,
+        rounds=5,
+    )
+    yield compare(
+        "500 calls of 20 ms, limit 16",
+        "500/16 * 20 ms",
+        lambda: inside(runtime, waits(500, 0.02, 16)),
+        lambda: 500 / 16 * 0.02,
+        goal=1.5,
+        rounds=5,
+    )
+
+
+def _letterbox(runtime: Runtime) -> Iterator[Ratio]:
+    """The cost of the letterbox itself: at most 1 ms for a reply of 20 rows beyond the same call from Python."""
+
+    def direct() -> float:
+        started = time.perf_counter()
+        for _ in range(100):
+            runtime.call("bench.rows")
+        return 0.001 + (time.perf_counter() - started) / 100
+
+    yield compare(
+        "a reply of 20 rows through the letterbox",
+        "the same call from Python + 1 ms",
+        lambda: inside(runtime, "for i = 1, 100 do bench.rows() end") / 100,
+        direct,
+        goal=1,
+        rounds=5,
+    )

@@ -1,0 +1,47 @@
+"""What the sandbox costs: a tight loop against raw lupa, and a whole warm run against a bare fork."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from lupa.lua54 import LuaRuntime
+from ratio import Ratio, compare, timed
+
+from kosmolua import Runtime
+
+LOOP = """
+local started = os.clock()
+local sum = 0
+for i = 1, 20000000 do sum = sum + i % 7 end
+return os.clock() - started
+"""
+
+
+def fork_exit_and_reap() -> None:
+    """Fork a process that does nothing, and wait for it."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def ratios() -> Iterator[Ratio]:
+    """Yield the ratios of a loop and of a warm run."""
+    raw = LuaRuntime()
+    with Runtime(simulate=True) as runtime:
+        yield compare(
+            "tight Lua loop",
+            "raw lupa",
+            lambda: float(runtime.run(LOOP).result[0]),
+            lambda: float(raw.execute(LOOP)),
+            goal=1.03,
+        )
+        yield compare(
+            '`Runtime.run("return 1")`, warm',
+            "bare fork, exit and reap",
+            timed(lambda: runtime.run("return 1")),
+            timed(fork_exit_and_reap),
+            goal=3,
+            rounds=200,
+        )

@@ -1,0 +1,28 @@
+"""Run every benchmark, or those named, and print one table of ratios: ``python tests/benchmarks/run.py [NAME...]``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from ratio import HEADER
+
+
+def main(names: list[str]) -> None:
+    """Print the table as each benchmark ends."""
+    files = sorted(Path(__file__).parent.glob("bench_*.py"))
+    chosen = [file.stem for file in files if not names or file.stem.removeprefix("bench_") in names]
+    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores")
+    print(HEADER)
+    for name in chosen:
+        for ratio in importlib.import_module(name).ratios():
+            print(ratio.row(), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
