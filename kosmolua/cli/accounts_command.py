@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kosmolua.accounts import stanza
@@ -19,9 +21,10 @@ from kosmolua.runtime import Runtime
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
     """List the accounts, never a secret."""
-    context.obj = runtime = open_to_list(options)
+    context.obj = options
     if context.invoked_subcommand:
         return
+    runtime = open_to_list(options)
     entries = [entry for name in runtime.catalog.names() for entry in _describe(runtime, name)]
     if options.json:
         show.as_json(entries)
@@ -29,9 +32,8 @@ def command(context: click.Context, options: Options) -> None:
         rows = [[str(entry[key]) for key in ("integration", "account", "read", "write")] for entry in entries]
         show.table("Accounts", ["integration", "account", "read", "write"], rows)
     else:
-        show.complain(
-            f"there are no accounts; run 'kosmolua accounts example' and write {runtime.catalog.accounts_path}"
-        )
+        path = runtime.catalog.accounts_path
+        show.complain(f"there are no accounts; run 'kosmolua accounts example' and write {path}")
 
 
 def _describe(runtime: Runtime, name: str) -> list[dict[str, object]]:
@@ -44,24 +46,42 @@ def _describe(runtime: Runtime, name: str) -> list[dict[str, object]]:
 
 @command.command("example")
 @click.argument("names", nargs=-1, metavar="[INTEGRATION]...")
+@listing_options
 @click.pass_obj
-def example(runtime: Runtime, names: tuple[str, ...]) -> None:
+def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
     """Print the stanza to paste into accounts.toml."""
-    for name in names or runtime.catalog.names():
-        integration = runtime.catalog.integration(name)
+    catalog = open_to_list(options.over(earlier)).catalog
+    for name in names or catalog.names():
+        integration = catalog.integration(name)
         show.line(f"# {integration.about}\n{stanza(integration)}\n")
 
 
 @command.command("check")
 @click.argument("names", nargs=-1, metavar="[INTEGRATION[.ACCOUNT]]...")
+@listing_options
 @click.pass_obj
-def check(runtime: Runtime, names: tuple[str, ...]) -> int:
+def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
     """Make one cheap call with each account and say who it is."""
-    worst = 0
-    for integration, account in runtime.catalog.matching(names):
-        try:
-            show.line(f"{integration}.{account}\t{runtime.identify(integration, account)}")
-        except KosmoError as error:
-            show.complain_of(error)
-            worst = max(worst, status_of(error))
-    return worst
+    options = options.over(earlier)
+    with open_to_list(options) as runtime:
+        entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
+    errors = [error for entry in entries if isinstance(error := entry["error"], KosmoError)]
+    if options.json:
+        show.as_json([{**entry, "error": error.fields() if (error := entry["error"]) else None} for entry in entries])
+    else:
+        show.table("Accounts", ["account", "is"], [_row(entry) for entry in entries])
+    return max(map(status_of, errors), default=0)
+
+
+def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"integration": integration, "account": account, "identity": None, "error": None}
+    try:
+        entry["identity"] = runtime.identify(integration, account)
+    except KosmoError as error:
+        entry["error"] = error
+    return entry
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    said = entry["identity"] or f"error: {entry['error']}"
+    return [f"{entry['integration']}.{entry['account']}", said]

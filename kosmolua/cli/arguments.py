@@ -116,6 +116,10 @@ class Options:
         for name, value in given.items():
             setattr(self, name, value)
 
+    def over(self, others: Options) -> Options:
+        """Return these options, and where one was not given that of ``others``, which stood earlier on the line."""
+        return Options(**vars(others) | {name: value for name, value in vars(self).items() if value})
+
 
 class Script:
     """What ``run`` is to run.

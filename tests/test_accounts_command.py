@@ -1,0 +1,69 @@
+"""``kosmolua accounts``: the list, the check, and the stanza."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KEY = "rnd_SECRET_of_the_accounts_test"
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    """An accounts file with two accounts, one of which nobody answers."""
+    path = tmp_path / "accounts.toml"
+    path.write_text(
+        '[render2]\ndefault = "production"\npermissions = { write = "deny" }\n\n'
+        f'[render2.production]\napi_key = "{KEY}"\nbase_url = "http://127.0.0.1:9/v1"\n\n'
+        '[render2.staging]\napi_key = { env = "NOT_SET_ANYWHERE" }\npermissions = { write = "allow" }\n'
+    )
+    return path
+
+
+def test_accounts_are_listed_with_what_they_may_do(kosmolua: Callable[..., Any], accounts: Path) -> None:
+    """The list names each account and its permissions, and never a secret."""
+    done = kosmolua("accounts", "--accounts", accounts, "--json")
+    rows = {(row["integration"], row["account"]): (row["read"], row["write"]) for row in json.loads(done.stdout)}
+    assert rows["render2", "production"] == ("allow", "deny")
+    assert rows["render2", "staging"] == ("allow", "allow")
+    assert KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("order", [("check", "--simulate"), ("--simulate", "check")])
+def test_check_says_who_an_account_is(kosmolua: Callable[..., Any], order: tuple[str, str]) -> None:
+    """The check makes one call with each account; options may stand before or after the word."""
+    done = kosmolua("accounts", *order, "render2.production")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "render2.production\tops@acme.example (usr-lda3keyncsd6wpwxy3a5)\n"
+
+
+def test_check_goes_on_after_an_account_that_does_not_work(kosmolua: Callable[..., Any], accounts: Path) -> None:
+    """Every account is tried; what is wrong is one sentence each, and the exit status says that something was."""
+    done = kosmolua("accounts", "check", "render2", "--accounts", accounts)
+    production, staging = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert "render2.production\terror: " in production
+    assert "was not sent" in production
+    assert "the environment variable NOT_SET_ANYWHERE, which is not set" in staging
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_check_suggests_the_account_that_was_meant(kosmolua: Callable[..., Any]) -> None:
+    """An account that does not exist is refused with a suggestion."""
+    done = kosmolua("accounts", "check", "render2.prodction", "--simulate")
+    assert done.returncode == 1
+    assert "did you mean 'production'?" in done.stderr
+
+
+def test_the_stanza_of_an_integration_can_be_pasted(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
+    """What ``accounts example`` prints is an accounts file that works once its variable is set."""
+    example = kosmolua("accounts", "example", "render2").stdout
+    path = tmp_path / "accounts.toml"
+    path.write_text(example)
+    done = kosmolua("accounts", "--accounts", path)
+    assert done.returncode == 0, done.stderr
+    assert "render2\tdefault\tallow\task" in done.stdout
