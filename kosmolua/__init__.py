@@ -22,6 +22,7 @@ _HOMES = {
     "NetworkError": "errors",
     "ScriptError": "errors",
     "LimitExceeded": "errors",
+    "Interrupted": "errors",
     "WorkerLost": "errors",
 }
 __all__ = ["__version__", *_HOMES]
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kosmolua.errors import CallError as CallError
     from kosmolua.errors import ConfigError as ConfigError
     from kosmolua.errors import Denied as Denied
+    from kosmolua.errors import Interrupted as Interrupted
     from kosmolua.errors import KosmoError as KosmoError
     from kosmolua.errors import LimitExceeded as LimitExceeded
     from kosmolua.errors import NetworkError as NetworkError

@@ -1,0 +1,218 @@
+"""Where workers come from: the warm process, its forks, the bound on how many run at once, and the asyncio face."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kosmolua import Interrupted, LimitExceeded, Runtime, WorkerLost
+from kosmolua.workers import ColdChild, Workers, Zygote
+
+SLOW = Path(__file__).parent / "plugins" / "slow.py"
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+forks_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    with Runtime(plugins=[SLOW], environ={}) as runtime:
+        yield runtime
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has, as Linux lists them."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def zygote_of(runtime: Runtime) -> Zygote:
+    assert runtime.run("return 1").ok
+    zygote = runtime._workers._zygote
+    assert zygote
+    return zygote
+
+
+def eventually(happens: object, seconds: float = 3.0) -> bool:
+    """Say whether something becomes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if happens():  # type: ignore[operator]
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@forks_only
+def test_runs_share_a_warm_process_but_nothing_else(runtime: Runtime) -> None:
+    """Each run is a fork of the same zygote: what one leaves in its globals, the next does not see."""
+    zygote = zygote_of(runtime)
+    assert runtime.run("leak = 1 string.leak = 2").ok
+    assert runtime.run("return leak == nil and string.leak == nil").result == [True]
+    assert runtime._workers._zygote is zygote
+
+
+@forks_only
+def test_forks_draw_other_random_numbers(runtime: Runtime) -> None:
+    """Forks of one warm VM do not repeat each other's random numbers."""
+    numbers = {runtime.run("return math.random(1 << 40)").result[0] for _ in range(5)}
+    assert len(numbers) == 5
+
+
+@forks_only
+@linux_only
+def test_a_finished_run_leaves_no_process(runtime: Runtime) -> None:
+    """After runs of every ending the warm process has no child, not even a dead one."""
+    zygote = zygote_of(runtime)
+    runtime.run("error('x')")
+    runtime.run("while true do end", timeout=0.2)
+    runtime.run("while true do end", cpu=0.2)
+    assert eventually(lambda: children(zygote._process.pid) == [])
+
+
+@forks_only
+def test_a_warm_process_that_dies_is_replaced(runtime: Runtime) -> None:
+    """When the zygote is killed, the next run gets a new one."""
+    zygote = zygote_of(runtime)
+    os.kill(zygote._process.pid, signal.SIGKILL)
+    assert eventually(lambda: not zygote.alive)
+    assert runtime.run("return 2").result == [2]
+    assert runtime._workers._zygote is not zygote
+
+
+@forks_only
+@linux_only
+def test_a_run_whose_warm_process_dies_is_lost_with_a_sentence(runtime: Runtime) -> None:
+    """Killing the zygote ends the runs under way, each with one clear sentence."""
+    zygote = zygote_of(runtime)
+    threading.Timer(0.2, lambda: os.kill(zygote._process.pid, signal.SIGKILL)).start()
+    outcome = runtime.run("while true do end", timeout=10)
+    assert isinstance(outcome.error, WorkerLost)
+    assert "SIGKILL" in outcome.error.message
+
+
+@forks_only
+@linux_only
+def test_the_warm_process_outlives_the_thread_that_started_it(runtime: Runtime) -> None:
+    """A zygote that a short-lived thread started serves the threads after it."""
+    thread = threading.Thread(target=lambda: runtime.run("return 1"))
+    thread.start()
+    thread.join()
+    zygote = runtime._workers._zygote
+    time.sleep(0.1)
+    assert zygote
+    assert zygote.alive
+    assert runtime.run("return 2").result == [2]
+    assert runtime._workers._zygote is zygote
+
+
+def test_closing_a_runtime_ends_its_warm_process() -> None:
+    """Nothing is left behind."""
+    with Runtime(environ={}) as runtime:
+        runtime.run("return 1")
+        zygote = runtime._workers._zygote
+    assert zygote is None or not zygote.alive
+
+
+def test_workers_bounds_how_many_run_and_keeps_the_order() -> None:
+    """Two at most run at once; the others wait, and come in the order in which they asked."""
+    workers, order, at_work, peak = Workers(2), [], [], []
+
+    def work(number: int) -> None:
+        with workers.take():
+            order.append(number)
+            at_work.append(number)
+            peak.append(len(at_work))
+            time.sleep(0.05)
+            at_work.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.01)
+    for thread in threads:
+        thread.join()
+    workers.close()
+    assert order == list(range(6))
+    assert max(peak) == 2
+
+
+def test_waiting_for_a_worker_does_not_count_as_running() -> None:
+    """The wall limit of a run begins when it gets its worker."""
+    with Runtime(plugins=[SLOW], environ={}, workers=1) as runtime:
+        first = threading.Thread(target=lambda: runtime.run("app.integrations.slow.wait({ seconds = 0.6 })"))
+        first.start()
+        time.sleep(0.1)
+        outcome = runtime.run("return 1", timeout=0.4)
+        first.join()
+    assert outcome.result == [1]
+
+
+def test_a_cold_child_that_never_got_a_job_ends_with_its_pipe() -> None:
+    """A worker that is given up before it began ends by itself."""
+    child = ColdChild()
+    child._close_pipes()
+    assert child.status() == 0
+
+
+def test_asyncio_runs_many_at_once(runtime: Runtime) -> None:
+    """Runs of one event loop overlap."""
+
+    async def main() -> list[object]:
+        source = "app.integrations.slow.wait({ seconds = 0.3 }) return ..."
+        outcomes = await asyncio.gather(*(runtime.run_async(source, args=[str(n)]) for n in range(10)))
+        return [outcome.result for outcome in outcomes]
+
+    started = time.monotonic()
+    assert asyncio.run(main()) == [[str(n)] for n in range(10)]
+    assert time.monotonic() - started < 2.5
+
+
+def test_cancelling_a_task_ends_its_script(runtime: Runtime) -> None:
+    """A cancelled run is killed: another that needs its place goes on at once."""
+    with Runtime(environ={}, workers=1) as narrow:
+
+        async def main() -> object:
+            task = asyncio.create_task(narrow.run_async("while true do end", timeout=60))
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return (await asyncio.wait_for(narrow.run_async("return 5"), 5)).result
+
+        assert asyncio.run(main()) == [5]
+
+
+def test_a_run_that_was_stopped_before_it_began_never_begins(runtime: Runtime) -> None:
+    """Stopping a prepared run keeps it from starting."""
+    run = runtime._prepare("print('never')", {})
+    run.stop()
+    outcome = run.execute()
+    assert isinstance(outcome.error, Interrupted)
+    assert outcome.output == ""
+
+
+def test_threads_share_one_runtime(runtime: Runtime) -> None:
+    """Runs of many threads, with calls and limits among them, do not disturb each other."""
+    outcomes: dict[int, object] = {}
+
+    def work(number: int) -> None:
+        if number % 4 == 0:
+            outcome = runtime.run("while true do end", timeout=0.3)
+            outcomes[number] = isinstance(outcome.error, LimitExceeded)
+        else:
+            source = f"return app.integrations.slow.wait({{ name = {number} }}).name == {number}"
+            outcomes[number] = runtime.run(source).result == [True]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == dict.fromkeys(range(24), True)
