@@ -40,7 +40,7 @@ class Run:
         take: Callable[[], AbstractContextManager[Child]],
         on_output: Callable[[bytes], None],
     ) -> None:
-        self._source = source
+        self._source = _as_chunk(source)
         self._name = name
         self._arguments = arguments
         self._limits = limits
@@ -102,6 +102,15 @@ class Run:
                 "output_bytes": len(output),
             },
         )
+
+
+def _as_chunk(source: bytes) -> bytes:
+    """Return a script without a byte order mark, and its first line as a comment where it begins with ``#``.
+
+    ``lua`` reads files like that, ``load`` does not.
+    """
+    source = source.removeprefix(b"\xef\xbb\xbf")
+    return b"--" + source if source.startswith(b"#") else source
 
 
 def lend(child: Child) -> Callable[[], AbstractContextManager[Child]]:

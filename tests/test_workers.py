@@ -216,3 +216,11 @@ def test_threads_share_one_runtime(runtime: Runtime) -> None:
     for thread in threads:
         thread.join()
     assert outcomes == dict.fromkeys(range(24), True)
+
+
+@pytest.mark.parametrize("before", ["#!/usr/bin/env lua\n", "\ufeff", "\ufeff#!kosmolua\n"])
+def test_a_script_may_begin_as_files_do(runtime: Runtime, before: str) -> None:
+    """A byte order mark and a first line that begins with # are passed over, and lines are counted as in the file."""
+    outcome = runtime.run(before + "\nerror('here')")
+    assert outcome.error
+    assert outcome.error.line == before.count("\n") + 2
