@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kosmolua.docs import markdown
 from kosmolua.docs.page import Page
 
-NAMES = ("overview", "accounts", "errors", "sandbox", "examples", "plugins")
+NAMES = ("overview", "accounts", "errors", "sandbox", "examples", "plugins", "mcp")
 """In the order in which to read them."""
 
 

@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, TextContent
 
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
-from kosmolua.mcp.excerpt import excerpt
+from kosmolua.mcp.excerpt import decodable, excerpt
 from kosmolua.mcp.script import Script
 from kosmolua.mcp.tools import LARGEST_ANSWER
 from kosmolua.outcome import Outcome
@@ -36,12 +36,12 @@ def answer(outcome: Outcome, script: Script, host: Limits) -> CallToolResult:
     """
     whole = outcome.to_json()
     kept, left_out = excerpt(whole, script.budget - ROOM_FOR_WORDS)
-    found = _harmless(kept)
+    found = decodable(kept)
     if left_out:
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": GET_LESS}
     text = "\n\n".join(filter(None, _sections(found, outcome, script, host)))
     return CallToolResult(
-        content=[TextContent(text=_harmless(text))],
+        content=[TextContent(text=decodable(text))],
         structured_content=found,
         is_error=not outcome.ok,
     )
@@ -50,13 +50,7 @@ def answer(outcome: Outcome, script: Script, host: Limits) -> CallToolResult:
 def refusal(error: KosmoError) -> CallToolResult:
     """Return what a client is told of a call that cannot be answered, for its model to mend."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
-    return CallToolResult(content=[TextContent(text=_harmless(error.message + stanza))], is_error=True)
-
-
-def _harmless(value: Any) -> Any:
-    """Return a value without what would break a client's decoder: lone surrogates, NaN and infinity."""
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-    return json.loads(text, parse_constant=lambda _: None)
+    return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
 
 
 def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: Limits) -> Sequence[str]:
@@ -122,5 +116,7 @@ def _kind(call: Mapping[str, Any]) -> str:
 
 
 def _left_out(left_out: Mapping[str, Any]) -> str:
-    parts = "; ".join(left_out["parts"])
-    return f"Left out to fit {left_out['budget']:,} characters: {parts}. {left_out['hint']}."
+    """Return what the text lacks; it has a count of all calls, whatever the structured content had to leave out."""
+    parts = [part for part in left_out["parts"] if not part.startswith("calls")]
+    said = f"Left out to fit {left_out['budget']:,} characters: {'; '.join(parts)}. {left_out['hint']}."
+    return said if parts else ""

@@ -31,6 +31,12 @@ def excerpt(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
     return kept, notes
 
 
+def decodable(value: Any) -> Any:
+    """Return a value without what breaks a decoder of JSON: lone surrogates, NaN and infinity."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return json.loads(text, parse_constant=lambda _: None)
+
+
 def weigh(value: Any, most: int) -> int:
     """Return the characters of a value as compact JSON; beyond ``most`` any larger number will do."""
     if isinstance(value, dict):
@@ -97,7 +103,7 @@ class _Cutter:
 
 
 def _leading(items: list[Any], room: int) -> list[Any]:
-    used = 2
+    used = 1
     for index, item in enumerate(items):
         used += weigh(item, room - used) + 1
         if used > room:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 
 from kosmolua.journal import Record
@@ -36,8 +35,8 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._started = monotonic()
-        self._deadline = self._started + runtime.limits.but(timeout=script.limits.get("timeout")).timeout
-        self._settled: dict[tuple[str, str], Answer] = {}
+        self._limits = runtime.limits.but(timeout=script.limits.get("timeout"))
+        self._allowed: set[tuple[str, str]] = set()
         self._asks_no_more = False
         options = script.options
         options["watch"] = self._note
@@ -71,16 +70,17 @@ class Execution:
         """
         return self._task.result()
 
-    def answer(self, answer: Answer) -> None:
-        """Answer the question that the script waits for, if it does."""
-        question, self.question = self.question, None
-        if question:
-            question.answer(answer)
+    def answer(self, question: Question, answer: Answer) -> None:
+        """Answer a question of the script."""
+        if self.question is question:
+            self.question = None
+        question.answer(answer)
 
     def stop(self) -> None:
         """End the script. A call that waits for an answer is refused."""
         self._asks_no_more = True
-        self.answer(Answer.NEVER)
+        if self.question:
+            self.answer(self.question, Answer.NEVER)
         self._task.cancel()
 
     # In the threads of the run
@@ -92,14 +92,16 @@ class Execution:
 
     def _approve(self, approval: Approval) -> bool:
         subject = (approval.path, approval.account)
-        if self._asks_no_more or subject in self._settled:
+        if self._asks_no_more or subject in self._allowed:
             return not self._asks_no_more
         question = Question(approval)
-        self._loop.call_soon_threadsafe(partial(self._ask, question))
-        answer = question.wait(self._deadline - monotonic())
+        self._loop.call_soon_threadsafe(self._ask, question)
+        answer = question.wait(self._limits.timeout - self.seconds)
+        if answer is None:
+            raise self._limits.exceeded("wall")
         self._asks_no_more |= answer is Answer.NEVER
         if answer is Answer.ALWAYS:
-            self._settled[subject] = answer
+            self._allowed.add(subject)
         return answer in (Answer.YES, Answer.ALWAYS)
 
     # On the event loop

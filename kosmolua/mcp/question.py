@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from enum import Enum
 from threading import Event
+from typing import Any
 
-from mcp_types import ClientCapabilities, ElicitRequest, ElicitRequestFormParams, ElicitResult
+from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.policy import Approval
 
 ONCE, EVERY = "this call", "every call of this function in this script"
 LONGEST_VALUE = 300
 MOST_ARGUMENTS = 30
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"allow": {"type": "string", "title": "Allow", "enum": [ONCE, EVERY], "default": ONCE}},
 }
@@ -37,11 +38,11 @@ class Question:
 
     def __init__(self, approval: Approval) -> None:
         self._approval = approval
-        self._answer = Answer.NO
+        self._answer: Answer | None = None
         self._answered = Event()
 
-    def wait(self, seconds: float) -> Answer:
-        """Return the answer, or no when there is none in time."""
+    def wait(self, seconds: float) -> Answer | None:
+        """Return the answer, or None when there is none in time."""
         self._answered.wait(max(seconds, 0))
         return self._answer
 
@@ -52,9 +53,9 @@ class Question:
             self._answered.set()
 
     @property
-    def request(self) -> ElicitRequest:
-        """The elicitation that puts it to the person."""
-        return ElicitRequest(params=ElicitRequestFormParams(message=_worded(self._approval), requested_schema=SCHEMA))
+    def message(self) -> str:
+        """What the person reads."""
+        return _worded(self._approval)
 
 
 def meaning(reply: object) -> Answer:

@@ -43,5 +43,6 @@ class Script:
     @property
     def options(self) -> RunOptions:
         """What the runtime is told about its run."""
-        limits: Any = self.limits
-        return RunOptions(args=self.args, read_only=self.read_only, **limits)
+        options = RunOptions(args=self.args, read_only=self.read_only)
+        options.update(self.limits)  # type: ignore[typeddict-item]
+        return options

@@ -1,0 +1,152 @@
+"""The server: what each kind of request is answered with, over whichever transport it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    InputRequiredResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    TextContent,
+)
+
+from kosmolua import __version__
+from kosmolua.errors import KosmoError
+from kosmolua.journal import Record
+from kosmolua.mcp import pages
+from kosmolua.mcp.answer import refusal
+from kosmolua.mcp.client import Client
+from kosmolua.mcp.excerpt import decodable
+from kosmolua.mcp.executions import LONGEST_PARKED, Executions
+from kosmolua.mcp.prompt import WRITE_SCRIPT, write_script
+from kosmolua.mcp.script import Script
+from kosmolua.mcp.tools import USUAL_PAGE, check, tools_for
+from kosmolua.runtime import Runtime
+from kosmolua.suggestions import did_you_mean
+
+NAME = "kosmolua"
+INSTRUCTIONS = (
+    "Lua scripts that call the user's web APIs. Find functions with lua_search_docs, read their pages with "
+    "lua_read_doc, then do the whole task in one script with execute_lua. The page overview says how to write one."
+)
+
+Context = ServerRequestContext[Any]
+Paging = PaginatedRequestParams | None
+
+
+class Door:
+    """Answers the requests of any number of clients with one runtime.
+
+    Args:
+        runtime: Runs scripts and serves the documentation.
+        read_only: Whether it denies every write, which the tools then say.
+        watch: Told of each call's record when it starts and when it ends, in other threads.
+    """
+
+    def __init__(self, runtime: Runtime, *, read_only: bool, watch: Callable[[Record], None]) -> None:
+        self._runtime = runtime
+        self._executions = Executions(runtime, watch)
+        self._tools = {tool.name: tool for tool in tools_for(runtime.limits, read_only=read_only)}
+
+    def server(self) -> Server[Any]:
+        """Return the SDK's server in front of this."""
+        server: Server[Any] = Server(
+            NAME,
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+            on_list_resources=self.list_resources,
+            on_list_resource_templates=self.list_templates,
+            on_read_resource=self.read_resource,
+            on_list_prompts=self.list_prompts,
+            on_get_prompt=self.get_prompt,
+        )
+        sealed = RequestStateSecurity.ephemeral(ttl=LONGEST_PARKED)
+        server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
+        return server
+
+    def close(self) -> None:
+        """End the scripts that still wait for a client."""
+        self._executions.close()
+
+    async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
+        """Say which tools there are."""
+        return ListToolsResult(tools=list(self._tools.values()))
+
+    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+        """Use a tool. What goes wrong is a result that the model sees; only a tool that is not there is not."""
+        tool = self._tools.get(params.name)
+        if tool is None:
+            hint = did_you_mean(params.name, self._tools) or f"the tools are {', '.join(self._tools)}"
+            raise MCPError(INVALID_PARAMS, f"There is no tool {params.name[:80]!r} ({hint})")
+        try:
+            arguments = check(tool, decodable(params.arguments or {}))
+            if tool.name == "execute_lua":
+                return await self._execute(arguments, params, Client(context))
+            text = await asyncio.to_thread(self._read_docs, tool.name, arguments)
+        except KosmoError as error:
+            return refusal(error)
+        return CallToolResult(content=[TextContent(text=text)])
+
+    async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
+        """Say which pages there are."""
+        return ListResourcesResult(resources=await asyncio.to_thread(pages.resources, self._runtime))
+
+    async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
+        """Say how the URI of a page is made."""
+        return ListResourceTemplatesResult(resource_templates=[pages.TEMPLATE])
+
+    async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        """Read a page."""
+        try:
+            contents = await asyncio.to_thread(pages.read, self._runtime, params.uri)
+        except KosmoError as error:
+            raise MCPError(INVALID_PARAMS, error.message, {"uri": params.uri}) from error
+        return ReadResourceResult(contents=[contents])
+
+    async def list_prompts(self, context: Context, params: Paging) -> ListPromptsResult:
+        """Say which prompts there are."""
+        return ListPromptsResult(prompts=[WRITE_SCRIPT])
+
+    async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        """Fill in a prompt."""
+        if params.name != WRITE_SCRIPT.name:
+            raise MCPError(INVALID_PARAMS, f"There is no prompt {params.name[:80]!r} (there is {WRITE_SCRIPT.name})")
+        try:
+            return await asyncio.to_thread(write_script, self._runtime, params.arguments or {})
+        except KosmoError as error:
+            raise MCPError(INVALID_PARAMS, error.message) from error
+
+    async def _execute(
+        self, arguments: Mapping[str, Any], params: CallToolRequestParams, client: Client
+    ) -> CallToolResult | InputRequiredResult:
+        if params.request_state is not None:
+            return await self._executions.resume(params.request_state, params.input_responses or {}, client)
+        return await self._executions.start(Script.of(arguments), client)
+
+    def _read_docs(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        docs = self._runtime.docs
+        if tool == "lua_list_docs":
+            return docs.list(arguments.get("namespace"))
+        if tool == "lua_search_docs":
+            return docs.search(arguments["query"], limit=int(arguments.get("limit", 10)))
+        budget = int(arguments.get("budget", USUAL_PAGE))
+        return docs.read(arguments["page"], detail=arguments.get("detail", "full"), budget=budget)

@@ -1,0 +1,120 @@
+"""Agents: MCP clients made with the SDK, the servers they talk to, and the person who answers for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp.client.context import ClientRequestContext
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
+
+ROOT = Path(__file__).parent.parent
+SERVER = [sys.executable, "-m", "kosmolua", "mcp", "--simulate"]
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KOSMOLUA_")}
+ENVIRON |= {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(ROOT / "nowhere")}
+HANDSHAKE, DISCOVERY = "legacy", "2026-07-28"
+"""The eras of the protocol: servers ask clients in requests of their own, or in the answer to the client's request."""
+
+Conversation = Callable[[Client], Awaitable[None]]
+
+
+class Person:
+    """Answers what a client shows, always the same, and remembers what was asked."""
+
+    def __init__(self, action: str, **content: str) -> None:
+        self.asked: list[str] = []
+        self._reply = ElicitResult(action=action, content=content or None)  # type: ignore[arg-type]
+
+    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        self.asked.append(params.message)
+        return self._reply
+
+
+class Agent:
+    """Holds conversations with a server, each over a connection of its own.
+
+    Args:
+        url: Where the server listens; without it each conversation starts one of its own.
+        era: :data:`HANDSHAKE` or :data:`DISCOVERY`.
+        options: What the command line of a server of its own has besides.
+    """
+
+    def __init__(self, url: str | None, era: str, *options: str) -> None:
+        self._url = url
+        self._era = era
+        self._options = options
+
+    def talk(self, conversation: Conversation, person: Person | None = None) -> None:
+        """Hold a conversation, with a person who can be asked or without."""
+
+        async def connect() -> None:
+            with anyio.fail_after(60):
+                async with Client(self._server(), mode=self._era, elicitation_callback=person) as client:
+                    await conversation(client)
+
+        anyio.run(connect)
+
+    def _server(self) -> str | StdioServerParameters:
+        command, *arguments = [*SERVER, *self._options]
+        return self._url or StdioServerParameters(command=command, args=arguments, env=ENVIRON)
+
+
+async def execute(client: Client, code: str, **arguments: Any) -> CallToolResult:
+    """Run a script."""
+    return await client.call_tool("execute_lua", {"code": code, **arguments})
+
+
+def text_of(result: CallToolResult) -> str:
+    """Return the text of a result."""
+    assert result.content[0].type == "text"
+    return result.content[0].text
+
+
+@contextmanager
+def http_server(*options: str, **environ: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start a server on a free port and yield its process and its URL."""
+    command = [*SERVER, "--http", "127.0.0.1:0", *options]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRON | environ) as process:
+        assert process.stderr
+        said = process.stderr.readline().decode()
+        found = re.search(r"http://\S+", said)
+        assert found, said
+        try:
+            yield process, found[0]
+        finally:
+            process.kill()
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes below a process, from Linux's /proc."""
+    parents = {int(path.name): path / "stat" for path in Path("/proc").iterdir() if path.name.isdigit()}
+    children: dict[int, set[int]] = {}
+    for child, stat in parents.items():
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, set()).add(child)
+    found, frontier = set(), {pid}
+    while frontier := {child for parent in frontier for child in children.get(parent, ())}:
+        found |= frontier
+    return found
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Wait until something holds; return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

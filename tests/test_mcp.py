@@ -1,0 +1,446 @@
+"""The MCP server as the SDK's own client finds it, over both transports and in both eras of the protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import anyio
+import pytest
+from agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitResult
+
+SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
+SUSPEND = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
+SUSPEND_TWICE = """
+local render, ended = app.integrations.render2, {}
+for turn = 1, 2 do
+  ended[turn] = pcall(render.suspend_service, 'srv-cabc12345678')
+end
+return ended
+"""
+EVERY = "every call of this function in this script"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with http_server() as (_, url):
+        yield url
+
+
+def agent_of(request: pytest.FixtureRequest) -> Agent:
+    transport, era = request.param
+    return Agent(request.getfixturevalue("url") if transport == "http" else None, era)
+
+
+@pytest.fixture(params=[("stdio", HANDSHAKE), ("http", DISCOVERY)], ids="-".join)
+def agent(request: pytest.FixtureRequest) -> Agent:
+    """What differs between neither transports nor eras is tested with each of them once."""
+    return agent_of(request)
+
+
+@pytest.fixture(
+    params=[(transport, era) for transport in ("stdio", "http") for era in (HANDSHAKE, DISCOVERY)], ids="-".join
+)
+def any_agent(request: pytest.FixtureRequest) -> Agent:
+    return agent_of(request)
+
+
+@pytest.fixture(params=[("http", HANDSHAKE), ("http", DISCOVERY)], ids="-".join)
+def web_agent(request: pytest.FixtureRequest) -> Agent:
+    """What differs between eras only is tested over the transport that starts no process."""
+    return agent_of(request)
+
+
+# Documentation
+
+
+def test_docs_are_listed_searched_and_read(agent: Agent) -> None:
+    """The three tools of the documentation lead from nothing to the page of a function."""
+
+    async def conversation(client: Client) -> None:
+        listed = text_of(await client.call_tool("lua_list_docs"))
+        assert "`overview`" in listed
+        assert "`integrations.render2`" in listed
+        found = text_of(await client.call_tool("lua_search_docs", {"query": "failed deploy", "limit": 3}))
+        assert "integrations.render2.list_deploys" in found
+        page = text_of(await client.call_tool("lua_read_doc", {"page": "render2.list_deploys"}))
+        assert page.startswith("# app.integrations.render2.list_deploys")
+
+    agent.talk(conversation)
+
+
+def test_a_wrong_page_is_a_result_with_suggestions(web_agent: Agent) -> None:
+    """A page that is not there is an error that the model sees, with the pages that it may have meant."""
+
+    async def conversation(client: Client) -> None:
+        result = await client.call_tool("lua_read_doc", {"page": "render2.list_deploy"})
+        assert result.is_error
+        assert "integrations.render2.list_deploys" in text_of(result)
+
+    web_agent.talk(conversation)
+
+
+def test_a_page_keeps_to_its_budget(web_agent: Agent) -> None:
+    """A budget gives the richest detail that fits; without one a page is no longer than the usual budget."""
+
+    async def conversation(client: Client) -> None:
+        small = text_of(await client.call_tool("lua_read_doc", {"page": "render2", "budget": 2000}))
+        usual = text_of(await client.call_tool("lua_read_doc", {"page": "render2"}))
+        assert len(small) <= 2000 < len(usual) <= 20_000
+        assert "left out" in small
+
+    web_agent.talk(conversation)
+
+
+def test_pages_are_resources(agent: Agent) -> None:
+    """Guides and integrations are listed as resources, and any page can be read by the template's URI."""
+
+    async def conversation(client: Client) -> None:
+        listed = {resource.uri for resource in (await client.list_resources()).resources}
+        assert {"kosmolua://docs/overview", "kosmolua://docs/integrations.render2"} <= listed
+        (template,) = (await client.list_resource_templates()).resource_templates
+        uri = template.uri_template.replace("{page}", "integrations.render2.list_jobs")
+        (page,) = (await client.read_resource(uri)).contents
+        assert page.mime_type == "text/markdown"
+        assert page.model_dump()["text"].startswith("# app.integrations.render2.list_jobs")
+        for wrong in ("kosmolua://docs/overvieww", "file:///etc/passwd"):
+            with pytest.raises(MCPError, match=r"There is no (page|resource)"):
+                await client.read_resource(wrong)
+
+    agent.talk(conversation)
+
+
+def test_the_prompt_has_what_a_model_needs(web_agent: Agent) -> None:
+    """write_script carries the task, the overview and the signatures of the integration that it is about."""
+
+    async def conversation(client: Client) -> None:
+        (prompt,) = (await client.list_prompts()).prompts
+        given = {"task": "List the failed deploys.", "integration": "render2"}
+        filled = await client.get_prompt(prompt.name, given)
+        text = filled.messages[0].content.model_dump()["text"]
+        for part in ("List the failed deploys.", "execute_lua", "# Overview", "list_deploys("):
+            assert part in text
+        with pytest.raises(MCPError, match="needs a task"):
+            await client.get_prompt(prompt.name, {"task": " "})
+
+    web_agent.talk(conversation)
+
+
+# Running
+
+
+def seed_scripts() -> list[str]:
+    if not SEED.exists():
+        pytest.skip("the seed file is not in this checkout")
+    raw = SEED.read_text(encoding="utf-8").partition("Raw agent markdown")[2]
+    return [block.partition("```")[0] for block in raw.split("```lua\n")[1:]]
+
+
+@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
+    """Every script of the seed's page runs against the simulator; the one that writes has --yes from a person."""
+
+    async def conversation(client: Client) -> None:
+        for script in scripts:
+            result = await execute(client, script)
+            assert not result.is_error, text_of(result)
+            assert result.structured_content["calls"]
+
+    scripts = seed_scripts()
+    assert len(scripts) > 7
+    with http_server() if transport == "http" else nullcontext((None, None)) as (_, url):
+        Agent(url, era).talk(conversation, Person("accept"))
+
+
+def test_an_answer_has_text_and_structure(agent: Agent) -> None:
+    """The text has result, output and calls; the structured content is the object that --json prints."""
+
+    async def conversation(client: Client) -> None:
+        code = "print('hello', ...) return #app.integrations.render2.list_services({limit = 3}).services, {a = {}}"
+        result = await execute(client, code, args=["you"])
+        assert text_of(result).startswith("Result:\n3\n{")
+        assert "Output:\nhello\tyou" in text_of(result)
+        assert "1 x render2.list_services [default, read] ok" in text_of(result)
+        outcome = result.structured_content
+        assert outcome.keys() == {"ok", "result", "output", "error", "calls", "usage"}
+        assert (outcome["ok"], outcome["result"][0], outcome["output"]) == (True, 3, "hello\tyou\n")
+
+    agent.talk(conversation)
+
+
+def test_a_fault_is_a_result_that_the_model_sees(agent: Agent) -> None:
+    """A fault of Lua, of a call and of the syntax are error results with line and message, never protocol errors."""
+
+    async def conversation(client: Client) -> None:
+        fault = await execute(client, "print('before')\nlocal t\nreturn t.x")
+        assert fault.is_error
+        assert text_of(fault).startswith("Error in line 3 (script_error): script.lua:3: attempt to index a nil value")
+        assert "Output:\nbefore" in text_of(fault)
+        call = await execute(client, "app.integrations.render2.list_services({limt = 5})")
+        assert call.structured_content["error"]["code"] == "bad_arguments"
+        assert "did you mean 'limit'?" in text_of(call)
+        assert (await execute(client, "return (")).structured_content["error"]["line"] == 1
+
+    agent.talk(conversation)
+
+
+def test_a_limit_ends_the_script_and_says_how_to_go_on(agent: Agent) -> None:
+    """A call can lower a limit; the answer says that the call itself set it, and how high it may be."""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, "print('so far') while true do end", timeout=0.3)
+        assert result.is_error
+        assert result.structured_content["error"]["limit"] == "wall"
+        assert "The call itself set timeout; it may be as high as 120 here." in text_of(result)
+        assert "so far" in text_of(result)
+
+    agent.talk(conversation)
+
+
+def test_no_argument_raises_a_limit(web_agent: Agent) -> None:
+    """A limit above the host's, or one that is no number above 0, is refused before anything runs."""
+
+    async def conversation(client: Client) -> None:
+        for limits in ({"timeout": 121}, {"memory": 10**12}, {"max_calls": 1001}, {"cpu": 0}, {"max_output": -1}):
+            result = await execute(client, "return 1", **limits)
+            assert result.is_error
+            assert next(iter(limits)) in text_of(result)
+
+    web_agent.talk(conversation)
+
+
+def test_wrong_arguments_are_results_with_suggestions(web_agent: Agent) -> None:
+    """An argument that is unknown, missing or of another type is an error result; an unknown tool is none."""
+
+    async def conversation(client: Client) -> None:
+        wrong = [
+            ({"code": "return 1", "timout": 5}, "did you mean 'timeout'?"),
+            ({}, "'code' is a required property"),
+            ({"code": 5}, "code: 5 is not of type 'string'"),
+            ({"code": "return 1", "mode": "write"}, "'write' is not one of"),
+        ]
+        for arguments, said in wrong:
+            result = await client.call_tool("execute_lua", arguments)
+            assert result.is_error
+            assert said in text_of(result)
+        with pytest.raises(MCPError, match="did you mean 'execute_lua'"):
+            await client.call_tool("execute_luaa", {})
+
+    web_agent.talk(conversation)
+
+
+def test_twenty_scripts_run_at_once(any_agent: Agent) -> None:
+    """Twenty scripts, each waiting for a call, run at once over one connection and stay apart."""
+
+    async def conversation(client: Client) -> None:
+        async def run(number: int) -> None:
+            code = f"x = (x or 0) + {number} app.integrations.render2.get_current_user() return x"
+            results[number] = (await execute(client, code)).structured_content["result"]
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(run, number)
+
+    results: dict[int, list[int]] = {}
+    any_agent.talk(conversation)
+    assert results == {number: [number] for number in range(20)}
+
+
+def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
+    """A result of 5 MB is cut by structure: still JSON of the same shape, small values whole, what is gone is said."""
+    code = """
+    local rows = {}
+    for index = 1, 50000 do rows[index] = { id = 'srv-' .. index, name = ('x'):rep(80) } end
+    return { services = rows, cursor = 'next' }"""
+
+    async def conversation(client: Client) -> None:
+        for budget in (20_000, 6_000):
+            result = await execute(client, code, budget=budget)
+            outcome = result.structured_content
+            assert len(text_of(result)) <= budget
+            assert len(json.dumps(outcome, separators=(",", ":"))) <= budget
+            (page,) = outcome["result"]
+            assert page["cursor"] == "next"
+            assert page["services"][0] == {"id": "srv-1", "name": "x" * 80}
+            (note,) = outcome["left_out"]["parts"]
+            assert note == f"result[1].services: {len(page['services']):,} of 50,000 items"
+            assert note in text_of(result)
+            assert "pick fields, filter, count or page inside the script" in text_of(result)
+
+    agent.talk(conversation)
+
+
+def test_progress_is_told_while_calls_run(any_agent: Agent) -> None:
+    """A client that wants to know hears of the calls while they run, in numbers that only grow."""
+
+    async def conversation(client: Client) -> None:
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            heard.append((progress, message))
+
+        code = """
+        local until_then = os.clock() + 0.5
+        while os.clock() < until_then do app.integrations.render2.get_current_user() end"""
+        await client.call_tool("execute_lua", {"code": code, "max_calls": 1000}, progress_callback=hear)
+
+    heard: list[tuple[float, str | None]] = []
+    any_agent.talk(conversation)
+    assert "render2.get_current_user [default]" in str(heard[-1][1])
+    assert 2 <= len(heard) <= 12
+    assert [progress for progress, _ in heard] == sorted({progress for progress, _ in heard})
+
+
+# Approvals
+
+
+def test_a_write_that_a_person_allows_is_made(any_agent: Agent) -> None:
+    """The person sees function, account and arguments; yes lets the call be made."""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, SUSPEND)
+        assert not result.is_error, text_of(result)
+        assert result.structured_content["calls"][0]["status"] == "ok"
+
+    person = Person("accept", allow="this call")
+    any_agent.talk(conversation, person)
+    (message,) = person.asked
+    assert message.splitlines() == [
+        "A script wants to write with render2.suspend_service, account default.",
+        'service_id = "srv-cabc12345678"',
+    ]
+
+
+def test_a_write_that_a_person_declines_is_refused(any_agent: Agent) -> None:
+    """No is an error result that says so, and nothing is sent; the next such call is asked about again."""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, SUSPEND)
+        assert result.is_error
+        assert result.structured_content["error"]["code"] == "denied"
+        assert "it was not approved. Nothing was sent." in text_of(result)
+        assert (await execute(client, SUSPEND_TWICE)).structured_content["result"] == [[False, False]]
+
+    person = Person("decline")
+    any_agent.talk(conversation, person)
+    assert len(person.asked) == 3
+
+
+def test_without_elicitation_a_refusal_says_what_to_change(any_agent: Agent) -> None:
+    """Where the client can ask nobody, the model is told the option and the line that would allow the call."""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, SUSPEND)
+        assert result.is_error
+        for part in (
+            "--yes",
+            'permissions = { write = "allow" }',
+            "[render2.default]",
+            "Only the user can change that",
+        ):
+            assert part in text_of(result)
+
+    any_agent.talk(conversation)
+
+
+def test_yes_to_every_call_is_asked_once(web_agent: Agent) -> None:
+    """A person can allow a function for the rest of the script, but not beyond it."""
+
+    async def conversation(client: Client) -> None:
+        assert (await execute(client, SUSPEND_TWICE)).structured_content["result"] == [[True, True]]
+        assert len(person.asked) == 1
+        await execute(client, SUSPEND)
+        assert len(person.asked) == 2
+
+    person = Person("accept", allow=EVERY)
+    web_agent.talk(conversation, person)
+
+
+def test_a_dismissed_question_ends_the_asking(web_agent: Agent) -> None:
+    """Who closes the form without an answer is not asked again by this script."""
+
+    async def conversation(client: Client) -> None:
+        assert (await execute(client, SUSPEND_TWICE)).structured_content["result"] == [[False, False]]
+
+    person = Person("cancel")
+    web_agent.talk(conversation, person)
+    assert len(person.asked) == 1
+
+
+def test_branches_ask_one_at_a_time(web_agent: Agent) -> None:
+    """Writes in parallel branches are each asked about, one after the other."""
+    code = """
+    local render = app.integrations.render2
+    local ids = { 'srv-cabc12345678', 'srv-cabc12345678', 'srv-cabc12345678' }
+    return parallel.map(ids, function(id) return render.suspend_service(id).accepted end)"""
+
+    async def conversation(client: Client) -> None:
+        assert (await execute(client, code)).structured_content["result"] == [[True, True, True]]
+
+    person = Person("accept")
+    web_agent.talk(conversation, person)
+    assert len(person.asked) == 3
+
+
+def test_read_only_denies_without_asking(web_agent: Agent) -> None:
+    """Mode read_only denies a write whatever a person would say, and the answer names the mode."""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, SUSPEND, mode="read_only")
+        assert result.structured_content["error"]["code"] == "denied"
+        assert 'The script ran with mode "read_only"' in text_of(result)
+
+    person = Person("accept")
+    web_agent.talk(conversation, person)
+    assert not person.asked
+
+
+def test_a_limit_ends_a_script_that_waits_for_a_person(web_agent: Agent) -> None:
+    """The time limit holds while a person thinks, and a late yes makes no call."""
+
+    async def think(*_: object) -> ElicitResult:
+        await anyio.sleep(1.0)
+        return ElicitResult(action="accept")
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, SUSPEND, timeout=0.3)
+        assert result.structured_content["error"]["limit"] == "wall"
+        assert result.structured_content["calls"][0]["status"] == "refused"
+
+    web_agent.talk(conversation, think)  # type: ignore[arg-type]
+
+
+# Cancellation
+
+
+@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_cancelling_a_call_kills_its_script(era: str, transport: str, tmp_path: Path) -> None:
+    """A client that cancels ends the script at once: the journal grows no more, and the server goes on."""
+    journal = tmp_path / "journal"
+    endless = "while true do pcall(app.integrations.render2.get_current_user) end"
+    options = ("--journal", str(journal), "--max-calls", "1000000")
+
+    async def conversation(client: Client) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(execute, client, endless)
+            while not (journal.exists() and journal.stat().st_size):
+                await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
+        with anyio.fail_after(10):
+            await standstill(journal)
+        assert (await execute(client, "return 1")).structured_content["result"] == [1]
+
+    with http_server(*options) if transport == "http" else nullcontext((None, None)) as (_, url):
+        Agent(url, era, *options).talk(conversation)
+
+
+async def standstill(file: Path) -> None:
+    """Wait until a file grows no more."""
+    size = -1
+    while size != (size := file.stat().st_size):
+        await anyio.sleep(0.2)

@@ -1,0 +1,112 @@
+"""What a model reads after a script: what came out, what went wrong, and what it can do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mcp_types import CallToolResult
+
+from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
+from kosmolua.limits import Limits
+from kosmolua.mcp.answer import answer, refusal
+from kosmolua.mcp.script import Script
+from kosmolua.outcome import Outcome
+
+HOST = Limits(timeout=120)
+OK = {"path": "render2.list_deploys", "account": "default", "effect": "read", "status": "ok", "error": None}
+FAILED = OK | {"path": "render2.get_service", "status": "failed", "error": "api_error"}
+
+
+def answered(
+    *result: Any,
+    output: str = "",
+    error: KosmoError | None = None,
+    calls: list[dict[str, object]] | None = None,
+    **script: Any,
+) -> CallToolResult:
+    return answer(Outcome(list(result), output, error, calls or []), Script("", **script), HOST)
+
+
+def text(*result: Any, **said: Any) -> str:
+    content = answered(*result, **said).content[0]
+    assert content.type == "text"
+    return content.text
+
+
+def test_nothing_is_said_too() -> None:
+    """A script without result and output is told to have ended."""
+    assert text() == "The script ended. It returned and printed nothing."
+
+
+def test_results_are_lines_of_json_and_strings_are_themselves() -> None:
+    """Each returned value has a line of compact JSON; a string is not quoted, since pages and reports are strings."""
+    assert text({"a": [1, 2.5, None]}, "two\nlines") == 'Result:\n{"a":[1,2.5,null]}\ntwo\nlines'
+
+
+def test_calls_are_counted_by_kind() -> None:
+    """A thousand calls are a few lines: how many of which, for which account, and how they ended."""
+    said = text(1, calls=[OK] * 998 + [FAILED] * 2)
+    assert "Calls made: 1,000\n- 998 x render2.list_deploys [default, read] ok\n- 2 x render2.get_service" in said
+    assert said.endswith("[default, read] failed: api_error")
+    assert "calls: " in answered(1, calls=[OK] * 1000).structured_content["left_out"]["parts"][0]
+    kinds = text(1, calls=[OK | {"path": f"render2.f{number}"} for number in range(10)])
+    assert kinds.endswith("- and 4 more kinds")
+
+
+def test_an_error_comes_first_with_its_line_and_traceback() -> None:
+    """Line, code and message lead; a traceback of Lua follows; what was printed before is kept."""
+    error = ScriptError("script.lua:3: attempt to index a nil value", line=3, traceback="stack traceback:\n\tmain")
+    result = answered(output="before\n", error=error)
+    assert result.is_error
+    assert text(output="before\n", error=error) == (
+        "Error in line 3 (script_error): script.lua:3: attempt to index a nil value\n"
+        "stack traceback:\n\tmain\n\nOutput:\nbefore"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "script", "advice"),
+    [
+        (HOST.exceeded("wall"), {}, "That is the host's limit, which no call can raise"),
+        (Limits(timeout=1).exceeded("wall"), {"limits": {"timeout": 1}}, "it may be as high as 120 here"),
+        (HOST.exceeded("memory"), {"limits": {"timeout": 1}}, "That is the host's limit"),
+        (Limits(memory=8).exceeded("memory"), {"limits": {"memory": 8}}, "as high as 100,663,296 here"),
+        (HOST.exceeded("depth"), {}, "That is the host's limit"),
+        (Denied("no"), {}, "Only the user can change that"),
+        (Denied("no"), {"read_only": True}, '"run" would let it ask for writes'),
+        (NotConfigured("no account", hint="[render2.x]\napi_key = 1"), {}, "api_key = 1\n\nOnly the user"),
+    ],
+)
+def test_advice_is_what_a_model_can_do(error: KosmoError, script: dict[str, Any], advice: str) -> None:
+    """Beside the error stands what the model can do, which the error, made for everybody, cannot know."""
+    assert advice in text(error=error, **script)
+
+
+def test_everything_large_at_once_keeps_to_the_budget() -> None:
+    """Result, output, calls and error are all cut; each is still there, and nothing is longer than asked for."""
+    calls = [OK | {"path": f"render2.function_with_a_long_name_{number}"} for number in range(1000)]
+    error = ScriptError("m" * 100_000, line=1, traceback="t" * 100_000)
+    result = answered([["r" * 100] * 9999], output="o" * 100_000, error=error, calls=calls, budget=8_000)
+    said = result.content[0]
+    assert said.type == "text"
+    assert len(said.text) <= 8_000
+    outcome = result.structured_content
+    assert len(str(outcome)) <= 8_000
+    for part in ("result", "output", "calls", "error.message", "error.traceback"):
+        assert any(note.startswith(part) for note in outcome["left_out"]["parts"]), part
+    assert outcome["ok"] is False
+
+
+def test_what_would_break_a_decoder_is_mended() -> None:
+    """Lone surrogates and infinities, which a broken guest could send, leave as question marks and null."""
+    result = answered("\ud800", float("inf"), output="\udfff", calls=[OK | {"path": "\ud800"}])
+    result.model_dump_json()
+    assert result.structured_content["result"] == ["?", None]
+
+
+def test_a_refusal_is_an_error_result_with_its_stanza() -> None:
+    """A hint of several lines follows the message."""
+    result = refusal(ConfigError("Nothing there", hint="[a]\nb = 1"))
+    assert result.is_error
+    assert result.content[0].model_dump()["text"] == "Nothing there\n\n[a]\nb = 1"

@@ -1,0 +1,102 @@
+"""Excerpts of JSON values: within their room, still JSON, whole where they can be, and honest about the rest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kosmolua.mcp.excerpt import MOST_NOTES, decodable, excerpt, weigh
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=60)
+LONG = st.lists(st.dictionaries(st.text(max_size=90), st.text(max_size=200) | VALUES, max_size=4), max_size=12)
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@given(VALUES)
+def test_a_weight_is_the_length_of_compact_json(value: Any) -> None:
+    """weigh counts what json.dumps would write, and more than the bound where there is more."""
+    length = len(compact(value))
+    assert weigh(value, length) == length
+    assert weigh(value, length - 1) >= length
+
+
+@given(LONG, st.integers(200, 2_000))
+def test_an_excerpt_fits_and_says_what_it_lacks(value: Any, room: int) -> None:
+    """Whatever the value: the excerpt is within its room, equal where all fits, and cut nowhere without a note."""
+    kept, notes = excerpt(value, room)
+    assert len(compact(kept)) <= room
+    assert (kept == value) == (len(compact(value)) <= room)
+    assert bool(notes) == (kept != value)
+    assert len(notes) <= MOST_NOTES
+
+
+@given(st.lists(st.text(max_size=9), min_size=20, max_size=60), st.integers(100, 200))
+def test_a_list_of_small_items_keeps_its_first_ones(items: list[str], room: int) -> None:
+    """The items that are kept are the first ones, whole, and as many as fit."""
+    kept, _ = excerpt(items, room)
+    assert kept == items[: len(kept)]
+    assert kept == items or len(compact(items[: len(kept) + 1])) > room
+
+
+def test_large_items_share_the_room() -> None:
+    """Two long lists get half of the room each; a short one beside them stays whole."""
+    long, short = list(range(10_000)), [1, 2, 3]
+    (first, whole, second), notes = excerpt([long, short, long], 1000, "result")
+    assert whole == short
+    assert abs(len(first) - len(second)) <= 1
+    assert len(first) > 100
+    assert notes == [f"result[1]: {len(first):,} of 10,000 items", f"result[3]: {len(second):,} of 10,000 items"]
+
+
+def test_a_map_keeps_its_small_members() -> None:
+    """What is large is cut; a cursor beside it is not."""
+    kept, notes = excerpt({"a": 1, "services": ["x" * 50] * 1000, "cursor": "next"}, 1000)
+    assert (kept["a"], kept["cursor"], len(compact(kept)) > 900) == (1, "next", True)
+    assert notes == [f"services: {len(kept['services'])} of 1,000 items"]
+
+
+def test_a_map_of_many_members_keeps_as_many_as_fit() -> None:
+    """A hundred thousand keys are cut too, and so is one that is itself too long."""
+    kept, notes = excerpt({str(number): number for number in range(100_000)}, 1000, "it")
+    assert len(compact(kept)) > 900
+    assert notes == [f"it: {len(kept)} of 100,000 keys"]
+    assert excerpt({"k" * 5000: 1, "b": 2}, 1000) == ({"b": 2}, [": 1 of 2 keys"])
+
+
+@pytest.mark.parametrize("letter", ["x", "\n", "\x00", '"', "€", "😀"])
+def test_a_long_string_keeps_its_ends(letter: str) -> None:
+    """The beginning and the end of a string are kept, whatever its characters cost as JSON."""
+    kept, (note,) = excerpt("<" + letter * 100_000 + ">", 1000, "output")
+    assert kept.startswith("<" + letter)
+    assert kept.endswith(letter + ">")
+    assert 800 < len(compact(kept)) <= 1000
+    assert note.startswith("output: ")
+    assert note.endswith(" of 100,002 characters")
+
+
+def test_deep_values_are_cut_at_their_depth() -> None:
+    """A value of a hundred levels with something long on each is cut without losing its head."""
+    value: Any = "core"
+    for _ in range(100):
+        value = {"inner": value, "text": "y" * 300}
+    kept, _ = excerpt(value, 2000)
+    assert len(compact(kept)) <= 2000
+    assert kept["inner"]["inner"]
+
+
+@given(st.recursive(LEAVES | st.just(float("inf")) | st.just(float("nan")) | st.just("\ud800"), st.lists))
+def test_what_is_decodable_is_strict_json(value: Any) -> None:
+    """Lone surrogates, NaN and infinity are gone, and nothing else has changed."""
+    mended = decodable(value)
+    compact(mended).encode()
+    json.dumps(mended, allow_nan=False)
+    if "\ud800" not in compact(value) and "NaN" not in compact(value) and "Infinity" not in compact(value):
+        assert mended == value

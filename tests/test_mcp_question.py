@@ -1,0 +1,76 @@
+"""What a person is shown when a call has to be approved, and what the answer means."""
+
+from __future__ import annotations
+
+import pytest
+from mcp_types import ClientCapabilities, ElicitResult
+
+from kosmolua.mcp.question import EVERY, ONCE, Answer, Question, can_be_asked, meaning
+from kosmolua.policy import Approval
+
+
+def message(**arguments: object) -> str:
+    return Question(Approval("render2.create_service", "production", "write", arguments)).message
+
+
+def test_function_account_and_arguments_are_shown() -> None:
+    """One line says who wants what, then one for each argument, as JSON."""
+    assert message(name="api", env_vars={"A": [1, None]}).splitlines() == [
+        "A script wants to write with render2.create_service, account production.",
+        'name = "api"',
+        'env_vars = {"A": [1, null]}',
+    ]
+
+
+def test_nothing_hides_in_an_argument() -> None:
+    """Line ends, control characters and marks that turn the direction of text are spelled out; letters are not."""
+    shown = message(name='a\nname = "b"\x1b[2J\u202e\u200b', label="größe 日本")
+    assert len(shown.splitlines()) == 3
+    assert shown.splitlines()[1] == r'name = "a\nname = \"b\"\u001b[2J\u202e\u200b"'
+    assert shown.splitlines()[2] == 'label = "größe 日本"'
+
+
+def test_long_arguments_are_cut_and_say_so() -> None:
+    """A question stays readable, and says how much of it is not shown."""
+    shown = message(script="x" * 100_000, **{f"name{number}": number for number in range(40)})
+    assert len(shown) < 2_000
+    assert "... (99,702 more characters)" in shown
+    assert shown.endswith("and 11 more arguments")
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (ElicitResult(action="accept"), Answer.YES),
+        (ElicitResult(action="accept", content={"allow": ONCE}), Answer.YES),
+        (ElicitResult(action="accept", content={"allow": EVERY}), Answer.ALWAYS),
+        (ElicitResult(action="accept", content={"allow": "everything"}), Answer.YES),
+        (ElicitResult(action="decline"), Answer.NO),
+        (ElicitResult(action="decline", content={"allow": EVERY}), Answer.NO),
+        (ElicitResult(action="cancel"), Answer.NEVER),
+        (None, Answer.NO),
+        ({"action": "accept"}, Answer.NO),
+    ],
+)
+def test_only_a_clear_yes_is_yes(reply: object, answer: Answer) -> None:
+    """Accepting allows this call, or all like it where that was chosen; whatever else comes back does not."""
+    assert meaning(reply) is answer
+
+
+@pytest.mark.parametrize(
+    ("elicitation", "asked"),
+    [(None, False), ({}, True), ({"form": {}}, True), ({"form": {}, "url": {}}, True), ({"url": {}}, False)],
+)
+def test_who_can_be_asked(elicitation: dict[str, object] | None, asked: bool) -> None:
+    """A client that shows forms can ask its person; one that only opens URLs, or says nothing, cannot."""
+    assert can_be_asked(ClientCapabilities.model_validate({"elicitation": elicitation})) is asked
+    assert can_be_asked(None) is False
+
+
+def test_the_first_answer_counts() -> None:
+    """A question is answered once, and an answer that does not come is none."""
+    question = Question(Approval("a.b", "c", "write", {}))
+    assert question.wait(0) is None
+    question.answer(Answer.NO)
+    question.answer(Answer.YES)
+    assert question.wait(0) is Answer.NO

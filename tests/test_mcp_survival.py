@@ -1,0 +1,269 @@
+"""The MCP server goes on: after nonsense, vanished clients, killed workers and a full disk; and it leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, descendants, eventually, execute, http_server, text_of
+from mcp import Client
+from requests import Session
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are found through Linux's /proc")
+ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
+HELLO = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "a test", "version": "1"},
+}
+
+
+class Line:
+    """A client without an SDK: lines to and from a server's standard streams."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin
+        assert process.stdout
+        self.process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._number = 0
+
+    def write(self, line: bytes) -> None:
+        self._stdin.write(line + b"\n")
+        self._stdin.flush()
+
+    def send(self, method: str, params: dict[str, Any]) -> None:
+        self._number += 1
+        frame = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
+        self.write(json.dumps(frame).encode())
+
+    def ask(self, method: str, params: dict[str, Any]) -> Any:
+        """Send a request and return the result of the next line, which has to be its answer."""
+        self.send(method, params)
+        answer = json.loads(self._stdout.readline())
+        assert answer["id"] == self._number
+        return answer["result"]
+
+    def execute(self, code: str) -> Any:
+        return self.ask("tools/call", call(code))["structuredContent"]
+
+    def rest(self) -> bytes:
+        """Close the client's end and return what the server still writes."""
+        self._stdin.close()
+        return self._stdout.read()
+
+
+def call(code: str) -> dict[str, Any]:
+    return {"name": "execute_lua", "arguments": {"code": code}}
+
+
+@contextmanager
+def line(*options: str, stderr: int = subprocess.DEVNULL) -> Iterator[Line]:
+    """Start a server and shake hands with it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*SERVER, *options], stdin=pipe, stdout=pipe, stderr=stderr, env=ENVIRON) as process:
+        try:
+            client = Line(process)
+            client.ask("initialize", HELLO)
+            client.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
+            yield client
+        finally:
+            process.kill()
+
+
+def test_nothing_but_the_protocol_reaches_standard_output() -> None:
+    """What scripts print is in the answer and on no line of its own."""
+    with line() as client:
+        outcome = client.execute("print('{\"jsonrpc\": \"2.0\"}') for _ = 1, 1000 do print('noise') end")
+        assert outcome["output"].count("noise") > 100
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [b"nonsense", b"\xff\xfe\x00", b"[1, 2]", b'{"jsonrpc": "2.0"', b'{"jsonrpc": "1.0", "id": 7}', b"[" * 50_000, b""],
+    ids=["words", "bytes", "list", "half", "version", "deep", "empty"],
+)
+def test_a_malformed_frame_costs_only_itself(frame: bytes) -> None:
+    """After a line that is no frame the next request is answered."""
+    with line() as client:
+        client.write(frame)
+        assert client.execute("return 1")["result"] == [1]
+
+
+def test_a_malformed_body_costs_only_itself() -> None:
+    """The same over HTTP: a body that is no frame is refused with a status, and clients go on."""
+
+    async def conversation(client: Client) -> None:
+        assert (await execute(client, "return 1")).structured_content["result"] == [1]
+
+    with http_server() as (_, url), Session() as web:
+        for version in ("2025-06-18", "2026-07-28"):
+            headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+            headers["MCP-Protocol-Version"] = version
+            assert 400 <= web.post(url, b'{"jsonrpc": ', headers=headers).status_code < 500
+        assert web.post(url, b"x" * 5_000_000, headers=headers).status_code == 413
+        Agent(url, DISCOVERY).talk(conversation)
+
+
+@on_linux
+def test_a_client_that_closes_its_end_leaves_nothing() -> None:
+    """When standard input ends, the server ends, and with it the script that was running."""
+    with line() as client:
+        client.send("tools/call", call(ENDLESS))
+        assert eventually(lambda: len(descendants(client.process.pid)) > 1)
+        left = descendants(client.process.pid)
+        client.rest()
+        assert client.process.wait(10) == 0
+        assert eventually(lambda: not any(map(is_running, left)))
+
+
+@on_linux
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
+    """Ctrl-C, a polite and an impolite end: the process is gone at once, and its scripts with it."""
+    with line() as client:
+        client.send("tools/call", call(ENDLESS))
+        assert eventually(lambda: len(descendants(client.process.pid)) > 1)
+        left = descendants(client.process.pid)
+        client.process.send_signal(how)
+        assert client.process.wait(10) == -how
+        assert eventually(lambda: not any(map(is_running, left)))
+
+
+@on_linux
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
+    """The same over HTTP, while a client waits for a script."""
+
+    async def conversation(client: Client) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(execute, client, ENDLESS)
+            while len(descendants(process.pid)) < 2:
+                await anyio.sleep(0.02)
+            left.extend(descendants(process.pid))
+            process.send_signal(how)
+            await anyio.to_thread.run_sync(process.wait, 10)
+            group.cancel_scope.cancel()
+
+    left: list[int] = []
+    with http_server() as (process, url):
+        Agent(url, DISCOVERY).talk(conversation)
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}[how]
+    assert eventually(lambda: not any(map(is_running, left)))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+
+
+@on_linux
+@pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
+def test_a_killed_worker_costs_only_its_script(era: str) -> None:
+    """A worker that dies by SIGKILL is an error result; other scripts and the next ones do not notice."""
+
+    async def conversation(client: Client) -> None:
+        async def run(name: str, code: str) -> None:
+            results[name] = await execute(client, code)
+
+        results: dict[str, Any] = {}
+        await execute(client, "return 1")
+        before = descendants(process.pid)
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, "killed", ENDLESS)
+            while not (workers := descendants(process.pid) - before):
+                await anyio.sleep(0.02)
+            group.start_soon(run, "other", "local t = os.clock() while os.clock() < t + 0.2 do end return 'whole'")
+            os.kill(workers.pop(), signal.SIGKILL)
+        assert results["killed"].is_error
+        assert results["killed"].structured_content["error"]["code"] == "worker_lost"
+        assert "run the script again" in text_of(results["killed"])
+        assert results["other"].structured_content["result"] == ["whole"]
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        while any(map(is_running, before)):
+            await anyio.sleep(0.02)
+        assert (await execute(client, "return 2")).structured_content["result"] == [2]
+
+    with http_server() as (process, url):
+        Agent(url, era).talk(conversation)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_costs_only_the_journal() -> None:
+    """Calls go on when the journal cannot be written, and the user is told once."""
+    with line("--journal", "/dev/full", stderr=subprocess.PIPE) as client:
+        for _ in range(2):
+            outcome = client.execute("return app.integrations.render2.get_current_user().email ~= nil")
+            assert outcome["result"] == [True]
+        client.rest()
+        assert client.process.stderr
+        said = client.process.stderr.read().decode()
+    assert said.count("The journal /dev/full cannot be written any more") == 1
+
+
+VANISHING = """
+import sys, anyio
+from mcp import Client
+
+async def main():
+    async with Client(sys.argv[1], mode=sys.argv[2]) as client:
+        await client.call_tool("execute_lua", {"code": sys.argv[3]})
+
+anyio.run(main)
+"""
+
+
+def test_an_http_client_that_vanishes_ends_its_script(tmp_path: Path) -> None:
+    """The connection is the script's life in the newer protocol; the server goes on for the others."""
+
+    async def conversation(client: Client) -> None:
+        size = -1
+        with anyio.fail_after(10):
+            while size != (size := journal.stat().st_size):
+                await anyio.sleep(0.2)
+        assert (await execute(client, "return 1")).structured_content["result"] == [1]
+
+    journal = tmp_path / "journal"
+    with http_server("--journal", str(journal), "--max-calls", "1000000") as (_, url):
+        vanishing = subprocess.Popen([sys.executable, "-c", VANISHING, url, DISCOVERY, ENDLESS])
+        assert eventually(lambda: journal.stat().st_size > 0)
+        vanishing.kill()
+        vanishing.wait()
+        Agent(url, DISCOVERY).talk(conversation)
+
+
+def test_an_approval_that_nobody_fetches_ends_with_its_script() -> None:
+    """A script whose client was asked and never comes back ends at its limit; its state is good for one return only."""
+
+    async def conversation(client: Client) -> None:
+        code = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
+        arguments = {"code": code, "timeout": 0.3}
+        asked = await client.session.call_tool("execute_lua", arguments, allow_input_required=True)
+        await anyio.sleep(0.5)
+        state = asked.request_state
+        late = await client.session.call_tool("execute_lua", arguments, request_state=state)
+        assert late.structured_content["error"]["limit"] == "wall"
+        again = await client.session.call_tool("execute_lua", arguments, request_state=state)
+        assert again.is_error
+        assert "is gone (run it again)" in text_of(again)
+
+    async def nobody(*_: object) -> Any:
+        raise AssertionError("this conversation answers by hand")
+
+    with http_server() as (_, url):
+        Agent(url, DISCOVERY).talk(conversation, nobody)  # type: ignore[arg-type]

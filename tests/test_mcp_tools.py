@@ -1,0 +1,86 @@
+"""The tools as a model sees them: short, annotated, and no wider than the host."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from kosmolua.errors import BadArguments
+from kosmolua.limits import Limits
+from kosmolua.mcp.tools import check, tools_for
+
+LARGEST = 2_500
+TOOLS = {tool.name: tool for tool in tools_for(Limits(timeout=30), read_only=False)}
+
+
+def test_four_tools_are_small(capsys: pytest.CaptureFixture[str]) -> None:
+    """All that a model reads of the four tools, schemas and annotations too, is under 2,500 characters together."""
+    tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in TOOLS.values()]
+    sizes = {tool["name"]: len(json.dumps(tool, separators=(",", ":"))) for tool in tools}
+    with capsys.disabled():
+        print(f"\nThe tools have {sum(sizes.values()):,} characters of at most {LARGEST:,}: {sizes}")
+    assert list(sizes) == ["lua_list_docs", "lua_search_docs", "lua_read_doc", "execute_lua"]
+    assert sum(sizes.values()) < LARGEST
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_schemas_are_valid(name: str) -> None:
+    """Each input schema is JSON Schema, and its defaults fit it."""
+    schema = TOOLS[name].input_schema
+    Draft202012Validator.check_schema(schema)
+    defaults = {key: each["default"] for key, each in schema["properties"].items() if "default" in each}
+    Draft202012Validator(schema["properties"] and {**schema, "required": []}).validate(defaults)
+
+
+def test_annotations_say_what_may_change() -> None:
+    """The documentation only reads; execute_lua may destroy, unless the host denies every write."""
+    for name in ("lua_list_docs", "lua_search_docs", "lua_read_doc"):
+        annotations = TOOLS[name].annotations
+        assert annotations
+        assert (annotations.read_only_hint, annotations.open_world_hint) == (True, False)
+    assert annotations_of_execute_lua(read_only=False) == (False, True, True)
+    assert annotations_of_execute_lua(read_only=True) == (True, False, True)
+
+
+def annotations_of_execute_lua(*, read_only: bool) -> tuple[bool | None, ...]:
+    annotations = tools_for(Limits(), read_only=read_only)[-1].annotations
+    assert annotations
+    return annotations.read_only_hint, annotations.destructive_hint, annotations.open_world_hint
+
+
+def test_limits_may_only_be_lowered() -> None:
+    """The host's limits are the maxima of the schema, and the check holds them."""
+    assert TOOLS["execute_lua"].input_schema["properties"]["timeout"]["maximum"] == 30
+    assert check(TOOLS["execute_lua"], {"code": "", "timeout": 30}) == {"code": "", "timeout": 30}
+    with pytest.raises(BadArguments, match=r"execute_lua: timeout: 30\.5 is greater than the maximum of 30"):
+        check(TOOLS["execute_lua"], {"code": "", "timeout": 30.5})
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "said", "param"),
+    [
+        ("lua_read_doc", {"pag": "x"}, "has no argument 'pag' (did you mean 'page'?)", "pag"),
+        ("lua_read_doc", {"zzz": "x"}, "(it takes page, detail, budget)", "zzz"),
+        ("lua_read_doc", {}, "'page' is a required property", None),
+        ("lua_read_doc", {"page": "x", "detail": "all"}, "detail: 'all' is not one of", "detail"),
+        ("lua_search_docs", {"query": "x", "limit": 0}, "limit: 0 is less than the minimum of 1", "limit"),
+        ("execute_lua", {"code": "", "args": ["a", 1]}, "args: 1: 1 is not of type 'string'", "args"),
+        ("execute_lua", {"code": "", "timeout": True}, "timeout: True is not of type 'number'", "timeout"),
+        ("execute_lua", {"code": ["x" * 5000]}, "code: ['xxx", "code"),
+    ],
+)
+def test_wrong_arguments_are_said(tool: str, given: dict[str, Any], said: str, param: str | None) -> None:
+    """What is unknown, missing or does not fit is refused in one short sentence that names it."""
+    with pytest.raises(BadArguments) as caught:
+        check(TOOLS[tool], given)
+    assert said in caught.value.message
+    assert len(caught.value.message) < 300
+    assert caught.value.param == param
+
+
+def test_null_counts_as_not_given() -> None:
+    """Models like to spell out what they leave out."""
+    assert check(TOOLS["execute_lua"], {"code": "return 1", "args": None, "timeout": None}) == {"code": "return 1"}
