@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from kosmolua.errors import ConfigError, NotConfigured
-from kosmolua.limits import NAMES, SECONDS, Limits, parse_size
+from kosmolua.limits import NAMES, SECONDS, Limits, parse_size, spell_size
 from kosmolua.secret import Redactor, Secret
 from kosmolua.sources import Sources
 from kosmolua.suggestions import did_you_mean
@@ -26,6 +26,14 @@ USUAL: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
 SIMULATED = ("default", "production", "staging")
 _OWN_SECTION = "kosmolua"
 _SIZES = ("memory", "max_output", "max_result", "max_arguments", "max_source")
+_HEAD = """\
+# Accounts for KosmoLua. Copy this to the file that `kosmolua accounts` reads, keep what you need, and name accounts as
+# you like: [render2.staging] is app.integrations.render2.staging in a script. With several, say which one is meant
+# where none is named: [render2] default = "production".
+#
+# A secret is the string itself, { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] } or
+# { keyring = "NAME" }. An account or a whole integration may have permissions = { read = "allow", write = "ask" },
+# which is what holds where nothing is said; each is allow, ask or deny."""
 
 
 class Accounts:
@@ -165,7 +173,8 @@ class Accounts:
 
     def _check_name(self, integration: Integration, account: str) -> None:
         if integration.function(account):
-            raise self._wrong(f"[{integration.name}.{account}]: an account cannot be named like a function")
+            line = self._line_of(integration.name, account)
+            raise self._wrong(f"[{integration.name}.{account}]: an account cannot be named like a function", line=line)
         if "." in account or not account.isprintable() or not account:
             raise self._wrong(f"[{integration.name}.{account!r}]: an account's name cannot hold a dot or be empty")
 
@@ -204,8 +213,17 @@ class Accounts:
             raise self._wrong(f"[kosmolua.limits] {name} must be a {'whole ' if whole else ''}number, not {value!r}")
         return cast("float", value)
 
-    def _wrong(self, what: str, hint: str | None = None) -> ConfigError:
-        return ConfigError(f"{self.path}: {what}", hint=hint)
+    def _wrong(self, what: str, hint: str | None = None, *, line: str = "") -> ConfigError:
+        return ConfigError(f"{self.path}{line}: {what}", hint=hint)
+
+    def _line_of(self, *keys: str) -> str:
+        """Return ``:`` and the line of a table's head in the file; nothing where it is not there in so many words."""
+        if not self.path.is_file():
+            return ""
+        heads = [line.partition("]")[0] for line in self.path.read_text(encoding="utf-8").splitlines()]
+        spelt = ["".join(head.split()).replace('"', "").replace("'", "") for head in heads]
+        wanted = "[" + ".".join(keys)
+        return f":{spelt.index(wanted) + 1}" if wanted in spelt else ""
 
     # Values and secrets
 
@@ -222,13 +240,13 @@ class Accounts:
                 settings[field.name] = self._value(where, field, table[field.name])
             elif not table and self._environ.get(integration.variable(field)) and (field.required or field.secret):
                 settings[field.name] = self._value(where, field, self._environ[integration.variable(field)])
-            elif field.required:
+            elif field.required or (field.secret and self._simulate):
                 settings[field.name] = self._missing(integration, account, field)
         return settings
 
     def _missing(self, integration: Integration, account: str, field: AccountField) -> object:
-        if self._simulate and field.secret:
-            return Secret("simulated")
+        if self._simulate and field.type.label == "string":
+            return Secret("simulated") if field.secret else "simulated"
         raise NotConfigured(
             f"The account {integration.name}.{account} has no {field.name}; add it to {self.path}",
             hint=stanza(integration, account),
@@ -253,7 +271,7 @@ class Accounts:
 
 
 def read(
-    path: str | os.PathLike[str] | None,
+    source: str | os.PathLike[str] | Mapping[str, Any] | None,
     *,
     usual: str | os.PathLike[str],
     environ: Mapping[str, str],
@@ -264,13 +282,13 @@ def read(
     """Return the accounts of a file, or those that the environment gives where there is none.
 
     Args:
-        path: The file; None for none.
+        source: The file, or what would be in it; None for none.
         usual: Where a file would be, for messages.
 
     Raises:
         ConfigError: The file is not there, or it is not TOML or not of this shape.
     """
-    tables = {} if path is None else _parse(Path(path))
+    tables = dict(source or {}) if source is None or isinstance(source, Mapping) else _parse(Path(source))
     return Accounts(tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn)
 
 
@@ -298,7 +316,17 @@ def stanza(integration: Integration, account: str = "default") -> str:
     return "\n".join(lines)
 
 
+def example_file(integrations: Iterable[Integration]) -> str:
+    """Return a whole accounts.toml to start from: an account of each integration, and the limits as comments."""
+    accounts = (f"# {integration.about}\n{stanza(integration)}" for integration in integrations)
+    defaults = Limits().as_dict().items()
+    limits = (f"# {name} = {_toml(spell_size(int(value)) if name in _SIZES else value)}" for name, value in defaults)
+    return "\n\n".join([_HEAD, *accounts, "\n".join(["# [kosmolua.limits]", *limits])]) + "\n"
+
+
 def _toml(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
-    return str(default) if isinstance(default, (int, float)) else f'"{default or "..."}"'
+    if isinstance(default, float):
+        return f"{default:g}"
+    return str(default) if isinstance(default, int) else f'"{default or "..."}"'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kosmolua.accounts import Accounts, stanza
-from kosmolua.errors import NotConfigured, UnknownPath
+from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.plugins import Plugin, Plugins
 from kosmolua.spec.function import Effect, Function
 from kosmolua.spec.integration import Integration
@@ -99,13 +99,15 @@ class Catalog:
         ]
 
     def matching(self, patterns: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the accounts that ``INTEGRATION`` or ``INTEGRATION.ACCOUNT`` name, or all, with their integrations.
+        """Return the accounts that ``INTEGRATION`` or ``INTEGRATION.ACCOUNT`` name, with their integrations.
+
+        Without a pattern these are all accounts of the integrations that can be loaded.
 
         Raises:
             UnknownPath: A pattern names nothing.
         """
         if not patterns:
-            return [(name, account) for name in self.names() for account in self.accounts(name)]
+            return [(name, account) for name in self.names() if self._loads(name) for account in self.accounts(name)]
         found = []
         for pattern in patterns:
             name, _, account = pattern.partition(".")
@@ -114,6 +116,13 @@ class Catalog:
                 raise UnknownPath(f"{name} has no account '{account}'", hint=did_you_mean(account, accounts))
             found += [(name, each) for each in accounts if account in ("", each)]
         return found
+
+    def _loads(self, name: str) -> bool:
+        try:
+            self.plugin(name)
+        except PluginError:
+            return False
+        return True
 
     def describe(self, path: str) -> Json:
         """Return what the guest needs to build the branch of ``app`` at a path.

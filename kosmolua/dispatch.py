@@ -90,6 +90,7 @@ class Dispatcher:
             raise
         finally:
             record.end(error)
+            record.redact(self._redactor)
             self._journal.write(record)
             self._watch(record)
 

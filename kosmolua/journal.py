@@ -59,6 +59,11 @@ class Record:
         self.error = error.code if error else None
         self.status = "ok" if error is None else "failed" if self.attempts else "refused"
 
+    def redact(self, redactor: Redactor) -> None:
+        """Take secrets out of what the caller and the service said, for whoever watches."""
+        self.arguments = redactor.value(self.arguments)
+        self.request_id = self.request_id and redactor.text(self.request_id)
+
     def summary(self) -> dict[str, object]:
         """Return what an outcome says of the call."""
         names = ("path", "account", "effect", "status", "duration_ms", "error")

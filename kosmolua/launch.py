@@ -12,25 +12,29 @@ if TYPE_CHECKING:
     import subprocess
 
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
+_PR_SET_DUMPABLE = 4
 STANDARD = 3
 """Descriptors below this are standard input, output and error."""
 
 
 class Process:
-    """A process of the sandbox, which its starter alone ends and waits for. It inherits nothing but two descriptors.
+    """A process of the sandbox, which its starter alone ends and waits for. It inherits nothing but its descriptors.
+
+    It leads a process group of its own.
 
     Args:
         role: The module of ``kosmolua.sandbox`` that it runs.
         stdin: The descriptor that becomes its standard input.
         stdout: The descriptor that becomes its standard output; None for nothing.
+        stderr: The descriptor that becomes its standard error; None for nothing.
 
     Raises:
         OSError: It cannot be started.
     """
 
-    def __init__(self, role: str, stdin: int, stdout: int | None) -> None:
+    def __init__(self, role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
-        wanted = (stdin, nowhere if stdout is None else stdout, nowhere)
+        wanted = (stdin, *(nowhere if descriptor is None else descriptor for descriptor in (stdout, stderr)))
         actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(wanted)]
         try:
             self.pid = os.posix_spawn(sys.executable, command(role), {}, file_actions=actions, setsid=True)
@@ -66,21 +70,38 @@ class Process:
             self._status = os.waitstatus_to_exitcode(status) if pid else None
 
 
-def start(role: str, stdin: int, stdout: int | None) -> Process | subprocess.Popen[bytes]:
-    """Start a process of the sandbox with an empty environment.
+def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Process | subprocess.Popen[bytes]:
+    """Start a process of the sandbox with an empty environment, out of which this one cannot be looked into.
 
     Raises:
         OSError: It cannot be started.
     """
+    process = _spawn(role, stdin, stdout, stderr)
+    _hide()
+    return process
+
+
+def _hide() -> None:
+    """On Linux, keep this process's memory and environment from others of its user: a script might break out into one.
+
+    Debuggers and profilers can't attach any more then, unless they are root's, and there are no core dumps.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Process | subprocess.Popen[bytes]:
     if hasattr(os, "posix_spawn"):
-        return Process(role, stdin, stdout)
+        return Process(role, stdin, stdout, stderr)
     import subprocess
 
     return subprocess.Popen(
         command(role),
         stdin=stdin,
         stdout=subprocess.DEVNULL if stdout is None else stdout,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if stderr is None else stderr,
         env={name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},
         cwd=os.path.abspath(os.sep),
     )

@@ -62,6 +62,10 @@ class Limits:
         """Return every limit by its name."""
         return {name: getattr(self, name) for name in NAMES}
 
+    def spell(self, name: str) -> str:
+        """Return a limit as people write it, such as ``96 MiB``."""
+        return _spell(name, getattr(self, name))
+
     def but(self, **changes: float | None) -> Limits:
         """Return these limits with some replaced; None changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
@@ -133,10 +137,11 @@ def _spell(attribute: str, value: float) -> str:
         return f"{value:g} s"
     if attribute in ("max_calls", "max_depth"):
         return f"{value:,}"
-    return _spell_size(int(value))
+    return spell_size(int(value))
 
 
-def _spell_size(size: int) -> str:
+def spell_size(size: int) -> str:
+    """Return a number of bytes as people write it, such as ``96 MiB``; :func:`parse_size` reads it."""
     for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
         if size >= unit:
             return f"{size / unit:.4g} {name}"

@@ -28,3 +28,10 @@ def config_folder() -> str:
     from platformdirs import user_config_dir
 
     return user_config_dir("kosmolua")
+
+
+def state_folder() -> str:
+    """Return the folder of what the program remembers, such as what was typed."""
+    from platformdirs import user_state_dir
+
+    return user_state_dir("kosmolua")

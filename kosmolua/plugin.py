@@ -4,9 +4,9 @@ An integration is a module that holds one :class:`Integration` in a variable of 
 typed; left of the slash comes from the host, right of the star comes from Lua.
 """
 
-from kosmolua.api.client import Api
+from kosmolua.api.client import Api, decode
 from kosmolua.api.message import Request, Response, Send
-from kosmolua.api.paging import by_cursor, by_link, by_page
+from kosmolua.api.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.secret import Secret
 from kosmolua.spec.integration import Integration
@@ -28,7 +28,9 @@ __all__ = [
     "by_cursor",
     "by_link",
     "by_page",
+    "decode",
     "matching",
+    "next_link",
     "one_of",
     "unless",
 ]

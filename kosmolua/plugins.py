@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
@@ -13,12 +13,13 @@ from pathlib import Path
 from threading import RLock
 from types import ModuleType
 
+from kosmolua.entry_points import EntryPoint, installed_entry_points
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
+from kosmolua.loading import PATIENCE, guarded
 from kosmolua.places import config_folder
 from kosmolua.spec.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
-ENTRY_POINTS = "kosmolua.integrations"
 _PACKAGE = "kosmolua_integrations"
 
 
@@ -29,7 +30,7 @@ class Plugin:
     Args:
         integration: What its module holds.
         origin: The file, or the entry point.
-        place: ``bundled``, ``user``, ``entry point`` or ``--plugin``.
+        place: ``bundled``, ``user``, ``entry point``, ``--plugin``, or ``given`` for one that came as a value.
         prose: Returns the hand-written half of its page, or None.
     """
 
@@ -69,21 +70,25 @@ class Plugins:
     """Finds integrations by name and loads each at most once, when it is first needed.
 
     Args:
-        named: Files or package folders given with ``--plugin``.
+        named: Files or package folders given with ``--plugin``, and integrations given as values.
         places: The folders to look in, in order.
         entry_points: Returns the installed entry points by name; asked only where a name is not found elsewhere.
+        patience: Seconds that loading one of them may take.
     """
 
     def __init__(
         self,
-        named: Sequence[Path] = (),
+        named: Sequence[str | os.PathLike[str] | Integration] = (),
         *,
         places: Sequence[Place] | None = None,
         entry_points: Callable[[], dict[str, EntryPoint]] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._places = usual_places() if places is None else places
         self._entry_points = entry_points or installed_entry_points
-        self._specs = [_named_spec(path) for path in named]
+        self._patience = patience
+        self._given = [_given(each) for each in named if isinstance(each, Integration)]
+        self._specs = [_named_spec(Path(each)) for each in named if not isinstance(each, Integration)]
         self._named: dict[str, list[Plugin | PluginError]] | None = None
         self._loaded: dict[str, Plugin | PluginError] = {}
         self._lock = RLock()
@@ -140,30 +145,49 @@ class Plugins:
     def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
         """Return what loads an integration of this name, by origin: a file that is found twice is no clash."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
-        found = {origin: partial(_load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
+        found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
         named = {each.origin: partial(_raise_or_return, each) for each in self._load_named().get(name, ())}
         return {**named, **found} or self._from_entry_point(name)
 
     def _from_entry_point(self, name: str) -> dict[str, Callable[[], Plugin]]:
         point = self._entry_points().get(name)
-        return {point.value: partial(_load_entry_point, point, name)} if point else {}
+        return {point.value: partial(self._load_entry_point, point, name)} if point else {}
 
     def _load_named(self) -> dict[str, list[Plugin | PluginError]]:
         with self._lock:
             if self._named is None:
                 self._named = {}
-                for spec in self._specs:
-                    name, loaded = _load_named_spec(spec)
+                named = [(plugin.integration.name, plugin) for plugin in self._given]
+                for name, loaded in [*named, *map(self._load_named_spec, self._specs)]:
                     self._named.setdefault(name, []).append(loaded)
             return self._named
 
+    def _load_named_spec(self, spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
+        try:
+            plugin = self._load_spec(spec, "--plugin", None)
+        except PluginError as error:
+            return spec.name.rpartition(".")[2], error
+        return plugin.integration.name, plugin
 
-def _load_named_spec(spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
-    try:
-        plugin = _load_spec(spec, "--plugin", None)
-    except PluginError as error:
-        return spec.name.rpartition(".")[2], error
-    return plugin.integration.name, plugin
+    def _load_spec(self, spec: ModuleSpec, label: str, name: str | None) -> Plugin:
+        origin = str(spec.origin)
+        module = guarded(partial(importlib.import_module, spec.name), origin, self._patience)
+        return _plugin_of(module, module, origin, label, name)
+
+    def _load_entry_point(self, point: EntryPoint, name: str) -> Plugin:
+        loaded = guarded(point.load, _file_of(point), self._patience)
+        module = sys.modules[point.module]
+        return _plugin_of(loaded, module, point.value, "entry point", name)
+
+
+def _given(integration: Integration) -> Plugin:
+    page = Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md"
+    return Plugin(
+        integration,
+        integration.origin,
+        "given",
+        lambda: page.read_text(encoding="utf-8") if page.is_file() else None,
+    )
 
 
 def _raise_or_return(loaded: Plugin | PluginError) -> Plugin:
@@ -191,21 +215,6 @@ def bundled_folder() -> Path:
     return checkout if not inside.exists() and checkout.is_dir() else inside
 
 
-@dataclass(frozen=True)
-class EntryPoint:
-    """An installed entry point: its value, and what imports it."""
-
-    value: str
-    load: Callable[[], object]
-
-
-def installed_entry_points() -> dict[str, EntryPoint]:
-    """Return the entry points of the group ``kosmolua.integrations`` by name."""
-    from importlib.metadata import entry_points
-
-    return {point.name: EntryPoint(point.value, point.load) for point in entry_points(group=ENTRY_POINTS)}
-
-
 def _package_of(folder: Path) -> str:
     """Return a private package name for a folder, so that two folders never share a module."""
     package = f"{_PACKAGE}_{abs(hash(str(folder))):x}"
@@ -226,51 +235,9 @@ def _named_spec(path: Path) -> ModuleSpec:
     return spec
 
 
-def _load_spec(spec: ModuleSpec, label: str, name: str | None) -> Plugin:
-    origin = str(spec.origin)
-    try:
-        module = importlib.import_module(spec.name)
-    except PluginError:
-        raise
-    except BaseException as error:
-        raise _load_error(error, origin) from error
-    return _plugin_of(module, module, origin, label, name)
-
-
-def _load_entry_point(point: EntryPoint, name: str) -> Plugin:
-    try:
-        loaded = point.load()
-    except PluginError:
-        raise
-    except BaseException as error:
-        raise _load_error(error, _file_of(point)) from error
-    module = sys.modules[point.value.partition(":")[0]]
-    return _plugin_of(loaded, module, point.value, "entry point", name)
-
-
 def _file_of(point: EntryPoint) -> str:
-    spec = PathFinder.find_spec(point.value.partition(":")[0].partition(".")[0])
+    spec = PathFinder.find_spec(point.module.partition(".")[0])
     return str(spec.origin) if spec and spec.origin else point.value
-
-
-def _load_error(error: BaseException, origin: str) -> PluginError:
-    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
-        raise error
-    if isinstance(error, SyntaxError) and error.filename:
-        return PluginError(f"it is not Python: {error.msg}", origin=f"{error.filename}:{error.lineno}")
-    return PluginError(f"it failed while it was loaded: {type(error).__name__}: {error}", origin=_where(error, origin))
-
-
-def _where(error: BaseException, origin: str) -> str:
-    """Return the file and line, within the plugin's own folder, at which an exception passed."""
-    own = str(Path(origin).parent) + os.sep if Path(origin).name == "__init__.py" else origin
-    found, trace = origin, error.__traceback__
-    while trace:
-        file = trace.tb_frame.f_code.co_filename
-        if file.startswith(own):
-            found = f"{file}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return found
 
 
 def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
@@ -304,14 +271,3 @@ def _read_prose(spec: ModuleSpec | None, name: str) -> str | None:
     except OSError:
         return None
     return text.decode("utf-8", "replace")
-
-
-def problems(plugins: Plugins, names: Iterable[str]) -> dict[str, PluginError]:
-    """Return, for each integration that cannot be loaded, why."""
-    found = {}
-    for name in names:
-        try:
-            plugins.load(name)
-        except PluginError as error:
-            found[name] = error
-    return found

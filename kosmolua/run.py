@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
 
 ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
+OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", *ADJUSTABLE)
+"""The keys of :class:`kosmolua.run_options.RunOptions`, which takes long to import."""
 
 
 class Run:
@@ -27,6 +29,7 @@ class Run:
     Args:
         make_desk: Opens the desk that answers the script, when it first asks for something.
         take: Lends a fresh worker.
+        isolated: Whether to refuse where a layer around the sandbox is missing.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Run:
         make_desk: Callable[[], FrontDesk],
         take: Callable[[], AbstractContextManager[Child]],
         on_output: Callable[[bytes], None],
+        isolated: bool = False,
     ) -> None:
         self._source = _as_chunk(source)
         self._name = name
@@ -47,6 +51,7 @@ class Run:
         self._make_desk = make_desk
         self._take = take
         self._on_output = on_output
+        self._isolated = isolated
         self._printed: list[bytes] = []
         self._deadline = 0.0
         self._supervision: Supervision | None = None
@@ -80,7 +85,7 @@ class Run:
         return desk
 
     def _supervise(self, child: Child) -> Supervision:
-        return Supervision(child, self._limits, lambda: self._desk, self._output)
+        return Supervision(child, self._limits, lambda: self._desk, self._output, isolated=self._isolated)
 
     def _output(self, piece: bytes) -> None:
         self._printed.append(piece)

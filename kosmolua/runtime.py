@@ -11,7 +11,7 @@ from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
 from kosmolua.places import accounts_file
-from kosmolua.run import ADJUSTABLE, Run, lend
+from kosmolua.run import ADJUSTABLE, OPTIONS, Run, lend
 from kosmolua.workers import Workers
 
 # What only a call needs is imported by the first call: a script that makes none starts without it.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kosmolua.policy import Approve
     from kosmolua.run_options import RunOptions
     from kosmolua.secret import Redactor
+    from kosmolua.spec.integration import Integration
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
@@ -44,16 +45,24 @@ def _ignore(_: object) -> None:
 class Runtime:
     """Runs scripts with a user's accounts. Any number of threads may use one runtime; runs are independent.
 
+    On Linux the first run makes this process undumpable, so that no process of the same user reads its memory: debuggers
+    and profilers can attach as root only, and it leaves no core dump.
+
     Args:
-        accounts: The accounts file; by default ``KOSMOLUA_ACCOUNTS``, else the user's own, else none.
+        accounts: The accounts file, or what would be in it; by default ``KOSMOLUA_ACCOUNTS``, else the user's own, else
+            none.
         simulate: Answer calls from the integrations' simulators: no network, no credentials.
-        plugins: Integrations to load beside the installed ones: a file or a package folder each.
+        plugins: Integrations beside the installed ones: a file, a package folder or the integration itself. A
+            :class:`kosmolua.plugins.Plugins` says what there is in place of the installed ones too.
+        backend: Answers calls, in place of the services and the simulators.
         read_only: Deny every write.
         yes: Allow what the permissions say to ask about.
         approve: Asks a person about a call; without it, what has to be asked is refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies where None.
         journal: A file to which a line is appended for each call.
         workers: How many scripts run at once; more wait in the order in which they came.
+        require_isolation: Run nothing where the system lacks a layer of those around the sandbox, such as ``seccomp``;
+            without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Told of what is unwise but works, as one sentence.
         environ: The environment that secrets may come from.
 
@@ -63,22 +72,25 @@ class Runtime:
 
     def __init__(
         self,
-        accounts: str | os.PathLike[str] | None = None,
+        accounts: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         simulate: bool = False,
-        plugins: Sequence[str | os.PathLike[str]] = (),
+        plugins: Sequence[str | os.PathLike[str] | Integration] | Plugins = (),
+        backend: Backend | None = None,
         read_only: bool = False,
         yes: bool = False,
         approve: Approve | None = None,
         limits: Limits | None = None,
         journal: str | os.PathLike[str] | None = None,
         workers: int = USUAL_WORKERS,
+        require_isolation: bool = False,
         warn: Warn = _ignore,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._environ = environ
-        self._accounts_path, self._has_accounts_file = accounts_file(accounts, environ)
-        self._named_plugins = list(plugins)
+        self._accounts_source, self._accounts_path = _source_of(accounts, environ)
+        self._given_plugins = plugins
+        self._given_backend = backend
         self._simulate = simulate
         self._read_only = read_only
         self._yes = yes
@@ -87,8 +99,9 @@ class Runtime:
         self._warn = warn
         self._workers = Workers(workers)
         self._most = workers
-        self.limits = limits or (self._accounts.limits(Limits()) if self._has_accounts_file else Limits())
-        if self._named_plugins or self._has_accounts_file:
+        self._isolated = require_isolation
+        self.limits = limits or (Limits() if self._accounts_source is None else self._accounts.limits(Limits()))
+        if self._given_plugins or self._accounts_source is not None:
             self._check_sections()
         if journal is not None:
             self._journal  # noqa: B018 - opens the file, so that it fails here where it cannot be opened
@@ -123,7 +136,7 @@ class Runtime:
         from kosmolua import accounts
 
         return accounts.read(
-            self._accounts_path if self._has_accounts_file else None,
+            self._accounts_source,
             usual=self._accounts_path,
             environ=self._environ,
             redactor=self._redactor,
@@ -205,6 +218,9 @@ class Runtime:
         return dispatcher.identify(self.catalog.integration(integration), account)
 
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
+        for option in options:
+            if option not in OPTIONS:
+                raise TypeError(f"a run has no option {option!r}")
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         limits = self.limits.but(**changes)
         child = options.get("child")
@@ -216,6 +232,7 @@ class Runtime:
             make_desk=lambda: self._make_desk(limits, options),
             take=lend(child) if child else self._workers.take,
             on_output=options.get("on_output", _ignore),
+            isolated=self._isolated,
         )
 
     def _make_desk(self, limits: Limits, options: RunOptions) -> FrontDesk:
@@ -262,11 +279,9 @@ class Runtime:
 
     @once
     def _plugins(self) -> Plugins:
-        from pathlib import Path
-
         from kosmolua.plugins import Plugins
 
-        return Plugins([Path(path) for path in self._named_plugins])
+        return self._given_plugins if isinstance(self._given_plugins, Plugins) else Plugins(self._given_plugins)
 
     @once
     def _threads(self) -> ThreadPoolExecutor:
@@ -276,6 +291,8 @@ class Runtime:
 
     @once
     def _backend(self) -> Backend:
+        if self._given_backend:
+            return self._given_backend
         if self._simulate:
             from kosmolua.backends.simulated import Simulated
 
@@ -285,5 +302,16 @@ class Runtime:
         return Live()
 
     def _check_sections(self) -> None:
+        plugins = self._plugins
         for name in self._accounts.sections():
-            self._plugins.require(name, f"{self._accounts.path}: [{name}]")
+            plugins.require(name, f"{self._accounts.path}: [{name}]")
+
+
+def _source_of(
+    accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
+) -> tuple[str | Mapping[str, Any] | None, str]:
+    """Return what to read accounts from, or None, and what messages call it."""
+    if isinstance(accounts, Mapping):
+        return accounts, "the accounts given"
+    path, exists = accounts_file(accounts, environ)
+    return (path if exists else None), path

@@ -72,7 +72,7 @@ class Sources:
         try:
             text = path.read_text(encoding="utf-8")
             mode = path.stat().st_mode
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise NotConfigured(f"The secret {where} cannot be read from {path}: {reason}") from None
         if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -87,7 +87,7 @@ def _from_command(where: str, command: list[str]) -> str:
         done = subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LONGEST_COMMAND, check=False
         )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         reason = getattr(error, "strerror", None) or f"it gave no text within {LONGEST_COMMAND:g} s"
         raise NotConfigured(f"The secret {where} cannot be had from the command {command[0]}: {reason}") from None
     if done.returncode != 0:

@@ -8,7 +8,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import values, wire
-from kosmolua.errors import CallError, Interrupted, KosmoError, ScriptError, WorkerLost
+from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.wire import BadFrame
 from kosmolua.workers import Child
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 MOST_THREADS = 64
+MOST_NAMES, LONGEST_NAME = 16, 32
 ROOM_FOR_A_FRAME = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
 
@@ -43,14 +44,14 @@ class Ending:
     Args:
         result: What it returned.
         error: What ended it instead.
-        usage: ``cpu_ms`` and ``memory_bytes``, as far as they are known.
+        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
     """
 
     def __init__(
         self,
         result: list[Any] | None = None,
         error: KosmoError | None = None,
-        usage: dict[str, float] | None = None,
+        usage: dict[str, Any] | None = None,
     ) -> None:
         self.result = result or []
         self.error = error
@@ -65,13 +66,24 @@ class Supervision:
         limits: The limits of the run.
         desk: Returns what answers the script; asked when it first wants something.
         output: Is given what the script prints, piece by piece.
+        isolated: Whether to run nothing where a layer around the child is missing.
     """
 
-    def __init__(self, child: Child, limits: Limits, desk: Callable[[], Desk], output: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        limits: Limits,
+        desk: Callable[[], Desk],
+        output: Callable[[bytes], None],
+        *,
+        isolated: bool = False,
+    ) -> None:
         self._child = child
         self._limits = limits
         self._desk = desk
         self._output = output
+        self._isolated = isolated
+        self._isolation: list[str] | None = None
         self._fatal: KosmoError | None = None
         self._errors: dict[int, KosmoError] = {}
         self._room = limits.max_output
@@ -91,22 +103,31 @@ class Supervision:
         clock.daemon = True
         clock.start()
         try:
-            self._child.send(_job(source, name, arguments, self._limits))
-            return self._pump()
+            self._child.send(_job(source, name, arguments, self._limits, isolated=self._isolated))
+            ending = self._pump()
         except KeyboardInterrupt:
-            return Ending(error=Interrupted("The script was interrupted"))
+            ending = Ending(error=Interrupted("The script was interrupted"))
         finally:
             clock.cancel()
             self._child.kill()
             if self._pool:
                 self._pool.shutdown(wait=self._fatal is not None)
+        if self._isolation is not None:
+            ending.usage["isolation"] = self._isolation
+        return ending
 
     def interrupt(self) -> None:
         """End the run from another thread."""
         self._stop(Interrupted("The script was interrupted"))
 
     def _pump(self) -> Ending:
-        handlers = {"print": self._print, "describe": self._describe, "call": self._call, "doc": self._doc}
+        handlers = {
+            "ready": self._ready,
+            "print": self._print,
+            "describe": self._describe,
+            "call": self._call,
+            "doc": self._doc,
+        }
         longest = max(self._limits.max_result, self._limits.max_arguments) + ROOM_FOR_A_FRAME
         while True:
             try:
@@ -120,11 +141,25 @@ class Supervision:
                 return self._finish(frame)
             handlers[frame["kind"]](frame)
 
+    def _ready(self, frame: dict[str, Any]) -> None:
+        """Note the layers that a guest reports before it runs a script; what is said later is the script's word."""
+        if self._isolation is not None:
+            return
+        self._isolation = _names(frame["isolation"])
+        missing = _names(frame["missing"])
+        if self._isolated and missing:
+            self._stop(
+                ConfigError(
+                    f"This system cannot isolate the sandbox as required: it lacks {', '.join(missing)}",
+                    hint="run without --require-isolation, or where these are to be had",
+                )
+            )
+
     # What a script asks for
 
     def _print(self, frame: dict[str, Any]) -> None:
         text = wire.to_bytes(frame["text"])
-        self._output(text[: self._room])
+        self._output(text[: max(self._room, 0)])
         self._room -= len(text)
         if self._room < 0:
             self._stop(self._limits.exceeded("output"))
@@ -225,7 +260,7 @@ def _describe_status(status: int) -> str:
         return f"its process was ended by signal {-status}"
 
 
-def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits) -> bytes:
+def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:
     chunk = name if name.startswith("=") else f"@{name}"
     return wire.encode(
         "job",
@@ -233,6 +268,7 @@ def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits) -> 
         name=wire.to_text(chunk.encode("utf-8", "surrogateescape")),
         args=[wire.to_text(argument.encode("utf-8", "surrogateescape")) for argument in arguments],
         limits=limits.as_dict(),
+        isolated=isolated,
     )
 
 
@@ -248,6 +284,10 @@ def _arguments(frame: dict[str, Any]) -> list[Any]:
     return given if isinstance(given, list) else []
 
 
-def _usage(given: dict[str, Any]) -> dict[str, float]:
+def _names(given: list[Any]) -> list[str]:
+    return [name[:LONGEST_NAME] for name in given[:MOST_NAMES] if isinstance(name, str)]
+
+
+def _usage(given: dict[str, Any]) -> dict[str, Any]:
     names = ("cpu_ms", "memory_bytes")
     return {name: given[name] for name in names if isinstance(given.get(name), (int, float))}

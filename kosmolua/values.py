@@ -1,4 +1,4 @@
-"""What may cross the letterbox: JSON values within a depth and a size."""
+"""What may cross the letterbox: JSON values that Lua reads without loss."""
 
 from __future__ import annotations
 
@@ -57,19 +57,3 @@ def _narrow(value: object) -> object:
         return [_narrow(item) for item in value]
     wide = isinstance(value, int) and not SMALLEST_INTEGER <= value <= LARGEST_INTEGER
     return str(value) if wide else value
-
-
-def depth_exceeds(value: object, limit: int) -> bool:
-    """Say whether lists and maps are nested deeper than ``limit`` levels, without recursion."""
-    level = [value]
-    for _ in range(limit + 1):
-        level = [child for node in level for child in _children(node)]
-        if not level:
-            return False
-    return True
-
-
-def _children(node: object) -> Sequence[object]:
-    if isinstance(node, Mapping):
-        return list(node.values())
-    return node if isinstance(node, (list, tuple)) else ()

@@ -2,6 +2,7 @@
 
 Guest to host::
 
+    ready    {isolation, missing}           the layers around the guest that are in force, and that are not
     describe {id, path}                     what is under app.integrations, or under one integration
     call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
     doc      {id, verb, args}               verb is list, search or read
@@ -11,8 +12,13 @@ Guest to host::
 
 Host to guest::
 
-    job      {source, name, args, limits}
+    job      {source, name, args, limits, isolated}
+                                            isolated: give up, after ready, where a layer is missing
     reply    {id, ok, value | error}
+
+In a session a guest does one job after another. Each job's only argument says what to do with its source: evaluate it,
+return its value, check that it is whole, or list names. A guest that takes over from a dead one sends an epitaph, which is
+no frame: it breaks off whatever line the dead one was writing.
 
 Bytes that are not UTF-8 travel in source, name, args of a job and text as lone surrogates, as Python's
 ``surrogateescape`` has them.
@@ -23,7 +29,10 @@ from __future__ import annotations
 import json
 import math
 import struct
-from typing import Any, BinaryIO, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, NoReturn
 
 FORK, KILL = b"F", b"K"
 ORDER = struct.Struct("<cQ")
@@ -31,7 +40,11 @@ ORDER = struct.Struct("<cQ")
 STATUS = struct.Struct("<Qi")
 """What a zygote tells the host: the number of a worker that ended, and its status, negative for a signal."""
 LONGEST_PATH = 1000
+END = b'{"kind":"end",'
+"""How a guest begins the frame that ends a job."""
+_EPITAPH = b"\0"
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "ready": {"isolation": list, "missing": list},
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
     "doc": {"id": int, "verb": str, "args": list},
@@ -58,6 +71,20 @@ def reply(number: int, value: str) -> bytes:
 def refusal(number: int, error: str) -> bytes:
     """Return the frame that answers a request with an error, whose fields are encoded already."""
     return f'{{"kind":"reply","id":{number},"ok":false,"error":{error}}}\n'.encode("utf-8", "replace")
+
+
+def epitaph(status: int) -> bytes:
+    """Return what a session's guest writes when it takes over from one that ended with a status."""
+    return _EPITAPH + str(status).encode() + b"\n"
+
+
+def read_epitaph(line: bytes) -> int | None:
+    """Return the status that a line tells of, or None where it is a frame."""
+    _, mark, status = line.rpartition(_EPITAPH)
+    try:
+        return int(status) if mark else None
+    except ValueError:
+        return None
 
 
 def read_line(stream: BinaryIO, limit: int) -> bytes | None:

@@ -40,7 +40,7 @@ class Child(Protocol):
         """End the process and give up its pipes."""
 
 
-class _Pipes:
+class Pipes:
     """The two ends of a letterbox that the host holds."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -61,7 +61,8 @@ class _Pipes:
         """Return the next frame's line, or None when the process is gone."""
         return wire.read_line(self._incoming, limit)
 
-    def _close_pipes(self) -> None:
+    def close_pipes(self) -> None:
+        """Give up both ends."""
         with self._writing:
             for stream in (self._outgoing, self._incoming):
                 try:
@@ -70,7 +71,7 @@ class _Pipes:
                     continue
 
 
-class ColdChild(_Pipes):
+class ColdChild(Pipes):
     """A worker that was started by itself.
 
     Args:
@@ -105,7 +106,7 @@ class ColdChild(_Pipes):
         """End the process, wait for that, and give up its pipes."""
         self.kill()
         self._process.wait()
-        self._close_pipes()
+        self.close_pipes()
 
 
 class Zygote:
@@ -124,7 +125,7 @@ class Zygote:
         self._lock = Lock()
         self._ended: dict[int, Event] = {}
         self._statuses: dict[int, int] = {}
-        Thread(target=self._listen, name="kosmolua-zygote", daemon=True).start()
+        Thread(target=self._listen, args=(self._control.dup(),), name="kosmolua-zygote", daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -180,8 +181,8 @@ class Zygote:
         self._process.kill()
         self._process.wait()
 
-    def _listen(self) -> None:
-        for number, status in _statuses(self._control.dup()):
+    def _listen(self, control: object) -> None:
+        for number, status in _statuses(control):
             ended = self._ended.get(number)
             if ended:
                 self._statuses[number] = status
@@ -203,7 +204,7 @@ def _statuses(control: object) -> Iterator[tuple[int, int]]:
             yield STATUS.unpack(message)
 
 
-class ForkedChild(_Pipes):
+class ForkedChild(Pipes):
     """A worker that a zygote forked.
 
     Args:
@@ -227,7 +228,7 @@ class ForkedChild(_Pipes):
     def close(self) -> None:
         """End the process and give up its pipes."""
         self.kill()
-        self._close_pipes()
+        self.close_pipes()
         self._zygote.forget(self._number)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kosmolua import Runtime
+from kosmolua.places import config_folder
 
 ROOT = Path(__file__).parent.parent
 MOST_SECONDS = 60
@@ -60,6 +61,16 @@ def environment(home: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+@pytest.fixture
+def config(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of that user in which the program looks for accounts.toml and integrations."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA"):
+        monkeypatch.setenv(name, environment[name])
+    folder = Path(config_folder())
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture

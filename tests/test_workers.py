@@ -157,7 +157,7 @@ def test_waiting_for_a_worker_does_not_count_as_running() -> None:
 def test_a_cold_child_that_never_got_a_job_ends_with_its_pipe() -> None:
     """A worker that is given up before it began ends by itself."""
     child = ColdChild()
-    child._close_pipes()
+    child.close_pipes()
     assert child.status() == 0
 
 

@@ -29,7 +29,7 @@ class Simulated:
         with self._lock:
             key = (integration.name, account)
             if key not in self._simulators:
-                self._simulators[key] = _sender(integration.simulate(account))
+                self._simulators[key] = one_at_a_time(integration.simulate(account))
             return self._simulators[key]
 
     def close(self) -> None:
@@ -37,14 +37,15 @@ class Simulated:
         self._simulators.clear()
 
 
-def _sender(send: Send) -> Sender:
+def one_at_a_time(send: Send) -> Sender:
+    """Return a sender in front of a function that need not expect several threads."""
     lock = Lock()
 
     def carry(request: Request, *, until: float | None, observe: Observe) -> Response:
         started = monotonic()
         with lock:
             response = send(request)
-        observe(Attempt(1, monotonic() - started, status=response.status))
+        observe(Attempt(1, monotonic() - started, status=response.status, request_id=response.request_id))
         return response
 
     return carry

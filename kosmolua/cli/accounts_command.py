@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from kosmolua.accounts import stanza
+from kosmolua.accounts import example_file, stanza
+from kosmolua.catalog import Catalog
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
+from kosmolua.cli.completion import accounts, completes, integrations
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_to_list
-from kosmolua.cli.options import listing_options
+from kosmolua.cli.options import examples, listing_options
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
+from kosmolua.spec.integration import Integration
 
 
-@click.group("accounts", invoke_without_command=True)
+@click.group(
+    "accounts",
+    invoke_without_command=True,
+    epilog=examples(
+        "kosmolua accounts", "kosmolua accounts example render2 >> accounts.toml", "kosmolua accounts check render2"
+    ),
+)
 @listing_options
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
@@ -25,7 +35,7 @@ def command(context: click.Context, options: Options) -> None:
     if context.invoked_subcommand:
         return
     runtime = open_to_list(options)
-    entries = [entry for name in runtime.catalog.names() for entry in _describe(runtime, name)]
+    entries = permissions_of(runtime)
     if options.json:
         show.as_json(entries)
     elif entries:
@@ -34,6 +44,14 @@ def command(context: click.Context, options: Options) -> None:
     else:
         path = runtime.catalog.accounts_path
         show.complain(f"there are no accounts; run 'kosmolua accounts example' and write {path}")
+
+
+def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
+    """Return for each account ``integration``, its name as ``account``, and what it may do as ``read`` and ``write``.
+
+    An integration that cannot be loaded is a warning.
+    """
+    return [entry for name in runtime.catalog.names() for entry in _describe(runtime, name)]
 
 
 def _describe(runtime: Runtime, name: str) -> list[dict[str, object]]:
@@ -45,19 +63,28 @@ def _describe(runtime: Runtime, name: str) -> list[dict[str, object]]:
 
 
 @command.command("example")
-@click.argument("names", nargs=-1, metavar="[INTEGRATION]...")
+@click.argument("names", nargs=-1, metavar="[INTEGRATION]...", shell_complete=completes(integrations))
 @listing_options
 @click.pass_obj
 def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
-    """Print the stanza to paste into accounts.toml."""
+    """Print the stanza of each INTEGRATION to paste into accounts.toml, or a whole file to start from."""
     catalog = open_to_list(options.over(earlier)).catalog
-    for name in names or catalog.names():
-        integration = catalog.integration(name)
-        show.line(f"# {integration.about}\n{stanza(integration)}\n")
+    if not names:
+        show.line(example_file(_loadable(catalog)).rstrip())
+    for name in names:
+        show.line(stanza(catalog.integration(name)))
+
+
+def _loadable(catalog: Catalog) -> Iterator[Integration]:
+    for name in catalog.names():
+        try:
+            yield catalog.integration(name)
+        except PluginError as error:
+            show.warn(f"the integration {name} cannot be loaded: {error.message}")
 
 
 @command.command("check")
-@click.argument("names", nargs=-1, metavar="[INTEGRATION[.ACCOUNT]]...")
+@click.argument("names", nargs=-1, metavar="[INTEGRATION[.ACCOUNT]]...", shell_complete=completes(accounts))
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:

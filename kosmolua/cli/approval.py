@@ -2,53 +2,133 @@
 
 from __future__ import annotations
 
-import json
+import math
+import os
 import sys
+from collections.abc import Callable, Mapping
+from time import monotonic
 
 from kosmolua.cli import show
 from kosmolua.policy import Approval
+from kosmolua.spec import wording
 
-QUESTION = "Allow it? [y]es, [n]o, [a]ll calls of this function, [N]one from now on: "
+QUESTION = "Allow it? [y]es, [n]o, [a]ll calls of this function, [d]eny all from now on{more}: "
+ANSWERS = {
+    "y": "yes",
+    "yes": "yes",
+    "n": "no",
+    "no": "no",
+    "": "no",
+    "a": "all",
+    "all": "all",
+    "d": "deny",
+    "deny": "deny",
+    "s": "show",
+    "show": "show",
+}
+LONGEST_VALUE, HEAD, TAIL = 1000, 600, 300
+"""Characters of an argument that are shown without being asked for; of a longer one, how many at either end."""
+GLANCE = 0.1
+"""Seconds from one look at whether an answer is still wanted to the next."""
 
 
 class Approver:
-    """Asks on standard error, reads from the terminal, and remembers answers that hold for more than one call."""
+    """Asks on standard error, reads from the terminal, and remembers answers that hold for more than one call.
+
+    It is called by one thread at a time. No answer, the end of input and Ctrl-C mean no.
+    """
 
     def __init__(self) -> None:
         self._allowed: set[tuple[str, str]] = set()
-        self._none = False
+        self._denies = False
+        self._turn = 0
 
-    def __call__(self, approval: Approval) -> bool:
-        """Return whether the person allows the call. The end of input and Ctrl-C mean no."""
-        if self._none or (approval.path, approval.account) in self._allowed:
-            return not self._none
-        sys.stderr.write(show.harmless(_describe(approval)) + "\n")
+    def __call__(self, approval: Approval, until: float = math.inf) -> bool:
+        """Return whether the person allows the call.
+
+        Args:
+            approval: What is asked.
+            until: When no answer means no, on the clock of :func:`time.monotonic`.
+        """
+        if self._denies:
+            return False
+        if (approval.path, approval.account) in self._allowed:
+            return True
+        answer = self._ask(approval, until)
+        if answer == "all":
+            self._allowed.add((approval.path, approval.account))
+        self._denies = answer == "deny"
+        return answer in ("yes", "all")
+
+    def renew(self) -> None:
+        """Take a question that is open as answered by no, and ask again where all was denied."""
+        self._turn += 1
+        self._denies = False
+
+    def _ask(self, approval: Approval, until: float) -> str:
+        turn = self._turn
+        is_cut = any(len(wording.literal(value)) > LONGEST_VALUE for value in approval.arguments.values())
+        question = QUESTION.format(more=", [s]how the arguments whole" if is_cut else "")
+        _forget_what_was_typed()
+        _write(_heading(approval), _arguments(approval.arguments, _shorten))
         while True:
-            answer = _read_answer()
-            if answer in ("y", "yes", "a", "all"):
-                if answer.startswith("a"):
-                    self._allowed.add((approval.path, approval.account))
-                return True
-            if answer in ("n", "no", "N", "none", ""):
-                self._none = answer in ("N", "none")
-                return False
+            _write(question)
+            line = _read_line(lambda: self._turn == turn and monotonic() < until)
+            answer = ANSWERS.get(line.strip().lower(), "")
+            if answer == "show":
+                _write(_arguments(approval.arguments, str))
+            elif answer:
+                return answer
 
 
-def _read_answer() -> str:
-    sys.stderr.write(QUESTION)
+def _heading(approval: Approval) -> str:
+    path = show.styled(approval.path, "bold", sys.stderr)
+    return f"The script wants to {approval.effect} with {path}, account {show.harmless(approval.account)}:\n"
+
+
+def _arguments(arguments: Mapping[str, object], spell: Callable[[str], str]) -> str:
+    lines = [f"  {name} = {spell(wording.literal(value))}\n" for name, value in arguments.items()]
+    return show.harmless("".join(lines)) or "  without arguments\n"
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= LONGEST_VALUE:
+        return text
+    return f"{text[:HEAD]} ... ({len(text) - HEAD - TAIL:,} more characters) ... {text[-TAIL:]}"
+
+
+def _write(*texts: str) -> None:
+    sys.stderr.write("".join(texts))
     sys.stderr.flush()
+
+
+def _forget_what_was_typed() -> None:
+    """Drop what was typed before the question could be read: it is no answer to it."""
     try:
-        answer = sys.stdin.readline()
+        import termios
+    except ImportError:
+        return
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _read_line(is_wanted: Callable[[], bool]) -> str:
+    """Return the line that is typed, or nothing where there is none, or where it is not wanted any more."""
+    try:
+        line = _next_line(is_wanted)
     except KeyboardInterrupt:
-        answer = ""
-    if not answer.endswith("\n"):
-        sys.stderr.write("\n")
-    answer = answer.strip()
-    return answer if answer == "N" else answer.lower()
+        line = ""
+    if not line.endswith("\n"):
+        _write("\n")
+    return line
 
 
-def _describe(approval: Approval) -> str:
-    lines = [f"The script wants to {approval.effect} with {approval.path}, account {approval.account}:"]
-    for name, value in approval.arguments.items():
-        lines.append(f"  {name} = {json.dumps(value, ensure_ascii=False, default=str)}")
-    return "\n".join(lines)
+def _next_line(is_wanted: Callable[[], bool]) -> str:
+    if os.name == "nt":
+        return sys.stdin.readline()
+    from select import select
+
+    terminal = sys.stdin.fileno()
+    while is_wanted():
+        if select([terminal], [], [], GLANCE)[0]:
+            return os.read(terminal, 4096).decode(errors="replace")
+    return ""

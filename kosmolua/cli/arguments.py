@@ -52,6 +52,7 @@ class Option:
         metavar: What stands for the value in the help; None for a flag.
         read: Returns the value of a text, or raises ValueError.
         repeatable: Whether it can be given more than once.
+        section: Where the help lists it.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class Option:
         metavar: str | None = None,
         read: Callable[[str], Any] = path,
         repeatable: bool = False,
+        section: str = "",
     ) -> None:
         self.names = names
         self.help = help
         self.metavar = metavar
         self.read = read
         self.repeatable = repeatable
+        self.section = section
 
     @property
     def attribute(self) -> str:
@@ -74,20 +77,23 @@ class Option:
         return self.names[0].removeprefix("--").replace("-", "_")
 
 
+_HERE, _PERMISSIONS, _LIMITS, _OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 OPTIONS = (
-    Option("--accounts", metavar="FILE", help="The accounts file."),
-    Option("--plugin", metavar="PATH", repeatable=True, help="Load this integration too; repeatable."),
-    Option("--simulate", help="Use simulators: no network, no credentials."),
-    Option("--read-only", help="Deny every write."),
-    Option("--yes", "-y", help="Allow what would be asked."),
-    Option("--timeout", metavar="S", read=seconds, help="Seconds on the wall, waiting included [120]."),
-    Option("--cpu", metavar="S", read=seconds, help="Seconds of processor time [30]."),
-    Option("--memory", metavar="SIZE", read=size, help="Memory of the Lua VM [96MiB]."),
-    Option("--max-calls", metavar="N", read=count, help="Calls of functions [1000]."),
-    Option("--max-output", metavar="SIZE", read=size, help="Bytes printed [10MiB]."),
-    Option("--journal", metavar="FILE", help="Append a JSON line for each call."),
-    Option("--trace", help="Show each call on standard error."),
-    Option("--json", help="Print one JSON object, also on failure."),
+    Option("--accounts", metavar="FILE", section=_HERE, help="The accounts file."),
+    Option("--plugin", metavar="PATH", repeatable=True, section=_HERE, help="Load this integration too; repeatable."),
+    Option("--simulate", section=_HERE, help="Use simulators: no network, no credentials."),
+    Option("--read-only", section=_PERMISSIONS, help="Deny every write."),
+    Option("--yes", "-y", section=_PERMISSIONS, help="Allow what would be asked."),
+    Option(
+        "--timeout", metavar="S", read=seconds, section=_LIMITS, help="Seconds on the wall, waiting included [120]."
+    ),
+    Option("--cpu", metavar="S", read=seconds, section=_LIMITS, help="Seconds of processor time [30]."),
+    Option("--memory", metavar="SIZE", read=size, section=_LIMITS, help="Memory of the Lua VM [96MiB]."),
+    Option("--max-calls", metavar="N", read=count, section=_LIMITS, help="Calls of functions [1000]."),
+    Option("--max-output", metavar="SIZE", read=size, section=_LIMITS, help="Bytes printed [10MiB]."),
+    Option("--journal", metavar="FILE", section=_OUTPUT, help="Append a JSON line for each call."),
+    Option("--trace", section=_OUTPUT, help="Show each call on standard error."),
+    Option("--json", section=_OUTPUT, help="Print one JSON object, also on failure."),
 )
 
 

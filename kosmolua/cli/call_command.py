@@ -10,9 +10,11 @@ import click
 
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
+from kosmolua.cli.completion import completes, pairs, paths
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
-from kosmolua.cli.options import running_options
+from kosmolua.cli.options import Command, examples, running_options
+from kosmolua.cli.watching import watching
 from kosmolua.errors import BadArguments, KosmoError
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
@@ -20,9 +22,17 @@ from kosmolua.runtime import Runtime
 from kosmolua.spec.types import Type
 
 
-@click.command("call")
-@click.argument("path")
-@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.command(
+    "call",
+    cls=Command,
+    epilog=examples(
+        "kosmolua call render2.list_services limit=5",
+        "kosmolua call render2.production.get_service service_id=srv-cabc12345678",
+        """kosmolua call render2.create_service --args '{"name": "api", "type": "web_service"}'""",
+    ),
+)
+@click.argument("path", shell_complete=completes(paths))
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=pairs)
 @click.option(
     "--args", "text", metavar="JSON", help="The arguments as a JSON object, or - to read it from standard input."
 )
@@ -35,8 +45,7 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
     """
     records: list[Record] = []
     try:
-        with open_runtime(options) as runtime:
-            value = _call(runtime, path, pairs, text, records, options)
+        value = _call(path, pairs, text, records, options)
     except KosmoError as error:
         if not options.json:
             raise
@@ -46,19 +55,16 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
     return 0
 
 
-def _call(
-    runtime: Runtime, path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options
-) -> Any:
-    from kosmolua.cli.trace import tracer
-
-    arguments = {**_parse(text), **_read_pairs(runtime, path, pairs)}
-    with tracer(options.trace) as trace:
+def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options) -> Any:
+    with watching(trace=options.trace) as watched, open_runtime(options, watched.approve) as runtime:
+        arguments = {**_parse(text), **_read_pairs(runtime, path, pairs)}
 
         def watch(record: Record) -> None:
-            trace(record)
+            watched.watch(record)
             if record.status != "running":
                 records.append(record)
 
+        watched.begin(runtime.limits.timeout)
         return runtime.call(path, arguments, watch=watch)
 
 

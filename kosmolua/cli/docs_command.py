@@ -6,12 +6,21 @@ import click
 
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
+from kosmolua.cli.completion import completes, pages
 from kosmolua.cli.opening import open_to_list
-from kosmolua.cli.options import listing_options
+from kosmolua.cli.options import examples, listing_options
 
 
-@click.command("docs")
-@click.argument("page", required=False)
+@click.command(
+    "docs",
+    epilog=examples(
+        "kosmolua docs",
+        "kosmolua docs integrations.render2 --detail signatures",
+        "kosmolua docs render2.list_services",
+        "kosmolua docs --search 'failed deploys'",
+    ),
+)
+@click.argument("page", required=False, shell_complete=completes(pages))
 @click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many pages to find.")
 @click.option("--detail", default="full", show_default=True, help="brief, signatures, types or full.")
@@ -29,20 +38,4 @@ def command(page: str | None, query: str | None, limit: int, detail: str, budget
     if options.json:
         show.as_json({"page": page, "text": text})
     else:
-        _show(text)
-
-
-def _show(text: str) -> None:
-    if not show.on_terminal():
-        show.line(text.rstrip("\n"))
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    console = Console()
-    page = Markdown(text)
-    if len(text.splitlines()) > console.height:
-        with console.pager(styles=True):
-            console.print(page)
-    else:
-        console.print(page)
+        show.markdown(text, paged=True)

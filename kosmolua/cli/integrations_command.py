@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kosmolua.cli import show
+from kosmolua.cli import integrations_check, integrations_new, show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_to_list
 from kosmolua.cli.options import listing_options
@@ -17,6 +17,7 @@ from kosmolua.runtime import Runtime
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
     """List the integrations: where each comes from, its functions and accounts, and errors."""
+    context.obj = options
     if context.invoked_subcommand:
         return
     with open_to_list(options) as runtime:
@@ -26,6 +27,10 @@ def command(context: click.Context, options: Options) -> None:
         return
     rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), str(entry["origin"])] for entry in entries]
     show.table("Integrations", ["name", "from", "what", "origin"], rows)
+
+
+command.add_command(integrations_new.command)
+command.add_command(integrations_check.command)
 
 
 def _describe(runtime: Runtime, name: str) -> dict[str, object]:

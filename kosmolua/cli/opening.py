@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from kosmolua.policy import Approve
 
 
-def open_runtime(options: Options) -> Runtime:
-    """Return a runtime that makes calls, and asks the person at the terminal about them.
+def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
+    """Return a runtime that makes calls.
+
+    Args:
+        approve: Asks a person about them, where the run does not say who asks.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not.
@@ -23,7 +26,7 @@ def open_runtime(options: Options) -> Runtime:
         plugins=options.plugin,
         read_only=options.read_only,
         yes=options.yes,
-        approve=_approver(),
+        approve=approve,
         journal=options.journal,
         warn=show.warn,
     )
@@ -35,14 +38,6 @@ def open_runtime(options: Options) -> Runtime:
         max_output=options.max_output,
     )
     return runtime
-
-
-def _approver() -> Approve | None:
-    if not show.somebody_is_there():
-        return None
-    from kosmolua.cli.approval import Approver
-
-    return Approver()
 
 
 def open_to_list(options: Options) -> Runtime:

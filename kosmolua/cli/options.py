@@ -7,10 +7,12 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from kosmolua.cli.arguments import OPTIONS, Option, Options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_FILES = ("FILE", "PATH")
 LISTING = ("accounts", "plugin", "simulate", "json")
 
 
@@ -27,6 +29,36 @@ class Text(click.ParamType):  # type: ignore[type-arg]
             return self._read(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return what a shell completes: files, where the value is one."""
+        return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
+
+
+class Sectioned(click.Option):
+    """An option that the help lists under a heading."""
+
+    section = ""
+
+
+class Command(click.Command):
+    """A command whose help lists the shared options under their headings, after its own ones."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record:
+                sections.setdefault(getattr(parameter, "section", "") or "Options", []).append(record)
+        for title in sorted(sections, key=lambda title: title != "Options"):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: lines to type, kept as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 def running_options(command: _Command) -> _Command:
@@ -53,7 +85,12 @@ def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
 
 
 def _declare(option: Option) -> Callable[[Any], Any]:
+    said: dict[str, Any] = {"cls": _under(option.section), "help": option.help}
     if option.metavar is None:
-        return click.option(*option.names, is_flag=True, is_eager=option.attribute == "json", help=option.help)
-    kind = Text(option)
-    return click.option(*option.names, type=kind, multiple=option.repeatable, metavar=option.metavar, help=option.help)
+        return click.option(*option.names, is_flag=True, is_eager=option.attribute == "json", **said)
+    said |= {"type": Text(option), "metavar": option.metavar}
+    return click.option(*option.names, multiple=option.repeatable, **said)
+
+
+def _under(section: str) -> type[Sectioned]:
+    return type("Sectioned", (Sectioned,), {"section": section})

@@ -6,10 +6,12 @@ import importlib
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from kosmolua import __version__
 from kosmolua.cli import show
 from kosmolua.cli.exits import guarded
+from kosmolua.cli.options import examples
 from kosmolua.errors import UsageError
 from kosmolua.launch import Worker
 
@@ -30,13 +32,12 @@ COMMANDS = {
         "stubs": "Write definitions for editors.",
     },
 }
-EPILOG = """\b
-Examples:
-  kosmolua run report.lua --simulate
-  kosmolua run -e 'print(app.integrations.render2.get_current_user().email)'
-  kosmolua call render2.production.list_services limit=5
-  kosmolua docs integrations.render2
-"""
+EPILOG = examples(
+    "kosmolua run report.lua --simulate",
+    "kosmolua run -e 'print(app.integrations.render2.get_current_user().email)'",
+    "kosmolua call render2.production.list_services limit=5",
+    "kosmolua docs integrations.render2",
+)
 
 
 class Program(click.Group):
@@ -58,6 +59,12 @@ class Program(click.Group):
         for title, group in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl(list(group.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin like this, without importing them."""
+        known = {name: about for group in COMMANDS.values() for name, about in group.items()}
+        found = [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(incomplete)]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -16,9 +16,7 @@ from kosmolua.workers import ColdChild
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kosmolua.journal import Record
+    from typing import Any
 
 COMMAND_LINE = "=(command line)"
 
@@ -68,23 +66,19 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
     runtime = open_runtime(options)
     child = ColdChild(worker)
 
-    def run(watch: Callable[[Record], None]) -> Outcome:
-        return runtime.run(
-            source,
-            name=name,
-            args=script.arguments,
-            on_output=_ignore if options.json else show.write,
-            watch=watch,
-            child=child,
-        )
+    def run(**telling: Any) -> Outcome:
+        if options.json:
+            telling["on_output"] = _ignore
+        return runtime.run(source, name=name, args=script.arguments, child=child, **telling)
 
     try:
-        if not options.trace:
-            return run(_ignore)
-        from kosmolua.cli.trace import tracer
+        if not (options.trace or sys.stderr.isatty()):
+            return run(on_output=show.write)
+        from kosmolua.cli.watching import watching
 
-        with tracer(True) as watch:
-            return run(watch)
+        with watching(trace=options.trace) as watched:
+            watched.begin(runtime.limits.timeout)
+            return watched.end(run(on_output=watched.write, watch=watched.watch, approve=watched.approve))
     finally:
         child.close()
         runtime.close()

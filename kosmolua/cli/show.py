@@ -7,9 +7,15 @@ import os
 import re
 import sys
 
-from kosmolua.errors import KosmoError
+from kosmolua.errors import KosmoError, PluginError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
+"""Select Graphic Rendition of ECMA-48, as far as it is used here."""
 
 
 def complain(sentence: str) -> None:
@@ -29,18 +35,28 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         error: What happened.
         script: The name of the script that it ended, if it did.
     """
-    place = f"{script}:{error.line}: " if script and error.line and not error.message.startswith(f"{script}:") else ""
-    complain(place + error.message)
+    complain(_place_of(error, script) + error.message)
     if error.traceback and error.code == "script_error":
         sys.stderr.write(harmless(error.traceback) + "\n")
     if error.hint and "\n" in error.hint:
         sys.stderr.write("\n" + "\n".join("    " + line for line in harmless(error.hint).splitlines()) + "\n")
 
 
+def _place_of(error: KosmoError, script: str | None) -> str:
+    if isinstance(error, PluginError):
+        return f"{error.origin}: "
+    is_new = script and error.line and not error.message.startswith(f"{script}:")
+    return f"{script}:{error.line}: " if is_new else ""
+
+
 def harmless(text: str) -> str:
-    """Return text without the control characters that a terminal would obey; line ends and tabs stay."""
-    visible = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
-    return visible.encode("utf-8", "backslashreplace").decode()
+    """Return text without the characters that a terminal would obey; line ends and tabs stay."""
+    return _CONTROL.sub(_escaped, text).encode("utf-8", "backslashreplace").decode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def write(data: bytes) -> None:
@@ -59,9 +75,42 @@ def as_json(value: object) -> None:
     line(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def on_terminal() -> bool:
-    """Say whether standard output is a terminal that shows more than plain text."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Say whether a stream, by default standard output, is a terminal that shows more than plain text."""
+    return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def draws_on(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal on which a line can be drawn over."""
+    return os.name != "nt" and on_terminal(stream)
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """Return text as a stream can show it: in one of :data:`STYLES` on a terminal, unless ``NO_COLOR`` is set."""
+    plain = os.environ.get("NO_COLOR") or not draws_on(stream)
+    return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+
+def markdown(text: str, *, paged: bool = False) -> None:
+    """Write a page of Markdown to standard output: rendered on a terminal, as it is in a pipe.
+
+    Args:
+        paged: Whether the user's pager shows a page that is longer than the screen.
+    """
+    if not on_terminal():
+        line(text.rstrip("\n"))
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    page = Markdown(harmless(text), code_theme="ansi_dark")
+    if not paged or len(console.render_lines(page)) < console.height:
+        console.print(page)
+        return
+    os.environ.setdefault("LESS", "FRX")  # as git has it: styles pass, and a page that fits stays on the screen
+    with console.pager(styles=True):
+        console.print(page)
 
 
 def somebody_is_there() -> bool:
@@ -73,12 +122,15 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Write a table: by rich on a terminal, tab-separated in a pipe."""
     if not on_terminal():
         for row in rows:
-            line("\t".join(cell.replace("\n", " ") for cell in row))
+            line("\t".join(re.sub(r"[\t\r\n]", " ", cell) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    drawn = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*(Text(harmless(cell)) for cell in row))
     Console().print(drawn)

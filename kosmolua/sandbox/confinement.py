@@ -1,4 +1,4 @@
-"""What a worker takes away from itself before it runs a script, by operating system."""
+"""What a process of the sandbox takes away from itself, by operating system, and which layers that puts around it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import os
 import signal
 import sys
 
+try:
+    import resource
+except ImportError:
+    resource = None  # type: ignore[assignment]
+if sys.platform == "linux":
+    from kosmolua.sandbox import kernel, landlock, seccomp
+
+LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
+"""From the resource limits of every Unix to the filter of system calls that only Linux has."""
 ROOM_BESIDE_LUA = 512 * 1024**2
 """Bytes of address space beyond Lua's own limit: the interpreter, its libraries, and copies of frames."""
 HIGHEST_DESCRIPTOR = 3
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_PR_SET_NO_NEW_PRIVS = 38
+DESCRIPTORS_OF_A_SESSION = 16
+NOBODY = 65534
 
 
 def leave_the_house() -> None:
@@ -28,31 +36,21 @@ def close_descriptors() -> None:
 def die_with_parent() -> None:
     """Have this process end when its parent does, also in the middle of a loop.
 
-    On Linux that is the thread which started it. A zygote must outlive that one, and ends when its socket closes.
+    On Linux that is the thread which started it, and a change of user undoes it. A zygote must outlive that thread, and
+    ends when its socket closes.
     """
-    if sys.platform == "linux":
-        _ask_the_kernel()
-    else:
-        _watch()
-
-
-def _ask_the_kernel() -> None:
-    import ctypes
-
     parent = os.getppid()
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if sys.platform != "linux":
+        _watch(parent)
+        return
+    kernel.end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
-def _watch() -> None:
+def _watch(parent: int) -> None:
     import threading
     import time
-
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -62,28 +60,92 @@ def _watch() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def limit_resources(cpu: float, memory: int) -> None:
-    """Have the kernel end this process after its processor time, and bound what it can take.
+class Cell:
+    """The layers around this process, which are put in force in two steps, each as far as the system has it.
 
     Args:
-        cpu: Seconds from now on.
-        memory: Bytes that Lua may hold; the address space is bounded well above that.
+        forking: Whether the process goes on forking when it is locked, as a session does.
     """
-    try:
-        import resource
-    except ImportError:
-        return
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_PROF, cpu)
-    _bound(resource.RLIMIT_AS, memory + ROOM_BESIDE_LUA)
-    _bound(resource.RLIMIT_CPU, int(cpu) + 2)
-    _bound(resource.RLIMIT_CORE, 0)
-    _bound(resource.RLIMIT_FSIZE, 0)
+
+    def __init__(self, *, forking: bool = False) -> None:
+        self._forking = forking
+        self._in_force: dict[str, bool] = {}
+        self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
+
+    @property
+    def in_force(self) -> list[str]:
+        """The names of the layers that hold, out of :data:`LAYERS`."""
+        return [name for name in LAYERS if self._in_force.get(name)]
+
+    @property
+    def missing(self) -> list[str]:
+        """The names of the layers that do not hold."""
+        return [name for name in LAYERS if not self._in_force.get(name)]
+
+    def settle(self) -> None:
+        """Give up for good what neither this process nor its forks need, now that everything is loaded.
+
+        From here on nothing can be imported.
+        """
+        self._in_force["unprivileged"] = _become_nobody()
+        if sys.platform == "linux":
+            self._in_force["no_new_privs"] = kernel.forbid_new_privileges()
+            self._in_force["undumpable"] = kernel.hide()
+            self._in_force["landlock"] = landlock.restrict()
+
+    def lock(self, cpu: float, memory: int) -> None:
+        """Bound what a job can take, and allow only the system calls that it needs.
+
+        Args:
+            cpu: Seconds of processor time from now on, at the end of which the kernel ends this process.
+            memory: Bytes that Lua may hold; the address space is bounded well above that.
+        """
+        self._in_force["rlimits"] = self._limit_resources(cpu, memory)
+        if self._filter and not self._in_force.get("seccomp"):
+            self._in_force["seccomp"] = self._filter.apply()
+
+    def _limit_resources(self, cpu: float, memory: int) -> bool:
+        if resource is None:
+            return False
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, cpu)
+        bounds = {
+            "AS": memory + ROOM_BESIDE_LUA,
+            "CPU": int(cpu) + 2,
+            "CORE": 0,
+            "FSIZE": 0,
+            "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else HIGHEST_DESCRIPTOR,
+        }
+        if not self._forking:
+            bounds["NPROC"] = 0
+        return all([_bound(name, value) for name, value in bounds.items()])
 
 
-def _bound(kind: int, value: int) -> None:
-    import resource
-
+def _bound(name: str, value: int) -> bool:
+    kind = getattr(resource, f"RLIMIT_{name}", None)
+    if kind is None:
+        return False
     _, hard = resource.getrlimit(kind)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    try:
+        resource.setrlimit(kind, (value, value))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _become_nobody() -> bool:
+    """Where this process is root's, change to a user without rights, unless root could not end it any more then."""
+    if not hasattr(os, "getuid"):
+        return False
+    if 0 not in (os.getuid(), os.geteuid()):
+        return True
+    if sys.platform == "linux" and not kernel.may_kill():
+        return False
+    try:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    except OSError:
+        return False
+    return True

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lupa.lua54 import LuaMemoryError, LuaRuntime
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 PRELUDE = ("json", "text", "errors", "letterbox", "app", "parallel", "regex", "env")
+BROKEN = 70
+"""Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
 COPIES_OF_A_REPLY = 3
 """A reply is in memory as a string, as the pieces of its decoder and as tables, so that much room is asked for."""
 
@@ -36,10 +42,11 @@ class VM:
     fails there would hang the process; the prelude calls ``rearm`` before it goes on.
 
     Args:
-        verbs: What Lua may ask of Python. A verb takes and returns bytes and must not raise.
+        verbs: What Lua may ask of Python. A verb takes and returns bytes; one that raises ends the process.
+        prelude: The names of the prelude's files; with ``session`` among them, :meth:`converse` works.
     """
 
-    def __init__(self, verbs: Verbs) -> None:
+    def __init__(self, verbs: Verbs, prelude: Sequence[str] = PRELUDE) -> None:
         self._limit = 0
         self._verbs = {b"rearm": self._rearm, **verbs}
         self._lua = LuaRuntime(
@@ -50,9 +57,9 @@ class VM:
             attribute_handlers=(_deny, _deny),
             max_memory=0,
         )
-        sources = self._lua.table_from({name.encode(): read_prelude(name) for name in PRELUDE})
+        sources = self._lua.table_from({name.encode(): read_prelude(name) for name in prelude})
         boot = self._lua.execute(b"return load(..., '=[host]', 't')", read_prelude("boot"))
-        self._run = boot(self._bridge, sources)
+        self._run, self._converse = boot(self._bridge, sources)
 
     @property
     def memory_used(self) -> int:
@@ -72,17 +79,45 @@ class VM:
         Raises:
             OutOfMemory: Memory ran out where no Lua code could report it.
         """
+        self._within(memory, self._run, source, chunk, limits, os.urandom(16), *arguments)
+
+    def converse(self, verb: bytes, source: bytes, chunk: bytes, limits: bytes, memory: int) -> None:
+        """Do something with a chunk of a session, whose state stays; what came of it goes out through the verbs.
+
+        Args:
+            verb: ``evaluate``, ``value``, ``check`` or ``names``; ``lua/session.lua`` says what each does.
+            source: The text of the chunk.
+            chunk: Its name in messages, as :meth:`run` takes it.
+            limits: The limits that the prelude keeps itself, as a JSON object.
+            memory: Bytes that Lua may hold.
+
+        Raises:
+            OutOfMemory: Memory ran out where no Lua code could report it.
+        """
+        self._within(memory, self._converse, source, chunk, limits, verb)
+
+    def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
         self._limit = memory
         try:
-            self._run(source, chunk, limits, os.urandom(16), *arguments)
+            work(*arguments)
         except LuaMemoryError:
             raise OutOfMemory from None
 
     def _bridge(self, verb: bytes, *arguments: bytes) -> bytes | None:
-        answer = self._verbs[verb](*arguments)
-        if answer is not None:
-            self._make_room(len(answer))
+        try:
+            answer = self._verbs[verb](*arguments)
+            if answer is not None:
+                self._make_room(len(answer))
+        except BaseException as error:  # noqa: BLE001 - raised on, it would reach the script as an object of Python's
+            self._give_up(error)
         return answer
+
+    def _give_up(self, error: BaseException) -> NoReturn:
+        try:
+            if isinstance(error, MemoryError):
+                self._verbs[b"limit"](b"memory")
+        finally:
+            os._exit(BROKEN)
 
     def _make_room(self, size: int) -> None:
         self._lua.set_max_memory(0)

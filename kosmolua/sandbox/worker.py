@@ -9,16 +9,18 @@ import json
 import os
 import sys
 import time
-from typing import Any, NoReturn
 
 from kosmolua import wire
 from kosmolua.sandbox import confinement, expressions
-from kosmolua.sandbox.vm import VM, OutOfMemory, Verbs
+from kosmolua.sandbox.confinement import Cell
+from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Verbs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 PIECE_OF_OUTPUT = 64 * 1024
 LONGEST_FRAME = 2**40
-BROKEN = 70
-"""Exit status of a worker that failed itself, after sysexits' EX_SOFTWARE."""
 
 
 class Worker:
@@ -28,6 +30,10 @@ class Worker:
         incoming: The descriptor that frames are read from.
         outgoing: The descriptor that frames are written to.
     """
+
+    prelude: tuple[str, ...] = PRELUDE
+    forking = False
+    """Whether it goes on forking once it has run a script."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
@@ -43,26 +49,36 @@ class Worker:
             b"limit": self._limit,
             b"regex": expressions.scan,
         }
-        self._vm = VM(verbs)
+        self._vm = VM(verbs, self.prelude)
+        self._cell = Cell(forking=self.forking)
+        self._cell.settle()
 
     def serve(self) -> NoReturn:
         """Wait for a job, run it, and exit."""
-        job = self._next_frame()
+        self._work(self._next_frame())
+        os._exit(BROKEN)
+
+    def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
         self._room = self._limits["max_output"]
-        confinement.limit_resources(self._limits["cpu"], self._limits["memory"])
+        self._cell.lock(self._limits["cpu"], self._limits["memory"])
+        self._write(wire.encode("ready", isolation=self._cell.in_force, missing=self._cell.missing))
+        if job.get("isolated") and self._cell.missing:
+            os._exit(0)
         self._started = time.process_time()
         try:
-            self._vm.run(
-                wire.to_bytes(job["source"]),
-                wire.to_bytes(job["name"]),
-                json.dumps(self._limits).encode(),
-                [wire.to_bytes(argument) for argument in job["args"]],
-                self._limits["memory"],
-            )
+            self._run(job, json.dumps(self._limits).encode())
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
-        os._exit(BROKEN)
+
+    def _run(self, job: dict[str, Any], limits: bytes) -> None:
+        self._vm.run(
+            wire.to_bytes(job["source"]),
+            wire.to_bytes(job["name"]),
+            limits,
+            [wire.to_bytes(argument) for argument in job["args"]],
+            self._limits["memory"],
+        )
 
     def _next_frame(self) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(self._receive())
@@ -89,10 +105,13 @@ class Worker:
         if len(allowed) < len(text):
             self._limit(b"output")
 
-    def _end(self, fields: bytes) -> NoReturn:
-        usage = json.dumps(self._usage()).encode()
-        self._write(b'{"kind":"end",' + fields + b',"usage":' + usage + b"}\n")
+    def _end(self, fields: bytes) -> None:
+        self._write_end(fields)
         os._exit(0)
+
+    def _write_end(self, fields: bytes) -> None:
+        usage = json.dumps(self._usage()).encode()
+        self._write(wire.END + fields + b',"usage":' + usage + b"}\n")
 
     def _limit(self, name: bytes) -> NoReturn:
         self._write(wire.encode("limit", limit=name.decode(), usage=self._usage()))
@@ -107,8 +126,9 @@ def main() -> NoReturn:
     """Be a worker on standard input and output."""
     try:
         confinement.leave_the_house()
+        worker = Worker(0, 1)
         confinement.die_with_parent()
-        Worker(0, 1).serve()
+        worker.serve()
     except BaseException as error:  # noqa: BLE001 - nothing may reach the interpreter's own exit, which would close Lua
         os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())
     os._exit(BROKEN)

@@ -14,7 +14,8 @@ import sys
 from typing import Any, NoReturn
 
 from kosmolua.sandbox import confinement
-from kosmolua.sandbox.worker import BROKEN, Worker
+from kosmolua.sandbox.vm import BROKEN
+from kosmolua.sandbox.worker import Worker
 from kosmolua.wire import FORK, KILL, ORDER, STATUS
 
 DESCRIPTORS_OF_A_WORKER = 2

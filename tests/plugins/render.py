@@ -35,7 +35,10 @@ def list_services(
     api: Api,
     /,
     *,
-    limit: Annotated[int | None, "How many.", ] = None,
+    limit: Annotated[
+        int | None,
+        "How many.",
+    ] = None,
     name: Annotated[str | None, "Only this name."] = None,
 ) -> list[Any]:
     """List services."""

@@ -4,8 +4,12 @@ local letterbox, json, text = ...
 
 local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
 
+local LONGEST_NAME = 200
+
+---Returns a key as the host can read it.
 local function spell(key)
-  return type(key) == "string" and json.valid(key) or text.safely(key)
+  local name = type(key) == "string" and key or text.safely(key)
+  return json.valid(json.head(name, LONGEST_NAME))
 end
 
 ---Asks what is at a path; raises the host's error, with suggestions, where nothing is.
@@ -18,7 +22,7 @@ end
 ---@param find fun(key: any): any
 ---@param list fun(): string[]
 local function branch(name, find, list)
-  return setmetatable({}, {
+  local tree = setmetatable({}, {
     __metatable = false,
     __name = name,
     __index = function(_, key) return find(key) end,
@@ -32,6 +36,8 @@ local function branch(name, find, list)
       return next, copy, nil
     end,
   })
+  json.faces[tree] = {}
+  return tree
 end
 
 local function leaf(path)

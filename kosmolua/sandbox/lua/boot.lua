@@ -7,7 +7,7 @@ local python_bridge, sources = ...
 
 local bridge = python.as_function(python_bridge)
 local load, next, type, xpcall = load, next, type, xpcall
-local format, match, sub = string.format, string.match, string.sub
+local format, gsub, match, sub = string.format, string.gsub, string.match, string.sub
 local getinfo, traceback = debug.getinfo, debug.traceback
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local randomseed, tointeger = math.randomseed, math.tointeger
@@ -25,7 +25,7 @@ end
 
 local json = module("json")
 local text = module("text", json)
-local errors = module("errors")
+local errors = module("errors", json)
 local letterbox = module("letterbox", bridge, json, errors, limits)
 local app = module("app", letterbox, json, text)
 local parallel = module("parallel", letterbox)
@@ -33,6 +33,9 @@ local regex = module("regex", bridge, json)
 local env, without_host = module("env", letterbox, json, text, app, parallel, regex, function(output)
   bridge("print", output)
 end)
+
+---What a session can do with a chunk; scripts do without.
+local session = sources.session and module("session", env, json, text)
 
 -- lupa looks for this name before each call from Python; nothing else is left of the real globals.
 local globals = _G
@@ -42,10 +45,8 @@ end
 globals.debug = false
 
 local function cut(message)
-  if #message <= LONGEST_MESSAGE then
-    return json.quote(json.valid(message))
-  end
-  return json.quote(json.valid(sub(message, 1, LONGEST_MESSAGE)) .. "... (cut)")
+  local shown = json.head(message, LONGEST_MESSAGE)
+  return json.quote(json.valid(shown) .. (#shown < #message and "... (cut)" or ""))
 end
 
 local function line_of_script(chunk)
@@ -62,9 +63,10 @@ end
 ---Sends what ended the script: an error value, and where it was raised as far as that is known.
 local function fail(value, line, trace)
   local call, message = errors.call_of(value), text.safely(value)
-  if message == MEMORY then
+  if message == MEMORY or type(value) == "userdata" then
     letterbox.stop("memory")
   end
+  message = gsub(message, "^%[host%]:%d+: ", "")
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "")
@@ -87,13 +89,34 @@ local function succeed(...)
   fail("the returned value cannot leave the sandbox: " .. where .. " " .. encoded.problem)
 end
 
-local function finish(ok, caught, ...)
+local function finish(ok, ...)
   if ok then
-    return succeed(caught, ...)
-  elseif type(caught) == "table" then
+    return succeed(...)
+  end
+  local caught = ...
+  if type(caught) == "table" then
     return fail(caught.value, caught.line, caught.traceback)
   end
   fail(caught) -- the error handler itself found no room
+end
+
+local function prepare(new_limits)
+  for name, value in next, json.decode(new_limits, 2) do
+    limits[name] = value
+  end
+  bridge("rearm")
+end
+
+local function reject(problem)
+  local line = match(problem, ":(%d+):")
+  fail(problem, line and tointeger(line))
+end
+
+local function guarded(script, chunk, ...)
+  local function describe(value)
+    return { value = value, line = line_of_script(chunk), traceback = sub(without_host(traceback("", 2)), 2) }
+  end
+  return xpcall(script, describe, ...)
 end
 
 ---Runs a script to its end and sends what became of it. Does not return where a limit ends it.
@@ -104,20 +127,34 @@ end
 ---@param ... string the script's arguments
 local function run(source, chunk, new_limits, seed, ...)
   randomseed(unpack("<i8i8", seed))
-  for name, value in next, json.decode(new_limits, 2) do
-    limits[name] = value
-  end
-  bridge("rearm")
+  prepare(new_limits)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = load(source, chunk, "t", env)
   if not script then
-    local line = match(problem, ":(%d+):")
-    return fail(problem, line and tointeger(line))
+    return reject(problem)
   end
-  local function describe(value)
-    return { value = value, line = line_of_script(chunk), traceback = sub(without_host(traceback("", 2)), 2) }
-  end
-  finish(xpcall(script, describe, ...))
+  finish(guarded(script, chunk, ...))
 end
 
-return run
+local function present(show, chunk, ok, ...)
+  if ok and show then
+    return guarded(show, chunk, ...)
+  end
+  return ok, ...
+end
+
+---Does something with a chunk of a session and sends what came of it. The next chunk finds what this one left.
+---@param source string
+---@param chunk string its name, as `load` takes it
+---@param new_limits string as JSON
+---@param verb string a name in the module `session`
+local function converse(source, chunk, new_limits, verb)
+  prepare(new_limits)
+  local script, show = session[verb](source, chunk)
+  if not script then
+    return reject(show)
+  end
+  finish(present(show, chunk, guarded(script, chunk)))
+end
+
+return run, converse

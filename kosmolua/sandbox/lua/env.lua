@@ -2,13 +2,13 @@
 
 local letterbox, json, text, app, parallel, regex, write = ...
 
-local error, load, next, pcall, rawget, select, setmetatable, tostring, type, xpcall =
-  error, load, next, pcall, rawget, select, setmetatable, tostring, type, xpcall
-local collectgarbage = collectgarbage
-local find, gsub = string.find, string.gsub
+local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
+  error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local collectgarbage, integer_or_float = collectgarbage, math.type
+local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
-local traceback = debug.traceback
+local metatable_of, traceback = debug.getmetatable, debug.traceback
 
 local MEMORY = "not enough memory"
 
@@ -33,7 +33,6 @@ local env = {
   rawequal = rawequal,
   rawget = rawget,
   rawlen = rawlen,
-  rawset = rawset,
   select = select,
   tonumber = tonumber,
   tostring = tostring,
@@ -51,33 +50,65 @@ local env = {
 }
 env._G = env
 
--- Memory is a limit, and no limit can be caught: whatever catches errors lets this one end the script.
+-- The wrappers check what C would, since its messages would point at this file and not at the script.
+
+local function bad_argument(position, name, problem)
+  error(format("bad argument #%d to '%s' (%s)", position, name, problem), 3)
+end
+
+local function need(kind, position, name, value)
+  if type(value) ~= kind then
+    local spelled = kind == "thread" and "coroutine" or kind
+    error(format("bad argument #%d to '%s' (%s expected, got %s)", position, name, spelled, type(value)), 3)
+  end
+end
+
+-- Memory is a limit, and no limit can be caught: whatever catches errors lets this one end the script. An error that is
+-- a userdata is lupa's, which found no memory itself.
 
 local function final(ok, value, ...)
-  if not ok and value == MEMORY then
+  if not ok and (value == MEMORY or type(value) == "userdata") then
     letterbox.stop("memory")
   end
   return ok, value, ...
 end
 
 function env.pcall(...)
+  if select("#", ...) == 0 then
+    bad_argument(1, "pcall", "value expected")
+  end
   return final(pcall(...))
 end
 
-function env.xpcall(...)
-  return final(xpcall(...))
+function env.xpcall(f, handler, ...)
+  need("function", 2, "xpcall", handler)
+  return final(xpcall(f, handler, ...))
 end
 
-function env.coroutine.resume(...)
-  return final(resume(...))
+function env.coroutine.resume(thread, ...)
+  need("thread", 1, "resume", thread)
+  if letterbox.branches[thread] then
+    return false, "cannot resume a branch of parallel"
+  end
+  return final(resume(thread, ...))
 end
 
-function env.coroutine.close(...)
-  return final(close(...))
+function env.coroutine.close(thread)
+  need("thread", 1, "close", thread)
+  if letterbox.branches[thread] then
+    error("cannot close a branch of parallel", 2)
+  end
+  return final(close(thread))
 end
 
 ---Compiles text, never bytecode, with the script's globals unless an environment is given.
 function env.load(chunk, name, mode, ...)
+  if type(chunk) ~= "string" and type(chunk) ~= "number" then
+    need("function", 1, "load", chunk)
+  end
+  if name ~= nil and type(name) ~= "number" then
+    need("string", 2, "load", name)
+  end
   if mode ~= nil and (type(mode) ~= "string" or not find(mode, "t", 1, true)) then
     return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
   end
@@ -95,23 +126,43 @@ end
 
 ---Refuses finalizers: they run when no limit but a kill could stop them.
 function env.setmetatable(value, meta)
+  need("table", 1, "setmetatable", value)
   if type(meta) == "table" and rawget(meta, "__gc") ~= nil then
     error("setmetatable: __gc is not available in the sandbox", 2)
+  elseif type(meta) ~= "table" and meta ~= nil then
+    bad_argument(2, "setmetatable", "nil or table expected")
+  end
+  local current = metatable_of(value)
+  if current and rawget(current, "__metatable") ~= nil then
+    error("cannot change a protected metatable", 2)
   end
   return setmetatable(value, meta)
+end
+
+---Refuses the tables of the host, which are read-only.
+function env.rawset(value, key, item)
+  need("table", 1, "rawset", value)
+  if json.faces[value] then
+    error("a table of the host is read-only", 2)
+  end
+  return rawset(value, key, item)
 end
 
 -- The collector may be asked, not steered: a script that stops it would only run into its memory limit.
 local STEERING = { stop = 0, restart = 0, setpause = 200, setstepmul = 100, generational = "incremental", incremental = "incremental" }
 
-function env.collectgarbage(option, ...)
+function env.collectgarbage(option, argument)
   option = option == nil and "collect" or option
   if STEERING[option] ~= nil then
     return STEERING[option]
   elseif option == "isrunning" then
     return true
+  elseif option == "step" then
+    return collectgarbage("step", integer_or_float(argument) == "integer" and argument or 0)
+  elseif option ~= "collect" and option ~= "count" then
+    bad_argument(1, "collectgarbage", "invalid option '" .. tostring(option) .. "'")
   end
-  return collectgarbage(option, ...)
+  return collectgarbage(option)
 end
 
 local function without_host(trace)
@@ -131,6 +182,9 @@ function env.debug.traceback(...)
   end
   if message ~= nil and type(message) ~= "string" and type(message) ~= "number" then
     return message
+  end
+  if level ~= nil and integer_or_float(level) ~= "integer" then
+    bad_argument(threaded and 3 or 2, "traceback", "integer expected, got " .. type(level))
   end
   local trace = threaded and traceback(first, message, level or 0) or traceback(message, (level or 1) + 1)
   return without_host(trace)

@@ -1,7 +1,8 @@
 -- Errors that only the host mints: a proxy without content, which is kept where no script can reach it.
 
-local getmetatable, next, select, setmetatable, tostring, type = getmetatable, next, select, setmetatable, tostring, type
-local error = error
+local json = ...
+
+local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
 
 local methods = {}
 for name, method in next, string do
@@ -9,7 +10,8 @@ for name, method in next, string do
 end
 methods.dump = nil
 
-local contents = setmetatable({}, { __mode = "k" })
+local contents = json.faces
+local calls = setmetatable({}, { __mode = "k" })
 
 local function message_of(value)
   local content = contents[value]
@@ -36,8 +38,16 @@ function meta.__tostring(self)
   return contents[self].message
 end
 
+local JOINABLE = { string = true, number = true, table = true }
+
 function meta.__concat(left, right)
-  return message_of(left) .. message_of(right)
+  left, right = message_of(left), message_of(right)
+  for _, side in ipairs({ type(left), type(right) }) do
+    if not JOINABLE[side] then
+      error("attempt to concatenate a " .. side .. " value", 2)
+    end
+  end
+  return left .. right
 end
 
 function meta.__len(self)
@@ -49,7 +59,6 @@ function meta.__pairs(self)
   for key, value in next, contents[self] do
     copy[key] = value
   end
-  copy.call = nil
   return next, copy, nil
 end
 
@@ -57,16 +66,15 @@ end
 ---@param fields table what the host said
 ---@param call integer the number of the request that failed
 local function mint(fields, call)
-  fields.call = call
   local proxy = setmetatable({}, meta)
   contents[proxy] = fields
+  calls[proxy] = call
   return proxy
 end
 
 ---Returns the number of the request that failed, or nil where the host did not mint this value.
 local function call_of(value)
-  local content = contents[value]
-  return content and content.call
+  return calls[value]
 end
 
 return { mint = mint, call_of = call_of }

@@ -1,6 +1,6 @@
 -- JSON, written with raw access only, so that no metatable and no global of a script can bend it.
 
-local arrays_meta = { __mode = "k" }
+local weak = { __mode = "k" }
 local error, next, pcall, rawget, rawlen, setmetatable, tonumber, type =
   error, next, pcall, rawget, rawlen, setmetatable, tonumber, type
 local byte, char, find, format, gsub, match, rep, sub =
@@ -10,6 +10,7 @@ local huge, integer_or_float = math.huge, math.type
 local utf8_char, utf8_len = utf8.char, utf8.len
 
 local MEMORY = "not enough memory"
+local LONGEST_NAME = 100
 
 ---Stands for null where a missing value would leave a hole: inside arrays.
 local null = setmetatable({}, {
@@ -20,7 +21,10 @@ local null = setmetatable({}, {
 })
 
 ---Tables that are lists even while they are empty.
-local arrays = setmetatable({}, arrays_meta)
+local arrays = setmetatable({}, weak)
+
+---What is encoded in place of each table that is the host's own; no script may write into these.
+local faces = setmetatable({ [null] = {} }, weak)
 
 -- Decoding ------------------------------------------------------------------------------------------------------------
 
@@ -85,22 +89,28 @@ local function decode_string(text, position)
   return decode_escaped(text, position)
 end
 
+local function decode_fraction(text, position)
+  local number, after = match(text, "^(-?%d+%.%d+)()", position)
+  local code = byte(text, after)
+  if not number or code == 101 or code == 69 then
+    number, after = match(text, "^(-?%d+%.?%d*[eE][+-]?%d+)()", position)
+  end
+  if not number or find(number, ".", 1, true) and not find(number, "%.%d") then
+    fail(position, "a malformed number")
+  end
+  return tonumber(number) + 0.0, after
+end
+
 local function decode_number(text, position)
   local digits, after = match(text, "^(-?%d+)()", position)
   if not digits then
     fail(position, "a value was expected")
-  end
-  if match(digits, "^-?0%d") then
+  elseif find(digits, "^-?0%d") then
     fail(position, "a number cannot begin with 0")
   end
   local code = byte(text, after)
   if code == 46 or code == 101 or code == 69 then
-    local fraction
-    fraction, after = match(text, "^(%.?%d*[eE]?[+-]?%d*)()", after)
-    if not match(fraction, "^%.%d+$") and not match(fraction, "^%.?%d*[eE][+-]?%d+$") or match(fraction, "^%.[eE]") then
-      fail(position, "a malformed number")
-    end
-    return tonumber(digits .. fraction) + 0.0, after
+    return decode_fraction(text, position)
   end
   local number = tonumber(digits)
   return integer_or_float(number) == "integer" and number or digits, after
@@ -114,16 +124,22 @@ local function decode_array(text, position, depth)
     return list, position + 1
   end
   while true do
-    local value
-    value, position = decode_value(text, skip(text, position), depth)
+    -- The usual integer in a single match.
+    local value, ends, after = match(text, "^ ?(-?[1-9]%d*)([],])()", position)
+    if value then
+      local number = tonumber(value)
+      value, position = integer_or_float(number) == "integer" and number or value, after
+    else
+      value, position = decode_value(text, skip(text, position), depth)
+      position = skip(text, position)
+      ends = sub(text, position, position)
+      position = position + 1
+    end
     count = count + 1
     list[count] = value
-    position = skip(text, position)
-    local code = byte(text, position)
-    position = position + 1
-    if code == 93 then
+    if ends == "]" then
       return list, position
-    elseif code ~= 44 then
+    elseif ends ~= "," then
       fail(position - 1, "a comma or ] was expected")
     end
   end
@@ -150,13 +166,13 @@ local function decode_object(text, position, depth)
     return map, position + 1
   end
   while true do
-    -- The usual member of compact JSON, a plain key and a plain string, in a single match.
-    local key, value, ends, after = match(text, '^"([^"\\%c]*)":"([^"\\%c]*)"([,}])()', position)
+    -- The usual member, a plain key and a plain string without wide spaces, in a single match.
+    local key, value, ends, after = match(text, '^ ?"([^"\\%c]*)": ?"([^"\\%c]*)"([,}])()', position)
     if key then
       map[key], position = value, after
     else
-      key, after = match(text, '^"([^"\\%c]*)":()', position)
-      if not key or find(text, "^[ \n\r\t]", after) then
+      key, after = match(text, '^[ \n\r\t]*"([^"\\%c]*)"[ \n\r\t]*:[ \n\r\t]*()', position)
+      if not key then
         key, after = decode_key(text, position)
       end
       value, position = decode_value(text, after, depth)
@@ -177,14 +193,13 @@ local function decode_object(text, position, depth)
   end
 end
 
-local function decode_word(text, position)
-  local word = match(text, "^%l+", position)
-  if word == "true" then
+local function decode_word(text, position, code)
+  if code == 116 and sub(text, position, position + 3) == "true" then
     return true, position + 4
-  elseif word == "false" then
-    return false, position + 5
-  elseif word == "null" then
+  elseif code == 110 and sub(text, position, position + 3) == "null" then
     return null, position + 4
+  elseif code == 102 and sub(text, position, position + 4) == "false" then
+    return false, position + 5
   end
   fail(position, "a value was expected")
 end
@@ -199,7 +214,7 @@ function decode_value(text, position, depth)
     end
     return (code == 123 and decode_object or decode_array)(text, position + 1, depth - 1)
   elseif code == 116 or code == 102 or code == 110 then
-    return decode_word(text, position)
+    return decode_word(text, position, code)
   elseif code == nil then
     fail(position, "it ends where a value was expected")
   end
@@ -243,6 +258,16 @@ local function valid(text)
   return text
 end
 
+---Returns the beginning of a text, of so many bytes at most, without breaking a character.
+local function head(text, most)
+  local after = byte(text, most + 1)
+  while most > 0 and after and after >= 128 and after < 192 do
+    most = most - 1
+    after = byte(text, most + 1)
+  end
+  return sub(text, 1, most)
+end
+
 local function encode_float(number)
   for digits = 15, 17 do
     local text = format("%." .. digits .. "g", number)
@@ -282,9 +307,14 @@ local function problem(state, what)
   local names = {}
   for depth = 1, state.depth do
     local key = state.keys[depth]
-    names[depth] = type(key) == "string" and (depth > 1 and "." .. key or key) or "[" .. key .. "]"
+    if type(key) == "string" then
+      key = head(key, LONGEST_NAME)
+      names[depth] = depth > 1 and "." .. key or key
+    else
+      names[depth] = "[" .. key .. "]"
+    end
   end
-  error({ problem = what, where = concat(names), param = state.keys[1] }, 0)
+  error({ problem = what, where = concat(names), }, 0)
 end
 
 local function emit(state, text)
@@ -365,6 +395,7 @@ local function encode_number(state, number)
 end
 
 local function encode_table(state, value)
+  value = faces[value] or value
   local length, wrong = shape(value)
   if wrong then
     problem(state, wrong)
@@ -474,6 +505,8 @@ return {
   public = public,
   quote = quote,
   valid = valid,
+  head = head,
+  faces = faces,
   decode = decode,
   encode_each = encode_each,
   is_array = function(value) return arrays[value] == true end,

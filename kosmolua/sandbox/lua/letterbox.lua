@@ -2,7 +2,7 @@
 
 local bridge, json, errors, limits = ...
 
-local error, next, pcall, type = error, next, pcall, type
+local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
 local format = string.format
 local pack = table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
@@ -10,6 +10,9 @@ local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, co
 local MEMORY = "not enough memory"
 
 local letterbox = {}
+
+---The coroutines of branches of `parallel`, which its scheduler alone may resume.
+letterbox.branches = setmetatable({}, { __mode = "k" })
 local last = 0
 local arrived = {}
 

@@ -10,6 +10,14 @@ local pack = table.pack
 local MEMORY = "not enough memory"
 local USUAL_LIMIT = 8
 
+---Ends a branch for good; what it wanted to close, it closes.
+local function abandon(branch)
+  local ok, problem = close(branch.coroutine)
+  if not ok and problem == MEMORY then
+    letterbox.stop("memory")
+  end
+end
+
 local function step(branch, ...)
   local outer = letterbox.branch
   letterbox.branch = branch
@@ -35,10 +43,10 @@ local function advance(group, branch, ...)
   if status(branch.coroutine) == "dead" then
     return finish(group, branch, results[1], results[2])
   elseif results[2] ~= letterbox.WAIT then
-    close(branch.coroutine)
+    abandon(branch)
     return finish(group, branch, false, "attempt to yield from a branch of parallel")
   elseif results[3] == nil then
-    close(branch.coroutine)
+    abandon(branch)
     group.active = group.active - 1
     return
   end
@@ -51,6 +59,7 @@ end
 local function start(group, index)
   group.active = group.active + 1
   local branch = { index = index, group = group, coroutine = create(group.task) }
+  letterbox.branches[branch.coroutine] = true
   advance(group, branch, index)
 end
 
@@ -91,6 +100,18 @@ local function limit_of(name, options)
   return limit
 end
 
+---Returns the items of a list, as they are now, and their number.
+local function items_of(name, list)
+  local count, items = #list, {}
+  if integer_or_float(count) ~= "integer" then
+    error(name .. " needs a list, and the length of this one is not an integer", 3)
+  end
+  for index = 1, count do
+    items[index] = list[index]
+  end
+  return items, count
+end
+
 local parallel = {}
 
 ---Calls functions at once, and returns what each returned, in their order.
@@ -103,12 +124,13 @@ function parallel.all(functions, options)
     error("parallel.all needs a list of functions, not a " .. type(functions), 2)
   end
   local limit = limit_of("parallel.all", options)
-  for index = 1, #functions do
-    if type(functions[index]) ~= "function" then
-      error("parallel.all needs functions, but number " .. index .. " is a " .. type(functions[index]), 2)
+  local items, count = items_of("parallel.all", functions)
+  for index = 1, count do
+    if type(items[index]) ~= "function" then
+      error("parallel.all needs functions, but number " .. index .. " is a " .. type(items[index]), 2)
     end
   end
-  return run(#functions, limit, function(index) return functions[index]() end)
+  return run(count, limit, function(index) return items[index]() end)
 end
 
 ---Calls `f(item, index)` for each item at once, and returns the results in order.
@@ -122,7 +144,8 @@ function parallel.map(list, f, options)
     error("parallel.map needs a list and a function", 2)
   end
   local limit = limit_of("parallel.map", options)
-  return run(#list, limit, function(index) return f(list[index], index) end)
+  local items, count = items_of("parallel.map", list)
+  return run(count, limit, function(index) return f(items[index], index) end)
 end
 
 return parallel

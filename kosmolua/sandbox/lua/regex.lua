@@ -2,9 +2,9 @@
 
 local bridge, json = ...
 
-local error, ipairs, tostring, type = error, ipairs, tostring, type
+local error, ipairs, type = error, ipairs, type
 local gsub, match, sub = string.gsub, string.match, string.sub
-local concat, tointeger = table.concat, math.tointeger
+local concat, integer_or_float, tointeger = table.concat, math.type, math.tointeger
 
 local DEEPEST = 8
 
@@ -61,20 +61,30 @@ function regex.match_all(subject, pattern, flags)
   return all
 end
 
+---Fills a replacement in. What names no group stands for itself.
 local function fill(template, found)
   local text = gsub(template, "%$(%$?)({?)([%w_]*)(}?)", function(dollar, open, name, shut)
     if dollar ~= "" then
       return "$" .. open .. name .. shut
     end
-    local digits = open == "" and match(name, "^%d+") or nil
-    local key = digits or name
-    local value = found[tointeger(key) or key]
-    if value == nil or open == "" and not digits then
+    local closed = open ~= "" and shut ~= ""
+    local key = closed and name or open == "" and match(name, "^%d+")
+    local value = key and found[tointeger(key) or key]
+    if value == nil or not key then
       return nil
     end
-    return tostring(value or "") .. (digits and sub(name, #digits + 1) .. shut or "")
+    return (value or "") .. (closed and "" or sub(name, #key + 1) .. shut)
   end)
   return text
+end
+
+---Returns what takes the place of a match; nil and false leave it as it is.
+local function replace(replacement, whole, found)
+  local new = type(replacement) == "string" and fill(replacement, found) or replacement(found)
+  if type(new) ~= "string" and type(new) ~= "number" and new then
+    error("regex.gsub: the replacement must be a string, not a " .. type(new), 3)
+  end
+  return new or whole
 end
 
 ---Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
@@ -86,13 +96,16 @@ function regex.gsub(subject, pattern, replacement, limit)
   if kind ~= "string" and kind ~= "function" then
     error("regex.gsub: the replacement must be a string or a function, not a " .. kind, 2)
   end
+  if limit ~= nil and (integer_or_float(limit) ~= "integer" or limit < 0) then
+    error("regex.gsub: the limit must be an integer from 0 up", 2)
+  elseif limit == 0 then
+    return subject, 0
+  end
   local answer = scan("gsub", subject, pattern, nil, limit or 0)
   local pieces = {}
   for _, entry in ipairs(answer.matches) do
-    local found = captures(answer, entry)
-    local new = kind == "function" and replacement(found) or kind == "string" and fill(replacement, found)
     pieces[#pieces + 1] = entry.before
-    pieces[#pieces + 1] = tostring(new or entry.whole)
+    pieces[#pieces + 1] = replace(replacement, entry.whole, captures(answer, entry))
   end
   pieces[#pieces + 1] = answer.after
   return concat(pieces), #answer.matches

@@ -2,8 +2,8 @@
 
 local json = ...
 
-local getmetatable, next, pcall, rawget, rawlen, tostring, type =
-  getmetatable, next, pcall, rawget, rawlen, tostring, type
+local error, next, pcall, rawget, rawlen, tostring, type = error, next, pcall, rawget, rawlen, tostring, type
+local getmetatable = debug.getmetatable -- the real one, whatever a script says in `__metatable`
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep
 local concat, sort = table.concat, table.sort
@@ -25,10 +25,7 @@ end
 
 local function own_text(value)
   local meta = getmetatable(value)
-  if meta == nil then
-    return nil
-  end
-  local named = meta == false or rawget(meta, "__tostring") ~= nil or type(rawget(meta, "__name")) == "string"
+  local named = meta and (rawget(meta, "__tostring") ~= nil or type(rawget(meta, "__name")) == "string")
   return named and tostring(value) or nil
 end
 
@@ -44,6 +41,15 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
+---Returns the length of the list in a table; 0 where most of it would be holes.
+local function length_of(value)
+  local length, count = rawlen(value), 0
+  for _ in next, value do
+    count = count + 1
+  end
+  return length <= 2 * count and length or 0
+end
+
 local function sorted_keys(value, length)
   local keys, count = {}, 0
   for key in next, value do
@@ -53,7 +59,10 @@ local function sorted_keys(value, length)
       keys[count] = key
     end
   end
-  pcall(sort, keys, before)
+  local ok, problem = pcall(sort, keys, before) -- a key's own `__tostring` may fail, or give no order
+  if not ok and problem == MEMORY then
+    error(MEMORY, 0)
+  end
   return keys, count
 end
 
@@ -80,7 +89,7 @@ local function lay_out(parts, count, level, opening, closing)
 end
 
 local function show_table(value, level, open)
-  local length = rawlen(value)
+  local length = length_of(value)
   local keys, others = sorted_keys(value, length)
   local parts, count = {}, length
   for index = 1, length do

@@ -1,0 +1,132 @@
+"""The history of a repository: its commits and its releases.
+
+Their paths are those of https://docs.github.com/en/rest/commits/commits and of
+https://docs.github.com/en/rest/releases/releases.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from .account import integration
+from .hub import Hub
+from .paging import All, Limit, Number, Page
+from .parameters import RepoName, Time, parts_of
+from .wire import Thing, text
+
+
+class Commit(TypedDict):
+    """A commit. Texts are never nil: ``""`` stands for what it does not have."""
+
+    sha: str
+    title: Annotated[str, "The first line of its message."]
+    message: str
+    author: Annotated[str, "The author's login, or the name in the commit where GitHub knows no such user."]
+    date: Annotated[str, "When it was written."]
+    url: Annotated[str, "Where people look at it."]
+
+
+class CommitPage(TypedDict):
+    """A page of commits, and the number of the next one."""
+
+    commits: list[Commit]
+    next_page: int | None
+
+
+class Asset(TypedDict):
+    """A file of a release."""
+
+    name: str
+    size: Annotated[int, "Bytes."]
+    downloads: int
+    url: Annotated[str, "Where it can be downloaded."]
+
+
+class Release(TypedDict):
+    """A release. Texts are never nil: ``""`` stands for what it does not have."""
+
+    tag: str
+    name: str
+    body: str
+    author: str
+    draft: bool
+    prerelease: bool
+    url: Annotated[str, "Where people look at it."]
+    assets: list[Asset]
+    created_at: str
+    published_at: Annotated[str, "Empty for a draft."]
+
+
+class ReleasePage(TypedDict):
+    """A page of releases, and the number of the next one."""
+
+    releases: list[Release]
+    next_page: int | None
+
+
+@integration.reads
+def list_commits(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    branch: Annotated[str | None, "Where to start: a branch, a tag or a commit; the default branch if none."] = None,
+    path: Annotated[str | None, "Only those that touch this file or folder."] = None,
+    author: Annotated[str | None, "Only those of this login or mail address."] = None,
+    since: Annotated[Time | None, "Only those after this time."] = None,
+    before: Annotated[Time | None, "Only those before this time."] = None,
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> CommitPage:
+    """List the commits of a repository, the newest first."""
+    filters = {"sha": branch, "path": path, "author": author, "since": since, "until": before}
+    owner, name = parts_of(repo)
+    part = Page(limit, page, all)
+    found, after = part.listed(hub.api, "/repos/{owner}/{repo}/commits", filters, owner=owner, repo=name)
+    return {"commits": [_shaped_commit(commit) for commit in found], "next_page": after}
+
+
+@integration.reads
+def list_releases(hub: Hub, /, *, repo: RepoName, limit: Limit = 30, page: Number = 1, all: All = False) -> ReleasePage:
+    """List the releases of a repository, the newest first; drafts only for those who may publish them."""
+    owner, name = parts_of(repo)
+    part = Page(limit, page, all)
+    found, after = part.listed(hub.api, "/repos/{owner}/{repo}/releases", {}, owner=owner, repo=name)
+    return {"releases": [_shaped_release(release) for release in found], "next_page": after}
+
+
+def _shaped_commit(commit: Thing) -> Commit:
+    message = text(commit, "commit", "message")
+    return {
+        "sha": text(commit, "sha"),
+        "title": message.partition("\n")[0],
+        "message": message,
+        "author": text(commit, "author", "login") or text(commit, "commit", "author", "name"),
+        "date": text(commit, "commit", "author", "date"),
+        "url": text(commit, "html_url"),
+    }
+
+
+def _shaped_release(release: Thing) -> Release:
+    return {
+        "tag": text(release, "tag_name"),
+        "name": text(release, "name"),
+        "body": text(release, "body"),
+        "author": text(release, "author", "login"),
+        "draft": bool(release.get("draft")),
+        "prerelease": bool(release.get("prerelease")),
+        "url": text(release, "html_url"),
+        "assets": [_shaped_asset(asset) for asset in release.get("assets") or ()],
+        "created_at": text(release, "created_at"),
+        "published_at": text(release, "published_at"),
+    }
+
+
+def _shaped_asset(asset: Thing) -> Asset:
+    return {
+        "name": text(asset, "name"),
+        "size": asset.get("size") or 0,
+        "downloads": asset.get("download_count") or 0,
+        "url": text(asset, "browser_download_url"),
+    }

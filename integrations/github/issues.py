@@ -1,0 +1,131 @@
+"""Issues: listing, reading and opening them (https://docs.github.com/en/rest/issues/issues)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from kosmolua.plugin import between
+
+from .account import integration
+from .hub import Hub
+from .paging import All, Limit, Number, Page
+from .parameters import Login, RepoName, Time, parts_of
+from .wire import Thing, text, texts, thing_of
+
+_PATH = "/repos/{owner}/{repo}/issues"
+
+
+class Issue(TypedDict):
+    """An issue. Texts are never nil: ``""`` stands for what it does not have."""
+
+    number: int
+    title: str
+    body: str
+    state: Annotated[Literal["open", "closed"], "Open, or closed."]
+    state_reason: Annotated[str, "Such as completed, not_planned or reopened."]
+    author: Annotated[str, "The login of who opened it; empty where the user is gone."]
+    assignees: Annotated[list[str], "Logins."]
+    labels: Annotated[list[str], "Names."]
+    milestone: Annotated[str, "Its title."]
+    comments: int
+    is_pull_request: bool
+    url: Annotated[str, "Where people look at it."]
+    created_at: str
+    updated_at: str
+    closed_at: str
+
+
+class IssuePage(TypedDict):
+    """A page of issues, and the number of the next one."""
+
+    issues: list[Issue]
+    next_page: int | None
+
+
+@integration.reads
+def list_issues(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    state: Annotated[Literal["open", "closed", "all"], "Only these."] = "open",
+    labels: Annotated[list[str] | None, "Only those with all of these labels."] = None,
+    assignee: Annotated[str | None, 'Only those of this user; "none" for nobody\'s, "*" for anybody\'s.'] = None,
+    author: Annotated[Login | None, "Only those that this user opened."] = None,
+    since: Annotated[Time | None, "Only those that changed since then."] = None,
+    pull_requests: Annotated[bool, "Whether to list pull requests too, which are issues to GitHub."] = False,
+    sort: Annotated[Literal["created", "updated", "comments"], "What to sort by."] = "created",
+    direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> IssuePage:
+    """List the issues of a repository, the newest first.
+
+    Pull requests are taken out after a page was fetched, so a page may hold fewer than ``limit``, even none, and yet
+    not be the last.
+    """
+    filters = {
+        "state": state,
+        "labels": labels,
+        "assignee": assignee,
+        "creator": author,
+        "since": since,
+        "sort": sort,
+        "direction": direction,
+    }
+    owner, name = parts_of(repo)
+    found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, owner=owner, repo=name)
+    issues = [_shaped(issue) for issue in found]
+    return {"issues": [each for each in issues if pull_requests or not each["is_pull_request"]], "next_page": after}
+
+
+@integration.reads
+def get_issue(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: Annotated[int, "The issue's number within its repository.", between(1, 2**31)],
+) -> Issue:
+    """Get one issue, or the issue side of a pull request."""
+    owner, name = parts_of(repo)
+    return _shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
+
+
+@integration.writes
+def create_issue(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    title: Annotated[str, "One line."],
+    body: Annotated[str | None, "Markdown."] = None,
+    labels: Annotated[list[str] | None, "Names of labels; dropped without a word if the token may not set any."] = None,
+    assignees: Annotated[list[str] | None, "Logins of who is to work on it; dropped likewise."] = None,
+) -> Issue:
+    """Open an issue. People who watch the repository are told of it."""
+    owner, name = parts_of(repo)
+    given = {"title": title, "body": body, "labels": labels, "assignees": assignees}
+    issue = {key: value for key, value in given.items() if value is not None}
+    return _shaped(thing_of(hub.api.post(_PATH, json=issue, owner=owner, repo=name)))
+
+
+def _shaped(issue: Thing) -> Issue:
+    return {
+        "number": issue["number"],
+        "title": text(issue, "title"),
+        "body": text(issue, "body"),
+        "state": issue["state"],
+        "state_reason": text(issue, "state_reason"),
+        "author": text(issue, "user", "login"),
+        "assignees": texts(issue.get("assignees"), "login"),
+        "labels": texts(issue.get("labels"), "name"),
+        "milestone": text(issue, "milestone", "title"),
+        "comments": issue.get("comments") or 0,
+        "is_pull_request": "pull_request" in issue,
+        "url": text(issue, "html_url"),
+        "created_at": text(issue, "created_at"),
+        "updated_at": text(issue, "updated_at"),
+        "closed_at": text(issue, "closed_at"),
+    }

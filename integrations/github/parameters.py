@@ -1,0 +1,17 @@
+"""Parameters that several functions share: which repository, and since when."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from kosmolua.plugin import matching
+
+RepoName = Annotated[str, "The repository, as owner/name.", matching(r"[\w.-]+/[\w.-]+", "octocat/hello-world")]
+Login = Annotated[str, matching(r"[\w.\[\]-]+", "octocat")]
+Time = Annotated[str, matching(r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-]\d\d:?\d\d))?", "2026-01-31T12:00:00Z")]
+
+
+def parts_of(repo: str) -> tuple[str, str]:
+    """Return the owner and the name, which are two segments in the API's paths."""
+    owner, _, name = repo.partition("/")
+    return owner, name

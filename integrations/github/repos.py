@@ -1,0 +1,131 @@
+"""Repositories: one, an owner's, and those that a search finds (https://docs.github.com/en/rest/repos/repos)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from .account import integration
+from .hub import Hub
+from .paging import All, Limit, Number, Page
+from .parameters import Login, RepoName, parts_of
+from .wire import Thing, text, thing_of
+
+
+class Repo(TypedDict):
+    """A repository. Texts are never nil: ``""`` stands for what it does not have."""
+
+    name: Annotated[str, "As owner/name."]
+    owner: str
+    description: str
+    homepage: str
+    url: Annotated[str, "Where people look at it."]
+    language: str
+    license: Annotated[str, "As SPDX has it, such as MIT."]
+    topics: list[str]
+    default_branch: str
+    private: bool
+    fork: bool
+    archived: bool
+    stars: int
+    forks: int
+    open_issues: Annotated[int, "Open pull requests are counted in."]
+    created_at: str
+    updated_at: str
+    pushed_at: str
+
+
+class RepoPage(TypedDict):
+    """A page of repositories, and the number of the next one."""
+
+    repos: list[Repo]
+    next_page: int | None
+
+
+class FoundRepos(TypedDict):
+    """A page of what a search found, how many match in all, and the number of the next page."""
+
+    repos: list[Repo]
+    total: int
+    next_page: int | None
+
+
+@integration.reads
+def get_repo(hub: Hub, /, *, repo: RepoName) -> Repo:
+    """Get one repository, also by a name that it had before."""
+    owner, name = parts_of(repo)
+    return _shaped(thing_of(hub.api.get("/repos/{owner}/{repo}", owner=owner, repo=name)))
+
+
+@integration.reads
+def list_repos(
+    hub: Hub,
+    /,
+    *,
+    owner: Annotated[Login | None, "A user or an organisation; the token's own user if none is given."] = None,
+    sort: Annotated[Literal["created", "updated", "pushed", "full_name"], "What to sort by."] = "full_name",
+    direction: Annotated[Literal["asc", "desc"] | None, "Up, as names are sorted; or down, as times are."] = None,
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> RepoPage:
+    """List the repositories of a user or an organisation, or those that the token's user can reach."""
+    filters = {"sort": sort, "direction": direction}
+    template, segments = _home_of(hub, owner)
+    repos, after = Page(limit, page, all).listed(hub.api, template, filters, **segments)
+    return {"repos": [_shaped(repo) for repo in repos], "next_page": after}
+
+
+@integration.reads
+def search_repos(
+    hub: Hub,
+    /,
+    *,
+    query: Annotated[str, 'Words and qualifiers (e.g., "sandbox language:lua stars:>100 org:octo").'],
+    sort: Annotated[
+        Literal["stars", "forks", "updated"] | None, "What to sort by; the best match, if not given."
+    ] = None,
+    order: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> FoundRepos:
+    """Search all repositories that the account can see.
+
+    GitHub finds at most 1,000, however many match, and allows fewer searches than other requests: 10 a minute, or 30
+    with a token.
+    """
+    filters = {"q": query, "sort": sort, "order": order}
+    repos, total, after = Page(limit, page, all).found(hub.api, "/search/repositories", filters)
+    return {"repos": [_shaped(repo) for repo in repos], "total": total, "next_page": after}
+
+
+def _home_of(hub: Hub, owner: str | None) -> tuple[str, dict[str, str]]:
+    """Return the path of an owner's list, and what fills it."""
+    if owner is None:
+        return "/user/repos", {}
+    if hub.is_organisation(owner):
+        return "/orgs/{org}/repos", {"org": owner}
+    return "/users/{username}/repos", {"username": owner}
+
+
+def _shaped(repo: Thing) -> Repo:
+    return {
+        "name": text(repo, "full_name"),
+        "owner": text(repo, "owner", "login"),
+        "description": text(repo, "description"),
+        "homepage": text(repo, "homepage"),
+        "url": text(repo, "html_url"),
+        "language": text(repo, "language"),
+        "license": text(repo, "license", "spdx_id"),
+        "topics": list(repo.get("topics") or ()),
+        "default_branch": text(repo, "default_branch"),
+        "private": bool(repo.get("private")),
+        "fork": bool(repo.get("fork")),
+        "archived": bool(repo.get("archived")),
+        "stars": repo.get("stargazers_count") or 0,
+        "forks": repo.get("forks_count") or 0,
+        "open_issues": repo.get("open_issues_count") or 0,
+        "created_at": text(repo, "created_at"),
+        "updated_at": text(repo, "updated_at"),
+        "pushed_at": text(repo, "pushed_at"),
+    }

@@ -1,0 +1,205 @@
+"""The state of a simulated GitHub: a public world, the same for everybody, and what an account has of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from hashlib import sha1
+
+from ..wire import Thing
+
+_BEGINNING = datetime(2026, 3, 1, 9, tzinfo=timezone.utc)
+_LANGUAGES = ("Python", "Lua", "Rust", None)
+_LABELS = ("bug", "help wanted", "docs")
+_PEOPLE = ("octocat", "lovelace", "hopper")
+
+
+def stamp(hours: float) -> str:
+    """Return a time as GitHub writes it, so many hours before the world began."""
+    return (_BEGINNING - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class World:
+    """Everything that one account can see. It is the same at each start, and keeps what is added.
+
+    Args:
+        account: The account's name, which decides who its user is.
+    """
+
+    def __init__(self, account: str) -> None:
+        self.login = "lovelace" if account == "default" else f"lovelace-{account}"
+        self.repos = {repo["full_name"]: repo for repo in self._founded()}
+        self._issues: dict[str, list[Thing]] = {}
+
+    def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
+        """Return a repository by its name in any case, or None where there is none or it is not to be seen."""
+        wanted = full_name.lower()
+        repo = next((each for name, each in self.repos.items() if name.lower() == wanted), None)
+        return repo if repo and (signed_in or not repo["private"]) else None
+
+    def owned(self, owner: str, *, signed_in: bool) -> list[Thing]:
+        """Return the repositories of an owner, sorted by name."""
+        own = [repo for repo in self.repos.values() if repo["owner"]["login"].lower() == owner.lower()]
+        return sorted((repo for repo in own if signed_in or not repo["private"]), key=lambda repo: repo["full_name"])
+
+    def user(self, login: str) -> Thing | None:
+        """Return a user or an organisation, or None."""
+        known = {name.lower(): name for name in (*_PEOPLE, self.login, "acme")}
+        name = known.get(login.lower())
+        return person(name) if name else None
+
+    def issues_of(self, repo: Thing) -> list[Thing]:
+        """Return the issues of a repository, the newest first."""
+        name = repo["full_name"]
+        if name not in self._issues:
+            count = 130 if repo["name"] == "rocket" else 4
+            self._issues[name] = [_issue(repo, number) for number in range(count, 0, -1)]
+        return self._issues[name]
+
+    def add_issue(self, repo: Thing, wanted: Thing) -> Thing:
+        """Open the issue that a request's body describes."""
+        issues = self.issues_of(repo)
+        issue = _issue(repo, len(issues) + 1) | {
+            "title": wanted["title"],
+            "body": wanted.get("body"),
+            "state": "open",
+            "state_reason": None,
+            "user": person(self.login),
+            "labels": [_label(name) for name in wanted.get("labels") or ()],
+            "assignees": [person(login) for login in wanted.get("assignees") or ()],
+            "milestone": None,
+            "comments": 0,
+            "closed_at": None,
+            "created_at": stamp(0),
+            "updated_at": stamp(0),
+        }
+        issue.pop("pull_request", None)
+        issues.insert(0, issue)
+        return issue
+
+    def commits_of(self, repo: Thing) -> list[Thing]:
+        """Return the commits of a repository, the newest first; none where it is empty."""
+        count = {"rocket": 120, "empty": 0}.get(repo["name"], 3)
+        return [_commit(repo, number) for number in range(count, 0, -1)]
+
+    def releases_of(self, repo: Thing, *, signed_in: bool) -> list[Thing]:
+        """Return the releases of a repository, the newest first; drafts only to who may publish them."""
+        if repo["name"] == "rocket":
+            return [_release(repo, tag) for tag in ("v2.0.0-rc.1", "v1.1.0", "v1.0.0")]
+        own = signed_in and repo["owner"]["login"] == self.login
+        return [_release(repo, "v0.1.0") | {"draft": True, "published_at": None}] if own else []
+
+    def _founded(self) -> Iterator[Thing]:
+        yield _repo("acme", "rocket", 0, description="Goes up", language="Lua", stars=1200)
+        yield _repo("acme", "empty", 1, description=None, language=None, stars=0) | {"has_issues": False}
+        for number in range(2, 45):
+            language = _LANGUAGES[number % 4]
+            yield _repo("acme", f"tool-{number:02}", number, f"Tool number {number}", language, stars=number)
+        yield _repo("octocat", "hello-world", 50, "My first repository", "Ruby", stars=3000)
+        yield _repo(self.login, "dotfiles", 60, f"Settings of {self.login}", "Shell", stars=2)
+        yield _repo(self.login, "secret-plans", 61, None, None, stars=0) | {"private": True}
+
+
+def person(login: str) -> Thing:
+    """Return a user or an organisation, as it stands inside other objects."""
+    return {
+        "login": login,
+        "id": _number(login),
+        "type": "Organization" if login == "acme" else "User",
+        "html_url": f"https://github.com/{login}",
+    }
+
+
+def _repo(owner: str, name: str, age: int, description: str | None, language: str | None, *, stars: int) -> Thing:
+    full_name = f"{owner}/{name}"
+    return {
+        "id": _number(full_name),
+        "name": name,
+        "full_name": full_name,
+        "private": False,
+        "owner": person(owner),
+        "html_url": f"https://github.com/{full_name}",
+        "description": description,
+        "homepage": None,
+        "fork": False,
+        "archived": age == 44,
+        "language": language,
+        "license": {"key": "mit", "name": "MIT License", "spdx_id": "MIT"} if language else None,
+        "topics": ["space"] if name == "rocket" else [],
+        "default_branch": "main",
+        "has_issues": True,
+        "stargazers_count": stars,
+        "forks_count": stars // 10,
+        "open_issues_count": 3,
+        "created_at": stamp(20_000 + age),
+        "updated_at": stamp(100 + age),
+        "pushed_at": stamp(50 + age),
+    }
+
+
+def _issue(repo: Thing, number: int) -> Thing:
+    full_name = repo["full_name"]
+    closed = number % 3 == 0
+    issue = {
+        "id": _number(f"{full_name}#{number}"),
+        "number": number,
+        "title": f"Issue number {number}",
+        "body": None if number % 4 == 0 else f"It happens every {number} days.",
+        "state": "closed" if closed else "open",
+        "state_reason": "completed" if closed else None,
+        "user": None if number == 7 else person(_PEOPLE[number % 3]),
+        "assignees": [person("hopper")] if number % 5 == 0 else [],
+        "labels": [_label(_LABELS[number % 3])] if number % 2 else [],
+        "milestone": {"number": 1, "title": "1.0"} if number % 5 == 0 else None,
+        "comments": number % 6,
+        "html_url": f"https://github.com/{full_name}/issues/{number}",
+        "created_at": stamp(2000 - number * 12),
+        "updated_at": stamp(1990 - number * 12),
+        "closed_at": stamp(1985 - number * 12) if closed else None,
+    }
+    return issue | (
+        {"pull_request": {"html_url": f"https://github.com/{full_name}/pull/{number}"}} if number % 10 == 0 else {}
+    )
+
+
+def _label(name: str) -> Thing:
+    return {"id": _number(name), "name": name, "color": "d73a4a"}
+
+
+def _commit(repo: Thing, number: int) -> Thing:
+    sha = sha1(f"{repo['full_name']}@{number}".encode()).hexdigest()
+    login = _PEOPLE[number % 3]
+    by = {"name": login.capitalize(), "email": f"{login}@example.com", "date": stamp(1500 - number * 12)}
+    return {
+        "sha": sha,
+        "commit": {"author": by, "committer": by, "message": f"Change number {number}\n\nIt was about time."},
+        "author": None if number % 6 == 0 else person(login),
+        "html_url": f"https://github.com/{repo['full_name']}/commit/{sha}",
+    }
+
+
+def _release(repo: Thing, tag: str) -> Thing:
+    base = f"https://github.com/{repo['full_name']}/releases"
+    asset = {
+        "name": f"{repo['name']}-{tag}.tar.gz",
+        "size": 123_456,
+        "download_count": 42,
+        "browser_download_url": f"{base}/download/{tag}/{repo['name']}-{tag}.tar.gz",
+    }
+    return {
+        "id": _number(f"{repo['full_name']}:{tag}"),
+        "tag_name": tag,
+        "name": None if tag == "v1.1.0" else tag,
+        "body": None if tag == "v1.1.0" else f"What is new in {tag}",
+        "author": person("hopper"),
+        "draft": False,
+        "prerelease": "rc" in tag,
+        "html_url": f"{base}/tag/{tag}",
+        "assets": [] if tag == "v1.0.0" else [asset],
+        "created_at": stamp(400),
+        "published_at": stamp(399),
+    }
+
+
+def _number(name: str) -> int:
+    return int(sha1(name.encode()).hexdigest()[:7], 16)

@@ -1,0 +1,124 @@
+"""A GitHub that runs nowhere: it answers requests as https://api.github.com does, from a state of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable
+from threading import Lock
+from urllib.parse import unquote, urlencode, urlsplit
+
+from kosmolua.plugin import Request, Response
+
+from .paging import LARGEST_PAGE
+from .simulated.operations import OPERATIONS, Call, Listed, Refusal
+from .simulated.world import World
+from .wire import Thing
+
+_USUAL_PAGE = 30
+_HOUR = 3600
+_ENTERPRISE = "/api/v3"
+_PATTERNS = {route: re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route[1])) for route in OPERATIONS}
+
+
+class Simulator:
+    """Answers for one account. It is a ``Send``: a request goes in, a response comes out.
+
+    It starts with the same data each time and keeps what requests change. Any token is that of the account's user;
+    without one, only public data is there. It serves below ``/api/v3`` too, as an Enterprise Server does.
+
+    Args:
+        account: Whose data to start with.
+        allowance: How many requests are allowed an hour; GitHub's own figure is told, but none refused, if not given.
+        clock: Tells the time in seconds since the epoch.
+    """
+
+    def __init__(self, account: str, *, allowance: int | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._world = World(account)
+        self._allowance = allowance
+        self._clock = clock
+        self._used = 0
+        self._resets = clock() + _HOUR
+        self._lock = Lock()
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        with self._lock:
+            path = urlsplit(request.url).path.removeprefix(_ENTERPRISE)
+            signed_in = any(name.lower() == "authorization" for name in request.headers)
+            if path == "/rate_limit":
+                return _response(200, {"resources": {"core": self._core(signed_in=signed_in)}}, {})
+            self._spend()
+            core = self._core(signed_in=signed_in)
+            headers = {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in core.items()}
+            try:
+                self._refuse_beyond_allowance()
+                return self._answer(request, path, headers, signed_in=signed_in)
+            except Refusal as refusal:
+                return _response(refusal.status, refusal.body, headers)
+
+    def _answer(self, request: Request, path: str, headers: dict[str, str], *, signed_in: bool) -> Response:
+        route, segments = _route(request.method, path)
+        query = {name: str(value) for name, value in request.query}
+        call = Call(path, segments, query, json.loads(request.body or b"null"), signed_in)
+        answer = OPERATIONS[route](self._world, call)
+        if isinstance(answer, Listed):
+            return _page(answer, request, query, headers)
+        return _response(201 if request.method == "POST" else 200, answer, headers)
+
+    # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+
+    def _spend(self) -> None:
+        if self._clock() >= self._resets:
+            self._used, self._resets = 0, self._clock() + _HOUR
+        self._used += 1
+
+    def _core(self, *, signed_in: bool) -> Thing:
+        limit = self._allowance or (5000 if signed_in else 60)
+        left = max(0, limit - self._used)
+        return {"limit": limit, "remaining": left, "used": self._used, "reset": math.ceil(self._resets)}
+
+    def _refuse_beyond_allowance(self) -> None:
+        if self._allowance and self._used > self._allowance:
+            raise Refusal(403, "API rate limit exceeded for 127.0.0.1.")
+
+
+def _route(method: str, path: str) -> tuple[tuple[str, str], dict[str, str]]:
+    for route, pattern in _PATTERNS.items():
+        match = pattern.fullmatch(path)
+        if match and route[0] == method:
+            return route, {name: unquote(value) for name, value in match.groupdict().items()}
+    raise Refusal(404, "Not Found")
+
+
+def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict[str, str]) -> Response:
+    size = min(int(query.get("per_page", _USUAL_PAGE)), LARGEST_PAGE)
+    number = int(query.get("page", 1))
+    if (number - 1) * size >= listed.most:
+        raise Refusal(422, "Only the first 1000 search results are available")
+    items = listed.items[(number - 1) * size : number * size]
+    last = math.ceil(min(len(listed.items), listed.most) / size)
+    links = _links(listed.path, request, query, number, last)
+    envelope = {"total_count": len(listed.items), "incomplete_results": False, "items": items}
+    body = items if listed.most == math.inf else envelope
+    return _response(200, body, headers | ({"Link": links} if links else {}))
+
+
+def _links(path: str, request: Request, query: dict[str, str], number: int, last: int) -> str:
+    """Return a ``Link`` header.
+
+    See https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api.
+    """
+    url = urlsplit(request.url)
+    base = f"{url.scheme}://{url.netloc}{_ENTERPRISE if url.path.startswith(_ENTERPRISE) else ''}{path}"
+    back = {"prev": number - 1, "first": 1} if number > 1 else {}
+    on = {"next": number + 1, "last": last} if number < last else {}
+    pages = (back | on).items()
+    return ", ".join(f'<{base}?{urlencode({**query, "page": page})}>; rel="{rel}"' for rel, page in pages)
+
+
+def _response(status: int, body: object, headers: dict[str, str]) -> Response:
+    kind = {"Content-Type": "application/json; charset=utf-8"}
+    return Response(status, headers | kind, json.dumps(body, ensure_ascii=False).encode())

@@ -1,0 +1,49 @@
+"""What a person sees of a chunk's end: its values, its error, and what became of the session's state."""
+
+from __future__ import annotations
+
+import sys
+
+from kosmolua.cli import show
+from kosmolua.session import CHUNK, Answer
+
+MOST_LINES, MOST_CHARACTERS = 60, 6000
+"""What a terminal is shown of one value; a pipe gets all that there is."""
+REMARKS = {
+    "restored": "the state is as it was before this chunk",
+    "lost": "the state is gone; a new session begins",
+}
+
+
+def show_answer(answer: Answer, name: str = CHUNK) -> None:
+    """Show what came of a chunk: values on standard output, all else on standard error.
+
+    Args:
+        name: The chunk's name in messages.
+    """
+    error = answer.outcome.error
+    if error:
+        show.complain_of(error, name.removeprefix("="))
+    if answer.state in REMARKS:
+        show.complain(REMARKS[answer.state])
+    if answer.text is None:
+        return
+    if answer.is_page:
+        show.markdown(answer.text)
+    else:
+        _show_values(answer.text, answer.size)
+
+
+def _show_values(text: str, size: int) -> None:
+    shown = _fitting(show.harmless(text)) if show.on_terminal() else text
+    show.line(shown)
+    left_out = size - len(shown.encode("utf-8", "replace"))
+    if len(shown) < len(text) or len(text.encode("utf-8", "replace")) < size:
+        remark = f"... {left_out:,} more bytes; print(_) shows the first value whole"
+        sys.stderr.write(show.styled(remark, "dim", sys.stderr) + "\n")
+
+
+def _fitting(text: str) -> str:
+    if len(text) > MOST_CHARACTERS:
+        text = text[:MOST_CHARACTERS]
+    return "\n".join(text.split("\n")[:MOST_LINES])

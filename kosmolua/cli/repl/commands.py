@@ -1,0 +1,143 @@
+"""The commands of the conversation, which begin with a colon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from kosmolua.cli import show
+from kosmolua.cli.accounts_command import permissions_of
+from kosmolua.errors import KosmoError, UsageError
+from kosmolua.limits import REPORTED
+from kosmolua.runtime import Runtime
+from kosmolua.suggestions import did_you_mean
+
+MOST_FILES = 200
+
+
+class Quit(Exception):
+    """The person wants to leave."""
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Args:
+        argument: What it takes, or nothing.
+        about: What it does.
+        work: Does it, with what was typed after its name.
+    """
+
+    argument: str
+    about: str
+    work: Callable[[str], None]
+
+
+class Commands:
+    """Knows the commands and does them.
+
+    Args:
+        runtime: What they speak of.
+        load: Runs a file as a chunk.
+        reset: Begins a new session.
+        calls: Returns the calls of the session, as an outcome has them.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        load: Callable[[Path], None],
+        reset: Callable[[], None],
+        calls: Callable[[], list[dict[str, object]]],
+    ) -> None:
+        self._runtime = runtime
+        self._load = load
+        self._reset = reset
+        self._calls = calls
+        self._table = {
+            "doc": Command("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
+            "search": Command("WORDS", "Find pages.", self._search),
+            "accounts": Command("", "List the accounts and what each may do.", self._accounts),
+            "calls": Command("", "List the calls of this session.", self._list_calls),
+            "limits": Command("", "List the limits of each chunk.", self._limits),
+            "load": Command("FILE", "Run a file in this session.", self._load_file),
+            "reset": Command("", "Forget all state.", lambda _: self._reset()),
+            "help": Command("", "Explain this.", self._help),
+            "quit": Command("", "Leave, as Ctrl-D does.", _leave),
+        }
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The commands as they are typed, each with what it does."""
+        return {f":{name}": command.about for name, command in self._table.items()}
+
+    def do(self, line: str) -> None:
+        """Do what a line says; what is wrong with it is said on standard error.
+
+        Raises:
+            Quit: The person wants to leave.
+        """
+        name, _, argument = line.strip().removeprefix(":").partition(" ")
+        try:
+            self._find(name).work(argument.strip())
+        except KosmoError as error:
+            show.complain_of(error)
+
+    def _find(self, name: str) -> Command:
+        beginning = [each for each in self._table if name and each.startswith(name)]
+        chosen = name if name in self._table else beginning[0] if len(beginning) == 1 else None
+        if chosen is None:
+            raise UsageError(f"There is no command :{name}", hint=did_you_mean(name, self._table) or "see :help")
+        return self._table[chosen]
+
+    def _doc(self, page: str) -> None:
+        show.markdown(self._runtime.docs.read(page) if page else self._runtime.docs.list())
+
+    def _search(self, words: str) -> None:
+        show.markdown(self._runtime.docs.search(words))
+
+    def _accounts(self, _: str) -> None:
+        entries = permissions_of(self._runtime)
+        columns = ["integration", "account", "read", "write"]
+        show.table("Accounts", columns, [[str(entry[column]) for column in columns] for entry in entries])
+
+    def _list_calls(self, _: str) -> None:
+        columns = ["path", "account", "effect", "status", "duration_ms", "error"]
+        rows = [[_cell(call[column]) for column in columns] for call in self._calls()]
+        show.table("Calls", columns, rows)
+
+    def _limits(self, _: str) -> None:
+        limits = self._runtime.limits
+        rows = [[name, limits.spell(attribute), remedy] for name, (attribute, _, remedy) in REPORTED.items()]
+        show.table("Limits", ["limit", "value", "to change it"], rows)
+
+    def _load_file(self, name: str) -> None:
+        if not name:
+            raise UsageError("Name a file, as in :load report.lua")
+        self._load(Path(name).expanduser())
+
+    def _help(self, _: str) -> None:
+        show.line("An expression shows its values, and the first of them stays in _. Locals live for one chunk only.\n")
+        rows = [[f":{name} {command.argument}".strip(), command.about] for name, command in self._table.items()]
+        show.table("Commands", ["command", "does"], rows)
+
+
+def _leave(_: str) -> None:
+    raise Quit
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def files_that_begin_with(text: str) -> Iterator[str]:
+    """Yield the paths of files and folders that could be meant, a folder with a slash at its end."""
+    folder = text[: text.rfind("/") + 1]
+    try:
+        entries = sorted(Path(folder or ".").expanduser().iterdir())
+    except OSError:
+        return
+    for entry in entries[:MOST_FILES]:
+        yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"

@@ -1,0 +1,139 @@
+"""Chunks typed at a terminal with prompt_toolkit: in several lines, coloured, completed and remembered."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import PygmentsLexer
+from pygments.lexers.scripting import LuaLexer
+
+from kosmolua.cli import show
+from kosmolua.cli.repl.candidates import Candidates
+from kosmolua.cli.repl.readers import FIRST, NEXT, is_command
+from kosmolua.spec import wording
+from kosmolua.spec.function import Function
+
+INDENT = "  "
+KEYS = "Tab completes, Alt-Enter begins a new line, :help explains, Ctrl-D leaves"
+_CLOSES = re.compile(r"\s*(end|else|elseif|until|[)}])(?!\w)")
+_OPENS = re.compile(r"(\b(then|do|else|repeat|function\b.*\))|[{(])\s*$")
+
+
+class Prompt:
+    """Asks for chunks.
+
+    Args:
+        candidates: What could stand at the cursor.
+        is_whole: Says whether a chunk needs no further line.
+        history: The file in which chunks are remembered.
+    """
+
+    is_typed = True
+
+    def __init__(self, candidates: Candidates, is_whole: Callable[[str], bool], history: Path) -> None:
+        self._candidates = candidates
+        self._is_whole = is_whole
+        self._session: PromptSession[str] = PromptSession(
+            FIRST,
+            multiline=True,
+            prompt_continuation=NEXT,
+            lexer=PygmentsLexer(LuaLexer),
+            completer=_Completer(candidates),
+            complete_while_typing=False,
+            auto_suggest=AutoSuggestFromHistory(),
+            history=_open(history),
+            key_bindings=self._keys(),
+            bottom_toolbar=self._toolbar,
+        )
+
+    def read(self) -> str | None:
+        """Return the next chunk, None where Ctrl-D was typed, and nothing where Ctrl-C was."""
+        try:
+            return self._session.prompt()
+        except KeyboardInterrupt:
+            return ""
+        except EOFError:
+            return None
+
+    def _toolbar(self) -> str:
+        function = self._candidates.function_at(self._session.default_buffer.document.text_before_cursor)
+        return signature(function) if function else KEYS
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        keys.add("enter")(self._enter)
+        keys.add("escape", "enter")(lambda event: event.current_buffer.insert_text("\n"))
+        return keys
+
+    def _enter(self, event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        document = buffer.document
+        if buffer.complete_state and buffer.complete_state.current_completion:
+            buffer.complete_state = None
+        elif document.text_after_cursor.strip():
+            buffer.newline()
+        else:
+            self._go_on(buffer)
+
+    def _go_on(self, buffer: Buffer) -> None:
+        """Run what was typed, or begin the next line of it."""
+        surplus = surplus_indent(buffer.document.lines)
+        if surplus:
+            buffer.transform_current_line(lambda line: line[surplus:])
+        chunk = buffer.text
+        if is_command(chunk) or not chunk.strip() or self._is_whole(chunk):
+            buffer.validate_and_handle()
+        else:
+            buffer.insert_text("\n" + indent_after(buffer.document.current_line))
+
+
+class _Completer(Completer):
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        for each in self._candidates.of(document.text_before_cursor):
+            yield Completion(each.text, start_position=each.start, display_meta=each.about)
+
+
+def indent_after(line: str) -> str:
+    """Return the indent of the line after one."""
+    own = line[: len(line) - len(line.lstrip())]
+    return own + INDENT if _OPENS.search(line) else own
+
+
+def surplus_indent(lines: Sequence[str]) -> int:
+    """Return by how much the last line, which closes a block, is indented only because it was begun like that."""
+    if len(lines) < 2 or not _CLOSES.match(lines[-1]):
+        return 0
+    begun = indent_after(lines[-2])
+    own = lines[-1][: len(lines[-1]) - len(lines[-1].lstrip())]
+    return len(INDENT) if own == begun and own else 0
+
+
+def signature(function: Function) -> str:
+    """Return the parameters of a function with their types, and what it does, on one line."""
+    parameters = [
+        f"{each.name}{'' if each.required else '?'}: {wording.label(each.type)}" for each in function.parameters
+    ]
+    return f"{function.name}{{ {', '.join(parameters)} }}  {function.summary}  ({function.effect})"
+
+
+def _open(path: Path) -> History:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    except OSError as error:
+        show.warn(f"what is typed is not remembered: {path} cannot be written: {error.strerror}")
+        return InMemoryHistory()
+    return FileHistory(path)

@@ -1,0 +1,130 @@
+"""Where chunks come from: lines in a pipe, or a terminal without prompt_toolkit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from kosmolua.cli.repl.candidates import Candidates
+
+FIRST, NEXT = "> ", ">> "
+"""What asks for the first line of a chunk, and for the next one."""
+DELIMITERS = " \t\n`~!@#$%^&*()-=+[{]}\\|;'\",<>/?"
+
+
+class Reader(Protocol):
+    """A source of chunks. ``is_typed`` says that a person types them, for whom Ctrl-C only ends what is going on."""
+
+    is_typed: bool
+
+    def read(self) -> str | None:
+        """Return the next chunk, which may have several lines and may be empty, or None at the end."""
+
+
+class Lines:
+    """Puts chunks together from lines.
+
+    Args:
+        next_line: Returns the next line with its end, or nothing when there is none; it is given what asks for it.
+        is_whole: Says whether a chunk needs no further line.
+    """
+
+    is_typed = False
+
+    def __init__(self, next_line: Callable[[str], str], is_whole: Callable[[str], bool]) -> None:
+        self._next_line = next_line
+        self._is_whole = is_whole
+
+    def read(self) -> str | None:
+        """Return the next chunk, or None at the end; the last chunk may be unfinished."""
+        chunk = ""
+        while line := self._next_line(NEXT if chunk else FIRST):
+            chunk += line
+            if not chunk.strip():
+                chunk = ""
+            elif is_command(chunk) or self._is_whole(chunk):
+                return chunk
+        return chunk or None
+
+
+class TypedLines(Lines):
+    """Puts chunks together from lines that are typed. Ctrl-C forgets the chunk that was begun."""
+
+    is_typed = True
+
+    def __init__(self, is_whole: Callable[[str], bool]) -> None:
+        super().__init__(_typed_line, is_whole)
+
+    def read(self) -> str | None:
+        """Return the next chunk, or None at the end."""
+        try:
+            return super().read()
+        except KeyboardInterrupt:
+            sys.stdout.write("\n")
+            return ""
+
+
+def is_command(chunk: str) -> bool:
+    """Say whether a chunk is a command of the conversation, and no label of Lua's."""
+    return chunk.startswith(":") and not chunk.startswith("::")
+
+
+def piped_line(_: str) -> str:
+    """Return the next line of standard input; bytes that are not UTF-8 stay what they are."""
+    return sys.stdin.buffer.readline().decode("utf-8", "surrogateescape") if sys.stdin else ""
+
+
+def _typed_line(prompt: str) -> str:
+    """Ask for a line at the terminal."""
+    try:
+        return input(prompt) + "\n"
+    except EOFError:
+        sys.stdout.write("\n")
+        return ""
+
+
+def open_readline(candidates: Candidates, history: Path) -> Callable[[], None]:
+    """Have :class:`TypedLines` complete and remember, where Python has readline.
+
+    Returns:
+        What writes the history down.
+    """
+    try:
+        import readline
+    except ImportError:
+        return lambda: None
+    _complete_with(readline, candidates)
+    with suppress(OSError):
+        readline.read_history_file(history)
+
+    def save() -> None:
+        with suppress(OSError):
+            history.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(history, os.O_CREAT | os.O_WRONLY, 0o600))
+            readline.write_history_file(history)
+
+    return save
+
+
+def _complete_with(readline: ModuleType, candidates: Candidates) -> None:
+    found: Sequence[str] = ()
+
+    def complete(word: str, state: int) -> str | None:
+        nonlocal found
+        if state == 0:
+            found = _replacements(candidates, readline.get_line_buffer()[: readline.get_endidx()], word)
+        return found[state] if state < len(found) else None
+
+    readline.set_completer_delims(DELIMITERS)
+    readline.set_completer(complete)
+    readline.parse_and_bind("tab: complete")
+
+
+def _replacements(candidates: Candidates, text: str, word: str) -> list[str]:
+    """Return what readline may put in the place of a word, of which a candidate may be the last part only."""
+    return [word[: len(word) + each.start] + each.text for each in candidates.of(text)]

@@ -1,0 +1,31 @@
+"""``kosmolua stubs``: write definitions for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kosmolua.cli import show
+from kosmolua.cli.arguments import Options
+from kosmolua.cli.opening import open_to_list
+from kosmolua.cli.options import examples, listing_options
+
+
+@click.command("stubs", epilog=examples("kosmolua stubs", "kosmolua stubs ~/scripts --plugin weather.py"))
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=".")
+@listing_options
+def command(folder: Path, options: Options) -> None:
+    """Write LuaCATS definitions, and .luarc.json, for editors with lua-language-server.
+
+    DIR is the editor's workspace, by default the current folder. The definitions go to DIR/kosmolua, and settings that
+    DIR/.luarc.json has already are kept. Editors then complete and check app.integrations and everything else that a
+    script finds.
+    """
+    from kosmolua.stubs import write_stubs
+
+    written = [str(path) for path in write_stubs(open_to_list(options).catalog, folder)]
+    if options.json:
+        show.as_json(written)
+    else:
+        show.line("\n".join(written))

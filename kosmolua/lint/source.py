@@ -1,0 +1,58 @@
+"""The source of a function of a plugin: its syntax tree, and where each part of it stands."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """A function as it is written.
+
+    Args:
+        file: Its file.
+        first: The line of its first decorator, or of its ``def``.
+        lines: Its text.
+        node: Its syntax tree, whose lines count from the first.
+    """
+
+    file: str
+    first: int
+    lines: tuple[str, ...]
+    node: ast.FunctionDef
+
+    def place_of(self, node: ast.expr | ast.stmt | ast.arg) -> str:
+        """Return the file and the line of a part."""
+        return f"{self.file}:{self.first + node.lineno - 1}"
+
+    def text_of(self, node: ast.expr) -> str:
+        """Return the lines of text on which a part stands."""
+        return "".join(self.lines[node.lineno - 1 : node.end_lineno])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The place of each parameter that Lua gives."""
+        return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
+
+    @property
+    def docstring(self) -> str:
+        """The place of the docstring."""
+        return self.place_of(self.node.body[0])
+
+
+def source_of(function: Callable[..., Any]) -> Source | None:
+    """Return the source of a Python function, or None where it cannot be had."""
+    function = inspect.unwrap(function)
+    try:
+        lines, first = inspect.getsourcelines(function)
+        node = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return (
+        Source(function.__code__.co_filename, first, tuple(lines), node) if isinstance(node, ast.FunctionDef) else None
+    )

@@ -1,0 +1,111 @@
+-- What a session does with a chunk. Each function returns a script to run, with what its values go through, or nil and
+-- why there is none.
+--
+-- A session is one environment that chunk after chunk runs in. As in Lua's own terminal, an expression is a chunk too.
+
+local env, json, text = ...
+
+local getmetatable, load, next, rawget, rawset, select, tostring, type =
+  getmetatable, load, next, rawget, rawset, select, tostring, type
+local find, gmatch, match, sub = string.find, string.gmatch, string.match, string.sub
+local concat, pack = table.concat, table.pack
+
+local LONGEST_TEXT = 1024 * 1024
+local MOST_NAMES = 1000
+local DEEPEST_CLASS = 8
+local NAME = "^[%a_][%w_]*$"
+
+---The page that the chunk read last, so that it can be shown as a page.
+local page
+
+local read = env.lua_read_doc
+
+function env.lua_read_doc(...)
+  page = read(...)
+  return page
+end
+
+local function compile(source, chunk)
+  local script = load("return " .. source, chunk, "t", env)
+  if script then
+    return script
+  end
+  return load(source, chunk, "t", env)
+end
+
+---Returns the values of a chunk as text, and keeps the first of them in `_`.
+---@return { text: string, size: integer, page: boolean }?
+local function shown(...)
+  local count = select("#", ...)
+  if count == 0 then
+    return
+  end
+  local parts = pack(...)
+  rawset(env, "_", parts[1])
+  local is_page = count == 1 and page ~= nil and parts[1] == page
+  for index = 1, count do
+    parts[index] = text.of(parts[index])
+  end
+  local whole = concat(parts, "\t", 1, count)
+  return { text = json.valid(sub(whole, 1, LONGEST_TEXT)), size = #whole, page = is_page }
+end
+
+local session = {}
+
+---Runs a chunk; its values come back as text.
+function session.evaluate(source, chunk)
+  page = nil
+  local script, problem = compile(source, chunk)
+  return script, script and shown or problem
+end
+
+---Runs a chunk; its values come back as they are.
+session.value = compile
+
+---Says whether a chunk is whole: one that goes on in the next line is not, one that no next line can mend is.
+---@return fun(): boolean script
+function session.check(source, chunk)
+  local _, problem = compile(source .. "\n", chunk)
+  return function() return not (problem and find(problem, "<eof>", -5, true)) end
+end
+
+local function collect(names, value)
+  for key, item in next, value do
+    if type(key) == "string" and match(key, NAME) and #names < MOST_NAMES then
+      names[#names + 1] = { key, type(item) }
+    end
+  end
+end
+
+local function follow(path)
+  local value = env
+  for name in gmatch(path, "[^.]+") do
+    value = type(value) == "table" and rawget(value, name)
+  end
+  return value
+end
+
+---Says what there is inside the table at a path such as `inventory.books`; the globals where the path is empty.
+---@return fun(): { names: string[][], path: string? } script where a table is a part of `app`, its path
+function session.names(path)
+  return function()
+    local value, names = follow(path), {}
+    local meta = getmetatable(value)
+    if meta == false and type(value) == "table" then
+      return { names = names, path = match(tostring(value), "^app[%w_.]*$") }
+    elseif type(value) == "string" then
+      value = env.string
+    end
+    for _ = 1, DEEPEST_CLASS do
+      if type(value) ~= "table" then
+        break
+      end
+      collect(names, value)
+      meta = getmetatable(value)
+      value = type(meta) == "table" and rawget(meta, "__index")
+    end
+    return { names = json.public.array(names), path = nil }
+  end
+end
+
+return session

@@ -1,0 +1,177 @@
+"""A playground for the authors of integrations: canned replies, Lua in, result out.
+
+    def test_a_note_is_read():
+        play = Playground(integration, {("GET", "/notes/n-1"): {"id": "n-1", "text": "milk"}})
+        assert play.run("return app.integrations.notes.get_note('n-1').text") == "milk"
+        assert play.lines == ["GET /v1/notes/n-1"]
+
+Everything between the Lua and the service is the real thing: the sandbox, the checks of arguments, the integration.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from kosmolua.api.message import Request, Response, Send
+from kosmolua.backends.canned import Canned
+from kosmolua.errors import CallError
+from kosmolua.outcome import Outcome
+from kosmolua.plugins import Plugins
+from kosmolua.runtime import Runtime
+from kosmolua.spec.integration import Integration
+from kosmolua.values import Json
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from kosmolua.run_options import RunOptions
+
+Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
+"""What a service answers: the JSON of a 200, a whole response, a failure to raise, or a function that says which."""
+
+Account: TypeAlias = Mapping[str, Any]
+"""The settings of an account, as in its table of accounts.toml."""
+
+
+class Playground:
+    """Runs Lua against one integration, with no network and nothing else installed. Writes are allowed.
+
+    Args:
+        integration: The integration.
+        replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or with the template that the
+            integration fills, ``("GET", "/notes/{note_id}")``. Where the base URL has a path, it is left out.
+        send: What answers instead. Without it and without replies, the integration's simulator does.
+        accounts: Accounts by name; one called ``default`` if not given. What an account must have and does not say is
+            made up: ``api_key`` is ``made-up-api_key``.
+    """
+
+    outcome: Outcome
+    """What became of the last run, with its output and its calls."""
+
+    def __init__(
+        self,
+        integration: Integration,
+        replies: Mapping[tuple[str, str], Reply] | None = None,
+        *,
+        send: Send | None = None,
+        accounts: Mapping[str, Account] | None = None,
+    ) -> None:
+        self._backend = Canned(_answers_of(integration, replies, send))
+        named = {name: _completed(integration, account) for name, account in (accounts or {"default": {}}).items()}
+        self._runtime = Runtime(
+            {integration.name: named},
+            plugins=Plugins([integration], places=(), entry_points=dict),
+            backend=self._backend,
+            yes=True,
+            workers=1,
+            environ={},
+        )
+        weakref.finalize(self, self._runtime.close)
+
+    def run(self, source: str, **options: Unpack[RunOptions]) -> Any:
+        """Run a script and return its value: None for none, a tuple for several.
+
+        Args:
+            source: Lua, with ``return``.
+            options: As :meth:`kosmolua.Runtime.run` takes them.
+
+        Raises:
+            KosmoError: The script failed. A call that failed is a :class:`kosmolua.CallError` with its fields.
+        """
+        self.outcome = self._runtime.run(source, **options)
+        if self.outcome.error:
+            raise self.outcome.error
+        values = self.outcome.result
+        return tuple(values) if len(values) > 1 else next(iter(values), None)
+
+    def call(self, path: str, args: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
+        """Make one call without Lua and return its value.
+
+        Args:
+            path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
+            args: Arguments by name, or in declared order.
+
+        Raises:
+            CallError: The call was refused, or it failed.
+        """
+        return self._runtime.call(path, args)
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request that would have been sent, in order."""
+        return self._backend.requests
+
+    @property
+    def lines(self) -> list[str]:
+        """The same, each on a line such as ``GET /v1/notes?limit=20``, nothing encoded."""
+        return [_line_of(request) for request in self.requests]
+
+
+def answer(status: int, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with a JSON body, or with none."""
+    return Response(status, headers or {}, b"" if body is None else json.dumps(body).encode())
+
+
+def in_turn(*replies: Reply) -> Callable[[Request], Reply]:
+    """Return a reply that is a different one each time; being asked once more is an error."""
+    left = iter(replies)
+
+    def reply(request: Request) -> Reply:
+        try:
+            return next(left)
+        except StopIteration:
+            raise _no_reply(request, f"it was answered {len(replies)} times") from None
+
+    return reply
+
+
+class _Replies:
+    """Answers from replies by method and path."""
+
+    def __init__(self, replies: Mapping[tuple[str, str], Reply]) -> None:
+        self._replies = replies
+
+    def __call__(self, request: Request) -> Response:
+        fitting = [key for key in self._replies if _fits(key, request)]
+        if not fitting:
+            known = ", ".join(" ".join(key) for key in self._replies) or "nothing"
+            raise _no_reply(request, f"there are replies for {known}")
+        reply = self._replies[max(fitting, key=lambda key: len(key[1]))]
+        while callable(reply):
+            reply = reply(request)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if isinstance(reply, Response) else answer(200, reply)
+
+
+def _fits(key: tuple[str, str], request: Request) -> bool:
+    method, path = key
+    asked = unquote(urlsplit(request.url).path)
+    return method == request.method and (path == request.route or asked.endswith(path))
+
+
+def _no_reply(request: Request, why: str) -> CallError:
+    return CallError("no_reply", f"The playground has no reply for {_line_of(request)}: {why}")
+
+
+def _line_of(request: Request) -> str:
+    query = "&".join(f"{name}={value}" for name, value in request.query)
+    return f"{request.method} {unquote(urlsplit(request.url).path)}{'?' if query else ''}{query}"
+
+
+def _answers_of(
+    integration: Integration, replies: Mapping[tuple[str, str], Reply] | None, send: Send | None
+) -> Callable[[str], Send]:
+    if send is None and replies is None and integration.simulate:
+        return integration.simulate
+    chosen = send or _Replies(replies or {})
+    return lambda account: chosen
+
+
+def _completed(integration: Integration, account: Account) -> Account:
+    needed = [field.name for field in integration.account_fields if field.required and field.type.label == "string"]
+    return {name: f"made-up-{name}" for name in needed} | dict(account)

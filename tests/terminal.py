@@ -1,0 +1,120 @@
+"""A real pseudo-terminal with a program in it, and what a person would see on its screen."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+
+import pyte
+
+PATIENCE = 20.0
+"""Seconds in which the screen has to show what is waited for."""
+GLANCE = 0.05
+
+
+class Terminal:
+    """Runs a program in a terminal while a ``with`` block lasts.
+
+    Args:
+        command: The program and its arguments.
+        environment: Its variables; ``TERM`` is xterm-256color unless they say otherwise.
+        columns: The width.
+        lines: The height.
+
+    ``raw`` is everything that the program wrote; ``status`` is its exit status once :meth:`wait` has returned.
+    """
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], *, columns: int = 80, lines: int = 24
+    ) -> None:
+        self.raw = b""
+        self.status: int | None = None
+        self._command = [str(word) for word in command]
+        self._environment = {"TERM": "xterm-256color", **environment}
+        self._size = struct.pack("HHHH", lines, columns, 0, 0)
+        self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=1.0)
+        self._screen.write_process_input = lambda data: self.send(data)  # answers where the cursor is
+        self._stream = pyte.ByteStream(self._screen)
+
+    def __enter__(self) -> Terminal:
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, self._size)
+            os.execvpe(self._command[0], self._command, self._environment)
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, self._size)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.status is None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        os.close(self._terminal)
+
+    def send(self, text: str) -> None:
+        """Type."""
+        os.write(self._terminal, text.encode())
+
+    def screen(self) -> list[str]:
+        """Return the lines that are seen now, without the blanks at their ends and the empty ones below."""
+        return _trimmed(self._screen.display)
+
+    def everything(self) -> list[str]:
+        """Return the lines that are seen now and those that went off above."""
+        above = [
+            "".join(line[column].data for column in range(self._screen.columns)) for line in self._screen.history.top
+        ]
+        return _trimmed([*above, *self._screen.display])
+
+    def until(self, seen: str | Callable[[], bool]) -> list[str]:
+        """Read until a text is on the screen, or until something holds, and return the screen."""
+        holds = seen if callable(seen) else lambda: any(seen in line for line in self.screen())
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, "\n".join([f"never seen: {seen!r}", *self.everything()])
+            assert self._read(GLANCE) or self._is_alive(), "\n".join([f"ended before {seen!r}", *self.everything()])
+        return self.screen()
+
+    def wait(self) -> int:
+        """Read to the end and return the exit status."""
+        deadline = time.monotonic() + PATIENCE
+        while self._is_alive():
+            assert time.monotonic() < deadline, "\n".join(["it never ended", *self.everything()])
+            self._read(GLANCE)
+        while self._read(GLANCE):
+            continue
+        assert self.status is not None
+        return self.status
+
+    def _read(self, patience: float) -> bool:
+        if not select.select([self._terminal], [], [], patience)[0]:
+            return False
+        try:
+            piece = os.read(self._terminal, 65536)
+        except OSError:
+            return False
+        self.raw += piece
+        self._stream.feed(piece)
+        return bool(piece)
+
+    def _is_alive(self) -> bool:
+        if self.status is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            self.status = os.waitstatus_to_exitcode(status) if pid else None
+        return self.status is None
+
+
+def _trimmed(lines: Sequence[str]) -> list[str]:
+    seen = [line.rstrip() for line in lines]
+    while seen and not seen[-1]:
+        seen.pop()
+    return seen

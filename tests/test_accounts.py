@@ -1,0 +1,360 @@
+"""accounts.toml: which accounts there are, what they may do, and what is refused in the file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Annotated, Any
+
+import pytest
+
+from kosmolua import ConfigError, Limits, NotConfigured
+from kosmolua.accounts import Accounts, example_file, read, stanza
+from kosmolua.places import accounts_file
+from kosmolua.plugin import Integration, Secret
+from kosmolua.plugins import Place, Plugins, bundled_folder
+from kosmolua.secret import Redactor
+
+KEY = "rnd_SECRET_of_the_accounts_test"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A key."""
+
+    api_key: Annotated[Secret, "From the settings."]
+    owner_id: Annotated[str | None, "The workspace."] = None
+    pages: Annotated[int, "How many."] = 5
+    strict: bool = False
+
+
+Account.open = lambda self, send: send  # type: ignore[attr-defined]
+lib = Integration("lib", Account, about="Books.", prefix="book")
+
+
+@lib.reads
+def list_books(api: Any, /) -> dict:
+    """List books."""
+    return {}
+
+
+Make = Callable[..., Accounts]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Return a function that makes accounts of the text of a file."""
+
+    def make(text: str, environ: Mapping[str, str] | None = None, **options: Any) -> Accounts:
+        path = tmp_path / "accounts.toml"
+        path.write_text(text, encoding="utf-8")
+        options.setdefault("redactor", Redactor())
+        return read(path, usual=path, environ=environ or {}, **options)
+
+    return make
+
+
+# Which accounts there are
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "default"),
+    [
+        ("", [], None),
+        ("[lib.work]", ["work"], "work"),
+        ("[lib.work]\n[lib.home]", ["home", "work"], None),
+        ("[lib.work]\n[lib.default]", ["default", "work"], "default"),
+        ("[lib]\ndefault = 'work'\n[lib.work]\n[lib.home]", ["home", "work"], "work"),
+        ("[lib]\ndefault = 'work'\n[lib.permissions]\nwrite = 'deny'\n[lib.work]", ["work"], "work"),
+        ("[lib.'work of ann']", ["work of ann"], "work of ann"),
+        ("[other.work]", [], None),
+    ],
+)
+def test_the_default_account(make: Make, text: str, names: list[str], default: str | None) -> None:
+    """One account is the default whatever its name; of several, the named one or the one called default."""
+    accounts = make(text)
+    assert (accounts.names(lib), accounts.default(lib)) == (names, default)
+
+
+def test_no_file_and_a_variable(make: Make) -> None:
+    """Without a file an integration whose variables are set has its default account from them."""
+    accounts = make("", {"BOOK_API_KEY": KEY})
+    assert (accounts.names(lib), accounts.default(lib)) == (["default"], "default")
+    assert accounts.settings(lib, "default")["api_key"].reveal() == KEY
+
+
+def test_simulated_accounts_need_no_credentials(make: Make) -> None:
+    """Under --simulate there are three accounts, or those of the file, and no secret is fetched."""
+    assert make("", simulate=True).names(lib) == ["default", "production", "staging"]
+    accounts = make("[lib.work]\napi_key = { file = '/nowhere' }", simulate=True)
+    assert accounts.names(lib) == ["work"]
+    assert accounts.settings(lib, "work")["api_key"].reveal() == "simulated"
+    assert make("[lib.work]", simulate=True).settings(lib, "work")["api_key"].reveal() == "simulated"
+
+
+def test_the_integrations_of_a_file(make: Make) -> None:
+    """The limits are no integration."""
+    assert make("[lib.a]\n[other.b]\n[kosmolua.limits]").sections() == ["lib", "other"]
+
+
+# What an account may do
+
+
+@pytest.mark.parametrize(
+    ("text", "read_permission", "write_permission"),
+    [
+        ("", "allow", "ask"),
+        ("permissions = { write = 'allow' }", "allow", "allow"),
+        ("permissions = { read = 'ask' }", "ask", "ask"),
+        ("permissions = { read = 'deny', write = 'deny' }", "deny", "deny"),
+    ],
+)
+def test_permissions_of_an_account(make: Make, text: str, read_permission: str, write_permission: str) -> None:
+    """Reading is allowed and writing asks, unless the account says otherwise."""
+    accounts = make(f"[lib.work]\n{text}")
+    assert accounts.permission(lib, "work", "read") == read_permission
+    assert accounts.permission(lib, "work", "write") == write_permission
+
+
+def test_an_account_has_the_last_word(make: Make) -> None:
+    """What the account says goes before what its integration says, key by key."""
+    accounts = make(
+        "[lib]\npermissions = { read = 'ask', write = 'deny' }\n"
+        "[lib.work]\npermissions = { write = 'allow' }\n[lib.home]"
+    )
+    assert [accounts.permission(lib, "work", effect) for effect in ("read", "write")] == ["ask", "allow"]
+    assert [accounts.permission(lib, "home", effect) for effect in ("read", "write")] == ["ask", "deny"]
+
+
+# What the fields become
+
+
+def test_settings_are_the_fields_of_the_account(make: Make) -> None:
+    """Each key has the type that the account class declares, the credential is a secret that the redactor learns."""
+    redactor = Redactor()
+    text = f"[lib.work]\napi_key = '{KEY}'\npages = 7\nstrict = true\nowner_id = 'tea-1'"
+    settings = make(text, redactor=redactor).settings(lib, "work")
+    assert {name: value for name, value in settings.items() if name != "api_key"} == {
+        "pages": 7,
+        "strict": True,
+        "owner_id": "tea-1",
+    }
+    assert (str(settings["api_key"]), settings["api_key"].reveal()) == ("***", KEY)
+    assert redactor.text(KEY) == "***"
+
+
+def test_what_is_not_said_is_left_to_the_account_class(make: Make) -> None:
+    """Defaults stand in one place only."""
+    assert list(make(f"[lib.work]\napi_key = '{KEY}'").settings(lib, "work")) == ["api_key"]
+
+
+def test_an_empty_account_takes_its_key_from_the_environment(make: Make) -> None:
+    """An account that says nothing may get its secrets from their usual variables; one that says something not."""
+    environ = {"BOOK_API_KEY": KEY, "BOOK_OWNER_ID": "tea-9"}
+    assert list(make("[lib.work]", environ).settings(lib, "work")) == ["api_key"]
+    with pytest.raises(NotConfigured, match="has no api_key"):
+        make("[lib.work]\npages = 3", environ).settings(lib, "work")
+
+
+def test_a_missing_field_gives_the_stanza_to_add(make: Make) -> None:
+    """The refusal names the account and the file, and shows what to paste."""
+    accounts = make("[lib.work]\npages = 3")
+    with pytest.raises(NotConfigured) as refused:
+        accounts.settings(lib, "work")
+    said = f"The account lib.work has no api_key; add it to {accounts.path}. Nothing was sent."
+    assert refused.value.message == said
+    assert refused.value.hint == stanza(lib, "work")
+
+
+def test_a_secret_is_fetched_once(make: Make, tmp_path: Path) -> None:
+    """Threads that want the same account at the same time do not ask for its secret twice."""
+    counter = tmp_path / "count"
+    script = f"import time; open({str(counter)!r}, 'a').write('x'); time.sleep(0.1); print('rnd_1234567')"
+    accounts = make(f"[lib.work]\napi_key = {{ command = [{sys.executable!r}, '-c', \"{script}\"] }}")
+    barrier, keys = Barrier(4), []
+
+    def want() -> None:
+        barrier.wait()
+        keys.append(accounts.settings(lib, "work")["api_key"].reveal())
+
+    threads = [Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (keys, counter.read_text()) == (["rnd_1234567"] * 4, "x")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[lib.work]\nkey = 'x'", "[lib.work] has no key 'key' (did you mean 'api_key'?)"),
+        (
+            "[lib.work]\nzzz = 'x'",
+            "[lib.work] has no key 'zzz' (its keys are api_key, owner_id, pages, strict, permissions)",
+        ),
+        (
+            "[lib.work]\npermission = { write = 'deny' }",
+            "[lib.work] has no key 'permission' (did you mean 'permissions'?)",
+        ),
+        ("[lib]\npermisions = { write = 'deny' }", "[lib.permisions] has no key 'write'"),
+        ("[lib]\ndefalt = 'work'", "[lib] has no key 'defalt' (did you mean 'default'?)"),
+        ("[lib]\nzzz = 3", "[lib] has no key 'zzz' (an account is a table, such as [lib.production])"),
+        ("[lib]\ndefault = 3", "[lib] has no key 'default'"),
+        ("[lib]\npermissions = 'deny'", '[lib] permissions must be a table, such as { write = "ask" }'),
+        ("[lib.work]\npermissions = 'deny'", '[lib.work] permissions must be a table, such as { write = "ask" }'),
+        (
+            "[lib.work]\npermissions = { wriet = 'deny' }",
+            "[lib.work] permissions has no key 'wriet' (did you mean 'write'?)",
+        ),
+        (
+            "[lib.work]\npermissions = { write = 'never' }",
+            "[lib.work] permissions: write cannot be 'never' (write allow, ask or deny)",
+        ),
+        ("[lib.work]\npermissions = { write = ['deny'] }", "[lib.work] permissions: write cannot be ['deny']"),
+        ("[lib.list_books]", "[lib.list_books]: an account cannot be named like a function"),
+        ("[lib.book_list_books]", "[lib.book_list_books]: an account cannot be named like a function"),
+        ("[lib.'a.b']", "an account's name cannot hold a dot or be empty"),
+        ("[lib.'']", "an account's name cannot hold a dot or be empty"),
+        ("[lib]\ndefault = 'werk'\n[lib.work]", "[lib] default = 'werk' names no account (did you mean 'work'?)"),
+    ],
+)
+def test_a_typo_is_an_error_before_any_account_is_used(make: Make, text: str, message: str) -> None:
+    """An unknown key or value anywhere in an integration's section stops every use of it: it could widen access."""
+    accounts = make(text + "\n[lib.innocent]\n")
+    with pytest.raises(ConfigError) as refused:
+        accounts.default(lib)
+    assert message in refused.value.message
+    assert refused.value.message.startswith(f"{accounts.path}:")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pages = '7'", '[lib.work] pages must be an integer, not "7" (a string)'),
+        ("strict = 1", "[lib.work] strict must be a boolean, not 1"),
+        ("owner_id = ['a']", "[lib.work] owner_id must be a string, not a table"),
+        ("api_key = 5", "lib.work.api_key must be a string or one secret source"),
+    ],
+)
+def test_a_value_of_the_wrong_type(make: Make, text: str, message: str) -> None:
+    """The values of a file are checked as a call's arguments are."""
+    with pytest.raises(ConfigError) as refused:
+        make(f"[lib.work]\n{text}" + ("" if "api_key" in text else "\napi_key = 'rnd_1'")).settings(lib, "work")
+    assert message in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lib = 3", "lib must be a table, such as [lib.production]"),
+        ("kosmolua = 3", "kosmolua must be a table"),
+        ("[kosmolua]\nlimit = 3", "[kosmolua] has no key 'limit' (its only table is [kosmolua.limits])"),
+        ("[kosmolua]\nlimits = 3", "[kosmolua] has no key 'limits'"),
+        ("[lib\n", "this is not TOML: "),
+        ("[lib.a]\nx = 1\n\ny = =", "(at line 4, column 5)"),
+        ("[lib.a]\n[lib.a]", "this is not TOML: "),
+    ],
+)
+def test_a_file_of_the_wrong_shape(make: Make, text: str, message: str) -> None:
+    """What is wrong with the file as a whole is said at once, with the file and the line where there is one."""
+    with pytest.raises(ConfigError) as refused:
+        make(text)
+    assert message in refused.value.message
+    assert "accounts.toml" in refused.value.message
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A file that was named has to be there, and be text."""
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    for name, reason in (("missing.toml", "No such file"), ("bytes.toml", "not UTF-8"), (".", "directory")):
+        path = tmp_path / name
+        with pytest.raises(ConfigError, match=reason):
+            read(path, usual=path, environ={}, redactor=Redactor())
+
+
+# Limits
+
+
+def test_limits_of_the_file(make: Make) -> None:
+    """Seconds, counts and sizes, with units where they are sizes."""
+    text = "[kosmolua.limits]\ntimeout = 1.5\nmax_calls = 7\nmemory = '20MiB'\nmax_output = 4096"
+    limits = make(text).limits(Limits(cpu=3))
+    assert limits == Limits(timeout=1.5, cpu=3, max_calls=7, memory=20 * 1024**2, max_output=4096)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("timout = 3", "has no key 'timout' (did you mean 'timeout'?)"),
+        ("timeout = '3s'", "timeout must be a number, not '3s'"),
+        ("timeout = true", "timeout must be a number, not True"),
+        ("timeout = 0", "the limit timeout must be more than 0"),
+        ("timeout = nan", "the limit timeout must be more than 0"),
+        ("cpu = inf", "the limit cpu must be more than 0"),
+        ("max_calls = 1.5", "max_calls must be a whole number, not 1.5"),
+        ("memory = '20 elephants'", "memory: '20 elephants' is not a size such as 64K"),
+    ],
+)
+def test_limits_that_make_no_sense(make: Make, text: str, message: str) -> None:
+    """A limit that is misspelt or endless is an error of the file."""
+    accounts = make(f"[kosmolua.limits]\n{text}")
+    with pytest.raises(ConfigError) as refused:
+        accounts.limits(Limits())
+    assert message in refused.value.message
+    assert refused.value.message.startswith(f"{accounts.path}: [kosmolua.limits]")
+
+
+# Where the file is
+
+
+def test_the_place_of_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named file goes before the variable, which goes before the user's own, which need not be there."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    monkeypatch.chdir(home)
+    (home / "accounts.toml").write_text("[lib.here]")
+    usual, exists = accounts_file(None, {})
+    assert (Path(usual).name, exists) == ("accounts.toml", False)
+    assert Path(usual) != home / "accounts.toml", "never from the folder that the user stands in"
+    assert accounts_file(None, {"KOSMOLUA_ACCOUNTS": "/a.toml"}) == ("/a.toml", True)
+    assert accounts_file("b.toml", {"KOSMOLUA_ACCOUNTS": "/a.toml"}) == ("b.toml", True)
+    assert accounts_file(None, {"KOSMOLUA_ACCOUNTS": ""}) == (usual, False)
+
+
+# The stanza
+
+
+def test_the_stanza_to_paste(make: Make) -> None:
+    """Required keys are live, optional ones are comments with their default, and it is read without a change."""
+    text = stanza(lib, "work")
+    assert text == (
+        "[lib.work]\n"
+        'api_key = { env = "BOOK_API_KEY" }  # From the settings.\n'
+        '# owner_id = "..."  # The workspace.\n'
+        "# pages = 5  # How many.\n"
+        "# strict = false"
+    )
+    assert make(text, {"BOOK_API_KEY": KEY}).settings(lib, "work")["api_key"].reveal() == KEY
+
+
+def test_the_example_file_is_read(make: Make) -> None:
+    """The whole example has every integration and every limit, and is read also with all its comments taken away."""
+    text = example_file([lib])
+    accounts = make(text, {"BOOK_API_KEY": KEY})
+    assert accounts.names(lib) == ["default"]
+    assert accounts.limits(Limits()) == Limits()
+    assert "# timeout = 120" in text
+
+
+def test_the_example_in_the_repository_is_up_to_date() -> None:
+    """accounts.example.toml is what ``kosmolua accounts example`` prints for the bundled integrations."""
+    bundled = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    example = Path(__file__).parent.parent / "accounts.example.toml"
+    generated = example_file(bundled.load(name).integration for name in bundled.names())
+    assert example.read_text(encoding="utf-8") == generated, "run: kosmolua accounts example > accounts.example.toml"

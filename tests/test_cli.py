@@ -1,0 +1,535 @@
+"""The program: what is printed where, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Program, Write
+
+KEY = "rnd_SECRET_of_the_cli"
+ONE_ACCOUNT = f'[render2.production]\napi_key = "{KEY}"\nbase_url = "http://127.0.0.1:9/v1"\n'
+
+
+def said(done: Any, *, status: int, error: str, output: str = "") -> str:
+    """Check a failure: its exit status, its output, and that its complaint is one that a person can read."""
+    assert done.returncode == status, done.stderr
+    assert done.stdout == output
+    assert error in done.stderr, done.stderr
+    assert "Traceback (most recent call last)" not in done.stderr
+    assert KEY not in done.stderr + done.stdout
+    return str(done.stderr)
+
+
+# What works
+
+
+def test_a_script_that_works(kosmolua: Program, write: Write) -> None:
+    """Standard output is the script's output only, standard error is empty, and the status is 0."""
+    script = write("job.lua", "print('hello', #arg, arg[0], ...)\nreturn 1, 2\n")
+    done = kosmolua("run", script, "a", "b c")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hello\t2\tjob.lua\ta\tb c\n", "")
+
+
+def test_a_script_from_everywhere(kosmolua: Program) -> None:
+    """From the command line and from standard input, which is read only when it is named."""
+    assert kosmolua("run", "-e", "print(...)", "x").stdout == "x\n"
+    assert kosmolua("run", "-", "x", input="print(...)").stdout == "x\n"
+    assert kosmolua("run", "-e", "print(1)", input="print(2)").stdout == "1\n"
+
+
+def test_bytes_pass_as_they_are(kosmolua: Program) -> None:
+    """What a script prints need not be text."""
+    done = kosmolua("run", "-e", r"print('\xff\0ü')", text=False, encoding=None)
+    assert done.stdout == b"\xff\0\xc3\xbc\n"
+
+
+def test_a_simulated_call_in_lua_and_without(kosmolua: Program) -> None:
+    """The same function by a script and by ``call`` gives the same value."""
+    script = "print(json.encode(app.integrations.render2.staging.get_current_user()))"
+    by_lua = kosmolua("run", "--simulate", "-e", script)
+    by_call = kosmolua("call", "render2.staging.get_current_user", "--simulate")
+    assert (by_lua.returncode, by_call.returncode, by_lua.stderr + by_call.stderr) == (0, 0, "")
+    assert json.loads(by_lua.stdout) == json.loads(by_call.stdout)
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("-h",), ("--version",), ("run", "--help"), ("accounts", "check", "-h")]
+)
+def test_help_goes_to_standard_output(kosmolua: Program, words: tuple[str, ...]) -> None:
+    """Help that was asked for is no error."""
+    done = kosmolua(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_help_names_every_option_of_the_contract(kosmolua: Program) -> None:
+    """The options of run and call are the same."""
+    options = "accounts plugin simulate read-only yes timeout cpu memory max-calls max-output journal trace json"
+    for command in ("run", "call"):
+        text = kosmolua(command, "--help").stdout
+        assert [option for option in options.split() if f"--{option}" not in text] == []
+
+
+# Bad input gets a sentence and the right status
+
+
+def test_a_missing_script(kosmolua: Program) -> None:
+    """Usage: the file is named, with the reason."""
+    said(kosmolua("run", "nowhere.lua"), status=2, error="The script nowhere.lua cannot be read: No such file")
+    said(kosmolua("run", "."), status=2, error="cannot be read: Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("run",), "Name a script, or - for standard input"),
+        (("rum",), "There is no command 'rum' (did you mean 'run'?)"),
+        (("run", "x.lua", "--timeot", "3"), "--timeot"),
+        (("run", "-e", "x", "--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("run", "-e", "x", "--timeout", "0"), "Invalid value for '--timeout'"),
+        (("run", "-e", "x", "--timeout", "inf"), "Invalid value for '--timeout'"),
+        (("run", "-e", "x", "--cpu", "nan"), "Invalid value for '--cpu'"),
+        (("run", "-e", "x", "--memory", "3X"), "'3X' is not a size such as 64K"),
+        (("run", "-e", "x", "--memory", "0"), "Invalid value for '--memory'"),
+        (("run", "-e", "x", "--max-calls", "0"), "Invalid value for '--max-calls'"),
+        (("call",), "Missing argument 'PATH'"),
+        (("call", "render2.list_services", "--args", "[1]"), "--args must be a JSON object"),
+        (("call", "render2.list_services", "--args", "{"), "--args is not JSON"),
+    ],
+    ids=str,
+)
+def test_wrong_usage(kosmolua: Program, words: tuple[str, ...], error: str) -> None:
+    """Status 2, nothing on standard output, and a word on what is wrong."""
+    said(kosmolua(*words), status=2, error=error)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "output"),
+    [
+        ("print(1)\nx = = 2", "job.lua:2: unexpected symbol near '='", ""),
+        ("print(1)\nerror('boo')", "job.lua:2: boo", "1\n"),
+        ("print(1)\nerror({ code = 'mine', message = 'boo' })", 'job.lua:2: {code = "mine", message = "boo"}', "1\n"),
+        ("local t = nil\nprint(t.x)", "job.lua:2: attempt to index a nil value (local 't')", ""),
+        ("error()", "job.lua:1: nil", ""),
+    ],
+)
+def test_a_script_that_fails(kosmolua: Program, write: Write, source: str, error: str, output: str) -> None:
+    """Status 1, the line, a traceback of the script alone, and what was printed before."""
+    complaint = said(kosmolua("run", write("job.lua", source)), status=1, error=error, output=output)
+    assert complaint.startswith("kosmolua: job.lua:")
+    assert ".py" not in complaint
+    assert "[host]" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("x.list_service()", "render2 has no 'list_service' (did you mean 'list_services' or "),
+        ("x.nobody.list_services()", "render2 has no 'nobody'"),
+        ("x.prodaction.list_services()", "render2 has no 'prodaction' (did you mean 'production'?)"),
+        ("app.integrations.rendr2.list_services()", "app.integrations has no 'rendr2' (did you mean 'render2'?)"),
+        ("x.list_services({ limt = 5 })", "has no parameter 'limt' (did you mean 'limit'?). Nothing was sent."),
+        ("x.list_services({ limit = 'five' })", "limit must be an integer"),
+        ("x.get_service()", "render2.get_service needs service_id, a string"),
+        ("x.get_service('srv-1', 'srv-2')", "takes at most 1 arguments, not 2"),
+        ("x.get_service({ service_id = print })", "render2.get_service: service_id "),
+        ("x.list_services = 1", "app.integrations.render2 is read-only"),
+        ("x.get_service('srv-cnone')", "was answered 404: "),
+    ],
+)
+def test_a_call_that_fails(kosmolua: Program, source: str, error: str) -> None:
+    """Unknown names, wrong arguments and refusals end the script with a sentence to repair it from."""
+    script = f"local x = app.integrations.render2\n{source}"
+    complaint = said(kosmolua("run", "--simulate", "-e", script), status=1, error=error)
+    assert complaint.startswith("kosmolua: ")
+    assert complaint.count("\n") <= 5
+
+
+def test_no_account(kosmolua: Program, config: Path) -> None:
+    """The refusal says which file, and shows the stanza to paste."""
+    for words in (("call", "render2.list_services"), ("run", "-e", "app.integrations.render2.list_services()")):
+        complaint = said(kosmolua(*words), status=1, error=f"render2 has no account; add one to {config}")
+        assert '    [render2.default]\n    api_key = { env = "RENDER_API_KEY" }' in complaint
+
+
+def test_a_write_that_nobody_can_approve(kosmolua: Program) -> None:
+    """In a pipe a write is refused, and the message names the option and the line of the file."""
+    words = ("call", "render2.restart_service", "service_id=srv-cabc12345678", "--simulate")
+    complaint = said(kosmolua(*words), status=1, error='pass --yes, or set permissions = { write = "allow" }')
+    assert "Nothing was sent." in complaint
+    assert kosmolua(*words, "--yes").returncode == 0
+    said(kosmolua(*words, "--yes", "--read-only"), status=1, error="this run is read-only")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[render2\n", "this is not TOML: Expected ']' at the end of a table declaration (at line 1, column 9)"),
+        ("[render9.production]\napi_key = 'x'\n", "[render9] names no integration (did you mean 'render2'?)"),
+        (
+            "[render2.production]\napi_kee = 'x'\n",
+            "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",
+        ),
+        ("[render2.list_services]\napi_key = 'x'\n", "an account cannot be named like a function"),
+        ("[kosmolua.limits]\ntimeout = 'x'\n", "[kosmolua.limits] timeout must be a number, not 'x'"),
+        ("[kosmolua.limits]\ntimeout = -1\n", "the limit timeout must be more than 0"),
+    ],
+)
+def test_an_accounts_file_that_is_wrong(kosmolua: Program, write: Write, text: str, error: str) -> None:
+    """Status 3, the file, and the line or the key; also where the script catches everything."""
+    path = write("accounts.toml", text)
+    script = "pcall(function() app.integrations.render2.list_services() end)"
+    for words in (("run", "-e", script), ("call", "render2.list_services"), ("accounts",)):
+        complaint = said(kosmolua(*words, "--accounts", path), status=3, error=error)
+        assert str(path) in complaint
+
+
+def test_files_that_are_not_there(kosmolua: Program) -> None:
+    """A file that was named has to exist."""
+    for option, error in (("--accounts", "cannot be read: No such file"), ("--plugin", "There is no plugin at ")):
+        said(kosmolua("run", "-e", "print(1)", option, "nowhere.x"), status=3, error=error)
+    said(kosmolua("run", "-e", "", "--journal", "no/where"), status=3, error="The journal no/where cannot be opened")
+    said(
+        kosmolua("run", "-e", "", variables={"KOSMOLUA_ACCOUNTS": "nowhere.toml"}),
+        status=3,
+        error="The accounts file nowhere.toml cannot be read",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error"),
+    [
+        ("while true do end", ("--timeout", "0.3"), "it ran longer than 0.3 s (raise it with --timeout)"),
+        ("while true do end", ("--cpu", "0.2"), "it used more than 0.2 s of processor time (raise it with --cpu)"),
+        ("x = ('x'):rep(1e8)", ("--memory", "8M"), "it needed more than 8 MiB of memory (raise it with --memory)"),
+        (
+            "while true do print('') end",
+            ("--max-output", "8"),
+            "it printed more than 8 bytes (raise it with --max-outp",
+        ),
+        (
+            "while true do app.integrations.render2.list_owners() end",
+            ("--max-calls", "3", "--simulate"),
+            "it made more than 3 calls (raise it with --max-calls)",
+        ),
+    ],
+)
+def test_a_limit(kosmolua: Program, source: str, options: tuple[str, ...], error: str) -> None:
+    """Status 124, the limit, its value, the option that raises it, and what was printed before."""
+    done = kosmolua("run", "-e", f"print('before') {source}", *options)
+    assert done.returncode == 124
+    assert done.stdout.startswith("before\n")
+    assert error in done.stderr
+
+
+def test_limits_of_the_file_and_of_the_command_line(kosmolua: Program, write: Write) -> None:
+    """The option goes before the file."""
+    path = write("accounts.toml", "[kosmolua.limits]\nmax_output = 4\n")
+    words = ("run", "-e", "print('x')print('y')print('z')", "--accounts", path)
+    assert kosmolua(*words).returncode == 124
+    assert kosmolua(*words, "--max-output", "10").returncode == 0
+
+
+# Streams that are closed, full or cut off
+
+
+def shell(environment: dict[str, str], line: str) -> Any:
+    """Run a line of bash in which ``kosmolua`` is the program."""
+    define = f'kosmolua() {{ "{sys.executable}" -m kosmolua "$@"; }}\n'
+    given: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 60}
+    return subprocess.run(["bash", "-c", define + line], env=environment, **given)
+
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+
+
+@posix_only
+@pytest.mark.parametrize("rest", ["", "--json"])
+def test_output_that_is_cut_off(environment: dict[str, str], rest: str) -> None:
+    """``| head -1`` ends the script with status 1 and one sentence."""
+    done = shell(
+        environment, f"kosmolua run -e 'for i = 1, 1e5 do print(i) end' {rest} | head -1; echo ${{PIPESTATUS[0]}}"
+    )
+    assert done.stdout.splitlines()[-1] == "1"
+    assert done.stderr == "kosmolua: standard output was closed before all was written\n"
+
+
+@posix_only
+@pytest.mark.parametrize("command", ["run -e 'print(1)'", "docs", "call render2.list_owners --simulate", "--help"])
+@pytest.mark.parametrize(
+    ("where", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_output_that_cannot_be_written(environment: dict[str, str], command: str, where: str, reason: str) -> None:
+    """A full disk and a closed standard output are status 1 and one sentence, whatever the command."""
+    if "full" in where and not os.path.exists("/dev/full"):
+        pytest.skip("needs a device that is always full")
+    done = shell(environment, f"kosmolua {command} {where}")
+    assert done.returncode == 1
+    assert done.stderr == f"kosmolua: standard output cannot be written: {reason}\n"
+
+
+@posix_only
+def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
+    """A sentence where it was to be read, and no matter where not."""
+    reads = {
+        "run -": "Standard input is closed, so there is no script to read",
+        "call render2.list_owners --args -": "Standard input is closed, so there are no arguments to read",
+    }
+    for command, sentence in reads.items():
+        done = shell(environment, f"kosmolua {command} <&-")
+        assert done.returncode == 2
+        assert sentence in done.stderr
+    assert shell(environment, "kosmolua run -e 'print(1)' <&-").stdout == "1\n"
+
+
+@posix_only
+def test_everything_closed(environment: dict[str, str]) -> None:
+    """A program started without any stream runs its script; the sandbox's pipes take nobody's place."""
+    command = "kosmolua run --simulate -e 'local r = app.integrations.render2.list_owners() return 1'"
+    assert shell(environment, f"exec 3>&1; {command} <&- >&- 2>&-; echo $? >&3").stdout == "0\n"
+
+
+# --json
+
+
+SHAPE = ["ok", "result", "output", "error", "calls", "usage"]
+
+
+def as_json(done: Any, status: int) -> dict[str, Any]:
+    """Return the one object that was printed."""
+    assert done.returncode == status, done.stderr
+    assert done.stderr == ""
+    printed: dict[str, Any] = json.loads(done.stdout)
+    assert list(printed) == SHAPE
+    assert printed["ok"] == (status == 0)
+    return printed
+
+
+def test_json_of_a_success(kosmolua: Program) -> None:
+    """Results, output, calls and usage in one object."""
+    script = "print('hi') app.integrations.render2.list_owners() return 1, { a = 'b' }, nil, 2.5"
+    printed = as_json(kosmolua("run", "--json", "--simulate", "-e", script), 0)
+    assert printed["result"] == [1, {"a": "b"}, None, 2.5]
+    assert (printed["output"], printed["error"]) == ("hi\n", None)
+    (call,) = printed["calls"]
+    assert call.pop("duration_ms") >= 0
+    assert call == {
+        "path": "render2.list_owners",
+        "account": "default",
+        "effect": "read",
+        "status": "ok",
+        "error": None,
+    }
+    assert {"wall_ms", "cpu_ms", "memory_bytes", "calls", "output_bytes"} <= printed["usage"].keys()
+    assert (printed["usage"]["calls"], printed["usage"]["output_bytes"]) == (1, 3)
+
+
+def test_json_of_failures(kosmolua: Program, write: Write) -> None:
+    """One object also on failure, with code, message, line and traceback, and the usual exit status."""
+    script = write("job.lua", "print(1)\nerror('boo')")
+    failed = as_json(kosmolua("run", "--json", script), 1)
+    assert failed["output"] == "1\n"
+    assert {name: failed["error"][name] for name in ("code", "message", "line")} == {
+        "code": "script_error",
+        "message": "job.lua:2: boo",
+        "line": 2,
+    }
+    assert "job.lua:2: in main chunk" in failed["error"]["traceback"]
+    limited = as_json(kosmolua("run", "--json", "-e", "print(1) while true do end", "--timeout", "0.3"), 124)
+    assert (limited["error"]["code"], limited["error"]["limit"], limited["output"]) == ("limit_exceeded", "wall", "1\n")
+    called = as_json(kosmolua("run", "--json", "--simulate", "-e", "app.integrations.render2.get_service({})"), 1)
+    assert (called["error"]["code"], called["error"]["param"]) == ("bad_arguments", "service_id")
+    assert called["calls"][0]["status"] == "refused"
+    wrong = as_json(kosmolua("run", "--json", "-e", "", "--accounts", write("a.toml", "[x")), 3)
+    assert (wrong["error"]["code"], wrong["calls"], wrong["usage"]) == ("config_error", [], {})
+    for words in (("nowhere.lua",), (), ("-e", "x", "--timeout", "0")):
+        assert as_json(kosmolua("run", "--json", *words), 2)["error"]["code"] == "usage"
+
+
+def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
+    """``call --json`` has the same shape, refused calls included."""
+    words = ("call", "render2.list_services", "--simulate", "--json")
+    done = as_json(kosmolua(*words, "limit=1"), 0)
+    assert len(done["result"][0]["services"]) == 1
+    assert done["calls"][0]["path"] == "render2.list_services"
+    refused = as_json(kosmolua(*words, "limit=x"), 1)
+    assert (refused["result"], refused["error"]["code"], len(refused["calls"])) == ([], "bad_arguments", 1)
+    unknown = as_json(kosmolua("call", "render2.nothing", "x=1", "--simulate", "--json"), 1)
+    assert (unknown["error"]["code"], unknown["calls"][0]["error"]) == ("unknown_path", "unknown_path")
+    wrong = as_json(kosmolua(*words, "--accounts", write("a.toml", "[x")), 3)
+    assert wrong["error"]["code"] == "config_error"
+    assert as_json(kosmolua("call", "--json", "--simulate", "render2.list_services", "--args", "{"), 2)["result"] == []
+
+
+# call
+
+
+@pytest.mark.parametrize(
+    ("pairs", "arguments"),
+    [
+        (("name=00420",), {"name": "00420"}),
+        (("name=a=b",), {"name": "a=b"}),
+        (("name=",), {"name": ""}),
+        (("name=null",), {"name": "null"}),
+        (("count=5",), {"count": 5}),
+        (("ratio=5",), {"ratio": 5}),
+        (("flag=true",), {"flag": True}),
+        (('tags=["a","b"]',), {"tags": ["a", "b"]}),
+        (('env={"A":"b"}',), {"env": {"A": "b"}}),
+        (("any=5",), {"any": 5}),
+        (("any=text",), {"any": "text"}),
+        (("--args", '{"count": 1, "name": "x"}', "count=2"), {"name": "x", "count": 2}),
+    ],
+    ids=str,
+)
+def test_values_take_the_declared_type(
+    kosmolua: Program, write: Write, pairs: tuple[str, ...], arguments: dict[str, Any]
+) -> None:
+    """``id=00420`` stays a string, ``limit=5`` is a number, and lists and tables are JSON."""
+    done = kosmolua("call", "echo.echo", *pairs, "--plugin", write("echo.py", ECHO), "--simulate")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == arguments
+
+
+ECHO = '''"""Echo."""
+from dataclasses import dataclass
+from typing import Any
+from kosmolua.plugin import Integration
+
+
+@dataclass(frozen=True)
+class Account:
+    """Nothing."""
+
+    def open(self, send):
+        return send
+
+
+integration = Integration("echo", Account, about="Returns what it is given.")
+integration.simulator(lambda account: None)
+
+
+@integration.reads
+def echo(
+    api,
+    /,
+    *,
+    name: str | None = None,
+    count: int | None = None,
+    ratio: float | None = None,
+    flag: bool | None = None,
+    tags: list[str] | None = None,
+    env: dict[str, str] | None = None,
+    any: Any = None,
+) -> dict:
+    """Return the arguments."""
+    return {key: value for key, value in locals().items() if key != "api" and value is not None}
+'''
+
+
+def test_arguments_from_standard_input(kosmolua: Program) -> None:
+    """``--args -`` reads a JSON object."""
+    done = kosmolua("call", "render2.list_services", "--simulate", "--args", "-", input='{"limit": 1}')
+    assert len(json.loads(done.stdout)["services"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "error"),
+    [
+        (("render2.list_services", "limit"), 1, "'limit' is not of the form KEY=VALUE"),
+        (("render2.list_services", "limit=five"), 1, 'limit must be an integer, not "five" (a string). Nothing was'),
+        (("render2.list_services", "limt=5"), 1, "has no parameter 'limt' (did you mean 'limit'?). Nothing was sent."),
+        (("render2.list_service",), 1, "app.integrations.render2 has no 'list_service' (did you mean 'list_services'"),
+        (("rendr2.list_services", "limit=5"), 1, "app.integrations has no 'rendr2' (did you mean 'render2'?)"),
+        (("render2",), 1, "'render2' names no function (write INTEGRATION.FUNCTION"),
+    ],
+    ids=str,
+)
+def test_a_call_without_lua_that_fails(kosmolua: Program, words: tuple[str, ...], status: int, error: str) -> None:
+    """The sentences are those that a script gets."""
+    said(kosmolua("call", *words, "--simulate"), status=status, error=error)
+
+
+# journal, trace
+
+
+def test_journal_and_trace(kosmolua: Program, tmp_path: Path) -> None:
+    """Each call is a line of the journal, and two on standard error; standard output stays the script's."""
+    script = "app.integrations.render2.staging.list_owners() pcall(app.integrations.render2.get_service) print('done')"
+    for _ in range(2):
+        done = kosmolua("run", "-e", script, "--simulate", "--trace", "--journal", tmp_path / "j")
+        assert (done.returncode, done.stdout) == (0, "done\n")
+    lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
+    assert [(line["path"], line["account"], line["status"]) for line in lines] == [
+        ("render2.list_owners", "staging", "ok"),
+        ("render2.get_service", "default", "refused"),
+    ] * 2
+    assert len({line["run"] for line in lines}) == 2
+    traced = re.sub(r"\d+ ms", "N ms", done.stderr)
+    assert traced.splitlines() == [
+        "-> render2.list_owners [staging, read]",
+        "<- render2.list_owners [staging, read] ok N ms (200)",
+        "<- render2.get_service [default, read] refused N ms (nothing sent) bad_arguments",
+        "calls: 1 ok, 0 failed, 1 refused",
+    ]
+
+
+# docs, integrations, accounts
+
+
+def test_docs(kosmolua: Program) -> None:
+    """The list, a page and a search are raw Markdown in a pipe; a page that does not exist is status 1."""
+    assert "integrations.render2" in kosmolua("docs").stdout
+    assert kosmolua("docs", "integrations.render2.list_services").stdout.startswith("# ")
+    assert "list_services" in kosmolua("docs", "--search", "services of the account").stdout
+    assert json.loads(kosmolua("docs", "overview", "--json").stdout)["page"] == "overview"
+    said(kosmolua("docs", "render2.list_service"), status=1, error="did you mean")
+
+
+def test_integrations(kosmolua: Program, write: Write) -> None:
+    """Each with where it comes from, its functions, its accounts."""
+    accounts = write("accounts.toml", ONE_ACCOUNT)
+    done = kosmolua("integrations", "--plugin", write("echo.py", ECHO), "--accounts", accounts)
+    rows = {row.split("\t")[0]: row for row in done.stdout.splitlines()}
+    assert rows["echo"].split("\t")[1:3] == ["--plugin", "1 reads, 0 writes; accounts: default"]
+    assert "accounts: production" in rows["render2"]
+    listed = json.loads(kosmolua("integrations", "--json").stdout)
+    assert next(entry for entry in listed if entry["name"] == "render2")["place"] == "bundled"
+
+
+def test_accounts(kosmolua: Program, write: Write) -> None:
+    """Accounts are listed with what they may do; never a secret."""
+    path = write("accounts.toml", ONE_ACCOUNT + "permissions = { write = 'deny' }\n[render2.staging]\napi_key = 'x'\n")
+    done = kosmolua("accounts", "--accounts", path)
+    assert KEY not in done.stdout
+    assert [row.split("\t") for row in done.stdout.splitlines() if row.startswith("render2")] == [
+        ["render2", "production", "allow", "deny"],
+        ["render2", "staging", "allow", "ask"],
+    ]
+
+
+def test_accounts_example(kosmolua: Program, write: Write) -> None:
+    """One stanza, or a whole file that works when it is named; a broken integration is a warning."""
+    one = kosmolua("accounts", "example", "render2")
+    assert one.stdout.startswith('[render2.default]\napi_key = { env = "RENDER_API_KEY" }')
+    whole = kosmolua("accounts", "example", "--plugin", write("broken.py", "x = 1\nx.y\n"))
+    assert (whole.returncode, whole.stderr.count("\n")) == (0, 1)
+    assert "the integration broken cannot be loaded" in whole.stderr
+    path = write("accounts.toml", whole.stdout)
+    listed = kosmolua("accounts", "--accounts", path, variables={"RENDER_API_KEY": KEY})
+    assert "render2\tdefault\tallow\task" in listed.stdout
+    said(kosmolua("accounts", "example", "rendr2"), status=1, error="did you mean 'render2'?")
+
+
+def test_the_environment_alone_makes_an_account(kosmolua: Program) -> None:
+    """No file at all, and RENDER_API_KEY set: render2 has its default account."""
+    done = kosmolua("accounts", variables={"RENDER_API_KEY": KEY})
+    assert "render2\tdefault\tallow\task\n" in done.stdout
+    assert KEY not in done.stdout

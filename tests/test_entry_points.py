@@ -1,0 +1,102 @@
+"""The integrations of installed packages, found without importlib.metadata, and as it would find them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kosmolua.entry_points import installed_entry_points
+
+ODD = """
+# of ours
+[console_scripts]
+kosmolua.integrations = not.ours
+
+[kosmolua.integrations]
+plain = package_a
+named = package_a.deep:holder.integration
+spaced   =   package_a : holder
+extra = package_a [with, extras]
+# comment = nothing
+
+[kosmolua.integrations.more]
+other = not.ours
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two folders on the import path, the first of which goes first, and nothing else with entry points of ours."""
+    install(tmp_path / "first", "package_a", ODD)
+    install(tmp_path / "second", "package_a", "[kosmolua.integrations]\nshadowed = package_a\n")
+    install(tmp_path / "second", "package_b", "[kosmolua.integrations]\nplain = package_b\nsecond = package_b\n")
+    install(tmp_path / "second", "package_c", "[other]\nx = y\n")
+    (tmp_path / "second" / "package_d-1.0.dist-info").mkdir()
+    paths = [str(tmp_path / "first"), str(tmp_path / "missing"), str(tmp_path / "second")]
+    monkeypatch.setattr(sys, "path", [*paths, *filter(os.path.isdir, sys.path)])
+    return tmp_path
+
+
+def install(folder: Path, package: str, entry_points: str) -> None:
+    """Put a package with entry points into a folder."""
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entry_points)
+    (folder / f"{package}.py").write_text(f"name = '{package}'\n")
+
+
+def test_it_finds_what_importlib_metadata_finds(site: Path) -> None:
+    """Names and modules, but for a name that two packages have, of which the first counts."""
+    points = installed_entry_points()
+    theirs = importlib.metadata.entry_points(group="kosmolua.integrations")
+
+    assert set(points) == {point.name for point in theirs} == {"plain", "named", "spaced", "extra", "second"}
+    assert {name: point.module for name, point in points.items()} == {
+        point.name: point.module for point in reversed(list(theirs))
+    }
+    assert points["plain"].module == "package_a"
+
+
+def test_what_it_names_is_imported_when_it_is_loaded(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module, or what is inside one; nothing is imported before."""
+    for name in ("package_a", "package_b"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    points = installed_entry_points()
+    assert "package_b" not in sys.modules
+
+    assert points["second"].load() is sys.modules["package_b"]
+    (site / "first" / "package_a.py").write_text("class holder:\n    integration = 7\n")
+    assert points["spaced"].load().integration == 7
+    with pytest.raises(ModuleNotFoundError):
+        points["named"].load()
+
+
+def test_an_archive_on_the_path_is_looked_into(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when everything is run from one zip."""
+    archive = site / "all.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("package_z-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: package_z\nVersion: 1.0\n")
+        zipped.writestr("package_z-1.0.dist-info/entry_points.txt", "[kosmolua.integrations]\nzipped = package_z\n")
+        zipped.writestr("package_z.py", "name = 'z'\n")
+    monkeypatch.syspath_prepend(archive)
+    points = installed_entry_points()
+
+    assert {"zipped", "plain", "second"} <= set(points)
+    assert points["zipped"].load().name == "z"
+
+
+def test_the_folder_that_the_user_stands_in_offers_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although ``python -m`` puts it on the import path: a cloned repository must not run code."""
+    install(site / "cloned", "package_e", "[kosmolua.integrations]\nevil = package_e\n")
+    monkeypatch.syspath_prepend(site / "cloned")
+    assert "evil" in installed_entry_points()
+
+    monkeypatch.chdir(site / "cloned")
+    assert "evil" not in installed_entry_points()
+    assert "plain" in installed_entry_points()

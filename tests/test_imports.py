@@ -1,0 +1,57 @@
+"""What a run does not import, since everything imported is time before the first line of a script."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Write
+
+NEVER = {"requests", "urllib3", "rich", "importlib.metadata", "prompt_toolkit", "pygments", "mcp", "tomli", "asyncio"}
+NOT_WITHOUT_CALLS = NEVER | {"click", "dataclasses", "inspect", "difflib", "kosmolua.accounts", "kosmolua.plugins"}
+CALL = "print(app.integrations.render2.list_owners().owners[1].id)"
+
+
+@pytest.fixture
+def hello(write: Write) -> Path:
+    """A script that makes no call."""
+    return write("hello.lua", "print('hello')\n")
+
+
+def imported(environment: dict[str, str], *words: str) -> set[str]:
+    """Return the modules that the program has imported when it ends."""
+    command = [sys.executable, "-X", "importtime", "-m", "kosmolua", *words]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True
+    )
+    assert done.stdout
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_a_script_without_calls_imports_little(environment: dict[str, str], hello: Path) -> None:
+    """Neither the libraries of calls and terminals, nor the command line's own, nor the rooms that only calls need."""
+    modules = imported(environment, "run", str(hello))
+    assert {"kosmolua.runtime", "kosmolua.supervisor"} <= modules
+    assert modules & NOT_WITHOUT_CALLS == set()
+
+
+def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:
+    """A call of a bundled integration scans no installed packages, and simulating one needs no HTTP library."""
+    modules = imported(environment, "run", "--simulate", "-e", CALL)
+    assert "kosmolua.dispatch" in modules
+    assert modules & (NEVER | {"click", "ssl", "socket"}) == set()
+
+
+def test_accounts_are_read_by_tomli_alone(environment: dict[str, str], hello: Path, write: Write) -> None:
+    """An accounts file costs its parser, and nothing else."""
+    accounts = write("accounts.toml", "[render2.work]\napi_key = { env = 'NOT_SET' }\n")
+    modules = imported(environment, "run", str(hello), "--accounts", str(accounts))
+    assert modules & NEVER == {"tomli"}
+
+
+@pytest.mark.parametrize("words", [("docs", "overview"), ("call", "render2.list_owners", "--simulate"), ("--help",)])
+def test_commands_in_a_pipe_need_no_terminal(environment: dict[str, str], words: tuple[str, ...]) -> None:
+    """What is not printed on a terminal is not drawn by rich."""
+    assert imported(environment, *words) & {"rich", "requests", "prompt_toolkit", "mcp", "asyncio"} == set()

@@ -1,0 +1,129 @@
+"""The journal: one line for each call."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from kosmolua import ConfigError, NetworkError
+from kosmolua.api.message import Attempt
+from kosmolua.errors import BadArguments
+from kosmolua.journal import Journal, Record
+from kosmolua.plugin import Secret
+from kosmolua.secret import Redactor
+
+KEY = "rnd_SECRET_of_the_journal"
+
+
+@pytest.fixture
+def redactor() -> Redactor:
+    redactor = Redactor()
+    redactor.learn(Secret(KEY))
+    return redactor
+
+
+def lines_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_line_says_everything(redactor: Redactor) -> None:
+    """Time, run, path, account, effect, arguments, status, duration, request id, attempts and error code."""
+    record = Record("run-1", "library.lend", "work", "write", {"book": "b-1", "note": f"x {KEY}"})
+    record.observe(Attempt(1, 0.1, status=503))
+    record.observe(Attempt(2, 0.1, fault="reset"))
+    record.observe(Attempt(3, 0.1, status=200, request_id="req-7"))
+    record.end(None)
+    line = json.loads(record.line(redactor))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("time"))
+    assert line.pop("duration_ms") >= 0
+    assert line == {
+        "run": "run-1",
+        "path": "library.lend",
+        "account": "work",
+        "effect": "write",
+        "arguments": {"book": "b-1", "note": "x ***"},
+        "status": "ok",
+        "error": None,
+        "attempts": [503, 0, 200],
+        "request_id": "req-7",
+    }
+
+
+def test_refused_is_not_failed() -> None:
+    """A call that ended before anything was sent is refused; one that was sent and went wrong has failed."""
+    refused, failed = Record("r", "a.b"), Record("r", "a.b")
+    refused.end(BadArguments("no"))
+    failed.observe(Attempt(1, 0.1))
+    failed.end(NetworkError("no"))
+    assert [(record.status, record.error) for record in (refused, failed)] == [
+        ("refused", "bad_arguments"),
+        ("failed", "network"),
+    ]
+
+
+def test_the_file_is_appended_to(tmp_path: Path, redactor: Redactor) -> None:
+    """A journal goes on where an earlier one ended, and only its owner can read it."""
+    path = tmp_path / "journal.jsonl"
+    for number in range(3):
+        journal = Journal(path, redactor, pytest.fail)
+        journal.write(Record(f"run-{number}", "a.b"))
+        journal.close()
+        journal.close()
+    assert [line["run"] for line in lines_of(path)] == ["run-0", "run-1", "run-2"]
+    if sys.platform != "win32":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_each_line_is_one_write(tmp_path: Path, redactor: Redactor) -> None:
+    """Threads that write at once leave whole lines, so a crash loses at most the call under way."""
+    journal = Journal(tmp_path / "journal", redactor, pytest.fail)
+
+    def write(number: int) -> None:
+        for _ in range(50):
+            journal.write(Record(f"run-{number}", "x" * 2000))
+
+    threads = [Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines_of(tmp_path / "journal")) == 200
+
+
+def test_a_line_stays_a_line(redactor: Redactor) -> None:
+    """Line ends, broken text and values that JSON does not know leave one line of UTF-8."""
+    record = Record("r", "a\nb\ud800", arguments={"x": "1\n2", "when": Path("p"), "key": Secret(KEY)})
+    line = record.line(redactor)
+    assert line.count(b"\n") == 1
+    assert json.loads(line)["arguments"] == {"x": "1\n2", "when": "p", "key": "***"}
+
+
+def test_no_file(redactor: Redactor) -> None:
+    """Without a file nothing is kept."""
+    journal = Journal(None, redactor, pytest.fail)
+    journal.write(Record("r", "a.b"))
+    journal.close()
+
+
+@pytest.mark.parametrize("name", ["missing/journal", "."])
+def test_a_file_that_cannot_be_opened(tmp_path: Path, redactor: Redactor, name: str) -> None:
+    """It is said before the script runs, with the reason."""
+    with pytest.raises(ConfigError, match=r"The journal .* cannot be opened: "):
+        Journal(tmp_path / name, redactor, pytest.fail)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_stops_no_call(redactor: Redactor) -> None:
+    """The user is warned once, and calls go on."""
+    warnings: list[str] = []
+    journal = Journal("/dev/full", redactor, warnings.append)
+    for _ in range(3):
+        journal.write(Record("r", "a.b"))
+    assert warnings == ["The journal /dev/full cannot be written any more: No space left on device"]

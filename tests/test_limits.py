@@ -1,0 +1,81 @@
+"""The limits of a run: their values, and the sentence that each ends a script with."""
+
+from __future__ import annotations
+
+import pytest
+
+from kosmolua import ConfigError, Limits
+from kosmolua.limits import NAMES, REPORTED, parse_size
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    """Nothing said means 120 s, 30 s of processor, 96 MiB, 1,000 calls and 10 MiB of output."""
+    limits = Limits()
+    assert (limits.timeout, limits.cpu, limits.memory) == (120, 30, 96 * 1024**2)
+    assert (limits.max_calls, limits.max_output, limits.max_depth) == (1000, 10 * 1024**2, 100)
+    assert (limits.max_result, limits.max_arguments) == (16 * 1024**2, 1024**2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e300])
+def test_a_limit_that_limits_nothing_is_refused(name: str, value: float) -> None:
+    """Zero, negative and endless limits are refused by name: the clocks of the OS take none of them."""
+    with pytest.raises(ConfigError, match=f"the limit {name} must be more than 0 and at most"):
+        Limits(**{name: value})
+
+
+def test_an_unknown_limit_is_refused() -> None:
+    """A limit that is misspelt must not be silently no limit."""
+    with pytest.raises(TypeError, match="timout"):
+        Limits(timout=1)
+
+
+def test_but_changes_only_what_is_given() -> None:
+    """None stands for what was not said."""
+    limits = Limits(cpu=1).but(timeout=2, memory=None)
+    assert (limits.timeout, limits.cpu, limits.memory) == (2, 1, Limits().memory)
+    assert limits == Limits(cpu=1, timeout=2)
+    assert repr(limits).startswith("Limits(timeout=2, cpu=1, ")
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_each_limit_says_its_value_and_what_raises_it(name: str) -> None:
+    """The error names the limit, its value in the unit of people, and the option or key that raises it."""
+    attribute = REPORTED[name][0]
+    error = Limits().exceeded(name)
+    assert (error.limit, error.value) == (name, getattr(Limits(), attribute))
+    assert error.message.startswith("The script was stopped: ")
+    assert attribute in error.message.replace("--", "").replace("-", "_")
+    assert error.fields()["limit"] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "spelling"),
+    [
+        ("wall", {"timeout": 1.5}, "1.5 s"),
+        ("memory", {"memory": 20 * 1024**2}, "20 MiB"),
+        ("output", {"max_output": 65536}, "64 KiB"),
+        ("output", {"max_output": 10}, "10 bytes"),
+        ("calls", {"max_calls": 12345}, "12,345 calls"),
+        ("depth", {"max_depth": 7}, "7 levels"),
+    ],
+)
+def test_values_are_spelt_for_people(name: str, value: dict[str, float], spelling: str) -> None:
+    """Seconds, sizes and counts are spelt with their unit."""
+    assert spelling in Limits(**value).exceeded(name).message
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1048576", 1048576), ("64K", 65536), ("96MiB", 96 * 1024**2), ("1.5 kb", 1536), (" 2G ", 2 * 1024**3), ("7b", 7)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    """Units are powers of 1024, in any case, with or without B."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "B", "K", "3X", "1TB", "one", "nan", "inf", "1e999", "0x10", "1 2"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    """Anything else is refused with examples."""
+    with pytest.raises(ValueError, match="is not a size such as 64K, 96MiB or 1048576"):
+        parse_size(text)

@@ -1,0 +1,276 @@
+"""kosmolua.testing: an integration, canned replies, Lua in, result out."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from kosmolua import ApiError, BadArguments, CallError, ScriptError
+from kosmolua.errors import Denied
+from kosmolua.plugin import Api, Integration, NetworkError, Request, Response, Secret, Send, between
+from kosmolua.testing import Playground, answer, in_turn
+
+
+@dataclass(frozen=True)
+class Account:
+    """One notebook."""
+
+    api_key: Annotated[Secret, "From Settings."]
+    shelf: str = "main"
+
+    def open(self, send: Send) -> Api:
+        return Api(send, f"https://notes.example/v1/{self.shelf}", bearer=self.api_key)
+
+
+notes = Integration("notes", Account, about="Notes.", prefix="note")
+
+
+@notes.reads
+def get_note(api: Api, /, *, note_id: str) -> dict:
+    """Get a note."""
+    return api.get("/notes/{note_id}", note_id=note_id)
+
+
+@notes.reads
+def list_notes(api: Api, /, *, limit: Annotated[int, between(1, 100)] = 20) -> list:
+    """List notes."""
+    return api.get("/notes", query={"limit": limit})
+
+
+@notes.writes
+def add_note(api: Api, /, *, text: str) -> dict:
+    """Add a note."""
+    return api.post("/notes", json={"text": text})
+
+
+MILK = {"id": "n-1", "text": "milk"}
+
+
+def test_a_test_is_five_lines() -> None:
+    """A reply, a script, its result, and what was asked."""
+    play = Playground(notes, {("GET", "/notes/n-1"): MILK})
+
+    assert play.run("return app.integrations.notes.get_note('n-1').text") == "milk"
+    assert play.lines == ["GET /v1/main/notes/n-1"]
+
+
+def test_results_are_those_of_the_script() -> None:
+    """None for none, the value for one, a tuple for several."""
+    play = Playground(notes)
+
+    assert play.run("local x = 1") is None
+    assert play.run("return { 1, 2 }") == [1, 2]
+    assert play.run("return 1, 'two', nil, false") == (1, "two", None, False)
+
+
+def test_a_call_needs_no_lua() -> None:
+    """The same function, called by its path."""
+    assert Playground(notes, {("GET", "/notes/n-1"): MILK}).call("notes.get_note", {"note_id": "n-1"}) == MILK
+
+
+def test_the_error_of_a_script_is_raised() -> None:
+    """A failed call is the error that it was, with its fields; any other is a ScriptError; the outcome is kept."""
+    play = Playground(
+        notes, {("GET", "/notes/{note_id}"): answer(404, {"message": "no such note"}, {"X-Request-Id": "7"})}
+    )
+
+    with pytest.raises(ApiError, match="no such note") as failed:
+        play.run("print('before') return app.integrations.notes.get_note('n-9').text")
+    assert (failed.value.status, failed.value.request_id) == (404, "7")
+    assert play.outcome.output == "before\n"
+    with pytest.raises(ScriptError, match=r"script\.lua:1: oops"):
+        play.run("error('oops')")
+    with pytest.raises(BadArguments, match="Nothing was sent"):
+        play.run("app.integrations.notes.list_notes({ limit = 500 })")
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (MILK, "milk"),
+        (answer(200, MILK), "milk"),
+        (Response(200, body=b'{"text": "raw"}'), "raw"),
+        (lambda request: {"text": request.method}, "GET"),
+        (lambda request: answer(200, {"text": "nested"}), "nested"),
+        (in_turn({"text": "first"}, {"text": "second"}), "first"),
+    ],
+    ids=["json", "answer", "response", "function", "function of a response", "in turn"],
+)
+def test_the_kinds_of_reply(reply: Any, text: str) -> None:
+    """JSON, a response, or a function that returns either."""
+    play = Playground(notes, {("GET", "/notes/{note_id}"): reply})
+
+    assert play.run("return app.integrations.notes.get_note('n-1').text") == text
+
+
+def test_a_reply_can_be_a_failure() -> None:
+    """As when the service cannot be reached."""
+    play = Playground(notes, {("GET", "/notes"): NetworkError("no way there")})
+
+    assert play.run("local ok, e = pcall(app.integrations.notes.list_notes) return e.code, e.retryable") == (
+        "network",
+        True,
+    )
+
+
+def test_replies_in_turn_end() -> None:
+    """Being asked once more is an error that says so."""
+    play = Playground(notes, {("GET", "/notes"): in_turn([], [MILK])})
+    script = "return #app.integrations.notes.list_notes()"
+
+    assert [play.run(script), play.run(script)] == [0, 1]
+    with pytest.raises(CallError, match=r"no reply for GET /v1/main/notes\?limit=20: it was answered 2 times"):
+        play.run(script)
+
+
+def test_a_request_without_a_reply_is_an_error_that_names_both() -> None:
+    """The author sees what was asked and what there is."""
+    play = Playground(notes, {("GET", "/notes/n-1"): MILK, ("POST", "/notes"): MILK})
+
+    with pytest.raises(CallError) as failed:
+        play.run("app.integrations.notes.get_note('n-2')")
+    assert failed.value.code == "no_reply"
+    assert "no reply for GET /v1/main/notes/n-2: there are replies for GET /notes/n-1, POST /notes" in str(failed.value)
+
+
+def test_the_most_specific_reply_is_taken() -> None:
+    """A filled path goes before the template, whatever their order."""
+    template, filled = ("GET", "/notes/{note_id}"), ("GET", "/v1/main/notes/n-1")
+    play = Playground(notes, {template: {"text": "any"}, filled: MILK})
+    script = "local get = app.integrations.notes.get_note return get('n-1').text, get('a/b c').text"
+
+    assert play.run(script) == ("milk", "any")
+    assert play.lines[1] == "GET /v1/main/notes/a/b c"
+    assert play.requests[1].url.endswith("/notes/a%2Fb%20c")
+
+
+def test_requests_are_whole() -> None:
+    """Bodies and credentials can be looked at."""
+    play = Playground(notes, {("POST", "/notes"): MILK}, accounts={"default": {"api_key": "hush-hush"}})
+    play.run("app.integrations.notes.add_note('eggs')")
+
+    assert play.requests[0].body == b'{"text":"eggs"}'
+    assert play.requests[0].headers["Authorization"].reveal() == "Bearer hush-hush"
+    assert "hush-hush" not in repr(play.requests)
+
+
+def test_what_an_account_needs_is_made_up() -> None:
+    """A test that is about something else says nothing of credentials."""
+    play = Playground(notes, {("GET", "/notes"): []})
+    play.call("notes.list_notes")
+
+    assert play.requests[0].headers["Authorization"].reveal() == "Bearer made-up-api_key"
+
+
+def test_several_accounts() -> None:
+    """Each is there under its name, with its own settings."""
+    accounts = {"work": {"shelf": "office"}, "home": {"shelf": "kitchen"}}
+    play = Playground(notes, {("GET", "/notes"): []}, accounts=accounts)
+    play.run("for _, name in ipairs({ 'home', 'work' }) do app.integrations.notes[name].list_notes() end")
+
+    assert play.lines == ["GET /v1/kitchen/notes?limit=20", "GET /v1/office/notes?limit=20"]
+
+
+def test_a_send_answers_everything() -> None:
+    """For services that are easier said in a function."""
+
+    def send(request: Request) -> Response:
+        return answer(200, {"text": request.url.rpartition("/")[2]})
+
+    assert Playground(notes, send=send).run("return app.integrations.notes.get_note('n-5').text") == "n-5"
+
+
+def test_the_simulator_answers_where_nothing_else_does() -> None:
+    """One for each account, whose requests are kept as well; without one there is no reply."""
+    with_simulator = Integration("notes", Account, about="Notes.")
+    with_simulator.reads(get_note)
+    with_simulator.simulator(lambda account: lambda request: answer(200, {"text": account}))
+    play = Playground(with_simulator, accounts={"default": {}, "home": {}})
+
+    assert play.run("local n = app.integrations.notes return n.get_note('1').text, n.home.get_note('1').text") == (
+        "default",
+        "home",
+    )
+    assert len(play.requests) == 2
+    with pytest.raises(CallError, match="there are replies for nothing"):
+        Playground(notes).call("notes.list_notes")
+
+
+def test_nothing_else_is_installed() -> None:
+    """Neither the bundled integrations nor the user's own are there, and none that has the same name is in the way."""
+    names = "local names = {} for name in pairs(app.integrations) do names[#names + 1] = name end return names"
+
+    assert Playground(notes).run(names) == ["notes"]
+
+
+def test_writes_are_allowed_and_options_of_a_run_apply() -> None:
+    """Such as read_only, which shows how a script takes a no."""
+    play = Playground(notes, {("POST", "/notes"): MILK})
+    script = "return app.integrations.notes.add_note('eggs').id"
+
+    assert play.run(script) == "n-1"
+    with pytest.raises(Denied):
+        play.run(script, read_only=True)
+    assert play.run("return ...", args=["a", "b"]) == ("a", "b")
+
+
+def test_neither_accounts_nor_variables_of_the_user_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test does the same on every machine."""
+    (tmp_path / "accounts.toml").write_text("this is no TOML")
+    monkeypatch.setenv("KOSMOLUA_ACCOUNTS", str(tmp_path / "accounts.toml"))
+    monkeypatch.setenv("NOTE_API_KEY", "real")
+    play = Playground(notes, {("GET", "/notes"): []})
+    play.call("notes.list_notes")
+
+    assert play.requests[0].headers["Authorization"].reveal() == "Bearer made-up-api_key"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes by /proc")
+def test_its_process_ends_when_it_is_forgotten() -> None:
+    """No test has to close anything."""
+    before = children()
+    play = Playground(notes)
+    play.run("return 1")
+    own = children() - before
+    assert own
+
+    del play
+    gc.collect()
+    ends = time.monotonic() + 5
+    while children() & own and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert not children() & own
+
+
+def children() -> set[str]:
+    """Return the processes that this one has started and that still run."""
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= set((task / "children").read_text().split())
+    return found
+
+
+def test_the_docstrings_example_passes(tmp_path: Path) -> None:
+    """What the module says of itself is a test that runs."""
+    import kosmolua.testing
+
+    (tmp_path / "test_it.py").write_text(
+        "from test_playground import notes as integration\nfrom kosmolua.testing import Playground\n"
+        + textwrap.dedent(str(kosmolua.testing.__doc__).partition("\n\n")[2].rpartition("\n\n")[0]).replace(
+            "/v1/notes", "/v1/main/notes"
+        )
+    )
+    tests = str(Path(__file__).parent)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, str(Path(tests).parent)])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout

@@ -1,0 +1,378 @@
+"""Where integrations come from, and what is said of one that cannot be loaded."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from conftest import Program, Write
+
+from kosmolua import ConfigError, PluginError, Runtime, UnknownPath
+from kosmolua.plugins import EntryPoint, Place, Plugins, bundled_folder
+
+GOOD = '''"""A plugin."""
+from dataclasses import dataclass
+from kosmolua.plugin import Integration
+
+
+@dataclass(frozen=True)
+class Account:
+    """Nothing."""
+
+    def open(self, send):
+        return send
+
+
+integration = Integration("{name}", Account, about="{about}")
+integration.simulator(lambda account: None)
+
+
+@integration.reads
+def hello(api, /, *, name: str = "you") -> str:
+    """Say hello."""
+    return "{about} says hello to " + name
+'''
+
+
+def good(name: str, about: str = "it") -> str:
+    return GOOD.replace("{name}", name).replace("{about}", about)
+
+
+def without(name: str, line: str, instead: str = "") -> str:
+    """Return a good plugin with one thing wrong in it."""
+    text = good(name)
+    assert line in text
+    return text.replace(line, instead)
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Plugins:
+    """Two folders, as the bundled and the user's own, and no entry points."""
+    places = [Place("bundled", tmp_path / "bundled"), Place("user", tmp_path / "user")]
+    return Plugins(places=places, entry_points=dict)
+
+
+# The four places
+
+
+def test_folders(plugins: Plugins, write: Write) -> None:
+    """A module or a package of either folder is an integration, and nothing else there is."""
+    write("bundled/one.py", good("one"))
+    write("user/two/__init__.py", "from .inner import integration\n")
+    write("user/two/inner.py", good("two"))
+    write("user/two/two.md", "# Two\n")
+    for beside in ("user/_private.py", "user/three.txt", "user/four/readme.md", "user/not-a-name.py", "user/.five.py"):
+        write(beside, "raise SystemExit\n")
+    names = [name for name in plugins.names() if name != "not-a-name"]
+    assert names == ["one", "two"]
+    assert [(plugins.load(name).place, plugins.load(name).integration.name) for name in names] == [
+        ("bundled", "one"),
+        ("user", "two"),
+    ]
+    assert (plugins.load("one").prose(), plugins.load("two").prose()) == (None, "# Two\n")
+    for name in ("four", "_private", "three", "not-a-name", "x" * 500, "a.b", "../one", ""):
+        with pytest.raises(UnknownPath):
+            plugins.load(name)
+
+
+def test_entry_points_are_asked_last(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed packages are scanned only for a name that is not found elsewhere, since that takes long."""
+    asked = []
+    write("site/installed_a/__init__.py", good("inst"))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    def entry_points() -> dict[str, EntryPoint]:
+        asked.append(True)
+        return {
+            "inst": EntryPoint("installed_a:integration", lambda: __import__("installed_a").integration),
+            "other": EntryPoint("installed_a", lambda: __import__("installed_a")),
+        }
+
+    write("bundled/one.py", good("one"))
+    plugins = Plugins(places=[Place("bundled", tmp_path / "bundled")], entry_points=entry_points)
+    assert plugins.load("one").place == "bundled"
+    assert asked == []
+    installed = plugins.load("inst")
+    assert (installed.place, installed.origin, asked) == ("entry point", "installed_a:integration", [True])
+    with pytest.raises(PluginError, match="declares the integration inst, but is itself named other"):
+        plugins.load("other")
+    assert plugins.names() == ["inst", "one", "other"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [("x = 1\nraise OSError('no disk')\n", "OSError: no disk", ":2"), ("import nothing_7\n", "No module named", ":1")],
+)
+def test_an_entry_point_that_fails(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, text: str, message: str, line: str
+) -> None:
+    """An installed package that fails when it is imported is reported with its own file and line."""
+    package = f"installed_{abs(hash(text))}"
+    path = write(f"site/{package}/__init__.py", text)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    points = {"broken": EntryPoint(package, lambda: __import__(package))}
+    with pytest.raises(PluginError, match=message) as failed:
+        Plugins(places=[], entry_points=lambda: points).load("broken")
+    assert failed.value.origin == f"{path}{line}"
+
+
+def test_named_plugins(tmp_path: Path, write: Write) -> None:
+    """A file or a package folder can be named; its file need not have the integration's name."""
+    paths = [write("a/tool.py", good("wrench")), write("b/hammer/__init__.py", good("hammer")).parent]
+    plugins = Plugins(paths, places=[], entry_points=dict)
+    assert plugins.names() == ["hammer", "wrench"]
+    assert [plugins.load(name).place for name in plugins.names()] == ["--plugin", "--plugin"]
+
+
+@pytest.mark.parametrize("name", ["missing.py", "folder", "text.txt", "not-a-name.py", "_private.py"])
+def test_a_named_plugin_that_is_not_there(tmp_path: Path, write: Write, name: str) -> None:
+    """What is no plugin is an error at once: the user asked for it by name."""
+    write("folder/readme.md", "")
+    for file in ("text.txt", "not-a-name.py", "_private.py"):
+        write(file, good("x"))
+    with pytest.raises(ConfigError, match=r"There is no plugin at .*name a \.py file"):
+        Plugins([tmp_path / name])
+
+
+def test_the_folder_that_the_user_stands_in_is_no_place(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cloned repository must not run code."""
+    for name in ("evil.py", "integrations/evil.py", "kosmolua/evil.py"):
+        write(name, "raise SystemExit('run')\n")
+    monkeypatch.chdir(tmp_path)
+    with Runtime({}) as runtime:
+        assert "evil" not in runtime.catalog.names()
+        with pytest.raises(UnknownPath):
+            runtime.catalog.plugin("evil")
+
+
+def test_bundled_integrations_load() -> None:
+    """Each integration that is shipped can be loaded, has a page, and an account class that says what it wants."""
+    plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
+    assert "render2" in plugins.names()
+    for name in plugins.names():
+        plugin = plugins.load(name)
+        assert plugin.prose(), name
+        assert plugin.integration.simulate, name
+        assert plugin.integration.account_fields, name
+
+
+# Inside a zip
+
+
+@pytest.fixture
+def zipped(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
+    """Return a function that packs files into a zip and returns its path."""
+
+    def pack(files: dict[str, str]) -> Path:
+        path = tmp_path / "packed.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return path
+
+    return pack
+
+
+def test_a_folder_inside_a_zip(zipped: Callable[[dict[str, str]], Path]) -> None:
+    """A wheel may be run from its zip: plugins, their packages and their pages are found in it."""
+    files = {
+        "in/a.py": good("a"),
+        "in/b/__init__.py": "from .inner import integration\n",
+        "in/b/inner.py": good("b"),
+        "in/b/b.md": "# B\n",
+        "in/c.py": "x = 1\nx.y\n",
+    }
+    archive = zipped(files)
+    plugins = Plugins(places=[Place("bundled", archive / "in")], entry_points=dict)
+    assert plugins.names() == ["a", "b", "c"]
+    assert plugins.load("a").integration.name == "a"
+    assert plugins.load("b").prose() == "# B\n"
+    with pytest.raises(PluginError, match="AttributeError") as failed:
+        plugins.load("c")
+    assert failed.value.origin == f"{archive / 'in' / 'c.py'}:2"
+
+
+# What is broken
+
+BROKEN = {
+    "syntax": ("def f(:\n    pass\n", "it is not Python: ", 1),
+    "tabs": ("if True:\n        x = 1\n\ty = 2\n", "it is not Python: ", 3),
+    "imports": ("import os\nimport no_such_module_7\n", "ModuleNotFoundError: No module named 'no_such_module_7'", 2),
+    "raises": ("x = 1\n\nraise RuntimeError('not today')\n", "RuntimeError: not today", 3),
+    "exits": ("import sys\nsys.exit(3)\n", "SystemExit: 3", 2),
+    "interrupts": ("raise KeyboardInterrupt\n", "KeyboardInterrupt", 1),
+    "endless": ("def f():\n    return f()\nf()\n", "RecursionError", 2),
+    "refuses": (
+        "from kosmolua.plugin import NotConfigured\nraise NotConfigured('no disk')\n",
+        "NotConfigured: no disk",
+        2,
+    ),
+    "empty": ("", "it holds no integration (write integration = Integration(", None),
+    "other": ("integration = 5\n", "it holds no integration (write integration = Integration(", None),
+    "misnamed": (good("somebody"), "it declares the integration somebody, but is itself named misnamed", None),
+    "badname": (without("x", '"x"', '"Bad-Name"'), "an integration cannot be called 'Bad-Name'", 14),
+    "nodoc": (without("nodoc", '    """Say hello."""\n'), "hello has no docstring (say in one sentence", 18),
+    "untyped": (without("untyped", "name: str", "name"), "parameter name of hello has no annotation", 18),
+    "bytes": (without("bytes", "name: str", "name: bytes"), "name of hello: Lua cannot carry bytes", 18),
+    "unknown": (without("unknown", "name: str", "name: Strng"), "NameError: name 'Strng' is not defined", 19),
+    "nostar": (without("nostar", "/, *, name", "/, name"), "hello must take one argument from the host", 18),
+    "twice": (
+        good("twice") + "\n\n@integration.writes\ndef hello(api, /):\n    '''Again.'''\n",
+        "twice has two functions named hello",
+        24,
+    ),
+    "baddefault": (
+        good("baddefault") + "\n\n@integration.writes\ndef default(api, /):\n    '''Do.'''\n",
+        "baddefault has two functions named default",
+        24,
+    ),
+    "notype": (
+        without("notype", '    """Nothing."""\n', '    """Nothing."""\n    key = "x"\n'),
+        "the account field key of Account has no type",
+        15,
+    ),
+    "plainclass": (
+        without("plainclass", "@dataclass(frozen=True)\n"),
+        "the account class Account is not a dataclass",
+        13,
+    ),
+    "noopen": (without("noopen", "def open", "def close"), "the account class Account has no open(self, send)", 14),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_broken_plugin_is_reported_with_file_and_line(plugins: Plugins, write: Write, name: str) -> None:
+    """What is wrong, in which file, on which line; and the next one loads as if nothing had happened."""
+    text, message, line = BROKEN[name]
+    path = write(f"user/{name}.py", text)
+    write("user/fine.py", good("fine"))
+    for _ in range(2):
+        with pytest.raises(PluginError) as failed:
+            plugins.load(name)
+        assert message in failed.value.message
+        assert failed.value.origin == f"{path}{f':{line}' if line else ''}"
+    assert plugins.load("fine").integration.name == "fine"
+
+
+def test_a_package_that_breaks_inside(plugins: Plugins, write: Write) -> None:
+    """The line is that of the plugin's own file in which it broke, not that of its __init__.py or of a library."""
+    write("user/deep/__init__.py", "from .inner import integration\n")
+    inner = write("user/deep/inner.py", "import json\n\nx = json.loads('{')\n")
+    with pytest.raises(PluginError, match="JSONDecodeError") as failed:
+        plugins.load("deep")
+    assert failed.value.origin == f"{inner}:3"
+
+
+def test_one_that_hangs_is_given_up(tmp_path: Path, write: Write) -> None:
+    """A plugin that works or waits while it is imported holds nobody up for long, and the line is said."""
+    path = write("user/slow.py", "x = 0\nwhile True:\n    x += 1\n")
+    plugins = Plugins(places=[Place("user", tmp_path / "user")], entry_points=dict, patience=0.3)
+    with pytest.raises(PluginError, match=r"it took longer than 0\.3 s to load") as failed:
+        plugins.load("slow")
+    assert failed.value.origin.startswith(f"{path}:")
+
+
+def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) -> None:
+    """``kosmolua integrations`` lists what works and what does not, and scripts use the rest."""
+    folder = config / "integrations"
+    folder.mkdir()
+    for name, (text, _, _) in BROKEN.items():
+        (folder / f"{name}.py").write_text(text)
+    (folder / "fine.py").write_text(good("fine"))
+    listed = kosmolua("integrations")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    rows = {row.split("\t")[0]: row for row in listed.stdout.splitlines()}
+    for name, (_, message, line) in BROKEN.items():
+        assert message.split(" (")[0] in rows[name], name
+        assert f"{name}.py{f':{line}' if line else ''}" in rows[name], name
+    assert "1 reads, 0 writes" in rows["fine"]
+    for script in ("print(app.integrations.fine.hello())", "print(#app.integrations.render2.list_services().services)"):
+        ran = kosmolua("run", "-e", script, "--simulate")
+        assert (ran.returncode, ran.stderr) == (0, ""), script
+
+
+def test_a_script_sees_what_is_wrong(write: Write, kosmolua: Program) -> None:
+    """A script that uses a broken integration gets an error that it can catch, with the file."""
+    path = write("broken.py", BROKEN["untyped"][0])
+    script = "local ok, e = pcall(function() return app.integrations.broken.hello() end) print(ok, e.code, e)"
+    ran = kosmolua("run", "-e", script, "--plugin", str(path), "--simulate")
+    said = "The integration broken cannot be loaded: parameter name of hello has no annotation"
+    assert ran.stdout == f"false\tplugin_error\t{said}\n"
+    called = kosmolua("call", "broken.hello", "--plugin", str(path), "--simulate")
+    assert (called.returncode, called.stderr) == (1, f"kosmolua: {said}\n")
+
+
+# Clashes
+
+
+def test_two_of_one_name_are_both_named(plugins: Plugins, write: Write) -> None:
+    """Neither is taken: the user is told of both places."""
+    paths = [write("bundled/same.py", good("same", "one")), write("user/same.py", good("same", "two"))]
+    with pytest.raises(PluginError) as clash:
+        plugins.load("same")
+    assert clash.value.message == f"two integrations are called same: {paths[0]} and {paths[1]} (remove one)"
+
+
+@pytest.mark.parametrize("other", ["bundled", "user", "--plugin"])
+def test_a_named_plugin_clashes_too(tmp_path: Path, write: Write, other: str) -> None:
+    """``--plugin`` does not silently replace what is installed, nor another ``--plugin``."""
+    mine, theirs = write("mine/tool.py", good("same")), write(f"{other}/same.py", good("same"))
+    named = [mine, theirs] if other == "--plugin" else [mine]
+    places = [Place(other, tmp_path / other)] if other != "--plugin" else []
+    with pytest.raises(PluginError, match="two integrations are called same") as clash:
+        Plugins(named, places=places, entry_points=dict).load("same")
+    assert str(mine) in clash.value.message
+    assert str(theirs) in clash.value.message
+
+
+def test_the_same_file_twice_is_no_clash(tmp_path: Path, write: Write) -> None:
+    """A plugin that is named twice, or named and installed, is one plugin."""
+    path = write("user/one.py", good("one"))
+    plugins = Plugins([path, path], places=[Place("user", tmp_path / "user")], entry_points=dict)
+    assert plugins.load("one").integration.name == "one"
+
+
+# Threads, and leftovers
+
+
+def test_threads_that_want_the_same_plugin_share_one(plugins: Plugins, write: Write) -> None:
+    """Nobody sees a plugin that another thread has only half loaded."""
+    write("user/lazy.py", "import time\ntime.sleep(0.2)\n" + good("lazy"))
+    barrier, found = Barrier(8), []
+
+    def want() -> None:
+        barrier.wait()
+        found.append(plugins.load("lazy").integration)
+
+    threads = [Thread(target=want) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(map(id, found))) == 1
+
+
+def test_plugins_do_not_meet(tmp_path: Path, write: Write) -> None:
+    """Two folders may hold modules of one name, and none of them is importable by its plain name."""
+    for folder in ("a", "b"):
+        write(f"{folder}/json.py", good("json", folder))
+    for folder in ("a", "b"):
+        plugins = Plugins(places=[Place(folder, tmp_path / folder)], entry_points=dict)
+        assert plugins.load("json").integration.about == folder
+    assert json.dumps([1]) == "[1]"
+
+
+def test_require_loads_nothing(plugins: Plugins, write: Write) -> None:
+    """Whether an integration exists is known without running it; a typo gets a suggestion."""
+    write("user/fragile.py", "raise SystemExit\n")
+    plugins.require("fragile", "accounts.toml: [fragile]")
+    with pytest.raises(ConfigError, match=r"toml: \[fragil\] names no integration \(did you mean 'fragile'\?\)"):
+        plugins.require("fragil", "accounts.toml: [fragil]")
+    assert "raise SystemExit" in plugins.sources("fragile")[0]

@@ -1,0 +1,122 @@
+"""May this call be made."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Any
+
+import pytest
+from library import library
+
+from kosmolua import Denied
+from kosmolua.accounts import PERMISSIONS, Accounts
+from kosmolua.catalog import Target
+from kosmolua.policy import Approval, Policy
+from kosmolua.secret import Redactor
+
+LIBRARY = library()
+READ, WRITE = (Target(LIBRARY, "work", LIBRARY.functions[name]) for name in ("list_books", "lend"))
+
+
+def policy_of(permission: str | None = None, **options: Any) -> Policy:
+    """Return the policy of an account whose reads and writes have one permission."""
+    permissions = {"permissions": {"read": permission, "write": permission}} if permission else {}
+    tables = {"library": {"work": permissions}}
+    accounts = Accounts(tables, Path("/home/ann/accounts.toml"), environ={}, redactor=Redactor())
+    return Policy(accounts, **options)
+
+
+def decide(policy: Policy, target: Target) -> str | None:
+    """Return why a call may not be made, or None."""
+    try:
+        policy.refuse_if_denied(target)
+        policy.ask_if_needed(target, {"book": "b-1"})
+    except Denied as refused:
+        return refused.message
+    return None
+
+
+ANSWERS: dict[str, Callable[[Approval], bool] | None] = {"yes": lambda _: True, "no": lambda _: False, "nobody": None}
+
+
+@pytest.mark.parametrize(
+    ("permission", "target", "read_only", "yes", "answer"),
+    [*itertools.product(PERMISSIONS, (READ, WRITE), (False, True), (False, True), ANSWERS)],
+    ids=lambda value: value.path if isinstance(value, Target) else str(value),
+)
+def test_the_whole_table(permission: str, target: Target, read_only: bool, yes: bool, answer: str) -> None:
+    """Denied is denied; read-only denies writes whatever else is said; asking needs --yes or a person who says yes."""
+    allowed = permission == "allow" or (permission == "ask" and (yes or answer == "yes"))
+    expected = allowed and not (read_only and target is WRITE)
+    policy = policy_of(permission, read_only=read_only, yes=yes, approve=ANSWERS[answer])
+    assert (decide(policy, target) is None) == expected
+
+
+def test_what_holds_where_nothing_is_said() -> None:
+    """Reads are allowed and writes have to be asked about."""
+    assert decide(policy_of(), READ) is None
+    assert decide(policy_of(), WRITE) is not None
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (
+            policy_of("deny"),
+            "library.lend writes with the account work, and its permissions deny that "
+            "(see permissions under [library.work] in /home/ann/accounts.toml). Nothing was sent.",
+        ),
+        (
+            policy_of("allow", read_only=True),
+            "library.lend writes, and this run is read-only (run it without --read-only). Nothing was sent.",
+        ),
+        (
+            policy_of("ask"),
+            "library.lend writes with the account work, which somebody must approve, and nobody can be asked here "
+            '(pass --yes, or set permissions = { write = "allow" } under [library.work] in /home/ann/accounts.toml). '
+            "Nothing was sent.",
+        ),
+        (
+            policy_of("ask", approve=lambda _: False),
+            "library.lend writes with the account work, and it was not approved. Nothing was sent.",
+        ),
+    ],
+)
+def test_a_refusal_says_what_would_allow_it(policy: Policy, message: str) -> None:
+    """The sentence names the function, the account, and the option or the line of the file."""
+    assert decide(policy, WRITE) == message
+
+
+def test_the_person_is_told_what_is_asked() -> None:
+    """Function, account, effect and arguments; nothing is asked where nothing has to be."""
+    asked: list[Approval] = []
+    policy = policy_of("ask", approve=lambda approval: asked.append(approval) or True)
+    decide(policy, WRITE)
+    assert asked == [Approval("library.lend", "work", "write", {"book": "b-1"})]
+    decide(policy_of("allow", approve=asked.append), WRITE)
+    decide(policy_of("ask", yes=True, approve=asked.append), WRITE)
+    assert len(asked) == 1
+
+
+def test_one_question_at_a_time() -> None:
+    """Branches of parallel that ask at once are asked one after the other."""
+    open_questions: list[int] = []
+
+    def approve(_: Approval) -> bool:
+        open_questions.append(1)
+        sleep(0.02)
+        assert open_questions == [1]
+        open_questions.pop()
+        return True
+
+    policy, refusals = policy_of("ask", approve=approve), []
+    threads = [Thread(target=lambda: refusals.append(decide(policy, WRITE))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refusals == [None] * 5

@@ -1,0 +1,362 @@
+"""``kosmolua repl`` as people use it: in a real terminal with and without prompt_toolkit, and in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import Program, Write
+from terminal import Terminal
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+
+READY = "Tab completes"
+"""What is on the screen when a chunk can be typed."""
+Start = Callable[..., "Terminal"]
+
+
+@pytest.fixture
+def repl(environment: dict[str, str], home: Path) -> Start:
+    """Return a function that starts the REPL in a terminal."""
+
+    @contextmanager
+    def start(*arguments: str, columns: int = 80, plain: bool = False, **variables: str) -> Iterator[Terminal]:
+        command = [sys.executable, "-m", "kosmolua", "repl", "--simulate", *arguments]
+        given = {**environment, "COLUMNS": str(columns), "LINES": "24", **variables}
+        with Terminal(command, given, columns=columns) as terminal:
+            terminal.until(">" if plain else READY)
+            yield terminal
+
+    return start
+
+
+def enter(terminal: Terminal, chunk: str, seen: str) -> list[str]:
+    """Type a chunk and wait for a line that is exactly what is awaited."""
+    terminal.send(chunk + "\r")
+    terminal.until(lambda: seen in terminal.screen())
+    return terminal.screen()
+
+
+# In a terminal
+
+
+def test_state_is_kept_and_values_are_echoed(repl: Start) -> None:
+    """A global of one chunk is there in the next; an expression shows its values, and _ is the first of them."""
+    with repl() as terminal:
+        enter(terminal, "x = 20", "> x = 20")
+        enter(terminal, "x + 1, { a = 'b' }", '21\t{a = "b"}'.expandtabs(8))
+        enter(terminal, "_ * 2", "42")
+
+
+def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
+    """Enter begins a new line, indented, while something is open; the line that closes it is outdented again."""
+    with repl() as terminal:
+        screen = enter(terminal, "for i = 1, 2 do\rif i > 1 then\rprint('two')\rend\rend", "two")
+        assert screen[1:7] == [
+            "> for i = 1, 2 do",
+            ">>   if i > 1 then",
+            ">>     print('two')",
+            ">>   end",
+            ">> end",
+            "two",
+        ]
+
+
+def test_names_are_completed_with_what_they_are(repl: Start) -> None:
+    """Tab writes what all candidates begin with, and lists them with a word on each."""
+    with repl() as terminal:
+        terminal.send("app.integrations.render2.l\t")
+        screen = terminal.until("list_services")
+        assert screen[1] == "> app.integrations.render2.list_"
+        assert any(line.split()[:3] == ["list_services", "List", "all"] for line in screen)
+        terminal.send("serv\t")
+        terminal.until("> app.integrations.render2.list_services")
+
+
+def test_a_variable_that_holds_an_account_completes_like_it(repl: Start) -> None:
+    """Names under app are completed through a global too."""
+    with repl() as terminal:
+        enter(terminal, "staging = app.integrations.render2.staging", "> staging = app.integrations.render2.staging")
+        terminal.send("staging.get_curr\t")
+        terminal.until("> staging.get_current_user")
+
+
+def test_arguments_are_completed_and_the_parameters_shown(repl: Start) -> None:
+    """Inside the braces of a call, Tab lists the arguments, and the last line shows the parameter list."""
+    with repl(columns=100) as terminal:
+        terminal.send("app.integrations.render2.list_services{")
+        terminal.until("list_services{ limit?: integer, cursor?: string")
+        terminal.send(" lim\t")
+        terminal.until("> app.integrations.render2.list_services{ limit =")
+        terminal.send("1, \t")
+        screen = terminal.until("cursor =")
+        assert any(line.split()[:3] == ["cursor", "=", "string?"] for line in screen)
+        assert not any(line.startswith(" limit =") for line in screen)
+
+
+def test_a_page_is_rendered(repl: Start) -> None:
+    """lua_read_doc, and :doc, show a page without the marks of Markdown."""
+    with repl() as terminal:
+        for chunk in ["lua_read_doc('render2.get_service')", ":doc render2.get_service"]:
+            terminal.send(chunk + "\r")
+            terminal.until(lambda: terminal.everything()[-1].strip() == READY_LINE)
+            page = terminal.everything()
+            assert any(line.strip() == "app.integrations.render2.get_service" for line in page)
+            assert any(line.startswith(" service_id ") for line in page)
+            assert not any(line.startswith(("#", "|", "```")) for line in page)
+
+
+READY_LINE = "Tab completes, Alt-Enter begins a new line, :help explains, Ctrl-D leaves"
+
+
+def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
+    """Sixty lines are shown, then how many bytes are left, and how to see them."""
+    with repl() as terminal:
+        enter(
+            terminal,
+            "t = {} for i = 1, 500 do t[i] = 'line ' .. i end",
+            "> t = {} for i = 1, 500 do t[i] = 'line ' .. i end",
+        )
+        terminal.send("t\r")
+        screen = terminal.until("more bytes; print(_) shows the first value whole")
+        assert screen[-1 if screen[-1] != READY_LINE else -1]
+        assert not any("line 100" in line for line in terminal.everything())
+        terminal.send("print(_)\r")
+        terminal.until('"line 500"')
+
+
+def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
+    """After an interrupted loop the state is that from before it, and 1 + 1 works."""
+    with repl() as terminal:
+        enter(terminal, "x = 'before'", "> x = 'before'")
+        terminal.send("x = 'changed' while true do end\r")
+        terminal.until("0 calls done, 0 under way")
+        terminal.send("\x03")
+        screen = terminal.until("kosmolua: the state is as it was before this chunk")
+        assert not any("under way" in line for line in screen)
+        enter(terminal, "1 + 1", "2")
+        enter(terminal, "x", "before")
+
+
+def test_ctrl_c_at_the_prompt_forgets_what_was_typed(repl: Start) -> None:
+    """The line is given up, and nothing of it runs."""
+    with repl() as terminal:
+        terminal.send("print('never')\x03")
+        enter(terminal, "print('then')", "then")
+        assert "never" not in terminal.screen()
+
+
+def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:
+    """The message names the option, and the state stays."""
+    with repl("--cpu", "0.1") as terminal:
+        enter(terminal, "x = 1", "> x = 1")
+        terminal.send("x = 2 while true do end\r")
+        terminal.until("raise it with --cpu")
+        enter(terminal, "x", "1")
+
+
+def test_history_is_kept_for_the_next_time(repl: Start, home: Path) -> None:
+    """The arrow brings back a chunk of several lines of an earlier session, from a file that only its owner can read."""
+    with repl() as terminal:
+        enter(terminal, "for i = 7, 7 do\rprint(i)\rend", "7")
+        terminal.send("\x04")
+        assert terminal.wait() == 0
+    with repl() as terminal:
+        terminal.send("\x1b[A")
+        screen = terminal.until("> for i = 7, 7 do")
+        assert screen[1:4] == ["> for i = 7, 7 do", ">>   print(i)", ">> end"]
+    (history,) = home.rglob("repl_history")
+    assert history.stat().st_mode & 0o077 == 0
+
+
+def test_the_end_of_input_leaves_with_0(repl: Start) -> None:
+    """Ctrl-D on an empty line, like :quit, ends the program well."""
+    for farewell in ["\x04", ":quit\r"]:
+        with repl() as terminal:
+            enter(terminal, "error('no')", "kosmolua: repl:1: no")
+            terminal.send(farewell)
+            assert terminal.wait() == 0
+
+
+def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
+    """The question names function, account and arguments; denying all holds for one chunk."""
+    suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    with repl() as terminal:
+        for _ in range(2):
+            terminal.send(suspend + "\r")
+            terminal.until("[d]eny all from now on:")
+            terminal.send("d\r")
+            terminal.until("it was not approved")
+            terminal.send("\x0c")
+            terminal.until(lambda: not any("not approved" in line for line in terminal.screen()))
+        terminal.send(suspend + "\r")
+        screen = terminal.until("[d]eny all from now on:")
+        assert "The script wants to write with render2.suspend_service, account default:" in screen
+        assert '  service_id = "srv-cabc12345678"' in screen
+        terminal.send("y\r")
+        terminal.until(READY)
+
+
+def test_ctrl_c_while_a_branch_asks_leaves_the_next_line_to_the_prompt(repl: Start) -> None:
+    """A question that is open when its chunk is interrupted takes no input any more."""
+    suspend = "parallel.all({ function() app.integrations.render2.suspend_service('srv-cabc12345678') end })"
+    with repl() as terminal:
+        terminal.send(suspend + "\r")
+        terminal.until("[d]eny all from now on:")
+        terminal.send("\x03")
+        terminal.until("the state is as it was before this chunk")
+        enter(terminal, "'all ' .. 'mine'", "all mine")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_no_color_means_no_colour(repl: Start, columns: int) -> None:
+    """With NO_COLOR, nothing that is written selects a colour, at any width."""
+    with repl(columns=columns, NO_COLOR="1") as terminal:
+        enter(terminal, "'a', 1", "a       1")
+        terminal.send("x = 'typed'\rapp.integrations.render2.l\t")
+        terminal.until("list_")
+        colours = [code for code in sequences(terminal.raw) if code in COLOURS]
+        assert colours == []
+
+
+COLOURS = {*map(str, range(30, 38)), *map(str, range(90, 98)), "38", "48"}
+
+
+def sequences(raw: bytes) -> list[str]:
+    """Return the parameters of each sequence that selects how text looks."""
+    parts = [part.partition(b"m")[0] for part in raw.split(b"\x1b[")[1:]]
+    return [code for part in parts if part.replace(b";", b"").isdigit() for code in part.decode().split(";")]
+
+
+# In a terminal without prompt_toolkit
+
+
+def test_a_dumb_terminal_gets_plain_lines(repl: Start) -> None:
+    """With TERM=dumb nothing moves the cursor, and everything works line by line."""
+    with repl(plain=True, TERM="dumb") as terminal:
+        enter(terminal, "x = 41", "> x = 41")
+        enter(terminal, "x + 1", "42")
+        enter(terminal, "for i = 1, 2 do\rprint('line', i)\rend", "line    2")
+        terminal.send("lua_read_doc('render2.get_service', { detail = 'brief' })\r")
+        terminal.until("`app.integrations.render2.get_service` (read)")
+        terminal.send("while true do end\r")
+        terminal.send("\x03")
+        terminal.until("the state is as it was before this chunk")
+        terminal.send("\x04")
+        assert terminal.wait() == 0
+        assert b"\x1b[" not in terminal.raw.replace(b"\x1b[?2004h", b"").replace(b"\x1b[?2004l", b"")
+
+
+def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
+    """The same names are offered; dots stay part of the word."""
+    pytest.importorskip("readline")
+    with repl(plain=True, TERM="dumb") as terminal:
+        terminal.send("app.integrations.render2.get_curr\t().email\r")
+        terminal.until("ann@example.com")
+
+
+# In a pipe
+
+
+def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
+    """Values go to standard output, errors to standard error, there is no prompt, and the end of input is a good end."""
+    done = kosmolua(
+        "repl", "--simulate", input="x = 1\nx + 1\nfunction f()\n  return 'more'\nend\n\nf()\nerror('no')\nx\n"
+    )
+    assert done.stdout == "2\nmore\n1\n"
+    assert done.stderr == "kosmolua: repl:1: no\nstack traceback:\n\t[C]: in global 'error'\n\trepl:1: in main chunk\n"
+    assert done.returncode == 0
+
+
+def test_pages_in_a_pipe_are_markdown(kosmolua: Program) -> None:
+    """What is rendered on a terminal is raw here."""
+    done = kosmolua("repl", "--simulate", input="lua_read_doc('render2.get_service')\n:doc render2.get_service\n")
+    page = kosmolua("docs", "render2.get_service").stdout
+    assert done.stdout.replace("\n\n", "\n") == (page + page).replace("\n\n", "\n")
+
+
+def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
+    """What was never closed is said."""
+    done = kosmolua("repl", "--simulate", input="for i = 1, 2 do\n")
+    assert "'end' expected near <eof>" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_long_value_in_a_pipe_is_whole(kosmolua: Program) -> None:
+    """Only a terminal is spared."""
+    done = kosmolua("repl", "--simulate", input="('x'):rep(100000)\n")
+    assert done.stdout == "x" * 100_000 + "\n"
+
+
+def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
+    """Each command that lists something lists it tab-separated; a label is no command; an unknown one is said."""
+    script = write("report.lua", "#!/usr/bin/env kosmolua\nreported = 'yes'\nreturn 'loaded'\n")
+    chunks = [
+        "app.integrations.render2.get_current_user().email",
+        ":calls",
+        ":limits",
+        ":accounts",
+        ":search failed deploys",
+        f":load {script}",
+        "reported",
+        ":reset",
+        "reported",
+        "::label:: print('a label')",
+        ":lod x",
+        ":load nowhere.lua",
+        ":help",
+        ":q",
+        "print('never')",
+    ]
+    done = kosmolua("repl", "--simulate", "--timeout", "7", input="\n".join(chunks) + "\n")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "ann@example.com"
+    assert lines[1].split("\t")[:4] == ["render2.get_current_user", "default", "read", "ok"]
+    assert "wall\t7 s\traise it with --timeout" in lines
+    assert "render2\tproduction\tallow\task" in lines
+    assert any(line.startswith("1. `") for line in lines)
+    assert lines[lines.index("loaded") + 1 :][:3] == ["yes", "nil", "a label"]
+    assert ":load FILE\tRun a file in this session." in lines
+    assert "never" not in lines
+    assert "There is no command :lod (did you mean 'load'?)" in done.stderr
+    assert "The script nowhere.lua cannot be read: No such file or directory" in done.stderr
+    assert done.returncode == 0
+
+
+def test_bytes_that_are_not_utf_8_pass(kosmolua: Program) -> None:
+    """A chunk is bytes, as a script is."""
+    done = kosmolua("repl", "--simulate", input=b"#'\xff\xfe'\n", text=False, encoding=None)
+    assert done.stdout == b"2\n"
+
+
+def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:
+    """Each is the object of `run --json` on one line, with the state the session is in."""
+    done = kosmolua(
+        "repl", "--simulate", "--json", "--cpu", "0.1", input="x = 1\nx, {2}\nfoo()\nwhile true do end\nx\n"
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["result"] for answer in answers] == [[], [1, [2]], [], [], [1]]
+    assert [answer["ok"] for answer in answers] == [True, True, False, False, True]
+    assert [answer["state"] for answer in answers] == ["kept", "kept", "kept", "restored", "kept"]
+    assert answers[3]["error"]["limit"] == "cpu"
+    assert done.stderr == ""
+
+
+def test_an_interrupt_in_a_pipe_ends_the_program(environment: dict[str, str]) -> None:
+    """Nobody is there to type the next chunk, so it is not run, and the status is 130."""
+    command = [sys.executable, "-m", "kosmolua", "repl", "--simulate"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:  # type: ignore[call-overload]
+        process.stdin.write("print('begun') while true do end\nprint('never')\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == ""
+        assert process.returncode == 130

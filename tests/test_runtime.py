@@ -1,0 +1,213 @@
+"""The runtime, as a program in Python uses it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Write
+from library import ACCOUNTS, KEY, library, service
+
+import kosmolua
+from kosmolua import CallError, ConfigError, LimitExceeded, Limits, NotConfigured, Outcome, Runtime, UnknownPath
+from kosmolua.backends.canned import Canned
+from kosmolua.plugins import Plugins
+from kosmolua.run import OPTIONS
+from kosmolua.run_options import RunOptions
+
+
+def open_library(**options: Any) -> Runtime:
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    return Runtime(ACCOUNTS, plugins=plugins, backend=Canned(lambda _: service), environ={}, **options)
+
+
+def test_the_public_names() -> None:
+    """What the package offers can be fetched by name, and nothing else."""
+    for name in kosmolua.__all__:
+        assert getattr(kosmolua, name)
+    with pytest.raises(AttributeError, match="has no attribute 'Runtme'"):
+        kosmolua.Runtme  # noqa: B018
+
+
+def test_an_outcome(simulated: Runtime) -> None:
+    """What a script returned, printed, called and used."""
+    outcome = simulated.run("print('hi') local r = app.integrations.render2.list_owners() return #r.owners, 'x'")
+    assert isinstance(outcome, Outcome)
+    assert (outcome.ok, outcome.error, outcome.output) == (True, None, "hi\n")
+    assert outcome.result[1] == "x"
+    (call,) = outcome.calls
+    assert list(call) == ["path", "account", "effect", "status", "duration_ms", "error"]
+    assert (call["path"], call["account"], call["status"]) == ("render2.list_owners", "default", "ok")
+    assert {"wall_ms", "cpu_ms", "memory_bytes", "calls", "output_bytes"} <= outcome.usage.keys()
+    assert (outcome.usage["calls"], outcome.usage["output_bytes"]) == (1, 3)
+    assert list(outcome.to_json()) == ["ok", "result", "output", "error", "calls", "usage"]
+    assert json.loads(json.dumps(outcome.to_json()))["ok"] is True
+
+
+def test_a_script_that_fails_is_an_outcome(simulated: Runtime) -> None:
+    """Running never raises for what a script does."""
+    outcome = simulated.run("print('before') error('boo')", name="job.lua")
+    assert (outcome.ok, outcome.result, outcome.output) == (False, [], "before\n")
+    fields = outcome.to_json()["error"]
+    assert isinstance(fields, dict)
+    assert (fields["code"], fields["message"], fields["line"]) == ("script_error", "job.lua:1: boo", 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("", []),
+        ("return", []),
+        ("return nil", [None]),
+        ("return 1, nil, 'x'", [1, None, "x"]),
+        ("return {}, json.array({})", [{}, []]),
+        ("return {1, 2}, {a = {b = json.null}}", [[1, 2], {"a": {"b": None}}]),
+        ("return 2^53, 1/3, math.maxinteger", [2**53, 1 / 3, 2**63 - 1]),
+        ("return ...", ["a", "ü"]),
+        ("return arg[0], #arg, arg[2]", ["job.lua", 2, "ü"]),
+    ],
+)
+def test_values_come_back(simulated: Runtime, source: str, result: list[Any]) -> None:
+    """Lua's values are JSON's, and the script's arguments are what was given."""
+    assert simulated.run(source, name="job.lua", args=["a", "ü"]).result == result
+
+
+def test_output_that_is_no_text(simulated: Runtime) -> None:
+    """Pieces are bytes as they were printed; the outcome has text."""
+    pieces: list[bytes] = []
+    outcome = simulated.run(r"print('\xff')", on_output=pieces.append)
+    assert (b"".join(pieces), outcome.output) == (b"\xff\n", "\ufffd\n")
+
+
+def test_a_source_in_bytes(simulated: Runtime) -> None:
+    """A file's content can be run as it is, whatever its bytes are."""
+    assert simulated.run(b"return #'\xff\xfe'").result == [2]
+
+
+def test_a_call_without_lua(simulated: Runtime) -> None:
+    """By name or in order, with the value or an exception."""
+    by_name = simulated.call("render2.get_service", {"service_id": "srv-cabc12345678"})
+    assert by_name == simulated.call("render2.get_service", ["srv-cabc12345678"])
+    assert simulated.call("render2.get_current_user")["email"]
+    for path, error in (("render2.lst", UnknownPath), ("x.y", UnknownPath), ("render2.get_service", CallError)):
+        with pytest.raises(error):
+            simulated.call(path)
+
+
+def test_limits_in_their_order(write: Write) -> None:
+    """What a run says goes before the runtime, the runtime before the file, the file before the defaults."""
+    path = write("accounts.toml", "[kosmolua.limits]\nmax_calls = 7\ncpu = 2\n")
+    with Runtime(path, environ={}) as runtime:
+        assert (runtime.limits.max_calls, runtime.limits.cpu, runtime.limits.timeout) == (7, 2, 120)
+        outcome = runtime.run("print('abc')", max_output=2)
+        assert isinstance(outcome.error, LimitExceeded)
+        assert (outcome.error.limit, outcome.error.value, outcome.output) == ("output", 2, "ab")
+        assert runtime.run("print('abc')").ok
+        with pytest.raises(ConfigError, match="the limit timeout must be more than 0"):
+            runtime.run("return 1", timeout=0)
+    with Runtime(path, limits=Limits(max_calls=9), environ={}) as runtime:
+        assert (runtime.limits.max_calls, runtime.limits.cpu) == (9, 30)
+
+
+def test_no_option_is_misspelt_in_silence(simulated: Runtime) -> None:
+    """An option that does not exist would be a limit that does not hold."""
+    with pytest.raises(TypeError, match="a run has no option 'timout'"):
+        simulated.run("return 1", timout=1)  # type: ignore[call-arg]
+    assert {*OPTIONS} == RunOptions.__annotations__.keys()
+
+
+def test_read_only_for_one_run(simulated: Runtime) -> None:
+    """A run can be narrowed, whatever the runtime allows."""
+    script = "return pcall(app.integrations.render2.restart_service, 'srv-cabc12345678')"
+    assert simulated.run(script).result[0] is True
+    assert simulated.run(script, read_only=True).result[0] is False
+    with Runtime({}, simulate=True, yes=True, read_only=True, environ={}) as runtime:
+        assert runtime.run(script, read_only=False).result[0] is False
+
+
+def test_accounts_as_a_file_or_as_values(write: Write) -> None:
+    """Accounts may be given as a file's name or as its content."""
+    path = write("accounts.toml", '[render2.work]\napi_key = "rnd_1234567"\n')
+    for accounts in (path, str(path), {"render2": {"work": {"api_key": "rnd_1234567"}}}):
+        with Runtime(accounts, environ={}) as runtime:
+            assert runtime.catalog.accounts("render2") == ["work"]
+    with Runtime(environ={"KOSMOLUA_ACCOUNTS": str(path)}) as runtime:
+        assert runtime.catalog.accounts("render2") == ["work"]
+    with Runtime({}, environ={}) as runtime, pytest.raises(NotConfigured):
+        runtime.call("render2.list_owners")
+
+
+def test_an_accounts_file_of_somebody_else(write: Write) -> None:
+    """A section that no integration has is a typo, said at once with the file."""
+    path = write("accounts.toml", "[rendr2.work]\napi_key = 'x'\n")
+    with pytest.raises(
+        ConfigError, match=r"accounts.toml: \[rendr2\] names no integration \(did you mean 'render2'\?\)"
+    ):
+        Runtime(path, environ={})
+
+
+def test_a_warning_reaches_whoever_wants_it(write: Write) -> None:
+    """What is unwise but works is a sentence."""
+    key, warnings = write("key", KEY), []
+    key.chmod(0o644)
+    accounts = {"library": {"work": {"api_key": {"file": str(key)}}}}
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime(accounts, plugins=plugins, backend=Canned(lambda _: service), warn=warnings.append) as runtime:
+        runtime.call("library.list_books")
+    assert [warning.startswith("The secret file") for warning in warnings] == [True]
+
+
+def test_simulated_state_lives_as_long_as_the_runtime(simulated: Runtime) -> None:
+    """What one run creates the next one finds, in its own account only."""
+    create = "app.integrations.render2.create_service({type='web_service', name='new', repo='https://x.y/z'})"
+    found = "return #app.integrations.render2.%s.list_services({ name = 'new' }).services"
+    assert simulated.run(create).ok
+    assert simulated.run(found % "default").result == [1]
+    assert simulated.run(found % "staging").result == [0]
+    with Runtime({}, simulate=True, environ={}) as other:
+        assert other.run(found % "default").result == [0]
+
+
+def test_many_threads_use_one_runtime(tmp_path: Path) -> None:
+    """Runs and calls of many threads are independent, and each has its own lines in the journal."""
+    script = "local n = ... x = n return x, app.integrations.library.list_books({ limit = tonumber(n) }).ok"
+    with open_library(journal=tmp_path / "journal") as runtime, ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(lambda n: runtime.run(script, args=[str(n)]), range(1, 41)))
+        values = list(pool.map(lambda n: runtime.call("library.list_books", {"limit": n}), range(1, 41)))
+    assert [outcome.result for outcome in outcomes] == [[str(n), True] for n in range(1, 41)]
+    assert values == [{"ok": True}] * 40
+    lines = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+    assert (len(lines), len({line["run"] for line in lines})) == (80, 80)
+
+
+def test_whoever_listens_may_fail(simulated: Runtime) -> None:
+    """An exception of a listener reaches the caller, and the next run works."""
+
+    def listen(_: bytes) -> None:
+        raise RuntimeError("not listening")
+
+    with pytest.raises(RuntimeError, match="not listening"):
+        simulated.run("print('x') while true do end", on_output=listen)
+    assert simulated.run("return 1").result == [1]
+
+
+def test_the_documentation(simulated: Runtime) -> None:
+    """The same pages as everywhere else."""
+    assert "render2" in simulated.docs.list()
+    assert (
+        simulated.docs.read("integrations.render2.list_services")
+        == simulated.run("return lua_read_doc('integrations.render2.list_services')").result[0]
+    )
+    assert "list_services" in simulated.docs.search("list services")
+
+
+def test_a_closed_runtime_has_closed_its_file(tmp_path: Path) -> None:
+    """Closing twice is no harm."""
+    runtime = open_library(journal=tmp_path / "journal")
+    runtime.call("library.list_books")
+    runtime.close()
+    runtime.close()
+    assert (tmp_path / "journal").read_text().count("\n") == 1

@@ -1,0 +1,408 @@
+"""Sessions: state from chunk to chunk, and what is left of it when a chunk is ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread, Timer
+from typing import Any
+
+import pytest
+
+from kosmolua import Runtime, launch
+from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
+from kosmolua.session import Guest, Session
+
+MOST_SECONDS = 10.0
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
+
+
+@pytest.fixture
+def session(simulated: Runtime) -> Iterator[Session]:
+    """A session over simulators."""
+    with Session(simulated.run) as session:
+        yield session
+
+
+class Watched(Guest):
+    """A guest whose processes can be counted."""
+
+    def processes(self) -> list[int]:
+        """Return the processes of the group that have not ended."""
+        return [pid for pid in _of_group(self._process.pid) if _state(pid) != "Z"]
+
+
+def _of_group(group: int) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if _stat(pid)[2:3] == [str(group)]]
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _state(pid: int) -> str:
+    return (_stat(pid) or ["gone"])[0]
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds; return whether it does in the end."""
+    deadline = time.monotonic() + MOST_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+# State and values
+
+
+def test_a_chunk_finds_what_the_ones_before_it_left(session: Session) -> None:
+    """Globals, functions and changed library tables stay; locals do not."""
+    session.evaluate("x = 41; local y = 1; function next_of(n) return n + 1 end; string.shout = string.upper")
+    assert session.evaluate("next_of(x), y, ('a'):shout()").text == "42\tnil\tA"
+
+
+def test_an_expression_is_a_chunk(session: Session) -> None:
+    """Its values are text as print shows them; the first one is in _ afterwards."""
+    answer = session.evaluate("{ b = { 1, 2 }, a = 'x' }, nil")
+    assert answer.text == '{a = "x", b = [1, 2]}\tnil'
+    assert session.evaluate("_.b[2]").text == "2"
+
+
+@pytest.mark.parametrize("chunk", ["x = 1", "print('hello')", "-- nothing", "local x <const> = 1", "return"])
+def test_a_chunk_without_values_shows_nothing(session: Session, chunk: str) -> None:
+    """A statement, a call that returns nothing and a comment have no text, and leave _ alone."""
+    session.evaluate("'before'")
+    assert session.evaluate(chunk).text is None
+    assert session.evaluate("_").text == "before"
+
+
+def test_values_that_are_no_json_are_shown(session: Session) -> None:
+    """Functions, cycles and values with their own __tostring have a text, though they could not leave the sandbox."""
+    session.evaluate("t = {}; t.self = t; named = setmetatable({}, { __tostring = function() return 'me' end })")
+    text = session.evaluate("t, named, print").text
+    assert text
+    assert text.startswith("{self = <cycle>}\tme\tfunction: ")
+
+
+def test_a_tostring_that_fails_is_an_error_of_the_chunk(session: Session) -> None:
+    """The session goes on, and the chunk's effects stay."""
+    answer = session.evaluate("(function() x = 1; return setmetatable({}, { __tostring = error }) end)()")
+    assert answer.outcome.error
+    assert answer.outcome.error.code == "script_error"
+    assert session.evaluate("x").text == "1"
+
+
+def test_a_long_text_is_cut_and_its_size_told(session: Session) -> None:
+    """What is shown of a value is at most a mebibyte; the value itself is whole."""
+    answer = session.evaluate("('x'):rep(2000000)")
+    assert answer.text == "x" * 1024**2
+    assert answer.size == 2_000_000
+    assert session.evaluate("#_").text == "2000000"
+
+
+def test_values_can_be_had_as_they_are(session: Session) -> None:
+    """For programs, the values of a chunk are JSON values in the outcome."""
+    outcome = session.value("1, { 2 }, 'three', nil").outcome
+    assert outcome.result == [1, [2], "three", None]
+    assert session.value("x = 1").outcome.result == []
+
+
+def test_a_page_of_the_documentation_is_told_from_other_text(session: Session) -> None:
+    """Only a page that this chunk read, and returns as it is, is a page."""
+    assert session.evaluate("lua_read_doc('overview')").is_page
+    assert not session.evaluate("page = lua_read_doc('overview')").is_page
+    assert not session.evaluate("page").is_page
+    assert not session.evaluate("lua_read_doc('overview') .. ''  .. '!'").is_page
+
+
+def test_a_seed_holds_from_chunk_to_chunk(session: Session) -> None:
+    """Random numbers are not sown anew under the feet of whoever sowed them."""
+    session.evaluate("math.randomseed(1)")
+    first = session.evaluate("math.random(1 << 40)").text
+    session.evaluate("math.randomseed(1)")
+    assert session.evaluate("math.random(1 << 40)").text == first
+
+
+def test_errors_name_the_chunk_and_the_line(session: Session) -> None:
+    """A script error has its line and a traceback of the chunk's own frames; the state before it is kept."""
+    error = session.evaluate("x = 1\nlocal function f() error('no') end\nf()").outcome.error
+    assert error
+    assert (error.message, error.line) == ("repl:2: no", 2)
+    assert error.traceback
+    assert error.traceback.splitlines()[1:] == [
+        "\t[C]: in global 'error'",
+        "\trepl:2: in local 'f'",
+        "\trepl:3: in main chunk",
+    ]
+    assert session.evaluate("x").text == "1"
+
+
+def test_a_named_chunk_has_its_name_in_errors(session: Session) -> None:
+    """A file that is loaded is called by its name."""
+    error = session.evaluate("error('no')", name="report.lua").outcome.error
+    assert error
+    assert error.message == "report.lua:1: no"
+
+
+@pytest.mark.parametrize(
+    ("chunk", "whole"),
+    [
+        ("1 + 1", True),
+        ("x =", False),
+        ("for i = 1, 2 do", False),
+        ("for i = 1, 2 do print(i) end", True),
+        ("f({", False),
+        ("x = [[", False),
+        ("x = 'abc", True),
+        ("x x x", True),
+        ("print(1) --[[", False),
+        ("", True),
+    ],
+)
+def test_an_unfinished_chunk_is_told_from_a_wrong_one(session: Session, chunk: str, whole: bool) -> None:
+    """What the next line can still mend is not whole; what is wrong for good is."""
+    assert session.is_whole(chunk) is whole
+
+
+def test_checking_a_chunk_runs_nothing(session: Session) -> None:
+    """Neither effects nor output come of it."""
+    session.is_whole("x = 1 print('no')")
+    assert session.evaluate("x").text == "nil"
+
+
+# Names
+
+
+def test_globals_and_what_is_in_tables_have_names(session: Session) -> None:
+    """Each name comes with the type of its value; a path leads into tables, classes and strings."""
+    session.evaluate("shop = { open = true, 'one', ['no name'] = 1, books = { lua = 'pil' } }")
+    session.evaluate("Base = { greet = function() end }; Base.__index = Base; thing = setmetatable({ own = 1 }, Base)")
+    assert session.names().types.items() >= {"shop": "table", "print": "function", "app": "table"}.items()
+    assert session.names("shop").types == {"open": "boolean", "books": "table"}
+    assert session.names("shop.books").types == {"lua": "string"}
+    assert session.names("thing").types == {"own": "number", "greet": "function", "__index": "table"}
+    assert "upper" in session.names("shop.books.lua").types
+    assert session.names("no.such.thing").types == {}
+
+
+def test_what_stands_for_a_part_of_app_says_which(session: Session) -> None:
+    """The names under app are the catalog's to say, so a variable that holds a part of it gives a path."""
+    session.evaluate("render = app.integrations.render2; staging = render.staging")
+    assert session.names("render").path == "app.integrations.render2"
+    assert session.names("staging").path == "app.integrations.render2.staging"
+    assert session.names("string").path is None
+
+
+def test_naming_runs_no_metamethod(session: Session) -> None:
+    """A table whose __index and __pairs fail has the names that it really holds."""
+    session.evaluate("trap = setmetatable({ a = 1 }, { __index = function() error('no') end, __pairs = error })")
+    assert session.names("trap").types == {"a": "number"}
+
+
+# Limits and interrupts
+
+
+@pytest.mark.parametrize(
+    ("chunk", "limits", "name"),
+    [
+        ("x = 2 while true do end", {"timeout": 0.2}, "wall"),
+        ("x = 2 while true do end", {"cpu": 0.1}, "cpu"),
+        ("x = 2 t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", {"memory": 2**24}, "memory"),
+        ("x = 2 while true do print(('x'):rep(1000)) end", {"max_output": 5000}, "output"),
+        ("x = 2 while true do app.integrations.render2.get_current_user() end", {"max_calls": 2}, "calls"),
+    ],
+)
+def test_a_limit_ends_a_chunk_and_not_the_session(
+    session: Session, chunk: str, limits: dict[str, Any], name: str
+) -> None:
+    """The state is that from before the chunk, and the limit starts anew with the next one."""
+    session.evaluate("x = 1")
+    answer = session.evaluate(chunk, **limits)
+    assert isinstance(answer.outcome.error, LimitExceeded)
+    assert answer.outcome.error.limit == name
+    assert answer.state == "restored"
+    again = session.evaluate("x", **limits)
+    assert (again.text, again.state) == ("1", "kept")
+
+
+def test_a_source_that_is_too_large_is_not_run(session: Session) -> None:
+    """Its limit is noticed before anything starts, so that the state is kept."""
+    session.evaluate("x = 1")
+    answer = session.evaluate("x = 2 " + " " * (4 * 1024**2))
+    assert isinstance(answer.outcome.error, LimitExceeded)
+    assert answer.state == "kept"
+    assert session.evaluate("x").text == "1"
+
+
+def test_an_interrupt_ends_a_chunk_and_not_the_session(session: Session) -> None:
+    """Ctrl-C while a chunk runs gives back the state from before it."""
+    session.evaluate("x = 1")
+    interrupt = Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    interrupt.start()
+    answer = session.evaluate("x = 2 while true do end")
+    assert isinstance(answer.outcome.error, Interrupted)
+    assert answer.state == "restored"
+    assert session.evaluate("x").text == "1"
+
+
+def test_chunks_that_are_stopped_at_their_very_end_leave_a_session_that_works(session: Session) -> None:
+    """However a time limit and the end of a chunk meet, what is said of the state is true."""
+    session.evaluate("x = 0")
+    kept = 0
+    for _ in range(60):
+        answer = session.evaluate("x = x + 1 local t = os.clock() while os.clock() - t < 0.004 do end", timeout=0.006)
+        assert answer.state in ("kept", "restored")
+        kept += answer.state == "kept"
+    assert session.evaluate("x").text == str(kept)
+
+
+def test_a_checkpoint_leaves_no_process_behind(simulated: Runtime) -> None:
+    """After chunks that end well and chunks that do not, the session is one process; after its end, none."""
+    guest = Watched()
+    with Session(simulated.run, lambda: guest) as session:
+        for chunk in ["x = 1", "error('no')", "while true do end", "x"]:
+            session.evaluate(chunk, cpu=0.1)
+        assert eventually(lambda: len(guest.processes()) == 1)
+    assert eventually(lambda: guest.processes() == [])
+
+
+def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
+    """What was printed before a limit has left the guest."""
+    printed: list[bytes] = []
+    session.evaluate("print('before') while true do end", timeout=0.2, on_output=printed.append)
+    assert b"".join(printed) == b"before\n"
+
+
+def test_a_killed_chunk_is_told_from_a_killed_guest(simulated: Runtime) -> None:
+    """A process that dies under a chunk costs the chunk; where none is left, a new session begins, and says so."""
+    guests = [Watched(), Watched()]
+    waiting = iter(guests)
+    with Session(simulated.run, lambda: next(waiting)) as session:
+        session.evaluate("x = 1")
+        Thread(target=_kill_when_busy, args=(guests[0], slice(-1, None))).start()
+        answer = session.evaluate("x = 2 while true do end")
+        assert isinstance(answer.outcome.error, WorkerLost)
+        assert answer.state == "restored"
+        assert session.evaluate("x").text == "1"
+        Thread(target=_kill_when_busy, args=(guests[0], slice(None))).start()
+        answer = session.evaluate("x = 2 while true do end")
+        assert isinstance(answer.outcome.error, WorkerLost)
+        assert answer.state == "lost"
+        assert session.evaluate("x").text == "nil"
+
+
+def _kill_when_busy(guest: Watched, which: slice) -> None:
+    """Kill the newest of a guest's processes, or all, once a chunk runs in it."""
+    eventually(lambda: len(guest.processes()) == 2)
+    for pid in sorted(guest.processes())[which]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_guest_that_died_between_chunks_is_noticed(simulated: Runtime) -> None:
+    """The next chunk says so, and the one after that runs in a new session."""
+    guests = [Watched(), Watched()]
+    waiting = iter(guests)
+    with Session(simulated.run, lambda: next(waiting)) as session:
+        session.evaluate("x = 1")
+        guests[0].kill()
+        assert session.evaluate("x").state == "lost"
+        assert session.evaluate("x").text == "nil"
+
+
+def test_a_reply_to_a_chunk_that_is_gone_reaches_no_other() -> None:
+    """Numbers of requests repeat after a chunk was ended, so a late reply must not answer the next chunk's request."""
+    slow = Path(__file__).parent / "plugins" / "slow.py"
+    with Runtime(os.devnull, plugins=[slow], environ={}) as runtime, Session(runtime.run) as session:
+        late = "parallel.all({ function() return app.integrations.slow.wait({ seconds = 0.4, name = 'late' }) end })"
+        assert session.evaluate(late, timeout=0.15).state == "restored"
+        call = "function() return app.integrations.slow.wait({{ seconds = 0.5, name = '{}' }}).name end"
+        both = [call.format(name) for name in "ab"]
+        answer = session.evaluate(f"table.unpack(parallel.all({{ {', '.join(both)} }}))")
+        assert answer.text == "a\tb"
+
+
+def test_many_chunks_need_no_more_memory(session: Session) -> None:
+    """Forks of forks do not pile up: the memory of the VM stays what its state needs."""
+    first = session.evaluate("collectgarbage()").outcome.usage["memory_bytes"]
+    for _ in range(100):
+        session.evaluate("local t = {} for i = 1, 100 do t[i] = i end")
+    last = session.evaluate("collectgarbage()").outcome.usage["memory_bytes"]
+    assert last < first * 1.2
+
+
+def test_a_reset_forgets_everything(session: Session) -> None:
+    """The next chunk runs in a new guest."""
+    session.evaluate("x = 1")
+    session.reset()
+    assert session.evaluate("x").text == "nil"
+
+
+def test_calls_are_journaled_and_counted_for_their_chunk(session: Session) -> None:
+    """Each chunk's outcome has its own calls."""
+    session.evaluate("render = app.integrations.render2")
+    outcome = session.evaluate("render.get_current_user().email").outcome
+    assert [call["path"] for call in outcome.calls] == ["render2.get_current_user"]
+    assert session.evaluate("1").outcome.calls == []
+
+
+HOST = """
+import os, sys, time
+from kosmolua import Runtime
+from kosmolua.session import Session
+
+session = Session(Runtime(os.devnull, simulate=True).run)
+session.evaluate("x = 1")
+session.evaluate("while true do end", cpu=0.1)
+print(session._guest._process.pid, flush=True)
+session.evaluate(sys.argv[1])
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are counted in /proc")
+@pytest.mark.parametrize("chunk", ["x = 2", "while true do end"], ids=["idle", "busy"])
+def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], chunk: str) -> None:
+    """Whether the guest waits or runs a loop, after a checkpoint has taken over too, it ends with the host."""
+    host = subprocess.Popen([sys.executable, "-c", HOST, chunk], env=environment, stdout=subprocess.PIPE, text=True)
+    assert host.stdout
+    group = int(host.stdout.readline())
+    count = 2 if "while" in chunk else 1
+    assert eventually(lambda: len([pid for pid in _of_group(group) if _state(pid) != "Z"]) == count)
+    host.kill()
+    host.wait()
+    host.stdout.close()
+    assert eventually(lambda: [pid for pid in _of_group(group) if _state(pid) != "Z"] == [])
+
+
+# Where the OS cannot fork
+
+
+def forkless(role: str, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+    """Start a guest as it is on an OS without fork."""
+    *words, boot, package, lupa = launch.command(role)
+    command = [*words, f"import os, sys; sys.platform = 'other'; del os.fork; {boot}", package, lupa]
+    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env={})
+
+
+def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated: Runtime) -> None:
+    """Chunks work as usual; a limit costs the state, which is said, and a new guest goes on."""
+    with Session(simulated.run, lambda: Guest(forkless, forks=False)) as session:
+        session.evaluate("x = 1")
+        assert session.evaluate("error('no')").state == "kept"
+        assert session.evaluate("x").text == "1"
+        answer = session.evaluate("while true do end", timeout=0.2)
+        assert isinstance(answer.outcome.error, LimitExceeded)
+        assert answer.state == "lost"
+        assert session.evaluate("x").text == "nil"

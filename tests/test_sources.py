@@ -1,0 +1,178 @@
+"""Where a secret comes from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from kosmolua import ConfigError, NotConfigured
+from kosmolua.sources import Sources
+
+WHERE = "render2.production.api_key"
+Read = Callable[[object], str]
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def read(tmp_path: Path, warnings: list[str]) -> Read:
+    """Return a function that reads a value of accounts.toml and reveals the secret."""
+    sources = Sources(tmp_path, {"KEY": "from-env", "EMPTY": ""}, warnings.append)
+    return lambda given: sources.read(WHERE, given).reveal()
+
+
+def test_a_string_is_the_secret(read: Read) -> None:
+    """The secret itself may stand in the file; space around it does not belong to it."""
+    assert read("rnd_1") == "rnd_1"
+    assert read(" rnd_1\n") == "rnd_1"
+
+
+def test_the_environment(read: Read) -> None:
+    """A variable that is not set, or empty, is named."""
+    assert read({"env": "KEY"}) == "from-env"
+    for name in ("MISSING", "EMPTY"):
+        with pytest.raises(NotConfigured, match=f"{WHERE} comes from the environment variable {name}, which is not"):
+            read({"env": name})
+
+
+def test_a_file(read: Read, tmp_path: Path, warnings: list[str]) -> None:
+    """A file is read from beside accounts.toml, or wherever else it is said to be; its line end does not count."""
+    for path, given in ((tmp_path / "key", "key"), (tmp_path / "sub" / "key", str(tmp_path / "sub" / "key"))):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"from {given}\n")
+        path.chmod(0o600)
+        assert read({"file": given}) == f"from {given}"
+    assert warnings == []
+
+
+def test_a_file_in_the_home(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tilde stands for the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "key").write_text("at home")
+    assert read({"file": "~/key"}) == "at home"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_file_that_others_can_read_is_a_warning(read: Read, tmp_path: Path, warnings: list[str], mode: int) -> None:
+    """It works, and the user is told what to run."""
+    path = tmp_path / "key"
+    path.write_text("open")
+    path.chmod(mode)
+    assert read({"file": "key"}) == "open"
+    assert warnings == [f"The secret file {path} can be read by others; run: chmod 600 {path}"]
+
+
+def test_a_file_that_cannot_be_read(read: Read, tmp_path: Path) -> None:
+    """A missing file, a folder and bytes that are no text are each refused with the reason."""
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    for name, reason in (("missing", "No such file"), (".", "directory|denied"), ("bytes", "it is not text")):
+        with pytest.raises(NotConfigured, match=f"{WHERE} cannot be read from .*: .*({reason})"):
+            read({"file": name})
+    with pytest.raises(NotConfigured, match="cannot be read"):
+        read({"file": "nul\0l"})
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_a_command(read: Read) -> None:
+    """What a command prints is the secret; it is run without a shell."""
+    assert read({"command": python("print('  from $HOME; command ')")}) == "from $HOME; command"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["no-such-program-7"], "cannot be had from the command no-such-program-7: No such file"),
+        (python("import sys; print('rnd_1'); sys.exit('locked')"), "ended with status 1"),
+        (python("pass"), f"The secret {WHERE} is empty"),
+        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "cannot be had from the command"),
+        (["nul\0l"], "cannot be had from the command"),
+    ],
+    ids=["missing", "failed", "silent", "no text", "no name"],
+)
+def test_a_command_that_fails(read: Read, command: list[str], reason: str) -> None:
+    """A command that is not there, fails, or prints no text is named, and what it printed is not."""
+    with pytest.raises(NotConfigured) as refused:
+        read({"command": command})
+    assert reason in refused.value.message
+    assert "rnd_1" not in refused.value.message
+
+
+def test_a_command_reads_no_input(read: Read) -> None:
+    """A command that waits for input is not left to wait on the user's terminal."""
+    assert read({"command": python("import sys; print(repr(sys.stdin.read()))")}) == "''"
+
+
+def keyring(passwords: dict[tuple[str, str], str]) -> dict[str, ModuleType]:
+    """Return modules that stand for the keyring library."""
+    library, errors = ModuleType("keyring"), ModuleType("keyring.errors")
+
+    class KeyringError(Exception):
+        pass
+
+    def get_password(service: str, name: str) -> str | None:
+        if name == "locked":
+            raise KeyringError("it is locked")
+        return passwords.get((service, name))
+
+    library.__dict__.update(get_password=get_password, errors=errors)
+    errors.__dict__.update(KeyringError=KeyringError)
+    return {"keyring": library, "keyring.errors": errors}
+
+
+def test_the_keyring(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keyring is asked under the name of the program."""
+    for name, module in keyring({("kosmolua", "render"): "from keyring"}).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    assert read({"keyring": "render"}) == "from keyring"
+    with pytest.raises(NotConfigured, match="store it with: keyring set kosmolua github"):
+        read({"keyring": "github"})
+    with pytest.raises(NotConfigured, match="it is locked"):
+        read({"keyring": "locked"})
+
+
+def test_the_keyring_needs_a_library(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the message says how to get it."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(NotConfigured, match=r"pip install 'kosmolua\[keyring\]'"):
+        read({"keyring": "render"})
+
+
+@pytest.mark.parametrize(
+    "given", [5, None, True, [], {}, {"envv": "X"}, {"env": "X", "file": "y"}, {"env": {"a": "b"}}]
+)
+def test_no_source(read: Read, given: object) -> None:
+    """Anything else is an error of the file, with examples."""
+    with pytest.raises(ConfigError, match=f'{WHERE}.* must be .*{{ env = "NAME" }}'):
+        read(given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"env": 5}, {"env": ""}, {"file": ["a"]}, {"command": "op read"}, {"command": []}, {"command": [1]}]
+)
+def test_a_source_of_the_wrong_type(read: Read, given: dict[str, object]) -> None:
+    """A command is a list of strings, everything else a string."""
+    (source,) = given
+    kind = "a list of strings" if source == "command" else "a string"
+    with pytest.raises(ConfigError, match=f"{WHERE}: {source} must be {kind}"):
+        read(given)
+
+
+@pytest.mark.parametrize("given", ["", "  ", {"env": "SPACE"}])
+def test_an_empty_secret(tmp_path: Path, given: object) -> None:
+    """Nothing is no secret."""
+    sources = Sources(tmp_path, {"SPACE": " "}, SimpleNamespace().__init__)
+    with pytest.raises(NotConfigured, match=f"The secret {WHERE} is empty"):
+        sources.read(WHERE, given)

@@ -1,0 +1,40 @@
+"""Did you mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from kosmolua.suggestions import closest, did_you_mean
+
+NAMES = ["list_services", "get_service", "create_service", "list_deploys", "limit"]
+
+
+@pytest.mark.parametrize(
+    ("word", "first"),
+    [
+        ("list_service", "list_services"),
+        ("LIST_SERVICES", "list_services"),
+        ("listServices", "list_services"),
+        ("deploys", "list_deploys"),
+        ("limt", "limit"),
+    ],
+)
+def test_the_likeliest_comes_first(word: str, first: str) -> None:
+    """A typo, another case and a part of a name find the name."""
+    assert closest(word, NAMES)[0] == first
+
+
+def test_nothing_close_gives_no_hint() -> None:
+    """A word that resembles nothing gets no suggestion, rather than a wild one."""
+    assert did_you_mean("zebra", NAMES) is None
+    assert did_you_mean("x", []) is None
+
+
+def test_at_most_three_are_named() -> None:
+    """A hint is one line."""
+    assert did_you_mean("service", NAMES + [f"service_{number}" for number in range(50)]).count("'") == 6
+
+
+def test_a_huge_word_costs_nothing() -> None:
+    """A name as long as a script can make it is answered at once."""
+    assert closest("x" * 1_000_000, NAMES) == []

@@ -1,0 +1,475 @@
+"""One run, seen from the host: limits, a guest that lies, and who dies when."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from library import ACCOUNTS, library, service
+
+from kosmolua import CallError, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
+from kosmolua.backends.canned import Canned
+from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.launch import command
+from kosmolua.plugins import Plugins
+from kosmolua.supervisor import Ending, Supervision
+from kosmolua.workers import ColdChild
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    """A runtime with only the library, and narrow limits."""
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime(ACCOUNTS, plugins=plugins, backend=Canned(lambda _: service), limits=QUICK, environ={}) as runtime:
+        yield runtime
+
+
+# Limits, with a real child
+
+SPENT = {
+    "wall": ("while true do end", {"timeout": 0.3}),
+    "cpu": ("while true do end", {"cpu": 0.2}),
+    "memory": ("local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", {"memory": 8 * 1024**2}),
+    "output": ("while true do print('x') end", {}),
+    "calls": ("while true do app.integrations.library.list_books() end", {}),
+    "result": ("return ('x'):rep(20000)", {}),
+    "arguments": ("app.integrations.library.lend({ book = ('x'):rep(2000) })", {}),
+    "source": ("--" + "x" * 2000, {}),
+    "depth": ("local t = {} for _ = 1, 200 do t = { t } end return t", {}),
+}
+UNCATCHABLE = ("wall", "cpu", "memory", "output", "calls", "arguments")
+"""The others are met before the script begins, or after its end."""
+
+
+@pytest.mark.parametrize("limit", SPENT)
+def test_each_limit_ends_the_script(runtime: Runtime, limit: str) -> None:
+    """The error names the limit and its value, and the next run does not notice."""
+    source, options = SPENT[limit]
+    outcome = runtime.run(source, **options)
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.error.limit == limit
+    assert outcome.result == []
+    assert runtime.run("return 1").result == [1]
+
+
+@pytest.mark.parametrize("limit", UNCATCHABLE)
+def test_no_limit_can_be_caught(runtime: Runtime, limit: str) -> None:
+    """Neither pcall nor a coroutine nor an error handler of the script outlives a limit."""
+    source, options = SPENT[limit]
+    wrapped = f"""
+        for _ = 1, 5 do
+          pcall(coroutine.wrap(function() xpcall(function() {source} end, function(e) return e end) end))
+        end
+        return 'caught'"""
+    outcome = runtime.run(wrapped, **options)
+    assert isinstance(outcome.error, LimitExceeded), outcome
+    assert outcome.error.limit == limit
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "string.find(('a'):rep(50000), ('a*'):rep(30) .. 'b')",
+        "string.gsub(('x'):rep(10000), '.-.-.-.-.-b', '')",
+        "string.rep('', 1 << 50)",
+        "table.move({}, 1, math.maxinteger - 1, 2)",
+    ],
+)
+def test_the_wall_is_kept_inside_one_c_function(runtime: Runtime, source: str) -> None:
+    """A function of the standard library that never comes back is ended as any loop is."""
+    started = time.monotonic()
+    outcome = runtime.run(f"print('before') {source} while true do end", timeout=0.5)
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.output == "before\n"
+    assert time.monotonic() - started < 2
+
+
+def test_what_was_printed_before_is_kept(runtime: Runtime) -> None:
+    """Output up to the limit, calls already made and the usage are part of the outcome."""
+    source = "app.integrations.library.list_books() for i = 1, 1000 do print(i) end"
+    outcome = runtime.run(source)
+    assert len(outcome.output) == 1000
+    assert outcome.output.startswith("1\n2\n3\n")
+    assert [call["path"] for call in outcome.calls] == ["library.list_books"]
+    assert outcome.usage["output_bytes"] == 1000
+
+
+def test_output_leaves_as_it_happens(runtime: Runtime) -> None:
+    """Whoever listens hears each line before the script goes on."""
+    heard: list[tuple[bytes, float]] = []
+    source = "print('a') local t = os.clock() while os.clock() - t < 0.3 do end print('b')"
+    runtime.run(source, on_output=lambda piece: heard.append((piece, time.monotonic())))
+    assert b"".join(piece for piece, _ in heard) == b"a\nb\n"
+    assert heard[-1][1] - heard[0][1] > 0.25
+
+
+def test_waiting_for_a_call_counts_as_time(runtime: Runtime) -> None:
+    """The wall includes calls: one that is slow is given up when the time is over."""
+
+    def slow(_: Any) -> Any:
+        time.sleep(0.4)
+        return service(_)
+
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime(ACCOUNTS, plugins=plugins, backend=Canned(lambda _: slow), environ={}) as slow_runtime:
+        outcome = slow_runtime.run("for i = 1, 9 do app.integrations.library.list_books() end", timeout=0.6)
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.error.limit == "wall"
+    assert len(outcome.calls) == 2
+
+
+# Errors
+
+
+def test_a_script_error_has_its_line(runtime: Runtime) -> None:
+    """The message begins with the script's name and line; the traceback shows no host."""
+    outcome = runtime.run("local x = 1\nlocal function f() error('boo') end\nf()", name="job.lua")
+    assert isinstance(outcome.error, ScriptError)
+    assert (outcome.error.message, outcome.error.line) == ("job.lua:2: boo", 2)
+    assert "job.lua:2: in" in str(outcome.error.traceback)
+    for word in ("host", "kosmolua", "python", ".py"):
+        assert word not in str(outcome.error.traceback)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "line"),
+    [
+        ("x = = 1", "job.lua:1: unexpected symbol near '='", 1),
+        ("\n\nif x then", "job.lua:3: 'end' expected near <eof>", 3),
+        ("error({ code = 'mine' })", '{code = "mine"}', 1),
+        ("error()", "nil", 1),
+        ("error(nil)", "nil", 1),
+        ("\nlocal x = nil + 1", "job.lua:2: attempt to perform arithmetic on a nil value", 2),
+        ("error(setmetatable({}, { __tostring = function() return 'spoken' end }))", "spoken", 1),
+        ("return print", "the returned value cannot leave the sandbox: it is a function", None),
+        ("return 0/0", "the returned value cannot leave the sandbox: it is NaN", None),
+    ],
+)
+def test_every_ending_has_a_sentence(runtime: Runtime, source: str, message: str, line: int | None) -> None:
+    """Syntax, error tables, no value at all, and values that cannot be returned."""
+    error = runtime.run(source, name="job.lua").error
+    assert isinstance(error, ScriptError)
+    assert message.split(" (")[0] in " ".join(error.message.split()), error.message
+    assert error.line == line
+
+
+def test_an_error_of_a_call_keeps_its_fields(runtime: Runtime) -> None:
+    """The outcome's error is the very error that the host raised, with the script's line."""
+    outcome = runtime.run("\napp.integrations.library.lend({ book = 'b-404' })", name="job.lua")
+    assert isinstance(outcome.error, CallError)
+    assert (outcome.error.code, outcome.error.status, outcome.error.line) == ("api_error", 404, 2)
+    assert (outcome.error.path, outcome.error.account) == ("library.lend", "work")
+
+
+def test_a_script_cannot_forge_the_hosts_error(runtime: Runtime) -> None:
+    """A table that looks like an error of a call is the script's own error."""
+    forged = "error({ code = 'limit_exceeded', call = 1, message = 'x', limit = 'wall' })"
+    assert isinstance(runtime.run("pcall(app.integrations.library.lend) " + forged).error, ScriptError)
+
+
+# A guest that lies
+
+
+class Liar:
+    """A child that says what a test has it say."""
+
+    def __init__(self, *lines: bytes | dict[str, Any]) -> None:
+        said = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+        self._lines = iter(said)
+        self.heard: list[dict[str, Any]] = []
+        self.killed = False
+
+    def send(self, line: bytes) -> None:
+        self.heard.append(json.loads(line))
+
+    def read(self, limit: int) -> bytes | None:
+        return next(self._lines, None)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def status(self) -> int:
+        return -9 if self.killed else 0
+
+    def close(self) -> None:
+        self.kill()
+
+
+class EchoDesk:
+    """Answers with what it was asked; ``raises`` is what a call raises instead."""
+
+    def __init__(self, raises: KosmoError | None = None) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self._raises = raises
+
+    def describe(self, path: str) -> str:
+        self.asked.append((path,))
+        return json.dumps(path)
+
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+        self.asked.append((path, given, fault))
+        if self._raises:
+            raise self._raises
+        return json.dumps(given)
+
+    def doc(self, verb: str, given: Sequence[Any]) -> str:
+        self.asked.append((verb, given))
+        return json.dumps(verb)
+
+
+def supervise(liar: Liar, desk: EchoDesk | None = None, output: Callable[[bytes], None] = lambda piece: None) -> Ending:
+    return Supervision(liar, QUICK, lambda: desk or EchoDesk(), output).run(b"return 1", "job.lua", [])
+
+
+END = {"kind": "end", "result": [1], "usage": {}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"hello",
+        b'{"kind":"job"}',
+        b'{"kind":"call","id":"1","path":"x"}',
+        {"kind": "end", "usage": {}},
+        {"kind": "end", "result": 5, "usage": {}},
+        {"kind": "end", "error": "x", "usage": {}},
+        {"kind": "limit", "limit": "patience", "usage": {}},
+        {"kind": "call", "id": 1, "path": "x" * 2000},
+    ],
+    ids=str,
+)
+def test_nonsense_ends_the_run(line: Any) -> None:
+    """A guest that does not keep to the letterbox is killed, with a sentence."""
+    liar = Liar(line, END)
+    ending = supervise(liar)
+    assert isinstance(ending.error, WorkerLost)
+    assert ending.error.message.startswith("The sandbox spoke nonsense and was stopped: ")
+    assert liar.killed
+    assert ending.result == []
+
+
+def test_a_frame_without_an_end_is_given_up() -> None:
+    """A real child whose frame is longer than any can be is stopped before the host's memory is full."""
+
+    class Endless(Liar):
+        def read(self, limit: int) -> bytes | None:
+            from io import BytesIO
+
+            from kosmolua.wire import read_line
+
+            return read_line(BytesIO(b"x" * (limit + 10)), limit)
+
+    ending = supervise(Endless())
+    assert "a frame is longer than" in str(ending.error)
+
+
+def test_fields_of_the_wrong_shape_do_no_harm() -> None:
+    """Arguments, faults, lines, tracebacks and usages that are something else are taken for nothing."""
+    desk = EchoDesk()
+    call = {"kind": "call", "id": 1, "path": "a.b"}
+    liar = Liar(
+        {**call, "args": {"__class__": 1}, "branch": "yes"},
+        {**call, "args": [1], "fault": {"where": 5, "problem": ["x"] * 5000, "more": 1}},
+        {**call, "fault": "x"},
+        {"kind": "doc", "id": 2, "verb": "__init__", "args": [1]},
+        {
+            "kind": "end",
+            "usage": {"cpu_ms": "x", "memory_bytes": None, "more": 1},
+            "error": {"line": "x", "traceback": 5},
+        },
+    )
+    ending = supervise(liar, desk)
+    assert desk.asked[0] == ("a.b", [], None)
+    path, given, fault = desk.asked[1]
+    assert (path, given, fault["where"], len(fault["problem"])) == ("a.b", [], "5", 1000)
+    assert desk.asked[2:] == [("a.b", [], None), ("__init__", [1])]
+    assert isinstance(ending.error, ScriptError)
+    assert (ending.error.line, ending.error.traceback, ending.usage) == (None, None, {})
+
+
+def test_a_guest_cannot_print_more_than_its_limit() -> None:
+    """The host counts too, and drops what comes after the limit."""
+    printed: list[bytes] = []
+    text = {"kind": "print", "text": "x" * 600}
+    ending = supervise(Liar(text, text, text, END), output=printed.append)
+    assert isinstance(ending.error, LimitExceeded)
+    assert ending.error.limit == "output"
+    assert len(b"".join(printed)) == 1000
+
+
+def test_an_error_that_is_not_of_a_call_ends_the_run() -> None:
+    """An accounts file that is wrong is not the script's to catch."""
+    liar = Liar({"kind": "call", "id": 1, "path": "a.b", "args": []}, END)
+    ending = supervise(liar, EchoDesk(ConfigError("accounts.toml: no")))
+    assert isinstance(ending.error, ConfigError)
+    assert [frame["kind"] for frame in liar.heard] == ["job"]
+
+
+def test_an_error_of_a_call_is_known_by_its_number() -> None:
+    """The guest only says which of its calls failed; what the error was is the host's word."""
+    refusal = CallError("own", "no such book", param="book")
+    call = {"kind": "call", "id": 7, "path": "a.b", "args": []}
+    forged = {"message": "all is well", "call": 7, "line": 3}
+    ending = supervise(Liar(call, {"kind": "end", "error": forged, "usage": {}}), EchoDesk(refusal))
+    assert ending.error is refusal
+    assert (refusal.line, refusal.message) == (3, "no such book")
+    unknown = {"kind": "end", "error": {"message": "x", "call": 8}, "usage": {}}
+    assert isinstance(supervise(Liar(call, unknown), EchoDesk(refusal)).error, ScriptError)
+
+
+# Who dies when
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def eventually(happens: Callable[[], Any], seconds: float = 5.0) -> Any:
+    """Return what a function returns once that is something, or None when the time is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := happens():
+            return found
+        time.sleep(0.01)
+    return None
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+LOOP = "print('ready') while true do end"
+IN_C = "print('ready') string.find(('a'):rep(50000), ('a*'):rep(30) .. 'b')"
+IN_CALL = "print('ready') app.integrations.render2.list_services()"
+
+
+@pytest.fixture
+def started(environment: dict[str, str]) -> Iterator[Callable[[str], tuple[subprocess.Popen[str], int]]]:
+    """Return a function that starts ``kosmolua run`` on a script; it and its child's id, once that says it is ready."""
+    hosts: list[subprocess.Popen[str]] = []
+
+    def start(source: str) -> tuple[subprocess.Popen[str], int]:
+        words = [sys.executable, "-m", "kosmolua", "run", "-e", source, "--timeout", "30"]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        host = subprocess.Popen(words, env=environment, text=True, **pipes)
+        hosts.append(host)
+        assert host.stdout
+        assert host.stdout.readline() == "ready\n"
+        (child,) = _children(host.pid)
+        return host, child
+
+    yield start
+    for host in hosts:
+        host.kill()
+        host.communicate()
+
+
+@linux_only
+@pytest.mark.parametrize("source", [LOOP, IN_C], ids=["in Lua", "in C"])
+def test_killing_the_child_is_one_sentence(started: Any, source: str) -> None:
+    """``kill -9`` on the child: exit 1, what was printed, and one clear sentence."""
+    host, child = started(source)
+    os.kill(child, signal.SIGKILL)
+    output, complaint = host.communicate(timeout=10)
+    assert (host.returncode, output) == (1, "")
+    assert complaint == "kosmolua: The sandbox died: its process was ended by SIGKILL (run the script again)\n"
+
+
+@linux_only
+@pytest.mark.parametrize("source", [LOOP, IN_C], ids=["in Lua", "in C"])
+def test_killing_the_host_leaves_no_child(started: Any, source: str) -> None:
+    """``kill -9`` on the host: the child is gone, also in the middle of a loop that never looks up."""
+    host, child = started(source)
+    assert is_alive(child)
+    host.kill()
+    host.wait()
+    assert eventually(lambda: not is_alive(child))
+
+
+@linux_only
+def test_an_interrupt_ends_the_run(started: Any) -> None:
+    """Ctrl-C: exit 130, one sentence, no child left."""
+    host, child = started(LOOP)
+    host.send_signal(signal.SIGINT)
+    _, complaint = host.communicate(timeout=10)
+    assert host.returncode == 130
+    assert complaint.count("\n") == 1
+    assert "interrupted" in complaint
+    assert eventually(lambda: not is_alive(child))
+
+
+# What the child has
+
+
+@linux_only
+def test_the_child_has_nothing(started: Any) -> None:
+    """An empty environment, the root as its folder, no open files but its pipes, no privileges to gain."""
+    _, child = started(LOOP)
+    with contextlib.suppress(PermissionError):  # the child has made itself unreadable, which is better still
+        assert Path(f"/proc/{child}/environ").read_bytes() == b""
+    assert "NoNewPrivs:\t1\n" in Path(f"/proc/{child}/status").read_text()
+    limits = Path(f"/proc/{child}/limits").read_text()
+    assert "Max file size             0 " in limits
+    assert "Max core file size        0 " in limits
+    if os.geteuid() == 0:
+        assert os.readlink(f"/proc/{child}/cwd") == "/"
+        descriptors = {name: os.readlink(f"/proc/{child}/fd/{name}") for name in os.listdir(f"/proc/{child}/fd")}
+        assert set(descriptors) == {"0", "1", "2"}
+        assert descriptors["0"].startswith("pipe:")
+        assert descriptors["1"].startswith("pipe:")
+        assert descriptors["2"] == "/dev/null"
+
+
+def test_the_child_is_started_with_nothing() -> None:
+    """Its command line has the interpreter isolated, folders to import from, and no word of the user's."""
+    words = command("worker")
+    assert words[:4] == [sys.executable, "-I", "-S", "-c"]
+    assert all(Path(word).is_absolute() for word in words[5:])
+
+
+PRINTS_MODULES = """
+import sys
+sys.path += sys.argv[1:]
+import kosmolua.sandbox.worker as worker, kosmolua.sandbox.zygote as zygote
+worker.Worker(0, 1)
+print(*sorted(sys.modules))
+"""
+NEVER_IN_THE_GUEST = {"requests", "urllib3", "tomli", "click", "rich", "ssl", "_ssl", "socket", "subprocess"}
+
+
+def test_the_childs_modules_hold_no_host() -> None:
+    """A worker with its VM built has imported neither the host's rooms nor anything that could reach a network."""
+    words = [*command("worker")[:4], PRINTS_MODULES, *command("worker")[5:]]
+    done = subprocess.run(words, env={}, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    modules = set(done.stdout.split())
+    assert {"kosmolua.sandbox.vm", "lupa.lua54", "kosmolua.wire"} <= modules
+    own = {module for module in modules if module.startswith("kosmolua.")}
+    assert {module.split(".")[1] for module in own} <= {"sandbox", "wire", "errors", "values"}
+    assert modules & NEVER_IN_THE_GUEST == set()
+
+
+def test_a_dead_worker_is_noticed() -> None:
+    """A worker that was killed before its job is a sentence, not a hang."""
+    child = ColdChild()
+    child.kill()
+    ending = Supervision(child, QUICK, EchoDesk, lambda piece: None).run(b"return 1", "job.lua", [])
+    child.close()
+    assert isinstance(ending.error, WorkerLost)

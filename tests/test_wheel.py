@@ -1,0 +1,128 @@
+"""The wheel: what is in it, and that it works where the source is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Callable
+from email import message_from_string
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+pytest.importorskip("hatchling", reason="builds the wheel without a network")
+pytest.importorskip("build")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source."""
+    folder = tmp_path_factory.mktemp("wheel")
+    words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(words, check=True, capture_output=True, timeout=120)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as it is installed: a wheel of plain Python is installed by being unpacked."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+Installed = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(params=["installed", "as a zip"])
+def installed(request: pytest.FixtureRequest, wheel: Path, environment: dict[str, str], home: Path) -> Installed:
+    """Return a function that runs an interpreter which sees the wheel and its dependencies, and no source."""
+    place = wheel if request.param == "as a zip" else request.getfixturevalue("unpacked")
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    variables = environment | {"PYTHONPATH": os.pathsep.join([str(place), *libraries])}
+
+    def run(*words: str, **options: Any) -> Any:
+        # Without site no .pth file is read, by which the source would be found again.
+        given = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 60, **options}
+        return subprocess.run([sys.executable, "-S", *words], env=variables, cwd=home, **given)
+
+    return run
+
+
+def test_what_is_in_it(wheel: Path) -> None:
+    """One package and its metadata; integrations, guides, the prelude and templates are inside the package."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (about,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(about).decode())
+        (scripts,) = (name for name in names if name.endswith("entry_points.txt"))
+        assert "kosmolua = kosmolua.cli:main" in archive.read(scripts).decode()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"kosmolua"}
+    shipped = ("py.typed", "_bundled/render2/render2.md", "docs/guides/overview.md", "sandbox/lua/boot.lua")
+    assert [name for name in shipped if f"kosmolua/{name}" not in names] == []
+    assert not [name for name in names if name.endswith(".pyc") or "/tests/" in name]
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert "# KosmoLua" in str(metadata.get_payload())
+
+
+def test_every_file_of_the_source_is_in_it(wheel: Path) -> None:
+    """Nothing that the package reads at run time is forgotten."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for folder, place in (("kosmolua", "kosmolua"), ("integrations", "kosmolua/_bundled")):
+        files = (path.relative_to(ROOT / folder).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file())
+        assert {f"{place}/{file}" for file in files if "__pycache__" not in file} <= names
+
+
+def test_it_stands_alone(installed: Installed) -> None:
+    """The package that runs is that of the wheel."""
+    done = installed("-c", "import kosmolua, kosmolua.plugins as p; print(kosmolua.__file__, p.bundled_folder())")
+    assert str(ROOT) not in done.stdout, done.stdout
+    assert done.stdout.rstrip().endswith("_bundled")
+
+
+def test_it_runs_scripts(installed: Installed) -> None:
+    """A script with simulated calls, a limit, and a page of documentation read from Lua."""
+    script = """
+        local render = app.integrations.render2.production
+        local found = render.list_services({ limit = 3 })
+        print(#found.services, #lua_read_doc("integrations.render2") > 1000)
+        print(#parallel.map(found.services, function(s) return render.get_service(s.id) end))"""
+    done = installed("-m", "kosmolua", "run", "-e", script, "--simulate")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\ttrue\n3\n", "")
+    limited = installed("-m", "kosmolua", "run", "-e", "while true do end", "--timeout", "0.5")
+    assert limited.returncode == 124
+
+
+def test_it_has_its_documentation_and_integrations(installed: Installed) -> None:
+    """Guides, reference pages, the search, the list of integrations and the accounts stanza."""
+    assert "`overview`" in installed("-m", "kosmolua", "docs").stdout
+    assert installed("-m", "kosmolua", "docs", "overview").stdout.startswith("# ")
+    assert "service_id" in installed("-m", "kosmolua", "docs", "render2.get_service").stdout
+    assert "list_deploys" in installed("-m", "kosmolua", "docs", "--search", "deploys of a service").stdout
+    listed = json.loads(installed("-m", "kosmolua", "integrations", "--json").stdout)
+    assert {(entry["name"], entry["place"], entry["error"]) for entry in listed} >= {("render2", "bundled", None)}
+    assert "[render2.default]" in installed("-m", "kosmolua", "accounts", "example").stdout
+    called = installed("-m", "kosmolua", "call", "render2.get_current_user", "--simulate")
+    assert "email" in json.loads(called.stdout)
+
+
+def test_it_can_be_used_from_python(installed: Installed) -> None:
+    """Runs come from a warm process there too."""
+    code = """
+from kosmolua import Runtime
+with Runtime({}, simulate=True) as runtime:
+    print([runtime.run("return ...", args=[str(n)]).result for n in range(3)])
+    print(runtime.call("render2.list_owners")["owners"][0]["id"])"""
+    done = installed("-c", code)
+    assert done.stderr == ""
+    assert done.stdout.startswith("[['0'], ['1'], ['2']]\ntea-")
