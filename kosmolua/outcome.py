@@ -17,8 +17,8 @@ class Outcome:
         output: What it printed; bytes that are not UTF-8 are U+FFFD here.
         error: What ended it, or None.
         calls: For each call ``path``, ``account``, ``effect``, ``status``, ``duration_ms`` and ``error``.
-        usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the names of the
-            layers around the sandbox that were in force; what is not known is left out.
+        usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
+            around the sandbox that were in force; what is not known is left out.
     """
 
     def __init__(

@@ -45,8 +45,8 @@ def _ignore(_: object) -> None:
 class Runtime:
     """Runs scripts with a user's accounts. Any number of threads may use one runtime; runs are independent.
 
-    On Linux the first run makes this process undumpable, so that no process of the same user reads its memory: debuggers
-    and profilers can attach as root only, and it leaves no core dump.
+    On Linux the first run makes this process undumpable, so that no process of the same user reads its memory:
+    debuggers and profilers can attach as root only, and it leaves no core dump.
 
     Args:
         accounts: The accounts file, or what would be in it; by default ``KOSMOLUA_ACCOUNTS``, else the user's own, else

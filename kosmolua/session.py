@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from kosmolua import launch, wire
-from kosmolua.errors import WorkerLost
+from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.outcome import Outcome
 from kosmolua.wire import KILL, ORDER, BadFrame
 from kosmolua.workers import Pipes
@@ -249,13 +249,11 @@ class Session:
 
     def is_whole(self, source: str) -> bool:
         """Say whether a chunk can run as it is, or is wrong however it goes on; else the next line belongs to it."""
-        outcome, _ = self._work("check", source, {})
-        return _first(outcome, bool) is not False
+        return _first(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
         """Return what there is inside a table, such as ``inventory.books``; the globals where no path is given."""
-        outcome, _ = self._work("names", path, {})
-        found: dict[str, Any] = _first(outcome, dict) or {}
+        found: dict[str, Any] = _first(self._ask("names", path), dict) or {}
         pairs, under_app = found.get("names") or [], found.get("path")
         types = {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
         return Names(types, under_app if isinstance(under_app, str) else None)
@@ -269,6 +267,12 @@ class Session:
     def close(self) -> None:
         """End the guest."""
         self.reset()
+
+    def _ask(self, verb: str, source: str) -> Outcome:
+        outcome, _ = self._work(verb, source, {})
+        if isinstance(outcome.error, Interrupted):
+            raise KeyboardInterrupt
+        return outcome
 
     def _work(self, verb: str, source: str, options: RunOptions) -> tuple[Outcome, State]:
         self._guest = self._guest or self._start()

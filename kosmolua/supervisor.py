@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from threading import Timer
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import values, wire
 from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, ScriptError, WorkerLost
-from kosmolua.limits import REPORTED, Limits
+from kosmolua.limits import MIB, REPORTED, Limits
 from kosmolua.wire import BadFrame
 from kosmolua.workers import Child
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 MOST_THREADS = 64
+MOST_ERRORS = 1000
+MOST_WAITING = 64 * MIB
+"""Bytes of call frames that may wait for a thread. A guest cannot be made to wait with them: while it writes it does
+not read, and the threads could not get rid of their replies."""
 MOST_NAMES, LONGEST_NAME = 16, 32
 ROOM_FOR_A_FRAME = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
@@ -58,6 +62,27 @@ class Ending:
         self.usage = usage or {}
 
 
+class Waiting:
+    """Counts the bytes of calls that wait for a thread or are under way in one."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._lock = Lock()
+
+    def add(self, size: int) -> bool:
+        """Count a call, unless there would be too many bytes; say whether it was counted."""
+        with self._lock:
+            if self._bytes + size > MOST_WAITING:
+                return False
+            self._bytes += size
+            return True
+
+    def remove(self, size: int) -> None:
+        """Count a call no longer."""
+        with self._lock:
+            self._bytes -= size
+
+
 class Supervision:
     """One run in a child: sends the job, answers what comes, and ends the child when a limit is spent.
 
@@ -88,6 +113,8 @@ class Supervision:
         self._errors: dict[int, KosmoError] = {}
         self._room = limits.max_output
         self._pool: ThreadPoolExecutor | None = None
+        self._waiting = Waiting()
+        self._fault: BaseException | None = None
 
     def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
         """Run a script to its end.
@@ -112,6 +139,8 @@ class Supervision:
             self._child.kill()
             if self._pool:
                 self._pool.shutdown(wait=self._fatal is not None)
+        if self._fault:
+            raise self._fault
         if self._isolation is not None:
             ending.usage["isolation"] = self._isolation
         return ending
@@ -139,6 +168,7 @@ class Supervision:
                 return self._post_mortem()
             if frame["kind"] in ("end", "limit"):
                 return self._finish(frame)
+            frame["size"] = len(line or b"")
             handlers[frame["kind"]](frame)
 
     def _ready(self, frame: dict[str, Any]) -> None:
@@ -180,9 +210,26 @@ class Supervision:
             self._answer(frame["id"], lambda: self._desk().call(frame["path"], given, fault))
 
         if frame.get("branch") is True:
-            self._threads().submit(answer)
+            self._answer_aside(answer, frame["size"])
         else:
             answer()
+
+    def _answer_aside(self, answer: Callable[[], None], size: int) -> None:
+        """Answer a branch of ``parallel`` in another thread; what fails there is raised in this one."""
+
+        def work() -> None:
+            try:
+                answer()
+            except BaseException as error:  # noqa: BLE001 - the run raises it when it ends
+                self._fault = error
+                self._child.kill()
+            finally:
+                self._waiting.remove(size)
+
+        if self._waiting.add(size):
+            self._threads().submit(work)
+        else:
+            self._stop(self._limits.exceeded("arguments"))
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
@@ -197,10 +244,16 @@ class Supervision:
         try:
             self._child.send(wire.reply(number, ask()))
         except CallError as error:
-            self._errors[number] = error
+            self._remember(number, error)
             self._child.send(wire.refusal(number, values.encode(error.fields())))
         except KosmoError as error:
             self._stop(error)
+
+    def _remember(self, number: int, error: KosmoError) -> None:
+        """Keep an error, in case it ends the script; of a script that collects them only the latest."""
+        self._errors[number] = error
+        if len(self._errors) > MOST_ERRORS:
+            self._errors.pop(next(iter(self._errors)), None)
 
     # How it ends
 

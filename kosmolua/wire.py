@@ -17,8 +17,8 @@ Host to guest::
     reply    {id, ok, value | error}
 
 In a session a guest does one job after another. Each job's only argument says what to do with its source: evaluate it,
-return its value, check that it is whole, or list names. A guest that takes over from a dead one sends an epitaph, which is
-no frame: it breaks off whatever line the dead one was writing.
+return its value, check that it is whole, or list names. A guest that takes over from a dead one sends an epitaph, which
+is no frame: it breaks off whatever line the dead one was writing.
 
 Bytes that are not UTF-8 travel in source, name, args of a job and text as lone surrogates, as Python's
 ``surrogateescape`` has them.

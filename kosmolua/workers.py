@@ -270,8 +270,10 @@ class Workers:
             if not hasattr(os, "fork"):
                 ready, self._spare = self._spare or ColdChild(), ColdChild()
                 return ready
-            if self._zygote is None or not self._zygote.alive:
-                self._zygote = Zygote()
+            if self._zygote and self._zygote.alive:
+                with suppress(WorkerLost):  # it may have died since it was looked at
+                    return self._zygote.fork()
+            self._zygote = Zygote()
             return self._zygote.fork()
 
 

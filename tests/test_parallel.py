@@ -40,7 +40,8 @@ def test_calls_of_branches_overlap(runtime: Runtime) -> None:
         """
         local names = {}
         for i = 1, 16 do names[i] = i end
-        local found = parallel.map(names, function(n) return slow.wait({ seconds = 0.2, name = n }).name end, { limit = 16 })
+        local function wait(n) return slow.wait({ seconds = 0.2, name = n }).name end
+        local found = parallel.map(names, wait, { limit = 16 })
         return { found = found, peak = slow.counts().peak }
         """,
     )
@@ -137,7 +138,9 @@ def test_nested_parallel_overlaps(runtime: Runtime) -> None:
     started = time.monotonic()
     source = """
         return parallel.map({ 1, 2, 3, 4 }, function(i)
-          return parallel.map({ 1, 2, 3, 4 }, function(j) return slow.wait({ seconds = 0.2, name = i * 10 + j }).name end)
+          return parallel.map({ 1, 2, 3, 4 }, function(j)
+            return slow.wait({ seconds = 0.2, name = i * 10 + j }).name
+          end)
         end)
         """
     assert result(runtime, source) == [[i * 10 + j for j in range(1, 5)] for i in range(1, 5)]

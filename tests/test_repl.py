@@ -27,7 +27,7 @@ def repl(environment: dict[str, str], home: Path) -> Start:
     """Return a function that starts the REPL in a terminal."""
 
     @contextmanager
-    def start(*arguments: str, columns: int = 80, plain: bool = False, **variables: str) -> Iterator[Terminal]:
+    def start(*arguments: str, columns: int = 100, plain: bool = False, **variables: str) -> Iterator[Terminal]:
         command = [sys.executable, "-m", "kosmolua", "repl", "--simulate", *arguments]
         given = {**environment, "COLUMNS": str(columns), "LINES": "24", **variables}
         with Terminal(command, given, columns=columns) as terminal:
@@ -37,11 +37,10 @@ def repl(environment: dict[str, str], home: Path) -> Start:
     return start
 
 
-def enter(terminal: Terminal, chunk: str, seen: str) -> list[str]:
-    """Type a chunk and wait for a line that is exactly what is awaited."""
+def enter(terminal: Terminal, chunk: str, seen: str, ready: str = READY) -> list[str]:
+    """Type a chunk, and wait for a line that is exactly what is awaited and for the next prompt."""
     terminal.send(chunk + "\r")
-    terminal.until(lambda: seen in terminal.screen())
-    return terminal.screen()
+    return terminal.until(lambda: seen in terminal.screen() and terminal.screen()[-1].startswith(ready))
 
 
 # In a terminal
@@ -101,19 +100,16 @@ def test_arguments_are_completed_and_the_parameters_shown(repl: Start) -> None:
         assert not any(line.startswith(" limit =") for line in screen)
 
 
-def test_a_page_is_rendered(repl: Start) -> None:
+@pytest.mark.parametrize("chunk", ["lua_read_doc('render2.get_service')", ":doc render2.get_service"])
+def test_a_page_is_rendered(repl: Start, chunk: str) -> None:
     """lua_read_doc, and :doc, show a page without the marks of Markdown."""
     with repl() as terminal:
-        for chunk in ["lua_read_doc('render2.get_service')", ":doc render2.get_service"]:
-            terminal.send(chunk + "\r")
-            terminal.until(lambda: terminal.everything()[-1].strip() == READY_LINE)
-            page = terminal.everything()
-            assert any(line.strip() == "app.integrations.render2.get_service" for line in page)
-            assert any(line.startswith(" service_id ") for line in page)
-            assert not any(line.startswith(("#", "|", "```")) for line in page)
-
-
-READY_LINE = "Tab completes, Alt-Enter begins a new line, :help explains, Ctrl-D leaves"
+        terminal.send(chunk + "\r:quit\r")
+        assert terminal.wait() == 0
+        page = terminal.everything()
+        assert any(line.strip() == "app.integrations.render2.get_service" for line in page)
+        assert any(line.startswith(" service_id ") for line in page)
+        assert not any(line.startswith(("#", "|", "```")) for line in page)
 
 
 def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
@@ -125,8 +121,9 @@ def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
             "> t = {} for i = 1, 500 do t[i] = 'line ' .. i end",
         )
         terminal.send("t\r")
-        screen = terminal.until("more bytes; print(_) shows the first value whole")
-        assert screen[-1 if screen[-1] != READY_LINE else -1]
+        screen = terminal.until("print(_) shows the first value whole")
+        remark = next(number for number, line in enumerate(screen) if "more bytes" in line)
+        assert screen[remark - 1] == '  "line 59",'
         assert not any("line 100" in line for line in terminal.everything())
         terminal.send("print(_)\r")
         terminal.until('"line 500"')
@@ -163,7 +160,7 @@ def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:
 
 
 def test_history_is_kept_for_the_next_time(repl: Start, home: Path) -> None:
-    """The arrow brings back a chunk of several lines of an earlier session, from a file that only its owner can read."""
+    """The arrow brings back an earlier session's chunk, in all its lines, from a file that only its owner can read."""
     with repl() as terminal:
         enter(terminal, "for i = 7, 7 do\rprint(i)\rend", "7")
         terminal.send("\x04")
@@ -241,12 +238,13 @@ def sequences(raw: bytes) -> list[str]:
 def test_a_dumb_terminal_gets_plain_lines(repl: Start) -> None:
     """With TERM=dumb nothing moves the cursor, and everything works line by line."""
     with repl(plain=True, TERM="dumb") as terminal:
-        enter(terminal, "x = 41", "> x = 41")
-        enter(terminal, "x + 1", "42")
-        enter(terminal, "for i = 1, 2 do\rprint('line', i)\rend", "line    2")
+        enter(terminal, "x = 41", "> x = 41", ">")
+        enter(terminal, "x + 1", "42", ">")
+        enter(terminal, "for i = 1, 2 do\rprint('line', i)\rend", "line    2", ">")
         terminal.send("lua_read_doc('render2.get_service', { detail = 'brief' })\r")
         terminal.until("`app.integrations.render2.get_service` (read)")
-        terminal.send("while true do end\r")
+        terminal.send("print('begun') while true do end\r")
+        terminal.until(lambda: "begun" in terminal.screen())
         terminal.send("\x03")
         terminal.until("the state is as it was before this chunk")
         terminal.send("\x04")
@@ -266,7 +264,7 @@ def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
 
 
 def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
-    """Values go to standard output, errors to standard error, there is no prompt, and the end of input is a good end."""
+    """Values go to standard output, errors to standard error; there is no prompt, and the end of input is no error."""
     done = kosmolua(
         "repl", "--simulate", input="x = 1\nx + 1\nfunction f()\n  return 'more'\nend\n\nf()\nerror('no')\nx\n"
     )
@@ -285,7 +283,7 @@ def test_pages_in_a_pipe_are_markdown(kosmolua: Program) -> None:
 def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
     """What was never closed is said."""
     done = kosmolua("repl", "--simulate", input="for i = 1, 2 do\n")
-    assert "'end' expected near <eof>" in done.stderr
+    assert "'end' expected (to close 'for' at line 1) near <eof>" in done.stderr
     assert done.returncode == 0
 
 

@@ -466,3 +466,27 @@ def test_an_account_class_that_says_too_little_is_refused(account: Any, message:
         Integration("lib", account, about="")
     assert refused.value.message == message
     assert refused.value.origin.startswith(f"{__file__}:")
+
+
+def test_an_async_function_is_refused_when_it_is_registered() -> None:
+    """A coroutine function cannot answer a call; that is said at load."""
+    integration = Integration("late", Account, about="Late.")
+
+    async def wait(_: object, /) -> dict:
+        """Wait."""
+        return {}
+
+    with pytest.raises(PluginError, match="wait is async"):
+        integration.reads(wait)
+
+
+def test_a_default_that_does_not_fit_is_refused_when_it_is_registered() -> None:
+    """A default outside of its own parameter's type is a mistake of the plugin, said at load."""
+    integration = Integration("wrong", Account, about="Wrong.")
+
+    def page(_: object, /, *, limit: Annotated[int, between(1, 100)] = 0) -> dict:
+        """Page."""
+        return {}
+
+    with pytest.raises(PluginError, match=r"the default of parameter limit of page must be an integer in 1\.\.100"):
+        integration.reads(page)

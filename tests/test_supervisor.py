@@ -405,6 +405,21 @@ def test_killing_the_host_leaves_no_child(started: Any, source: str) -> None:
 
 
 @linux_only
+@pytest.mark.parametrize("source", [LOOP, IN_C], ids=["in Lua", "in C"])
+def test_killing_an_embedder_leaves_nobody(environment: dict[str, str], source: str) -> None:
+    """A program that runs scripts in forks of a warm process takes both along when it is killed."""
+    code = f"import kosmolua; kosmolua.Runtime({{}}).run({source!r}, on_output=lambda _: print('ready', flush=True))"
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes) as host:
+        assert host.stdout
+        assert host.stdout.readline() == b"ready\n"
+        descendants = [*_children(host.pid), *(pid for child in _children(host.pid) for pid in _children(child))]
+        host.kill()
+    assert len(descendants) == 2
+    assert eventually(lambda: not any(map(is_alive, descendants)))
+
+
+@linux_only
 def test_an_interrupt_ends_the_run(started: Any) -> None:
     """Ctrl-C: exit 130, one sentence, no child left."""
     host, child = started(LOOP)

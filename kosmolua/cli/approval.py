@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping
+from threading import Lock
 from time import monotonic
 
 from kosmolua.cli import show
@@ -42,6 +43,7 @@ class Approver:
         self._allowed: set[tuple[str, str]] = set()
         self._denies = False
         self._turn = 0
+        self._asking = Lock()
 
     def __call__(self, approval: Approval, until: float = math.inf) -> bool:
         """Return whether the person allows the call.
@@ -54,16 +56,21 @@ class Approver:
             return False
         if (approval.path, approval.account) in self._allowed:
             return True
-        answer = self._ask(approval, until)
+        with self._asking:
+            answer = self._ask(approval, until)
         if answer == "all":
             self._allowed.add((approval.path, approval.account))
         self._denies = answer == "deny"
         return answer in ("yes", "all")
 
     def renew(self) -> None:
-        """Take a question that is open as answered by no, and ask again where all was denied."""
+        """Take a question that is open as answered by no, and ask again where all was denied.
+
+        Afterwards what is typed is left to others.
+        """
         self._turn += 1
-        self._denies = False
+        with self._asking:
+            self._denies = False
 
     def _ask(self, approval: Approval, until: float) -> str:
         turn = self._turn
@@ -129,6 +136,6 @@ def _next_line(is_wanted: Callable[[], bool]) -> str:
 
     terminal = sys.stdin.fileno()
     while is_wanted():
-        if select([terminal], [], [], GLANCE)[0]:
+        if select([terminal], [], [], GLANCE)[0] and is_wanted():
             return os.read(terminal, 4096).decode(errors="replace")
     return ""

@@ -91,6 +91,9 @@ OPTIONS = (
     Option("--memory", metavar="SIZE", read=size, section=_LIMITS, help="Memory of the Lua VM [96MiB]."),
     Option("--max-calls", metavar="N", read=count, section=_LIMITS, help="Calls of functions [1000]."),
     Option("--max-output", metavar="SIZE", read=size, section=_LIMITS, help="Bytes printed [10MiB]."),
+    Option(
+        "--require-isolation", section=_LIMITS, help="Run no script where the system lacks a layer around the sandbox."
+    ),
     Option("--journal", metavar="FILE", section=_OUTPUT, help="Append a JSON line for each call."),
     Option("--trace", section=_OUTPUT, help="Show each call on standard error."),
     Option("--json", section=_OUTPUT, help="Print one JSON object, also on failure."),
@@ -114,6 +117,7 @@ class Options:
     memory: int | None = None
     max_calls: int | None = None
     max_output: int | None = None
+    require_isolation: bool = False
     journal: str | None = None
     trace: bool = False
     json: bool = False

@@ -28,6 +28,7 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
         yes=options.yes,
         approve=approve,
         journal=options.journal,
+        require_isolation=options.require_isolation,
         warn=show.warn,
     )
     runtime.limits = runtime.limits.but(

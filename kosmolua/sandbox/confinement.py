@@ -118,7 +118,8 @@ class Cell:
         }
         if not self._forking:
             bounds["NPROC"] = 0
-        return all([_bound(name, value) for name, value in bounds.items()])
+        in_force = [_bound(name, value) for name, value in bounds.items()]
+        return all(in_force)
 
 
 def _bound(name: str, value: int) -> bool:

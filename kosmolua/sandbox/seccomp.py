@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from kosmolua.sandbox import kernel
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""For each machine: its column below, and its name in ``linux/audit.h``. Others, and 32-bit programs, have no filter."""
+"""For each machine its column below, and its name in ``linux/audit.h``. Others, and 32-bit programs, have no filter."""
 _RUNNING = {
     # The letterbox
     "read": (0, 63),

@@ -146,6 +146,8 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     doc = inspect.getdoc(handler)
     if not doc:
         raise PluginError(f"{name} has no docstring", origin=origin, hint="say in one sentence what it does")
+    if inspect.iscoroutinefunction(handler):
+        raise PluginError(f"{name} is async, and calls are made in threads", origin=origin, hint="write it with def")
     host, *parameters = _parameters_of(handler, origin)
     if host.kind is not inspect.Parameter.POSITIONAL_ONLY:
         raise _misshapen(name, origin)
@@ -211,13 +213,20 @@ def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], func
             origin=origin,
             hint="give it = None",
         )
-    return Parameter(
-        parameter.name,
-        _type(annotation, parameter.name, function, origin),
-        sentence(annotation),
-        parameter.default,
-        instead,
-    )
+    kind = _type(annotation, parameter.name, function, origin)
+    _check_default(parameter, kind, function, origin)
+    return Parameter(parameter.name, kind, sentence(annotation), parameter.default, instead)
+
+
+def _check_default(parameter: inspect.Parameter, kind: Type, function: str, origin: str) -> None:
+    if parameter.default is REQUIRED or parameter.default is None:
+        return
+    try:
+        kind.fits(parameter.default)
+    except Mismatch as mismatch:
+        raise PluginError(
+            f"the default of parameter {parameter.name} of {function} {mismatch.problem}", origin=origin
+        ) from None
 
 
 def _unless(annotation: object) -> str:

@@ -1,4 +1,4 @@
-"""What a megabyte of JSON costs as Lua tables, against Python's own decoder: as services send it, and as the host does."""
+"""What a megabyte of JSON costs as Lua tables, against Python's own decoder: as the host sends it, and as others do."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def services(separators: tuple[str, str]) -> str:
 
 
 def decoding(text: bytes) -> Seconds:
-    """Return a function that decodes a text by the sandbox's decoder and returns the seconds it took, by Lua's clock."""
+    """Return a function that decodes a text as the sandbox does and returns the seconds it took, by Lua's clock."""
     lua = LuaRuntime(encoding=None)
     decode = lua.execute(read_prelude("json"))[b"decode"]
     timed: Any = lua.eval(

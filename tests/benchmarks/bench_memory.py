@@ -11,7 +11,9 @@ from ratio import Ratio
 
 from kosmolua import Runtime
 
-SCRIPT = 'local page = app.integrations.render2.list_services({ limit = 20 }) print(#page.services) return page.services'
+SCRIPT = (
+    "local page = app.integrations.render2.list_services({ limit = 20 }) print(#page.services) return page.services"
+)
 
 
 def resident() -> int:

@@ -17,7 +17,9 @@ def main(names: list[str]) -> None:
     """Print the table as each benchmark ends."""
     files = sorted(Path(__file__).parent.glob("bench_*.py"))
     chosen = [file.stem for file in files if not names or file.stem.removeprefix("bench_") in names]
-    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores")
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores"
+    )
     print(HEADER)
     for name in chosen:
         for ratio in importlib.import_module(name).ratios():
