@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from kosmolua.errors import Interrupted
+from kosmolua.errors import CallError, Interrupted, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
@@ -18,6 +19,7 @@ from kosmolua.workers import Child
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
 
+_RETURN = re.compile(rb"\breturn\b")
 ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
 OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", *ADJUSTABLE)
 """The keys of :class:`kosmolua.run_options.RunOptions`, which takes long to import."""
@@ -92,6 +94,8 @@ class Run:
         self._on_output(piece)
 
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
+        if isinstance(ending.error, (CallError, ScriptError)) and ending.error.line is None:
+            ending.error.line = _line_of_only_return(self._source)
         output = b"".join(self._printed)
         asked = computed(self, "_desk")
         records = self._desk.records if asked else []
@@ -107,6 +111,12 @@ class Run:
                 "output_bytes": len(output),
             },
         )
+
+
+def _line_of_only_return(source: bytes) -> int | None:
+    """Return the line of the only ``return`` of a script: a call there is a tail call, and leaves no frame to ask."""
+    lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
+    return lines[0] if len(lines) == 1 else None
 
 
 def _as_chunk(source: bytes) -> bytes:

@@ -224,3 +224,14 @@ def test_a_script_may_begin_as_files_do(runtime: Runtime, before: str) -> None:
     outcome = runtime.run(before + "\nerror('here')")
     assert outcome.error
     assert outcome.error.line == before.count("\n") + 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["local slow = app.integrations.slow\nreturn slow.wait({ secnds = 1 })", "local f = print\nreturn f, {}"],
+)
+def test_a_script_that_fails_in_its_only_return_says_the_line(runtime: Runtime, source: str) -> None:
+    """A tail call leaves no frame behind; where there is but one ``return``, the error has its line all the same."""
+    outcome = runtime.run(source)
+    assert outcome.error
+    assert outcome.error.line == 2

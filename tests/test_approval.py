@@ -1,0 +1,325 @@
+"""Whether a person is asked, and what becomes of the answer: the whole program, with and without a terminal."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import Program, Write
+from terminal import Terminal
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+
+QUESTION = "Allow it? [y]es, [n]o, [a]ll calls of this function, [d]eny all from now on:"
+Open = Callable[..., "Terminal"]
+
+
+@pytest.fixture
+def open_terminal(environment: dict[str, str]) -> Open:
+    """Return a function that runs the program in a terminal."""
+
+    @contextmanager
+    def run(*arguments: object, columns: int = 100, **variables: str) -> Iterator[Terminal]:
+        command = [sys.executable, "-m", "kosmolua", *map(str, arguments)]
+        with Terminal(command, {**environment, **variables}, columns=columns) as terminal:
+            yield terminal
+
+    return run
+
+
+# The matrix
+
+READ, WRITE = "get_current_user", "suspend_service"
+SCRIPT = f"""
+for _, name in ipairs({{ "{READ}", "{WRITE}" }}) do
+  local ok, err = pcall(app.integrations.render2.production[name], name == "{WRITE}" and "srv-cabc12345678" or nil)
+  print("[" .. name .. " " .. (ok and "made" or err.code) .. "]")
+end
+"""
+PLACES = ("terminal", "pipe")
+PERMISSIONS = ("allow", "ask", "deny", "usual")
+FLAGS = ("", "--yes", "--read-only")
+LEVELS = ("account", "integration")
+ROWS = [row for row in itertools.product(PLACES, PERMISSIONS, FLAGS, LEVELS) if row[1:] != ("usual", "", "integration")]
+
+
+def accounts_with(permission: str, level: str) -> str:
+    """Return an accounts file whose only account has a permission for reads and writes, at one level."""
+    line = "" if permission == "usual" else f'permissions = {{ read = "{permission}", write = "{permission}" }}'
+    own, shared = (line, "") if level == "account" else ("", line)
+    return f'[render2]\n{shared}\n[render2.production]\napi_key = "rnd_1234567890"\n{own}\n'
+
+
+def expected(place: str, permission: str, flag: str, function: str) -> tuple[str, bool]:
+    """Return how a call ends, and whether somebody is asked, who says yes."""
+    own = {READ: "allow", WRITE: "ask"}[function] if permission == "usual" else permission
+    if own == "deny" or (flag == "--read-only" and function == WRITE):
+        return "denied", False
+    if own == "allow" or flag == "--yes":
+        return "made", False
+    return ("made", True) if place == "terminal" else ("denied", False)
+
+
+@pytest.mark.parametrize(("place", "permission", "flag", "level"), ROWS)
+def test_the_matrix(
+    kosmolua: Program, open_terminal: Open, write: Write, place: str, permission: str, flag: str, level: str
+) -> None:
+    """Who may make a read and a write, by permission, its level, the options, and whether there is a terminal."""
+    accounts = write("accounts.toml", accounts_with(permission, level))
+    command = ["run", "-e", SCRIPT, "--simulate", "--accounts", str(accounts), *filter(None, [flag])]
+    output = answer_yes(open_terminal, command) if place == "terminal" else kosmolua(*command).stdout
+    for function in (READ, WRITE):
+        ending, asked = expected(place, permission, flag, function)
+        assert f"[{function} {ending}]" in output
+        assert (f"with render2.{function}, account production" in output) == asked
+
+
+def answer_yes(open_terminal: Open, command: list[str]) -> str:
+    """Run a command in a terminal, answer every question by yes, and return all that was seen."""
+    with open_terminal(*command, NO_COLOR="1") as terminal:
+        answered = 0
+        while terminal.status is None:
+            terminal.until(lambda: terminal.status is not None or questions(terminal) > answered)
+            if questions(terminal) > answered:
+                answered += 1
+                terminal.send("y\r")
+        terminal.wait()
+        return "\n".join(terminal.everything())
+
+
+def questions(terminal: Terminal) -> int:
+    """Return how many questions have been asked."""
+    return sum(QUESTION in line for line in terminal.everything())
+
+
+# Answers
+
+TWICE = """
+for index, name in ipairs({ "suspend_service", "suspend_service", "resume_service" }) do
+  local ok, err = pcall(app.integrations.render2[name], "srv-cabc12345678")
+  print(index .. (ok and " made" or " " .. err.message))
+end
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "made"),
+    [
+        (["y", "no", "YES"], [True, False, True]),
+        (["a", "n"], [True, True, False]),
+        (["all", "y"], [True, True, True]),
+        (["d"], [False, False, False]),
+        (["y", "deny"], [True, False, False]),
+        (["", "y", ""], [False, True, False]),
+        (["what?", "y", "n", "n"], [True, False, False]),
+    ],
+)
+def test_answers_hold_as_long_as_they_say(open_terminal: Open, answers: list[str], made: list[bool]) -> None:
+    """Yes and no hold for a call, all for a function, deny for the run; Enter alone is no, anything else asks again."""
+    with open_terminal("run", "--simulate", "-e", TWICE) as terminal:
+        for number, answer in enumerate(answers, start=1):
+            terminal.until(lambda number=number: questions(terminal) == number)
+            terminal.send(answer + "\r")
+        assert terminal.wait() == 0
+        assert questions(terminal) == len(answers)
+        lines = [line for line in terminal.everything() if line[:2] in ("1 ", "2 ", "3 ")]
+        assert [line.endswith(" made") for line in lines] == made
+
+
+@pytest.mark.parametrize("key", ["\x04", "\x03"], ids=["end of input", "Ctrl-C"])
+def test_no_answer_is_no(open_terminal: Open, key: str) -> None:
+    """The end of input and Ctrl-C deny the call; the script learns it as from any other no."""
+    script = "print(pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678')) print('then')"
+    with open_terminal("run", "--simulate", "-e", script) as terminal:
+        terminal.until(QUESTION)
+        terminal.send(key)
+        assert terminal.wait() == 0
+        seen = " ".join(terminal.everything())
+        assert "it was not approved" in seen
+        assert terminal.everything()[-1] == "then"
+
+
+def test_what_was_typed_before_the_question_is_no_answer(open_terminal: Open) -> None:
+    """Keys that were pressed while nothing could be read do not approve what nobody had seen."""
+    script = "print('begun') local t = os.clock() while os.clock() - t < 0.3 do end " + TWICE
+    with open_terminal("run", "--simulate", "-e", script) as terminal:
+        terminal.until(lambda: "begun" in terminal.screen())
+        terminal.send("a\r")
+        terminal.until(QUESTION)
+        terminal.send("d\r")
+        assert terminal.wait() == 0
+        assert not any(line.endswith(" made") for line in terminal.everything())
+
+
+def test_a_question_ends_with_its_run(open_terminal: Open) -> None:
+    """When the time limit is over, nobody has to answer any more, and nothing is sent."""
+    with open_terminal("run", "--simulate", "--timeout", "0.5", "-e", TWICE) as terminal:
+        terminal.until(QUESTION)
+        assert terminal.wait() == 124
+        assert "raise it with --timeout" in " ".join(terminal.everything())
+
+
+def test_branches_of_parallel_ask_one_at_a_time(open_terminal: Open) -> None:
+    """A question stands alone until it is answered; denying all answers those that wait."""
+    script = """
+    parallel.all({
+      function() pcall(app.integrations.render2.suspend_service, "srv-cabc12345678") end,
+      function() pcall(app.integrations.render2.resume_service, "srv-cabc12345678") end,
+      function() pcall(app.integrations.render2.restart_service, "srv-cabc12345678") end,
+    })
+    """
+    with open_terminal("run", "--simulate", "--trace", "-e", script, NO_COLOR="1") as terminal:
+        terminal.until(QUESTION)
+        assert questions(terminal) == 1
+        terminal.send("y\r")
+        terminal.until(lambda: questions(terminal) == 2)
+        terminal.send("d\r")
+        assert terminal.wait() == 0
+        assert questions(terminal) == 2
+        assert "calls: 1 ok, 0 failed, 2 refused" in terminal.everything()
+
+
+def test_call_asks_too(open_terminal: Open) -> None:
+    """One call without Lua is asked about like any other."""
+    with open_terminal("call", "--simulate", "render2.suspend_service", "service_id=srv-cabc12345678") as terminal:
+        terminal.until(QUESTION)
+        terminal.send("n\r")
+        assert terminal.wait() == 1
+        assert "it was not approved" in " ".join(terminal.everything())
+
+
+# What is shown
+
+PLUGIN = '''
+from dataclasses import dataclass
+from typing import Annotated
+
+from kosmolua.plugin import Integration, Secret
+
+
+@dataclass(frozen=True)
+class Account:
+    """A key."""
+
+    api_key: Annotated[Secret, "A key."]
+
+    def open(self, send):
+        return send
+
+
+integration = Integration("notes", Account, about="Notes.")
+
+
+@integration.writes
+def write(send, /, *, text: str, tags: list[str] | None = None) -> dict:
+    """Write a note."""
+    return {}
+'''
+NOTES = '[notes.mine]\napi_key = "rnd_SECRET_1234567890"\n'
+
+
+@pytest.fixture
+def ask(open_terminal: Open, write: Write) -> Open:
+    """Return a function that has a script write a note, and gives the terminal in which that is asked about."""
+    plugin, accounts = write("notes.py", PLUGIN), write("accounts.toml", NOTES)
+
+    @contextmanager
+    def ask(arguments: str) -> Iterator[Terminal]:
+        script = f"pcall(app.integrations.notes.write, {{ text = 'first' }}) app.integrations.notes.write({arguments})"
+        command = ["run", "-e", script, "--plugin", str(plugin), "--accounts", str(accounts)]
+        with open_terminal(*command, columns=60, NO_COLOR="1") as terminal:
+            terminal.until("deny all from now on")
+            terminal.send("y\r")
+            terminal.until(lambda: sum("The script wants" in line for line in terminal.everything()) == 2)
+            terminal.until(lambda: terminal.everything()[-1].endswith("on:"))
+            yield terminal
+
+    return ask
+
+
+def test_arguments_are_shown_as_lua_writes_them(ask: Open) -> None:
+    """Each on a line of its own, so that they can be read before they are approved."""
+    with ask("{ text = 'a\\nb', tags = { 'x', 'y' } }") as terminal:
+        assert terminal.screen()[-4:-2] == ['  text = "a\\nb"', '  tags = { "x", "y" }']
+
+
+def test_a_secret_is_not_shown(ask: Open) -> None:
+    """A key that the script came by is a mask in the question."""
+    with ask("{ text = 'rnd_SECRET' .. '_1234567890' }") as terminal:
+        assert '  text = "***"' in terminal.screen()
+        assert b"SECRET" not in terminal.raw
+
+
+def test_nothing_that_is_shown_moves_the_cursor_or_turns_the_text_around(ask: Open) -> None:
+    """Control characters, and those that write from right to left, are shown by their codes."""
+    with ask("{ text = 'a\\27[2Jb\\u{202e}c' }") as terminal:
+        assert '  text = "a\\u001b[2Jb\\u202ec"' in terminal.screen()
+
+
+def test_a_long_argument_is_cut_and_can_be_shown_whole(ask: Open) -> None:
+    """The ends are shown with how much is between them; [s]how shows all of it and asks again."""
+    with ask("{ text = ('x'):rep(3000) .. 'the end' }") as terminal:
+        before = "".join(terminal.everything())
+        assert "(2,109 more characters)" in before
+        assert 'the end"' in before
+        assert "[s]how" in before
+        terminal.send("s\r")
+        terminal.until(lambda: "".join(terminal.everything()).count('the end"') == 2)
+        terminal.until(lambda: terminal.everything()[-1].endswith("whole:"))
+        assert "x" * 3000 in "".join(terminal.everything())
+
+
+def test_standard_output_stays_clean(environment: dict[str, str], tmp_path: Path) -> None:
+    """The question is on the terminal by way of standard error, whatever standard output is."""
+    output = tmp_path / "output"
+    script = "print(1) app.integrations.render2.suspend_service('srv-cabc12345678') print(2)"
+    command = ["sh", "-c", f'"$0" "$@" > {output}', sys.executable, "-m", "kosmolua", "run", "--simulate", "-e", script]
+    with Terminal(command, environment, columns=100) as terminal:
+        terminal.until(QUESTION)
+        terminal.send("y\r")
+        assert terminal.wait() == 0
+    assert output.read_text() == "1\n2\n"
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stderr"])
+def test_nobody_is_asked_where_half_of_the_terminal_is_missing(
+    environment: dict[str, str], tmp_path: Path, closed: str
+) -> None:
+    """A question that cannot be seen, or not be answered, is refused with a word on --yes."""
+    redirection = {"stdin": "< /dev/null", "stderr": f"2> {tmp_path / 'errors'}"}[closed]
+    script = "print(pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678'))"
+    program = [sys.executable, "-m", "kosmolua", "run", "--simulate", "-e", script]
+    with Terminal(["sh", "-c", f'"$0" "$@" {redirection}', *program], environment, columns=300) as terminal:
+        assert terminal.wait() == 0
+        assert "nobody can be asked here (pass --yes" in terminal.screen()[0]
+
+
+def test_the_journal_has_what_was_not_approved(
+    environment: dict[str, str], tmp_path: Path, open_terminal: Open
+) -> None:
+    """A call that a person denied is there, with nothing sent."""
+    journal = tmp_path / "calls.jsonl"
+    with open_terminal("run", "--simulate", "--journal", journal, "-e", TWICE) as terminal:
+        terminal.until(QUESTION)
+        terminal.send("d\r")
+        assert terminal.wait() == 0
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [(record["status"], record["error"], record["attempts"]) for record in records] == [
+        ("refused", "denied", [])
+    ] * 3
+
+
+def test_a_script_from_a_pipe_is_not_asked_about(environment: dict[str, str]) -> None:
+    """Standard input is the script there, so nobody can answer on it."""
+    script = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    command = [sys.executable, "-m", "kosmolua", "run", "--simulate", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 1
+    assert "nobody can be asked here" in done.stderr

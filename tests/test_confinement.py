@@ -1,0 +1,296 @@
+"""The layers around the sandbox: what a process inside them can still do, if code other than Lua's should run there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from kosmolua import ConfigError, LimitExceeded, Runtime
+from kosmolua.sandbox import confinement
+
+LINUX = sys.platform == "linux"
+if LINUX:
+    from kosmolua.sandbox import seccomp
+
+pytestmark = pytest.mark.skipif(not LINUX, reason="the layers that are tested here are Linux's")
+filtered = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "aarch64"), reason="there is no filter of system calls for this machine"
+)
+PATHS = [str(Path(__file__).parent.parent), *sys.path]
+CELL = """
+import ctypes, errno, mmap, os, resource, signal, socket, subprocess, sys, _thread
+from kosmolua.sandbox import confinement
+{setup}
+cell = confinement.Cell(forking={forking})
+cell.settle()
+cell.lock(30, 96 * 1024**2)
+
+def check(result):
+    if result in (-1, None, False):
+        raise OSError(ctypes.get_errno(), "refused")
+
+libc = ctypes.CDLL(None, use_errno=True)
+try:
+{attempt}
+except OSError as error:
+    os.write(1, errno.errorcode.get(error.errno, "?").encode())
+except RuntimeError as error:
+    os.write(1, str(error).encode())
+else:
+    os.write(1, b"done")
+os._exit(0)
+"""
+WITHOUT_FILTER = "confinement.seccomp.Filter.apply = lambda self: False"
+FILES = {
+    "read a file": "open('/etc/hostname')",
+    "write a file": "open('/tmp/kosmolua-escape', 'w')",
+    "append to the null device": "open('/dev/null', 'a')",
+    "list a folder": "os.listdir('/')",
+    "read its own environment": "open('/proc/self/environ')",
+    "read the host's environment": "open('/proc/{parent}/environ')",
+    "read the host's memory": "open('/proc/{parent}/mem')",
+    "read the first process's environment": "open('/proc/1/environ')",
+    "delete a file": "os.unlink('/tmp/kosmolua-victim')",
+}
+NETWORK = {
+    "listen": "s = socket.socket(); s.bind(('127.0.0.1', 0))",
+    "connect": "socket.create_connection(('127.0.0.1', {port}))",
+}
+PROCESSES = {
+    "run a program": "os.execv('/bin/true', ['true'])",
+    "trace the host": "check(libc.ptrace(16, {parent}, 0, 0) == 0)",
+    "read the host's memory by a call": "b = ctypes.create_string_buffer(64); v = (ctypes.c_void_p * 2)("
+    "ctypes.addressof(b), 64); check(libc.process_vm_readv({parent}, v, 1, v, 1, 0))",
+    "signal the host": "os.kill({parent}, 0)",
+}
+BY_FILTER_ONLY = {
+    "fork": "os.fork()",
+    "spawn": "os.posix_spawn('/bin/true', ['true'], {{}})",
+    "start a thread": "_thread.start_new_thread(print, ())",
+    "send a datagram": "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))",
+    "make a pair of sockets": "socket.socketpair()",
+    "make memory that can be executed": "mmap.mmap(-1, 4096, prot=7)",
+    "have more time": "signal.setitimer(signal.ITIMER_PROF, 0)",
+    "raise a limit": "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))",
+    "change the user": "os.setuid(0)",
+    "load a library": "ctypes.CDLL('/lib/x86_64-linux-gnu/libutil.so.1')",
+    "leave for another namespace": "check(libc.unshare(0x10000000) == 0)",
+    "be looked into again": "check(libc.prctl(4, 1, 0, 0, 0) == 0)",
+}
+
+
+def attempt(what: str, *, setup: str = "", forking: bool = False, port: int = 1) -> str:
+    """Run Python inside the layers, as nothing but an exploit could, and return "done" or how it was refused."""
+    filled = textwrap.indent(what.format(parent=os.getpid(), port=port), "    ")
+    code = CELL.format(setup=setup, forking=forking, attempt=filled)
+    code = f"import sys\nsys.path[:] = {PATHS!r}\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, env={})
+    return done.stdout or done.stderr
+
+
+@filtered
+@pytest.mark.parametrize("what", (ALL := FILES | NETWORK | PROCESSES | BY_FILTER_ONLY).values(), ids=ALL)
+def test_nothing_of_the_machine_is_reached(what: str) -> None:
+    """Whatever code a worker might be made to run: no file, socket, process, memory or limit is there for it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answer = attempt(what, port=server.getsockname()[1])
+    assert answer in ("EPERM", "EACCES", "can't start new thread", "?")
+
+
+@pytest.mark.parametrize("what", (MOST := FILES | NETWORK | PROCESSES).values(), ids=MOST)
+def test_the_other_layers_hold_without_the_filter(what: str) -> None:
+    """Where the filter should fail, Landlock, limits and the change of user still keep files, TCP and processes away."""
+    if "landlock" not in layers():
+        pytest.skip("this kernel has no Landlock")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answer = attempt(what, setup=WITHOUT_FILTER, port=server.getsockname()[1])
+    assert answer in ("EPERM", "EACCES", "EMFILE")
+
+
+@filtered
+@pytest.mark.parametrize("what", (SAME := FILES | NETWORK | PROCESSES | {"x": "mmap.mmap(-1, 4096, prot=7)"}).values(), ids=SAME)
+def test_a_session_may_fork_but_no_more(what: str) -> None:
+    """The guest of a session forks for each chunk; files, sockets and programs are as far away as from any other."""
+    assert attempt("check(os.waitpid(os.fork() or os._exit(0), 0))", forking=True) == "done"
+    if what != PROCESSES["signal the host"]:
+        assert attempt(what, forking=True) in ("EPERM", "EACCES")
+
+
+def test_the_attempts_would_work_elsewhere() -> None:
+    """Without layers the same attempts succeed, so their refusals mean something."""
+    free = "confinement.Cell.settle = confinement.Cell.lock = lambda *_: None"
+    worked = {name: attempt(what, setup=free) for name, what in {**FILES, **BY_FILTER_ONLY}.items()}
+    for name in ("read a file", "list a folder", "read its own environment", "fork", "start a thread", "have more time"):
+        assert worked[name] == "done"
+
+
+def layers() -> list[str]:
+    with Runtime({}, environ={}) as runtime:
+        found: list[str] = runtime.run("return 1").usage["isolation"]
+    return found
+
+
+def test_every_run_says_which_layers_it_had() -> None:
+    """The layers in force are in the usage of each outcome, also of one that was killed."""
+    with Runtime({}, environ={}) as runtime:
+        usual = runtime.run("return 1").usage["isolation"]
+        killed = runtime.run("while true do end", cpu=0.1)
+    assert {"rlimits", "no_new_privs", "undumpable"} <= {*usual} <= {*confinement.LAYERS}
+    assert isinstance(killed.error, LimitExceeded)
+    assert killed.usage["isolation"] == usual
+
+
+WITHOUT_LANDLOCK = """
+import struct, sys
+sys.path[:] = {paths!r}
+from kosmolua.sandbox import kernel
+kernel.forbid_new_privileges()
+step = struct.Struct("=HBBI").pack
+kernel.filter_calls(step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000))
+from kosmolua.cli import main
+main(sys.argv[1:])
+"""
+
+
+def run_without_landlock(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program on a kernel that answers as if it had never heard of Landlock."""
+    command = [sys.executable, "-c", WITHOUT_LANDLOCK.format(paths=PATHS), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def test_a_missing_layer_is_told_and_does_not_stop_a_run() -> None:
+    """Best effort: the script runs, and the trace says in which layers."""
+    done = run_without_landlock("run", "-e", "print('it runs')", "--trace")
+    assert done.stdout == "it runs\n"
+    assert done.returncode == 0
+    told = next(line for line in done.stderr.splitlines() if "isolation" in line)
+    assert "rlimits" in told
+    assert "landlock" not in told
+
+
+def test_a_missing_layer_can_be_made_a_refusal() -> None:
+    """With --require-isolation nothing runs, the layer is named, and the exit status is that of a configuration error."""
+    done = run_without_landlock("run", "-e", "print('it runs')", "--require-isolation")
+    assert done.stdout == ""
+    assert "lacks landlock" in done.stderr.replace("seccomp, ", "")
+    assert done.returncode == 3
+
+
+def test_a_runtime_can_require_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runtime(require_isolation=True) runs scripts where every layer is in force, else its outcomes are ConfigErrors."""
+    missing = {*confinement.LAYERS} - {*layers()}
+    with Runtime({}, environ={}, require_isolation=True) as runtime:
+        outcome = runtime.run("return 1")
+    assert isinstance(outcome.error, ConfigError) if missing else outcome.result == [1]
+
+
+LOOKED_INTO = """
+import ctypes, os, sys
+sys.path[:] = {paths!r}
+from kosmolua import launch
+libc = ctypes.CDLL(None)
+ready, go = os.pipe()
+child = os.fork()
+if child == 0:
+    os.setuid(os.getuid() or 65534)
+    libc.prctl(4, 1, 0, 0, 0)
+    if {hidden}:
+        launch._hide()
+    os.write(go, b".")
+    os.read(os.pipe()[0], 1)
+os.read(ready, 1)
+os.setuid(os.getuid() or 65534)
+try:
+    open(f"/proc/{{child}}/environ").read()
+    print("read")
+except OSError as error:
+    print("refused")
+os.kill(child, 9)
+"""
+
+
+@pytest.mark.parametrize(("hidden", "answer"), [(False, "read"), (True, "refused")])
+def test_the_host_hides_from_processes_of_its_own_user(hidden: bool, answer: str) -> None:
+    """What the host makes of itself keeps another process of the same user from its environment and memory."""
+    code = LOOKED_INTO.format(paths=PATHS, hidden=hidden)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == f"{answer}\n", done.stderr
+
+
+def test_starting_a_sandbox_hides_the_host() -> None:
+    """From its first run on a host can't be looked into."""
+    code = f"import ctypes, sys; sys.path[:] = {PATHS!r}; from kosmolua import Runtime; Runtime({{}}).run('return 1')"
+    code += "; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "0\n", done.stderr
+
+
+# The filter itself, as the kernel would judge it
+
+X86_64, AARCH64 = 0xC000003E, 0xC00000B7
+ALLOWED, KILLED, REFUSED = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
+
+
+def judge(program: bytes, machine: int, call: int, *arguments: int) -> int:
+    """Return the verdict of a filter, by the rules of classic BPF."""
+    data = struct.pack("=IIQ6Q", call, machine, 0, *arguments, *[0] * (6 - len(arguments)))
+    steps = list(struct.iter_unpack("=HBBI", program))
+    position = accumulator = 0
+    while True:
+        code, if_true, if_false, value = steps[position]
+        position += 1
+        if code == 0x20:
+            accumulator = struct.unpack_from("=I", data, value)[0]
+        elif code == 0x06:
+            return int(value)
+        else:
+            holds = accumulator == value if code == 0x15 else bool(accumulator & value)
+            position += if_true if holds else if_false
+
+
+@pytest.mark.parametrize(("column", "machine"), [(0, X86_64), (1, AARCH64)])
+def test_the_filter_allows_its_table_and_nothing_else(column: int, machine: int) -> None:
+    """Each call of the table is allowed, each other number refused, and a process of another machine killed."""
+    calls = seccomp._RUNNING
+    program = seccomp.assemble(calls, column, machine)
+    numbers = {columns[column] for columns in calls.values()}
+    for number in range(600):
+        assert (judge(program, machine, number) == ALLOWED) == (number in numbers)
+        assert judge(program, machine, number | 0x40000000) == REFUSED
+    assert judge(program, X86_64 + AARCH64 - machine, 0) == KILLED
+
+
+def test_the_filter_looks_at_arguments() -> None:
+    """No memory that can be executed, no limit of another process, no fork into a new namespace."""
+    program = seccomp.assemble(seccomp._RUNNING | seccomp._FORKING, 0, X86_64)
+    mmap, clone, prlimit = 9, 56, 302
+    assert judge(program, X86_64, mmap, 0, 4096, 3) == ALLOWED
+    assert judge(program, X86_64, mmap, 0, 4096, 7) == REFUSED
+    assert judge(program, X86_64, prlimit, 0, 7) == ALLOWED
+    assert judge(program, X86_64, prlimit, 4711, 7) == REFUSED
+    assert judge(program, X86_64, clone, 0x01200011) == ALLOWED
+    assert judge(program, X86_64, clone, 0x10000011) == REFUSED
+
+
+HEADERS = {0: "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", 1: "/usr/include/asm-generic/unistd.h"}
+
+
+@pytest.mark.parametrize(("column", "header"), HEADERS.items())
+def test_the_numbers_are_the_kernels(column: int, header: str) -> None:
+    """The table has the numbers of the kernel's own headers."""
+    path = Path(header)
+    if not path.exists():
+        pytest.skip("the kernel's headers are not here")
+    defined = dict(line.split()[1:3] for line in path.read_text().splitlines() if line.startswith("#define __NR"))
+    for name, columns in (seccomp._RUNNING | seccomp._FORKING).items():
+        number = defined.get(f"__NR_{name}", defined.get(f"__NR3264_{name}"))
+        assert columns[column] is None or str(columns[column]) == number, name
