@@ -122,8 +122,9 @@ class Dispatcher:
 
     def _bind(self, target: Target, given: Sequence[Json], fault: Mapping[str, str] | None) -> dict[str, object]:
         if fault:
-            param = fault["where"].partition(".")[0].partition("[")[0]
-            raise BadArguments(f"{target.path}: {fault['where']} {fault['problem']}", param=param)
+            where = fault["where"]
+            param = where.partition(".")[0].partition("[")[0] or None
+            raise BadArguments(f"{target.path}: {where or 'an argument'} {fault['problem']}", param=param)
         return target.function.bind(target.path, given)
 
     def identify(self, integration: Integration, account: str) -> str:

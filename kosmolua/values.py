@@ -18,6 +18,9 @@ class NotJson(ValueError):
     """A value that JSON, and therefore Lua, cannot carry. The message says which and why."""
 
 
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def encode(value: object) -> str:
     """Return a value as compact JSON that the guest reads without loss.
 
@@ -39,10 +42,6 @@ def encode(value: object) -> str:
         raise NotJson("it contains itself" if circular else "it holds NaN or infinity") from None
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _unsupported(error: TypeError) -> str:

@@ -108,7 +108,7 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
         BadFrame: It is not JSON, not a known kind, or a field is missing or of another type.
     """
     try:
-        frame = json.loads(line, parse_constant=_refuse, parse_float=_finite)
+        frame = _DECODER.decode(line.decode())
     except (ValueError, RecursionError):
         raise BadFrame("a frame is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
@@ -128,6 +128,9 @@ def _refuse(constant: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     return number if math.isfinite(number) else _refuse(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def to_text(raw: bytes) -> str:

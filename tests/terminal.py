@@ -84,12 +84,17 @@ class Terminal:
             assert self._read(GLANCE) or self._is_alive(), "\n".join([f"ended before {seen!r}", *self.everything()])
         return self.screen()
 
-    def wait(self) -> int:
-        """Read to the end and return the exit status."""
+    def wait(self, react: Callable[[], None] = lambda: None) -> int:
+        """Read to the end and return the exit status.
+
+        Args:
+            react: Called after each piece that is read.
+        """
         deadline = time.monotonic() + PATIENCE
         while self._is_alive():
             assert time.monotonic() < deadline, "\n".join(["it never ended", *self.everything()])
             self._read(GLANCE)
+            react()
         while self._read(GLANCE):
             continue
         assert self.status is not None

@@ -85,12 +85,14 @@ def answer_yes(open_terminal: Open, command: list[str]) -> str:
     """Run a command in a terminal, answer every question by yes, and return all that was seen."""
     with open_terminal(*command, NO_COLOR="1") as terminal:
         answered = 0
-        while terminal.status is None:
-            terminal.until(lambda: terminal.status is not None or questions(terminal) > answered)
+
+        def answer() -> None:
+            nonlocal answered
             if questions(terminal) > answered:
                 answered += 1
                 terminal.send("y\r")
-        terminal.wait()
+
+        terminal.wait(answer)
         return "\n".join(terminal.everything())
 
 
@@ -234,11 +236,11 @@ def ask(open_terminal: Open, write: Write) -> Open:
     def ask(arguments: str) -> Iterator[Terminal]:
         script = f"pcall(app.integrations.notes.write, {{ text = 'first' }}) app.integrations.notes.write({arguments})"
         command = ["run", "-e", script, "--plugin", str(plugin), "--accounts", str(accounts)]
-        with open_terminal(*command, columns=60, NO_COLOR="1") as terminal:
-            terminal.until("deny all from now on")
+        with open_terminal(*command, columns=120, NO_COLOR="1") as terminal:
+            terminal.until("eny all from now on")
             terminal.send("y\r")
             terminal.until(lambda: sum("The script wants" in line for line in terminal.everything()) == 2)
-            terminal.until(lambda: terminal.everything()[-1].endswith("on:"))
+            terminal.until(lambda: terminal.everything()[-1].endswith(("on:", "whole:")))
             yield terminal
 
     return ask
@@ -247,7 +249,7 @@ def ask(open_terminal: Open, write: Write) -> Open:
 def test_arguments_are_shown_as_lua_writes_them(ask: Open) -> None:
     """Each on a line of its own, so that they can be read before they are approved."""
     with ask("{ text = 'a\\nb', tags = { 'x', 'y' } }") as terminal:
-        assert terminal.screen()[-4:-2] == ['  text = "a\\nb"', '  tags = { "x", "y" }']
+        assert terminal.screen()[-3:-1] == ['  text = "a\\nb"', '  tags = { "x", "y" }']
 
 
 def test_a_secret_is_not_shown(ask: Open) -> None:

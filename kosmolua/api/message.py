@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -71,8 +72,11 @@ class Response:
 
     def header(self, name: str) -> str | None:
         """Return a header's value, whatever the case of its name, or None."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in reversed(list(self.headers.items()))}
 
     @property
     def request_id(self) -> str | None:
@@ -89,7 +93,8 @@ class Response:
         Raises:
             ValueError: It is not JSON, or it holds NaN or infinity.
         """
-        return json.loads(self.body, parse_constant=_refuse) if self.body.strip() else None
+        text = self.body.decode(json.detect_encoding(self.body))
+        return _DECODER.decode(text) if text.strip() else None
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ def origin(url: str) -> str:
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
 
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 Send: TypeAlias = Callable[[Request], Response]
 """Whatever answers a request: a transport, a simulator, or a function in a test."""

@@ -8,11 +8,12 @@ from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.completion import completes, pages
 from kosmolua.cli.opening import open_to_list
-from kosmolua.cli.options import examples, listing_options
+from kosmolua.cli.options import Command, examples, listing_options
 
 
 @click.command(
     "docs",
+    cls=Command,
     epilog=examples(
         "kosmolua docs",
         "kosmolua docs integrations.render2 --detail signatures",

@@ -9,16 +9,17 @@ from typing import IO, Any
 import click
 
 from kosmolua.cli import show
-from kosmolua.cli.options import examples
+from kosmolua.cli.options import Command, examples
 
 Entry = dict[str, Any]
 
-COLUMNS = ("time", "path", "account", "effect", "status", "ms", "requests", "error")
+COLUMNS = ("time", "path", "account", "effect", "status", "ms", "error")
 TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "requests", "ms", "slowest_ms")
 
 
 @click.command(
     "journal",
+    cls=Command,
     epilog=examples(
         "kosmolua journal calls.jsonl --effect write",
         "kosmolua journal calls.jsonl --account render2.production --status failed",
@@ -95,10 +96,9 @@ def _is_of(entry: Entry, path: str | None, account: str | None) -> bool:
 
 
 def _row(entry: Entry) -> list[str]:
-    requests = " ".join(str(status or "-") for status in entry.get("attempts") or [])
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
     time = str(entry.get("time", ""))[:19].replace("T", " ")
-    return [time, *map(_cell, cells), f"{_milliseconds(entry):.0f}", requests, _cell(entry.get("error"))]
+    return [time, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 
 def _cell(value: object) -> str:

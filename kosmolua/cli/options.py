@@ -12,6 +12,8 @@ from click.shell_completion import CompletionItem
 from kosmolua.cli.arguments import OPTIONS, Option, Options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
+"""From which width on options and what they do stand side by side, and the widest column of options in either case."""
 _FILES = ("FILE", "PATH")
 LISTING = ("accounts", "plugin", "simulate", "json")
 
@@ -53,7 +55,7 @@ class Command(click.Command):
                 sections.setdefault(getattr(parameter, "section", "") or "Options", []).append(record)
         for title in sorted(sections, key=lambda title: title != "Options"):
             with formatter.section(title):
-                formatter.write_dl(sections[title])
+                formatter.write_dl(sections[title], col_max=USUAL_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
 
 
 def examples(*lines: str) -> str:

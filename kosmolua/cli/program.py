@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from shutil import get_terminal_size
 
 import click
 from click.shell_completion import CompletionItem
@@ -32,6 +33,7 @@ COMMANDS = {
         "stubs": "Write definitions for editors.",
     },
 }
+WIDEST_HELP = 80
 EPILOG = examples(
     "kosmolua run report.lua --simulate",
     "kosmolua run -e 'print(app.integrations.render2.get_current_user().email)'",
@@ -94,7 +96,9 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
 
     def work() -> int:
         try:
-            return int(program.main(list(arguments), "kosmolua", standalone_mode=False, obj=worker) or 0)
+            width = min(get_terminal_size().columns, WIDEST_HELP)
+            status = program.main([*arguments], "kosmolua", standalone_mode=False, obj=worker, terminal_width=width)
+            return int(status or 0)
         except click.ClickException as error:
             _complain_of_usage(error)
             return error.exit_code

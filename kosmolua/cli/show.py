@@ -100,17 +100,9 @@ def markdown(text: str, *, paged: bool = False) -> None:
     if not on_terminal():
         line(text.rstrip("\n"))
         return
-    from rich.console import Console
-    from rich.markdown import Markdown
+    from kosmolua.cli.drawing import draw_page
 
-    console = Console()
-    page = Markdown(harmless(text), code_theme="ansi_dark")
-    if not paged or len(console.render_lines(page)) < console.height:
-        console.print(page)
-        return
-    os.environ.setdefault("LESS", "FRX")  # as git has it: styles pass, and a page that fits stays on the screen
-    with console.pager(styles=True):
-        console.print(page)
+    draw_page(harmless(text), paged=paged)
 
 
 def somebody_is_there() -> bool:
@@ -124,13 +116,6 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         for row in rows:
             line("\t".join(re.sub(r"[\t\r\n]", " ", cell) for cell in row))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from kosmolua.cli.drawing import draw_table
 
-    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(harmless(cell)) for cell in row))
-    Console().print(drawn)
+    draw_table(title, columns, [[harmless(cell) for cell in row] for row in rows])

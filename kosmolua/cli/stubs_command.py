@@ -9,10 +9,10 @@ import click
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_to_list
-from kosmolua.cli.options import examples, listing_options
+from kosmolua.cli.options import Command, examples, listing_options
 
 
-@click.command("stubs", epilog=examples("kosmolua stubs", "kosmolua stubs ~/scripts --plugin weather.py"))
+@click.command("stubs", cls=Command, epilog=examples("kosmolua stubs", "kosmolua stubs ~/scripts --plugin weather.py"))
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=".")
 @listing_options
 def command(folder: Path, options: Options) -> None:

@@ -8,6 +8,8 @@ import re
 from kosmolua.wire import to_text
 
 FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
+LONGEST_PATTERN = 16 * 1024
+"""Characters of a pattern: ``re`` keeps hundreds of compiled ones, and all of them have to find room."""
 _NAMED = re.compile(r"\(\?<(?=[A-Za-z_])")
 
 
@@ -24,6 +26,8 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
         compiled = _compile(to_text(pattern), flags.decode("ascii", "replace"))
     except (re.error, ValueError, OverflowError, RecursionError) as error:
         return _encode({"problem": str(error)})
+    except ImportError:
+        return _encode({"problem": "\\N needs the names of characters, which the sandbox has not"})
     text, last, matches = to_text(subject), 0, []
     for number, found in enumerate(compiled.finditer(text), start=1):
         groups = [False if group is None else group for group in found.groups()]
@@ -35,6 +39,8 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
 
 
 def _compile(pattern: str, flags: str) -> re.Pattern[str]:
+    if len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"the pattern is longer than {LONGEST_PATTERN} characters")
     value = 0
     for flag in flags:
         if flag not in FLAGS:

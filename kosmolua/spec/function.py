@@ -77,7 +77,7 @@ class Function:
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
 
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments by name, checked and converted.
+        """Return the arguments by name, in declared order, checked and converted.
 
         Args:
             path: How the caller named the function, for messages.
@@ -87,9 +87,9 @@ class Function:
             BadArguments: A name is unknown, a value does not fit, or a required one is missing.
         """
         named = self._named(path, given)
-        by_name = {parameter.name: parameter for parameter in self.parameters}
+        known = {parameter.name for parameter in self.parameters}
         for name in named:
-            if name not in by_name:
+            if name not in known:
                 raise BadArguments(f"{path} has no parameter {name[:80]!r}", param=name[:80], hint=self._hint(name))
         for parameter in self.parameters:
             if parameter.required and not named.keys() & {parameter.name, parameter.unless}:
@@ -100,7 +100,8 @@ class Function:
                     hint=f"call it as {self.signature}",
                 )
         absent = {parameter.name: None for parameter in self.parameters if parameter.unless}
-        return absent | {name: _fit(path, by_name[name], value) for name, value in named.items()}
+        present = [parameter for parameter in self.parameters if parameter.name in named]
+        return absent | {parameter.name: _fit(path, parameter, named[parameter.name]) for parameter in present}
 
     def _named(self, path: str, given: Sequence[Json]) -> dict[str, Json]:
         while given and given[-1] is None:

@@ -4,17 +4,26 @@ local letterbox, json, text = ...
 
 local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
 
-local LONGEST_NAME = 200
+local gsub = string.gsub
 
----Returns a key as the host can read it.
+local LONGEST_NAME = 200
+local DOT = "\u{2024}"
+
+---Returns a key as one name of a path. A dot inside it gives way to a sign that looks like one.
 local function spell(key)
-  local name = type(key) == "string" and key or text.safely(key)
-  return json.valid(json.head(name, LONGEST_NAME))
+  local name = json.valid(json.head(type(key) == "string" and key or text.safely(key), LONGEST_NAME))
+  return name == "" and "''" or (gsub(name, "%.", DOT))
 end
 
 ---Asks what is at a path; raises the host's error, with suggestions, where nothing is.
 local function describe(path)
   return letterbox.ask("describe", ',"path":' .. json.quote(path))
+end
+
+---Raises the host's error for a path that leads nowhere.
+local function refuse(path)
+  describe(path)
+  error("app." .. path .. " is not there", 0)
 end
 
 ---Returns a read-only table.
@@ -61,7 +70,7 @@ end
 local function account_of(description, path)
   local leaves = leaves_of(description, path)
   return branch("app." .. path, function(key)
-    return rawget(leaves, key) or describe(path .. "." .. spell(key))
+    return rawget(leaves, key) or refuse(path .. "." .. spell(key))
   end, function() return description.functions end)
 end
 
@@ -85,7 +94,7 @@ local function integration_of(name, description)
     if not leaves then
       open()
     end
-    return rawget(leaves, key) or rawget(accounts, key) or describe(path .. "." .. spell(key))
+    return rawget(leaves, key) or rawget(accounts, key) or refuse(path .. "." .. spell(key))
   end, function()
     if not leaves then
       open()
@@ -115,5 +124,5 @@ local integrations = branch("app.integrations", function(key)
 end, list_integrations)
 
 return branch("app", function(key)
-  return key == "integrations" and integrations or describe(spell(key))
+  return key == "integrations" and integrations or refuse(spell(key))
 end, function() return { "integrations" } end)

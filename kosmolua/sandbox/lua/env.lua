@@ -112,14 +112,14 @@ function env.load(chunk, name, mode, ...)
   if mode ~= nil and (type(mode) ~= "string" or not find(mode, "t", 1, true)) then
     return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
   end
-  local compiled, problem
+  -- Under a pcall, so that no error handler further out is called for what load returns.
+  local globals = env
   if select("#", ...) > 0 then
-    compiled, problem = load(chunk, name, "t", (...))
-  else
-    compiled, problem = load(chunk, name, "t", env)
+    globals = (...)
   end
-  if not compiled and problem == MEMORY then
-    letterbox.stop("memory")
+  local _, compiled, problem = pcall(load, chunk, name, "t", globals)
+  if not compiled then
+    final(false, problem)
   end
   return compiled, problem
 end
@@ -168,6 +168,7 @@ end
 local function without_host(trace)
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
+  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as it reads where nothing is wrapped
   return trace
 end
 

@@ -1,8 +1,8 @@
 -- JSON, written with raw access only, so that no metatable and no global of a script can bend it.
 
 local weak = { __mode = "k" }
-local error, next, pcall, rawget, rawlen, setmetatable, tonumber, type =
-  error, next, pcall, rawget, rawlen, setmetatable, tonumber, type
+local error, next, pcall, rawequal, rawget, rawlen, setmetatable, tonumber, type =
+  error, next, pcall, rawequal, rawget, rawlen, setmetatable, tonumber, type
 local byte, char, find, format, gsub, match, rep, sub =
   string.byte, string.char, string.find, string.format, string.gsub, string.match, string.rep, string.sub
 local concat, sort = table.concat, table.sort
@@ -98,7 +98,7 @@ local function decode_fraction(text, position)
   if not number or find(number, ".", 1, true) and not find(number, "%.%d") then
     fail(position, "a malformed number")
   end
-  return tonumber(number) + 0.0, after
+  return tonumber(number), after
 end
 
 local function decode_number(text, position)
@@ -408,7 +408,7 @@ end
 
 function encode_value(state, value)
   local kind = type(value)
-  if value == nil or value == null then
+  if value == nil or rawequal(value, null) then
     emit(state, "null")
   elseif kind == "string" then
     if not utf8_len(value) then

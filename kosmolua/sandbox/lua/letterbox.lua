@@ -114,8 +114,8 @@ function letterbox.ask_with(kind, fields, ...)
   elseif text.too_big then
     letterbox.stop("arguments")
   end
-  local where = text.where ~= "" and text.where or "an argument"
-  local fault = format(',"fault":{"where":%s,"problem":%s}', json.quote(json.valid(where)), json.quote(text.problem))
+  local where, problem = json.quote(json.valid(text.where)), json.quote(text.problem)
+  local fault = format(',"fault":{"where":%s,"problem":%s}', where, problem)
   return letterbox.ask(kind, fields .. fault)
 end
 

@@ -2,7 +2,7 @@
 
 local letterbox = ...
 
-local error, next, type = error, next, type
+local error, next, rawequal, type = error, next, rawequal, type
 local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
 local integer_or_float = math.type
 local pack = table.pack
@@ -42,7 +42,7 @@ local function advance(group, branch, ...)
   local results = step(branch, ...)
   if status(branch.coroutine) == "dead" then
     return finish(group, branch, results[1], results[2])
-  elseif results[2] ~= letterbox.WAIT then
+  elseif not rawequal(results[2], letterbox.WAIT) then
     abandon(branch)
     return finish(group, branch, false, "attempt to yield from a branch of parallel")
   elseif results[3] == nil then

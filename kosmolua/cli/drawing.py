@@ -1,0 +1,76 @@
+"""What is drawn on a terminal by rich: pages of Markdown, and tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import Markdown, TableElement
+from rich.table import Table
+from rich.text import Text
+
+GAP = 2
+"""Columns between the columns of a table."""
+
+
+class _FoldingTable(TableElement):
+    """A table of Markdown that shows long words in several lines, where rich would cut them."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for table in super().__rich_console__(console, options):
+            assert isinstance(table, Table)
+            for column in table.columns:
+                column.overflow = "fold"
+            yield table
+
+
+class _Page(Markdown):
+    elements = {**Markdown.elements, "table_open": _FoldingTable}  # noqa: RUF012 - as rich declares it
+
+
+def draw_page(text: str, *, paged: bool) -> None:
+    """Draw a page of Markdown; the user's pager shows one that is longer than the screen, if that is wanted."""
+    console = Console()
+    page = _Page(text, code_theme="ansi_dark")
+    if not paged or len(console.render_lines(page)) < console.height:
+        console.print(page)
+        return
+    os.environ.setdefault("LESS", "FRX")  # as git has it: styles pass, and a page that fits stays on the screen
+    with console.pager(styles=True):
+        console.print(page)
+
+
+def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Draw a table, or where the terminal is too narrow for that, each row as a list of its cells."""
+    console = Console()
+    whole_words = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True))
+    if whole_words + GAP * (len(columns) - 1) <= console.width:
+        console.print(_table(title, columns, rows))
+    else:
+        console.print(Text(title, style="table.title"))
+        for row in rows:
+            console.print(_list(columns, row), "")
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max(len(word) for cell in cells for word in cell.split() or [""])
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=not any(" " in row[index] for row in rows))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _list(columns: Sequence[str], row: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
+    table.add_column(style="table.header", no_wrap=True)
+    table.add_column(overflow="fold")
+    for column, cell in zip(columns, row, strict=True):
+        if cell:
+            table.add_row(column, Text(cell))
+    return table

@@ -1,0 +1,44 @@
+-- app: lazy, read-only, and precise about what it has not.
+
+local library = app.integrations.library
+print(library.list_books().ok, library.work.list_books({ limit = 5 }).ok, library.default.lib_list_books().ok)
+--> true	true	true
+print(app.integrations["library"]["work"]["list_books"]({}).ok)
+--> true
+
+local function names_of(branch)
+  local names = {}
+  for name in pairs(branch) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, " ")
+end
+print(names_of(app), names_of(app.integrations))
+--> integrations	library
+print(names_of(library))
+--> broken default fails home lend list_books locked returns work
+print(names_of(library.work))
+--> fails lend list_books returns
+
+local function say(attempt)
+  local ok, problem = pcall(attempt)
+  print(problem.code or "", (tostring(problem):gsub("^app.lua:%d+: ", "")))
+end
+say(function() return app.integration end)
+--> unknown_path	app has no 'integration' (did you mean 'integrations'?)
+say(function() return app.integrations.libary end)
+--> unknown_path	app.integrations has no 'libary' (did you mean 'library'?)
+say(function() return library.list_book end)
+--> unknown_path	app.integrations.library has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?)
+say(function() return library.work.list_book end)
+--> unknown_path	app.integrations.library.work has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?)
+print(pcall(function() app.x = 1 end))
+--> false	app.lua:36: app is read-only
+print(pcall(function() library.list_books = print end))
+--> false	app.lua:38: app.integrations.library is read-only
+for _, key in ipairs({ 1, 1.5, true, "library.work", "" }) do
+  local ok, problem = pcall(function() return app.integrations[key] end)
+  assert(not ok and problem.code == "unknown_path", tostring(key))
+end
+assert(not pcall(function() return app.integrations[nil] end))

@@ -1,0 +1,25 @@
+-- An error of a call is a table with fields, and reads like a sentence.
+
+local library = app.integrations.library
+local ok, problem = pcall(library.lend, { book = "b-404" })
+print(ok, type(problem), problem.code, problem.status, problem.request_id, problem.retryable, problem.path, problem.account)
+--> false	table	api_error	404	req-7	false	library.lend	work
+print(problem.call, problem.nothing, rawget(problem, "code"))
+--> nil	nil	nil
+print(tostring(problem) == problem.message, problem .. "!" == problem.message .. "!", "!" .. problem == "!" .. problem.message)
+--> true	true	true
+print(problem:find("404") ~= nil, problem:upper() == problem.message:upper(), #problem == #problem.message, problem:match("^%w+") ~= nil)
+--> true	true	true	true
+print(pcall(function() problem.code = "mine" end))
+--> false	errors.lua:13: an error of a call cannot be changed
+print(pcall(function() return problem .. nil end))
+--> false	errors.lua:15: attempt to concatenate a nil value
+local names = {}
+for name in pairs(problem) do names[#names + 1] = name end
+table.sort(names)
+print(table.concat(names, " "))
+--> account code message path request_id retryable status
+
+ok, problem = pcall(library.list_books, { limit = "many" })
+print(problem.code, problem.param, problem.message:sub(-18))
+--> bad_arguments	limit	 Nothing was sent.

@@ -1,0 +1,151 @@
+"""``kosmolua journal``: what is shown of a journal, and that its lines are whole."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Program
+
+
+def record(path: str, account: str | None, effect: str | None, status: str, **more: Any) -> dict[str, Any]:
+    """Return a record as the journal has it."""
+    return {
+        "time": "2026-01-31T12:00:00.123+00:00",
+        "run": more.pop("run", "first"),
+        "path": path,
+        "account": account,
+        "effect": effect,
+        "status": status,
+        "duration_ms": more.pop("ms", 10.0),
+        "error": more.pop("error", None),
+        "arguments": {},
+        "attempts": more.pop("attempts", [200]),
+        "request_id": None,
+    }
+
+
+RECORDS = [
+    record("render2.list_services", "production", "read", "ok", ms=12.3, attempts=[200, 200]),
+    record("render2.list_services", "production", "read", "failed", ms=250.0, attempts=[503, 0], error="network"),
+    record("render2.suspend_service", "staging", "write", "refused", ms=0.1, attempts=[], error="denied"),
+    record("github.get_user", "production", "read", "ok", ms=7.0, run="second"),
+    record("render2.lst", None, None, "refused", attempts=[], error="unknown_path", run="second"),
+]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """A journal with one of everything."""
+    path = tmp_path / "calls.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in RECORDS))
+    return path
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of tab-separated lines."""
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def test_each_call_is_a_line(kosmolua: Program, journal: Path) -> None:
+    """Time, path, account, effect, status, milliseconds, and the error's code."""
+    shown = rows(kosmolua("journal", journal).stdout)
+    assert shown[1] == [
+        "2026-01-31 12:00:00", "render2.list_services", "production", "read", "failed", "250", "network",
+    ]  # fmt: skip
+    assert shown[4][1:] == ["render2.lst", "", "", "refused", "10", "unknown_path"]
+    assert len(shown) == 5
+
+
+@pytest.mark.parametrize(
+    ("filters", "chosen"),
+    [
+        (["--account", "production"], [0, 1, 3]),
+        (["--account", "render2.production"], [0, 1]),
+        (["--effect", "write"], [2]),
+        (["--status", "ok"], [0, 3]),
+        (["--path", "render2.list_services"], [0, 1]),
+        (["--path", "render2"], [0, 1, 2, 4]),
+        (["--run", "second"], [3, 4]),
+        (["--last", "2"], [3, 4]),
+        (["--effect", "read", "--status", "ok", "--last", "1"], [3]),
+        (["--account", "nobody"], []),
+    ],
+)
+def test_calls_are_chosen(kosmolua: Program, journal: Path, filters: list[str], chosen: list[int]) -> None:
+    """Filters are joined by and; --json gives the records as they are in the file."""
+    shown = json.loads(kosmolua("journal", journal, *filters, "--json").stdout)
+    assert shown == [RECORDS[index] for index in chosen]
+
+
+def test_totals_are_by_function_and_account(kosmolua: Program, journal: Path) -> None:
+    """Calls by how they ended, HTTP requests, milliseconds in all, and the slowest."""
+    shown = rows(kosmolua("journal", journal, "--totals", "--path", "render2").stdout)
+    assert shown == [
+        ["render2.list_services", "production", "2", "1", "1", "0", "4", "262.3", "250.0"],
+        ["render2.lst", "", "1", "0", "0", "1", "0", "10.0", "10.0"],
+        ["render2.suspend_service", "staging", "1", "0", "0", "1", "0", "0.1", "0.1"],
+    ]
+    (total,) = json.loads(kosmolua("journal", journal, "--totals", "--path", "github", "--json").stdout)
+    assert total["path"] == "github.get_user"
+    assert total["calls"] == total["ok"] == total["requests"] == 1
+
+
+@pytest.mark.parametrize("rest", ['{"time": "2026', '{"time": "2026\n', "[]\n", '{"no": "path"}\n', "\x00\n", "\n"])
+def test_a_line_that_is_not_whole_is_left_out(kosmolua: Program, journal: Path, rest: str) -> None:
+    """A full disk may have cut the last one: the others are shown, with a word on it."""
+    with journal.open("a") as file:
+        file.write(rest)
+    done = kosmolua("journal", journal)
+    assert len(rows(done.stdout)) == 5
+    assert done.stderr == "kosmolua: warning: no whole record, and left out: line 6\n"
+    assert done.returncode == 0
+
+
+def test_a_journal_can_come_from_a_pipe(kosmolua: Program, journal: Path) -> None:
+    """A dash is standard input."""
+    assert len(rows(kosmolua("journal", "-", input=journal.read_text()).stdout)) == 5
+
+
+def test_a_file_that_is_not_there_is_a_sentence(kosmolua: Program) -> None:
+    """The status is that of a wrong command line."""
+    done = kosmolua("journal", "nowhere.jsonl")
+    assert "'nowhere.jsonl': No such file or directory" in done.stderr
+    assert done.returncode == 2
+
+
+def test_an_empty_journal_shows_nothing(kosmolua: Program, tmp_path: Path) -> None:
+    """No call, no line."""
+    (tmp_path / "empty").touch()
+    assert kosmolua("journal", tmp_path / "empty").stdout == ""
+    assert kosmolua("journal", tmp_path / "empty", "--totals", "--json").stdout == "[]\n"
+
+
+def test_what_a_run_journals_is_shown(kosmolua: Program, tmp_path: Path) -> None:
+    """The two ends fit together."""
+    path = tmp_path / "calls.jsonl"
+    kosmolua("run", "--simulate", "--journal", path, "-e", "app.integrations.render2.staging.get_current_user()")
+    (shown,) = rows(kosmolua("journal", path).stdout)
+    assert shown[1:5] == ["render2.get_current_user", "staging", "read", "ok"]
+
+
+def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Path) -> None:
+    """However the program ends, each line that is there is a record."""
+    path = tmp_path / "calls.jsonl"
+    script = "while true do app.integrations.render2.get_current_user() end"
+    command = [sys.executable, "-m", "kosmolua", "run", "--simulate", "--max-calls", "100000", "--journal", str(path)]
+    with subprocess.Popen([*command, "-e", script], env=environment) as process:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 20_000):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    text = path.read_text()
+    assert len(text) > 20_000
+    assert text.endswith("\n")
+    assert {json.loads(line)["path"] for line in text.splitlines()} == {"render2.get_current_user"}
