@@ -157,10 +157,9 @@ class Supervision:
             "call": self._call,
             "doc": self._doc,
         }
-        longest = max(self._limits.max_result, self._limits.max_arguments) + ROOM_FOR_A_FRAME
         while True:
             try:
-                line = self._child.read(longest)
+                line = self._read()
                 frame = None if line is None else wire.decode_from_guest(line)
             except BadFrame as error:
                 return Ending(error=self._fatal or WorkerLost(f"The sandbox spoke nonsense and was stopped: {error}"))
@@ -170,6 +169,14 @@ class Supervision:
                 return self._finish(frame)
             frame["size"] = len(line or b"")
             handlers[frame["kind"]](frame)
+
+    def _read(self) -> bytes | None:
+        """Return the next line. Only one with a script's result may be that long: as values it takes far more."""
+        usual, longest = (size + ROOM_FOR_A_FRAME for size in (self._limits.max_arguments, self._limits.max_result))
+        line = self._child.read(max(usual, longest))
+        if line is not None and len(line) > usual and not line.startswith(wire.END):
+            raise BadFrame(f"a frame is longer than {usual} bytes")
+        return line
 
     def _ready(self, frame: dict[str, Any]) -> None:
         """Note the layers that a guest reports before it runs a script; what is said later is the script's word."""

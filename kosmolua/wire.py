@@ -113,10 +113,11 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
         raise BadFrame("a frame is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
         raise BadFrame("a frame is of no known kind")
-    for name, kind in _FIELDS[frame["kind"]].items():
+    fields = _FIELDS[frame["kind"]]
+    for name, kind in fields.items():
         if not isinstance(frame.get(name), kind) or isinstance(frame[name], bool):
             raise BadFrame(f"a {frame['kind']} frame has no proper {name}")
-    if len(frame.get("path", "")) > LONGEST_PATH:
+    if "path" in fields and len(frame["path"]) > LONGEST_PATH:
         raise BadFrame("a path is too long")
     return frame
 

@@ -247,6 +247,7 @@ def test_a_dumb_terminal_gets_plain_lines(repl: Start) -> None:
         terminal.until(lambda: "begun" in terminal.screen())
         terminal.send("\x03")
         terminal.until("the state is as it was before this chunk")
+        terminal.until(lambda: terminal.screen()[-1] == ">")
         terminal.send("\x04")
         assert terminal.wait() == 0
         assert b"\x1b[" not in terminal.raw.replace(b"\x1b[?2004h", b"").replace(b"\x1b[?2004l", b"")
@@ -269,7 +270,9 @@ def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
         "repl", "--simulate", input="x = 1\nx + 1\nfunction f()\n  return 'more'\nend\n\nf()\nerror('no')\nx\n"
     )
     assert done.stdout == "2\nmore\n1\n"
-    assert done.stderr == "kosmolua: repl:1: no\nstack traceback:\n\t[C]: in global 'error'\n\trepl:1: in main chunk\n"
+    assert (
+        done.stderr == "kosmolua: repl:1: no\nstack traceback:\n\t[C]: in function 'error'\n\trepl:1: in main chunk\n"
+    )
     assert done.returncode == 0
 
 

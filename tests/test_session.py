@@ -142,7 +142,7 @@ def test_errors_name_the_chunk_and_the_line(session: Session) -> None:
     assert (error.message, error.line) == ("repl:2: no", 2)
     assert error.traceback
     assert error.traceback.splitlines()[1:] == [
-        "\t[C]: in global 'error'",
+        "\t[C]: in function 'error'",
         "\trepl:2: in local 'f'",
         "\trepl:3: in main chunk",
     ]

@@ -14,7 +14,7 @@ from kosmolua.cli.arguments import Options
 from kosmolua.cli.completion import accounts, completes, integrations
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_to_list
-from kosmolua.cli.options import examples, listing_options
+from kosmolua.cli.options import Group, examples, listing_options
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 from kosmolua.spec.integration import Integration
@@ -22,6 +22,7 @@ from kosmolua.spec.integration import Integration
 
 @click.group(
     "accounts",
+    cls=Group,
     invoke_without_command=True,
     epilog=examples(
         "kosmolua accounts", "kosmolua accounts example render2 >> accounts.toml", "kosmolua accounts check render2"

@@ -14,7 +14,8 @@ from kosmolua.cli.options import Command, examples
 Entry = dict[str, Any]
 
 COLUMNS = ("time", "path", "account", "effect", "status", "ms", "error")
-TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "requests", "ms", "slowest_ms")
+YEAR = len("2026-")
+TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
 
 
 @click.command(
@@ -98,7 +99,8 @@ def _is_of(entry: Entry, path: str | None, account: str | None) -> bool:
 def _row(entry: Entry) -> list[str]:
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
     time = str(entry.get("time", ""))[:19].replace("T", " ")
-    return [time, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
+    shown = time[YEAR:] if show.on_terminal() else time
+    return [shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 
 def _cell(value: object) -> str:
@@ -127,7 +129,7 @@ def _total(path: str, account: str, entries: list[Entry]) -> Entry:
         **{status: statuses.count(status) for status in ("ok", "failed", "refused")},
         "requests": sum(len(entry.get("attempts") or []) for entry in entries),
         "ms": round(sum(times), 1),
-        "slowest_ms": round(max(times), 1),
+        "slowest": round(max(times), 1),
     }
 
 

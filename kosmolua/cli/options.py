@@ -43,7 +43,24 @@ class Sectioned(click.Option):
     section = ""
 
 
-class Command(click.Command):
+class Examples:
+    """What ends the help of a command: lines to type, which stay as they are."""
+
+    epilog: str | None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        if self.epilog:
+            with formatter.section("Examples"):
+                indent = " " * formatter.current_indent
+                formatter.write("".join(f"{indent}{line}\n" for line in self.epilog.splitlines()))
+
+
+class Group(Examples, click.Group):
+    """A group of commands."""
+
+
+class Command(Examples, click.Command):
     """A command whose help lists the shared options under their headings, after its own ones."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,8 +76,8 @@ class Command(click.Command):
 
 
 def examples(*lines: str) -> str:
-    """Return the end of a command's help: lines to type, kept as they are."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+    """Return the end of a command's help."""
+    return "\n".join(lines)
 
 
 def running_options(command: _Command) -> _Command:

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from kosmolua import __version__
 from kosmolua.cli import show
 from kosmolua.cli.exits import guarded
-from kosmolua.cli.options import examples
+from kosmolua.cli.options import Group, examples
 from kosmolua.errors import UsageError
 from kosmolua.launch import Worker
 
@@ -42,7 +42,7 @@ EPILOG = examples(
 )
 
 
-class Program(click.Group):
+class Program(Group):
     """The commands, each imported from the module of its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -104,9 +104,9 @@ class Commands:
         show.table("Accounts", columns, [[str(entry[column]) for column in columns] for entry in entries])
 
     def _list_calls(self, _: str) -> None:
-        columns = ["path", "account", "effect", "status", "duration_ms", "error"]
-        rows = [[_cell(call[column]) for column in columns] for call in self._calls()]
-        show.table("Calls", columns, rows)
+        names = ("path", "account", "effect", "status", "duration_ms", "error")
+        rows = [[_cell(call[name]) for name in names] for call in self._calls()]
+        show.table("Calls", ["path", "account", "effect", "status", "ms", "error"], rows)
 
     def _limits(self, _: str) -> None:
         limits = self._runtime.limits

@@ -75,7 +75,6 @@ class Conversation:
             evaluate = self._session.value if self._options.json else self._session.evaluate
             try:
                 answer = evaluate(source, **telling)
-                watched.end(answer.outcome)
             finally:
                 self._begin_anew()
         self._calls += answer.outcome.calls

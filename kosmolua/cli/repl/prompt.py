@@ -46,7 +46,7 @@ class Prompt:
         self._session: PromptSession[str] = PromptSession(
             FIRST,
             multiline=True,
-            prompt_continuation=NEXT,
+            prompt_continuation=_continuation,
             lexer=PygmentsLexer(LuaLexer),
             completer=_Completer(candidates),
             complete_while_typing=False,
@@ -104,6 +104,11 @@ class _Completer(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         for each in self._candidates.of(document.text_before_cursor):
             yield Completion(each.text, start_position=each.start, display_meta=each.about)
+
+
+def _continuation(_: int, __: int, wraps: int) -> str:
+    """Return what stands before a line: nothing where it is only the rest of a long one."""
+    return "" if wraps else NEXT
 
 
 def indent_after(line: str) -> str:

@@ -3,7 +3,6 @@
 local letterbox, json, text = ...
 
 local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
-
 local gsub = string.gsub
 
 local LONGEST_NAME = 200

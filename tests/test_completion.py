@@ -1,0 +1,109 @@
+"""Shell completion: what click is told to offer, and a real bash that completes."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Program, Write
+from terminal import Terminal
+from test_screens import ACCOUNTS, PLUGIN
+
+
+@pytest.fixture
+def offered(kosmolua: Program, write: Write):
+    """Return a function that gives what is offered for the last word of a line, with a word on each."""
+    plugin, accounts = write("library.py", PLUGIN), write("accounts.toml", ACCOUNTS)
+
+    def offered(line: str) -> dict[str, str]:
+        words = line.replace("HERE", f"--plugin {plugin} --accounts {accounts}").split(" ")
+        variables = {
+            "_KOSMOLUA_COMPLETE": "zsh_complete",
+            "COMP_WORDS": " ".join(["kosmolua", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        done = kosmolua(variables=variables)
+        assert done.stderr == ""
+        lines = done.stdout.splitlines()
+        return dict(zip(lines[1::3], lines[2::3], strict=True))
+
+    return offered
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", {"run", "call", "repl", "mcp", "docs", "journal", "integrations", "accounts", "stubs"}),
+        ("jou", {"journal"}),
+        ("docs HERE over", {"overview"}),
+        ("docs HERE integrations.lib", {"integrations.library"}),
+        ("docs HERE integrations.library.li", {"integrations.library.list_books"}),
+        ("call HERE libr", {"library.list_books", "library.lend"}),
+        ("call HERE library.l", {"library.list_books", "library.lend"}),
+        ("call HERE library.work.li", {"library.work.list_books"}),
+        ("call HERE library.nobody.li", set()),
+        ("call HERE library.list_books ", {"limit=", "sort="}),
+        ("call HERE library.list_books limit=5 ", {"sort="}),
+        ("call HERE nothing.at_all l", set()),
+        ("accounts check HERE libr", {"library"}),
+        ("accounts check HERE library.", {"library.home", "library.work"}),
+        ("accounts example HERE libr", {"library"}),
+        ("journal x --status ", {"ok", "failed", "refused"}),
+        ("run --re", {"--read-only", "--require-isolation"}),
+    ],
+)  # fmt: skip
+def test_what_is_offered(offered, line: str, found: set[str]) -> None:
+    """Commands, pages, functions, accounts, arguments and options, each where it can stand."""
+    assert set(offered(line)) == found
+
+
+def test_offers_come_with_a_word(offered) -> None:
+    """Where a shell shows descriptions, it has some."""
+    assert offered("jou") == {"journal": "Show what a journal holds."}
+    assert offered("call HERE library.list_books l") == {"limit=": "How many to return a page."}
+
+
+@pytest.mark.parametrize("line", ["run /et", "run --accounts /et", "call x --plugin /et"])
+def test_files_are_left_to_the_shell(kosmolua: Program, line: str) -> None:
+    """The shell itself knows how to complete a path."""
+    words = {"COMP_WORDS": f"kosmolua {line}", "COMP_CWORD": str(len(line.split()))}
+    done = kosmolua(variables={"_KOSMOLUA_COMPLETE": "bash_complete", **words})
+    assert done.stdout == "file,/et\n"
+
+
+def test_what_is_broken_offers_nothing(kosmolua: Program, write: Write) -> None:
+    """A wrong accounts file is no reason for a message in the middle of a line that is typed."""
+    accounts = write("accounts.toml", "this is no TOML")
+    words = {"COMP_WORDS": f"kosmolua call --accounts {accounts} re", "COMP_CWORD": "4"}
+    done = kosmolua(variables={"_KOSMOLUA_COMPLETE": "bash_complete", **words})
+    assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_script(kosmolua: Program, shell: str) -> None:
+    """What a user's start-up file evaluates."""
+    if shell == "bash" and not shutil.which("bash"):
+        pytest.skip("click asks bash for its version")
+    done = kosmolua(variables={"_KOSMOLUA_COMPLETE": f"{shell}_source"})
+    assert f"{shell}_complete" in done.stdout
+    assert done.returncode == 0
+
+
+def test_a_real_bash_completes(environment: dict[str, str], write: Write, tmp_path: Path) -> None:
+    """After the line that the documentation gives, Tab completes a command and a page."""
+    bash = shutil.which("bash")
+    if not bash:
+        pytest.skip("there is no bash")
+    program = write("bin/kosmolua", f'#!/bin/sh\nexec "{sys.executable}" -m kosmolua "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{environment['PATH']}"
+    given = {**environment, "PATH": path, "PS1": "$ ", "INPUTRC": "/dev/null"}
+    with Terminal([bash, "--norc", "--noprofile", "-i"], given, columns=100) as terminal:
+        terminal.send('eval "$(_KOSMOLUA_COMPLETE=bash_source kosmolua)"; echo read\r')
+        terminal.until(lambda: "read" in terminal.screen())
+        terminal.send("kosmolua do\t")
+        terminal.until(lambda: terminal.screen()[-1].endswith("$ kosmolua docs"))
+        terminal.send("integrations.render2.get_curr\t")
+        terminal.until("kosmolua docs integrations.render2.get_current_user")
