@@ -165,7 +165,7 @@ class Chunk:
             with suppress(BadFrame):
                 if self.read(SCRAP) is None and self._status is None:
                     return "lost"
-        return "restored" if self._status is not None else "kept"
+        return "kept" if self._ended else "restored"
 
 
 class Answer:

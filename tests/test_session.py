@@ -242,7 +242,7 @@ def test_a_source_that_is_too_large_is_not_run(session: Session) -> None:
     session.evaluate("x = 1")
     answer = session.evaluate("x = 2 " + " " * (4 * 1024**2))
     assert isinstance(answer.outcome.error, LimitExceeded)
-    assert answer.state == "kept"
+    assert answer.state == "restored"
     assert session.evaluate("x").text == "1"
 
 
@@ -291,23 +291,28 @@ def test_a_killed_chunk_is_told_from_a_killed_guest(simulated: Runtime) -> None:
     waiting = iter(guests)
     with Session(simulated.run, lambda: next(waiting)) as session:
         session.evaluate("x = 1")
-        Thread(target=_kill_when_busy, args=(guests[0], slice(-1, None))).start()
+        kill_when_busy(guests[0], slice(-1, None))
         answer = session.evaluate("x = 2 while true do end")
         assert isinstance(answer.outcome.error, WorkerLost)
         assert answer.state == "restored"
         assert session.evaluate("x").text == "1"
-        Thread(target=_kill_when_busy, args=(guests[0], slice(None))).start()
+        kill_when_busy(guests[0], slice(None))
         answer = session.evaluate("x = 2 while true do end")
         assert isinstance(answer.outcome.error, WorkerLost)
         assert answer.state == "lost"
         assert session.evaluate("x").text == "nil"
 
 
-def _kill_when_busy(guest: Watched, which: slice) -> None:
-    """Kill the newest of a guest's processes, or all, once a chunk runs in it."""
-    eventually(lambda: len(guest.processes()) == 2)
-    for pid in sorted(guest.processes())[which]:
-        os.kill(pid, signal.SIGKILL)
+def kill_when_busy(guest: Watched, which: slice) -> None:
+    """Have the newest of a guest's processes killed, or all, once the next chunk runs in it."""
+
+    def kill() -> None:
+        eventually(lambda: len(guest.processes()) == 2)
+        for pid in sorted(guest.processes())[which]:
+            os.kill(pid, signal.SIGKILL)
+
+    assert eventually(lambda: len(guest.processes()) == 1)
+    Thread(target=kill).start()
 
 
 def test_a_guest_that_died_between_chunks_is_noticed(simulated: Runtime) -> None:
