@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 
 from kosmolua.wire import to_text
 
@@ -11,6 +12,7 @@ FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
 LONGEST_PATTERN = 16 * 1024
 """Characters of a pattern: ``re`` keeps hundreds of compiled ones, and all of them have to find room."""
 _NAMED = re.compile(r"\(\?<(?=[A-Za-z_])")
+warnings.simplefilter("ignore")  # a locked process cannot load what it takes to warn, and nobody would hear it
 
 
 def scan(subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:

@@ -1,0 +1,82 @@
+"""The guest by itself: what it writes for a job, with no host around it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kosmolua import Limits, wire
+from kosmolua.sandbox.vm import BROKEN
+
+PATHS = [str(Path(__file__).parent.parent), *sys.path]
+GUEST = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, expressions, worker; {setup}"
+
+
+def work(source: str, *, setup: str = "", isolated: bool = False, more: bytes = b"") -> tuple[list[Any], int]:
+    """Have a fresh guest run a script, and return the frames that it wrote and its exit status."""
+    job = wire.encode("job", source=source, name="=job", args=[], limits=Limits().as_dict(), isolated=isolated)
+    code = GUEST.format(paths=PATHS, setup=setup or "pass")
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nworker.main()"], input=job + more, capture_output=True, timeout=30, env={}
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
+
+
+def test_a_guest_says_first_what_is_around_it() -> None:
+    """Before the script's first word comes a frame with the layers that are in force, and that are missing."""
+    frames, status = work("print('hello') return 1")
+    assert [frame["kind"] for frame in frames] == ["ready", "print", "end"]
+    assert {*frames[0]["isolation"]} | {*frames[0]["missing"]} >= {"rlimits", "landlock", "seccomp"}
+    assert frames[2]["result"] == [1]
+    assert status == 0
+
+
+def test_a_guest_that_must_be_isolated_and_is_not_runs_nothing() -> None:
+    """It says which layer is missing, and leaves."""
+    setup = "confinement._bound = lambda name, value: False"
+    frames, status = work("print('hello')", setup=setup, isolated=True)
+    assert [frame["kind"] for frame in frames] == ["ready"]
+    assert "rlimits" in frames[0]["missing"]
+    assert status == 0
+    frames, _ = work("print('hello')", setup=setup)
+    assert [frame["kind"] for frame in frames] == ["ready", "print", "end"]
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "OSError", "KeyboardInterrupt", "SystemExit"])
+def test_nothing_that_python_raises_reaches_the_script(error: str) -> None:
+    """A verb that raises ends the guest, as memory that is spent or as a failure; no pcall sees what was raised."""
+    raising = f"expressions.scan = lambda *_: (_ for _ in ()).throw({error}('/secret/path'))"
+    frames, status = work("print(pcall(regex.match, 'a', 'b')) print('survived')", setup=raising)
+    if error == "MemoryError":
+        assert [(frame["kind"], frame.get("limit")) for frame in frames[1:]] == [("limit", "memory")]
+        assert status == 0
+    else:
+        assert len(frames) == 1
+        assert status == BROKEN
+
+
+def test_a_guest_whose_host_is_gone_leaves() -> None:
+    """A script that waits for an answer when the letterbox closes is over."""
+    frames, status = work("pcall(function() return app.integrations.box end) print('survived')")
+    assert [frame["kind"] for frame in frames] == ["ready", "describe"]
+    assert status == 0
+
+
+def test_an_answer_that_is_too_deep_ends_the_script() -> None:
+    """The limit named depth holds for what comes in, also where the host did not see to it."""
+    deep = b"[" * 500 + b"]" * 500
+    reply = b'{"kind":"reply","id":1,"ok":true,"value":' + deep + b"}\n"
+    frames, _ = work("pcall(lua_list_docs) print('survived')", more=reply)
+    assert (frames[-1]["kind"], frames[-1]["limit"]) == ("limit", "depth")
+
+
+def test_a_pattern_that_warns_warns_nobody() -> None:
+    """What Python's re has against a pattern does not stop a script, also where nothing can be imported any more."""
+    frames, _ = work("return regex.match('a[b', '[[a]')[0], pcall(regex.match, 'a', '\\\\N{BULLET}')")
+    assert frames[-1]["result"][0] == "a"
+    assert frames[-1]["result"][1] is False

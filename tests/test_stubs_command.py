@@ -1,0 +1,33 @@
+"""``kosmolua stubs``: definitions for editors, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from conftest import Program, Write
+from test_screens import PLUGIN
+
+
+def test_definitions_are_written_where_they_are_wanted(kosmolua: Program, write: Write, tmp_path: Path) -> None:
+    """Each file that was written is a line; plugins that are named on the command line are among them."""
+    plugin = write("library.py", PLUGIN)
+    done = kosmolua("stubs", tmp_path / "scripts", "--plugin", plugin)
+    written = {Path(line).relative_to(tmp_path).as_posix() for line in done.stdout.splitlines()}
+    assert {"scripts/.luarc.json", "scripts/kosmolua/globals.lua"} < written
+    assert "list_books" in (tmp_path / "scripts/kosmolua/integrations/library.lua").read_text()
+
+
+def test_the_usual_folder_is_the_current_one(kosmolua: Program, home: Path) -> None:
+    """For programs, the files are a list."""
+    files = json.loads(kosmolua("stubs", "--json").stdout)
+    assert ".luarc.json" in files
+    assert all((home / file).is_file() for file in files)
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(kosmolua: Program, write: Write) -> None:
+    """The status is that of a configuration that the user has to mend."""
+    in_the_way = write("file", "")
+    done = kosmolua("stubs", in_the_way / "below")
+    assert done.returncode == 3
+    assert "could not be written" in done.stderr
