@@ -9,12 +9,12 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from kosmolua.children import Child
 from kosmolua.errors import CallError, Interrupted, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
 from kosmolua.supervisor import Ending, Supervision
-from kosmolua.workers import Child
 
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from kosmolua import launch, wire
+from kosmolua.children import Pipes
 from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.outcome import Outcome
 from kosmolua.wire import KILL, ORDER, BadFrame
-from kosmolua.workers import Pipes
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

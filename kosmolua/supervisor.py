@@ -8,10 +8,10 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import values, wire
+from kosmolua.children import Child
 from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import MIB, REPORTED, Limits
 from kosmolua.wire import BadFrame
-from kosmolua.workers import Child
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -18,12 +18,12 @@ import pytest
 from loopback import Loopback
 
 from kosmolua import CallError, Runtime
+from kosmolua.children import ColdChild
 from kosmolua.journal import Record
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
 from kosmolua.policy import Approval
 from kosmolua.secret import Redactor
 from kosmolua.stubs import write_stubs
-from kosmolua.workers import ColdChild
 
 KEY = "rnd_SECRET/of+the=leak test"
 URLLIB3 = "urllib3.connectionpool"

@@ -18,11 +18,11 @@ from library import ACCOUNTS, library, service
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
 from kosmolua.backends.canned import Canned
+from kosmolua.children import ColdChild
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.launch import command
 from kosmolua.plugins import Plugins
 from kosmolua.supervisor import Ending, Supervision
-from kosmolua.workers import ColdChild
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from kosmolua import Interrupted, LimitExceeded, Runtime, WorkerLost
-from kosmolua.workers import ColdChild, Workers, Zygote
+from kosmolua.children import ColdChild
+from kosmolua.workers import Workers
+from kosmolua.zygote import Zygote
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

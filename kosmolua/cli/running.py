@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from kosmolua.children import ColdChild
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.exits import status_of
@@ -12,7 +13,6 @@ from kosmolua.cli.opening import open_runtime
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.launch import Worker
 from kosmolua.outcome import Outcome
-from kosmolua.workers import ColdChild
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

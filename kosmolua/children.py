@@ -1,0 +1,98 @@
+"""A process in which one script runs, as the host holds it: its pipes, its end, and how one is started cold."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import BinaryIO, Protocol
+
+from kosmolua import launch, wire
+from kosmolua.errors import WorkerLost
+
+
+class Child(Protocol):
+    """A process in which one script runs."""
+
+    def send(self, line: bytes) -> None:
+        """Write a frame. A process that is gone is noticed by reading, not here."""
+
+    def read(self, limit: int) -> bytes | None:
+        """Return the next frame's line, or None when the process is gone."""
+
+    def kill(self) -> None:
+        """End the process at once."""
+
+    def status(self) -> int:
+        """Wait for the end of a process whose pipe is closed, and return its status: negative for a signal."""
+
+    def close(self) -> None:
+        """End the process and give up its pipes."""
+
+
+class Pipes:
+    """The two ends of a letterbox that the host holds."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._writing = Lock()
+
+    def send(self, line: bytes) -> None:
+        """Write a frame. A process that is gone is noticed by reading, not here."""
+        try:
+            with self._writing:
+                self._outgoing.write(line)
+                self._outgoing.flush()
+        except (OSError, ValueError):
+            return
+
+    def read(self, limit: int) -> bytes | None:
+        """Return the next frame's line, or None when the process is gone."""
+        return wire.read_line(self._incoming, limit)
+
+    def close_pipes(self) -> None:
+        """Give up both ends."""
+        with self._writing:
+            for stream in (self._outgoing, self._incoming):
+                try:
+                    stream.close()
+                except OSError:
+                    continue
+
+
+class ColdChild(Pipes):
+    """A worker that was started by itself.
+
+    Args:
+        worker: One that was launched earlier; by default a new one.
+
+    Raises:
+        WorkerLost: It cannot be started.
+    """
+
+    def __init__(self, worker: launch.Worker | None = None) -> None:
+        try:
+            worker = worker or launch.Worker()
+        except OSError as error:
+            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+        super().__init__(os.fdopen(worker.incoming, "rb"), os.fdopen(worker.outgoing, "wb"))
+        self._process = worker.process
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def status(self) -> int:
+        """Wait for the end of the process and return its status: negative for a signal."""
+        return self._process.wait()
+
+    def close(self) -> None:
+        """End the process, wait for that, and give up its pipes."""
+        self.kill()
+        self._process.wait()
+        self.close_pipes()
