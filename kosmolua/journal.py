@@ -119,6 +119,18 @@ class Journal:
 
 def _open(path: str | os.PathLike[str]) -> int:
     try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if _ends_in_a_line_cut_short(path):
+            os.write(descriptor, b"\n")
     except OSError as error:
         raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
+    return descriptor
+
+
+def _ends_in_a_line_cut_short(path: str | os.PathLike[str]) -> bool:
+    """Say whether a full disk or a power cut left half a record, which the next one must not be glued to."""
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return False
+    with open(path, "rb") as journal:
+        journal.seek(-1, os.SEEK_END)
+        return journal.read(1) != b"\n"

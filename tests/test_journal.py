@@ -127,3 +127,16 @@ def test_a_full_disk_stops_no_call(redactor: Redactor) -> None:
     for _ in range(3):
         journal.write(Record("r", "a.b"))
     assert warnings == ["The journal /dev/full cannot be written any more: No space left on device"]
+
+
+def test_a_record_is_not_glued_to_half_a_line(tmp_path: Path, redactor: Redactor) -> None:
+    """Where a power cut left half a record, the next one begins on a line of its own."""
+    path = tmp_path / "journal"
+    path.write_bytes(b'{"run": "whole"}\n{"run": "ha')
+    for _ in range(2):
+        journal = Journal(path, redactor, pytest.fail)
+        journal.write(Record("next", "a.b"))
+        journal.close()
+    _, half, *others = path.read_text().splitlines()
+    assert half == '{"run": "ha'
+    assert [json.loads(line)["run"] for line in others] == ["next", "next"]
