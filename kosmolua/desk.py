@@ -55,8 +55,7 @@ class FrontDesk:
         try:
             return values.encode(self._catalog.describe(path))
         except PluginError as error:
-            name = path.split(".")[1]
-            raise PluginFault(f"The integration {name} cannot be loaded: {error.message}") from error
+            raise PluginFault.unloadable(path.split(".")[1], error) from error
 
     def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Make a call."""

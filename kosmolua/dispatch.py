@@ -115,8 +115,7 @@ class Dispatcher:
         try:
             target = self._catalog.resolve(record.path)
         except PluginError as error:
-            name = record.path.partition(".")[0]
-            raise PluginFault(f"The integration {name} cannot be loaded: {error.message}") from error
+            raise PluginFault.unloadable(record.path.partition(".")[0], error) from error
         record.path, record.account, record.effect = target.path, target.account, target.function.effect
         return target
 

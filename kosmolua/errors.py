@@ -22,6 +22,8 @@ A message is one line and says what happened, where, and what to do. A hint is t
 one-line hint is part of the message, a longer one (a stanza to paste) stands beside it.
 """
 
+from __future__ import annotations
+
 
 class KosmoError(Exception):
     """Anything that KosmoLua reports to a user.
@@ -203,6 +205,11 @@ class PluginFault(CallError):
 
     def __init__(self, message: str) -> None:
         super().__init__("plugin_error", message)
+
+    @classmethod
+    def unloadable(cls, name: str, error: PluginError) -> PluginFault:
+        """Return what a call hears of an integration that cannot be loaded."""
+        return cls(f"The integration {name} cannot be loaded: {error.message}")
 
 
 class DocNotFound(CallError):

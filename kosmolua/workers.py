@@ -57,6 +57,8 @@ class Workers:
             if self._zygote and self._zygote.alive:
                 with suppress(WorkerLost):  # it may have died since it was looked at
                     return self._zygote.fork()
+            if self._zygote:
+                self._zygote.close()
             from kosmolua.zygote import Zygote
 
             self._zygote = Zygote()
