@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,29 +91,3 @@ def http_server(*options: str, **environ: str) -> Iterator[tuple[subprocess.Pope
             yield process, found[0]
         finally:
             process.kill()
-
-
-def descendants(pid: int) -> set[int]:
-    """Return the processes below a process, from Linux's /proc."""
-    parents = {int(path.name): path / "stat" for path in Path("/proc").iterdir() if path.name.isdigit()}
-    children: dict[int, set[int]] = {}
-    for child, stat in parents.items():
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        children.setdefault(parent, set()).add(child)
-    found, frontier = set(), {pid}
-    while frontier := {child for parent in frontier for child in children.get(parent, ())}:
-        found |= frontier
-    return found
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Wait until something holds; return whether it did in time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

@@ -14,11 +14,11 @@ from typing import Any
 
 import anyio
 import pytest
-from agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, descendants, eventually, execute, http_server, text_of
+from agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, execute, http_server, text_of
 from mcp import Client
+from processes import descendants, eventually, is_running, linux_only
 from requests import Session
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are found through Linux's /proc")
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
 HELLO = {
     "protocolVersion": "2025-06-18",
@@ -116,7 +116,7 @@ def test_a_malformed_body_costs_only_itself() -> None:
         Agent(url, DISCOVERY).talk(conversation)
 
 
-@on_linux
+@linux_only
 def test_a_client_that_closes_its_end_leaves_nothing() -> None:
     """When standard input ends, the server ends, and with it the script that was running."""
     with line() as client:
@@ -128,7 +128,7 @@ def test_a_client_that_closes_its_end_leaves_nothing() -> None:
         assert eventually(lambda: not any(map(is_running, left)))
 
 
-@on_linux
+@linux_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     """Ctrl-C, a polite and an impolite end: the process is gone at once, and its scripts with it."""
@@ -141,7 +141,7 @@ def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
         assert eventually(lambda: not any(map(is_running, left)))
 
 
-@on_linux
+@linux_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     """The same over HTTP, while a client waits for a script."""
@@ -163,15 +163,7 @@ def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     assert eventually(lambda: not any(map(is_running, left)))
 
 
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-
-
-@on_linux
+@linux_only
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 def test_a_killed_worker_costs_only_its_script(era: str) -> None:
     """A worker that dies by SIGKILL is an error result; other scripts and the next ones do not notice."""

@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from processes import children, eventually, linux_only
 
 from kosmolua import ApiError, BadArguments, CallError, ScriptError
 from kosmolua.errors import Denied
@@ -234,29 +234,18 @@ def test_neither_accounts_nor_variables_of_the_user_are_read(tmp_path: Path, mon
     assert play.requests[0].headers["Authorization"].reveal() == "Bearer made-up-api_key"
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes by /proc")
+@linux_only
 def test_its_process_ends_when_it_is_forgotten() -> None:
     """No test has to close anything."""
-    before = children()
+    before = children(os.getpid())
     play = Playground(notes)
     play.run("return 1")
-    own = children() - before
+    own = children(os.getpid()) - before
     assert own
 
     del play
     gc.collect()
-    ends = time.monotonic() + 5
-    while children() & own and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert not children() & own
-
-
-def children() -> set[str]:
-    """Return the processes that this one has started and that still run."""
-    found: set[str] = set()
-    for task in Path("/proc/self/task").iterdir():
-        found |= set((task / "children").read_text().split())
-    return found
+    assert eventually(lambda: not children(os.getpid()) & own)
 
 
 def test_the_docstrings_example_passes(tmp_path: Path) -> None:

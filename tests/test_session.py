@@ -6,19 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
 import pytest
+from processes import eventually, linux_only, running_in_group
 
 from kosmolua import Runtime, launch
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.session import Guest, Session
-
-MOST_SECONDS = 10.0
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -35,33 +33,7 @@ class Watched(Guest):
 
     def processes(self) -> list[int]:
         """Return the processes of the group that have not ended."""
-        return [pid for pid in _of_group(self._process.pid) if _state(pid) != "Z"]
-
-
-def _of_group(group: int) -> list[int]:
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in pids if _stat(pid)[2:3] == [str(group)]]
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _state(pid: int) -> str:
-    return (_stat(pid) or ["gone"])[0]
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds; return whether it does in the end."""
-    deadline = time.monotonic() + MOST_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+        return running_in_group(self._process.pid)
 
 
 # State and values
@@ -376,7 +348,7 @@ time.sleep(60)
 """
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are counted in /proc")
+@linux_only
 @pytest.mark.parametrize("chunk", ["x = 2", "while true do end"], ids=["idle", "busy"])
 def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], chunk: str) -> None:
     """Whether the guest waits or runs a loop, after a checkpoint has taken over too, it ends with the host."""
@@ -384,11 +356,11 @@ def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], 
     assert host.stdout
     group = int(host.stdout.readline())
     count = 2 if "while" in chunk else 1
-    assert eventually(lambda: len([pid for pid in _of_group(group) if _state(pid) != "Z"]) == count)
+    assert eventually(lambda: len(running_in_group(group)) == count)
     host.kill()
     host.wait()
     host.stdout.close()
-    assert eventually(lambda: [pid for pid in _of_group(group) if _state(pid) != "Z"] == [])
+    assert eventually(lambda: running_in_group(group) == [])
 
 
 # Where the OS cannot fork

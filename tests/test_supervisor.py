@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from library import ACCOUNTS, library, service
+from processes import children, descendants, eventually, is_running, linux_only
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
 from kosmolua.backends.canned import Canned
@@ -24,7 +25,6 @@ from kosmolua.launch import command
 from kosmolua.plugins import Plugins
 from kosmolua.supervisor import Ending, Supervision
 
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
 
 
@@ -332,30 +332,6 @@ def test_an_error_of_a_call_is_known_by_its_number() -> None:
 # Who dies when
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def eventually(happens: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """Return what a function returns once that is something, or None when the time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := happens():
-            return found
-        time.sleep(0.01)
-    return None
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 LOOP = "print('ready') while true do end"
 IN_C = "print('ready') string.find(('a'):rep(50000), ('a*'):rep(30) .. 'b')"
 IN_CALL = "print('ready') app.integrations.render2.list_services()"
@@ -373,7 +349,7 @@ def started(environment: dict[str, str]) -> Iterator[Callable[[str], tuple[subpr
         hosts.append(host)
         assert host.stdout
         assert host.stdout.readline() == "ready\n"
-        (child,) = _children(host.pid)
+        (child,) = children(host.pid)
         return host, child
 
     yield start
@@ -398,10 +374,10 @@ def test_killing_the_child_is_one_sentence(started: Any, source: str) -> None:
 def test_killing_the_host_leaves_no_child(started: Any, source: str) -> None:
     """``kill -9`` on the host: the child is gone, also in the middle of a loop that never looks up."""
     host, child = started(source)
-    assert is_alive(child)
+    assert is_running(child)
     host.kill()
     host.wait()
-    assert eventually(lambda: not is_alive(child))
+    assert eventually(lambda: not is_running(child))
 
 
 @linux_only
@@ -413,10 +389,10 @@ def test_killing_an_embedder_leaves_nobody(environment: dict[str, str], source: 
     with subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes) as host:
         assert host.stdout
         assert host.stdout.readline() == b"ready\n"
-        descendants = [*_children(host.pid), *(pid for child in _children(host.pid) for pid in _children(child))]
+        left = descendants(host.pid)
         host.kill()
-    assert len(descendants) == 2
-    assert eventually(lambda: not any(map(is_alive, descendants)))
+    assert len(left) == 2
+    assert eventually(lambda: not any(map(is_running, left)))
 
 
 @linux_only
@@ -428,7 +404,7 @@ def test_an_interrupt_ends_the_run(started: Any) -> None:
     assert host.returncode == 130
     assert complaint.count("\n") == 1
     assert "interrupted" in complaint
-    assert eventually(lambda: not is_alive(child))
+    assert eventually(lambda: not is_running(child))
 
 
 # What the child has

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import children, eventually, linux_only
 
 from kosmolua import Interrupted, LimitExceeded, Runtime, WorkerLost
 from kosmolua.children import ColdChild
@@ -19,7 +19,6 @@ from kosmolua.workers import Workers
 from kosmolua.zygote import Zygote
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 forks_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 
@@ -29,26 +28,11 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has, as Linux lists them."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def zygote_of(runtime: Runtime) -> Zygote:
     assert runtime.run("return 1").ok
     zygote = runtime._workers._zygote
     assert zygote
     return zygote
-
-
-def eventually(happens: object, seconds: float = 3.0) -> bool:
-    """Say whether something becomes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if happens():  # type: ignore[operator]
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @forks_only
@@ -75,7 +59,7 @@ def test_a_finished_run_leaves_no_process(runtime: Runtime) -> None:
     runtime.run("error('x')")
     runtime.run("while true do end", timeout=0.2)
     runtime.run("while true do end", cpu=0.2)
-    assert eventually(lambda: children(zygote._process.pid) == [])
+    assert eventually(lambda: not children(zygote._process.pid))
 
 
 @forks_only

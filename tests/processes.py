@@ -1,0 +1,71 @@
+"""The processes of this machine, as Linux shows them in /proc, where each may end while one looks; and patience."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+class Seen(NamedTuple):
+    """What /proc says of a process: its state (``Z`` is dead but not reaped), its parent and its group."""
+
+    state: str
+    parent: int
+    group: int
+
+
+def look(pid: int) -> Seen | None:
+    """Return what a process is, or None where there is none."""
+    try:
+        state, parent, group, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return Seen(state, int(parent), int(group))
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process exists and is not dead."""
+    seen = look(pid)
+    return seen is not None and seen.state != "Z"
+
+
+def children(pid: int) -> set[int]:
+    """Return the children of a process, dead ones that were not reaped among them."""
+    return {child for child, seen in _everyone() if seen.parent == pid}
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes below a process."""
+    parents = {child: seen.parent for child, seen in _everyone()}
+    found, frontier = set(), {pid}
+    while frontier := {child for child, parent in parents.items() if parent in frontier}:
+        found |= frontier
+    return found
+
+
+def running_in_group(group: int) -> list[int]:
+    """Return the processes of a group that have not ended."""
+    return [pid for pid, seen in _everyone() if seen.group == group and seen.state != "Z"]
+
+
+def eventually(holds: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Wait until something holds; return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _everyone() -> Iterator[tuple[int, Seen]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (seen := look(int(entry.name))):
+            yield int(entry.name), seen
