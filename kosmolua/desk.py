@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import values
 from kosmolua.catalog import Catalog
 from kosmolua.dispatch import Dispatcher
-from kosmolua.errors import PluginError, PluginFault
+from kosmolua.errors import KosmoError, PluginError, PluginFault
 from kosmolua.journal import Record
 from kosmolua.secret import Redactor
 
@@ -32,19 +32,13 @@ class FrontDesk:
         self._library = library
         self._redactor = redactor
 
-    @property
-    def deadline(self) -> float:
-        """When the run ends, on the clock of :func:`time.monotonic`; calls under way end by then."""
-        return self._dispatcher.deadline
+    def close(self, error: KosmoError | None) -> list[Record]:
+        """Return the calls that were made, in the order in which they came; none are made any more.
 
-    @deadline.setter
-    def deadline(self, moment: float) -> None:
-        self._dispatcher.deadline = moment
-
-    @property
-    def records(self) -> list[Record]:
-        """The calls that were made, in the order in which they came."""
-        return self._dispatcher.records
+        Args:
+            error: What ended the run, and with it any call that is still under way.
+        """
+        return self._dispatcher.close(error)
 
     def redact(self, result: list[Any]) -> list[Any]:
         """Return what a script returned without the secrets that were in use."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from threading import BoundedSemaphore, Lock
-from time import monotonic
 from typing import Any
 
 from kosmolua import values
@@ -14,6 +13,7 @@ from kosmolua.accounts import Accounts
 from kosmolua.api.message import Request, Response
 from kosmolua.backends import Backend, Sender
 from kosmolua.catalog import Catalog, Target
+from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, Interrupted, KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.journal import Journal, Record
 from kosmolua.limits import Limits
@@ -29,10 +29,11 @@ _under_way: ContextVar[Record] = ContextVar("under_way")
 
 
 class Dispatcher:
-    """Answers the calls of one run; ``deadline`` is when it ends, on the clock of :func:`time.monotonic`.
+    """Answers the calls of one run.
 
     Args:
         run: The id of the run.
+        clock: When it has to be over, and with it each call.
         backend: Returns what answers calls; asked on the first one only.
         watch: Told of each record when its call starts and again when it ends.
     """
@@ -41,6 +42,7 @@ class Dispatcher:
         self,
         *,
         run: str,
+        clock: Clock,
         limits: Limits,
         catalog: Catalog,
         accounts: Accounts,
@@ -50,9 +52,10 @@ class Dispatcher:
         redactor: Redactor,
         watch: Callable[[Record], None] | None = None,
     ) -> None:
-        self.records: list[Record] = []
-        self.deadline = monotonic() + limits.timeout
+        self._records: list[Record] = []
+        self._closed = False
         self._run = run
+        self._clock = clock
         self._limits = limits
         self._catalog = catalog
         self._accounts = accounts
@@ -89,16 +92,36 @@ class Dispatcher:
             error = Interrupted("The call was interrupted")
             raise
         finally:
-            record.end(error)
-            record.redact(self._redactor)
-            self._journal.write(record)
-            self._watch(record)
+            self._finish(record, error)
+
+    def close(self, error: KosmoError | None) -> list[Record]:
+        """Return the records of all calls, and make no more. One that is still under way is given up.
+
+        Args:
+            error: Why, as far as it was not the end of the script.
+        """
+        with self._lock:
+            self._closed = True
+        for record in self._records:
+            self._finish(record, error or Interrupted("The script ended before the call did"), given_up=True)
+        return self._records
 
     def _spend(self, record: Record) -> None:
         with self._lock:
-            self.records.append(record)
-            if len(self.records) > self._limits.max_calls:
+            if self._closed:
+                raise Interrupted("The run is over")
+            self._records.append(record)
+            if len(self._records) > self._limits.max_calls:
                 raise self._limits.exceeded("calls")
+
+    def _finish(self, record: Record, error: KosmoError | None, *, given_up: bool = False) -> None:
+        with self._lock:
+            if record.status != "running":
+                return
+            record.end(error, given_up=given_up)
+        record.redact(self._redactor)
+        self._journal.write(record)
+        self._watch(record)
 
     def _answer(self, record: Record, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
         target = self._resolve(record)
@@ -163,7 +186,7 @@ class Dispatcher:
             return self._opened[key]
 
     def _send(self, sender: Sender, request: Request) -> Response:
-        return sender(request, until=self.deadline, observe=_under_way.get().observe)
+        return sender(request, until=self._clock.ends, observe=_under_way.get().observe)
 
     def _encode(self, target: Target, value: object) -> str:
         try:

@@ -53,11 +53,16 @@ class Record:
         self.attempts.append(attempt.status or 0)
         self.request_id = attempt.request_id or self.request_id
 
-    def end(self, error: KosmoError | None) -> None:
-        """Note how the call ended."""
+    def end(self, error: KosmoError | None, *, given_up: bool = False) -> None:
+        """Note how the call ended.
+
+        Args:
+            error: What ended it.
+            given_up: Whether it is still under way, so that nobody knows what it has sent.
+        """
         self.duration_ms = round((monotonic() - self._clock) * 1000, 2)
         self.error = error.code if error else None
-        self.status = "ok" if error is None else "failed" if self.attempts else "refused"
+        self.status = "ok" if error is None else "failed" if self.attempts or given_up else "refused"
 
     def redact(self, redactor: Redactor) -> None:
         """Take secrets out of what the caller and the service said, for whoever watches."""

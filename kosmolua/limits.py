@@ -23,7 +23,7 @@ class Limits:
     """
 
     timeout: float = 120.0
-    """Seconds on the wall, waiting for services included."""
+    """Seconds on the wall, waiting for services included; the clock stands still while a person is asked."""
     cpu: float = 30.0
     """Seconds of processor time in the sandbox."""
     memory: int = 96 * MIB

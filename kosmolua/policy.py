@@ -12,6 +12,7 @@ from kosmolua.errors import Denied
 if TYPE_CHECKING:
     from kosmolua.accounts import Accounts
     from kosmolua.catalog import Target
+    from kosmolua.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,23 @@ class Policy:
 
     Args:
         accounts: Where permissions stand.
+        clock: The run's, which stands still while a person is asked.
         read_only: Whether every write is denied.
         yes: Whether what would be asked is allowed.
         approve: Asks a person; None where nobody can be asked.
     """
 
     def __init__(
-        self, accounts: Accounts, *, read_only: bool = False, yes: bool = False, approve: Approve | None = None
+        self,
+        accounts: Accounts,
+        clock: Clock,
+        *,
+        read_only: bool = False,
+        yes: bool = False,
+        approve: Approve | None = None,
     ) -> None:
         self._accounts = accounts
+        self._clock = clock
         self._read_only = read_only
         self._yes = yes
         self._approve = approve
@@ -75,7 +84,7 @@ class Policy:
                 hint=f'pass --yes, or set permissions = {{ {effect} = "allow" }} under '
                 f"[{target.integration.name}.{target.account}] in {self._accounts.path}",
             )
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._clock.standing_still():
             approved = self._approve(Approval(target.path, target.account, effect, arguments))
         if not approved:
             raise Denied(f"{_subject(target)}, and it was not approved")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from kosmolua.caller import Caller
 from kosmolua.children import Child
+from kosmolua.clock import Clock
 from kosmolua.errors import CallError, Interrupted, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
@@ -18,6 +21,10 @@ from kosmolua.supervisor import Ending, Supervision
 
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
+    from kosmolua.journal import Record
+    from kosmolua.policy import Approval, Approve
+
+    Watch = Callable[[Record], None]
 
 _RETURN = re.compile(rb"\breturn\b")
 ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
@@ -29,8 +36,13 @@ class Run:
     """A script that is ready to run, once.
 
     Args:
-        make_desk: Opens the desk that answers the script, when it first asks for something.
+        make_desk: Opens the desk that answers the script, when it first asks for something; given the run's clock,
+            whom to tell of records, and who asks a person.
         take: Lends a fresh worker.
+        on_output: Is given what the script prints. Like ``watch`` and ``approve``, it is called by the thread that
+            executes the run, which does one thing at a time.
+        watch: Told of each call's record when it starts and when it ends.
+        approve: Asks a person about a call.
         isolated: Whether to refuse where a layer around the sandbox is missing.
     """
 
@@ -41,9 +53,11 @@ class Run:
         name: str,
         arguments: Sequence[str],
         limits: Limits,
-        make_desk: Callable[[], FrontDesk],
+        make_desk: Callable[[Clock, Watch | None, Approve | None], FrontDesk],
         take: Callable[[], AbstractContextManager[Child]],
         on_output: Callable[[bytes], None],
+        watch: Watch | None = None,
+        approve: Approve | None = None,
         isolated: bool = False,
     ) -> None:
         self._source = _as_chunk(source)
@@ -53,9 +67,10 @@ class Run:
         self._make_desk = make_desk
         self._take = take
         self._on_output = on_output
+        self._watch = watch
+        self._approve = approve
         self._isolated = isolated
         self._printed: list[bytes] = []
-        self._deadline = 0.0
         self._supervision: Supervision | None = None
         self._stopped = False
         self._lock = Lock()
@@ -64,7 +79,7 @@ class Run:
         """Run the script in this thread and return its outcome."""
         with self._take() as child:
             started = monotonic()
-            self._deadline = started + self._limits.timeout
+            self._clock, self._caller = Clock(self._limits.timeout), Caller()
             with self._lock:
                 stopped, self._supervision = self._stopped, self._supervise(child)
             if stopped:
@@ -82,12 +97,31 @@ class Run:
 
     @once
     def _desk(self) -> FrontDesk:
-        desk = self._make_desk()
-        desk.deadline = self._deadline
-        return desk
+        watch = self._watch and self._tell
+        return self._make_desk(self._clock, watch, self._approve and self._ask)
+
+    def _tell(self, record: Record) -> None:
+        assert self._watch
+        self._caller.ask(partial(self._watch, record))
+
+    def _ask(self, approval: Approval) -> bool:
+        assert self._approve
+        assert self._supervision
+        allowed = self._caller.ask(partial(self._approve, approval))
+        if self._supervision.is_stopped:
+            raise Interrupted("The run is over")
+        return allowed
 
     def _supervise(self, child: Child) -> Supervision:
-        return Supervision(child, self._limits, lambda: self._desk, self._output, isolated=self._isolated)
+        return Supervision(
+            child,
+            self._limits,
+            self._clock,
+            self._caller,
+            lambda: self._desk,
+            self._output,
+            isolated=self._isolated,
+        )
 
     def _output(self, piece: bytes) -> None:
         self._printed.append(piece)
@@ -98,7 +132,7 @@ class Run:
             ending.error.line = _line_of_only_return(self._source)
         output = b"".join(self._printed)
         asked = computed(self, "_desk")
-        records = self._desk.records if asked else []
+        records = self._desk.close(ending.error) if asked else []
         return Outcome(
             result=self._desk.redact(ending.result) if asked else ending.result,
             output=output.decode("utf-8", "replace"),

@@ -20,7 +20,8 @@ class RunOptions(TypedDict, total=False):
     read_only: bool
     """Deny every write of this run."""
     approve: Approve | None
-    """Asks a person about a call of this run."""
+    """Asks a person about a call of this run. The thread that runs it calls this, ``on_output`` and ``watch``, one at a
+    time."""
     on_output: Callable[[bytes], None]
     """Is given what the script prints, piece by piece, as it happens."""
     watch: Callable[[Record], None]

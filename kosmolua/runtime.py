@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.clock import Clock
 from kosmolua.limits import Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from kosmolua.run_options import RunOptions
     from kosmolua.secret import Redactor
     from kosmolua.spec.integration import Integration
+
+    Watch = Callable[[Record], None]
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
@@ -175,7 +179,7 @@ class Runtime:
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
 
-        ``on_output``, ``watch`` and ``approve`` are called in other threads than the event loop's.
+        ``on_output``, ``watch`` and ``approve`` are called in another thread than the event loop's.
         """
         import asyncio
 
@@ -192,7 +196,7 @@ class Runtime:
         path: str,
         args: Mapping[str, Any] | Sequence[Any] | None = None,
         *,
-        watch: Callable[[Record], None] = _ignore,
+        watch: Watch | None = None,
     ) -> Any:
         """Make one call without Lua and return its value.
 
@@ -205,7 +209,7 @@ class Runtime:
             CallError: The call was refused, or it failed.
         """
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        dispatcher = self._dispatcher(self.limits, watch)
+        dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, watch, self._approve)
         return json.loads(dispatcher.call(path, given))
 
     def identify(self, integration: str, account: str) -> str:
@@ -214,7 +218,7 @@ class Runtime:
         Raises:
             CallError: The account cannot be used, or the call failed.
         """
-        dispatcher = self._dispatcher(self.limits, _ignore)
+        dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, None, self._approve)
         return dispatcher.identify(self.catalog.integration(integration), account)
 
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
@@ -229,38 +233,39 @@ class Runtime:
             name=options.get("name", "script.lua"),
             arguments=options.get("args", ()),
             limits=limits,
-            make_desk=lambda: self._make_desk(limits, options),
+            make_desk=partial(self._make_desk, limits, read_only=options.get("read_only", False)),
             take=lend(child) if child else self._workers.take,
             on_output=options.get("on_output", _ignore),
+            watch=options.get("watch"),
+            approve=options.get("approve") or self._approve,
             isolated=self._isolated,
         )
 
-    def _make_desk(self, limits: Limits, options: RunOptions) -> FrontDesk:
+    def _make_desk(
+        self, limits: Limits, clock: Clock, watch: Watch | None, approve: Approve | None, *, read_only: bool
+    ) -> FrontDesk:
         from kosmolua.desk import FrontDesk
 
-        dispatcher = self._dispatcher(
-            limits,
-            options.get("watch", _ignore),
-            read_only=options.get("read_only", False),
-            approve=options.get("approve"),
-        )
+        dispatcher = self._dispatcher(clock, limits, watch, approve, read_only=read_only)
         return FrontDesk(self.catalog, dispatcher, lambda: self.docs, self._redactor)
 
     def _dispatcher(
         self,
+        clock: Clock,
         limits: Limits,
-        watch: Callable[[Record], None],
+        watch: Watch | None,
+        approve: Approve | None,
         *,
         read_only: bool = False,
-        approve: Approve | None = None,
     ) -> Dispatcher:
         from kosmolua.dispatch import Dispatcher
         from kosmolua.policy import Policy
 
         read_only = self._read_only or read_only
-        policy = Policy(self._accounts, read_only=read_only, yes=self._yes, approve=approve or self._approve)
+        policy = Policy(self._accounts, clock, read_only=read_only, yes=self._yes, approve=approve)
         return Dispatcher(
             run=os.urandom(6).hex(),
+            clock=clock,
             limits=limits,
             catalog=self.catalog,
             accounts=self._accounts,

@@ -1,27 +1,34 @@
-"""One run: a child, a clock, and the pump of frames between the child and whoever answers it."""
+"""One run: a child, a clock, and the pump of frames between the child and whoever answers it.
+
+The pump, and with it every call, has a thread of its own; the thread that called the run keeps the time and calls back.
+So the limit on the wall holds whatever a call is stuck in.
+"""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from threading import Lock, Timer
-from typing import TYPE_CHECKING, Any, Protocol
+from contextvars import copy_context
+from functools import partial
+from threading import Lock, Thread
+from typing import Any, Protocol
 
 from kosmolua import values, wire
+from kosmolua.caller import Caller
 from kosmolua.children import Child
+from kosmolua.clock import Clock
+from kosmolua.crew import Crew
 from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, ScriptError, WorkerLost
-from kosmolua.limits import MIB, REPORTED, Limits
+from kosmolua.limits import REPORTED, Limits
 from kosmolua.wire import BadFrame
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
-MOST_THREADS = 64
 MOST_ERRORS = 1000
-MOST_WAITING = 64 * MIB
-"""Bytes of call frames that may wait for a thread. A guest cannot be made to wait with them: while it writes it does
-not read, and the threads could not get rid of their replies."""
 MOST_NAMES, LONGEST_NAME = 16, 32
+GRACE = 0.5
+"""Seconds that calls under way have to end, once the run has; one that is stuck in its integration gets no more."""
+GLANCE = 0.02
+"""Seconds from one look at whether they have to the next."""
+LONGEST_WAIT = 3600.0
 ROOM_FOR_A_FRAME = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
 
@@ -62,35 +69,16 @@ class Ending:
         self.usage = usage or {}
 
 
-class Waiting:
-    """Counts the bytes of calls that wait for a thread or are under way in one."""
-
-    def __init__(self) -> None:
-        self._bytes = 0
-        self._lock = Lock()
-
-    def add(self, size: int) -> bool:
-        """Count a call, unless there would be too many bytes; say whether it was counted."""
-        with self._lock:
-            if self._bytes + size > MOST_WAITING:
-                return False
-            self._bytes += size
-            return True
-
-    def remove(self, size: int) -> None:
-        """Count a call no longer."""
-        with self._lock:
-            self._bytes -= size
-
-
 class Supervision:
     """One run in a child: sends the job, answers what comes, and ends the child when a limit is spent.
 
     Args:
         child: A fresh worker.
         limits: The limits of the run.
+        clock: When the run has to be over.
+        caller: The thread that the run is called from.
         desk: Returns what answers the script; asked when it first wants something.
-        output: Is given what the script prints, piece by piece.
+        output: Is given what the script prints, piece by piece, in the caller's thread.
         isolated: Whether to run nothing where a layer around the child is missing.
     """
 
@@ -98,6 +86,8 @@ class Supervision:
         self,
         child: Child,
         limits: Limits,
+        clock: Clock,
+        caller: Caller,
         desk: Callable[[], Desk],
         output: Callable[[bytes], None],
         *,
@@ -105,19 +95,24 @@ class Supervision:
     ) -> None:
         self._child = child
         self._limits = limits
+        self._clock = clock
+        self._caller = caller
         self._desk = desk
         self._output = output
         self._isolated = isolated
         self._isolation: list[str] | None = None
         self._fatal: KosmoError | None = None
+        self._fault: BaseException | None = None
         self._errors: dict[int, KosmoError] = {}
         self._room = limits.max_output
-        self._pool: ThreadPoolExecutor | None = None
-        self._waiting = Waiting()
-        self._fault: BaseException | None = None
+        self._crew = Crew()
+        self._ending: Ending | None = None
+        self._pumping = Lock()
+        self._grace: Clock | None = None
+        self._given_up = False
 
     def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
-        """Run a script to its end.
+        """Run a script to its end, in the thread that the run is called from.
 
         Args:
             source: Its text.
@@ -126,28 +121,69 @@ class Supervision:
         """
         if len(source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
-        clock = Timer(self._limits.timeout, self._expire)
-        clock.daemon = True
-        clock.start()
-        try:
-            self._child.send(_job(source, name, arguments, self._limits, isolated=self._isolated))
-            ending = self._pump()
-        except KeyboardInterrupt:
-            ending = Ending(error=Interrupted("The script was interrupted"))
-        finally:
-            clock.cancel()
-            self._child.kill()
-            if self._pool:
-                self._pool.shutdown(wait=self._fatal is not None)
+        job = _job(source, name, arguments, self._limits, isolated=self._isolated)
+        Thread(target=copy_context().run, args=(self._work, job), name="kosmolua-run", daemon=True).start()
+        while not self._is_over:
+            self._attend()
+        self._child.kill()
+        self._caller.leave()
+        self._crew.dismiss()
         if self._fault:
             raise self._fault
+        ending = self._ending or Ending(error=self._fatal)
         if self._isolation is not None:
             ending.usage["isolation"] = self._isolation
         return ending
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the script has ended, or is being ended."""
+        return bool(self._ending or self._fatal or self._fault)
+
     def interrupt(self) -> None:
-        """End the run from another thread."""
+        """End the run, from any thread."""
         self._stop(Interrupted("The script was interrupted"))
+
+    # The caller's thread
+
+    @property
+    def _is_over(self) -> bool:
+        return self._given_up or (self._ending is not None and not self._crew.is_busy)
+
+    def _attend(self) -> None:
+        try:
+            if self.is_stopped:
+                self._wait_for_calls()
+            elif not self._caller.attend(min(self._clock.left, LONGEST_WAIT)) and not self._clock.left:
+                self._stop(self._limits.exceeded("wall"))
+        except KeyboardInterrupt:
+            self.interrupt()
+        except BaseException as error:  # noqa: BLE001 - it is raised when the run is over
+            self._fail(error)
+
+    def _wait_for_calls(self) -> None:
+        """Give calls that are under way a moment to end. The pump, where it is in none, ends as its child does."""
+        self._grace = self._grace or Clock(GRACE)
+        if not self._caller.attend(GLANCE) and not self._grace.left and self._pumping.acquire(blocking=False):
+            self._given_up = True
+            self._pumping.release()
+
+    # The pump's thread
+
+    def _work(self, job: bytes) -> None:
+        with self._pumping:
+            try:
+                self._child.send(job)
+                ending = self._pump()
+            except KeyboardInterrupt:
+                ending = Ending(error=Interrupted("The script was interrupted"))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+                self._fail(error)
+                ending = Ending()
+        self._caller.tell(lambda: self._end(ending))
+
+    def _end(self, ending: Ending) -> None:
+        self._ending = ending
 
     def _pump(self) -> Ending:
         handlers = {
@@ -157,7 +193,7 @@ class Supervision:
             "call": self._call,
             "doc": self._doc,
         }
-        while True:
+        while not self._given_up:
             try:
                 line = self._read()
                 frame = None if line is None else wire.decode_from_guest(line)
@@ -169,6 +205,7 @@ class Supervision:
                 return self._finish(frame)
             frame["size"] = len(line or b"")
             handlers[frame["kind"]](frame)
+        return Ending(error=self._fatal)
 
     def _read(self) -> bytes | None:
         """Return the next line. Only one with a script's result may be that long: as values it takes far more."""
@@ -196,57 +233,51 @@ class Supervision:
 
     def _print(self, frame: dict[str, Any]) -> None:
         text = wire.to_bytes(frame["text"])
-        self._output(text[: max(self._room, 0)])
+        self._caller.tell(partial(self._output, text[: max(self._room, 0)]))
         self._room -= len(text)
         if self._room < 0:
             self._stop(self._limits.exceeded("output"))
 
     def _describe(self, frame: dict[str, Any]) -> None:
-        self._answer(frame["id"], lambda: self._desk().describe(frame["path"]))
+        self._answer_here(partial(self._answer, frame["id"], lambda: self._desk().describe(frame["path"])))
 
     def _doc(self, frame: dict[str, Any]) -> None:
         fault = _fault(frame)
         given = [] if fault else _arguments(frame)
-        self._answer(frame["id"], lambda: self._desk().doc(frame["verb"], given))
+        self._answer_here(partial(self._answer, frame["id"], lambda: self._desk().doc(frame["verb"], given)))
 
     def _call(self, frame: dict[str, Any]) -> None:
         fault = _fault(frame)
         given = [] if fault else _arguments(frame)
 
-        def answer() -> None:
-            self._answer(frame["id"], lambda: self._desk().call(frame["path"], given, fault))
-
+        answer = partial(self._answer, frame["id"], lambda: self._desk().call(frame["path"], given, fault))
         if frame.get("branch") is True:
             self._answer_aside(answer, frame["size"])
         else:
+            self._answer_here(answer)
+
+    def _answer_here(self, answer: Callable[[], None]) -> None:
+        """Answer in the pump's thread, which the caller need not wait for meanwhile."""
+        self._pumping.release()
+        try:
             answer()
+        finally:
+            self._pumping.acquire()
 
     def _answer_aside(self, answer: Callable[[], None], size: int) -> None:
-        """Answer a branch of ``parallel`` in another thread; what fails there is raised in this one."""
+        """Answer a branch of ``parallel`` in another thread."""
 
         def work() -> None:
             try:
                 answer()
-            except BaseException as error:  # noqa: BLE001 - the run raises it when it ends
-                self._fault = error
-                self._child.kill()
-            finally:
-                self._waiting.remove(size)
+            except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+                self._fail(error)
 
-        if self._waiting.add(size):
-            self._threads().submit(work)
-        else:
+        if not self._crew.give(work, size):
             self._stop(self._limits.exceeded("arguments"))
 
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="kosmolua-call")
-        return self._pool
-
     def _answer(self, number: int, ask: Callable[[], str]) -> None:
-        if self._fatal:
+        if self.is_stopped:
             return
         try:
             self._child.send(wire.reply(number, ask()))
@@ -267,9 +298,12 @@ class Supervision:
     def _stop(self, error: KosmoError) -> None:
         self._fatal = self._fatal or error
         self._child.kill()
+        self._caller.tell(_nothing)
 
-    def _expire(self) -> None:
-        self._stop(self._limits.exceeded("wall"))
+    def _fail(self, error: BaseException) -> None:
+        self._fault = self._fault or error
+        self._child.kill()
+        self._caller.tell(_nothing)
 
     def _finish(self, frame: dict[str, Any]) -> Ending:
         ending = Ending(usage=_usage(frame["usage"]))
@@ -306,6 +340,10 @@ class Supervision:
         if -status in _CPU_SIGNALS:
             return Ending(error=self._limits.exceeded("cpu"))
         return Ending(error=WorkerLost(f"The sandbox died: {_describe_status(status)}", hint="run the script again"))
+
+
+def _nothing() -> None:
+    """Wake the caller's thread up, so that it looks at what has become of the run."""
 
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}

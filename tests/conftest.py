@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ MOST_SECONDS = 60
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that starts the tests in the background has them ignore Ctrl-C, and the programs they start would too."""
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,10 +161,17 @@ def test_what_was_typed_before_the_question_is_no_answer(open_terminal: Open) ->
         assert not any(line.endswith(" made") for line in terminal.everything())
 
 
-def test_a_question_ends_with_its_run(open_terminal: Open) -> None:
-    """When the time limit is over, nobody has to answer any more, and nothing is sent."""
-    with open_terminal("run", "--simulate", "--timeout", "0.5", "-e", TWICE) as terminal:
+@pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
+def test_the_clock_stands_still_while_a_person_is_asked(open_terminal: Open, branch: bool) -> None:
+    """Who takes longer to answer than the script may run has not run out of its time; the time after that counts."""
+    suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    script = f"parallel.all({{ function() {suspend} end }})" if branch else suspend
+    script += " print('done') while true do end"
+    with open_terminal("run", "--simulate", "--timeout", "0.7", "-e", script) as terminal:
         terminal.until(QUESTION)
+        time.sleep(1)
+        terminal.send("y\r")
+        terminal.until("done")
         assert terminal.wait() == 124
         assert "raise it with --timeout" in " ".join(terminal.everything())
 

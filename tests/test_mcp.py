@@ -399,17 +399,17 @@ def test_read_only_denies_without_asking(web_agent: Agent) -> None:
     assert not person.asked
 
 
-def test_a_limit_ends_a_script_that_waits_for_a_person(web_agent: Agent) -> None:
-    """The time limit holds while a person thinks, and a late yes makes no call."""
+def test_a_person_may_think_for_longer_than_the_script_may_run(web_agent: Agent) -> None:
+    """The clock of the script stands still meanwhile, and goes on afterwards."""
 
     async def think(*_: object) -> ElicitResult:
         await anyio.sleep(1.0)
         return ElicitResult(action="accept")
 
     async def conversation(client: Client) -> None:
-        result = await execute(client, SUSPEND, timeout=0.3)
+        result = await execute(client, SUSPEND.removeprefix("return ") + " while true do end", timeout=0.5)
         assert result.structured_content["error"]["limit"] == "wall"
-        assert result.structured_content["calls"][0]["status"] == "refused"
+        assert result.structured_content["calls"][0]["status"] == "ok"
 
     web_agent.talk(conversation, think)  # type: ignore[arg-type]
 

@@ -239,17 +239,17 @@ def test_an_http_client_that_vanishes_ends_its_script(tmp_path: Path) -> None:
         Agent(url, DISCOVERY).talk(conversation)
 
 
-def test_an_approval_that_nobody_fetches_ends_with_its_script() -> None:
-    """A script whose client was asked and never comes back ends at its limit; its state is good for one return only."""
+def test_an_approval_that_nobody_fetches_is_refused() -> None:
+    """A client that was asked may take as long as its script may run; its state is good for one return only."""
 
     async def conversation(client: Client) -> None:
         code = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
-        arguments = {"code": code, "timeout": 0.3}
+        arguments = {"code": code}
         asked = await client.session.call_tool("execute_lua", arguments, allow_input_required=True)
         await anyio.sleep(0.5)
         state = asked.request_state
         late = await client.session.call_tool("execute_lua", arguments, request_state=state)
-        assert late.structured_content["error"]["limit"] == "wall"
+        assert late.structured_content["error"]["code"] == "denied"
         again = await client.session.call_tool("execute_lua", arguments, request_state=state)
         assert again.is_error
         assert "is gone (run it again)" in text_of(again)
@@ -257,5 +257,5 @@ def test_an_approval_that_nobody_fetches_ends_with_its_script() -> None:
     async def nobody(*_: object) -> Any:
         raise AssertionError("this conversation answers by hand")
 
-    with http_server() as (_, url):
+    with http_server("--timeout", "0.3") as (_, url):
         Agent(url, DISCOVERY).talk(conversation, nobody)  # type: ignore[arg-type]

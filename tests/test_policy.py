@@ -15,6 +15,7 @@ from library import library
 from kosmolua import Denied
 from kosmolua.accounts import PERMISSIONS, Accounts
 from kosmolua.catalog import Target
+from kosmolua.clock import Clock
 from kosmolua.policy import Approval, Policy
 from kosmolua.secret import Redactor
 
@@ -27,7 +28,7 @@ def policy_of(permission: str | None = None, **options: Any) -> Policy:
     permissions = {"permissions": {"read": permission, "write": permission}} if permission else {}
     tables = {"library": {"work": permissions}}
     accounts = Accounts(tables, Path("/home/ann/accounts.toml"), environ={}, redactor=Redactor())
-    return Policy(accounts, **options)
+    return Policy(accounts, Clock(60), **options)
 
 
 def decide(policy: Policy, target: Target) -> str | None:

@@ -201,14 +201,14 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
         terminal.until(READY)
 
 
-def test_ctrl_c_while_a_branch_asks_leaves_the_next_line_to_the_prompt(repl: Start) -> None:
-    """A question that is open when its chunk is interrupted takes no input any more."""
+def test_ctrl_c_while_a_branch_asks_means_no(repl: Start) -> None:
+    """The question takes no input any more, and what was denied is an error of the chunk like any other."""
     suspend = "parallel.all({ function() app.integrations.render2.suspend_service('srv-cabc12345678') end })"
     with repl() as terminal:
         terminal.send(suspend + "\r")
         terminal.until("[d]eny all from now on:")
         terminal.send("\x03")
-        terminal.until("the state is as it was before this chunk")
+        terminal.until("it was not approved")
         enter(terminal, "'all ' .. 'mine'", "all mine")
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,12 +20,15 @@ from processes import children, descendants, eventually, is_running, linux_only
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
 from kosmolua.backends.canned import Canned
-from kosmolua.children import ColdChild
+from kosmolua.caller import Caller
+from kosmolua.children import Child, ColdChild
+from kosmolua.clock import Clock
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.launch import command
 from kosmolua.plugins import Plugins
 from kosmolua.supervisor import Ending, Supervision
 
+SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
 
 
@@ -130,6 +134,53 @@ def test_waiting_for_a_call_counts_as_time(runtime: Runtime) -> None:
     assert len(outcome.calls) == 2
 
 
+STUCK = "app.integrations.slow.wait({ seconds = 5 })"
+
+
+@pytest.mark.parametrize("source", [STUCK, f"parallel.all({{ function() {STUCK} end, function() {STUCK} end }})"])
+def test_the_wall_is_kept_around_a_call_that_is_stuck(source: str, tmp_path: Path) -> None:
+    """A plugin that does not come back is left behind, and its calls are in the outcome and in the journal, once."""
+    journal = tmp_path / "journal"
+    watched: list[str] = []
+    with Runtime(os.devnull, plugins=[SLOW], journal=journal, environ={}) as runtime:
+        started = time.monotonic()
+        outcome = runtime.run(source, timeout=0.3, watch=lambda record: watched.append(record.status))
+        assert time.monotonic() - started < 3
+        assert isinstance(outcome.error, LimitExceeded)
+        assert outcome.error.limit == "wall"
+        assert {(call["status"], call["error"]) for call in outcome.calls} == {("failed", "limit_exceeded")}
+        assert runtime.run("return 1").result == [1]
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [line["error"] for line in lines] == ["limit_exceeded"] * len(outcome.calls)
+    assert watched == ["running"] * len(outcome.calls) + ["failed"] * len(outcome.calls)
+
+
+def test_a_program_does_not_wait_for_a_call_that_is_stuck(environment: dict[str, str]) -> None:
+    """A program that runs scripts is not kept alive by what was left behind."""
+    script = f"parallel.all({{ function() {STUCK} end }})"
+    code = f"import kosmolua; print(kosmolua.Runtime({{}}, plugins=[{str(SLOW)!r}]).run({script!r}, timeout=0.3).error)"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 4
+    assert "--timeout" in done.stdout
+
+
+def test_whoever_listens_is_called_in_one_thread() -> None:
+    """Output, records and questions reach the thread that runs the script, one at a time, also those of branches."""
+    here: list[bool] = []
+
+    def note(_: object) -> bool:
+        here.append(threading.current_thread() is threading.main_thread())
+        return True
+
+    accounts = {"slow": {"permissions": {"read": "ask"}}}
+    branch = "function() print('x') return app.integrations.slow.wait() end"
+    with Runtime(accounts, plugins=[SLOW], environ={}) as runtime:
+        outcome = runtime.run(f"parallel.all({{ {branch}, {branch} }})", on_output=note, watch=note, approve=note)
+    assert outcome.ok
+    assert here == [True] * 8
+
+
 # Errors
 
 
@@ -230,7 +281,11 @@ class EchoDesk:
 
 
 def supervise(liar: Liar, desk: EchoDesk | None = None, output: Callable[[bytes], None] = lambda piece: None) -> Ending:
-    return Supervision(liar, QUICK, lambda: desk or EchoDesk(), output).run(b"return 1", "job.lua", [])
+    return supervision_of(liar, desk or EchoDesk(), output).run(b"return 1", "job.lua", [])
+
+
+def supervision_of(child: Child, desk: EchoDesk, output: Callable[[bytes], None]) -> Supervision:
+    return Supervision(child, QUICK, Clock(QUICK.timeout), Caller(), lambda: desk, output)
 
 
 END = {"kind": "end", "result": [1], "usage": {}}
@@ -461,6 +516,6 @@ def test_a_dead_worker_is_noticed() -> None:
     """A worker that was killed before its job is a sentence, not a hang."""
     child = ColdChild()
     child.kill()
-    ending = Supervision(child, QUICK, EchoDesk, lambda piece: None).run(b"return 1", "job.lua", [])
+    ending = supervision_of(child, EchoDesk(), lambda piece: None).run(b"return 1", "job.lua", [])
     child.close()
     assert isinstance(ending.error, WorkerLost)

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,27 +107,40 @@ def test_closing_a_runtime_ends_its_warm_process() -> None:
     assert zygote is None or not zygote.alive
 
 
-def test_workers_bounds_how_many_run_and_keeps_the_order() -> None:
-    """Two at most run at once; the others wait, and come in the order in which they asked."""
-    workers, order, at_work, peak = Workers(2), [], [], []
+def test_workers_bounds_how_many_run() -> None:
+    """Two at most run at once."""
+    workers, at_work, peak = Workers(2), [], []
 
     def work(number: int) -> None:
         with workers.take():
-            order.append(number)
             at_work.append(number)
             peak.append(len(at_work))
             time.sleep(0.05)
             at_work.remove(number)
 
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    workers.close()
+    assert max(peak) == 2
+
+
+def test_runs_that_wait_come_in_the_order_in_which_they_asked() -> None:
+    """Who waits longest is next."""
+    workers, order = Workers(1), []
+
+    def work(number: int) -> None:
+        with workers.take():
+            order.append(number)
+
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.01)
+    with workers.take():
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            assert eventually(lambda number=number: len(workers._gate._waiting) == number)
     for thread in threads:
         thread.join()
     workers.close()
     assert order == list(range(6))
-    assert max(peak) == 2
 
 
 def test_waiting_for_a_worker_does_not_count_as_running() -> None:

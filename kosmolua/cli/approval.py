@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import os
 import sys
 from collections.abc import Callable, Mapping
-from threading import Lock
-from time import monotonic
 
 from kosmolua.cli import show
 from kosmolua.policy import Approval
@@ -29,63 +25,47 @@ ANSWERS = {
 }
 LONGEST_VALUE, HEAD, TAIL = 1000, 600, 300
 """Characters of an argument that are shown without being asked for; of a longer one, how many at either end."""
-GLANCE = 0.1
-"""Seconds from one look at whether an answer is still wanted to the next."""
 
 
 class Approver:
     """Asks on standard error, reads from the terminal, and remembers answers that hold for more than one call.
 
-    It is called by one thread at a time. No answer, the end of input and Ctrl-C mean no.
+    The end of input and Ctrl-C mean no.
     """
 
     def __init__(self) -> None:
         self._allowed: set[tuple[str, str]] = set()
         self._denies = False
-        self._turn = 0
-        self._asking = Lock()
 
-    def __call__(self, approval: Approval, until: float = math.inf) -> bool:
-        """Return whether the person allows the call.
-
-        Args:
-            approval: What is asked.
-            until: When no answer means no, on the clock of :func:`time.monotonic`.
-        """
+    def __call__(self, approval: Approval) -> bool:
+        """Return whether the person allows the call."""
         if self._denies:
             return False
         if (approval.path, approval.account) in self._allowed:
             return True
-        with self._asking:
-            answer = self._ask(approval, until)
+        answer = _ask(approval)
         if answer == "all":
             self._allowed.add((approval.path, approval.account))
         self._denies = answer == "deny"
         return answer in ("yes", "all")
 
     def renew(self) -> None:
-        """Take a question that is open as answered by no, and ask again where all was denied.
+        """Ask again where all was denied."""
+        self._denies = False
 
-        Afterwards what is typed is left to others.
-        """
-        self._turn += 1
-        with self._asking:
-            self._denies = False
 
-    def _ask(self, approval: Approval, until: float) -> str:
-        turn = self._turn
-        is_cut = any(len(wording.literal(value)) > LONGEST_VALUE for value in approval.arguments.values())
-        question = QUESTION.format(more=", [s]how the arguments whole" if is_cut else "")
-        _forget_what_was_typed()
-        _write(_heading(approval), _arguments(approval.arguments, _shorten))
-        while True:
-            _write(question)
-            line = _read_line(lambda: self._turn == turn and monotonic() < until)
-            answer = ANSWERS.get(line.strip().lower(), "")
-            if answer == "show":
-                _write(_arguments(approval.arguments, str))
-            elif answer:
-                return answer
+def _ask(approval: Approval) -> str:
+    is_cut = any(len(wording.literal(value)) > LONGEST_VALUE for value in approval.arguments.values())
+    question = QUESTION.format(more=", [s]how the arguments whole" if is_cut else "")
+    _forget_what_was_typed()
+    _write(_heading(approval), _arguments(approval.arguments, _shorten))
+    while True:
+        _write(question)
+        answer = ANSWERS.get(_read_line().strip().lower(), "")
+        if answer == "show":
+            _write(_arguments(approval.arguments, str))
+        elif answer:
+            return answer
 
 
 def _heading(approval: Approval) -> str:
@@ -118,24 +98,12 @@ def _forget_what_was_typed() -> None:
     termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
-def _read_line(is_wanted: Callable[[], bool]) -> str:
-    """Return the line that is typed, or nothing where there is none, or where it is not wanted any more."""
+def _read_line() -> str:
+    """Return the line that is typed, or nothing where there is none."""
     try:
-        line = _next_line(is_wanted)
+        line = sys.stdin.buffer.readline().decode(errors="replace")
     except KeyboardInterrupt:
         line = ""
     if not line.endswith("\n"):
         _write("\n")
     return line
-
-
-def _next_line(is_wanted: Callable[[], bool]) -> str:
-    if os.name == "nt":
-        return sys.stdin.readline()
-    from select import select
-
-    terminal = sys.stdin.fileno()
-    while is_wanted():
-        if select([terminal], [], [], GLANCE)[0] and is_wanted():
-            return os.read(terminal, 4096).decode(errors="replace")
-    return ""

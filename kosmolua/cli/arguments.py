@@ -85,7 +85,11 @@ OPTIONS = (
     Option("--read-only", section=_PERMISSIONS, help="Deny every write."),
     Option("--yes", "-y", section=_PERMISSIONS, help="Allow what would be asked."),
     Option(
-        "--timeout", metavar="S", read=seconds, section=_LIMITS, help="Seconds on the wall, waiting included [120]."
+        "--timeout",
+        metavar="S",
+        read=seconds,
+        section=_LIMITS,
+        help="Seconds on the wall, waiting for services included [120].",
     ),
     Option("--cpu", metavar="S", read=seconds, section=_LIMITS, help="Seconds of processor time [30]."),
     Option("--memory", metavar="SIZE", read=size, section=_LIMITS, help="Memory of the Lua VM [96MiB]."),

@@ -64,7 +64,6 @@ def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Rec
             if record.status != "running":
                 records.append(record)
 
-        watched.begin(runtime.limits.timeout)
         return runtime.call(path, arguments, watch=watch)
 
 

@@ -77,7 +77,6 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
         from kosmolua.cli.watching import watching
 
         with watching(trace=options.trace) as watched:
-            watched.begin(runtime.limits.timeout)
             return watched.end(run(on_output=watched.write, watch=watched.watch, approve=watched.approve))
     finally:
         child.close()

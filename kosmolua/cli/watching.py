@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from time import monotonic
 
 from kosmolua.cli import show
 from kosmolua.cli.approval import Approver
@@ -29,14 +27,9 @@ class Watching:
     def __init__(self, approver: Approver | None, trace: Trace | None, live: Live | None) -> None:
         self.approve = self._approve if approver else None
         self.write: Callable[[bytes], None] = live.write if live else show.write
-        self._until = math.inf
         self._approver = approver
         self._trace = trace
         self._live = live
-
-    def begin(self, timeout: float) -> None:
-        """Note that the run begins, and after how many seconds it ends, and with it any question."""
-        self._until = monotonic() + timeout
 
     def watch(self, record: Record) -> None:
         """Note a call that starts or ends."""
@@ -56,7 +49,7 @@ class Watching:
     def _approve(self, approval: Approval) -> bool:
         assert self._approver
         with self._aside():
-            return self._approver(approval, self._until)
+            return self._approver(approval)
 
     def _aside(self) -> AbstractContextManager[None]:
         return self._live.aside() if self._live else nullcontext()

@@ -21,7 +21,7 @@ class Execution:
         runtime: Runs it.
         script: What runs.
         asks: Whether its client can put questions to a person.
-        watch: Told of each call's record when it starts and when it ends, in other threads.
+        watch: Told of each call's record when it starts and when it ends, in another thread.
 
     ``question`` is what the script waits for, and ``latest`` the call that it started last.
     """
@@ -35,7 +35,7 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._started = monotonic()
-        self._limits = runtime.limits.but(timeout=script.limits.get("timeout"))
+        self._patience = runtime.limits.timeout
         self._allowed: set[tuple[str, str]] = set()
         self._asks_no_more = False
         options = script.options
@@ -96,9 +96,7 @@ class Execution:
             return not self._asks_no_more
         question = Question(approval)
         self._loop.call_soon_threadsafe(self._ask, question)
-        answer = question.wait(self._limits.timeout - self.seconds)
-        if answer is None:
-            raise self._limits.exceeded("wall")
+        answer = question.wait(self._patience) or Answer.NEVER
         self._asks_no_more |= answer is Answer.NEVER
         if answer is Answer.ALWAYS:
             self._allowed.add(subject)

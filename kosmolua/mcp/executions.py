@@ -26,7 +26,7 @@ class Executions:
 
     Args:
         runtime: Runs them.
-        watch: Told of each call's record when it starts and when it ends, in other threads.
+        watch: Told of each call's record when it starts and when it ends, in another thread.
     """
 
     def __init__(self, runtime: Runtime, watch: Callable[[Record], None]) -> None:

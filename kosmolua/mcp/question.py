@@ -42,8 +42,8 @@ class Question:
         self._answered = Event()
 
     def wait(self, seconds: float) -> Answer | None:
-        """Return the answer, or None when there is none in time."""
-        self._answered.wait(max(seconds, 0))
+        """Return the answer, or None when there is none within so many seconds."""
+        self._answered.wait(seconds)
         return self._answer
 
     def answer(self, answer: Answer) -> None:

@@ -57,7 +57,7 @@ class Door:
     Args:
         runtime: Runs scripts and serves the documentation.
         read_only: Whether it denies every write, which the tools then say.
-        watch: Told of each call's record when it starts and when it ends, in other threads.
+        watch: Told of each call's record when it starts and when it ends, in another thread.
     """
 
     def __init__(self, runtime: Runtime, *, read_only: bool, watch: Callable[[Record], None]) -> None:

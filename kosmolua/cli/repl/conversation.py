@@ -71,7 +71,6 @@ class Conversation:
             if name is not None:
                 telling["name"] = name
             telling["on_output"] = _ignore if self._options.json else watched.write
-            watched.begin(self._runtime.limits.timeout)
             evaluate = self._session.value if self._options.json else self._session.evaluate
             try:
                 answer = evaluate(source, **telling)

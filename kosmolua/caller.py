@@ -1,0 +1,86 @@
+"""The thread that called a run: it alone calls back, and does what others want told or asked, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, get_ident
+from typing import Generic, TypeVar
+
+from kosmolua.errors import Interrupted
+
+_Answer = TypeVar("_Answer")
+
+
+class Caller:
+    """What the threads of a run want done by the one that called it, which is the one that makes this."""
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+        self._wanted: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._has_left = False
+        self._lock = Lock()
+
+    def tell(self, work: Callable[[], object]) -> None:
+        """Have something done, and go on meanwhile. What it raises is raised in the caller."""
+        self._wanted.put(work)
+
+    def ask(self, work: Callable[[], _Answer]) -> _Answer:
+        """Have something done, and return what comes of it, or raise that.
+
+        Raises:
+            Interrupted: The caller has left.
+        """
+        if get_ident() == self._thread:
+            return work()
+        question = _Question(work)
+        with self._lock:
+            if self._has_left:
+                raise Interrupted("The run is over")
+            self._wanted.put(question)
+        return question.wait()
+
+    def attend(self, seconds: float) -> bool:
+        """Do what is wanted next, and say whether there was anything within so many seconds."""
+        try:
+            work = self._wanted.get(timeout=seconds)
+        except Empty:
+            return False
+        work()
+        return True
+
+    def leave(self) -> None:
+        """Attend to nothing more; who still waits for an answer is told so."""
+        with self._lock:
+            self._has_left = True
+        while not self._wanted.empty():
+            work = self._wanted.get()
+            if isinstance(work, _Question):
+                work.fail(Interrupted("The run is over"))
+
+
+class _Question(Generic[_Answer]):
+    """Work whose end another thread waits for."""
+
+    def __init__(self, work: Callable[[], _Answer]) -> None:
+        self._work = work
+        self._done = Event()
+        self._answers: list[_Answer] = []
+        self._error: BaseException | None = None
+
+    def __call__(self) -> None:
+        try:
+            self._answers.append(self._work())
+            self._done.set()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self._done.set()
+
+    def wait(self) -> _Answer:
+        self._done.wait()
+        if self._error:
+            raise self._error
+        return self._answers[0]

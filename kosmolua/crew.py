@@ -1,0 +1,65 @@
+"""The threads that answer the branches of ``parallel``. Neither a run nor the program waits for one that is stuck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from queue import SimpleQueue
+from threading import Lock, Thread
+
+from kosmolua.limits import MIB
+
+MOST_THREADS = 64
+MOST_WAITING = 64 * MIB
+"""Bytes of call frames that may wait for a thread. A guest cannot be made to wait with them: while it writes it does
+not read, and the threads could not get rid of their replies."""
+
+
+class Crew:
+    """Threads of one run, hired when there is work for them."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Callable[[], None], int] | None] = SimpleQueue()
+        self._lock = Lock()
+        self._threads = 0
+        self._tasks = 0
+        self._bytes = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether work waits for a thread, or is under way in one."""
+        return self._tasks > 0
+
+    def give(self, work: Callable[[], None], size: int) -> bool:
+        """Have work done, unless too many bytes wait already; say whether it was taken.
+
+        Args:
+            work: What to do; it raises nothing.
+            size: The bytes it keeps in memory until it is done.
+        """
+        with self._lock:
+            if self._bytes + size > MOST_WAITING:
+                return False
+            self._bytes += size
+            self._tasks += 1
+            hires = self._threads < min(self._tasks, MOST_THREADS)
+            self._threads += hires
+        self._work.put((work, size))
+        if hires:
+            Thread(target=copy_context().run, args=(self._serve,), name="kosmolua-call", daemon=True).start()
+        return True
+
+    def dismiss(self) -> None:
+        """Let each thread end once it has nothing more to do."""
+        for _ in range(self._threads):
+            self._work.put(None)
+
+    def _serve(self) -> None:
+        while task := self._work.get():
+            work, size = task
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._bytes -= size
+                    self._tasks -= 1
