@@ -82,10 +82,13 @@ class Run:
             self._clock, self._caller = Clock(self._limits.timeout), Caller()
             with self._lock:
                 stopped, self._supervision = self._stopped, self._supervise(child)
-            if stopped:
-                ending = Ending(error=Interrupted("The script was interrupted before it began"))
-            else:
-                ending = self._supervision.run(self._source, self._name, self._arguments)
+            try:
+                if stopped:
+                    ending = Ending(error=Interrupted("The script was interrupted before it began"))
+                else:
+                    ending = self._supervision.run(self._source, self._name, self._arguments)
+            finally:
+                self._supervision = None
             return self._outcome(ending, monotonic() - started)
 
     def stop(self) -> None:
