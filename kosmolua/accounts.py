@@ -248,8 +248,9 @@ class Accounts:
         if self._simulate and field.type.label == "string":
             return Secret("simulated") if field.secret else "simulated"
         raise NotConfigured(
-            f"The account {integration.name}.{account} has no {field.name}; add it to {self.path}",
+            f"The account {integration.name}.{account} has no {field.name}; add it to the accounts file",
             hint=stanza(integration, account),
+            detail=str(self.path),
         )
 
     def _value(self, where: str, field: AccountField, given: object) -> object:

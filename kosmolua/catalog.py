@@ -186,8 +186,9 @@ class Catalog:
             )
         if chosen is None:
             raise NotConfigured(
-                f"{integration.name} has no account; add one to {self._accounts.path}, see 'kosmolua accounts example'",
+                f"{integration.name} has no account; add one to the accounts file, see 'kosmolua accounts example'",
                 hint=stanza(integration),
+                detail=str(self._accounts.path),
             )
         return chosen
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import values
+from kosmolua.blame import unloadable
 from kosmolua.catalog import Catalog
-from kosmolua.dispatch import Dispatcher
-from kosmolua.errors import KosmoError, PluginError, PluginFault
-from kosmolua.journal import Record
+from kosmolua.dispatch import Dispatcher, unsendable
+from kosmolua.errors import KosmoError, PluginError
+from kosmolua.journal import Summary
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class FrontDesk:
         self._library = library
         self._redactor = redactor
 
-    def close(self, error: KosmoError | None) -> list[Record]:
-        """Return the calls that were made, in the order in which they came; none are made any more.
+    def close(self, error: KosmoError | None) -> list[Summary]:
+        """Return what an outcome says of each call, in the order in which they came; none are made any more.
 
         Args:
             error: What ended the run, and with it any call that is still under way.
@@ -49,14 +50,16 @@ class FrontDesk:
         try:
             return values.encode(self._catalog.describe(path))
         except PluginError as error:
-            raise PluginFault.unloadable(path.split(".")[1], error) from error
+            raise unloadable(path.split(".")[1], error) from error
 
     def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Make a call."""
         return self._dispatcher.call(path, given, fault)
 
-    def doc(self, verb: str, given: Sequence[Any]) -> str:
+    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """List, search or read documentation."""
-        from kosmolua.docs.request import answer
+        from kosmolua.docs.request import NAMES, answer
 
+        if fault:
+            raise unsendable(NAMES.get(verb, verb), fault)
         return values.encode(answer(self._library(), verb, given))

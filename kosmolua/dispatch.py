@@ -10,12 +10,13 @@ from typing import Any
 
 from kosmolua import values
 from kosmolua.accounts import Accounts
-from kosmolua.api.message import Request, Response
+from kosmolua.api.message import Attempt, Request, Response
 from kosmolua.backends import Backend, Sender
+from kosmolua.blame import blaming, unloadable
 from kosmolua.catalog import Catalog, Target
 from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, Interrupted, KosmoError, NotConfigured, PluginError, PluginFault
-from kosmolua.journal import Journal, Record
+from kosmolua.journal import Journal, Record, Summary
 from kosmolua.limits import Limits
 from kosmolua.policy import Policy
 from kosmolua.secret import Redactor
@@ -25,7 +26,7 @@ from kosmolua.values import Json, NotJson
 MOST_AT_ONCE = 32
 """Calls of one account that may be under way at once, whatever a script asks for."""
 
-_under_way: ContextVar[Record] = ContextVar("under_way")
+_under_way: ContextVar[Record | None] = ContextVar("under_way", default=None)
 
 
 class Dispatcher:
@@ -52,7 +53,8 @@ class Dispatcher:
         redactor: Redactor,
         watch: Callable[[Record], None] | None = None,
     ) -> None:
-        self._records: list[Record] = []
+        self._summaries: list[Summary] = []
+        self._under_way: dict[int, tuple[Record, Summary]] = {}
         self._closed = False
         self._run = run
         self._clock = clock
@@ -64,7 +66,7 @@ class Dispatcher:
         self._journal = journal
         self._redactor = redactor
         self._watch = watch or (lambda record: None)
-        self._opened: dict[tuple[str, str], tuple[Any, BoundedSemaphore]] = {}
+        self._seats: dict[tuple[str, str], _Seat] = {}
         self._lock = Lock()
 
     def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None) -> str:
@@ -94,39 +96,46 @@ class Dispatcher:
         finally:
             self._finish(record, error)
 
-    def close(self, error: KosmoError | None) -> list[Record]:
-        """Return the records of all calls, and make no more. One that is still under way is given up.
+    def close(self, error: KosmoError | None) -> list[Summary]:
+        """Return what an outcome says of each call, and make no more. One that is still under way is given up.
 
         Args:
             error: Why, as far as it was not the end of the script.
         """
         with self._lock:
             self._closed = True
-        for record in self._records:
+            left = [record for record, _ in self._under_way.values()]
+        for record in left:
             self._finish(record, error or Interrupted("The script ended before the call did"), given_up=True)
-        return self._records
+        return self._summaries
 
     def _spend(self, record: Record) -> None:
+        summary: Summary = {}
         with self._lock:
             if self._closed:
                 raise Interrupted("The run is over")
-            self._records.append(record)
-            if len(self._records) > self._limits.max_calls:
+            self._summaries.append(summary)
+            self._under_way[id(record)] = record, summary
+            if len(self._summaries) > self._limits.max_calls:
                 raise self._limits.exceeded("calls")
 
     def _finish(self, record: Record, error: KosmoError | None, *, given_up: bool = False) -> None:
+        """Note the end of a call, once; what it was called with is kept no longer."""
         with self._lock:
-            if record.status != "running":
-                return
-            record.end(error, given_up=given_up)
+            _, summary = self._under_way.pop(id(record), (None, None))
+        if summary is None:
+            return
+        record.end(error, given_up=given_up)
         record.redact(self._redactor)
         self._journal.write(record)
         self._watch(record)
+        summary.update(record.summary())
 
     def _answer(self, record: Record, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
         target = self._resolve(record)
         self._policy.refuse_if_denied(target)
-        arguments = self._bind(target, given, fault)
+        with blaming(target.path, target.integration.origin):
+            arguments = self._bind(target, given, fault)
         record.arguments = arguments
         self._policy.ask_if_needed(target, self._redacted(arguments))
         self._watch(record)
@@ -138,15 +147,13 @@ class Dispatcher:
         try:
             target = self._catalog.resolve(record.path)
         except PluginError as error:
-            raise PluginFault.unloadable(record.path.partition(".")[0], error) from error
+            raise unloadable(record.path.partition(".")[0], error) from error
         record.path, record.account, record.effect = target.path, target.account, target.function.effect
         return target
 
     def _bind(self, target: Target, given: Sequence[Json], fault: Mapping[str, str] | None) -> dict[str, object]:
         if fault:
-            where = fault["where"]
-            param = where.partition(".")[0].partition("[")[0] or None
-            raise BadArguments(f"{target.path}: {where or 'an argument'} {fault['problem']}", param=param)
+            raise unsendable(target.path, fault)
         return target.function.bind(target.path, given)
 
     def identify(self, integration: Integration, account: str) -> str:
@@ -164,29 +171,27 @@ class Dispatcher:
     ) -> object:
         token = _under_way.set(record)
         try:
-            opened, gate = self._open(integration, account)
-            with gate:
-                return handler(opened)
-        except KosmoError:
-            raise
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-            raise PluginFault(f"{record.path} failed inside its integration: {problem}") from error
+            with blaming(record.path, integration.origin):
+                seat = self._seat(integration, account)
+                with seat.gate:
+                    return handler(seat.opened)
         finally:
             _under_way.reset(token)
 
-    def _open(self, integration: Integration, account: str) -> tuple[Any, BoundedSemaphore]:
-        key = (integration.name, account)
+    def _seat(self, integration: Integration, account: str) -> _Seat:
         with self._lock:
-            if key not in self._opened:
+            seat = self._seats.setdefault((integration.name, account), _Seat())
+        with seat.opening:
+            if not seat.is_open:
                 settings = self._accounts.settings(integration, account)
                 sender = self._backend().sender(integration, account)
                 opened: Any = integration.account(**settings)
-                self._opened[key] = opened.open(partial(self._send, sender)), BoundedSemaphore(MOST_AT_ONCE)
-            return self._opened[key]
+                seat.opened, seat.is_open = opened.open(partial(self._send, sender)), True
+        return seat
 
     def _send(self, sender: Sender, request: Request) -> Response:
-        return sender(request, until=self._clock.ends, observe=_under_way.get().observe)
+        record = _under_way.get()
+        return sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
 
     def _encode(self, target: Target, value: object) -> str:
         try:
@@ -203,6 +208,8 @@ class Dispatcher:
         return {name: self._redactor.value(value) for name, value in arguments.items()}
 
     def _finish_error(self, record: Record, error: KosmoError) -> None:
+        if record.attempts:
+            error.message = error.message.removesuffix(error.epilogue)
         for name, value in list(vars(error).items()):
             setattr(error, name, self._redactor.value(value))
         error.args = (error.message,)
@@ -210,6 +217,32 @@ class Dispatcher:
             error.__cause__ = None
         if isinstance(error, CallError) and record.account:
             error.path, error.account = record.path, record.account
+
+
+class _Seat:
+    """An account in use: what its ``open`` returned, and how many calls may use it at once."""
+
+    def __init__(self) -> None:
+        self.opening = Lock()
+        self.is_open = False
+        self.opened: Any = None
+        self.gate = BoundedSemaphore(MOST_AT_ONCE)
+
+
+def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
+    """Return the refusal of arguments that could not leave the sandbox.
+
+    Args:
+        subject: What was called.
+        fault: ``where`` in the arguments, and the ``problem``.
+    """
+    where = fault["where"]
+    param = where.partition(".")[0].partition("[")[0] or None
+    return BadArguments(f"{subject}: {where or 'an argument'} {fault['problem']}", param=param)
+
+
+def _unobserved(_: Attempt) -> None:
+    """Note nothing of a request that the integration makes in a thread of its own, for no call in particular."""
 
 
 def _spell(error: BaseException) -> str:

@@ -31,6 +31,7 @@ class KosmoError(Exception):
     Args:
         message: What happened and where, on one line.
         hint: What to do about it. One line joins the message in parentheses; more lines stay apart.
+        detail: What is for the user's eyes and no script's: a path, a command, the words of an exception.
 
     Where the error ended a script, ``line`` is the script's line, counted from 1, and ``traceback`` is Lua's own.
     """
@@ -40,24 +41,37 @@ class KosmoError(Exception):
     line: int | None = None
     traceback: str | None = None
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         joins = hint is not None and "\n" not in hint
         self.message = (f"{message} ({hint})" if joins else message) + self.epilogue
         self.hint = hint
+        self.detail = detail
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        return self.message
+        return f"{self.message} [{self.detail}]" if self.detail else self.message
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revived, (type(self), self.args), vars(self)
+
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values: ``code``, ``message`` and whatever else applies."""
+        """Return the error as JSON values: ``code``, ``message`` and whatever else applies but the detail."""
         return {"code": self.code, "message": self.message} | self._set("hint", "line", "traceback")
+
+    def report(self) -> dict[str, object]:
+        """Return what a user may know as JSON values: the fields, and the detail."""
+        return self.fields() | self._set("detail")
 
     def _set(self, *names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+def _revived(kind: type[KosmoError], args: tuple[object, ...]) -> KosmoError:
+    """Return what is left to fill of a pickled error, whose own arguments are not those of its class."""
+    return kind.__new__(kind, *args)
 
 
 class UsageError(KosmoError):
@@ -104,6 +118,7 @@ class CallError(KosmoError):
         retryable: Whether the same call may succeed later.
         retry_after: Seconds to wait before that.
         request_id: The service's own name for the request.
+        detail: What the user may know of it, but no script.
     """
 
     def __init__(
@@ -117,8 +132,9 @@ class CallError(KosmoError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, detail=detail)
         self.code = code
         self.param = param
         self.status = status
@@ -156,8 +172,8 @@ class Denied(CallError):
 
     epilogue = ". Nothing was sent."
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__("denied", message, hint=hint)
+    def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
+        super().__init__("denied", message, hint=hint, detail=detail)
 
 
 class NotConfigured(CallError):
@@ -165,8 +181,8 @@ class NotConfigured(CallError):
 
     epilogue = ". Nothing was sent."
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__("not_configured", message, hint=hint)
+    def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
+        super().__init__("not_configured", message, hint=hint, detail=detail)
 
 
 class ApiError(CallError):
@@ -203,13 +219,8 @@ class NetworkError(CallError):
 class PluginFault(CallError):
     """The integration's own code failed while it answered a call."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("plugin_error", message)
-
-    @classmethod
-    def unloadable(cls, name: str, error: PluginError) -> PluginFault:
-        """Return what a call hears of an integration that cannot be loaded."""
-        return cls(f"The integration {name} cannot be loaded: {error.message}")
+    def __init__(self, message: str, *, detail: str | None = None) -> None:
+        super().__init__("plugin_error", message, detail=detail)
 
 
 class DocNotFound(CallError):

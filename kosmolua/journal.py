@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.secret import Redactor
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kosmolua.api.message import Attempt
 
 Status = Literal["running", "ok", "failed", "refused"]
+Summary: TypeAlias = dict[str, object]
+"""What an outcome says of a call."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Record:
         self.arguments = redactor.value(self.arguments)
         self.request_id = self.request_id and redactor.text(self.request_id)
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> Summary:
         """Return what an outcome says of the call."""
         names = ("path", "account", "effect", "status", "duration_ms", "error")
         return {name: getattr(self, name) for name in names}

@@ -49,7 +49,7 @@ class Outcome:
             "ok": self.ok,
             "result": self.result,
             "output": self.output,
-            "error": self.error.fields() if self.error else None,
+            "error": self.error.report() if self.error else None,
             "calls": self.calls,
             "usage": self.usage,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,10 @@ class Policy:
         clock: The run's, which stands still while a person is asked.
         read_only: Whether every write is denied.
         yes: Whether what would be asked is allowed.
-        approve: Asks a person; None where nobody can be asked.
+        approve: Asks a person, and returns True for yes; None where nobody can be asked.
+
+    Raises:
+        TypeError: ``approve`` is a coroutine function, whose answer nobody would wait for.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class Policy:
         yes: bool = False,
         approve: Approve | None = None,
     ) -> None:
+        if iscoroutinefunction(approve):
+            raise TypeError("approve has to return True or False, so it cannot be a coroutine function")
         self._accounts = accounts
         self._clock = clock
         self._read_only = read_only
@@ -70,7 +76,8 @@ class Policy:
         if self._permission(target) == "deny":
             raise Denied(
                 f"{_subject(target)}, and its permissions deny that",
-                hint=f"see permissions under [{target.integration.name}.{target.account}] in {self._accounts.path}",
+                hint=f"see permissions under [{target.integration.name}.{target.account}] in the accounts file",
+                detail=str(self._accounts.path),
             )
 
     def ask_if_needed(self, target: Target, arguments: Mapping[str, object]) -> None:
@@ -82,11 +89,12 @@ class Policy:
             raise Denied(
                 f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
                 hint=f'pass --yes, or set permissions = {{ {effect} = "allow" }} under '
-                f"[{target.integration.name}.{target.account}] in {self._accounts.path}",
+                f"[{target.integration.name}.{target.account}] in the accounts file",
+                detail=str(self._accounts.path),
             )
         with self._one_at_a_time, self._clock.standing_still():
             approved = self._approve(Approval(target.path, target.account, effect, arguments))
-        if not approved:
+        if approved is not True:
             raise Denied(f"{_subject(target)}, and it was not approved")
 
     def _permission(self, target: Target) -> str:

@@ -135,16 +135,16 @@ class Run:
             ending.error.line = _line_of_only_return(self._source)
         output = b"".join(self._printed)
         asked = computed(self, "_desk")
-        records = self._desk.close(ending.error) if asked else []
+        calls = self._desk.close(ending.error) if asked else []
         return Outcome(
             result=self._desk.redact(ending.result) if asked else ending.result,
             output=output.decode("utf-8", "replace"),
             error=ending.error,
-            calls=[record.summary() for record in records],
+            calls=calls,
             usage={
                 "wall_ms": round(seconds * 1000, 1),
                 **ending.usage,
-                "calls": len(records),
+                "calls": len(calls),
                 "output_bytes": len(output),
             },
         )

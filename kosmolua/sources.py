@@ -74,7 +74,7 @@ class Sources:
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise NotConfigured(f"The secret {where} cannot be read from {path}: {reason}") from None
+            raise NotConfigured(f"The file of the secret {where} cannot be read: {reason}", detail=str(path)) from None
         if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
             self._warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")
         return text
@@ -89,9 +89,10 @@ def _from_command(where: str, command: list[str]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         reason = getattr(error, "strerror", None) or f"it gave no text within {LONGEST_COMMAND:g} s"
-        raise NotConfigured(f"The secret {where} cannot be had from the command {command[0]}: {reason}") from None
+        raise NotConfigured(f"The command for the secret {where} failed: {reason}", detail=command[0]) from None
     if done.returncode != 0:
-        raise NotConfigured(f"The secret {where} cannot be had: {command[0]} ended with status {done.returncode}")
+        problem = f"The command for the secret {where} ended with status {done.returncode}"
+        raise NotConfigured(problem, detail=command[0])
     return done.stdout
 
 

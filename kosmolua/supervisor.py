@@ -45,7 +45,7 @@ class Desk(Protocol):
     def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Make a call."""
 
-    def doc(self, verb: str, given: Sequence[Any]) -> str:
+    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """List, search or read documentation."""
 
 
@@ -244,7 +244,7 @@ class Supervision:
     def _doc(self, frame: dict[str, Any]) -> None:
         fault = _fault(frame)
         given = [] if fault else _arguments(frame)
-        self._answer_here(partial(self._answer, frame["id"], lambda: self._desk().doc(frame["verb"], given)))
+        self._answer_here(partial(self._answer, frame["id"], lambda: self._desk().doc(frame["verb"], given, fault)))
 
     def _call(self, frame: dict[str, Any]) -> None:
         fault = _fault(frame)

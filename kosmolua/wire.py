@@ -5,7 +5,7 @@ Guest to host::
     ready    {isolation, missing}           the layers around the guest that are in force, and that are not
     describe {id, path}                     what is under app.integrations, or under one integration
     call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
-    doc      {id, verb, args}               verb is list, search or read
+    doc      {id, verb, args | fault}       verb is list, search or read
     print    {text}
     end      {result | error, usage}
     limit    {limit, usage}                 the guest found that a limit is spent, and ends
@@ -47,7 +47,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {"isolation": list, "missing": list},
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
-    "doc": {"id": int, "verb": str, "args": list},
+    "doc": {"id": int, "verb": str},
     "print": {"text": str},
     "end": {"usage": dict},
     "limit": {"limit": str, "usage": dict},

@@ -164,7 +164,7 @@ def test_a_missing_field_gives_the_stanza_to_add(make: Make) -> None:
     accounts = make("[lib.work]\npages = 3")
     with pytest.raises(NotConfigured) as refused:
         accounts.settings(lib, "work")
-    said = f"The account lib.work has no api_key; add it to {accounts.path}. Nothing was sent."
+    said = "The account lib.work has no api_key; add it to the accounts file. Nothing was sent."
     assert refused.value.message == said
     assert refused.value.hint == stanza(lib, "work")
 

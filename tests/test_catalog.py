@@ -80,7 +80,7 @@ def test_no_account() -> None:
     with pytest.raises(NotConfigured) as refused:
         catalog.resolve("library.lend")
     assert refused.value.message == (
-        "library has no account; add one to accounts.toml, see 'kosmolua accounts example'. Nothing was sent."
+        "library has no account; add one to the accounts file, see 'kosmolua accounts example'. Nothing was sent."
     )
     assert refused.value.hint == stanza(library())
 

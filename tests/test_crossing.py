@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kosmolua import LimitExceeded, Limits, values
+from kosmolua.caller import Caller
+from kosmolua.clock import Clock
 from kosmolua.supervisor import Ending, Supervision
 from kosmolua.workers import Workers
 
@@ -40,7 +42,7 @@ class Box:
         self.given = fault or list(given)
         return values.encode(self._value)
 
-    def doc(self, verb: str, given: Sequence[Any]) -> str:
+    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Have nothing to read."""
         return "null"
 
@@ -56,7 +58,8 @@ def run(workers: Workers, box: Box, source: str, *arguments: str, **limits: Any)
     """Run a script that finds the box as `box`, and return its end and what it printed."""
     printed: list[bytes] = []
     with workers.take() as child:
-        supervision = Supervision(child, Limits(**limits), lambda: box, printed.append)
+        allowed = Limits(**limits)
+        supervision = Supervision(child, allowed, Clock(allowed.timeout), Caller(), lambda: box, printed.append)
         ending = supervision.run(f"local box = app.integrations.box {source}".encode(), "=crossing", arguments)
     return ending, b"".join(printed)
 

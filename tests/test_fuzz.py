@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from kosmolua import wire
+from kosmolua.caller import Caller
+from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
 from kosmolua.supervisor import ROOM_FOR_A_FRAME, Supervision
@@ -190,7 +192,7 @@ class Careful:
             raise BadArguments(f"{path}: {fault['where']} {fault['problem']}", param=fault["where"])
         return json.dumps(given[:1])
 
-    def doc(self, verb: str, given: Sequence[Any]) -> str:
+    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Refuse."""
         assert isinstance(verb, str)
         assert isinstance(given, list)
@@ -214,7 +216,9 @@ def test_each_run_ends_in_a_known_way() -> None:
     for lines in runs(SEED + 1):
         guest, printed = Madman(lines), []
         started = time.monotonic()
-        ending = Supervision(guest, LIMITS, Careful, printed.append).run(b"return 1", "fuzz.lua", [])
+        ending = Supervision(guest, LIMITS, Clock(LIMITS.timeout), Caller(), Careful, printed.append).run(
+            b"return 1", "fuzz.lua", []
+        )
         assert time.monotonic() - started < PATIENCE, (SEED, lines)
         assert guest.killed
         known = (ScriptError, LimitExceeded, WorkerLost, CallError)
@@ -277,7 +281,9 @@ def test_only_a_result_may_be_large(bomb: bytes) -> None:
     guest = Madman([bomb])
     tracemalloc.start()
     try:
-        ending = Supervision(guest, limits, Careful, lambda piece: None).run(b"", "bomb.lua", [])
+        ending = Supervision(guest, limits, Clock(limits.timeout), Caller(), Careful, lambda piece: None).run(
+            b"", "bomb.lua", []
+        )
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -69,7 +69,7 @@ def test_what_holds_where_nothing_is_said() -> None:
         (
             policy_of("deny"),
             "library.lend writes with the account work, and its permissions deny that "
-            "(see permissions under [library.work] in /home/ann/accounts.toml). Nothing was sent.",
+            "(see permissions under [library.work] in the accounts file). Nothing was sent.",
         ),
         (
             policy_of("allow", read_only=True),
@@ -78,7 +78,7 @@ def test_what_holds_where_nothing_is_said() -> None:
         (
             policy_of("ask"),
             "library.lend writes with the account work, which somebody must approve, and nobody can be asked here "
-            '(pass --yes, or set permissions = { write = "allow" } under [library.work] in /home/ann/accounts.toml). '
+            '(pass --yes, or set permissions = { write = "allow" } under [library.work] in the accounts file). '
             "Nothing was sent.",
         ),
         (

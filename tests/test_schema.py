@@ -79,7 +79,7 @@ def test_an_interrupt(environment: dict[str, str]) -> None:
     assert process.returncode == 130
     assert outcome["error"]["code"] == "interrupted"
     assert outcome["output"] == "begun\n"
-    assert [call["status"] for call in outcome["calls"]] == ["ok", "refused"]
+    assert [call["status"] for call in outcome["calls"]] == ["ok", "failed"]
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def leave_traces(runtime: Runtime, folder: Path, recorder: Recorder) -> dict[str
         with pytest.raises(CallError) as failed:
             runtime.call(path, arguments)
         texts[f"traceback of {path}"] = "".join(traceback.format_exception(failed.value))
-        texts[f"fields of {path}"] = f"{failed.value!r} {failed.value.args} {failed.value.fields()}"
+        texts[f"fields of {path}"] = f"{failed.value!r} {failed.value.args} {failed.value.report()}"
     texts["result"] = json.dumps(outcome.result)
     texts["calls"] = json.dumps(outcome.calls)
     texts["reprs"] = repr((runtime, vars(runtime)["catalog"], outcome.calls, outcome.error, records))

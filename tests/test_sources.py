@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read(read: Read, tmp_path: Path) -> None:
     """A missing file, a folder and bytes that are no text are each refused with the reason."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     for name, reason in (("missing", "No such file"), (".", "directory|denied"), ("bytes", "it is not text")):
-        with pytest.raises(NotConfigured, match=f"{WHERE} cannot be read from .*: .*({reason})"):
+        with pytest.raises(NotConfigured, match=f"{WHERE} cannot be read: .*({reason})"):
             read({"file": name})
     with pytest.raises(NotConfigured, match="cannot be read"):
         read({"file": "nul\0l"})
@@ -94,11 +94,11 @@ def test_a_command(read: Read) -> None:
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        (["no-such-program-7"], "cannot be had from the command no-such-program-7: No such file"),
+        (["no-such-program-7"], f"the secret {WHERE} failed: No such file"),
         (python("import sys; print('rnd_1'); sys.exit('locked')"), "ended with status 1"),
         (python("pass"), f"The secret {WHERE} is empty"),
-        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "cannot be had from the command"),
-        (["nul\0l"], "cannot be had from the command"),
+        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: "),
+        (["nul\0l"], "failed: "),
     ],
     ids=["missing", "failed", "silent", "no text", "no name"],
 )

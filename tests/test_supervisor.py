@@ -275,7 +275,7 @@ class EchoDesk:
             raise self._raises
         return json.dumps(given)
 
-    def doc(self, verb: str, given: Sequence[Any]) -> str:
+    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         self.asked.append((verb, given))
         return json.dumps(verb)
 

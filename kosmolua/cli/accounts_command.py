@@ -95,7 +95,7 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
     errors = [error for entry in entries if isinstance(error := entry["error"], KosmoError)]
     if options.json:
-        show.as_json([{**entry, "error": error.fields() if (error := entry["error"]) else None} for entry in entries])
+        show.as_json([{**entry, "error": error.report() if (error := entry["error"]) else None} for entry in entries])
     else:
         show.table("Accounts", ["account", "is"], [_row(entry) for entry in entries])
     return max(map(status_of, errors), default=0)

@@ -35,7 +35,7 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         error: What happened.
         script: The name of the script that it ended, if it did.
     """
-    complain(_place_of(error, script) + error.message)
+    complain(_place_of(error, script) + str(error))
     if error.traceback and error.code == "script_error":
         sys.stderr.write(harmless(error.traceback) + "\n")
     if error.hint and "\n" in error.hint:

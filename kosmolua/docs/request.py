@@ -8,7 +8,7 @@ from typing import Any
 from kosmolua.docs.library import Library
 from kosmolua.errors import BadArguments
 
-_NAMES = {"list": "lua_list_docs", "search": "lua_search_docs", "read": "lua_read_doc"}
+NAMES = {"list": "lua_list_docs", "search": "lua_search_docs", "read": "lua_read_doc"}
 
 
 def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
@@ -20,7 +20,7 @@ def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
     """
     first = given[0] if given else None
     options = given[1] if len(given) > 1 and given[1] else {}
-    name = _NAMES.get(verb)
+    name = NAMES.get(verb)
     if name is None or not isinstance(options, dict) or not isinstance(first, (str, type(None))):
         raise BadArguments(f"{name or verb} takes a string, then a table of options")
     if verb == "list":
