@@ -164,7 +164,12 @@ class Dispatcher:
         """
         if integration.identify is None:
             raise NotConfigured(f"{integration.name} cannot say who an account is")
-        return str(self._invoke(Record(self._run, integration.name), integration, account, integration.identify))
+        record = Record(self._run, integration.name, account)
+        try:
+            return self._redactor.text(str(self._invoke(record, integration, account, integration.identify)))
+        except KosmoError as error:
+            self._finish_error(record, error)
+            raise
 
     def _invoke(
         self, record: Record, integration: Integration, account: str, handler: Callable[[Any], object]

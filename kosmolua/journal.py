@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from io import FileIO
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -105,38 +107,56 @@ class Journal:
         self._path = path
         self._redactor = redactor
         self._warn = warn
-        self._descriptor = None if path is None else _open(path)
+        self._lock = Lock()
+        self._file = None if path is None else _open(path)
 
     def write(self, record: Record) -> None:
         """Append a record. Calls go on when the file cannot be written; the user is warned."""
-        if self._descriptor is None:
+        if self._file is None:
             return
+        line = record.line(self._redactor)
         try:
-            os.write(self._descriptor, record.line(self._redactor))
+            with self._lock:
+                self._append(line)
         except OSError as error:
-            self.close()
             self._warn(f"The journal {self._path} cannot be written any more: {error.strerror}")
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        with self._lock:
+            self._close()
+
+    def _append(self, line: bytes) -> None:
+        try:
+            while self._file and line:
+                line = line[self._file.write(line) or 0 :]
+        except OSError:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
 
 
-def _open(path: str | os.PathLike[str]) -> int:
+def _open(path: str | os.PathLike[str]) -> FileIO:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        file = FileIO(path, "a", opener=_readable_by_its_owner)
         if _ends_in_a_line_cut_short(path):
-            os.write(descriptor, b"\n")
+            file.write(b"\n")
     except OSError as error:
         raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
-    return descriptor
+    return file
+
+
+def _readable_by_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _ends_in_a_line_cut_short(path: str | os.PathLike[str]) -> bool:
     """Say whether a full disk or a power cut left half a record, which the next one must not be glued to."""
-    if not os.path.isfile(path) or not os.path.getsize(path):
+    if not os.path.isfile(path) or not os.access(path, os.R_OK) or not os.path.getsize(path):
         return False
     with open(path, "rb") as journal:
         journal.seek(-1, os.SEEK_END)

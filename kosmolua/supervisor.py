@@ -104,6 +104,7 @@ class Supervision:
         self._fatal: KosmoError | None = None
         self._fault: BaseException | None = None
         self._errors: dict[int, KosmoError] = {}
+        self._remembering = Lock()
         self._room = limits.max_output
         self._crew = Crew()
         self._ending: Ending | None = None
@@ -288,10 +289,19 @@ class Supervision:
             self._stop(error)
 
     def _remember(self, number: int, error: KosmoError) -> None:
-        """Keep an error, in case it ends the script; of a script that collects them only the latest."""
-        self._errors[number] = error
-        if len(self._errors) > MOST_ERRORS:
-            self._errors.pop(next(iter(self._errors)), None)
+        """Keep an error, in case it ends the script; of a script that collects them only the latest.
+
+        What the calls were made with hangs on their frames, and is not kept.
+        """
+        from traceback import clear_frames
+
+        error.__traceback__ = None
+        for earlier in (error.__cause__, error.__context__):
+            clear_frames(earlier.__traceback__ if earlier else None)
+        with self._remembering:
+            self._errors[number] = error
+            if len(self._errors) > MOST_ERRORS:
+                del self._errors[next(iter(self._errors))]
 
     # How it ends
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -52,6 +53,18 @@ def library() -> Integration:
         """Lend a book."""
         return api.post("/books/{book}", book=book, json={"note": note})
 
+    @integration.writes
+    def lend_and_look(api: Api, /, *, book: str) -> Any:
+        """Lend a book, then look it up by a name that it does not have."""
+        api.post("/books/{book}", book=book)
+        return api.get("/books/{book}", book="")
+
+    @integration.reads
+    def list_at_once(api: Api, /, *, times: int) -> Any:
+        """List books, several times, in threads of the plugin's own."""
+        with ThreadPoolExecutor(times) as pool:
+            return list(pool.map(lambda _: api.get("/books"), range(times)))
+
     @integration.reads
     def returns(api: Api, /, *, what: str) -> Any:
         """Return something without asking the service."""
@@ -63,6 +76,13 @@ def library() -> Integration:
         raise FAILURES[how]()
 
     return integration
+
+
+class Speechless(Exception):
+    """An exception that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
 
 
 def nested(depth: int) -> Any:
@@ -99,6 +119,12 @@ FAILURES: dict[str, Callable[[], BaseException]] = {
     "value": lambda: ValueError(f"bad {KEY}"),
     "own": lambda: CallError("no_such_book", f"There is no such book for {KEY}", hint="look again", param="book"),
     "assert": lambda: AssertionError(),
+    "exit": lambda: SystemExit(3),
+    "generator": lambda: GeneratorExit(),
+    "speechless": lambda: Speechless(),
+    "path": lambda: FileNotFoundError(2, "No such file or directory", "/home/ann/.private/notes"),
+    "repr": lambda: ValueError(object()),
+    "long": lambda: ValueError("one\ntwo " * 1000),
     "recursion": lambda: RecursionError("maximum recursion depth exceeded"),
 }
 

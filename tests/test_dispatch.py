@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -216,6 +218,33 @@ def test_an_exception_of_the_plugin_is_an_error_of_the_call(open_library: Open, 
     assert journal()[0]["error"] == "plugin_error"
 
 
+@pytest.mark.parametrize("how", [how for how in FAILURES if how != "own"])
+def test_a_script_learns_nothing_of_the_host(open_library: Open, how: str) -> None:
+    """What an exception says is one short line, for the script without paths, reprs and addresses."""
+    error = refusal_of(open_library(), "library.fails", {"how": how})
+    for text in (error.message, str(error.report()["detail"])):
+        assert "\n" not in text
+        assert len(text) < 500
+    assert not any(sign in error.message for sign in ("/", "<", "0x"))
+    assert f"{Path(__file__).parent / 'library.py'}:" in str(error)
+    assert "detail" not in error.fields()
+    assert KEY not in str(error)
+
+
+def test_what_was_sent_is_not_denied(open_library: Open, sent: list[Request]) -> None:
+    """A refusal after something was sent does not say that nothing was."""
+    error = refusal_of(open_library(), "library.lend_and_look", {"book": "b-1"})
+    assert error.code == "bad_arguments"
+    assert "Nothing was sent" not in str(error)
+    assert [request.method for request in sent] == ["POST"]
+
+
+def test_an_integration_may_have_threads_of_its_own(open_library: Open, sent: list[Request]) -> None:
+    """Requests that a plugin makes there are made like any other."""
+    assert open_library().call("library.list_at_once", {"times": 4}) == [{"ok": True}] * 4
+    assert len(sent) == 4
+
+
 def test_a_plugin_may_have_codes_of_its_own(open_library: Open) -> None:
     """A CallError that a plugin raises reaches the script as it is, but for secrets."""
     error = refusal_of(open_library(), "library.fails", {"how": "own"})
@@ -300,6 +329,55 @@ def test_an_account_is_opened_once_a_run() -> None:
         for _ in range(2):
             assert runtime.run(f"{branches} {branches} app.integrations.library.default.list_books()").ok
     assert len(opened) == 2
+
+
+def test_an_account_that_is_slow_to_open_holds_up_no_other() -> None:
+    """Calls with other accounts go on meanwhile."""
+    is_opened, plugin = Event(), library()
+
+    def open_slowly(**settings: Any) -> Account:
+        if settings.get("base_url") == "https://slow.example":
+            assert is_opened.wait(20)
+        return Account(**settings)
+
+    plugin.account = open_slowly  # type: ignore[assignment]
+    accounts = {"library": {"slow": {"api_key": KEY, "base_url": "https://slow.example"}, "quick": {"api_key": KEY}}}
+
+    def answer(request: Request) -> Response:
+        is_opened.set()
+        return service(request)
+
+    script = """
+    local library = app.integrations.library
+    parallel.all({ library.slow.list_books, library.quick.list_books })
+    """
+    plugins = Plugins([plugin], places=(), entry_points=dict)
+    with Runtime(accounts, plugins=plugins, backend=Canned(lambda _: answer), environ={}) as runtime:
+        assert runtime.run(script).ok
+
+
+def test_arguments_are_not_kept(open_library: Open) -> None:
+    """What a call was made with is kept no longer than until its record is written, also that of a refused call."""
+    runtime = open_library(limits=Limits(max_calls=200))
+    small = runtime.run("for _ = 1, 100 do pcall(app.integrations.library.lend, { note = 'x' }) end")
+    tracemalloc.start()
+    big = runtime.run(
+        "local note = ('x'):rep(500000) for _ = 1, 100 do pcall(app.integrations.library.lend, { note = note }) end"
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(small.calls) == len(big.calls) == 100
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("name", [KEY, "Ann"])
+def test_identify_tells_no_secret(open_library: Open, name: str) -> None:
+    """A service that answers with the key does not show it to the user, neither in a name nor in an error."""
+    body = json.dumps({"name": name}).encode()
+    assert KEY not in open_library(lambda _: Response(200, {}, body)).identify("library", "work")
+    with pytest.raises(CallError) as refused:
+        open_library(lambda _: Response(401, {}, body)).identify("library", "work")
+    assert KEY not in str(refused.value.report())
 
 
 def test_identify(open_library: Open, sent: list[Request]) -> None:

@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,22 @@ def test_a_line_stays_a_line(redactor: Redactor) -> None:
     line = record.line(redactor)
     assert line.count(b"\n") == 1
     assert json.loads(line)["arguments"] == {"x": "1\n2", "when": "p", "key": "***"}
+
+
+def test_a_journal_that_is_closed_takes_no_more(tmp_path: Path, redactor: Redactor) -> None:
+    """A call that ends late is written nowhere, least of all into a file that has got the journal's number since."""
+    journal = Journal(tmp_path / "journal", redactor, pytest.fail)
+
+    class Late(Record):
+        def line(self, redactor: Redactor) -> bytes:
+            journal.close()
+            innocent.append((tmp_path / "innocent").open("w"))
+            return super().line(redactor)
+
+    innocent: list[Any] = []
+    journal.write(Late("run", "render2.create_service"))
+    innocent[0].close()
+    assert (tmp_path / "innocent").read_text() == (tmp_path / "journal").read_text() == ""
 
 
 def test_no_file(redactor: Redactor) -> None:

@@ -57,6 +57,22 @@ def test_the_whole_table(permission: str, target: Target, read_only: bool, yes: 
     assert (decide(policy, target) is None) == expected
 
 
+@pytest.mark.parametrize("answer", ["yes", 1, [False], None])
+def test_only_true_is_a_yes(answer: object) -> None:
+    """Whatever else a function returns allows nothing."""
+    assert decide(policy_of("ask", approve=lambda _: answer), WRITE) is not None
+
+
+def test_an_answer_that_nobody_waits_for_is_refused() -> None:
+    """A coroutine would be a yes to everything."""
+
+    async def approve(_: Approval) -> bool:
+        return False
+
+    with pytest.raises(TypeError, match="cannot be a coroutine function"):
+        policy_of("ask", approve=approve)
+
+
 def test_what_holds_where_nothing_is_said() -> None:
     """Reads are allowed and writes have to be asked about."""
     assert decide(policy_of(), READ) is None
