@@ -8,6 +8,8 @@ KIB, MIB = 1024, 1024**2
 _UNITS = {"": 1, "B": 1, "K": KIB, "KB": KIB, "KIB": KIB, "M": MIB, "MB": MIB, "MIB": MIB, "G": 1024 * MIB}
 _UNITS |= {"GB": 1024 * MIB, "GIB": 1024 * MIB}
 MOST_SECONDS = 1e9
+MOST_DEPTH = 300
+"""Levels of nesting that Python's own functions for JSON take without fail."""
 MOST = 2**50
 
 
@@ -18,7 +20,7 @@ class Limits:
         given: Any of the names below, in place of its default.
 
     Raises:
-        ConfigError: A value is not more than 0, or beyond all sense.
+        ConfigError: A value is no number, not whole where it has to be, not more than 0, or beyond all sense.
         TypeError: There is no limit of a name.
     """
 
@@ -45,10 +47,7 @@ class Limits:
         for name, value in given.items():
             if name not in NAMES:
                 raise TypeError(f"there is no limit {name!r}")
-            most = MOST_SECONDS if name in SECONDS else MOST
-            if not 0 < value <= most:
-                raise ConfigError(f"the limit {name} must be more than 0 and at most {most:.0f}, not {value}")
-            setattr(self, name, value)
+            setattr(self, name, _checked(name, value))
 
     def __repr__(self) -> str:
         return f"Limits({', '.join(f'{name}={value}' for name, value in self.as_dict().items())})"
@@ -89,6 +88,10 @@ class Limits:
 
 NAMES = tuple(Limits.__annotations__)
 SECONDS = ("timeout", "cpu")
+COUNTS = ("max_calls", "max_depth")
+BYTES = tuple(name for name in NAMES if name not in (*SECONDS, *COUNTS))
+ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
+"""Those that one run, or the command line, may set."""
 
 REPORTED = {
     "wall": ("timeout", "it ran longer than {value}", "raise it with --timeout"),
@@ -116,6 +119,19 @@ REPORTED = {
 """For each limit as errors name it: the attribute of :class:`Limits`, what happened, and what to do."""
 
 
+def _checked(name: str, value: float) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ConfigError(f"the limit {name} must be a number, not {value!r}")
+    most = MOST_SECONDS if name in SECONDS else MOST_DEPTH if name == "max_depth" else MOST
+    if not 0 < value <= most:
+        raise ConfigError(f"the limit {name} must be more than 0 and at most {most:.0f}, not {value}")
+    if name in SECONDS:
+        return value
+    if value != int(value):
+        raise ConfigError(f"the limit {name} must be a whole number, not {value}")
+    return int(value)
+
+
 def parse_size(text: str) -> int:
     """Return the bytes that ``64K``, ``96MiB`` or ``1048576`` stands for; units are powers of 1024.
 
@@ -135,7 +151,7 @@ def parse_size(text: str) -> int:
 def _spell(attribute: str, value: float) -> str:
     if attribute in SECONDS:
         return f"{value:g} s"
-    if attribute in ("max_calls", "max_depth"):
+    if attribute in COUNTS:
         return f"{value:,}"
     return spell_size(int(value))
 

@@ -14,7 +14,7 @@ from kosmolua.caller import Caller
 from kosmolua.children import Child
 from kosmolua.clock import Clock
 from kosmolua.errors import CallError, Interrupted, ScriptError
-from kosmolua.limits import Limits
+from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
 from kosmolua.supervisor import Ending, Supervision
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Watch = Callable[[Record], None]
 
 _RETURN = re.compile(rb"\breturn\b")
-ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
 OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", *ADJUSTABLE)
 """The keys of :class:`kosmolua.run_options.RunOptions`, which takes long to import."""
 
@@ -76,17 +75,22 @@ class Run:
         self._lock = Lock()
 
     def execute(self) -> Outcome:
-        """Run the script in this thread and return its outcome."""
+        """Run the script in this thread and return its outcome.
+
+        Raises:
+            WorkerLost: There is no process for it.
+        """
+        if self._stopped:
+            return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with self._take() as child:
             started = monotonic()
             self._clock, self._caller = Clock(self._limits.timeout), Caller()
             with self._lock:
-                stopped, self._supervision = self._stopped, self._supervise(child)
+                self._supervision = self._supervise(child)
+                if self._stopped:
+                    self._supervision.interrupt()
             try:
-                if stopped:
-                    ending = Ending(error=Interrupted("The script was interrupted before it began"))
-                else:
-                    ending = self._supervision.run(self._source, self._name, self._arguments)
+                ending = self._supervision.run(self._source, self._name, self._arguments)
             finally:
                 self._supervision = None
             return self._outcome(ending, monotonic() - started)

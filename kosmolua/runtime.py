@@ -6,14 +6,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.clock import Clock
-from kosmolua.limits import Limits
+from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
 from kosmolua.places import accounts_file
-from kosmolua.run import ADJUSTABLE, OPTIONS, Run, lend
+from kosmolua.run import OPTIONS, Run, lend
 from kosmolua.workers import Workers
 
 # What only a call needs is imported by the first call: a script that makes none starts without it.
@@ -103,6 +104,9 @@ class Runtime:
         self._warn = warn
         self._workers = Workers(workers)
         self._most = workers
+        self._runs: set[Run] = set()
+        self._is_closed = False
+        self._lock = Lock()
         self._isolated = require_isolation
         self.limits = limits or (Limits() if self._accounts_source is None else self._accounts.limits(Limits()))
         if self._given_plugins or self._accounts_source is not None:
@@ -119,9 +123,13 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """End all workers, and close connections and the journal."""
+        """End all scripts and workers, and close connections and the journal; nothing can be run or called any more."""
+        with self._lock:
+            self._is_closed, runs = True, list(self._runs)
+        for run in runs:
+            run.stop()
         if computed(self, "_threads"):
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads.shutdown(wait=False)
         self._workers.close()
         if computed(self, "_backend"):
             self._backend.close()
@@ -172,9 +180,12 @@ class Runtime:
             The outcome; a script that fails, or meets a limit, is an outcome too.
 
         Raises:
-            ConfigError: A limit is not more than 0.
+            ConfigError: A limit is out of bounds.
+            TypeError: There is no such option, or it is of another type.
+            WorkerLost: No process can be started for the script.
+            RuntimeError: The runtime is closed.
         """
-        return self._prepare(source, options).execute()
+        return self._execute(self._prepare(source, options))
 
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
@@ -184,7 +195,7 @@ class Runtime:
         import asyncio
 
         run = self._prepare(source, options)
-        work = asyncio.get_running_loop().run_in_executor(self._threads, run.execute)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, run)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -207,7 +218,11 @@ class Runtime:
 
         Raises:
             CallError: The call was refused, or it failed.
+            LimitExceeded: Its value is larger than a limit allows.
+            ConfigError: The accounts file says something that it may not.
+            RuntimeError: The runtime is closed.
         """
+        self._check_open()
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, watch, self._approve)
         return json.loads(dispatcher.call(path, given))
@@ -217,18 +232,20 @@ class Runtime:
 
         Raises:
             CallError: The account cannot be used, or the call failed.
+            PluginError: The integration cannot be loaded.
+            RuntimeError: The runtime is closed.
         """
+        self._check_open()
         dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, None, self._approve)
         return dispatcher.identify(self.catalog.integration(integration), account)
 
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
-        for option in options:
-            if option not in OPTIONS:
-                raise TypeError(f"a run has no option {option!r}")
+        self._check_open()
+        _check_options(options)
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         limits = self.limits.but(**changes)
         child = options.get("child")
-        return Run(
+        run = Run(
             source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source,
             name=options.get("name", "script.lua"),
             arguments=options.get("args", ()),
@@ -240,6 +257,20 @@ class Runtime:
             approve=options.get("approve") or self._approve,
             isolated=self._isolated,
         )
+        with self._lock:
+            self._runs.add(run)
+        return run
+
+    def _execute(self, run: Run) -> Outcome:
+        try:
+            return run.execute()
+        finally:
+            with self._lock:
+                self._runs.discard(run)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("this runtime is closed")
 
     def _make_desk(
         self, limits: Limits, clock: Clock, watch: Watch | None, approve: Approve | None, *, read_only: bool
@@ -310,6 +341,17 @@ class Runtime:
         plugins = self._plugins
         for name in self._accounts.sections():
             plugins.require(name, f"{self._accounts.path}: [{name}]")
+
+
+def _check_options(options: RunOptions) -> None:
+    for option in options:
+        if option not in OPTIONS:
+            raise TypeError(f"a run has no option {option!r}")
+    name, arguments = options.get("name", ""), options.get("args", ())
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a script must be a string, not {name!r}")
+    if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
+        raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
 
 
 def _source_of(

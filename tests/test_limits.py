@@ -24,6 +24,20 @@ def test_a_limit_that_limits_nothing_is_refused(name: str, value: float) -> None
         Limits(**{name: value})
 
 
+@pytest.mark.parametrize("value", ["5", True, None])
+def test_a_limit_is_a_number(value: object) -> None:
+    """Anything else is refused before a script meets it."""
+    with pytest.raises(ConfigError, match="the limit cpu must be a number"):
+        Limits(cpu=value)  # type: ignore[arg-type]
+
+
+def test_what_is_counted_is_whole() -> None:
+    """A number of bytes may be written as ``1e8``, but there is no half of a call."""
+    assert repr(Limits(memory=1e8).memory) == "100000000"
+    with pytest.raises(ConfigError, match="max_calls must be a whole number"):
+        Limits(max_calls=1.5)
+
+
 def test_an_unknown_limit_is_refused() -> None:
     """A limit that is misspelt must not be silently no limit."""
     with pytest.raises(TypeError, match="timout"):

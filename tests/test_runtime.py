@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,7 +15,17 @@ from conftest import Write
 from library import ACCOUNTS, KEY, library, service
 
 import kosmolua
-from kosmolua import CallError, ConfigError, LimitExceeded, Limits, NotConfigured, Outcome, Runtime, UnknownPath
+from kosmolua import (
+    CallError,
+    ConfigError,
+    Interrupted,
+    LimitExceeded,
+    Limits,
+    NotConfigured,
+    Outcome,
+    Runtime,
+    UnknownPath,
+)
 from kosmolua.backends.canned import Canned
 from kosmolua.plugins import Plugins
 from kosmolua.run import OPTIONS
@@ -192,6 +205,72 @@ def test_whoever_listens_may_fail(simulated: Runtime) -> None:
     with pytest.raises(RuntimeError, match="not listening"):
         simulated.run("print('x') while true do end", on_output=listen)
     assert simulated.run("return 1").result == [1]
+
+
+def test_a_closed_runtime_does_nothing_more(tmp_path: Path) -> None:
+    """What is asked of it later is refused, so that no call is made that no journal has."""
+    runtime = open_library(journal=tmp_path / "journal")
+    runtime.close()
+    for ask in (lambda: runtime.run("return 1"), lambda: runtime.call("library.list_books")):
+        with pytest.raises(RuntimeError, match="closed"):
+            ask()
+
+
+def test_closing_ends_what_runs(simulated: Runtime) -> None:
+    """Scripts under way, and those that wait for a worker, end as if they were interrupted."""
+    with Runtime(workers=1, environ={}) as runtime, ThreadPoolExecutor(3) as pool:
+        begun = Event()
+        running = [
+            pool.submit(runtime.run, "print(1) while true do end", on_output=lambda _: begun.set()) for _ in "abc"
+        ]
+        assert begun.wait(20)
+        runtime.close()
+        for each in running:
+            assert isinstance(each.result(20).error, Interrupted)
+
+
+def test_closing_cancels_no_task() -> None:
+    """A task that nobody cancelled gets an outcome."""
+
+    async def work() -> list[Outcome]:
+        runtime = Runtime(workers=1, environ={})
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        source = "print(1) while true do end"
+        tell = lambda _: loop.call_soon_threadsafe(begun.set)  # noqa: E731
+        tasks = [asyncio.create_task(runtime.run_async(source, on_output=tell)) for _ in "abc"]
+        await asyncio.wait_for(begun.wait(), 20)
+        runtime.close()
+        return await asyncio.wait_for(asyncio.gather(*tasks), 20)
+
+    assert all(isinstance(outcome.error, Interrupted) for outcome in asyncio.run(work()))
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"name": None}, "the name of a script must be a string, not None"),
+        ({"args": [1]}, "the arguments of a script must be a list of strings"),
+        ({"args": "abc"}, "the arguments of a script must be a list of strings"),
+        ({"nonsense": 1}, "a run has no option 'nonsense'"),
+    ],
+)
+def test_options_of_another_type_are_refused(simulated: Runtime, options: dict[str, Any], problem: str) -> None:
+    """What an embedder got wrong is said where it was said."""
+    with pytest.raises(TypeError, match=problem):
+        simulated.run("return 1", **options)
+
+
+def test_errors_can_be_pickled(simulated: Runtime) -> None:
+    """An outcome can be sent to another process."""
+    outcome = simulated.run("while true do end", cpu=0.1)
+    assert outcome.error
+    copied = pickle.loads(pickle.dumps(outcome.error))
+    assert (type(copied), copied.report(), copied.args) == (
+        type(outcome.error),
+        outcome.error.report(),
+        outcome.error.args,
+    )
 
 
 def test_the_documentation(simulated: Runtime) -> None:

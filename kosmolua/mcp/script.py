@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kosmolua.limits import ADJUSTABLE
 from kosmolua.mcp.tools import USUAL_ANSWER
-from kosmolua.run import ADJUSTABLE
 from kosmolua.run_options import RunOptions
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from mcp_types import Tool, ToolAnnotations
 
 from kosmolua.errors import BadArguments
-from kosmolua.limits import Limits
-from kosmolua.run import ADJUSTABLE
+from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.suggestions import did_you_mean
 
 USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
@@ -17,7 +16,6 @@ SMALLEST_PAGE, SMALLEST_ANSWER, LARGEST_ANSWER = 400, 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
-_INTEGERS = {"memory", "max_calls", "max_output"}
 _UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}
 
 
@@ -119,6 +117,6 @@ def _execute_lua(limits: Limits, *, read_only: bool) -> Tool:
 
 
 def _limit(name: str, most: float) -> dict[str, Any]:
-    kind = {"type": "integer", "minimum": 1} if name in _INTEGERS else {"type": "number", "exclusiveMinimum": 0}
+    kind = {"type": "number", "exclusiveMinimum": 0} if name in SECONDS else {"type": "integer", "minimum": 1}
     unit = {"description": _UNITS[name]} if name in _UNITS else {}
     return {**kind, "maximum": most, **unit}
