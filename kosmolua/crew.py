@@ -7,12 +7,23 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
 
-from kosmolua.limits import MIB
+from kosmolua.errors import LimitExceeded
+from kosmolua.limits import MIB, spell_size
 
 MOST_THREADS = 64
 MOST_WAITING = 64 * MIB
 """Bytes of call frames that may wait for a thread. A guest cannot be made to wait with them: while it writes it does
 not read, and the threads could not get rid of their replies."""
+
+
+def too_much_waits() -> LimitExceeded:
+    """Return the error for a script that has more calls wait than there is room for."""
+    return LimitExceeded(
+        f"The script was stopped: its calls that wait for their turn hold more than {spell_size(MOST_WAITING)}",
+        limit="arguments",
+        value=MOST_WAITING,
+        hint="give parallel a smaller limit, or send less with each",
+    )
 
 
 class Crew:

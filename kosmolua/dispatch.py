@@ -24,7 +24,7 @@ from kosmolua.spec.integration import Integration
 from kosmolua.values import Json, NotJson
 
 MOST_AT_ONCE = 32
-"""Calls of one account that may be under way at once, whatever a script asks for."""
+"""Calls of one run with one account that may be under way at once, whatever the script asks for."""
 
 _under_way: ContextVar[Record | None] = ContextVar("under_way", default=None)
 

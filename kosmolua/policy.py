@@ -72,7 +72,9 @@ class Policy:
         """Raise :class:`Denied` where no answer of a person could allow the call."""
         effect = target.function.effect
         if self._read_only and effect == "write":
-            raise Denied(f"{target.path} writes, and this run is read-only", hint="run it without --read-only")
+            raise Denied(
+                f"{target.path} writes, and this run is read-only", hint="writes need a run without --read-only"
+            )
         if self._permission(target) == "deny":
             raise Denied(
                 f"{_subject(target)}, and its permissions deny that",

@@ -17,7 +17,7 @@ from kosmolua import values, wire
 from kosmolua.caller import Caller
 from kosmolua.children import Child
 from kosmolua.clock import Clock
-from kosmolua.crew import Crew
+from kosmolua.crew import Crew, too_much_waits
 from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.wire import BadFrame
@@ -275,7 +275,7 @@ class Supervision:
                 self._fail(error)
 
         if not self._crew.give(work, size):
-            self._stop(self._limits.exceeded("arguments"))
+            self._stop(too_much_waits())
 
     def _answer(self, number: int, ask: Callable[[], str]) -> None:
         if self.is_stopped:

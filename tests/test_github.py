@@ -16,7 +16,7 @@ from loopback import Loopback
 from kosmolua import Runtime
 from kosmolua.api.transport import Transport
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError
-from kosmolua.plugin import Secret
+from kosmolua.plugin import Request, Response, Secret
 from kosmolua.plugins import Place, Plugins, bundled_folder
 from kosmolua.testing import Playground, answer, in_turn
 
@@ -301,6 +301,18 @@ def test_an_enterprise_server_is_asked_below_its_own_path() -> None:
 def test_accounts_check_says_who_it_is(token: Secret | None, says: str) -> None:
     """A token has a user; and how much may still be asked is told, which costs nothing."""
     assert integration.identify(integration.account(token).open(Simulator("default"))) == says
+
+
+def test_an_enterprise_server_without_limits_has_accounts_too() -> None:
+    """It answers 404 where the rate limit would be."""
+
+    def unlimited(request: Request) -> Response:
+        if request.url.endswith("/rate_limit"):
+            return Response(404, {}, b'{"message": "Rate limiting is not enabled."}')
+        return Simulator("default")(request)
+
+    hub = integration.account(Secret(KEY)).open(unlimited)
+    assert integration.identify(hub) == "lovelace, without a rate limit"
 
 
 # Private and public

@@ -89,7 +89,7 @@ def test_what_holds_where_nothing_is_said() -> None:
         ),
         (
             policy_of("allow", read_only=True),
-            "library.lend writes, and this run is read-only (run it without --read-only). Nothing was sent.",
+            "library.lend writes, and this run is read-only (writes need a run without --read-only). Nothing was sent.",
         ),
         (
             policy_of("ask"),

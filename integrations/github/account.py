@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
-from kosmolua.plugin import Api, Integration, Secret, Send
+from kosmolua.plugin import Api, CallError, Integration, Secret, Send
 
 from .hub import Hub, told_to_wait
 from .wire import inner, thing_of
@@ -33,14 +34,25 @@ integration = Integration("github", Account, about="Repositories, issues, commit
 
 
 @integration.identifies
-def identify(hub: Hub) -> str:
-    """Say whose token it is, or how often nobody in particular may still ask.
-
-    The rate limit's own path costs nothing (https://docs.github.com/en/rest/rate-limit/rate-limit).
-    """
-    core = inner(thing_of(hub.api.get("/rate_limit")), "resources", "core")
-    left = f"{core['remaining']} of {core['limit']} requests left this hour"
+def identify(hub: Hub, /) -> str:
+    """Say whose token it is, and how often it, or nobody in particular, may still ask."""
+    left = _requests_left(hub)
     return f"{hub.login() if hub.has_token else 'nobody (no token)'}, {left}"
+
+
+def _requests_left(hub: Hub) -> str:
+    """Ask the rate limit's own path, which costs nothing and is 404 on an Enterprise Server without limits.
+
+    See https://docs.github.com/en/rest/rate-limit/rate-limit.
+    """
+    try:
+        limits = thing_of(hub.api.get("/rate_limit"))
+    except CallError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return "without a rate limit"
+        raise
+    left, most = (inner(limits, "resources", "core", key) for key in ("remaining", "limit"))
+    return f"{left} of {most} requests left this hour"
 
 
 @integration.simulator

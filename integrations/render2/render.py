@@ -59,11 +59,11 @@ class Render:
         if len(owners) == 1:
             return str(owners[0].get("id"))
         if not owners:
-            raise CallError("not_configured", "This Render key reaches no workspace, so nothing was created")
+            raise CallError("not_configured", "This Render key reaches no workspace")
         listed = ", ".join(f"{owner.get('id')} ({owner.get('name')})" for owner in owners)
         raise CallError(
             "bad_arguments",
-            f"This Render key reaches {len(owners)} workspaces, so nothing was created: {listed}",
+            f"This Render key reaches {len(owners)} workspaces, so it is not clear which one is meant: {listed}",
             param="owner_id",
             hint="say which one with owner_id, here or in the accounts file",
         )
