@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from kosmolua.caller import Caller
 from kosmolua.children import Child
 from kosmolua.clock import Clock
+from kosmolua.ending import Ending
 from kosmolua.errors import CallError, Interrupted, ScriptError
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
-from kosmolua.supervisor import Ending, Supervision
+from kosmolua.supervisor import Supervision
 
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk

@@ -6,7 +6,6 @@ So the limit on the wall holds whatever a call is stuck in.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
@@ -18,11 +17,12 @@ from kosmolua.caller import Caller
 from kosmolua.children import Child
 from kosmolua.clock import Clock
 from kosmolua.crew import Crew, too_much_waits
-from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, ScriptError, WorkerLost
-from kosmolua.limits import REPORTED, Limits
+from kosmolua.ending import Ending, ending_of, ending_of_process, nonsense
+from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError
+from kosmolua.limits import Limits
+from kosmolua.refusals import Refusals
 from kosmolua.wire import BadFrame
 
-MOST_ERRORS = 1000
 MOST_NAMES, LONGEST_NAME = 16, 32
 GRACE = 0.5
 """Seconds that calls under way have to end, once the run has; one that is stuck in its integration gets no more."""
@@ -47,26 +47,6 @@ class Desk(Protocol):
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """List, search or read documentation."""
-
-
-class Ending:
-    """What became of a script.
-
-    Args:
-        result: What it returned.
-        error: What ended it instead.
-        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
-    """
-
-    def __init__(
-        self,
-        result: list[Any] | None = None,
-        error: KosmoError | None = None,
-        usage: dict[str, Any] | None = None,
-    ) -> None:
-        self.result = result or []
-        self.error = error
-        self.usage = usage or {}
 
 
 class Supervision:
@@ -103,8 +83,7 @@ class Supervision:
         self._isolation: list[str] | None = None
         self._fatal: KosmoError | None = None
         self._fault: BaseException | None = None
-        self._errors: dict[int, KosmoError] = {}
-        self._remembering = Lock()
+        self._refusals = Refusals()
         self._room = limits.max_output
         self._crew = Crew()
         self._ending: Ending | None = None
@@ -199,7 +178,7 @@ class Supervision:
                 line = self._read()
                 frame = None if line is None else wire.decode_from_guest(line)
             except BadFrame as error:
-                return Ending(error=self._fatal or WorkerLost(f"The sandbox spoke nonsense and was stopped: {error}"))
+                return Ending(error=self._fatal or nonsense(error))
             if frame is None:
                 return self._post_mortem()
             if frame["kind"] in ("end", "limit"):
@@ -283,25 +262,10 @@ class Supervision:
         try:
             self._child.send(wire.reply(number, ask()))
         except CallError as error:
-            self._remember(number, error)
+            self._refusals.remember(number, error)
             self._child.send(wire.refusal(number, values.encode(error.fields())))
         except KosmoError as error:
             self._stop(error)
-
-    def _remember(self, number: int, error: KosmoError) -> None:
-        """Keep an error, in case it ends the script; of a script that collects them only the latest.
-
-        What the calls were made with hangs on their frames, and is not kept.
-        """
-        from traceback import clear_frames
-
-        error.__traceback__ = None
-        for earlier in (error.__cause__, error.__context__):
-            clear_frames(earlier.__traceback__ if earlier else None)
-        with self._remembering:
-            self._errors[number] = error
-            if len(self._errors) > MOST_ERRORS:
-                del self._errors[next(iter(self._errors))]
 
     # How it ends
 
@@ -316,56 +280,16 @@ class Supervision:
         self._caller.tell(_nothing)
 
     def _finish(self, frame: dict[str, Any]) -> Ending:
-        ending = Ending(usage=_usage(frame["usage"]))
-        if self._fatal:
-            ending.error = self._fatal
-        elif frame["kind"] == "limit":
-            ending.error = self._limit(frame["limit"])
-        elif isinstance(frame.get("error"), dict):
-            ending.error = self._script_error(frame["error"])
-        elif isinstance(frame.get("result"), list):
-            ending.result = frame["result"]
-        else:
-            ending.error = WorkerLost("The sandbox spoke nonsense and was stopped: an end without a result")
-        return ending
-
-    def _limit(self, name: str) -> KosmoError:
-        if name not in REPORTED:
-            return WorkerLost("The sandbox spoke nonsense and was stopped: a limit of no known name")
-        return self._limits.exceeded(name)
-
-    def _script_error(self, fields: dict[str, Any]) -> KosmoError:
-        number = fields.get("call")
-        error = self._errors.get(number) if isinstance(number, int) else None
-        error = error or ScriptError(str(fields.get("message", "the script failed")))
-        line, trace = fields.get("line"), fields.get("traceback")
-        error.line = line if isinstance(line, int) else None
-        error.traceback = trace if isinstance(trace, str) and trace else None
-        return error
+        ending = ending_of(frame, self._limits, self._refusals.of)
+        return Ending(error=self._fatal, usage=ending.usage) if self._fatal else ending
 
     def _post_mortem(self) -> Ending:
         status = self._child.status()
-        if self._fatal:
-            return Ending(error=self._fatal)
-        if -status in _CPU_SIGNALS:
-            return Ending(error=self._limits.exceeded("cpu"))
-        return Ending(error=WorkerLost(f"The sandbox died: {_describe_status(status)}", hint="run the script again"))
+        return Ending(error=self._fatal) if self._fatal else ending_of_process(status, self._limits)
 
 
 def _nothing() -> None:
     """Wake the caller's thread up, so that it looks at what has become of the run."""
-
-
-_CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
-
-
-def _describe_status(status: int) -> str:
-    if status >= 0:
-        return f"its process ended with status {status}"
-    try:
-        return f"its process was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"its process was ended by signal {-status}"
 
 
 def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:
@@ -394,8 +318,3 @@ def _arguments(frame: dict[str, Any]) -> list[Any]:
 
 def _names(given: list[Any]) -> list[str]:
     return [name[:LONGEST_NAME] for name in given[:MOST_NAMES] if isinstance(name, str)]
-
-
-def _usage(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("cpu_ms", "memory_bytes")
-    return {name: given[name] for name in names if isinstance(given.get(name), (int, float))}

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from kosmolua import LimitExceeded, Limits, values
 from kosmolua.caller import Caller
 from kosmolua.clock import Clock
-from kosmolua.supervisor import Ending, Supervision
+from kosmolua.ending import Ending
+from kosmolua.supervisor import Supervision
 from kosmolua.workers import Workers
 
 slowly = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])

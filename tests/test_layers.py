@@ -15,8 +15,8 @@ _LEFT_TO_RIGHT = """
     api.message api.deadline api.pace api.reason api.client api.paging api.transport
     spec.types spec.function spec.integration spec.wording spec.luacats plugin
     places loading entry_points sources accounts plugins catalog docs stubs scaffold policy journal backends
-    dispatch desk children zygote workers caller crew supervisor outcome run run_options session runtime testing
-    lint mcp cli __main__
+    dispatch desk children zygote workers caller crew refusals ending supervisor outcome run run_options session runtime
+    testing lint mcp cli __main__
 """
 ORDER = _LEFT_TO_RIGHT.split()
 """The rooms: each may import only those left of it, and a package that stands here as a whole also itself."""
