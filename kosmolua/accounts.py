@@ -246,7 +246,7 @@ class Accounts:
 
     def _missing(self, integration: Integration, account: str, field: AccountField) -> object:
         if self._simulate and field.type.label == "string":
-            return Secret("simulated") if field.secret else "simulated"
+            return Secret("simulated", holding=()) if field.secret else "simulated"
         raise NotConfigured(
             f"The account {integration.name}.{account} has no {field.name}; add it to the accounts file",
             hint=stanza(integration, account),
@@ -265,9 +265,9 @@ class Accounts:
 
     def _secret(self, where: str, field: AccountField, given: object) -> Secret:
         if self._simulate:
-            return Secret("simulated")
+            return Secret("simulated", holding=())
         secret = self._sources.read(f"{where}.{field.name}", given)
-        self._redactor.learn(secret)
+        self._redactor.learn(secret, owner=f"{where}.{field.name}")
         return secret
 
 

@@ -1,18 +1,24 @@
 """A credential that shows itself to nobody, and the redactor that keeps known ones out of every text.
 
-Only the transport reveals a secret, at the moment it writes a request.
+A secret is revealed where a request is encoded for the wire, and nowhere else.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from json import dumps
-from urllib.parse import quote
+from threading import Lock
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST_REDACTED = 6
 """Shorter secrets are not looked for in other texts: ``1234`` would blot out half of every reply."""
+MOST_OF_ONE_OWNER = 16
+"""How many of the secrets that an account came by itself are kept in mind, the newest."""
+_PERCENT = re.compile("%[0-9A-F]{2}")
 
 
 class Secret:
@@ -22,12 +28,14 @@ class Secret:
 
     Args:
         value: The credential itself.
+        holding: The secrets that it was made of, where it is not one of its own: it is they that are redacted.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_holding", "_value")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, holding: Iterable[Secret] | None = None) -> None:
         self._value = value
+        self._holding = None if holding is None else tuple(holding)
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"
@@ -46,31 +54,53 @@ class Secret:
 
     def prefixed(self, scheme: str) -> Secret:
         """Return a secret that reads ``scheme value``, as an ``Authorization`` header has it."""
-        return Secret(f"{scheme} {self._value}")
+        return Secret(f"{scheme} {self._value}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
         """Return the secret of HTTP basic authentication (RFC 7617) for this user name."""
-        return Secret("Basic " + b64encode(f"{user}:{self._value}".encode()).decode())
+        return Secret("Basic " + b64encode(f"{user}:{self._value}".encode()).decode(), holding=[self])
+
+    @property
+    def roots(self) -> tuple[Secret, ...]:
+        """The secrets that it was made of, or itself where it was made of none."""
+        return (self,) if self._holding is None else tuple(root for held in self._holding for root in held.roots)
 
     def reveal(self) -> str:
-        """Return the credential itself. Nothing but a transport should need this."""
+        """Return the credential itself. Only what encodes or signs a request should need this."""
         return self._value
 
 
 class Redactor:
-    """Knows the secrets in use and takes them out of any text or JSON value."""
+    """Knows the secrets in use and takes them out of any text or JSON value; many threads may share it."""
 
     def __init__(self) -> None:
+        self._known: dict[Hashable, dict[str, set[str]]] = {}
         self._spellings: tuple[str, ...] = ()
+        self._lock = Lock()
 
-    def learn(self, secret: Secret) -> None:
-        """Redact this secret from now on, also where it is quoted for JSON or a URL, or within base64."""
-        value = secret.reveal()
-        if len(value) < SHORTEST_REDACTED:
-            return
-        quoted = {quote(value, safe=""), dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1]}
-        spellings = {value, *quoted, *_within_base64(value.encode()), *self._spellings}
-        self._spellings = tuple(sorted(spellings, key=len, reverse=True))
+    def learn(self, secret: Secret, owner: Hashable = None) -> None:
+        """Redact this secret from now on, or those that it was made of.
+
+        They are also found where they are quoted for JSON, a URL or Python, in hex, and within base64.
+
+        Args:
+            owner: The account that came by it and will come by others: only the newest of each owner are kept in mind.
+        """
+        for root in secret.roots:
+            value = root.reveal()
+            if len(value) >= SHORTEST_REDACTED:
+                self._keep(value, owner)
+
+    def _keep(self, value: str, owner: Hashable) -> None:
+        with self._lock:
+            kept = self._known.setdefault(owner, {})
+            known = kept.pop(value, set())
+            kept[value] = known or _spellings_of(value)
+            if owner is not None and len(kept) > MOST_OF_ONE_OWNER:
+                del kept[next(iter(kept))]
+            if not known:
+                spellings = set().union(*(each for values in self._known.values() for each in values.values()))
+                self._spellings = tuple(sorted(spellings, key=len, reverse=True))
 
     def text(self, text: str) -> str:
         """Return the text with each known secret as ``***``."""
@@ -80,22 +110,43 @@ class Redactor:
         return text
 
     def value(self, value: object) -> object:
-        """Return a copy of a JSON value with each known secret in its strings and keys as ``***``."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
-        return MASK if isinstance(value, Secret) else value
+        """Return a copy of a JSON value with each known secret in its strings and keys as ``***``, however deep."""
+        whole = [value]
+        unseen: list[Any] = [whole]
+        while unseen:
+            copy = unseen.pop()
+            for place, item in enumerate(copy) if isinstance(copy, list) else copy.items():
+                if isinstance(item, str):
+                    copy[place] = self.text(item)
+                elif isinstance(item, (dict, list, tuple)):
+                    copy[place] = part = self._copy(item)
+                    unseen.append(part)
+                elif isinstance(item, Secret):
+                    copy[place] = MASK
+        return whole[0]
+
+    def _copy(self, part: Any) -> dict[str, object] | list[object]:
+        return {self.text(str(key)): item for key, item in part.items()} if isinstance(part, dict) else list(part)
 
     def knows(self, encoded: str) -> bool:
         """Say whether this JSON text holds a known secret, much faster than redacting it."""
         return any(spelling in encoded for spelling in self._spellings)
 
 
+def _spellings_of(value: str) -> set[str]:
+    """Return the ways in which a value may stand in a text, and in the JSON that holds that text."""
+    encoded = value.encode()
+    in_url = {quote(value), quote(value, safe=""), quote_plus(value), quote_plus(value, safe="/")}
+    in_json = {dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1]}
+    spellings = {value, repr(value)[1:-1], encoded.hex(), encoded.hex().upper(), *_within_base64(encoded)}
+    spellings |= in_url | {_PERCENT.sub(lambda escape: escape[0].lower(), text) for text in in_url}
+    spellings |= in_json | {text.replace("/", "\\/") for text in in_json}
+    return spellings | {dumps(text, ensure_ascii=False)[1:-1] for text in spellings}
+
+
 def _within_base64(value: bytes) -> Iterator[str]:
     """Yield the characters that stand for a value inside a longer text in base64, by where in the text it starts."""
     for before in range(3):
         encoded = b64encode(bytes(before) + value).decode()
-        yield encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
+        within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
+        yield from (within, within.replace("+", "-").replace("/", "_"))

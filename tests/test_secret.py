@@ -7,12 +7,13 @@ import json
 import logging
 import pickle
 import traceback
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from loopback import Loopback
@@ -27,7 +28,19 @@ from kosmolua.stubs import write_stubs
 
 KEY = "rnd_SECRET/of+the=leak test"
 URLLIB3 = "urllib3.connectionpool"
-SPELLINGS = [KEY, quote(KEY, safe=""), json.dumps(KEY)[1:-1], b64encode(KEY.encode()).decode()]
+SPELLINGS = [
+    KEY,
+    quote(KEY),
+    quote(KEY, safe=""),
+    quote_plus(KEY),
+    quote_plus(KEY).replace("%2F", "%2f").replace("%3D", "%3d").replace("%2B", "%2b"),
+    json.dumps(KEY)[1:-1],
+    json.dumps(KEY)[1:-1].replace("/", "\\/"),
+    b64encode(KEY.encode()).decode(),
+    urlsafe_b64encode(KEY.encode()).decode(),
+    KEY.encode().hex(),
+    KEY.encode().hex().upper(),
+]
 
 
 @pytest.mark.parametrize("show", [str, repr, "{}".format, "{!r}".format, "{:>9}".format, lambda secret: f"{[secret]}"])
@@ -66,7 +79,7 @@ def redactor() -> Redactor:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_each_spelling_is_redacted(redactor: Redactor, spelling: str) -> None:
-    """A credential is found as it is, in a URL, in JSON and in base64."""
+    """A credential is found as it is, in a URL, in JSON, in base64 and in hex."""
     assert redactor.text(f"<{spelling}>").startswith("<***")
     assert redactor.knows(f'["{spelling}"]')
 
@@ -92,6 +105,63 @@ def test_a_secret_that_is_no_ascii_is_known_in_json() -> None:
     redactor.learn(Secret('pässwörd"1'))
     for ascii_only in (True, False):
         assert redactor.knows(json.dumps({"echo": 'pässwörd"1'}, ensure_ascii=ascii_only))
+
+
+@pytest.mark.parametrize("value", ['it\'s "so"', "back\\slash", "tab\tulator", "pässwörd/1"])
+def test_a_secret_in_pythons_spelling_or_in_json_within_json(value: str) -> None:
+    """What ``{key!r}`` makes of it in a message, or JSON in a text, is redacted, and known where Lua gets it."""
+    redactor = Redactor()
+    redactor.learn(Secret(value))
+    for told in (f"bad key {value!r}", json.dumps({"echo": value}), json.dumps({"echo": value}).replace("/", "\\/")):
+        text = redactor.text(told)
+        assert "***" in text
+        assert value[:4] not in text
+        assert redactor.knows(json.dumps({"message": told}, ensure_ascii=False))
+
+
+@pytest.mark.parametrize("wrap", [lambda part: [part], lambda part: {"in": part}, lambda part: (part, KEY)])
+def test_a_value_as_deep_as_any(redactor: Redactor, wrap: Callable[[object], object]) -> None:
+    """Ten thousand levels do not overflow the stack, and the key is gone from the last."""
+    value: object = {"key": KEY}
+    for _ in range(10_000):
+        value = wrap(value)
+    part = redactor.value(value)
+    while part != {"key": "***"}:
+        assert isinstance(part, (list, dict))
+        part = part[0] if isinstance(part, list) else part["in"]
+
+
+def test_a_secret_that_was_made_of_another(redactor: Redactor) -> None:
+    """A token is redacted without the scheme that it is sent with, and a password without the user's name."""
+    for made in (Secret("tok_ABCDEF").prefixed("Bearer"), Secret("hunter22").as_password_of("ann").prefixed("X")):
+        redactor.learn(made)
+    assert redactor.text("token tok_ABCDEF has expired, hunter22 too") == "token *** has expired, *** too"
+
+
+def test_a_placeholder_is_no_secret(redactor: Redactor) -> None:
+    """What stands for a credential where there is none blots out no ordinary word."""
+    redactor.learn(Secret("simulated", holding=()).prefixed("Bearer"))
+    assert redactor.text("a simulated service") == "a simulated service"
+
+
+def test_only_the_newest_of_an_owner_are_kept_in_mind() -> None:
+    """Tokens that are renewed every hour do not pile up; one that is still in use stays, and so does every key."""
+    redactor = Redactor()
+    redactor.learn(Secret("the-key-of-the-account"))
+    for number in range(1000):
+        redactor.learn(Secret("in-use-all-the-time"), owner="a")
+        redactor.learn(Secret(f"token-{number:04}"), owner="a")
+        redactor.learn(Secret("another-account's"), owner="b")
+    told = "the-key-of-the-account in-use-all-the-time another-account's token-0999 token-0990 token-0001"
+    assert redactor.text(told) == "*** *** *** *** *** token-0001"
+
+
+def test_many_threads_teach_a_redactor() -> None:
+    """No secret is lost because another one was learned at the same time."""
+    redactor = Redactor()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: redactor.learn(Secret(f"secret-{number:03}")), range(200)))
+    assert {redactor.text(f"secret-{number:03}") for number in range(200)} == {"***"}
 
 
 def test_the_longest_secret_wins() -> None:
