@@ -9,12 +9,15 @@ import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import responses
-from rawserver import answer, read_request, serving, silence, trickle
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from rawserver import Service, answer, read_request, serving, silence, trickle
 
 from kosmolua.api import deadline
 from kosmolua.api.client import Api
@@ -71,6 +74,30 @@ def test_a_form_on_the_wire() -> None:
         Transport().send(Request("POST", service.url, form=form))
     assert service.heard[0].endswith(b"\r\n\r\ngrant_type=refresh_token&refresh_token=a%26b%20c")
     assert fields(service.heard[0])["content-type"] == "application/x-www-form-urlencoded"
+
+
+@pytest.fixture(scope="module")
+def everything_ok() -> Iterator[Service]:
+    with serving(OK) as service:
+        yield service
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="?#\\")),
+    query=st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="#")),
+    value=st.text(st.characters(exclude_categories=["Cs"])),
+)
+@example(path="//evil.example/a%2fb%zz/../c;d=(e)'[f]", query="a=%c3%a4&b=[ö]", value="~ +&=/?%")
+def test_what_is_signed_is_what_is_sent(everything_ok: Service, path: str, query: str, value: str) -> None:
+    """Target and content are, byte for byte, what the server gets, however odd the address is."""
+    address = f"{everything_ok.url}/{path}" + (f"?{query}" if query else "")
+    pairs = (("a b", value), ("key", Secret(value)))
+    request = Request("POST", address, pairs, form=(("text", value), ("key", Secret(value))))
+    quick().send(request)
+    head, _, body = everything_ok.heard[-1].partition(b"\r\n\r\n")
+    assert head.splitlines()[0] == f"POST {request.target} HTTP/1.1".encode()
+    assert body == request.content
 
 
 def test_a_write_without_a_body() -> None:
@@ -167,7 +194,7 @@ def test_redirects_within_the_origin_are_observed_and_carry_the_key() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_write_is_redirected(status: int) -> None:
-    """No redirect turns a write into another request, of whatever kind."""
+    """The transport sends a write to no other address, of whatever kind the redirect is."""
     with serving(answer(status, b"", Location="/v1/other"), OK) as service:
         assert Transport().send(Request("POST", service.url, body=b"{}")).status == status
     assert service.taken == 1

@@ -62,7 +62,7 @@ class Simulator:
     def _answer(self, request: Request, path: str, headers: dict[str, str], *, signed_in: bool) -> Response:
         route, segments = _route(request.method, path)
         query = {name: str(value) for name, value in request.query}
-        call = Call(path, segments, query, json.loads(request.body or b"null"), signed_in)
+        call = Call(path, segments, query, json.loads(request.content or b"null"), signed_in)
         answer = OPERATIONS[route](self._world, call)
         if isinstance(answer, Listed):
             return _page(answer, request, query, headers)

@@ -100,13 +100,13 @@ def _query(request: Request, path: str) -> dict[str, list[str]]:
 
 
 def _body(request: Request) -> object:
-    if request.body is None or request.body == b"":
+    if not request.content:
         return None
     kinds = [str(value) for name, value in request.headers.items() if name.lower() == "content-type"]
     if not kinds or not kinds[0].startswith("application/json"):
         raise Refusal(400, "invalid JSON: the content type is not application/json")
     try:
-        return json.loads(request.body)
+        return json.loads(request.content)
     except ValueError as error:
         raise Refusal(400, f"invalid JSON: {error}") from None
 

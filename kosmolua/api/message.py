@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from kosmolua.secret import Secret
 from kosmolua.values import Json
@@ -17,14 +18,16 @@ SAFE_METHODS = ("GET", "HEAD")
 REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
 """Where services put their own name for a request, the most telling first."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
 
+Headers: TypeAlias = "Mapping[str, str | Secret]"
 Pairs: TypeAlias = "tuple[tuple[str, str | Secret], ...]"
 """Names and values in order, not yet encoded."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that is ready to be sent, but for its secrets, which only the transport reveals.
+    """A request that is ready to be sent; its secrets show themselves only in :attr:`target` and :attr:`content`.
 
     Args:
         method: In capitals.
@@ -34,15 +37,45 @@ class Request:
         body: The encoded body, or None for none.
         form: Names and values to send as the body instead, as HTML forms do.
         route: What the path is a case of, such as ``/services/{service_id}``; empty where that is not known.
+
+    Raises:
+        TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
     """
 
     method: str
     url: str
     query: Pairs = ()
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
-    body: bytes | None = None
+    headers: Headers = field(default_factory=dict)
+    body: bytes | Secret | None = None
     form: Pairs = ()
     route: str = ""
+
+    def __post_init__(self) -> None:
+        for place, pairs in (("header", self.headers.items()), ("query", self.query), ("form", self.form)):
+            for name, value in pairs:
+                if not isinstance(value, (str, Secret)):
+                    raise TypeError(f"{name} in the {place} must be a string or a Secret, not {kind(value)}")
+
+    @property
+    def target(self) -> str:
+        """Path and query exactly as they go over the wire, secrets revealed: with ``content``, what one signs."""
+        parts = urlsplit(self.url)
+        path = "/" + _escaped(parts.path).lstrip("/")
+        query = "&".join(filter(None, (_escaped(parts.query), _encoded(self.query))))
+        return f"{path}?{query}" if query else path
+
+    @property
+    def content(self) -> bytes:
+        """The body exactly as it goes over the wire, be it a form; empty where there is none."""
+        if self.form:
+            return _encoded(self.form).encode()
+        return self.body.reveal().encode() if isinstance(self.body, Secret) else self.body or b""
+
+    @property
+    def secrets(self) -> Iterator[Secret]:
+        """Each credential that it carries."""
+        pairs = (*self.headers.items(), *self.query, *self.form, ("", self.body))
+        return (value for _, value in pairs if isinstance(value, Secret))
 
     @property
     def safe(self) -> bool:
@@ -130,6 +163,33 @@ def origin(url: str) -> str:
     if not parts.netloc:
         return ""
     return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, " "))
+
+
+def location(request: Request, response: Response) -> str:
+    """Return the absolute address that an answer's ``Location`` leads to, without a fragment; empty without one."""
+    given = response.header("Location")
+    try:
+        return urldefrag(urljoin(request.url, given)).url if given else ""
+    except ValueError:
+        return ""
+
+
+def kind(value: object) -> str:
+    """Return what a value is, for a message to the author of an integration."""
+    return "None" if value is None else f"a Python {type(value).__name__}"
+
+
+def _escaped(text: str) -> str:
+    """Return a part of an address with whatever must not stand in it percent-encoded, once (RFC 3986, 2.1)."""
+    return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe="/?:@!$&'()*+,;=%"))
+
+
+def _encoded(pairs: Pairs) -> str:
+    return "&".join(f"{quote(name, safe='')}={quote(_reveal(value), safe='')}" for name, value in pairs)
+
+
+def _reveal(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def _refuse(constant: str) -> object:
