@@ -186,7 +186,10 @@ class NotConfigured(CallError):
 
 
 class ApiError(CallError):
-    """The service answered with an error status: ``api_error``, or ``rate_limited`` for 429."""
+    """The service answered with an error status: ``api_error``, or ``rate_limited`` for 429.
+
+    ``location`` is the absolute address that the answer leads to, where it names one; no script sees it.
+    """
 
     def __init__(
         self,
@@ -196,8 +199,10 @@ class ApiError(CallError):
         retryable: bool = False,
         retry_after: float | None = None,
         request_id: str | None = None,
+        location: str | None = None,
         hint: str | None = None,
     ) -> None:
+        self.location = location
         super().__init__(
             "rate_limited" if status == 429 else "api_error",
             message,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -134,6 +135,83 @@ def test_form_body() -> None:
     wire = Wire()
     Api(wire, BASE).post("/token", form={"grant_type": "refresh_token", "scope": ["a", "b"], "none": None})
     assert wire.last.form == (("grant_type", "refresh_token"), ("scope", "a,b"))
+    assert wire.last.content == b"grant_type=refresh_token&scope=a%2Cb"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"form": {"token": Secret("s3cret")}}, {"json": {"a": [{"token": Secret("s3cret")}]}}, {"body": Secret("s3cret")}],
+)
+def test_a_secret_in_a_body(given: dict[str, Any]) -> None:
+    """A form, JSON or a whole body may hold a Secret; it is in what is sent, and not in the request's repr."""
+    wire = Wire()
+    Api(wire, BASE).post("/token", **given)
+    assert b"s3cret" in wire.last.content
+    assert "s3cret" not in repr(wire.last)
+    assert [root.reveal() for secret in wire.last.secrets for root in secret.roots] == ["s3cret"]
+
+
+@pytest.mark.parametrize("body", [b"a;b\n", "a;b\n"])
+def test_any_other_body(body: bytes | str) -> None:
+    """An upload is sent as it is, with the content type and the headers that it is given."""
+    wire = Wire()
+    Api(wire, BASE).put("/f/{name}", body=body, headers={"Content-Type": "text/csv", "If-Match": '"v1"'}, name="x")
+    assert wire.last.content == b"a;b\n"
+    assert wire.last.headers == {"Accept": "application/json", "Content-Type": "text/csv", "If-Match": '"v1"'}
+
+
+def test_a_header_of_one_request_replaces_the_clients() -> None:
+    """Whatever the case of its name, and only for that request; a content type of one's own beats that of JSON."""
+    wire = Wire()
+    api = Api(wire, BASE, bearer=Secret("rnd_SECRET"))
+    api.patch("/x", json={}, headers={"accept": "text/csv", "content-type": "application/merge-patch+json"})
+    assert wire.last.headers.keys() == {"Authorization", "accept", "content-type"}
+    api.get("/x")
+    assert wire.last.headers["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize(("one", "other"), [("json", "form"), ("form", "body"), ("json", "body")])
+def test_a_request_has_one_body(one: str, other: str) -> None:
+    """Two of them are a slip of the author, and nothing is sent."""
+    wire = Wire()
+    given: dict[str, Any] = {one: {}, other: {}}
+    with pytest.raises(TypeError, match="json, form and body exclude each other"):
+        Api(wire, BASE).post("/x", **given)
+    assert not wire.requests
+
+
+class Colour:
+    """Something that no request can hold."""
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"query": {"filter": {"x": 1}}}, "filter must be .* not a Python dict"),
+        ({"query": {"filter": [Colour()]}}, "filter must be .* not a Python Colour"),
+        ({"query": {"filter": {1, 2}}}, "filter must be .* not a Python set"),
+        ({"query": {"keys": [Secret("s3cret")]}}, "keys must be .* not a Python Secret"),
+        ({"form": {"filter": {"x": 1}}}, "filter must be .* not a Python dict"),
+        ({"json": {"when": Colour()}}, "JSON cannot hold a Python Colour"),
+        ({"headers": {"X-Try": 1}}, "X-Try in the header must be a string or a Secret, not a Python int"),
+        ({"headers": {"If-Match": None}}, "If-Match in the header must be a string or a Secret, not None"),
+    ],
+)
+def test_values_that_no_request_can_hold(given: dict[str, Any], says: str) -> None:
+    """A slip of the author is a TypeError that names the key: Python's spelling of a value is never sent."""
+    wire = Wire()
+    with pytest.raises(TypeError, match=says):
+        Api(wire, BASE).post("/x", **given)
+    assert not wire.requests
+
+
+@pytest.mark.parametrize("value", [None, {"id": 1}, ["a"], Secret("s3cret")])
+def test_segments_that_are_no_text(value: Any) -> None:
+    """A reply that lacks an id does not become a request for ``/things/None``."""
+    wire = Wire()
+    with pytest.raises(TypeError, match="id must be text, a number"):
+        Api(wire, BASE).get("/things/{id}", id=value)
+    assert not wire.requests
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
@@ -236,6 +314,52 @@ def test_a_redirect_is_an_error() -> None:
     """A redirect that the transport did not follow is never taken for an answer."""
     error = failure(Response(302, {"Location": "https://evil.example/x?key=1"}, b"{}"))
     assert "it redirects to https://evil.example, which was not followed" in error.message
+    assert isinstance(error, ApiError)
+    assert error.location == "https://evil.example/x?key=1"
+    assert "location" not in error.fields()
+
+
+@pytest.mark.parametrize(
+    ("answer", "method", "says", "location"),
+    [
+        (Response(304), "GET", "was answered 304: what is there has not changed", None),
+        (Response(302), "GET", "was answered 302: it is neither an answer nor an error, and leads nowhere", None),
+        (Response(308, {"Location": "../y?k=1"}), "PUT", "redirects to /v1/y, which was not followed", f"{BASE}/y?k=1"),
+        (Response(303, {"Location": "https://[bad/"}), "POST", "leads nowhere", None),
+        (Response(301, {"Location": "mailto:a"}), "GET", "redirects to another address, which was not", "mailto:a"),
+        (Response(303, {"Location": "//evil.example/"}), "POST", "no credential may go there", "https://evil.example/"),
+    ],
+)
+def test_what_a_redirect_says(answer: Response, method: str, says: str, location: str | None) -> None:
+    """The message is true to the status, and an author finds where it leads."""
+    error = failure(answer, method)
+    assert isinstance(error, ApiError)
+    assert says in error.message
+    assert error.location == location
+
+
+@pytest.mark.parametrize("target", ["/v1/jobs/7?view=full#top", f"{BASE}/jobs/7?view=full"])
+def test_a_write_that_is_answered_elsewhere(target: str) -> None:
+    """303 says that a write is done and where its answer is (RFC 9110, 15.4.4): that is read, with the credential."""
+    key = Secret("rnd_SECRET")
+    wire = Wire(Response(303, {"Location": target}), Response(200, {}, b'{"id": 7}'))
+    api = Api(wire, BASE, headers={"X-Key": key}, query={"api_key": key})
+    assert api.post("/things/{id}", json={"a": 1}, headers={"Idempotency-Key": "i"}, id=1) == {"id": 7}
+    assert [request.method for request in wire.requests] == ["POST", "GET"]
+    assert (wire.last.url, wire.last.query) == (f"{BASE}/jobs/7", (("api_key", key), ("view", "full")))
+    assert (wire.last.content, wire.last.headers) == (b"", {"Accept": "application/json", "X-Key": key})
+
+
+@pytest.mark.parametrize("answer", [Response(503), Response(429, {"Retry-After": "9"}), Response(404)])
+def test_a_write_whose_answer_is_not_there(answer: Response) -> None:
+    """The write is done all the same: nothing says that the call may be made again."""
+    wire = Wire(Response(303, {"Location": "/v1/jobs/7"}), answer)
+    with pytest.raises(
+        NetworkError, match=r"POST /v1/x was answered 303, but .* GET /v1/jobs/7 was answered"
+    ) as caught:
+        Api(wire, BASE).post("/x")
+    assert not caught.value.retryable
+    assert "look before you try again" in caught.value.message
 
 
 def test_follow() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from kosmolua.docs import Library
 from kosmolua.docs.guide import NAMES, GuidePage
 from kosmolua.plugins import Plugins
 from kosmolua.secret import Redactor
+from kosmolua.testing import Playground
 
 ROOT = Path(__file__).parent.parent
 GUIDES = {name: GuidePage(name).full() for name in NAMES}
@@ -136,7 +138,7 @@ def test_a_console_shows_what_happens(guide: str, code: str, workshop: Path) -> 
         assert ended.stdout + ended.stderr == shown
 
 
-@pytest.mark.parametrize("name", ["hello", "notes", "tickets"])
+@pytest.mark.parametrize("name", ["hello", "ledger", "notes", "tickets"])
 def test_plugins_of_the_guide_load(workshop: Path, name: str) -> None:
     """Each Python file that is not a test is a plugin, and has the name that the guide gives it."""
     assert load(workshop / f"{name}.py").name == name
@@ -146,6 +148,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
     """Whoever adds a file to the guide adds it here."""
     assert sorted(file.name for file in workshop.glob("*.py")) == [
         "hello.py",
+        "ledger.py",
         "notes.py",
         "test_notes.py",
         "test_tickets.py",
@@ -172,7 +175,7 @@ def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
         timeout=60,
     )
 
-    assert "5 passed" in ended.stdout, ended.stdout
+    assert "7 passed" in ended.stdout, ended.stdout
 
 
 def test_notes_of_the_guide_work(workshop: Path) -> None:
@@ -187,3 +190,15 @@ def test_notes_of_the_guide_work(workshop: Path) -> None:
 
     assert outcome.error is None
     assert outcome.result == [4, "milk", 1, "text"]
+
+
+def test_the_ledger_of_the_guide_is_signed(workshop: Path) -> None:
+    """The signature covers what a service gets, query included."""
+    play = Playground(
+        load(workshop / "ledger.py"), {("GET", "/entries"): []}, accounts={"default": {"key": "s3cret-key"}}
+    )
+    play.call("ledger.find_entries", {"word": "tea & milk"})
+    headers = play.requests[0].headers
+
+    covered = f"{headers['X-Time']}\nGET\n/v1/entries?word=tea%20%26%20milk\n".encode()
+    assert headers["X-Signature"] == hmac.new(b"s3cret-key", covered, "sha256").hexdigest()

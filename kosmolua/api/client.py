@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from kosmolua.api.message import Pairs, Request, Response, Send, origin
+from kosmolua.api.message import Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.api.pace import retry_after, throttled
 from kosmolua.api.reason import LOOK_FIRST, reason_of
-from kosmolua.errors import ApiError, BadArguments, NetworkError, NotConfigured
+from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.secret import Secret
 from kosmolua.values import Json
 
@@ -19,14 +19,18 @@ _SLOT = re.compile(r"\{(\w+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Scalar = str | int | float | bool
-Query = Mapping[str, "Scalar | Sequence[Scalar] | None"]
+Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"]
+Body = bytes | str | Secret
+Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
+"""JSON, in which a string may be a Secret."""
 
 
 class Api:
     """Sends requests to one service with one account's credential, and turns error statuses into errors.
 
     A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments; each is quoted, so that no
-    value can leave its path segment. In a query or a form None and an empty list are left out.
+    value can leave its path segment. In a query or a form None and an empty list are left out. A write that is answered
+    303 within the origin is done, and what it refers to is fetched as its answer (RFC 9110, 15.4.4).
 
     Args:
         send: What carries a request and brings the answer.
@@ -46,8 +50,8 @@ class Api:
         base_url: str,
         *,
         bearer: Secret | None = None,
-        headers: Mapping[str, str | Secret] | None = None,
-        query: Mapping[str, str | Secret] | None = None,
+        headers: Headers | None = None,
+        query: Query | None = None,
         lists: Literal["joined", "repeated"] = "joined",
     ) -> None:
         self._send = send
@@ -55,12 +59,14 @@ class Api:
         self._headers: dict[str, str | Secret] = {"Accept": "application/json", **(headers or {})}
         if bearer:
             self._headers["Authorization"] = bearer.prefixed("Bearer")
-        self._query = tuple((query or {}).items())
         self._lists = lists
+        self._query = self._pairs(query or {})
 
-    def get(self, template: str, /, *, query: Query | None = None, **segments: str | int) -> Json:
+    def get(
+        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+    ) -> Json:
         """GET a path and return its JSON, or None when the answer is empty."""
-        return decode(self._exchange("GET", template, segments, query=query))
+        return decode(self._exchange("GET", template, segments, query=query, headers=headers))
 
     def post(
         self,
@@ -68,24 +74,49 @@ class Api:
         /,
         *,
         query: Query | None = None,
-        json: Json = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
         form: Query | None = None,
+        body: Body | None = None,
         **segments: str | int,
     ) -> Json:
-        """POST a JSON body, a form or nothing, and return the answer's JSON."""
-        return decode(self._exchange("POST", template, segments, query=query, json=json, form=form))
+        """POST JSON, a form, any other body or nothing, and return the answer's JSON."""
+        sent = self._exchange("POST", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        return decode(sent)
 
-    def put(self, template: str, /, *, query: Query | None = None, json: Json = None, **segments: str | int) -> Json:
-        """PUT a JSON body and return the answer's JSON."""
-        return decode(self._exchange("PUT", template, segments, query=query, json=json))
+    def put(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        body: Body | None = None,
+        **segments: str | int,
+    ) -> Json:
+        """PUT JSON or any other body and return the answer's JSON."""
+        return decode(self._exchange("PUT", template, segments, query=query, headers=headers, json=json, body=body))
 
-    def patch(self, template: str, /, *, query: Query | None = None, json: Json = None, **segments: str | int) -> Json:
-        """PATCH with a JSON body and return the answer's JSON."""
-        return decode(self._exchange("PATCH", template, segments, query=query, json=json))
+    def patch(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        body: Body | None = None,
+        **segments: str | int,
+    ) -> Json:
+        """PATCH with JSON or any other body and return the answer's JSON."""
+        return decode(self._exchange("PATCH", template, segments, query=query, headers=headers, json=json, body=body))
 
-    def delete(self, template: str, /, *, query: Query | None = None, **segments: str | int) -> Json:
+    def delete(
+        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+    ) -> Json:
         """DELETE a path and return the answer's JSON."""
-        return decode(self._exchange("DELETE", template, segments, query=query))
+        return decode(self._exchange("DELETE", template, segments, query=query, headers=headers))
 
     def request(
         self,
@@ -94,8 +125,10 @@ class Api:
         /,
         *,
         query: Query | None = None,
-        json: Json = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
         form: Query | None = None,
+        body: Body | None = None,
         **segments: str | int,
     ) -> Json:
         """Send one request and return the answer's JSON, or None when it is empty.
@@ -104,16 +137,21 @@ class Api:
             method: In capitals.
             template: A path below the base URL, with ``{name}`` for each segment to fill.
             query: Names and values of the query.
-            json: The body; None sends none.
+            headers: Sent with this request, in place of the client's own of the same name.
+            json: The body as JSON, in which a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
+            body: Any other body, whose ``Content-Type`` is among the headers; text is sent as UTF-8.
             segments: The values of the template's names.
 
         Raises:
             BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
-            ApiError: The service answered with a redirect or an error.
+            ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
+            TypeError: A value is of a type that has no place in a request, or there are two bodies.
         """
-        return decode(self._exchange(method, template, segments, query=query, json=json, form=form))
+        return decode(
+            self._exchange(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        )
 
     def exchange(
         self,
@@ -122,12 +160,14 @@ class Api:
         /,
         *,
         query: Query | None = None,
-        json: Json = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
         form: Query | None = None,
+        body: Body | None = None,
         **segments: str | int,
     ) -> Response:
-        """Like :meth:`request`, but return the whole answer, headers included."""
-        return self._exchange(method, template, segments, query=query, json=json, form=form)
+        """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
+        return self._exchange(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
 
     def url(self, template: str, /, **segments: str | int) -> str:
         """Return the absolute URL of a path, without a query."""
@@ -158,28 +198,53 @@ class Api:
         segments: Mapping[str, str | int],
         *,
         query: Query | None = None,
-        json: Json = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
         form: Query | None = None,
+        body: Body | None = None,
     ) -> Response:
-        body = None if json is None else _encode(json)
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        if sum(given is not None for given in (json, form, body)) > 1:
+            raise TypeError("json, form and body exclude each other, since a request has one body")
+        own = _merged(self._headers, headers or {})
+        if json is not None:
+            own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
+        sent = body.encode() if isinstance(body, str) else body
         pairs = (*self._query, *self._pairs(query or {}))
         url = self._base_url + fill(template, segments)
-        return self._answer(Request(method, url, pairs, headers, body, self._pairs(form or {}), route=template))
+        return self._answer(Request(method, url, pairs, own, sent, self._pairs(form or {}), route=template))
 
     def _answer(self, request: Request) -> Response:
         response = self._send(request)
-        if response.status >= 300:
-            raise error_of(request, response)
-        return response
+        if response.status < 300:
+            return response
+        target = location(request, response)
+        if response.status == 303 and not request.safe and origin(target) == origin(self._base_url):
+            return self._see_other(request, target)
+        raise error_of(request, response)
+
+    def _see_other(self, write: Request, url: str) -> Response:
+        """GET what a write was answered with; where that fails the write must not look as if it could be repeated."""
+        try:
+            return self.follow(url)
+        except CallError as error:
+            raise NetworkError(
+                f"{write.method} {urlsplit(write.url).path} was answered 303, but what that refers to could not be "
+                f"fetched: {error.message}",
+                retryable=False,
+                hint=LOOK_FIRST,
+            ) from error
 
     def _pairs(self, query: Query) -> Pairs:
         return tuple(pair for name, value in query.items() for pair in self._spell(name, value))
 
-    def _spell(self, name: str, value: object) -> list[tuple[str, str]]:
+    def _spell(self, name: str, value: object) -> list[tuple[str, str | Secret]]:
+        if value is None:
+            return []
+        if isinstance(value, Secret):
+            return [(name, value)]
         if not isinstance(value, (list, tuple)):
-            return [] if value is None else [(name, _word(value))]
-        words = [_word(item) for item in value if item is not None]
+            return [(name, _word(name, value))]
+        words = [_word(name, item) for item in value if item is not None]
         if self._lists == "repeated":
             return [(name, word) for word in words]
         return [(name, ",".join(words))] if words else []
@@ -190,11 +255,11 @@ def fill(template: str, segments: Mapping[str, str | int]) -> str:
 
     Raises:
         BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
-        TypeError: A name of the template has no value, or a value no name.
+        TypeError: A name of the template has no value, a value no name, or it is neither text nor a number.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
         raise TypeError(f"{template} and its arguments do not agree on {', '.join(sorted(unmatched))}")
-    return _SLOT.sub(lambda slot: _segment(slot[1], str(segments[slot[1]])), template)
+    return _SLOT.sub(lambda slot: _segment(slot[1], _word(slot[1], segments[slot[1]])), template)
 
 
 def _segment(name: str, value: str) -> str:
@@ -203,12 +268,31 @@ def _segment(name: str, value: str) -> str:
     return quote(value, safe="")
 
 
-def _word(value: object) -> str:
+def _word(name: str, value: object) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(
+            f"{name} must be text, a number or a boolean to be part of an address or a form, not {kind(value)}"
+        )
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _encode(body: Json) -> bytes:
-    return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+def _merged(usual: Headers, own: Headers) -> Headers:
+    """Return headers of which each name has one value, whatever its case: the own one where there is one."""
+    names = {name.lower() for name in own}
+    return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
+
+
+def _encode(body: Sendable) -> bytes | Secret:
+    held: list[Secret] = []
+
+    def reveal(value: object) -> str:
+        if not isinstance(value, Secret):
+            raise TypeError(f"a body of JSON cannot hold {kind(value)}")
+        held.append(value)
+        return value.reveal()
+
+    text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=reveal)
+    return Secret(text, holding=held) if held else text.encode()
 
 
 def _checked(base_url: str) -> str:
@@ -242,11 +326,12 @@ def error_of(request: Request, response: Response) -> ApiError:
     known_as = f" [request {response.request_id}]" if response.request_id else ""
     wait = retry_after(response)
     error = ApiError(
-        f"{request.method} {path} was answered {response.status}: {_reason(response)}{known_as}",
+        f"{request.method} {path} was answered {response.status}: {_reason(request, response)}{known_as}",
         status=response.status,
         retryable=throttled(response) or (request.safe and response.status >= 500),
         retry_after=wait,
         request_id=response.request_id,
+        location=location(request, response) or None,
         hint=_hint(request, response, wait),
     )
     if throttled(response):
@@ -254,12 +339,19 @@ def error_of(request: Request, response: Response) -> ApiError:
     return error
 
 
-def _reason(response: Response) -> str:
-    if response.status < 400:
-        return (
-            f"it redirects to {origin(response.header('Location') or '') or 'another address'}, which was not followed"
-        )
-    return reason_of(response)
+def _reason(request: Request, response: Response) -> str:
+    if response.status >= 400:
+        return reason_of(response)
+    if response.status == 304:
+        return "what is there has not changed"
+    target = location(request, response)
+    if not target:
+        return "it is neither an answer nor an error, and leads nowhere"
+    if origin(target) != origin(request.url):
+        elsewhere = origin(target) or "another address"
+        return f"it redirects to {elsewhere}, which was not followed, since no credential may go there"
+    why = "" if request.safe else ", since no write is sent twice"
+    return f"it redirects to {urlsplit(target).path}, which was not followed{why}"
 
 
 def _hint(request: Request, response: Response, wait: float | None) -> str | None:
