@@ -191,10 +191,13 @@ class Dispatcher:
                 settings = self._accounts.settings(integration, account)
                 sender = self._backend().sender(integration, account)
                 opened: Any = integration.account(**settings)
-                seat.opened, seat.is_open = opened.open(partial(self._send, sender)), True
+                send = partial(self._send, (integration.name, account), sender)
+                seat.opened, seat.is_open = opened.open(send), True
         return seat
 
-    def _send(self, sender: Sender, request: Request) -> Response:
+    def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
+        for secret in request.secrets:
+            self._redactor.learn(secret, owner=account)
         record = _under_way.get()
         return sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
 

@@ -19,6 +19,7 @@ import pytest
 from loopback import Loopback
 
 from kosmolua import CallError, Runtime
+from kosmolua.backends.canned import Canned
 from kosmolua.children import ColdChild
 from kosmolua.journal import Record
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
@@ -323,3 +324,58 @@ def test_a_key_in_a_query_is_not_logged(caplog: pytest.LogCaptureFixture) -> Non
         with Runtime(accounts, plugins=[integration], environ={}) as runtime:
             runtime.call("echo.echo")
     assert quote(KEY, safe="") not in caplog.text
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A user who has to log in."""
+
+    password: Secret
+
+    def open(self, send: Send) -> Api:
+        reply = Api(send, "https://guest.example").post("/token", json={"password": self.password})
+        token, ticket = Secret(reply["token"]), Secret(reply["ticket"])
+        return Api(send, "https://guest.example", bearer=token, query={"ticket": ticket})
+
+
+def log_in_and_tell(request: Request) -> Response:
+    """Give a token and a ticket away, and tell about them ever after."""
+    told = {"token": "tok_OBTAINED", "ticket": "tick/OBTAINED"}
+    if request.url.endswith("/token"):
+        assert json.loads(request.content) == {"password": "hunter2222"}
+        return Response(200, {}, json.dumps(told).encode())
+    status = 401 if request.url.endswith("/refused") else 200
+    return Response(status, {}, json.dumps({"message": f"{told} have expired", "deep": [told]}).encode())
+
+
+def test_a_token_that_was_obtained_appears_nowhere(tmp_path: Path) -> None:
+    """What an integration got by logging in is in no reply, error or journal from the moment that it is sent."""
+    guests = Integration("guest", Guest, about="A service with a door.")
+    guests.reads(get_page)
+    accounts = {"guest": {"default": {"password": "hunter2222"}}}
+    backend = Canned(lambda account: log_in_and_tell)
+    options: dict[str, Any] = {"backend": backend, "environ": {}, "journal": tmp_path / "journal"}
+    with Runtime(accounts, plugins=[guests], **options) as runtime:
+        outcome = runtime.run("return app.integrations.guest.get_page('fine')")
+        refused = runtime.run("return app.integrations.guest.get_page('refused')")
+        raised = runtime.run("return app.integrations.guest.get_page({ page = 'tick/OBTAINED' })")
+    left = f"{outcome.result} {refused.error} {refused.calls} {raised.error} {(tmp_path / 'journal').read_text()}"
+    assert outcome.ok
+    assert "***" in str(outcome.result)
+    assert "OBTAINED" not in left
+
+
+def get_page(api: Api, /, *, page: str) -> object:
+    """Get a page."""
+    return api.get("/{page}", page=page)
+
+
+def test_nothing_of_a_simulator_is_redacted() -> None:
+    """The word that stands for a credential under --simulate is a word like others."""
+    simulated = Integration("guest", Guest, about="A service with a door.")
+    simulated.reads(get_page)
+    simulated.simulator(
+        lambda account: lambda request: Response(200, {}, b'{"token":"t","ticket":"u","a":"simulated"}')
+    )
+    with Runtime(plugins=[simulated], simulate=True, environ={}) as runtime:
+        assert runtime.call("guest.get_page", ["x"])["a"] == "simulated"
