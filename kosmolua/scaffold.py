@@ -14,13 +14,12 @@ from pathlib import Path
 from string import Template
 
 from kosmolua.errors import UsageError
-from kosmolua.spec.luacats import KEYWORDS
+from kosmolua.spec.names import objection_to_integration
 
 AUTH = ("bearer", "header", "query", "basic", "none")
 """The ways in which a request can carry a credential."""
 EXAMPLE_URL = "https://api.example.com"
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _URL = re.compile(r"https?://[^\s/?#@\"'\\]+(/[^\s?#@\"'\\]*)?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
 
@@ -68,11 +67,11 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
     Raises:
         UsageError: It cannot have this one; the message says why.
     """
-    better = f"such as {name}_api" if _NAME.fullmatch(name) else "use a-z, 0-9 and _, a letter first"
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"An integration cannot be called {name!r}", hint=better)
-    if name in KEYWORDS or keyword.iskeyword(name):
-        raise UsageError(f"{name} is a word of {'Lua' if name in KEYWORDS else 'Python'} itself", hint=better)
+    if objection := objection_to_integration(name):
+        raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
+    better = f"such as {name}_api"
+    if keyword.iskeyword(name):
+        raise UsageError(f"{name} is a word of Python itself", hint=better)
     if name in taken:
         raise UsageError(f"There is an integration called {name} already", hint=better)
     if _is_importable(name):

@@ -162,7 +162,6 @@ WORD = 'is named by a word of Lua (scripts would have to write ["repeat"]: renam
     [
         ("note_list", "note_list has the prefix in its name (its full name is note_note_list: leave it out)"),
         ("listNotes", "the function listNotes is not in snake case (use a-z, 0-9 and _)"),
-        ("repeat", f"the function repeat {WORD}"),
     ],
 )
 def test_names_of_functions_that_scripts_would_stumble_over(lint: Lint, name: str, says: str) -> None:

@@ -229,7 +229,7 @@ BROKEN = {
     ),
     "baddefault": (
         good("baddefault") + "\n\n@integration.writes\ndef default(api, /):\n    '''Do.'''\n",
-        "baddefault has two functions named default",
+        "a function cannot be called 'default' (it stands for the default account)",
         24,
     ),
     "notype": (

@@ -289,6 +289,26 @@ def not_carried(api: Any, /, *, data: bytes) -> None:
     """Do."""
 
 
+def not_bound(api: Any, /, *, when: Annotated[str, between(1, 5)] = "x") -> None:
+    """Do."""
+
+
+def not_a_list(api: Any, /, *, pair: tuple[int, str]) -> None:
+    """Do."""
+
+
+def repeat(api: Any, /) -> None:
+    """Do."""
+
+
+def default(api: Any, /) -> None:
+    """Do."""
+
+
+def größe(api: Any, /) -> None:
+    """Do."""
+
+
 def not_returned(api: Any, /) -> set[str]:
     """Do."""
     return set()
@@ -325,6 +345,9 @@ def not_known(api: Any, /, *, thing: Missing) -> None:  # type: ignore[name-defi
         (not_annotated, "parameter limit of not_annotated has no annotation"),
         (not_carried, "data of not_carried: Lua cannot carry bytes"),
         (not_returned, "the result of not_returned: Lua cannot carry set"),
+        (repeat, "a function cannot be called 'repeat' (it is a word of Lua itself)"),
+        (default, "a function cannot be called 'default' (it stands for the default account)"),
+        (größe, "a function cannot be called 'größe' (use A-Z, a-z, 0-9 and _, a letter first)"),
         (no_default, "parameter limit of no_default may be None but has no default (give it = None)"),
         (no_slash, "no_slash must take one argument from the host, then named ones from Lua"),
         (no_star, "no_star must take one argument from the host, then named ones from Lua"),
@@ -393,13 +416,28 @@ def test_account_fields_are_read() -> None:
 @pytest.mark.parametrize("name", ["", "Lib", "1lib", "my-lib", "lib.a", "läb", "lib\n", "_lib"])
 def test_a_name_that_lua_cannot_write_is_refused(name: str) -> None:
     """The name has to be a plain Lua name in lower case; the refusal has the line of the declaration."""
-    with pytest.raises(PluginError, match="an integration cannot be called") as refused:
+    with pytest.raises(PluginError, match=r"an integration cannot be called .* \(use a-z, 0-9 and _") as refused:
         fresh(name)
     assert refused.value.origin.startswith(f"{__file__}:")
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("app", "paths such as app.integrations.NAME begin with it"),
+        ("integrations", "paths such as app.integrations.NAME begin with it"),
+        ("end", "it is a word of Lua itself"),
+    ],
+)
+def test_a_name_that_means_something_else_is_refused(name: str, reason: str) -> None:
+    """Scripts could not reach it, or not as they reach others."""
+    with pytest.raises(PluginError) as refused:
+        fresh(name)
+    assert refused.value.message == f"an integration cannot be called {name!r} ({reason})"
+
+
 def test_two_functions_of_one_name_are_refused() -> None:
-    """Neither a second function, nor one that is named like the full name of another, nor ``default``."""
+    """Neither a second function, nor one that is named like the full name of another."""
     integration = fresh()
     integration.reads(lend)
 
@@ -407,11 +445,7 @@ def test_two_functions_of_one_name_are_refused() -> None:
         """Do."""
         return {}
 
-    def default(api: Any, /) -> dict:
-        """Do."""
-        return {}
-
-    for handler in (lend, book_lend, default):
+    for handler in (lend, book_lend):
         with pytest.raises(PluginError, match=f"lib has two functions named {handler.__name__}") as refused:
             integration.writes(handler)
         assert refused.value.origin == f"{__file__}:{handler.__code__.co_firstlineno}"

@@ -10,7 +10,7 @@ from kosmolua.lint.finding import Finding
 from kosmolua.lint.source import source_of
 from kosmolua.spec.function import Function, Parameter
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.luacats import KEYWORDS
+from kosmolua.spec.names import KEYWORDS
 from kosmolua.spec.types import Type
 
 LONGEST_SUMMARY = 120

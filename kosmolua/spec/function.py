@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from kosmolua.errors import BadArguments, PluginError
+from kosmolua.spec.names import objection_to_function
 from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, sentence, type_of
 from kosmolua.suggestions import did_you_mean
 from kosmolua.values import Json
@@ -139,11 +140,13 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     """Return the function that a handler's signature and docstring describe.
 
     Raises:
-        PluginError: The handler has no docstring, a parameter no annotation, an annotation no Lua value, or the
-            signature is not ``(opened, /, *, name: type, ...)``.
+        PluginError: The handler has a name that Lua cannot call, or no docstring, a parameter has no annotation, an
+            annotation no Lua value, or the signature is not ``(opened, /, *, name: type, ...)``.
     """
     origin = origin_of(handler)
     name = handler.__name__
+    if objection := objection_to_function(name):
+        raise PluginError(f"a function cannot be called {name!r}", origin=origin, hint=objection)
     doc = inspect.getdoc(handler)
     if not doc:
         raise PluginError(f"{name} has no docstring", origin=origin, hint="say in one sentence what it does")

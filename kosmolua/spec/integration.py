@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 import typing
 from collections.abc import Callable
@@ -14,9 +13,9 @@ from kosmolua.api.message import Send
 from kosmolua.errors import PluginError
 from kosmolua.secret import Secret
 from kosmolua.spec.function import REQUIRED, Effect, Function, origin_of, read_function
+from kosmolua.spec.names import objection_to_integration
 from kosmolua.spec.types import Type, Uncarriable, sentence, type_of
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
 _Identifier = TypeVar("_Identifier", bound=Callable[[Any], str])
@@ -68,10 +67,8 @@ class Integration:
 
     def __init__(self, name: str, account: type[Account], *, about: str, prefix: str | None = None) -> None:
         self.origin = _caller()
-        if not _NAME.fullmatch(name):
-            raise PluginError(
-                f"an integration cannot be called {name!r}", origin=self.origin, hint="use a-z, 0-9 and _"
-            )
+        if objection := objection_to_integration(name):
+            raise PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection)
         self.name = name
         self.about = about
         self.prefix = name if prefix is None else prefix
@@ -123,7 +120,7 @@ class Integration:
 
     def _register(self, handler: _Handler, effect: Effect) -> _Handler:
         function = read_function(handler, effect, self.prefix)
-        taken = {*self.functions, *self.aliases, "default"}
+        taken = {*self.functions, *self.aliases}
         if function.name in taken or function.full_name in taken:
             raise PluginError(f"{self.name} has two functions named {function.name}", origin=origin_of(handler))
         self.functions[function.name] = function

@@ -8,13 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.names import KEYWORDS
 from kosmolua.spec.types import Record, Type
 from kosmolua.spec.wording import choices_in, description, literal, prose
-
-_RESERVED = """
-and break do else elseif end false for function goto if in local nil not or repeat return then true until while
-"""
-KEYWORDS = frozenset(_RESERVED.split())
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
@@ -51,11 +47,7 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
     lines.append(f"---@return {returned(function, namespace)}")
     lines += _positional(function, namespace)
     arguments = "args" if function.parameters else ""
-    return "\n".join([*lines, f"{_assigned(holder, function.name)}({arguments}) end"])
-
-
-def _assigned(holder: str, name: str) -> str:
-    return f'{holder}["{name}"] = function' if name in KEYWORDS else f"function {holder}.{name}"
+    return "\n".join([*lines, f"function {holder}.{function.name}({arguments}) end"])
 
 
 def returned(function: Function, namespace: str) -> str:

@@ -123,8 +123,7 @@ def definition(integration: Integration, accounts: Sequence[str]) -> str:
 
 
 def _alias(full_name: str, name: str) -> str:
-    short = f'account["{name}"]' if name in luacats.KEYWORDS else f"account.{name}"
-    return f"---The full name of `{name}`.\naccount.{full_name} = {short}"
+    return f"---The full name of `{name}`.\naccount.{full_name} = account.{name}"
 
 
 def _namespace(name: str) -> str:

@@ -1,0 +1,37 @@
+"""Names: those that an integration or a function cannot have, and why."""
+
+from __future__ import annotations
+
+import re
+
+_RESERVED = """
+and break do else elseif end false for function goto if in local nil not or repeat return then true until while
+"""
+KEYWORDS = frozenset(_RESERVED.split())
+"""The words of Lua."""
+
+_INTEGRATION = re.compile(r"[a-z][a-z0-9_]*")
+_FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PATH_BEGINNINGS = ("app", "integrations")
+
+
+def objection_to_integration(name: str) -> str:
+    """Return what speaks against calling an integration by a name, as a clause and what to do, or nothing."""
+    if not _INTEGRATION.fullmatch(name):
+        return "use a-z, 0-9 and _, a letter first"
+    if name in _PATH_BEGINNINGS:
+        return "paths such as app.integrations.NAME begin with it"
+    return _word_of_lua(name)
+
+
+def objection_to_function(name: str) -> str:
+    """Return what speaks against calling a function by a name, or nothing."""
+    if not _FUNCTION.fullmatch(name):
+        return "use A-Z, a-z, 0-9 and _, a letter first"
+    if name == "default":
+        return "it stands for the default account"
+    return _word_of_lua(name)
+
+
+def _word_of_lua(name: str) -> str:
+    return "it is a word of Lua itself" if name in KEYWORDS else ""
