@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional, TypedDict, Union
 
 import pytest
@@ -411,6 +411,18 @@ def test_account_fields_are_read() -> None:
     assert (spare.secret, spare.required) == (True, False)
     assert isinstance(key, AccountField)
     assert fresh().variable(key) == "BOOK_API_KEY"
+
+
+def test_what_is_made_for_each_account_is_a_default() -> None:
+    """A list can have no other default; what the class fills itself is no key."""
+
+    @dataclass(frozen=True)
+    class Shop(Account):
+        tags: list[str] = field(default_factory=lambda: ["new"])
+        cache: dict[str, str] = field(init=False, default_factory=dict)
+
+    *_, tags = Integration("lib", Shop, about="").account_fields
+    assert (tags.name, tags.required, tags.default) == ("tags", False, ["new"])
 
 
 @pytest.mark.parametrize("name", ["", "Lib", "1lib", "my-lib", "lib.a", "läb", "lib\n", "_lib"])

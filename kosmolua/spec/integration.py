@@ -142,7 +142,8 @@ def _read_fields(account: type[Account], origin: str) -> tuple[AccountField, ...
         raise PluginError(f"the account class {name} has no open(self, send)", origin=origin)
     _refuse_bare_fields(account, origin)
     hints = typing.get_type_hints(account, include_extras=True)
-    return tuple(_read_field(field, hints[field.name], name, origin) for field in dataclasses.fields(account))
+    fields = [field for field in dataclasses.fields(account) if field.init]
+    return tuple(_read_field(field, hints[field.name], name, origin) for field in fields)
 
 
 def _refuse_bare_fields(account: type[Account], origin: str) -> None:
@@ -153,12 +154,17 @@ def _refuse_bare_fields(account: type[Account], origin: str) -> None:
             raise PluginError(f"the account field {name} of {account.__name__} has no type", origin=origin)
 
 
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return REQUIRED if field.default is dataclasses.MISSING else field.default
+
+
 def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, origin: str) -> AccountField:
     about = sentence(annotation)
     bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     secret = bare is Secret or Secret in get_args(bare)
-    default = REQUIRED if field.default is dataclasses.MISSING else field.default
     try:
-        return AccountField(field.name, about, secret, type_of(str if secret else annotation), default)
+        return AccountField(field.name, about, secret, type_of(str if secret else annotation), _default(field))
     except Uncarriable as error:
         raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin) from None
