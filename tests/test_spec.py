@@ -13,11 +13,23 @@ from kosmolua.plugin import Integration, Secret, between, matching, one_of, unle
 from kosmolua.spec.function import REQUIRED, Function, read_function
 from kosmolua.spec.integration import AccountField
 from kosmolua.spec.types import Mismatch, Uncarriable, type_of
+from kosmolua.testing import Playground
 
 
 class Point(TypedDict):
     x: int
     y: Annotated[int | None, "Up."]
+
+
+class Thread(TypedDict):
+    text: str
+    replies: list[Thread]
+    parent: Thread | None
+
+
+class Edits(TypedDict, total=False):
+    text: str
+    label: Annotated[str | None, matching("[a-z]+", "abc")]
 
 
 class Loose(TypedDict, total=False):
@@ -48,10 +60,19 @@ class Loose(TypedDict, total=False):
         (Union[int, None], [1]),  # noqa: UP007 - the older spellings mean the same
         (Optional[str], ["a"]),  # noqa: UP045
         (list[Literal["a"]] | str, [["a"], "a"]),
-        (Point, [{"x": 1, "y": 2}, {"x": 1}]),
+        (Point, [{"x": 1, "y": 2}, {"x": 1, "y": None}]),
+        (Edits, [{}, {"label": None}, {"label": "a"}]),
+        (list[str | None], [["a", None]]),
+        (dict[str, str | None], [{"a": None, "b": "c"}]),
+        (list[Point | None], [[None, {"x": 1, "y": None}]]),
+        (Thread, [{"text": "a", "replies": [{"text": "b", "replies": [], "parent": None}], "parent": None}]),
         (Loose, [{}, {"tag": "a"}]),
-        (list[Point], [[{"x": 1}]]),
+        (list[Point], [[{"x": 1, "y": 3}]]),
         (Annotated[int, "How many.", between(1, 3)], [1, 3]),
+        (Annotated[int | str | None, between(1, 3)], [1, "x"]),
+        (Annotated[str | list[str], one_of("a", "b")], ["a", ["x"]]),
+        (Annotated[int | str, between(1, 3), one_of("a", "b")], [3, "a"]),
+        (list[Annotated[Annotated[str | None, "A word."] | int, one_of("a")]], [[None, "a", 5]]),
         (Annotated[str, matching(r"[a-z]+", "abc")], ["abc"]),
         (Annotated[str, one_of("a", "b")], ["b"]),
     ],
@@ -70,7 +91,8 @@ def test_what_fits_passes_as_it_is(annotation: object, fitting: list[object]) ->
         (int, 5.0, 5),
         (list[int], {}, []),
         (dict[str, int], [], {}),
-        (Point | None, {"x": 2.0}, {"x": 2}),
+        (Point | None, {"x": 2.0}, {"x": 2, "y": None}),
+        (tuple[int, ...], (1.0, 2), [1, 2]),
         (Loose, [], {}),
     ],
 )
@@ -109,6 +131,17 @@ def test_lua_values_become_what_is_declared(annotation: object, given: object, m
         (Point, {"x": 1, "z": 2}, " has no key 'z' (its keys are x, y)"),
         (Loose, {"tags": "a"}, " has no key 'tags' (did you mean 'tag'?)"),
         (Point, {"y": 2}, " needs the key 'x'"),
+        (Point, {"x": None}, ".x must be an integer, not nil"),
+        (Point, {"x": 1, 5: 2}, " has no key '5' (its keys are x, y)"),
+        (Edits, {"text": None}, ".text must be a string, not nil"),
+        (Edits, {"label": "A"}, ".label must be a string like 'abc', not \"A\" (a string)"),
+        (Thread, {"text": "a", "replies": [{"text": 1, "replies": []}]}, ".replies[1].text must be a string, not 1"),
+        (Annotated[int | str, between(1, 3)], 4, "must be an integer in 1..3 or a string, not 4"),
+        (
+            Annotated[int | str, between(1, 3), one_of("a", "b")],
+            "c",
+            "must be an integer in 1..3 or a string one of 'a', 'b', not \"c\" (a string)",
+        ),
         (list[Point], [{"x": 1}, {"x": "a"}], '[2].x must be an integer, not "a" (a string)'),
     ],
     ids=str,
@@ -138,6 +171,62 @@ def test_what_lua_cannot_carry_is_refused(annotation: object) -> None:
     """A type that has no Lua value is refused when the plugin is loaded, not when it is called."""
     with pytest.raises(Uncarriable, match=r"Lua cannot carry|must be str|must list strings"):
         type_of(annotation)
+
+
+@pytest.mark.parametrize("annotation", [tuple[int, str], tuple[int], list[tuple[int, str]]])
+def test_a_tuple_of_fixed_length_is_refused(annotation: object) -> None:
+    """Only ``tuple[T, ...]`` is a list."""
+    with pytest.raises(Uncarriable, match="Lua cannot carry a tuple of a fixed length") as refused:
+        type_of(annotation)
+    assert refused.value.hint == "write list[T] or a TypedDict"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "problem", "hint"),
+    [
+        (Annotated[str, between(1, 5)], "a string cannot be in 1..5", "only a number can"),
+        (Annotated[bool, between(0, 1)], "a boolean cannot be in 0..1", "only a number can"),
+        (Annotated[Any, between(0, 1)], "anything cannot be in 0..1", "only a number can"),
+        (Annotated[int, matching("[a-z]", "a")], "an integer cannot be like 'a'", "only a string can"),
+        (
+            Annotated[float | int | None, one_of("a")],
+            "a number or an integer cannot be one of 'a'",
+            "only a string can",
+        ),
+        (
+            Annotated[list[str], one_of("x", "y")],
+            "a list cannot be one of 'x', 'y'",
+            "bound what is inside, as in list[Annotated[T, ...]]",
+        ),
+        (
+            dict[str, Annotated[dict[str, int], between(1, 5)]],
+            "a table with string keys cannot be in 1..5",
+            "bound what is inside, as in list[Annotated[T, ...]]",
+        ),
+    ],
+    ids=str,
+)
+def test_a_bound_that_restricts_nothing_is_refused(annotation: object, problem: str, hint: str) -> None:
+    """It would fail at each call, or never hold; that is said when the plugin is loaded."""
+    with pytest.raises(Uncarriable) as refused:
+        type_of(annotation)
+    assert (str(refused.value), refused.value.hint) == (problem, hint)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: between("1", "5"), "between takes two numbers, the lower one first, not '1' and '5'"),  # type: ignore[arg-type]
+        (lambda: between(5, 1), "between takes two numbers, the lower one first, not 5 and 1"),
+        (lambda: one_of(1, 2), "one_of takes strings, not 1, 2"),  # type: ignore[arg-type]
+        (lambda: one_of(), "one_of takes strings, not nothing"),
+    ],
+)
+def test_a_bound_that_nothing_could_fit_is_refused(make: Callable[[], object], message: str) -> None:
+    """Where it is written, not where it is used."""
+    with pytest.raises(TypeError) as refused:
+        make()
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(
@@ -277,6 +366,41 @@ def test_wrong_arguments_are_refused_with_what_to_do(
     assert (refused.value.param, refused.value.code) == (param, "bad_arguments")
 
 
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    """A type that contains itself has no depth of its own; a value from Python may have any."""
+    thread: dict[str, Any] = {"text": "a", "replies": []}
+    for _ in range(2000):
+        thread = {"text": "a", "replies": [thread]}
+
+    def post(api: Any, /, *, thread: Thread) -> None:
+        """Post."""
+
+    with pytest.raises(BadArguments, match=r"lib\.post: thread is nested too deeply") as refused:
+        read_function(post, "write", "").bind("lib.post", [{"thread": thread}])
+    assert refused.value.param == "thread"
+
+
+def test_a_name_that_is_no_text_is_unknown() -> None:
+    """Python has dicts with such keys."""
+    with pytest.raises(BadArguments, match=r"lib\.hours has no parameter '5'"):
+        HOURS.bind("lib.hours", [{5: 1}])  # type: ignore[dict-item]
+
+
+def test_null_is_nothing_at_the_top_and_kept_inside() -> None:
+    """A script leaves out, gives or clears a key, and the function can tell which."""
+    integration = Integration("lib", Account, about="Books.")
+
+    @integration.reads
+    def edit(api: Any, /, *, edits: Edits, point: Point, mark: str | None = "none") -> list[str]:
+        """Say what came."""
+        return [repr(edits), repr(point), repr(mark)]
+
+    play = Playground(integration)
+    script = "return app.integrations.lib.edit({ edits = %s, point = { x = 1 }, mark = json.null })"
+    assert play.run(script % "{ label = json.null }") == ["{'label': None}", "{'x': 1, 'y': None}", "'none'"]
+    assert play.run(script % "{}") == ["{}", "{'x': 1, 'y': None}", "'none'"]
+
+
 def no_docstring(api: Any, /) -> None:
     return
 
@@ -344,6 +468,8 @@ def not_known(api: Any, /, *, thing: Missing) -> None:  # type: ignore[name-defi
         (no_docstring, "no_docstring has no docstring (say in one sentence what it does)"),
         (not_annotated, "parameter limit of not_annotated has no annotation"),
         (not_carried, "data of not_carried: Lua cannot carry bytes"),
+        (not_bound, "when of not_bound: a string cannot be in 1..5 (only a number can)"),
+        (not_a_list, "pair of not_a_list: Lua cannot carry a tuple of a fixed length (write list[T] or a TypedDict)"),
         (not_returned, "the result of not_returned: Lua cannot carry set"),
         (repeat, "a function cannot be called 'repeat' (it is a word of Lua itself)"),
         (default, "a function cannot be called 'default' (it stands for the default account)"),

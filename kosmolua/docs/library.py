@@ -18,7 +18,9 @@ from kosmolua.errors import BadArguments, PluginError
 from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, type_of
 
 _LIMIT = type_of(Annotated[int, between(1, 100)])
-_BUDGET = type_of(Annotated[int, Bound(f"of at least {SMALLEST_BUDGET}", lambda value: value >= SMALLEST_BUDGET)])
+_BUDGET = type_of(
+    Annotated[int, Bound(f"of at least {SMALLEST_BUDGET}", lambda value: value >= SMALLEST_BUDGET, "number")]
+)
 _DETAIL = type_of(Literal["brief", "signatures", "types", "full"])
 _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read_doc("PAGE")`.'
 

@@ -160,7 +160,7 @@ def _parameters(parameters: Sequence[Parameter]) -> str:
 
 
 def _returns(function: Function, namespace: str, text: str) -> str:
-    typed = function.returns and any(luacats.records_in(function.returns))
+    typed = function.returns and luacats.records_in([function.returns])
     return _joined(text, f"Type: `{luacats.returned(function, namespace)}`." if typed else "")
 
 

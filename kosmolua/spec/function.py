@@ -108,7 +108,7 @@ class Function:
         while given and given[-1] is None:
             given = given[:-1]
         if len(given) == 1 and isinstance(given[0], Mapping):
-            return {name: value for name, value in given[0].items() if value is not None}
+            return {str(name): value for name, value in given[0].items() if value is not None}
         if any(isinstance(value, (Mapping, list)) for value in given):
             raise BadArguments(
                 f"{path} takes one table of named arguments, or plain values in order, not both",
@@ -134,6 +134,8 @@ def _fit(path: str, parameter: Parameter, value: Json) -> object:
     except Mismatch as mismatch:
         where = f"{parameter.name}{mismatch.where}"
         raise BadArguments(f"{path}: {where} {mismatch.problem}", param=parameter.name) from None
+    except RecursionError:
+        raise BadArguments(f"{path}: {parameter.name} is nested too deeply", param=parameter.name) from None
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
@@ -242,7 +244,7 @@ def _type(annotation: object, name: str, function: str, origin: str) -> Type:
     try:
         return type_of(annotation)
     except Uncarriable as error:
-        raise PluginError(f"{name} of {function}: {error}", origin=origin) from None
+        raise PluginError(f"{name} of {function}: {error}", origin=origin, hint=error.hint) from None
 
 
 def _returns(hints: Mapping[str, Any], function: str, origin: str) -> Type | None:

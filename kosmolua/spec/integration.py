@@ -167,4 +167,4 @@ def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, o
     try:
         return AccountField(field.name, about, secret, type_of(str if secret else annotation), _default(field))
     except Uncarriable as error:
-        raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin) from None
+        raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None

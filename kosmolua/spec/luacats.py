@@ -29,8 +29,7 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
     """Yield the declarations of the records that these functions take or return, each once."""
     kinds = [kind for function in functions for kind in _types_of(function)]
-    records = {record.name: record for kind in kinds for record in records_in(kind)}
-    return (_record_class(record, namespace) for record in records.values())
+    return (_record_class(record, namespace) for record in records_in(kinds))
 
 
 def function_stub(function: Function, namespace: str, holder: str) -> str:
@@ -96,11 +95,19 @@ def _types_of(function: Function) -> list[Type]:
     return [*kinds, function.returns] if function.returns else kinds
 
 
-def records_in(kind: Type) -> Iterator[Record]:
-    if kind.record:
-        yield kind.record
-    for part in kind.parts:
-        yield from records_in(part)
+def records_in(kinds: Iterable[Type]) -> list[Record]:
+    """Return the records in some types and those inside them, each once, though it may contain itself."""
+    found: dict[str, Record] = {}
+    _find_records(kinds, found)
+    return list(found.values())
+
+
+def _find_records(kinds: Iterable[Type], found: dict[str, Record]) -> None:
+    for kind in kinds:
+        _find_records(kind.parts, found)
+        if kind.record and kind.record.name not in found:
+            found[kind.record.name] = kind.record
+            _find_records(kind.record.fields.values(), found)
 
 
 def _aliases(function: Function, namespace: str) -> Iterator[str]:

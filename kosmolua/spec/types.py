@@ -8,8 +8,8 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from kosmolua.suggestions import did_you_mean
 
@@ -31,7 +31,16 @@ class Mismatch(Exception):
 
 
 class Uncarriable(TypeError):
-    """An annotation that Lua has no value for."""
+    """An annotation that Lua has no value for, or whose bounds fit none.
+
+    Args:
+        problem: What is wrong with it.
+        hint: What to write in its place.
+    """
+
+    def __init__(self, problem: str, hint: str | None = None) -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -41,12 +50,18 @@ class Bound:
     Args:
         expected: What would fit, as in ``in 1..100``.
         holds: Says whether a value fits.
+        of: What it restricts, ``number`` or ``string``.
         choices: The only values that fit, where they can be listed.
     """
 
     expected: str
     holds: Callable[[Any], bool]
+    of: str
     choices: tuple[str, ...] = ()
+
+    def suits(self, kind: Type) -> bool:
+        """Say whether it restricts values of a type."""
+        return self.of == ("number" if kind.label == "integer" else kind.label)
 
 
 @dataclass(frozen=True)
@@ -63,12 +78,16 @@ def unless(other: str) -> Unless:
 
 def between(low: float, high: float) -> Bound:
     """Bound a number: both ends are allowed."""
-    return Bound(f"in {low}..{high}", lambda value: low <= value <= high)
+    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
+        raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
+    return Bound(f"in {low}..{high}", lambda value: low <= value <= high, "number")
 
 
 def one_of(*choices: str) -> Bound:
     """Bound a string to a list of choices."""
-    return Bound("one of " + ", ".join(map(repr, choices)), lambda value: value in choices, choices)
+    if not choices or not all(isinstance(choice, str) for choice in choices):
+        raise TypeError(f"one_of takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
+    return Bound("one of " + ", ".join(map(repr, choices)), lambda value: value in choices, "string", choices)
 
 
 def matching(pattern: str, example: str) -> Bound:
@@ -79,7 +98,7 @@ def matching(pattern: str, example: str) -> Bound:
         example: A value that fits, for the message and the reference page.
     """
     compiled = re.compile(pattern)
-    return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None)
+    return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None, "string")
 
 
 @dataclass(frozen=True)
@@ -91,12 +110,14 @@ class Record:
         fields: Each key with its type, in order.
         about: The sentence of each key that has one.
         required: The keys that are never absent. In Lua a key that may be None is one that may be absent.
+        filled: The keys that are None where Lua leaves them out.
     """
 
     name: str
     fields: Mapping[str, Type]
     about: Mapping[str, str]
     required: frozenset[str]
+    filled: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -108,7 +129,7 @@ class Type:
         lua: The LuaCATS spelling, such as ``table<string, string>``.
         article: The words of a message, such as ``an integer``.
         fits: Returns the value to hand to the function, or raises :class:`Mismatch`.
-        parts: The types inside, for lists, maps, unions and records.
+        parts: The types inside, for lists, maps and unions.
         choices: The only strings that fit, where they can be listed.
         record: The keys of the ``TypedDict`` this came from, if it did.
         bounds: The restrictions on a value beside its choices, as in ``in 1..100``.
@@ -188,34 +209,48 @@ _SCALARS: dict[object, Type] = {
 _KEY_MARKS = ("Required", "NotRequired", "ReadOnly")
 _LISTS = (list, Sequence, tuple)
 _MAPS = (dict, Mapping)
+_UNIONS = (Union, types.UnionType)
+_Known: TypeAlias = dict[object, Type]
+"""The records that are being read, since one may contain itself."""
 
 
 def type_of(annotation: object) -> Type:
     """Return the type that an annotation stands for.
 
     Args:
-        annotation: ``int``, ``float``, ``str``, ``bool``, ``Literal``, ``list[T]``, ``dict[str, T]``, a
-            ``TypedDict``, ``T | None``, a union of these, ``Any``, or ``Annotated`` with bounds.
+        annotation: ``int``, ``float``, ``str``, ``bool``, ``Literal``, ``list[T]``, ``tuple[T, ...]``,
+            ``dict[str, T]``, a ``TypedDict``, ``T | None``, a union of these, ``Any``, or ``Annotated`` with bounds.
 
     Raises:
-        Uncarriable: Lua has no such value.
+        Uncarriable: Lua has no such value, or a bound restricts nothing in it.
     """
+    return _read(annotation, {})
+
+
+def _read(annotation: object, known: _Known) -> Type:
     if annotation in _SCALARS:
         return _SCALARS[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _bounded(type_of(arguments[0]), [extra for extra in arguments[1:] if isinstance(extra, Bound)])
+        return _annotated(arguments[0], [extra for extra in arguments[1:] if isinstance(extra, Bound)], known)
     if origin is Literal:
         return _choice(arguments)
-    if origin in (Union, types.UnionType):
-        return _union([argument for argument in arguments if argument is not type(None)])
+    if origin in _UNIONS:
+        return _union(arguments, [], known)
     if annotation in _LISTS or origin in _LISTS:
-        return _list(type_of(arguments[0]) if arguments else ANY)
+        return _list(_read(_item(annotation), known))
     if annotation in _MAPS or origin in _MAPS:
-        return _map(arguments)
+        return _map(arguments, known)
     if typing.is_typeddict(annotation):
-        return _record(annotation)
+        return known.get(annotation) or _record(annotation, known)
     raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}")
+
+
+def _item(annotation: object) -> object:
+    item, *rest = get_args(annotation) or (Any, ...)
+    if get_origin(annotation) is tuple and rest != [...]:
+        raise Uncarriable("Lua cannot carry a tuple of a fixed length", "write list[T] or a TypedDict")
+    return item
 
 
 def optional(annotation: object) -> bool:
@@ -223,7 +258,7 @@ def optional(annotation: object) -> bool:
     origin = get_origin(annotation)
     if origin is Annotated:
         return optional(get_args(annotation)[0])
-    return origin in (Union, types.UnionType) and type(None) in get_args(annotation)
+    return origin in _UNIONS and type(None) in get_args(annotation)
 
 
 def sentence(annotation: object) -> str:
@@ -233,22 +268,50 @@ def sentence(annotation: object) -> str:
     return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")
 
 
+def _annotated(annotation: object, bounds: Sequence[Bound], known: _Known) -> Type:
+    members = get_args(annotation) if get_origin(annotation) in _UNIONS else (annotation,)
+    return _union(members, bounds, known)
+
+
+def _union(members: Sequence[object], bounds: Sequence[Bound], known: _Known) -> Type:
+    parts = [_read(member, known) for member in members if member is not type(None)]
+    for bound in bounds:
+        if not any(map(bound.suits, parts)):
+            raise _unsuitable(bound, parts)
+    parts = [_bounded(part, [bound for bound in bounds if bound.suits(part)]) for part in parts]
+    kind = parts[0] if len(parts) == 1 else _any_of(parts)
+    return _nullable(kind) if type(None) in members else kind
+
+
+def _unsuitable(bound: Bound, parts: Sequence[Type]) -> Uncarriable:
+    has_items = any(part.label in ("array", "object") for part in parts)
+    hint = "bound what is inside, as in list[Annotated[T, ...]]" if has_items else f"only a {bound.of} can"
+    return Uncarriable(f"{_either(parts)} cannot be {bound.expected}", hint)
+
+
+def _either(parts: Sequence[Type]) -> str:
+    return " or ".join(part.article for part in parts)
+
+
+def _nullable(kind: Type) -> Type:
+    return replace(kind, fits=lambda value: None if value is None else kind.fits(value))
+
+
 def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
     if not bounds:
         return inner
 
     def fits(value: object) -> object:
         value = inner.fits(value)
-        for bound in bounds:
-            if value is not None and not bound.holds(value):
-                raise _mismatch(article, value)
+        if value is not None and not all(bound.holds(value) for bound in bounds):
+            raise _mismatch(article, value)
         return value
 
     article = " ".join([inner.article, *(bound.expected for bound in bounds)])
     choices = next((bound.choices for bound in bounds if bound.choices), inner.choices)
     spelling = "|".join(f'"{choice}"' for choice in choices) if choices else inner.lua
     said = inner.bounds + tuple(bound.expected for bound in bounds if not bound.choices)
-    return Type(inner.label, spelling, article, fits, inner.parts, choices, inner.record, said)
+    return replace(inner, lua=spelling, article=article, fits=fits, choices=choices, bounds=said)
 
 
 def _choice(choices: tuple[object, ...]) -> Type:
@@ -257,11 +320,8 @@ def _choice(choices: tuple[object, ...]) -> Type:
     return _bounded(STRING, [one_of(*map(str, choices))])
 
 
-def _union(members: Sequence[object]) -> Type:
-    parts = tuple(map(type_of, members))
-    if len(parts) == 1:
-        return parts[0]
-    article = " or ".join(part.article for part in parts)
+def _any_of(parts: Sequence[Type]) -> Type:
+    article = _either(parts)
 
     def fits(value: object) -> object:
         for part in parts:
@@ -271,14 +331,14 @@ def _union(members: Sequence[object]) -> Type:
                 continue
         raise _mismatch(article, value)
 
-    return Type("any", "|".join(part.lua for part in parts), article, fits, parts)
+    return Type("any", "|".join(part.lua for part in parts), article, fits, tuple(parts))
 
 
 def _list(item: Type) -> Type:
     def fits(value: object) -> object:
         if value == {}:
             return []
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple)):
             raise _mismatch("a list", value)
         return [_within(item, each, f"[{index}]") for index, each in enumerate(value, start=1)]
 
@@ -286,10 +346,10 @@ def _list(item: Type) -> Type:
     return Type("array", spelling, "a list", fits, (item,))
 
 
-def _map(arguments: tuple[object, ...]) -> Type:
+def _map(arguments: tuple[object, ...], known: _Known) -> Type:
     if arguments and arguments[0] is not str:
         raise Uncarriable("the keys of a dict must be str")
-    item = type_of(arguments[1]) if arguments else ANY
+    item = _read(arguments[1], known) if arguments else ANY
 
     def fits(value: object) -> object:
         if value == []:
@@ -301,33 +361,47 @@ def _map(arguments: tuple[object, ...]) -> Type:
     return Type("object", f"table<string, {item.lua}>", "a table with string keys", fits, (item,))
 
 
-def _record(annotation: Any) -> Type:
-    record = _read_record(annotation)
-    fields = record.fields
+def _record(annotation: Any, known: _Known) -> Type:
+    fields: dict[str, Type] = {}
+    keys = _keys_of(annotation)
+    record = _described(annotation, keys, fields)
 
     def fits(value: object) -> object:
         value = {} if value == [] else value
         if not isinstance(value, dict):
             raise _mismatch(f"a table with the keys {', '.join(fields)}", value)
-        for key in sorted(value.keys() - fields.keys()):
-            hint = did_you_mean(key, fields) or f"its keys are {', '.join(fields)}"
-            raise Mismatch(f"has no key {key[:80]!r} ({hint})")
-        for key in sorted(record.required - value.keys()):
-            raise Mismatch(f"needs the key {key!r}")
-        return {key: _within(fields[key], each, f".{key}") for key, each in value.items()}
+        _check_keys(record, value)
+        present = [key for key in fields if key in value or key in record.filled]
+        return {key: _within(fields[key], value.get(key), f".{key}") for key in present}
 
-    return Type("object", record.name, "a table", fits, tuple(fields.values()), record=record)
+    known[annotation] = Type("object", record.name, "a table", fits, record=record)
+    fields.update((key, _read(hint, known)) for key, (hint, _) in keys.items())
+    return known[annotation]
 
 
-def _read_record(annotation: Any) -> Record:
-    hints = typing.get_type_hints(annotation, include_extras=True)
-    marks = {key: getattr(get_origin(hint), "_name", None) for key, hint in hints.items()}
-    bare = {key: get_args(hint)[0] if marks[key] in _KEY_MARKS else hint for key, hint in hints.items()}
-    required = {key for key in hints if marks[key] == "Required" or key in annotation.__required_keys__}
-    absent = {key for key in hints if marks[key] == "NotRequired" or optional(bare[key])}
-    fields = {key: type_of(hint) for key, hint in bare.items()}
-    about = {key: said for key, hint in bare.items() if (said := sentence(hint))}
-    return Record(annotation.__name__, fields, about, frozenset(required - absent))
+def _keys_of(annotation: Any) -> dict[str, tuple[object, bool]]:
+    """Return for each key of a TypedDict its annotation, and whether it has to be there."""
+    keys = {}
+    for key, hint in typing.get_type_hints(annotation, include_extras=True).items():
+        mark = getattr(get_origin(hint), "_name", None)
+        needed = mark != "NotRequired" and (mark == "Required" or key in annotation.__required_keys__)
+        keys[key] = (get_args(hint)[0] if mark in _KEY_MARKS else hint, needed)
+    return keys
+
+
+def _described(annotation: Any, keys: Mapping[str, tuple[object, bool]], fields: Mapping[str, Type]) -> Record:
+    about = {key: said for key, (hint, _) in keys.items() if (said := sentence(hint))}
+    needed = frozenset(key for key, (_, needed) in keys.items() if needed)
+    filled = frozenset(key for key in needed if optional(keys[key][0]))
+    return Record(annotation.__name__, fields, about, needed - filled, filled)
+
+
+def _check_keys(record: Record, value: Mapping[str, object]) -> None:
+    for key in sorted(map(str, value.keys() - record.fields.keys())):
+        hint = did_you_mean(key, record.fields) or f"its keys are {', '.join(record.fields)}"
+        raise Mismatch(f"has no key {key[:80]!r} ({hint})")
+    for key in sorted(record.required - value.keys()):
+        raise Mismatch(f"needs the key {key!r}")
 
 
 def _within(inner: Type, value: object, where: str) -> object:

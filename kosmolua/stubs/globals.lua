@@ -51,7 +51,7 @@ function lua_search_docs(query, options) end
 function lua_read_doc(page, options) end
 
 ---@class jsonlib
----@field null table Stands for null inside arrays. In objects a null is an absent key.
+---@field null any Stands for null inside arrays and inside arguments. In objects that are read a null is an absent key.
 json = {}
 
 ---Reads JSON. Text that is not JSON raises, with the position.
