@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
-from shelves import PROSE, Shelf, books, library_shelf
+from shelves import PROSE, Account, Author, Shelf, books, library_shelf
 
 from kosmolua.docs import Library
+from kosmolua.plugin import Integration, between, matching
 
 SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
 
@@ -59,11 +61,41 @@ def test_parameters_have_name_type_need_and_description() -> None:
 
     assert "| `limit` | integer | no | How many to return a page (in 1..100, default: 20). |" in listing
     assert '| `sort` | string | no | What to sort by (one of "title", "year", default: "title"). |' in listing
-    assert "| `tags` | array | no | Only those with all of these tags. |" in listing
-    assert '| `kind` | string or array | no | Only these kinds (one of "novel", "essay"). |' in listing
+    assert "| `tags` | array | no | Only those with all of these tags (`string[]`). |" in listing
+    assert (
+        '| `kind` | string or array | no | Only these kinds (`string\\|string[]`, one of "novel", "essay"). |'
+        in listing
+    )
     assert "| `book_id` | string | yes | The book's id (like 'b-12'). |" in lending
     assert "| `reader` | string | yes | Who takes it \\| by name (not needed with card). |" in lending
-    assert "| `options` | object | no | Anything else. |" in lending
+    assert "| `options` | object | no | Anything else (`table<string, string>`). |" in lending
+
+
+def test_a_parameter_names_the_class_or_the_items_that_it_takes() -> None:
+    """So that the class below can be found from the table, and the bounds of items are known."""
+    integration = Integration("shop", Account, about="A shop.")
+
+    @integration.reads
+    def find(
+        api: Any,
+        /,
+        *,
+        author: Annotated[Author, "By whom."],
+        ids: list[Annotated[str, matching("b-.", "b-1")]],
+        sizes: Annotated[dict[str, list[Annotated[int, between(1, 9)]]] | None, "How many of each."] = None,
+        either: Annotated[int | list[Author] | None, "Its number, or authors.", between(1, 5)] = None,
+        when: int | str = 1,
+    ) -> dict:
+        """Find something."""
+        return {}
+
+    found = rows(Library(Shelf({"shop": integration})).read("shop.find"))
+
+    assert found["author"] == ("object", "yes", "By whom (`shop.Author`).")
+    assert found["ids"] == ("array", "yes", "`string[]`, each like 'b-1'.")
+    assert found["sizes"] == ("object", "no", "How many of each (`table<string, integer[]>`, each in 1..9).")
+    assert found["either"][2] == "Its number, or authors (`integer\\|shop.Author[]`, in 1..5)."
+    assert found["when"] == ("integer or string", "no", "Default: 1.")
 
 
 def test_a_function_without_parameters_says_none() -> None:

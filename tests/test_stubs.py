@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from lupa import lua54
 from shelves import Account, Shelf, books, library_shelf
 
 from kosmolua.errors import ConfigError
-from kosmolua.plugin import Integration
+from kosmolua.plugin import Integration, between, matching
 from kosmolua.stubs import write_stubs
 
 BUILTIN = {"any", "boolean", "false", "fun", "integer", "nil", "number", "string", "table", "userdata"}
@@ -147,14 +147,26 @@ def render2_catalog() -> Any:
     return Catalog(plugins, Accounts({}, Path("a.toml"), environ={}, redactor=Redactor(), simulate=True))
 
 
+class Folder(TypedDict):
+    name: str
+    level: Annotated[int, "How deep it is.", between(1, 9)]
+    marks: list[Annotated[str, matching("[a-z]+", "abc")]]
+    folders: list[Folder]
+
+
 def awkward() -> Integration:
-    """Return an integration whose names are words of Lua."""
+    """Return an integration whose parameters are words of Lua, and that has a type that contains itself."""
     integration = Integration("awkward", Account, about="Words of Lua.", prefix="")
 
     @integration.reads
     def words(api: Any, /, *, local: str, nil: Literal["a", "b"] = "a", repeat: dict | None = None) -> list[str]:
         """Take words."""
         return []
+
+    @integration.reads
+    def folder(api: Any, /) -> Folder:
+        """Get a folder with those inside it."""
+        return {"name": "", "level": 1, "marks": [], "folders": []}
 
     @integration.writes
     def anything(api: Any, /, *, table: dict[str, list[int | None]], last: int) -> Any:
@@ -228,6 +240,16 @@ def test_names_that_are_words_of_lua_are_quoted(tmp_path: Path) -> None:
 
     assert '---@field ["local"] string' in text
     assert "fun(local_: string, nil_?: app.integrations.awkward.words.nil)" in text
+
+
+def test_a_type_that_contains_itself_is_declared_once_with_its_bounds(tmp_path: Path) -> None:
+    """It refers to itself by name; bounds stand behind what the key's sentence says, those of items too."""
+    text = definition(tmp_path, "awkward", Shelf({"awkward": awkward()}))
+
+    assert text.count("---@class app.integrations.awkward.Folder\n") == 1
+    assert "---@field level integer How deep it is (in 1..9).\n" in text
+    assert "---@field marks string[] Each like 'abc'.\n" in text
+    assert "---@field folders app.integrations.awkward.Folder[]" in text
 
 
 def test_a_required_argument_behind_a_table_forbids_plain_values(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kosmolua.docs.page import Page
 from kosmolua.spec import luacats
 from kosmolua.spec.function import Function, Parameter
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.wording import description, label, literal, prose
+from kosmolua.spec.wording import description, is_compound, label, literal, prose
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
@@ -145,18 +145,23 @@ def _body(integration: Integration, function: Function, document: Document) -> s
     return _joined(
         text,
         f"Effect: {function.effect}. Full name: `{integration.name}.{function.full_name}`.",
-        f"### Parameters\n\n{_parameters(function.parameters)}",
+        f"### Parameters\n\n{_parameters(function.parameters, integration.name)}",
         returns and f"### Returns\n\n{returns}",
         *(f"### {_HEADINGS.get(name, name)}\n\n{section}" for name, section in sections.items()),
         written.get(function.name) or written.get(function.full_name, ""),
     )
 
 
-def _parameters(parameters: Sequence[Parameter]) -> str:
-    rows = [
-        (f"`{each.name}`", label(each.type), "yes" if each.required else "no", description(each)) for each in parameters
-    ]
+def _parameters(parameters: Sequence[Parameter], namespace: str) -> str:
+    rows = [_row(parameter, namespace) for parameter in parameters]
     return markdown.table(PARAMETER_COLUMNS, rows) if rows else "None."
+
+
+def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
+    kind = parameter.type
+    spelling = luacats.spell(kind, namespace, "string") if is_compound(kind) else ""
+    about = description(parameter, spelling=spelling)
+    return f"`{parameter.name}`", label(kind), "yes" if parameter.required else "no", about
 
 
 def _returns(function: Function, namespace: str, text: str) -> str:

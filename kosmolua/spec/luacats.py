@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kosmolua.spec.function import Function, Parameter
 from kosmolua.spec.names import KEYWORDS
 from kosmolua.spec.types import Record, Type
-from kosmolua.spec.wording import choices_in, description, literal, prose
+from kosmolua.spec.wording import choices_in, description, literal, prose, with_bounds
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
@@ -148,7 +148,12 @@ def _may_be_absent(parameter: Parameter) -> bool:
 
 def _record_class(record: Record, namespace: str) -> str:
     fields = [
-        field(key, spell(kind, namespace), record.about.get(key, ""), may_be_absent=key not in record.required)
+        field(
+            key,
+            spell(kind, namespace),
+            with_bounds(record.about.get(key, ""), kind),
+            may_be_absent=key not in record.required,
+        )
         for key, kind in record.fields.items()
     ]
     return class_of(f"{namespace}.{record.name}", "", fields)

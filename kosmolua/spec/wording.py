@@ -13,10 +13,30 @@ _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def description(parameter: Parameter, *, with_choices: bool = True) -> str:
-    """Return a parameter's sentence, with its choices, bounds and default added where it does not say them itself."""
-    sentence = " ".join(prose(parameter.about).split())
-    extras = [*(_unsaid_choices(parameter, sentence) if with_choices else ()), *_unsaid(parameter, sentence)]
+def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
+    """Return a parameter's sentence, with its choices, bounds and default added where it does not say them itself.
+
+    Args:
+        parameter: What to describe.
+        with_choices: Whether to say its choices.
+        spelling: How its type is spelled, where that is to be said too.
+    """
+    sentence = _one_line(parameter.about)
+    choices = _unsaid_choices(parameter, sentence) if with_choices else ()
+    return _added(sentence, [*([f"`{spelling}`"] if spelling else []), *choices, *_unsaid(parameter, sentence)])
+
+
+def with_bounds(about: str, kind: Type) -> str:
+    """Return the sentence of a key, with the bounds of its type added where it does not say them itself."""
+    sentence = _one_line(about)
+    return _added(sentence, list(_unsaid_bounds(kind, sentence)))
+
+
+def _one_line(about: str) -> str:
+    return " ".join(prose(about).split())
+
+
+def _added(sentence: str, extras: Sequence[str]) -> str:
     if not extras:
         return sentence
     added = ", ".join(extras)
@@ -33,11 +53,15 @@ def _unsaid_choices(parameter: Parameter, sentence: str) -> Iterator[str]:
 
 
 def _unsaid(parameter: Parameter, sentence: str) -> Iterator[str]:
-    yield from (bound for bound in parameter.type.bounds if _last_value(bound) not in sentence)
+    yield from _unsaid_bounds(parameter.type, sentence)
     if not parameter.required and parameter.default is not None and "default" not in sentence.lower():
         yield f"default: {literal(parameter.default)}"
     if parameter.unless and parameter.unless not in sentence:
         yield f"not needed with {parameter.unless}"
+
+
+def _unsaid_bounds(kind: Type, sentence: str) -> Iterator[str]:
+    return (bound for bound in bounds_in(kind) if _last_value(bound) not in sentence)
 
 
 def _last_value(bound: str) -> str:
@@ -54,6 +78,19 @@ def choices_in(kind: Type) -> tuple[str, ...]:
     if kind.record or kind.choices:
         return kind.choices
     return next(filter(None, map(choices_in, kind.parts)), ())
+
+
+def bounds_in(kind: Type) -> tuple[str, ...]:
+    """Return the bounds of a type and those of what is inside it, as in ``each in 1..9``."""
+    inside = [bound for part in kind.parts for bound in bounds_in(part)]
+    if kind.label in ("array", "object"):
+        inside = [f"each {bound.removeprefix('each ')}" for bound in inside]
+    return tuple(dict.fromkeys([*kind.bounds, *inside]))
+
+
+def is_compound(kind: Type) -> bool:
+    """Say whether a type is a list or a table, or may be one."""
+    return kind.label in ("array", "object") or any(map(is_compound, kind.parts))
 
 
 def label(kind: Type) -> str:
