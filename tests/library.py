@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -52,18 +51,6 @@ def library() -> Integration:
     def lend(api: Api, /, *, book: str, note: str | None = None) -> Any:
         """Lend a book."""
         return api.post("/books/{book}", book=book, json={"note": note})
-
-    @integration.writes
-    def lend_and_look(api: Api, /, *, book: str) -> Any:
-        """Lend a book, then look it up by a name that it does not have."""
-        api.post("/books/{book}", book=book)
-        return api.get("/books/{book}", book="")
-
-    @integration.reads
-    def list_at_once(api: Api, /, *, times: int) -> Any:
-        """List books, several times, in threads of the plugin's own."""
-        with ThreadPoolExecutor(times) as pool:
-            return list(pool.map(lambda _: api.get("/books"), range(times)))
 
     @integration.reads
     def returns(api: Api, /, *, what: str) -> Any:

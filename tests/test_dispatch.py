@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,11 +17,23 @@ from kosmolua import CallError, LimitExceeded, Limits, Runtime
 from kosmolua.backends.canned import Canned
 from kosmolua.errors import PluginFault
 from kosmolua.journal import Record
-from kosmolua.plugin import Request, Response
+from kosmolua.plugin import Api, Request, Response
 from kosmolua.plugins import Plugins
 from kosmolua.policy import Approval
 
 Open = Callable[..., Runtime]
+
+
+def lend_and_look(api: Api, /, *, book: str) -> Any:
+    """Lend a book, then look it up by a name that it does not have."""
+    api.post("/books/{book}", book=book)
+    return api.get("/books/{book}", book="")
+
+
+def list_at_once(api: Api, /, *, times: int) -> Any:
+    """List books, several times, in threads of the plugin's own."""
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(lambda _: api.get("/books"), range(times)))
 
 
 @pytest.fixture
@@ -40,7 +53,10 @@ def open_library(tmp_path: Path, sent: list[Request]) -> Iterator[Open]:
             return send(request)
 
         options.setdefault("accounts", ACCOUNTS)
-        plugins = Plugins([library()], places=(), entry_points=dict)
+        plugin = library()
+        plugin.writes(lend_and_look)
+        plugin.reads(list_at_once)
+        plugins = Plugins([plugin], places=(), entry_points=dict)
         backend, journal = Canned(lambda account: keep), tmp_path / "journal"
         opened.append(Runtime(plugins=plugins, backend=backend, journal=journal, environ={}, **options))
         return opened[-1]

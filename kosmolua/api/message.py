@@ -27,7 +27,8 @@ Pairs: TypeAlias = "tuple[tuple[str, str | Secret], ...]"
 
 @dataclass(frozen=True)
 class Request:
-    """A request that is ready to be sent; its secrets show themselves only in :attr:`target` and :attr:`content`.
+    """A request that is ready to be sent; its secrets show themselves only in :attr:`target`, :attr:`fields` and
+    :attr:`content`.
 
     Args:
         method: In capitals.
@@ -63,6 +64,11 @@ class Request:
         path = "/" + _escaped(parts.path).lstrip("/")
         query = "&".join(filter(None, (_escaped(parts.query), _encoded(self.query))))
         return f"{path}?{query}" if query else path
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The headers exactly as they go over the wire, secrets revealed."""
+        return {name: _reveal(value) for name, value in self.headers.items()}
 
     @property
     def content(self) -> bytes:

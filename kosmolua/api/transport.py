@@ -39,7 +39,6 @@ from kosmolua.api.pace import Pace, retry_after, throttled
 from kosmolua.api.reason import LOOK_FIRST
 from kosmolua.errors import NetworkError
 from kosmolua.limits import MIB
-from kosmolua.secret import Secret
 
 DEFAULT_SECONDS = 120.0
 """How long one call may take where nobody says until when."""
@@ -309,7 +308,7 @@ def _redirected(request: Request, outcome: Response | _Fault) -> str | None:
 
 def _prepare(request: Request) -> requests.PreparedRequest:
     headers = {"User-Agent": f"kosmolua/{__version__}", "Accept-Encoding": requests.utils.DEFAULT_ACCEPT_ENCODING}
-    headers |= {name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()}
+    headers |= request.fields
     if request.form:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     parts = urlsplit(request.url)
