@@ -31,21 +31,25 @@ class EntryPoint:
         return self.value.partition(":")[0].strip()
 
 
-def installed_entry_points() -> dict[str, EntryPoint]:
-    """Return the entry points of the group ``kosmolua.integrations`` by name."""
-    if any(map(os.path.isfile, sys.path)):
-        return _looked_up()
-    found: dict[str, EntryPoint] = {}
-    for text in _texts():
-        for name, value in _read(text):
-            found.setdefault(name, EntryPoint(value, partial(_load, value)))
+def installed_entry_points() -> dict[str, list[EntryPoint]]:
+    """Return the entry points of the group ``kosmolua.integrations`` by name; several where packages share a name."""
+    found: dict[str, list[EntryPoint]] = {}
+    for name, point in _looked_up() if any(map(os.path.isfile, sys.path)) else _scanned():
+        found.setdefault(name, []).append(point)
     return found
 
 
-def _looked_up() -> dict[str, EntryPoint]:
+def _looked_up() -> Iterator[tuple[str, EntryPoint]]:
     from importlib.metadata import entry_points
 
-    return {point.name: EntryPoint(point.value, point.load) for point in entry_points(group=GROUP)}
+    for point in entry_points(group=GROUP):
+        yield point.name, EntryPoint(point.value, point.load)
+
+
+def _scanned() -> Iterator[tuple[str, EntryPoint]]:
+    for text in _texts():
+        for name, value in _read(text):
+            yield name, EntryPoint(value, partial(_load, value))
 
 
 def _texts() -> Iterator[str]:
@@ -58,7 +62,7 @@ def _texts() -> Iterator[str]:
         if not os.path.isdir(folder) or _is_here(folder):
             continue
         for entry in sorted(os.listdir(folder)):
-            package = entry.partition("-")[0].lower()
+            package = os.path.splitext(entry)[0].partition("-")[0].lower()
             if entry.endswith(_METADATA) and package not in seen:
                 seen.add(package)
                 yield _text_of(os.path.join(folder, entry, "entry_points.txt"))

@@ -5,22 +5,27 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
+from typing import TypeAlias
 
 from kosmolua.entry_points import EntryPoint, installed_entry_points
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.loading import PATIENCE, guarded
+from kosmolua.once import once
 from kosmolua.places import config_folder
 from kosmolua.spec.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
+Named: TypeAlias = "str | os.PathLike[str] | Integration"
 _PACKAGE = "kosmolua_integrations"
+_RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,14 @@ class Place:
 
     def find(self, name: str) -> ModuleSpec | None:
         """Return the spec of a module by its name, or None."""
-        if not name.isidentifier() or name.startswith("_"):
-            return None
+        return self._spec(name) if _is_usable(name) else None
+
+    def misnamed(self, name: str) -> str | None:
+        """Return the file of a module that is listed, but under a name that no script could write; or None."""
+        spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
+        return spec.origin if spec else None
+
+    def _spec(self, name: str) -> ModuleSpec | None:
         spec = PathFinder.find_spec(f"{_package_of(self.folder)}.{name}", [str(self.folder)])
         return spec if spec and spec.origin else None
 
@@ -70,25 +81,27 @@ class Plugins:
     """Finds integrations by name and loads each at most once, when it is first needed.
 
     Args:
-        named: Files or package folders given with ``--plugin``, and integrations given as values.
+        named: Files or package folders given with ``--plugin``, and integrations given as values; or a single one.
         places: The folders to look in, in order.
-        entry_points: Returns the installed entry points by name; asked only where a name is not found elsewhere.
+        entry_points: Returns the installed entry points by name; asked once, when the first integration is loaded or
+            all are listed.
         patience: Seconds that loading one of them may take.
     """
 
     def __init__(
         self,
-        named: Sequence[str | os.PathLike[str] | Integration] = (),
+        named: Named | Sequence[Named] = (),
         *,
         places: Sequence[Place] | None = None,
-        entry_points: Callable[[], dict[str, EntryPoint]] | None = None,
+        entry_points: Callable[[], Mapping[str, Sequence[EntryPoint]]] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._places = usual_places() if places is None else places
-        self._entry_points = entry_points or installed_entry_points
+        self._find_entry_points = entry_points or installed_entry_points
         self._patience = patience
-        self._given = [_given(each) for each in named if isinstance(each, Integration)]
-        self._specs = [_named_spec(Path(each)) for each in named if not isinstance(each, Integration)]
+        each_named = [named] if isinstance(named, (str, os.PathLike, Integration)) else named
+        self._given = [_given(each) for each in each_named if isinstance(each, Integration)]
+        self._specs = [_named_spec(Path(each)) for each in each_named if not isinstance(each, Integration)]
         self._named: dict[str, list[Plugin | PluginError]] | None = None
         self._loaded: dict[str, Plugin | PluginError] = {}
         self._lock = RLock()
@@ -96,7 +109,7 @@ class Plugins:
     def names(self) -> list[str]:
         """Return the name of every integration, without loading those in folders and entry points."""
         found = {name for place in self._places for name in place.names()}
-        return sorted(found | self._entry_points().keys() | self._load_named().keys())
+        return sorted(found | self._entry_points.keys() | self._load_named().keys())
 
     def load(self, name: str) -> Plugin:
         """Return the integration of this name.
@@ -132,7 +145,7 @@ class Plugins:
     def _load(self, name: str) -> Plugin | PluginError:
         candidates = self._candidates(name)
         if not candidates:
-            raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=did_you_mean(name, self.names()))
+            return self._refused(name)
         if len(candidates) > 1:
             origins = " and ".join(candidates)
             return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
@@ -142,16 +155,28 @@ class Plugins:
         except PluginError as error:
             return error
 
+    def _refused(self, name: str) -> PluginError:
+        """Return what is wrong with a file that is listed but cannot be found; raise UnknownPath where none is."""
+        for place in self._places:
+            if file := place.misnamed(name):
+                return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
+        raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=did_you_mean(name, self.names()))
+
     def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
-        """Return what loads an integration of this name, by origin: a file that is found twice is no clash."""
+        """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
         named = {each.origin: partial(_raise_or_return, each) for each in self._load_named().get(name, ())}
-        return {**named, **found} or self._from_entry_point(name)
+        installed = {
+            point.value: partial(self._load_entry_point, point, name)
+            for point in self._entry_points.get(name, ())
+            if not any(_holds(point, origin) for origin in (*named, *found))
+        }
+        return {**named, **found, **installed}
 
-    def _from_entry_point(self, name: str) -> dict[str, Callable[[], Plugin]]:
-        point = self._entry_points().get(name)
-        return {point.value: partial(self._load_entry_point, point, name)} if point else {}
+    @once
+    def _entry_points(self) -> Mapping[str, Sequence[EntryPoint]]:
+        return self._find_entry_points()
 
     def _load_named(self) -> dict[str, list[Plugin | PluginError]]:
         with self._lock:
@@ -227,16 +252,32 @@ def _package_of(folder: Path) -> str:
 
 def _named_spec(path: Path) -> ModuleSpec:
     path = Path(path).expanduser().absolute()
-    spec = Place("--plugin", path.parent).find(path.stem if path.suffix == ".py" else path.name)
-    if spec is None or not path.exists():
-        raise ConfigError(
-            f"There is no plugin at {path}", hint="name a .py file, or a folder with an __init__.py, as a Lua name"
-        )
+    module = path if path.suffix == ".py" else path / "__init__.py"
+    if not module.is_file():
+        raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, or a folder with an __init__.py")
+    name = path.name.removesuffix(".py")
+    spec = Place("--plugin", path.parent).find(name)
+    if spec is None:
+        raise ConfigError(f"The plugin {path} cannot be called {name!r}", hint=_RENAME)
     return spec
 
 
+def _is_usable(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_")
+
+
+def _holds(point: EntryPoint, origin: str) -> bool:
+    """Say whether a file belongs to the package that an entry point names."""
+    package = os.path.realpath(_file_of(point)).removesuffix("__init__.py")
+    return os.path.realpath(origin).startswith(package)
+
+
 def _file_of(point: EntryPoint) -> str:
-    spec = PathFinder.find_spec(point.module.partition(".")[0])
+    """Return the file of an entry point's outermost package, without running it."""
+    try:
+        spec = find_spec(point.module.partition(".")[0])
+    except ValueError:
+        spec = None
     return str(spec.origin) if spec and spec.origin else point.value
 
 

@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from kosmolua.dispatch import Dispatcher
     from kosmolua.docs import Library
     from kosmolua.journal import Journal, Record
-    from kosmolua.plugins import Plugins
+    from kosmolua.plugins import Named, Plugins
     from kosmolua.policy import Approve
     from kosmolua.run_options import RunOptions
     from kosmolua.secret import Redactor
-    from kosmolua.spec.integration import Integration
 
     Watch = Callable[[Record], None]
 
@@ -57,8 +56,8 @@ class Runtime:
         accounts: The accounts file, or what would be in it; by default ``KOSMOLUA_ACCOUNTS``, else the user's own, else
             none.
         simulate: Answer calls from the integrations' simulators: no network, no credentials.
-        plugins: Integrations beside the installed ones: a file, a package folder or the integration itself. A
-            :class:`kosmolua.plugins.Plugins` says what there is in place of the installed ones too.
+        plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
+            itself. A :class:`kosmolua.plugins.Plugins` says what there is in place of the installed ones too.
         backend: Answers calls, in place of the services and the simulators.
         read_only: Deny every write.
         yes: Allow what the permissions say to ask about.
@@ -80,7 +79,7 @@ class Runtime:
         accounts: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
         simulate: bool = False,
-        plugins: Sequence[str | os.PathLike[str] | Integration] | Plugins = (),
+        plugins: Named | Sequence[Named] | Plugins = (),
         backend: Backend | None = None,
         read_only: bool = False,
         yes: bool = False,

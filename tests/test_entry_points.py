@@ -52,15 +52,24 @@ def install(folder: Path, package: str, entry_points: str) -> None:
 
 
 def test_it_finds_what_importlib_metadata_finds(site: Path) -> None:
-    """Names and modules, but for a name that two packages have, of which the first counts."""
+    """Names and modules, also of a name that two packages have."""
     points = installed_entry_points()
     theirs = importlib.metadata.entry_points(group="kosmolua.integrations")
 
     assert set(points) == {point.name for point in theirs} == {"plain", "named", "spaced", "extra", "second"}
-    assert {name: point.module for name, point in points.items()} == {
-        point.name: point.module for point in reversed(list(theirs))
+    assert {name: [point.module for point in found] for name, found in points.items()} == {
+        name: [point.module for point in theirs if point.name == name] for name in points
     }
-    assert points["plain"].module == "package_a"
+    assert [point.module for point in points["plain"]] == ["package_a", "package_b"]
+
+
+def test_a_package_that_is_found_twice_counts_once(site: Path) -> None:
+    """As one that is installed in place, whose source folder has metadata too."""
+    info = site / "second" / "package_a.egg-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[kosmolua.integrations]\nplain = package_a.old\n")
+
+    assert [point.module for point in installed_entry_points()["plain"]] == ["package_a", "package_b"]
 
 
 def test_what_it_names_is_imported_when_it_is_loaded(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,11 +79,11 @@ def test_what_it_names_is_imported_when_it_is_loaded(site: Path, monkeypatch: py
     points = installed_entry_points()
     assert "package_b" not in sys.modules
 
-    assert points["second"].load() is sys.modules["package_b"]
+    assert points["second"][0].load() is sys.modules["package_b"]
     (site / "first" / "package_a.py").write_text("class holder:\n    integration = 7\n")
-    assert points["spaced"].load().integration == 7
+    assert points["spaced"][0].load().integration == 7
     with pytest.raises(ModuleNotFoundError):
-        points["named"].load()
+        points["named"][0].load()
 
 
 def test_an_archive_on_the_path_is_looked_into(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +97,7 @@ def test_an_archive_on_the_path_is_looked_into(site: Path, monkeypatch: pytest.M
     points = installed_entry_points()
 
     assert {"zipped", "plain", "second"} <= set(points)
-    assert points["zipped"].load().name == "z"
+    assert points["zipped"][0].load().name == "z"
 
 
 def test_the_folder_that_the_user_stands_in_offers_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

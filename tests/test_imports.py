@@ -38,7 +38,7 @@ def test_a_script_without_calls_imports_little(environment: dict[str, str], hell
 
 
 def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:
-    """A call of a bundled integration scans no installed packages, and simulating one needs no HTTP library."""
+    """Installed packages are read without importlib.metadata, and simulating a service needs no HTTP library."""
     modules = imported(environment, "run", "--simulate", "-e", CALL)
     assert "kosmolua.dispatch" in modules
     assert modules & (NEVER | {"click", "ssl", "socket"}) == set()

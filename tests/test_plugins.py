@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -67,35 +71,35 @@ def test_folders(plugins: Plugins, write: Write) -> None:
     write("user/two/two.md", "# Two\n")
     for beside in ("user/_private.py", "user/three.txt", "user/four/readme.md", "user/not-a-name.py", "user/.five.py"):
         write(beside, "raise SystemExit\n")
-    names = [name for name in plugins.names() if name != "not-a-name"]
-    assert names == ["one", "two"]
-    assert [(plugins.load(name).place, plugins.load(name).integration.name) for name in names] == [
+    assert plugins.names() == ["not-a-name", "one", "two"]
+    assert [(plugins.load(name).place, plugins.load(name).integration.name) for name in ("one", "two")] == [
         ("bundled", "one"),
         ("user", "two"),
     ]
     assert (plugins.load("one").prose(), plugins.load("two").prose()) == (None, "# Two\n")
-    for name in ("four", "_private", "three", "not-a-name", "x" * 500, "a.b", "../one", ""):
+    for name in ("four", "_private", "three", "not-another", "x" * 500, "a.b", "../one", ""):
         with pytest.raises(UnknownPath):
             plugins.load(name)
 
 
-def test_entry_points_are_asked_last(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installed packages are scanned only for a name that is not found elsewhere, since that takes long."""
+def test_entry_points_are_asked_once(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not before an integration is loaded: whether one exists is often known without them."""
     asked = []
     write("site/installed_a/__init__.py", good("inst"))
     monkeypatch.syspath_prepend(tmp_path / "site")
 
-    def entry_points() -> dict[str, EntryPoint]:
+    def entry_points() -> dict[str, list[EntryPoint]]:
         asked.append(True)
         return {
-            "inst": EntryPoint("installed_a:integration", lambda: __import__("installed_a").integration),
-            "other": EntryPoint("installed_a", lambda: __import__("installed_a")),
+            "inst": [EntryPoint("installed_a:integration", lambda: __import__("installed_a").integration)],
+            "other": [EntryPoint("installed_a", lambda: __import__("installed_a"))],
         }
 
     write("bundled/one.py", good("one"))
     plugins = Plugins(places=[Place("bundled", tmp_path / "bundled")], entry_points=entry_points)
-    assert plugins.load("one").place == "bundled"
+    plugins.require("one", "accounts.toml: [one]")
     assert asked == []
+    assert plugins.load("one").place == "bundled"
     installed = plugins.load("inst")
     assert (installed.place, installed.origin, asked) == ("entry point", "installed_a:integration", [True])
     with pytest.raises(PluginError, match="declares the integration inst, but is itself named other"):
@@ -114,7 +118,7 @@ def test_an_entry_point_that_fails(
     package = f"installed_{abs(hash(text))}"
     path = write(f"site/{package}/__init__.py", text)
     monkeypatch.syspath_prepend(tmp_path / "site")
-    points = {"broken": EntryPoint(package, lambda: __import__(package))}
+    points = {"broken": [EntryPoint(package, lambda: __import__(package))]}
     with pytest.raises(PluginError, match=message) as failed:
         Plugins(places=[], entry_points=lambda: points).load("broken")
     assert failed.value.origin == f"{path}{line}"
@@ -128,14 +132,32 @@ def test_named_plugins(tmp_path: Path, write: Write) -> None:
     assert [plugins.load(name).place for name in plugins.names()] == ["--plugin", "--plugin"]
 
 
-@pytest.mark.parametrize("name", ["missing.py", "folder", "text.txt", "not-a-name.py", "_private.py"])
+def test_a_single_named_plugin(write: Write) -> None:
+    """One path, or one integration, needs no list around it."""
+    path = write("a/tool.py", good("wrench"))
+    for one in (path, str(path), Plugins(path, places=[], entry_points=dict).load("wrench").integration):
+        assert Plugins(one, places=[], entry_points=dict).names() == ["wrench"]
+    with Runtime({}, plugins=str(path), environ={}) as runtime:
+        assert runtime.catalog.plugin("wrench").origin == str(path)
+
+
+@pytest.mark.parametrize("name", ["missing.py", "folder", "text.txt", "folder.py"])
 def test_a_named_plugin_that_is_not_there(tmp_path: Path, write: Write, name: str) -> None:
     """What is no plugin is an error at once: the user asked for it by name."""
-    write("folder/readme.md", "")
-    for file in ("text.txt", "not-a-name.py", "_private.py"):
+    for file in ("folder/readme.md", "text.txt", "folder.py/readme.md"):
         write(file, good("x"))
     with pytest.raises(ConfigError, match=r"There is no plugin at .*name a \.py file"):
         Plugins([tmp_path / name])
+
+
+@pytest.mark.parametrize("name", ["not-a-name.py", "_private.py", "not a name"])
+def test_a_named_plugin_that_is_misnamed(tmp_path: Path, write: Write, name: str) -> None:
+    """It is there, and told so."""
+    path = write(name, good("x")) if name.endswith(".py") else write(f"{name}/__init__.py", good("x")).parent
+    with pytest.raises(ConfigError) as refused:
+        Plugins(path)
+    said = f"The plugin {path} cannot be called {path.stem!r} (rename it with a-z, 0-9 and _, a letter first)"
+    assert refused.value.message == said
 
 
 def test_the_folder_that_the_user_stands_in_is_no_place(
@@ -297,6 +319,33 @@ def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) 
         assert (ran.returncode, ran.stderr) == (0, ""), script
 
 
+def test_a_file_that_is_misnamed_hurts_nothing_else(config: Path, kosmolua: Program) -> None:
+    """It is a line of the list, with its file, and every command does its work for the rest."""
+    folder = config / "integrations"
+    folder.mkdir()
+    (folder / "a-b.py").write_text(good("a_b"))
+    (folder / "fine.py").write_text(good("fine"))
+    said = "a plugin cannot be called 'a-b' (rename it with a-z, 0-9 and _, a letter first)"
+
+    listed = kosmolua("integrations")
+    assert f"a-b\tbroken\terror: {said}\t{folder / 'a-b.py'}\n" in listed.stdout
+    for words in (
+        ["docs"],
+        ["docs", "--search", "hello"],
+        ["accounts"],
+        ["accounts", "check", "--simulate"],
+        ["accounts", "example"],
+        ["stubs", str(config / "stubs")],
+        ["run", "-e", "print(lua_list_docs(), lua_search_docs('hello'), 'fine', app.integrations.fine.hello())"],
+    ):
+        done = kosmolua(*words)
+        assert "fine" in done.stdout, (words, done.stderr)
+    asked = kosmolua("docs", "a-b")
+    assert asked.returncode == 3
+    assert said in asked.stderr
+    assert str(folder / "a-b.py") in asked.stderr
+
+
 def test_a_script_sees_what_is_wrong(write: Write, kosmolua: Program) -> None:
     """A script that uses a broken integration gets an error that it can catch; the user also gets the file and line."""
     path = write("broken.py", BROKEN["untyped"][0])
@@ -337,6 +386,74 @@ def test_the_same_file_twice_is_no_clash(tmp_path: Path, write: Write) -> None:
     path = write("user/one.py", good("one"))
     plugins = Plugins([path, path], places=[Place("user", tmp_path / "user")], entry_points=dict)
     assert plugins.load("one").integration.name == "one"
+
+
+def packages(site: Path, *names: str) -> dict[str, list[EntryPoint]]:
+    """Install packages that all offer an integration called same, and return their entry points."""
+    for name in names:
+        (site / name).mkdir(parents=True)
+        (site / name / "__init__.py").write_text(good("same", name))
+    return {"same": [EntryPoint(name, partial(importlib.import_module, name)) for name in names]}
+
+
+@pytest.mark.parametrize("other", ["bundled", "user", "--plugin"])
+def test_an_installed_package_clashes_too(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """With a file anywhere: whichever was taken, an account would get to the wrong one in silence."""
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    points = packages(tmp_path / "site", f"package_{other.strip('-')}")
+    path = write(f"{other}/same.py", good("same"))
+    places = [Place(other, tmp_path / other)] if other != "--plugin" else []
+    with pytest.raises(PluginError) as clash:
+        Plugins([path] if other == "--plugin" else [], places=places, entry_points=lambda: points).load("same")
+    origins = f"{path} and package_{other.strip('-')}"
+    assert clash.value.message == f"two integrations are called same: {origins} (remove one)"
+
+
+def test_two_installed_packages_clash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is imported."""
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    points = packages(tmp_path / "site", "package_one", "package_two")
+    with pytest.raises(PluginError) as clash:
+        Plugins(places=[], entry_points=lambda: points).load("same")
+    assert clash.value.message == "two integrations are called same: package_one and package_two (remove one)"
+    assert not {"package_one", "package_two"} & sys.modules.keys()
+
+
+def test_the_same_package_twice_is_no_clash(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is installed, and also named by its path or given as a value, as while it is being written."""
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    points = packages(tmp_path / "site", "package_mine")
+    module = write("site/package_mine/inner.py", good("same"))
+    for named in (tmp_path / "site" / "package_mine", module, importlib.import_module("package_mine").integration):
+        plugins = Plugins(named, places=[], entry_points=lambda: {"same": points["same"] * 2})
+        assert plugins.load("same").integration.name == "same"
+
+
+def test_installed_packages_of_one_name_are_a_line_of_the_list(
+    config: Path, tmp_path: Path, kosmolua: Program, environment: dict[str, str]
+) -> None:
+    """The list, a script and the check say the same of a package and a file in the user's folder."""
+    site = tmp_path / "site"
+    packages(site, "package_listed")
+    info = site / "package_listed-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[kosmolua.integrations]\nsame = package_listed\n")
+    (config / "integrations").mkdir()
+    path = config / "integrations" / "same.py"
+    path.write_text(good("same"))
+    variables = {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], str(site)])}
+    said = f"two integrations are called same: {path} and package_listed (remove one)"
+
+    listed = kosmolua("integrations", variables=variables)
+    assert f"same\tbroken\terror: {said}" in listed.stdout
+    ran = kosmolua("run", "-e", "print(pcall(app.integrations.same.hello))", "--simulate", variables=variables)
+    assert ran.returncode == 1
+    assert "two integrations are called same" in ran.stderr
+    checked = kosmolua("integrations", "check", "same", variables=variables)
+    assert checked.returncode == 3
+    assert said in checked.stderr
 
 
 # Threads, and leftovers
