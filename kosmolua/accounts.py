@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from kosmolua.errors import ConfigError, NotConfigured
-from kosmolua.limits import NAMES, SECONDS, Limits, parse_size, spell_size
+from kosmolua.limits import BYTES, NAMES, SECONDS, Limits, parse_size
 from kosmolua.secret import Redactor, Secret
 from kosmolua.sources import Sources
+from kosmolua.spec.placeholder import made_up
+from kosmolua.stanza import stanza
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -25,15 +27,6 @@ PERMISSIONS = ("allow", "ask", "deny")
 USUAL: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
 SIMULATED = ("default", "production", "staging")
 _OWN_SECTION = "kosmolua"
-_SIZES = ("memory", "max_output", "max_result", "max_arguments", "max_source")
-_HEAD = """\
-# Accounts for KosmoLua. Copy this to the file that `kosmolua accounts` reads, keep what you need, and name accounts as
-# you like: [render2.staging] is app.integrations.render2.staging in a script. With several, say which one is meant
-# where none is named: [render2] default = "production".
-#
-# A secret is the string itself, { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] } or
-# { keyring = "NAME" }. An account or a whole integration may have permissions = { read = "allow", write = "ask" },
-# which is what holds where nothing is said; each is allow, ask or deny."""
 
 
 class Accounts:
@@ -203,7 +196,7 @@ class Accounts:
         if name not in NAMES:
             hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
             raise self._wrong(f"[kosmolua.limits] has no key {name!r}", hint)
-        if name in _SIZES and isinstance(value, str):
+        if name in BYTES and isinstance(value, str):
             try:
                 return parse_size(value)
             except ValueError as error:
@@ -234,41 +227,52 @@ class Accounts:
     def _resolve(self, integration: Integration, account: str) -> Table:
         table = self._table(integration, account)
         where = f"{integration.name}.{account}"
-        settings = {}
+        settings: Table = {}
         for field in integration.account_fields:
-            if field.name in table:
-                settings[field.name] = self._value(where, field, table[field.name])
-            elif not table and self._environ.get(integration.variable(field)) and (field.required or field.secret):
-                settings[field.name] = self._value(where, field, self._environ[integration.variable(field)])
-            elif field.required or (field.secret and self._simulate):
+            variable = integration.variable(field)
+            if field.secret and self._simulate:
+                settings[field.name] = Secret(str(made_up(integration.name, field)), holding=())
+            elif field.name in table:
+                settings[field.name] = self._from_file(where, field, table[field.name])
+            elif not table and self._environ.get(variable) and (field.required or field.secret):
+                settings[field.name] = self._from_environment(variable, field)
+            elif field.required:
                 settings[field.name] = self._missing(integration, account, field)
         return settings
 
     def _missing(self, integration: Integration, account: str, field: AccountField) -> object:
-        if self._simulate and field.type.label == "string":
-            return Secret("simulated", holding=()) if field.secret else "simulated"
+        if self._simulate:
+            return made_up(integration.name, field)
         raise NotConfigured(
             f"The account {integration.name}.{account} has no {field.name}; add it to the accounts file",
             hint=stanza(integration, account),
             detail=str(self.path),
         )
 
-    def _value(self, where: str, field: AccountField, given: object) -> object:
+    def _from_file(self, where: str, field: AccountField, given: object) -> object:
         if field.secret:
-            return self._secret(where, field, given)
-        from kosmolua.spec.types import Mismatch
+            return self._secret(f"{where}.{field.name}", given)
+        return _fitting(f"{self.path}: [{where}] {field.name}", field, given)
 
-        try:
-            return field.type.fits(given)
-        except Mismatch as mismatch:
-            raise self._wrong(f"[{where}] {field.name}{mismatch.where} {mismatch.problem}") from None
+    def _from_environment(self, variable: str, field: AccountField) -> object:
+        text = self._environ[variable]
+        if field.secret:
+            return self._secret(variable, text)
+        return _fitting(f"The environment variable {variable}", field, field.type.read(text))
 
-    def _secret(self, where: str, field: AccountField, given: object) -> Secret:
-        if self._simulate:
-            return Secret("simulated", holding=())
-        secret = self._sources.read(f"{where}.{field.name}", given)
-        self._redactor.learn(secret, owner=f"{where}.{field.name}")
+    def _secret(self, where: str, given: object) -> Secret:
+        secret = self._sources.read(where, given)
+        self._redactor.learn(secret, owner=where)
         return secret
+
+
+def _fitting(what: str, field: AccountField, given: object) -> object:
+    from kosmolua.spec.types import Mismatch
+
+    try:
+        return field.type.fits(given)
+    except Mismatch as mismatch:
+        raise ConfigError(f"{what}{mismatch.where} {mismatch.problem}") from None
 
 
 def read(
@@ -304,30 +308,3 @@ def _parse(path: Path) -> Table:
         raise ConfigError(f"{path}: this is not UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
-
-
-def stanza(integration: Integration, account: str = "default") -> str:
-    """Return what to paste into accounts.toml for one account: required keys live, optional ones as comments."""
-    lines = [f"[{integration.name}.{account}]"]
-    for field in integration.account_fields:
-        example = f'{{ env = "{integration.variable(field)}" }}' if field.secret else _toml(field.default)
-        line = f"{field.name} = {example}"
-        note = f"  # {field.about}" if field.about else ""
-        lines.append((line if field.required else f"# {line}") + note)
-    return "\n".join(lines)
-
-
-def example_file(integrations: Iterable[Integration]) -> str:
-    """Return a whole accounts.toml to start from: an account of each integration, and the limits as comments."""
-    accounts = (f"# {integration.about}\n{stanza(integration)}" for integration in integrations)
-    defaults = Limits().as_dict().items()
-    limits = (f"# {name} = {_toml(spell_size(int(value)) if name in _SIZES else value)}" for name, value in defaults)
-    return "\n\n".join([_HEAD, *accounts, "\n".join(["# [kosmolua.limits]", *limits])]) + "\n"
-
-
-def _toml(default: object) -> str:
-    if isinstance(default, bool):
-        return str(default).lower()
-    if isinstance(default, float):
-        return f"{default:g}"
-    return str(default) if isinstance(default, int) else f'"{default or "..."}"'

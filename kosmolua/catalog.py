@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from kosmolua.accounts import Accounts, stanza
+from kosmolua.accounts import Accounts
 from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.plugins import Plugin, Plugins
 from kosmolua.spec.function import Effect, Function
 from kosmolua.spec.integration import Integration
+from kosmolua.stanza import stanza
 from kosmolua.suggestions import did_you_mean
 from kosmolua.values import Json
 

@@ -23,6 +23,7 @@ from kosmolua.outcome import Outcome
 from kosmolua.plugins import Plugins
 from kosmolua.runtime import Runtime
 from kosmolua.spec.integration import Integration
+from kosmolua.spec.placeholder import made_up
 from kosmolua.values import Json
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Playground:
             integration fills, ``("GET", "/notes/{note_id}")``. Where the base URL has a path, it is left out.
         send: What answers instead. Without it and without replies, the integration's simulator does.
         accounts: Accounts by name; one called ``default`` if not given. What an account must have and does not say is
-            made up: ``api_key`` is ``made-up-api_key``.
+            made up by its type: ``api_key`` is ``made-up-api_key``, ``base_url`` is ``https://NAME.example``, and a
+            Literal is its first choice.
     """
 
     outcome: Outcome
@@ -173,5 +175,5 @@ def _answers_of(
 
 
 def _completed(integration: Integration, account: Account) -> Account:
-    needed = [field.name for field in integration.account_fields if field.required and field.type.label == "string"]
-    return {name: f"made-up-{name}" for name in needed} | dict(account)
+    needed = (field for field in integration.account_fields if field.required)
+    return {field.name: made_up(integration.name, field) for field in needed} | dict(account)

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Barrier, Thread
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from kosmolua import ConfigError, Limits, NotConfigured
-from kosmolua.accounts import Accounts, example_file, read, stanza
+from kosmolua.accounts import Accounts, read
 from kosmolua.places import accounts_file
-from kosmolua.plugin import Integration, Secret
-from kosmolua.plugins import Place, Plugins, bundled_folder
+from kosmolua.plugin import Api, Integration, Secret, Send, between
 from kosmolua.secret import Redactor
+from kosmolua.stanza import stanza
 
 KEY = "rnd_SECRET_of_the_accounts_test"
 
@@ -39,6 +39,30 @@ lib = Integration("lib", Account, about="Books.", prefix="book")
 def list_books(api: Any, /) -> dict:
     """List books."""
     return {}
+
+
+@dataclass(frozen=True)
+class ShopAccount:
+    """A shop of one's own."""
+
+    base_url: str
+    region: Literal["eu", "us"]
+    port: Annotated[int, between(1024, 65535)]
+    strict: bool
+    tags: list[str]
+
+    def open(self, send: Send) -> Api:
+        return Api(send, self.base_url)
+
+
+shop = Integration("shop", ShopAccount, about="Sells.")
+SHOP_VARIABLES = {
+    "SHOP_BASE_URL": "https://a.example",
+    "SHOP_REGION": "us",
+    "SHOP_PORT": "8080",
+    "SHOP_STRICT": "true",
+    "SHOP_TAGS": '["new"]',
+}
 
 
 Make = Callable[..., Accounts]
@@ -91,8 +115,20 @@ def test_simulated_accounts_need_no_credentials(make: Make) -> None:
     assert make("", simulate=True).names(lib) == ["default", "production", "staging"]
     accounts = make("[lib.work]\napi_key = { file = '/nowhere' }", simulate=True)
     assert accounts.names(lib) == ["work"]
-    assert accounts.settings(lib, "work")["api_key"].reveal() == "simulated"
-    assert make("[lib.work]", simulate=True).settings(lib, "work")["api_key"].reveal() == "simulated"
+    assert accounts.settings(lib, "work")["api_key"].reveal() == "made-up-api_key"
+    assert make("[lib.work]", simulate=True).settings(lib, "work")["api_key"].reveal() == "made-up-api_key"
+
+
+def test_simulated_accounts_have_what_they_need(make: Make) -> None:
+    """What the file does not say of a required key is made up by its type; what it says goes first."""
+    assert make("", simulate=True).settings(shop, "staging") == {
+        "base_url": "https://shop.example",
+        "region": "eu",
+        "port": 1024,
+        "strict": False,
+        "tags": [],
+    }
+    assert make("[shop.work]\nport = 8080", simulate=True).settings(shop, "work")["port"] == 8080
 
 
 def test_the_integrations_of_a_file(make: Make) -> None:
@@ -157,6 +193,38 @@ def test_an_empty_account_takes_its_key_from_the_environment(make: Make) -> None
     assert list(make("[lib.work]", environ).settings(lib, "work")) == ["api_key"]
     with pytest.raises(NotConfigured, match="has no api_key"):
         make("[lib.work]\npages = 3", environ).settings(lib, "work")
+
+
+def test_the_environment_gives_values_of_the_declared_type(make: Make) -> None:
+    """A variable is read as an argument of ``kosmolua call`` is."""
+    assert make("", SHOP_VARIABLES).settings(shop, "default") == {
+        "base_url": "https://a.example",
+        "region": "us",
+        "port": 8080,
+        "strict": True,
+        "tags": ["new"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("SHOP_PORT", "many", 'SHOP_PORT must be an integer, not "many" (a string)'),
+        ("SHOP_STRICT", "yes", 'SHOP_STRICT must be a boolean, not "yes" (a string)'),
+        ("SHOP_TAGS", "[1]", "SHOP_TAGS[1] must be a string, not 1"),
+    ],
+)
+def test_a_variable_of_the_wrong_type_is_named(make: Make, variable: str, value: str, message: str) -> None:
+    """Not a file that has no part in it."""
+    with pytest.raises(ConfigError) as refused:
+        make("", SHOP_VARIABLES | {variable: value}).settings(shop, "default")
+    assert refused.value.message == f"The environment variable {message}"
+
+
+def test_a_secret_of_the_environment_that_is_empty_is_named(make: Make) -> None:
+    """By its variable too."""
+    with pytest.raises(NotConfigured, match="The secret BOOK_API_KEY is empty"):
+        make("", {"BOOK_API_KEY": " "}).settings(lib, "default")
 
 
 def test_a_missing_field_gives_the_stanza_to_add(make: Make) -> None:
@@ -325,36 +393,3 @@ def test_the_place_of_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert accounts_file(None, {"KOSMOLUA_ACCOUNTS": "/a.toml"}) == ("/a.toml", True)
     assert accounts_file("b.toml", {"KOSMOLUA_ACCOUNTS": "/a.toml"}) == ("b.toml", True)
     assert accounts_file(None, {"KOSMOLUA_ACCOUNTS": ""}) == (usual, False)
-
-
-# The stanza
-
-
-def test_the_stanza_to_paste(make: Make) -> None:
-    """Required keys are live, optional ones are comments with their default, and it is read without a change."""
-    text = stanza(lib, "work")
-    assert text == (
-        "[lib.work]\n"
-        'api_key = { env = "BOOK_API_KEY" }  # From the settings.\n'
-        '# owner_id = "..."  # The workspace.\n'
-        "# pages = 5  # How many.\n"
-        "# strict = false"
-    )
-    assert make(text, {"BOOK_API_KEY": KEY}).settings(lib, "work")["api_key"].reveal() == KEY
-
-
-def test_the_example_file_is_read(make: Make) -> None:
-    """The whole example has every integration and every limit, and is read also with all its comments taken away."""
-    text = example_file([lib])
-    accounts = make(text, {"BOOK_API_KEY": KEY})
-    assert accounts.names(lib) == ["default"]
-    assert accounts.limits(Limits()) == Limits()
-    assert "# timeout = 120" in text
-
-
-def test_the_example_in_the_repository_is_up_to_date() -> None:
-    """accounts.example.toml is what ``kosmolua accounts example`` prints for the bundled integrations."""
-    bundled = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
-    example = Path(__file__).parent.parent / "accounts.example.toml"
-    generated = example_file(bundled.load(name).integration for name in bundled.names())
-    assert example.read_text(encoding="utf-8") == generated, "run: kosmolua accounts example > accounts.example.toml"

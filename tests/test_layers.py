@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "kosmolua"
 _LEFT_TO_RIGHT = """
     errors blame once launch suggestions limits clock secret values wire sandbox
     api.message api.deadline api.pace api.reason api.client api.paging api.transport
-    spec.names spec.types spec.function spec.integration spec.wording spec.luacats plugin
-    places loading entry_points sources accounts plugins catalog docs stubs scaffold policy journal backends
+    spec.names spec.types spec.function spec.integration spec.placeholder spec.wording spec.luacats plugin
+    places loading entry_points sources stanza accounts plugins catalog docs stubs scaffold policy journal backends
     dispatch desk children zygote workers caller crew refusals ending supervisor outcome run run_options session runtime
     testing lint mcp cli __main__
 """

@@ -9,12 +9,12 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from processes import children, eventually, linux_only
 
-from kosmolua import ApiError, BadArguments, CallError, ScriptError
+from kosmolua import ApiError, BadArguments, CallError, Runtime, ScriptError
 from kosmolua.errors import Denied
 from kosmolua.plugin import Api, Integration, NetworkError, Request, Response, Secret, Send, between
 from kosmolua.testing import Playground, answer, in_turn
@@ -169,6 +169,45 @@ def test_what_an_account_needs_is_made_up() -> None:
     play.call("notes.list_notes")
 
     assert play.requests[0].headers["Authorization"].reveal() == "Bearer made-up-api_key"
+
+
+@dataclass(frozen=True)
+class OwnAccount:
+    """A server of one's own."""
+
+    base_url: str
+    region: Literal["eu", "us"]
+    port: Annotated[int, between(1024, 65535)]
+    strict: bool
+    tags: list[str]
+
+    def open(self, send: Send) -> Api:
+        return Api(send, f"{self.base_url}:{self.port}/{self.region}")
+
+
+own = Integration("own", OwnAccount, about="Self-hosted.")
+
+
+@own.reads
+def get_it(api: Api, /) -> dict:
+    """Get it."""
+    return api.get("/it")
+
+
+@own.simulator
+def simulate_own(account: str) -> Send:
+    """Return a server that answers with the address that it was asked for."""
+    return lambda request: answer(200, {"url": request.url})
+
+
+def test_what_is_made_up_has_the_type_that_is_declared() -> None:
+    """An address is one, a choice is the first; and a simulation makes up the same."""
+    play = Playground(own, {("GET", "/it"): {}})
+    play.call("own.get_it")
+    assert play.requests[0].url == "https://own.example:1024/eu/it"
+
+    with Runtime(os.devnull, plugins=own, simulate=True, environ={}) as runtime:
+        assert runtime.call("own.get_it") == {"url": play.requests[0].url}
 
 
 def test_several_accounts() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from kosmolua.accounts import example_file, stanza
 from kosmolua.catalog import Catalog
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
@@ -18,6 +17,7 @@ from kosmolua.cli.options import Group, examples, listing_options
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 from kosmolua.spec.integration import Integration
+from kosmolua.stanza import example_file, stanza
 
 
 @click.group(

@@ -52,12 +52,14 @@ class Bound:
         holds: Says whether a value fits.
         of: What it restricts, ``number`` or ``string``.
         choices: The only values that fit, where they can be listed.
+        example: A value that fits, where one is known.
     """
 
     expected: str
     holds: Callable[[Any], bool]
     of: str
     choices: tuple[str, ...] = ()
+    example: object = None
 
     def suits(self, kind: Type) -> bool:
         """Say whether it restricts values of a type."""
@@ -80,7 +82,7 @@ def between(low: float, high: float) -> Bound:
     """Bound a number: both ends are allowed."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
         raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
-    return Bound(f"in {low}..{high}", lambda value: low <= value <= high, "number")
+    return Bound(f"in {low}..{high}", lambda value: low <= value <= high, "number", example=low)
 
 
 def one_of(*choices: str) -> Bound:
@@ -98,7 +100,7 @@ def matching(pattern: str, example: str) -> Bound:
         example: A value that fits, for the message and the reference page.
     """
     compiled = re.compile(pattern)
-    return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None, "string")
+    return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None, "string", example=example)
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class Type:
         choices: The only strings that fit, where they can be listed.
         record: The keys of the ``TypedDict`` this came from, if it did.
         bounds: The restrictions on a value beside its choices, as in ``in 1..100``.
+        example: A value that fits its bounds, where it has any.
     """
 
     label: str
@@ -143,6 +146,7 @@ class Type:
     choices: tuple[str, ...] = ()
     record: Record | None = None
     bounds: tuple[str, ...] = ()
+    example: object = None
 
     def read(self, text: str) -> object:
         """Return the value that a command-line argument stands for; where a string fits, the text itself.
@@ -311,7 +315,8 @@ def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
     choices = next((bound.choices for bound in bounds if bound.choices), inner.choices)
     spelling = "|".join(f'"{choice}"' for choice in choices) if choices else inner.lua
     said = inner.bounds + tuple(bound.expected for bound in bounds if not bound.choices)
-    return replace(inner, lua=spelling, article=article, fits=fits, choices=choices, bounds=said)
+    example = next((bound.example for bound in bounds if bound.example is not None), inner.example)
+    return replace(inner, lua=spelling, article=article, fits=fits, choices=choices, bounds=said, example=example)
 
 
 def _choice(choices: tuple[object, ...]) -> Type:
