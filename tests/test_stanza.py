@@ -142,7 +142,7 @@ def test_what_must_be_filled_in_has_a_value_that_fits(make: Make) -> None:
         "either": 1,
         "tags": [],
         "headers": {},
-        "shelf": {"room": "...", "side": "left"},
+        "shelf": {"room": "...", "side": "left", "note": None},
         "größe": 1,
     }
 
