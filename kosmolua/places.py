@@ -19,8 +19,16 @@ def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, st
         environ: The environment.
     """
     chosen = os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE)
-    path = os.path.expanduser(chosen) if chosen else os.path.join(config_folder(), "accounts.toml")
+    path = expanded(chosen) if chosen else os.path.join(config_folder(), "accounts.toml")
     return path, bool(chosen) or os.path.exists(path)
+
+
+def expanded(path: str | os.PathLike[str]) -> str:
+    """Return a path with ``~`` or ``~user`` at its beginning replaced, or as it is where there is no such home."""
+    try:
+        return os.path.expanduser(path)
+    except ValueError:  # no user's name has a zero byte in it
+        return os.fspath(path)
 
 
 def config_folder() -> str:

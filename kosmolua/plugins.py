@@ -19,7 +19,7 @@ from kosmolua.entry_points import EntryPoint, installed_entry_points
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.loading import PATIENCE, guarded
 from kosmolua.once import once
-from kosmolua.places import config_folder
+from kosmolua.places import config_folder, expanded
 from kosmolua.spec.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
@@ -251,7 +251,7 @@ def _package_of(folder: Path) -> str:
 
 
 def _named_spec(path: Path) -> ModuleSpec:
-    path = Path(path).expanduser().absolute()
+    path = Path(expanded(path)).absolute()
     module = path if path.suffix == ".py" else path / "__init__.py"
     if not module.is_file():
         raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, or a folder with an __init__.py")

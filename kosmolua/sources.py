@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.places import expanded
 from kosmolua.secret import Secret
 
 LONGEST_COMMAND = 60.0
@@ -68,7 +69,7 @@ class Sources:
         return self._environ[name]
 
     def _from_file(self, where: str, name: str) -> str:
-        path = self._folder / Path(name).expanduser()
+        path = self._folder / expanded(name)
         try:
             text = path.read_text(encoding="utf-8")
             mode = path.stat().st_mode

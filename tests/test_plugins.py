@@ -141,13 +141,13 @@ def test_a_single_named_plugin(write: Write) -> None:
         assert runtime.catalog.plugin("wrench").origin == str(path)
 
 
-@pytest.mark.parametrize("name", ["missing.py", "folder", "text.txt", "folder.py"])
+@pytest.mark.parametrize("name", ["missing.py", "folder", "text.txt", "folder.py", "~nobody-of-this-name/x.py"])
 def test_a_named_plugin_that_is_not_there(tmp_path: Path, write: Write, name: str) -> None:
     """What is no plugin is an error at once: the user asked for it by name."""
     for file in ("folder/readme.md", "text.txt", "folder.py/readme.md"):
         write(file, good("x"))
     with pytest.raises(ConfigError, match=r"There is no plugin at .*name a \.py file"):
-        Plugins([tmp_path / name])
+        Plugins([name if name.startswith("~") else tmp_path / name])
 
 
 @pytest.mark.parametrize("name", ["not-a-name.py", "_private.py", "not a name"])

@@ -61,6 +61,13 @@ def test_a_file_in_the_home(read: Read, tmp_path: Path, monkeypatch: pytest.Monk
     assert read({"file": "~/key"}) == "at home"
 
 
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/key", "~\0/key"])
+def test_a_file_in_the_home_of_nobody(read: Read, name: str) -> None:
+    """It is a file that cannot be read, as any other that is not there."""
+    with pytest.raises(NotConfigured, match=f"The file of the secret {WHERE} cannot be read"):
+        read({"file": name})
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_file_that_others_can_read_is_a_warning(read: Read, tmp_path: Path, warnings: list[str], mode: int) -> None:
