@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+_WORDS = {
+    "limit": "per_page page_size max_results results count size max top first num n",
+    "query": "q search term keyword keywords",
+    "text": "q query search term keyword keywords contains",
+    "cursor": "page_token next_token next_page next_cursor starting_after",
+    "sort": "sort_by order_by",
+    "direction": "order sort_order",
+    "start_time": "start from since after start_date begin",
+    "end_time": "end to until before end_date",
+    "since": "start from after start_time start_date",
+    "until": "end to before end_time end_date",
+}
+MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
+"""For parameters that many services have: what else they are called. None of these words is guessed by its letters."""
 
 
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
@@ -21,7 +37,18 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:
     """Return a hint such as ``did you mean 'limit'?``, or None when nothing is close."""
-    found = closest(word, names)
-    if not found:
+    return _hint(closest(word, names))
+
+
+def parameter_meant(word: str, names: Iterable[str]) -> str | None:
+    """Return a hint like :func:`did_you_mean` for a parameter, where ``per_page`` means ``limit`` and no ``page``."""
+    names = list(names)
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:200]).replace("-", "_").lower()
+    known = [name for name, words in MEANINGS.items() if plain in words]
+    return _hint([name for name in known if name in names]) if known else did_you_mean(word, names)
+
+
+def _hint(names: list[str]) -> str | None:
+    if not names:
         return None
-    return "did you mean " + " or ".join(f"'{name}'" for name in found) + "?"
+    return "did you mean " + " or ".join(f"'{name}'" for name in names) + "?"

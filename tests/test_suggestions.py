@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kosmolua.suggestions import closest, did_you_mean
+from kosmolua.suggestions import closest, did_you_mean, parameter_meant
 
 NAMES = ["list_services", "get_service", "create_service", "list_deploys", "limit"]
 
@@ -38,3 +38,20 @@ def test_at_most_three_are_named() -> None:
 def test_a_huge_word_costs_nothing() -> None:
     """A name as long as a script can make it is answered at once."""
     assert closest("x" * 1_000_000, NAMES) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "hint"),
+    [
+        ("per_page", ["repo", "page", "limit"], "did you mean 'limit'?"),
+        ("pageSize", ["repo", "page", "limit"], "did you mean 'limit'?"),
+        ("per_page", ["repo", "page"], None),
+        ("q", ["query", "sort"], "did you mean 'query'?"),
+        ("from", ["start_time", "end_time"], "did you mean 'start_time'?"),
+        ("start", ["start_command"], None),
+        ("limt", ["limit", "page"], "did you mean 'limit'?"),
+    ],
+)
+def test_a_parameter_is_found_by_what_others_call_it(word: str, names: list[str], hint: str | None) -> None:
+    """A word of other services means a parameter of the same sense, and never one that it only looks like."""
+    assert parameter_meant(word, names) == hint

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 from kosmolua.errors import BadArguments, PluginError
 from kosmolua.spec.names import objection_to_function
 from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, sentence, type_of
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import parameter_meant
 from kosmolua.values import Json
 
 Effect: TypeAlias = Literal["read", "write"]
@@ -125,7 +125,7 @@ class Function:
     def _hint(self, name: str) -> str:
         names = [parameter.name for parameter in self.parameters]
         takes = f"it takes {', '.join(names)}" if names else "it takes no arguments"
-        return did_you_mean(name, names) or takes
+        return parameter_meant(name, names) or takes
 
 
 def _fit(path: str, parameter: Parameter, value: Json) -> object:
