@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import click
 from click.shell_completion import CompletionItem
 
-from kosmolua.catalog import ROOT, Catalog
+from kosmolua.catalog import Catalog
+from kosmolua.cli import offers
+from kosmolua.cli.offers import Offers
 from kosmolua.errors import KosmoError
 
-Found = Iterable[tuple[str, str]]
-"""What could be meant, each with a word on it."""
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def completes(find: Callable[[Catalog, str], Found]) -> Complete:
+def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
     """Return what click calls to complete an argument.
 
     Args:
@@ -24,10 +24,10 @@ def completes(find: Callable[[Catalog, str], Found]) -> Complete:
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            found = [*find(_catalog(context), incomplete)]
+            found = find(_catalog(context), incomplete)
         except KosmoError:
             return []
-        return [CompletionItem(text, help=about) for text, about in found if text.startswith(incomplete)]
+        return [CompletionItem(text, help=about) for text, about in found.items() if text.startswith(incomplete)]
 
     return complete
 
@@ -40,47 +40,33 @@ def _catalog(context: click.Context) -> Catalog:
     return runtime.catalog
 
 
-def integrations(catalog: Catalog, _: str) -> Iterator[tuple[str, str]]:
-    """Yield each integration."""
-    for name in catalog.names():
-        yield name, "integration"
+def integrations(catalog: Catalog, _: str) -> Offers:
+    """Return each integration."""
+    return offers.integrations(catalog)
 
 
-def accounts(catalog: Catalog, typed: str) -> Iterator[tuple[str, str]]:
-    """Yield each integration, and the accounts of the one that was typed."""
-    for name in catalog.names():
-        yield name, "integration"
+def accounts(catalog: Catalog, typed: str) -> Offers:
+    """Return each integration, and the accounts of the one that was typed."""
+    found = offers.integrations(catalog)
+    for name in [*found]:
         if typed.startswith(f"{name}."):
-            yield from ((f"{name}.{account}", "account") for account in catalog.accounts(name))
+            found |= _within(f"{name}.", offers.accounts(catalog, name))
+    return found
 
 
-def pages(catalog: Catalog, typed: str) -> Iterator[tuple[str, str]]:
-    """Yield each guide and integration, and the functions of the one that was typed."""
-    from kosmolua.docs import guide
-
-    yield from ((name, "guide") for name in guide.NAMES)
-    for name in catalog.names():
-        page = f"{ROOT}.{name}"
-        yield page, "integration"
-        if typed.startswith(page):
-            yield from _functions(catalog, name, f"{page}.")
-
-
-def paths(catalog: Catalog, typed: str) -> Iterator[tuple[str, str]]:
-    """Yield the functions of the integration that was typed, or can only be meant; else the integrations."""
+def paths(catalog: Catalog, typed: str) -> Offers:
+    """Return the functions of the integration that was typed, or can only be meant; else the integrations."""
     name, dot, rest = typed.partition(".")
     meant = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
     if len(meant) != 1:
-        yield from ((f"{each}.", "integration") for each in meant)
-        return
+        return dict.fromkeys((f"{each}." for each in meant), "integration")
     account, dot, _ = rest.partition(".")
     between = f"{account}." if dot and account in [*catalog.accounts(meant[0]), "default"] else ""
-    yield from _functions(catalog, meant[0], f"{meant[0]}.{between}")
+    return _within(f"{meant[0]}.{between}", offers.functions(catalog, meant[0]))
 
 
-def _functions(catalog: Catalog, name: str, prefix: str) -> Iterator[tuple[str, str]]:
-    for function in catalog.integration(name).functions.values():
-        yield f"{prefix}{function.name}", function.summary
+def _within(prefix: str, found: Offers) -> Offers:
+    return {f"{prefix}{name}": about for name, about in found.items()}
 
 
 def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -7,16 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from kosmolua.catalog import ROOT, Catalog
-from kosmolua.docs import guide
+from kosmolua.cli import offers
 from kosmolua.errors import KosmoError
 from kosmolua.session import Names
 from kosmolua.spec import wording
 from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.names import KEYWORDS
 
-_KEYWORDS = """
-    and break do else elseif end false for function goto if in local nil not or repeat return then true until while
-"""
-KEYWORDS = _KEYWORDS.split()
 _QUOTES = {"'", '"'}
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _COMMAND = re.compile(r":(\w*)$")
@@ -150,11 +147,11 @@ class Candidates:
         if parts[0] != ROOT or len(parts) > 3:
             return {}
         if len(parts) == 1:
-            return dict.fromkeys(self._catalog.names(), "integration")
-        integration = self._catalog.integration(parts[1])
-        functions = {name: function.summary for name, function in integration.functions.items()}
-        accounts = dict.fromkeys(["default", *self._catalog.accounts(parts[1])], "account")
-        return functions | (accounts if len(parts) == 2 else {})
+            return offers.integrations(self._catalog)
+        functions = offers.functions(self._catalog, parts[1])
+        if len(parts) == 3:
+            return functions
+        return functions | {"default": "account"} | offers.accounts(self._catalog, parts[1])
 
     # Arguments
 
@@ -175,7 +172,7 @@ class Candidates:
         assert place.quote is not None
         before, word = text[: place.quote], text[place.quote + 1 :]
         if _READS_PAGE.search(before):
-            return _matching(self._pages(word), word)
+            return _matching(offers.pages(self._catalog, word), word)
         function = self._function_at(text, place)
         parameter = _parameter(function, before[place.comma :]) if function else None
         return _matching(dict.fromkeys(wording.choices_in(parameter.type), "") if parameter else {}, word)
@@ -188,17 +185,8 @@ class Candidates:
         found = _ARGUMENT_OF_COMMAND.match(text)
         command, word = (found[1], found[2]) if found else ("", "")
         if command == "doc":
-            return _matching(self._pages(word), word)
+            return _matching(offers.pages(self._catalog, word), word)
         return _matching(dict.fromkeys(self._files(word) if command == "load" else (), ""), word)
-
-    def _pages(self, word: str) -> dict[str, str]:
-        names = self._catalog.names()
-        pages = dict.fromkeys(guide.NAMES, "guide") | {f"{ROOT}.{name}": "integration" for name in names}
-        for name in names:
-            if word.startswith(f"{ROOT}.{name}"):
-                functions = self._catalog.integration(name).functions
-                pages |= {f"{ROOT}.{name}.{each}": function.summary for each, function in functions.items()}
-        return pages
 
 
 def _matching(wanted: dict[str, str], word: str) -> Iterator[Candidate]:

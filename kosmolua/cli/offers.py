@@ -1,0 +1,35 @@
+"""What can be offered to a person who types: names, each with a word on what it stands for."""
+
+from __future__ import annotations
+
+from kosmolua.catalog import ROOT, Catalog
+
+Offers = dict[str, str]
+
+
+def pages(catalog: Catalog, typed: str) -> Offers:
+    """Return each guide and integration, and the functions of an integration that was typed."""
+    from kosmolua.docs import guide
+
+    found = dict.fromkeys(guide.NAMES, "guide")
+    for name in catalog.names():
+        page = f"{ROOT}.{name}"
+        found[page] = "integration"
+        if typed.startswith(page):
+            found |= {f"{page}.{each}": about for each, about in functions(catalog, name).items()}
+    return found
+
+
+def integrations(catalog: Catalog) -> Offers:
+    """Return each integration."""
+    return dict.fromkeys(catalog.names(), "integration")
+
+
+def accounts(catalog: Catalog, integration: str) -> Offers:
+    """Return the accounts of an integration."""
+    return dict.fromkeys(catalog.accounts(integration), "account")
+
+
+def functions(catalog: Catalog, integration: str) -> Offers:
+    """Return the functions of an integration."""
+    return {name: function.summary for name, function in catalog.integration(integration).functions.items()}
