@@ -7,6 +7,7 @@
     ├── CallError                   one call under app.integrations failed; the script can catch it
     │   ├── UnknownPath             no such integration, account or function
     │   ├── BadArguments            refused before anything was sent; param names the culprit
+    │   │   └── BadDocArguments     the documentation was asked for in a way that it has no answer to
     │   ├── Denied                  the policy of the account, or the person asked, said no
     │   ├── NotConfigured           the integration has no usable account
     │   ├── ApiError                the service answered with an error; status, retry_after, request_id
@@ -165,6 +166,12 @@ class BadArguments(CallError):
 
     def __init__(self, message: str, *, param: str | None = None, hint: str | None = None) -> None:
         super().__init__("bad_arguments", message, param=param, hint=hint)
+
+
+class BadDocArguments(BadArguments):
+    """The documentation was asked for in a way that it has no answer to; it is nothing that could have been sent."""
+
+    epilogue = ""
 
 
 class Denied(CallError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from kosmolua.docs import guide, markdown
@@ -14,7 +15,7 @@ from kosmolua.docs.page import SMALLEST_BUDGET, Page
 from kosmolua.docs.reference import FunctionPage, IntegrationPage
 from kosmolua.docs.search import Hit, Index, index_of, words_of
 from kosmolua.docs.shelf import Shelf
-from kosmolua.errors import BadArguments, PluginError
+from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, type_of
 
 _LIMIT = type_of(Annotated[int, between(1, 100)])
@@ -65,18 +66,22 @@ class Library:
             limit: How many pages, in 1..100.
 
         Raises:
-            BadArguments: There is no word, or the limit is no such number.
+            BadDocArguments: There is no word, or the limit is no such number.
         """
-        query, limit = _fit("query", STRING, query), _fit("limit", _LIMIT, limit)
-        if not words_of(query):
-            raise BadArguments("A search needs at least one word", param="query")
-        hits = self._indexed().find(query, limit)
+        hits = self.find(query, limit=limit)
         shown = " ".join(query.split())[:80]
         if not hits:
             return f"No page matches {shown!r}. `kosmolua docs` and lua_list_docs() list the pages."
         count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
         lines = [_found(number, hit) for number, hit in enumerate(hits, start=1)]
         return "\n".join([f"{count} for {shown!r}, the best first. {_HOW_TO_READ}", "", *lines])
+
+    def find(self, query: str, *, limit: int = 10) -> Sequence[Hit]:
+        """Return what :meth:`search` finds as values; it takes and raises the same."""
+        query, limit = _fit("query", STRING, query), _fit("limit", _LIMIT, limit)
+        if not words_of(query):
+            raise BadDocArguments("A search needs at least one word", param="query")
+        return self._indexed().find(query, limit)
 
     def read(self, page: str, *, detail: str = "full", budget: int | None = None) -> str:
         """Return a page as Markdown.
@@ -89,7 +94,7 @@ class Library:
 
         Raises:
             DocNotFound: There is no such page. The hint names the likeliest.
-            BadArguments: The detail or the budget is none.
+            BadDocArguments: The detail or the budget is none.
             PluginError: The integration cannot be loaded.
         """
         page, detail = _fit("page", STRING, page), _fit("detail", _DETAIL, detail)
@@ -131,4 +136,4 @@ def _fit(name: str, kind: Type, value: object) -> Any:
     try:
         return kind.fits(value)
     except Mismatch as mismatch:
-        raise BadArguments(f"{name} {mismatch.problem}", param=name) from None
+        raise BadDocArguments(f"{name} {mismatch.problem}", param=name) from None
