@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Write
+from test_screens import PLUGIN
 
 KEY = "rnd_SECRET_of_the_accounts_test"
 
@@ -39,6 +41,24 @@ def test_check_says_who_an_account_is(kosmolua: Callable[..., Any], order: tuple
     done = kosmolua("accounts", *order, "render2.production")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "render2.production\tops@acme.example (usr-lda3keyncsd6wpwxy3a5)\n"
+
+
+def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Callable[..., Any], write: Write) -> None:
+    """Not every service has something to ask; that is a note."""
+    plugin = write("library.py", PLUGIN)
+    done = kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin)
+    assert done.stdout.splitlines()[0] == "library.default\tnot known: the integration cannot say"
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = json.loads(kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin, "--json").stdout)
+    assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None}
+
+
+def test_the_list_says_where_the_accounts_are(kosmolua: Callable[..., Any], accounts: Path) -> None:
+    """For programs each entry has the file; there is none where nobody wrote one."""
+    listed = json.loads(kosmolua("accounts", "--accounts", accounts, "--json").stdout)
+    assert {entry["file"] for entry in listed} == {str(accounts)}
+    listed = json.loads(kosmolua("accounts", "--simulate", "--json").stdout)
+    assert {entry["file"] for entry in listed} == {None}
 
 
 def test_check_goes_on_after_an_account_that_does_not_work(kosmolua: Callable[..., Any], accounts: Path) -> None:

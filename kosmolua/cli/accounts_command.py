@@ -19,6 +19,8 @@ from kosmolua.runtime import Runtime
 from kosmolua.spec.integration import Integration
 from kosmolua.stanza import example_file, stanza
 
+COLUMNS = ("integration", "account", "read", "write")
+
 
 @click.group(
     "accounts",
@@ -31,20 +33,30 @@ from kosmolua.stanza import example_file, stanza
 @listing_options
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
-    """List the accounts, never a secret."""
+    """List the accounts, never a secret.
+
+    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your folder
+    for configuration; on a terminal the list says where that is.
+    """
     context.obj = options
     if context.invoked_subcommand:
         return
     runtime = open_to_list(options)
+    path = runtime.catalog.accounts_path
     entries = permissions_of(runtime)
     if options.json:
-        show.as_json(entries)
-    elif entries:
-        rows = [[str(entry[key]) for key in ("integration", "account", "read", "write")] for entry in entries]
-        show.table("Accounts", ["integration", "account", "read", "write"], rows)
-    else:
-        path = runtime.catalog.accounts_path
+        show.as_json([{**entry, "file": str(path) if path.exists() else None} for entry in entries])
+    elif not entries:
         show.complain(f"there are no accounts; run 'kosmolua accounts example' and write {path}")
+    else:
+        show_permissions(entries)
+        if show.on_terminal():
+            show.complain(f"accounts file: {path}{'' if path.exists() else ', which is not there'}")
+
+
+def show_permissions(entries: list[dict[str, object]]) -> None:
+    """Show what :func:`permissions_of` returns."""
+    show.table("Accounts", [*COLUMNS], [[str(entry[name]) for name in COLUMNS] for entry in entries])
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
@@ -69,11 +81,14 @@ def _describe(runtime: Runtime, name: str) -> list[dict[str, object]]:
 @click.pass_obj
 def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
     """Print the stanza of each INTEGRATION to paste into accounts.toml, or a whole file to start from."""
-    catalog = open_to_list(options.over(earlier)).catalog
-    if not names:
-        show.line(example_file(_loadable(catalog)).rstrip())
-    for name in names:
-        show.line(stanza(catalog.integration(name)))
+    options = options.over(earlier)
+    catalog = open_to_list(options).catalog
+    stanzas = [stanza(catalog.integration(name)) for name in names]
+    text = "\n".join(stanzas) if names else example_file(_loadable(catalog)).rstrip()
+    if options.json:
+        show.as_json({"text": text})
+    else:
+        show.line(text)
 
 
 def _loadable(catalog: Catalog) -> Iterator[Integration]:
@@ -89,7 +104,7 @@ def _loadable(catalog: Catalog) -> Iterator[Integration]:
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Make one cheap call with each account and say who it is."""
+    """Make one cheap call with each account and say who it is, as far as the integration can."""
     options = options.over(earlier)
     with open_to_list(options) as runtime:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
@@ -103,6 +118,8 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
 
 def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"integration": integration, "account": account, "identity": None, "error": None}
+    if runtime.catalog.integration(integration).identify is None:
+        return entry
     try:
         entry["identity"] = runtime.identify(integration, account)
     except KosmoError as error:
@@ -111,5 +128,5 @@ def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    said = entry["identity"] or f"error: {entry['error']}"
-    return [f"{entry['integration']}.{entry['account']}", said]
+    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
+    return [f"{entry['integration']}.{entry['account']}", entry["identity"] or problem]

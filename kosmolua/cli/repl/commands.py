@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kosmolua.cli import show
-from kosmolua.cli.accounts_command import permissions_of
-from kosmolua.errors import KosmoError, UsageError
+from kosmolua.cli.accounts_command import permissions_of, show_permissions
+from kosmolua.errors import UsageError
 from kosmolua.limits import REPORTED
+from kosmolua.places import expanded
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
@@ -74,16 +75,14 @@ class Commands:
         return {f":{name}": command.about for name, command in self._table.items()}
 
     def do(self, line: str) -> None:
-        """Do what a line says; what is wrong with it is said on standard error.
+        """Do what a line says.
 
         Raises:
             Quit: The person wants to leave.
+            KosmoError: There is no such command, or it failed.
         """
         name, _, argument = line.strip().removeprefix(":").partition(" ")
-        try:
-            self._find(name).work(argument.strip())
-        except KosmoError as error:
-            show.complain_of(error)
+        self._find(name).work(argument.strip())
 
     def _find(self, name: str) -> Command:
         beginning = [each for each in self._table if name and each.startswith(name)]
@@ -99,9 +98,7 @@ class Commands:
         show.markdown(self._runtime.docs.search(words))
 
     def _accounts(self, _: str) -> None:
-        entries = permissions_of(self._runtime)
-        columns = ["integration", "account", "read", "write"]
-        show.table("Accounts", columns, [[str(entry[column]) for column in columns] for entry in entries])
+        show_permissions(permissions_of(self._runtime))
 
     def _list_calls(self, _: str) -> None:
         names = ("path", "account", "effect", "status", "duration_ms", "error")
@@ -116,7 +113,7 @@ class Commands:
     def _load_file(self, name: str) -> None:
         if not name:
             raise UsageError("Name a file, as in :load report.lua")
-        self._load(Path(name).expanduser())
+        self._load(Path(expanded(name)))
 
     def _help(self, _: str) -> None:
         show.line("An expression shows its values, and the first of them stays in _. Locals live for one chunk only.\n")
@@ -136,8 +133,8 @@ def files_that_begin_with(text: str) -> Iterator[str]:
     """Yield the paths of files and folders that could be meant, a folder with a slash at its end."""
     folder = text[: text.rfind("/") + 1]
     try:
-        entries = sorted(Path(folder or ".").expanduser().iterdir())
-    except OSError:
+        entries = sorted(Path(expanded(folder or ".")).iterdir())
+    except (OSError, ValueError):
         return
     for entry in entries[:MOST_FILES]:
         yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"
