@@ -54,12 +54,12 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_each_call_is_a_line(kosmolua: Program, journal: Path) -> None:
-    """Time, path, account, effect, status, milliseconds, and the error's code."""
+    """Time, run, path, account, effect, status, milliseconds, and the error's code."""
     shown = rows(kosmolua("journal", journal).stdout)
     assert shown[1] == [
-        "2026-01-31 12:00:00", "render2.list_services", "production", "read", "failed", "250", "network",
+        "2026-01-31 12:00:00", "first", "render2.list_services", "production", "read", "failed", "250", "network",
     ]  # fmt: skip
-    assert shown[4][1:] == ["render2.lst", "", "", "refused", "10", "unknown_path"]
+    assert shown[4][1:] == ["second", "render2.lst", "", "", "refused", "10", "unknown_path"]
     assert len(shown) == 5
 
 
@@ -72,7 +72,11 @@ def test_each_call_is_a_line(kosmolua: Program, journal: Path) -> None:
         (["--status", "ok"], [0, 3]),
         (["--path", "render2.list_services"], [0, 1]),
         (["--path", "render2"], [0, 1, 2, 4]),
+        (["--path", "list_services"], [0, 1]),
+        (["--path", "render2.staging.suspend_service"], [2]),
+        (["--path", "app.integrations.render2.staging"], [2]),
         (["--run", "second"], [3, 4]),
+        (["--run", "se"], [3, 4]),
         (["--last", "2"], [3, 4]),
         (["--effect", "read", "--status", "ok", "--last", "1"], [3]),
         (["--account", "nobody"], []),
@@ -82,6 +86,22 @@ def test_calls_are_chosen(kosmolua: Program, journal: Path, filters: list[str], 
     """Filters are joined by and; --json gives the records as they are in the file."""
     shown = json.loads(kosmolua("journal", journal, *filters, "--json").stdout)
     assert shown == [RECORDS[index] for index in chosen]
+
+
+@pytest.mark.parametrize(
+    ("filters", "said"),
+    [
+        (["--path", "list_servces"], "no call has the path 'list_servces' (did you mean 'render2.list_services'?)"),
+        (["--account", "prodction"], "no call has the account 'prodction' (did you mean 'production' or "),
+        (["--run", "third"], "no call has the run 'third'"),
+        (["--path", "github", "--effect", "write"], "no call fits all of these"),
+    ],
+)
+def test_it_is_said_why_no_call_is_chosen(kosmolua: Program, journal: Path, filters: list[str], said: str) -> None:
+    """A word that is misspelt is told from a journal without such calls."""
+    done = kosmolua("journal", journal, *filters)
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert said in done.stderr
 
 
 def test_totals_are_by_function_and_account(kosmolua: Program, journal: Path) -> None:
@@ -132,7 +152,7 @@ def test_what_a_run_journals_is_shown(kosmolua: Program, tmp_path: Path) -> None
     path = tmp_path / "calls.jsonl"
     kosmolua("run", "--simulate", "--journal", path, "-e", "app.integrations.render2.staging.get_current_user()")
     (shown,) = rows(kosmolua("journal", path).stdout)
-    assert shown[1:5] == ["render2.get_current_user", "staging", "read", "ok"]
+    assert shown[2:6] == ["render2.get_current_user", "staging", "read", "ok"]
 
 
 def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Path) -> None:

@@ -8,13 +8,16 @@ from typing import IO, Any
 
 import click
 
+from kosmolua.catalog import ROOT
 from kosmolua.cli import show
 from kosmolua.cli.options import Command, examples
+from kosmolua.suggestions import did_you_mean
 
 Entry = dict[str, Any]
 
-COLUMNS = ("time", "path", "account", "effect", "status", "ms", "error")
-YEAR = len("2026-")
+COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
+YEAR, ENOUGH_OF_RUN = len("2026-"), 4
+"""What a terminal is not shown of a time, and how much it is of a run's id."""
 TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
 
 
@@ -28,16 +31,16 @@ TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest"
     ),
 )
 @click.argument("file", type=click.File("rb"))
-@click.option("--path", metavar="PATH", help="Only calls of this function, or of this integration.")
+@click.option("--path", metavar="PATH", help="Only calls of this function or integration, as call takes it.")
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
 @click.option("--effect", type=click.Choice(["read", "write"]), help="Only calls of this effect.")
 @click.option("--status", type=click.Choice(["ok", "failed", "refused"]), help="Only calls that ended like this.")
-@click.option("--run", metavar="ID", help="Only calls of this run.")
+@click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
 @click.option("--totals", is_flag=True, help="Show what the calls of each function and account come to.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the arguments of each call.")
 def command(
     file: IO[bytes],
     path: str | None,
@@ -53,8 +56,12 @@ def command(
 
     A call that was refused is there too: nothing was sent for it. Lines that are not whole are left out.
     """
-    wanted = {"effect": effect, "status": status, "run": run}
-    chosen = [entry for entry in _read(file) if _fits(entry, wanted) and _is_of(entry, path, account)]
+    wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
+    given = {option: value for option, value in wanted.items() if value is not None}
+    entries = [*_read(file)]
+    chosen = [entry for entry in entries if all(_fits(entry, *each) for each in given.items())]
+    if entries and not chosen:
+        show.complain(_why_none(entries, given))
     chosen = chosen[-last:] if last else chosen
     if totals:
         _show_totals(_totals(chosen), as_json=as_json)
@@ -85,22 +92,37 @@ def _parse(line: bytes) -> Entry | None:
     return entry if isinstance(entry, dict) and isinstance(entry.get("path"), str) else None
 
 
-def _fits(entry: Entry, wanted: dict[str, str | None]) -> bool:
-    return all(value is None or entry.get(name) == value for name, value in wanted.items())
+def _fits(entry: Entry, option: str, value: str) -> bool:
+    if option == "run":
+        return _cell(entry.get("run")).startswith(value)
+    return value.removeprefix("app.").removeprefix(f"{ROOT}.") in _names(entry, option)
 
 
-def _is_of(entry: Entry, path: str | None, account: str | None) -> bool:
-    integration = entry["path"].partition(".")[0]
-    own = entry.get("account")
-    is_function = path is None or path in (entry["path"], integration)
-    return is_function and (account is None or account in (own, f"{integration}.{own}"))
+def _names(entry: Entry, option: str) -> list[str]:
+    """Return what the value of an option may be for a record to fit."""
+    integration, _, function = entry["path"].partition(".")
+    account = _cell(entry.get("account"))
+    if option == "path":
+        return [entry["path"], integration, function, f"{integration}.{account}", f"{integration}.{account}.{function}"]
+    if option == "account":
+        return [account, f"{integration}.{account}"]
+    return [_cell(entry.get(option))]
+
+
+def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
+    for option, value in given.items():
+        if not any(_fits(entry, option, value) for entry in entries):
+            known = sorted({name for entry in entries for name in _names(entry, option)[:2]})
+            hint = did_you_mean(value, known)
+            return f"no call has the {option} {value!r}" + (f" ({hint})" if hint else "")
+    return "no call fits all of these"
 
 
 def _row(entry: Entry) -> list[str]:
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
-    time = str(entry.get("time", ""))[:19].replace("T", " ")
-    shown = time[YEAR:] if show.on_terminal() else time
-    return [shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
+    time, run = str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run"))
+    shown = [time[YEAR:], run[:ENOUGH_OF_RUN]] if show.on_terminal() else [time, run]
+    return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 
 def _cell(value: object) -> str:
