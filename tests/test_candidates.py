@@ -171,3 +171,4 @@ def test_files_are_found_below_the_folder_that_is_typed(
     assert [*files_that_begin_with("scripts/re")] == ["scripts/report.lua"]
     assert [*files_that_begin_with(f"{tmp_path}/scr")] == [f"{tmp_path}/other.lua", f"{tmp_path}/scripts/"]
     assert [*files_that_begin_with("nowhere/")] == []
+    assert [*files_that_begin_with("~nobody-of-this-name/")] == []

@@ -129,6 +129,21 @@ def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
         terminal.until('"line 500"')
 
 
+def test_a_value_that_is_little_too_long_is_whole(repl: Start) -> None:
+    """The remark would take as much room as what it stands for."""
+    with repl() as terminal:
+        terminal.send("t = {} for i = 1, 60 do t[i] = 'line ' .. i end\rt\r'then'\r")
+        terminal.until(lambda: "then" in terminal.screen())
+        assert '  "line 60"' in terminal.everything()
+        assert not any("more bytes" in line for line in terminal.everything())
+
+
+def test_a_part_of_app_is_shown_with_what_is_in_it(repl: Start) -> None:
+    """Its name alone would tell nothing."""
+    with repl() as terminal:
+        enter(terminal, "app.integrations", "  github render2")
+
+
 def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
     """After an interrupted loop the state is that from before it, and 1 + 1 works."""
     with repl() as terminal:
@@ -265,7 +280,7 @@ def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
 
 
 def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
-    """Values go to standard output, errors to standard error; there is no prompt, and the end of input is no error."""
+    """Values go to standard output, errors to standard error; there is no prompt, and the exit status tells."""
     done = kosmolua(
         "repl", "--simulate", input="x = 1\nx + 1\nfunction f()\n  return 'more'\nend\n\nf()\nerror('no')\nx\n"
     )
@@ -273,7 +288,7 @@ def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
     assert (
         done.stderr == "kosmolua: repl:1: no\nstack traceback:\n\t[C]: in function 'error'\n\trepl:1: in main chunk\n"
     )
-    assert done.returncode == 0
+    assert done.returncode == 1
 
 
 def test_pages_in_a_pipe_are_markdown(kosmolua: Program) -> None:
@@ -287,7 +302,34 @@ def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
     """What was never closed is said."""
     done = kosmolua("repl", "--simulate", input="for i = 1, 2 do\n")
     assert "'end' expected (to close 'for' at line 1) near <eof>" in done.stderr
-    assert done.returncode == 0
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("chunks", "output", "remark"),
+    [
+        ("exit\n", "nil\n", "kosmolua: did you mean :quit?\n"),
+        ("quit()\n", "", "kosmolua: did you mean :quit?\n"),
+        ("help\n", "nil\n", "kosmolua: did you mean :help?\n"),
+        ("exit = 5\nexit\n", "5\n", ""),
+        ("=1 + 1\n={\n1 }\n", "2\n[1]\n", ""),
+    ],
+)
+def test_habits_of_other_programs(kosmolua: Program, chunks: str, output: str, remark: str) -> None:
+    """A word that leaves or explains elsewhere is answered with the command; an equals sign is Lua's own habit."""
+    done = kosmolua("repl", input=chunks)
+    assert done.stdout == output
+    assert done.stderr.endswith(remark)
+    assert remark or not done.stderr
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x.lua", "a\0b"])
+def test_a_path_that_is_none_ends_nothing(kosmolua: Program, path: str) -> None:
+    """The conversation goes on, and its status tells that something was wrong."""
+    done = kosmolua("repl", input=f":load {path}\n1 + 1\n")
+    assert done.stdout == "2\n"
+    assert done.stderr.count("\n") == 1
+    assert done.returncode == 2
 
 
 def test_a_long_value_in_a_pipe_is_whole(kosmolua: Program) -> None:
@@ -328,7 +370,7 @@ def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     assert "never" not in lines
     assert "There is no command :lod (did you mean 'load'?)" in done.stderr
     assert "The script nowhere.lua cannot be read: No such file or directory" in done.stderr
-    assert done.returncode == 0
+    assert done.returncode == 2
 
 
 def test_bytes_that_are_not_utf_8_pass(kosmolua: Program) -> None:

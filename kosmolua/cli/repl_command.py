@@ -32,14 +32,15 @@ GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
     ),
 )
 @running_options
-def command(options: Options) -> None:
-    """Try Lua line by line; what one chunk defines, the next ones find.
+def command(options: Options) -> int:
+    """Try Lua line by line; what one chunk defines, the next ones find, except for its locals.
 
     An expression shows its values. A chunk that is not finished goes on in the next line. Ctrl-C ends a chunk that
     runs, and the state from before it is kept where the operating system can fork. Limits hold for each chunk. Lines
     that begin with a colon are commands; :help lists them.
 
-    In a pipe, chunks are read from standard input. With --json, each is answered by one JSON object on its own line.
+    In a pipe, chunks are read from standard input, and the exit status says whether one failed. With --json, each is
+    answered by one JSON object on its own line.
     """
     with open_runtime(options) as runtime, Session(runtime.run) as session:
         conversation = Conversation(runtime, session, options)
@@ -47,6 +48,7 @@ def command(options: Options) -> None:
             if reader.is_typed:
                 show.line(GREETING.format(version=__version__, mode=", simulated" if options.simulate else ""))
             conversation.hold(reader)
+            return 0 if reader.is_typed else conversation.status
 
 
 @contextmanager

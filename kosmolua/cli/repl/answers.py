@@ -8,7 +8,9 @@ from kosmolua.cli import show
 from kosmolua.session import CHUNK, Answer
 
 MOST_LINES, MOST_CHARACTERS = 60, 6000
-"""What a terminal is shown of one value; a pipe gets all that there is."""
+"""What a terminal is shown of a value that is much longer; a pipe gets all that there is."""
+FEW_LINES, FEW_CHARACTERS = 6, 600
+"""What is not worth leaving out."""
 REMARKS = {
     "restored": "the state is as it was before this chunk",
     "lost": "the state is gone; a new session begins",
@@ -44,6 +46,7 @@ def _show_values(text: str, size: int) -> None:
 
 
 def _fitting(text: str) -> str:
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MOST_CHARACTERS + FEW_CHARACTERS:
         text = text[:MOST_CHARACTERS]
-    return "\n".join(text.split("\n")[:MOST_LINES])
+    lines = text.split("\n")
+    return text if len(lines) <= MOST_LINES + FEW_LINES else "\n".join(lines[:MOST_LINES])

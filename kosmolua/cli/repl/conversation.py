@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from kosmolua.cli import show
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.arguments import Options
+from kosmolua.cli.exits import status_of
 from kosmolua.cli.repl.answers import show_answer
 from kosmolua.cli.repl.candidates import Candidates
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with
 from kosmolua.cli.repl.readers import Reader, is_command
 from kosmolua.cli.watching import watching
-from kosmolua.errors import Interrupted, UsageError
+from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.runtime import Runtime
-from kosmolua.session import CHUNK, Session
+from kosmolua.session import CHUNK, Answer, Session
 
 if TYPE_CHECKING:
     from kosmolua.run_options import RunOptions
+
+WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
+"""What is typed in other programs, and is nothing in Lua."""
+UNDER_APP = re.compile(r"app(\.\w+)*")
 
 
 class Conversation:
@@ -37,12 +45,14 @@ class Conversation:
         self._options = options
         self._approver = Approver() if show.somebody_is_there() else None
         self._calls: list[dict[str, object]] = []
+        self.status = 0
+        """The exit status of what failed so far; of several the highest."""
         self._commands = Commands(runtime, load=self._load, reset=self._reset, calls=lambda: self._calls)
         self.candidates = Candidates(runtime.catalog, session.names, self._commands.names, files_that_begin_with)
 
     def is_whole(self, chunk: str) -> bool:
         """Say whether a chunk needs no further line."""
-        return self._session.is_whole(chunk)
+        return self._session.is_whole(_lua(chunk))
 
     def hold(self, reader: Reader) -> None:
         """Answer each chunk of a reader.
@@ -61,9 +71,19 @@ class Conversation:
 
     def _answer(self, chunk: str) -> None:
         if is_command(chunk):
-            self._commands.do(chunk)
+            self._do(chunk)
         elif chunk.strip():
-            self._evaluate(chunk)
+            self._evaluate(_lua(chunk))
+
+    def _do(self, line: str) -> None:
+        try:
+            self._commands.do(line)
+        except KosmoError as error:
+            show.complain_of(error)
+            self._note(error)
+
+    def _note(self, error: KosmoError | None) -> None:
+        self.status = max(self.status, status_of(error))
 
     def _evaluate(self, source: str, name: str | None = None) -> None:
         with watching(trace=self._options.trace, approver=self._approver) as watched:
@@ -77,12 +97,23 @@ class Conversation:
             finally:
                 self._begin_anew()
         self._calls += answer.outcome.calls
+        self._note(answer.outcome.error)
         if self._options.json:
             show.line(json.dumps({**answer.outcome.to_json(), "state": answer.state}, ensure_ascii=False))
         else:
             show_answer(answer, name or CHUNK)
+            self._explain(source.strip(), answer)
         if isinstance(answer.outcome.error, Interrupted):
             raise KeyboardInterrupt
+
+    def _explain(self, source: str, answer: Answer) -> None:
+        """Name the command where a word of other programs was typed, and what is in a part of ``app``."""
+        command = WORDS.get(source.removesuffix("()"))
+        if command and (answer.outcome.error or answer.text == "nil"):
+            show.complain(f"did you mean {command}?")
+        if show.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
+            names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
+            show.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
 
     def _begin_anew(self) -> None:
         self.candidates.forget()
@@ -92,14 +123,20 @@ class Conversation:
     def _load(self, path: Path) -> None:
         try:
             source = path.read_text(encoding="utf-8", errors="surrogateescape")
-        except OSError as error:
-            raise UsageError(f"The script {path} cannot be read: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no path"
+            raise UsageError(f"The script {path} cannot be read: {reason}") from None
         self._evaluate(source, path.name)
 
     def _reset(self) -> None:
         self._session.reset()
         self.candidates.forget()
         show.complain("a new session begins")
+
+
+def _lua(chunk: str) -> str:
+    """Return a chunk with what an equals sign before an expression stands for, as in Lua's own terminal."""
+    return f"return {chunk[1:]}" if chunk.startswith("=") else chunk
 
 
 def _ignore(_: object) -> None:
