@@ -198,6 +198,9 @@ class Catalog:
         where, known = f"app.integrations.{integration.name}", [*integration.functions, *integration.aliases]
         if second and first in (*accounts, "default"):
             raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=did_you_mean(second, known))
+        if first in (*accounts, "default"):
+            function = next(iter(integration.functions), "FUNCTION")
+            raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
         wanted = first[:80]
         hint = did_you_mean(first, [*known, *accounts, "default"])
         raise UnknownPath(f"{where} has no '{wanted}'", hint=hint)

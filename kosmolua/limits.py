@@ -70,16 +70,17 @@ class Limits:
         given = {name: value for name, value in changes.items() if value is not None}
         return Limits(**{**self.as_dict(), **given}) if given else self
 
-    def exceeded(self, name: str) -> LimitExceeded:
+    def exceeded(self, name: str, ended: str = "script") -> LimitExceeded:
         """Return the error for a limit, which names it, its value, and the option or key that raises it.
 
         Args:
             name: A key of :data:`REPORTED`, such as ``wall``.
+            ended: What it ended.
         """
         attribute, what, remedy = REPORTED[name]
         value = getattr(self, attribute)
         return LimitExceeded(
-            f"The script was stopped: {what.format(value=_spell(attribute, value))}",
+            f"The {ended} was stopped: {what.format(value=_spell(attribute, value))}",
             limit=name,
             value=value,
             hint=remedy,

@@ -217,14 +217,22 @@ class Runtime:
 
         Raises:
             CallError: The call was refused, or it failed.
-            LimitExceeded: Its value is larger than a limit allows.
+            LimitExceeded: The service had not answered when the time was over, or the value is larger than allowed.
             ConfigError: The accounts file says something that it may not.
             RuntimeError: The runtime is closed.
         """
+        from kosmolua.errors import NetworkError
+
         self._check_open()
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, watch, self._approve)
-        return json.loads(dispatcher.call(path, given))
+        clock = Clock(self.limits.timeout)
+        dispatcher = self._dispatcher(clock, self.limits, watch, self._approve)
+        try:
+            return json.loads(dispatcher.call(path, given))
+        except NetworkError as error:
+            if clock.left:
+                raise
+            raise self.limits.exceeded("wall", "call") from error
 
     def identify(self, integration: str, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.

@@ -93,13 +93,32 @@ def test_a_missing_script(kosmolua: Program) -> None:
         (("rum",), "There is no command 'rum' (did you mean 'run'?)"),
         (("run", "x.lua", "--timeot", "3"), "--timeot"),
         (("run", "-e", "x", "--timeout", "soon"), "Invalid value for '--timeout'"),
+        (("run", "-e", "x", "--timeout", "10m"), "'10m' is not a number of seconds above 0 and at most 1000000000."),
         (("run", "-e", "x", "--timeout", "0"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--timeout", "inf"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--cpu", "nan"), "Invalid value for '--cpu'"),
         (("run", "-e", "x", "--memory", "3X"), "'3X' is not a size such as 64K"),
         (("run", "-e", "x", "--memory", "0"), "Invalid value for '--memory'"),
         (("run", "-e", "x", "--max-calls", "0"), "Invalid value for '--max-calls'"),
+        (("run", "-e", "x", "--max-calls", "1.5"), "'1.5' is not a whole number above 0"),
+        (("run", "-e", "x", "--max-calls", "9" * 30), "is not a whole number above 0 and at most"),
+        (("run", "-e", "x", "--memory", "9999999G"), "'9999999G' is not a size above 0 and at most"),
+        (("run", "-e", "x", "-e", "y"), "There are several -e"),
+        (("run", "-e", "x", "--accounts", ""), "Invalid value for '--accounts': nothing is named"),
+        (("run", "-e", "x", "--journal", "-"), "Invalid value for '--journal': a journal goes to a file"),
+        (("docs", "render2", "--detail", "breif"), "'breif' is not one of 'brief', 'signatures', 'types', 'full'"),
+        (("docs", "overview", "--budget", "300"), "300 is not in the range x>=400"),
+        (("docs", "--budget", "500"), "--detail and --budget say how much of a PAGE to show"),
+        (("docs", "overview", "--limit", "5"), "--limit says how many pages --search finds"),
+        (("docs", "overview", "--search", "x"), "Name a PAGE, or --search for some, not both."),
+        (("docs", "--search", "!"), "A search needs at least one word"),
         (("call",), "Missing argument 'PATH'"),
+        (("call", "render2.list_services", "--limit", "1"), "No such option '--limit'. An argument of the function is"),
+        (
+            ("call", "render2.list_services", "--timout", "1"),
+            "Did you mean '--timeout'? An argument of the function is",
+        ),
+        (("call", "render2.list_services", "--args", '{"limit": 1, "limit": 2}'), "--args has the key 'limit' twice."),
         (("call", "render2.list_services", "--args", "[1]"), "--args must be a JSON object"),
         (("call", "render2.list_services", "--args", "{"), "--args is not JSON"),
     ],
@@ -354,6 +373,34 @@ def test_json_of_failures(kosmolua: Program, write: Write) -> None:
         assert as_json(kosmolua("run", "--json", *words), 2)["error"]["code"] == "usage"
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "code"),
+    [
+        (("docs", "nope"), 1, "doc_not_found"),
+        (("docs", "overview", "--detail", "x"), 2, "usage"),
+        (("docs", "--search", "!"), 2, "usage"),
+        (("accounts", "check", "rendr"), 1, "unknown_path"),
+        (("accounts", "--bogus"), 2, "usage"),
+        (("journal", "nofile"), 2, "usage"),
+        (("integrations", "check", "nofile"), 1, "unknown_path"),
+        (("integrations", "new", "1"), 2, "usage"),
+        (("stubs", "no/where", "--plugin", "x.py"), 3, "config_error"),
+        (("run", "--bogus"), 2, "usage"),
+        (("call", "render2.list_services", "--bogus", "x"), 2, "usage"),
+        (("rum",), 2, "usage"),
+    ],
+    ids=str,
+)
+def test_json_of_whatever_fails(kosmolua: Program, words: tuple[str, ...], status: int, code: str) -> None:
+    """Each command answers with the one object, also where its command line cannot be read."""
+    assert as_json(kosmolua(*words[:1], "--json", *words[1:]), status)["error"]["code"] == code
+
+
+def test_json_that_was_not_asked_for(kosmolua: Program) -> None:
+    """What stands after two dashes is no option."""
+    said(kosmolua("run", "nowhere.lua", "--", "--json"), status=2, error="The script nowhere.lua cannot be read")
+
+
 def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
     """``call --json`` has the same shape, refused calls included."""
     words = ("call", "render2.list_services", "--simulate", "--json")
@@ -386,6 +433,11 @@ def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
         (('env={"A":"b"}',), {"env": {"A": "b"}}),
         (("any=5",), {"any": 5}),
         (("any=text",), {"any": "text"}),
+        (("tags=a", "tags=5"), {"tags": ["a", "5"]}),
+        (("tags=a",), {"tags": ["a"]}),
+        (("tags=5",), {"tags": ["5"]}),
+        (("one_or_more=a",), {"one_or_more": "a"}),
+        (("one_or_more=a", "one_or_more=b"), {"one_or_more": ["a", "b"]}),
         (("--args", '{"count": 1, "name": "x"}', "count=2"), {"name": "x", "count": 2}),
     ],
     ids=str,
@@ -429,6 +481,7 @@ def echo(
     tags: list[str] | None = None,
     env: dict[str, str] | None = None,
     any: Any = None,
+    one_or_more: str | list[str] | None = None,
 ) -> dict:
     """Return the arguments."""
     return {key: value for key, value in locals().items() if key != "api" and value is not None}
@@ -439,17 +492,22 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
     """``--args -`` reads a JSON object."""
     done = kosmolua("call", "render2.list_services", "--simulate", "--args", "-", input='{"limit": 1}')
     assert len(json.loads(done.stdout)["services"]) == 1
+    done = kosmolua("call", "render2.list_owners", "--simulate", "--args", "-", input="\ufeff{}")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "status", "error"),
     [
-        (("render2.list_services", "limit"), 1, "'limit' is not of the form KEY=VALUE"),
+        (("render2.list_services", "limit"), 2, "'limit' is not of the form KEY=VALUE"),
         (("render2.list_services", "limit=five"), 1, 'limit must be an integer, not "five" (a string). Nothing was'),
         (("render2.list_services", "limt=5"), 1, "has no parameter 'limt' (did you mean 'limit'?). Nothing was sent."),
         (("render2.list_service",), 1, "app.integrations.render2 has no 'list_service' (did you mean 'list_services'"),
         (("rendr2.list_services", "limit=5"), 1, "app.integrations has no 'rendr2' (did you mean 'render2'?)"),
-        (("render2",), 1, "'render2' names no function (write INTEGRATION.FUNCTION"),
+        (("render2.list_services", "limit=1", "limit=2"), 2, "limit is given 2 times and takes one value"),
+        (("render2.production",), 1, "render2.production is an account (name a function of it, as in production."),
+        (("list_services",), 2, "'list_services' names no function (write INTEGRATION.FUNCTION"),
+        (("render2",), 2, "'render2' names no function (write INTEGRATION.FUNCTION"),
     ],
     ids=str,
 )
@@ -491,6 +549,11 @@ def test_docs(kosmolua: Program) -> None:
     assert kosmolua("docs", "integrations.render2.list_services").stdout.startswith("# ")
     assert "list_services" in kosmolua("docs", "--search", "services of the account").stdout
     assert json.loads(kosmolua("docs", "overview", "--json").stdout)["page"] == "overview"
+    found = json.loads(kosmolua("docs", "--search", "rollback", "--limit", "1", "--json").stdout)
+    assert (found["query"], [hit["page"] for hit in found["results"]]) == (
+        "rollback",
+        ["integrations.render2.rollback_deploy"],
+    )
     said(kosmolua("docs", "render2.list_service"), status=1, error="did you mean")
 
 

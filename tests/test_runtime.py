@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import Write
 from library import ACCOUNTS, KEY, library, service
+from rawserver import serving, silence
 
 import kosmolua
 from kosmolua import (
@@ -108,6 +109,19 @@ def test_a_call_without_lua(simulated: Runtime) -> None:
     for path, error in (("render2.lst", UnknownPath), ("x.y", UnknownPath), ("render2.get_service", CallError)):
         with pytest.raises(error):
             simulated.call(path)
+
+
+def test_a_call_without_lua_ends_in_time() -> None:
+    """A service that does not answer is a limit, which names what raises it, and no failure of the network."""
+    with serving(silence) as server:
+        accounts = {"library": {"work": {"api_key": KEY, "base_url": server.url}}}
+        plugins = Plugins([library()], places=(), entry_points=dict)
+        runtime = Runtime(accounts, plugins=plugins, limits=Limits(timeout=0.3), environ={})
+        with (
+            runtime,
+            pytest.raises(LimitExceeded, match=r"The call was stopped: it ran longer than 0\.3 s .*--timeout"),
+        ):
+            runtime.call("library.list_books")
 
 
 def test_limits_in_their_order(write: Write) -> None:

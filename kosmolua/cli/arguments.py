@@ -6,7 +6,7 @@ the sandbox takes to boot, so a command line of ``run`` that leaves nothing to r
 
 from __future__ import annotations
 
-from kosmolua.limits import MOST_SECONDS, parse_size
+from kosmolua.limits import MOST, MOST_SECONDS, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,31 +16,44 @@ if TYPE_CHECKING:
 
 def seconds(text: str) -> float:
     """Return a duration; raise ValueError where it is none."""
-    value = float(text)
-    if not 0 < value <= MOST_SECONDS:
-        raise ValueError(f"{text} is not a number of seconds above 0")
-    return value
+    return float(_checked(text, float, MOST_SECONDS, "a number of seconds"))
 
 
 def count(text: str) -> int:
     """Return a number from 1 up; raise ValueError where it is none."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(f"{text} is not a number from 1 up")
-    return value
+    return int(_checked(text, int, MOST, "a whole number"))
 
 
 def size(text: str) -> int:
     """Return a number of bytes; raise ValueError where it is none."""
     value = parse_size(text)
-    if value <= 0:
-        raise ValueError(f"{text} is not more than 0")
+    if not 0 < value <= MOST:
+        raise ValueError(f"{text!r} is not a size above 0 and at most {MOST} bytes")
+    return value
+
+
+def _checked(text: str, read: Callable[[str], float], most: float, what: str) -> float:
+    try:
+        value = read(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= most:
+        raise ValueError(f"{text!r} is not {what} above 0 and at most {most:.0f}")
     return value
 
 
 def path(text: str) -> str:
-    """Return a path as it was written."""
+    """Return a path as it was written; raise ValueError where there is none, as from a variable that is not set."""
+    if not text:
+        raise ValueError("nothing is named (is a variable empty?)")
     return text
+
+
+def appendable(text: str) -> str:
+    """Return a path to append to; raise ValueError where it is none."""
+    if text == "-":
+        raise ValueError("a journal goes to a file, and '-' is none")
+    return path(text)
 
 
 class Option:
@@ -60,7 +73,7 @@ class Option:
         *names: str,
         help: str,
         metavar: str | None = None,
-        read: Callable[[str], Any] = path,
+        read: Callable[[str], Any] = str,
         repeatable: bool = False,
         section: str = "",
     ) -> None:
@@ -79,8 +92,15 @@ class Option:
 
 _HERE, _PERMISSIONS, _LIMITS, _OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 OPTIONS = (
-    Option("--accounts", metavar="FILE", section=_HERE, help="The accounts file."),
-    Option("--plugin", metavar="PATH", repeatable=True, section=_HERE, help="Load this integration too; repeatable."),
+    Option("--accounts", metavar="FILE", read=path, section=_HERE, help="The accounts file."),
+    Option(
+        "--plugin",
+        metavar="PATH",
+        read=path,
+        repeatable=True,
+        section=_HERE,
+        help="Load this integration too; repeatable.",
+    ),
     Option("--simulate", section=_HERE, help="Use simulators: no network, no credentials."),
     Option("--read-only", section=_PERMISSIONS, help="Deny every write."),
     Option("--yes", "-y", section=_PERMISSIONS, help="Allow what would be asked."),
@@ -98,7 +118,7 @@ OPTIONS = (
     Option(
         "--require-isolation", section=_LIMITS, help="Run no script where the system lacks a layer around the sandbox."
     ),
-    Option("--journal", metavar="FILE", section=_OUTPUT, help="Append a JSON line for each call."),
+    Option("--journal", metavar="FILE", read=appendable, section=_OUTPUT, help="Append a JSON line for each call."),
     Option("--trace", section=_OUTPUT, help="Show each call on standard error."),
     Option("--json", section=_OUTPUT, help="Print one JSON object, also on failure."),
 )
@@ -170,7 +190,7 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
         option = _BY_NAME.get(word)
         if option is None or not _take(option, words, values):
             return None
-    code = values.pop("_e", None)
+    code = values.pop(_CODE.attribute, None)
     if code is None and not operands:
         return None
     file = operands[0] if operands else None
@@ -182,7 +202,7 @@ def _take(option: Option, words: Any, values: dict[str, Any]) -> bool:
         values[option.attribute] = True
         return True
     text = next(words, None)
-    if text is None or (text.startswith("-") and text != "-"):
+    if text is None or (text.startswith("-") and text != "-") or (option is _CODE and _CODE.attribute in values):
         return False
     try:
         value = option.read(text)

@@ -15,16 +15,33 @@ from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, examples, running_options
 from kosmolua.cli.watching import watching
-from kosmolua.errors import BadArguments, KosmoError
+from kosmolua.docs.address import parts_of
+from kosmolua.errors import KosmoError, UsageError
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.spec.types import Type
+from kosmolua.suggestions import closest
+
+
+class _Call(Command):
+    """The command, which says how arguments of the function are written to those who write them as options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.lstrip("-")
+            options = [option.lstrip("-") for option in error.possibilities or ()]
+            close = [f"--{option}" for option in closest(name, options)]
+            said = click.NoSuchOption(error.option_name, possibilities=close).format_message()
+            raise click.UsageError(f"{said} An argument of the function is written {name}=VALUE.", ctx) from None
 
 
 @click.command(
     "call",
-    cls=Command,
+    cls=_Call,
     epilog=examples(
         "kosmolua call render2.list_services limit=5",
         "kosmolua call render2.production.get_service service_id=srv-cabc12345678",
@@ -41,7 +58,10 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
     """Call one function and print what it returns as JSON.
 
     PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A value takes the type that the function declares:
-    id=00420 stays a string, limit=5 is a number, and lists and tables are written as JSON.
+    id=00420 stays a string, limit=5 is a number, and tables are written as JSON. A list is JSON too, or its KEY is
+    given once for each item.
+
+    Without Lua, --cpu, --memory, --max-calls, --max-output and --require-isolation bound nothing.
     """
     records: list[Record] = []
     try:
@@ -57,6 +77,7 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
 
 def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options) -> Any:
     with watching(trace=options.trace) as watched, open_runtime(options, watched.approve) as runtime:
+        _check_shape(path)
         arguments = {**_parse(text), **_read_pairs(runtime, path, pairs)}
 
         def watch(record: Record) -> None:
@@ -78,7 +99,7 @@ def _parse(text: str | None) -> dict[str, Any]:
     if text == "-" and sys.stdin is None:
         raise click.UsageError("Standard input is closed, so there are no arguments to read.")
     try:
-        arguments = json.loads(sys.stdin.read() if text == "-" else text)
+        arguments = json.loads(sys.stdin.buffer.read() if text == "-" else text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--args is not JSON: {error}.") from None
     if not isinstance(arguments, dict):
@@ -86,15 +107,44 @@ def _parse(text: str | None) -> dict[str, Any]:
     return arguments
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name in found if [key for key, _ in pairs].count(name) > 1)
+        raise click.UsageError(f"--args has the key {name!r} twice.")
+    return found
+
+
+def _check_shape(path: str) -> None:
+    if len(parts_of(path)) not in (2, 3):
+        raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
+
+
 def _read_pairs(runtime: Runtime, path: str, pairs: tuple[str, ...]) -> dict[str, Any]:
     types = _types_of(runtime, path) if pairs else {}
-    arguments = {}
+    texts: dict[str, list[str]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BadArguments(f"{pair!r} is not of the form KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=...")
-        arguments[name] = types[name].read(value) if name in types else value
-    return arguments
+            raise UsageError(f"{pair!r} is not of the form KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=...")
+        texts.setdefault(name, []).append(value)
+    return {name: _value(name, types[name], given) if name in types else given[-1] for name, given in texts.items()}
+
+
+def _value(name: str, kind: Type, texts: list[str]) -> object:
+    """Return what the texts of one argument stand for: several are a list, and so is one that has to be."""
+    item, first = _item_of(kind), texts[0]
+    if len(texts) > 1 and item is None:
+        raise UsageError(f"{name} is given {len(texts)} times and takes one value")
+    value = kind.read(first)
+    is_bare = kind.label == "array" and not isinstance(value, (list, type(None))) and not first.startswith("[")
+    return [item.read(text) for text in texts] if item and (is_bare or len(texts) > 1) else value
+
+
+def _item_of(kind: Type) -> Type | None:
+    """Return the type of what is in the list that a type is or allows, or None where it allows none."""
+    allowed = kind.parts if kind.label == "any" else (kind,)
+    return next((each.parts[0] for each in allowed if each.label == "array"), None)
 
 
 def _types_of(runtime: Runtime, path: str) -> dict[str, Type]:

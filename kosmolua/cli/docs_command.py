@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import click
 
-from kosmolua.cli import show
+from kosmolua.cli import offers, show
 from kosmolua.cli.arguments import Options
-from kosmolua.cli.completion import completes, pages
+from kosmolua.cli.completion import completes
 from kosmolua.cli.opening import open_to_list
 from kosmolua.cli.options import Command, examples, listing_options
+from kosmolua.docs import Library
+from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET
+from kosmolua.errors import BadDocArguments, UsageError
+
+USUAL_LIMIT, USUAL_DETAIL = 10, "full"
 
 
 @click.command(
@@ -21,22 +26,44 @@ from kosmolua.cli.options import Command, examples, listing_options
         "kosmolua docs --search 'failed deploys'",
     ),
 )
-@click.argument("page", required=False, shell_complete=completes(pages))
+@click.argument("page", required=False, shell_complete=completes(offers.pages))
 @click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many pages to find.")
-@click.option("--detail", default="full", show_default=True, help="brief, signatures, types or full.")
-@click.option("--budget", type=click.IntRange(min=1), metavar="N", help="The richest form in at most N characters.")
+@click.option("--limit", type=click.IntRange(1, 100), metavar="N", help="How many pages to find [10].")
+@click.option("--detail", type=click.Choice(DETAILS[::-1]), help="How much of the page [full].")
+@click.option(
+    "--budget", type=click.IntRange(SMALLEST_BUDGET), metavar="N", help="The richest form in at most N characters."
+)
 @listing_options
-def command(page: str | None, query: str | None, limit: int, detail: str, budget: int | None, options: Options) -> None:
+def command(
+    page: str | None, query: str | None, limit: int | None, detail: str | None, budget: int | None, options: Options
+) -> None:
     """Read a PAGE, such as integrations.render2; without one, list the pages."""
-    runtime = open_to_list(options)
+    if page is not None and query is not None:
+        raise click.UsageError("Name a PAGE, or --search for some, not both.")
+    if query is None and limit:
+        raise click.UsageError("--limit says how many pages --search finds, and there is no --search.")
+    if page is None and (detail or budget):
+        raise click.UsageError("--detail and --budget say how much of a PAGE to show, and no PAGE is named.")
+    docs = open_to_list(options).docs
     if query is not None:
-        text = runtime.docs.search(query, limit=limit)
-    elif page is None:
-        text = runtime.docs.list()
+        _search(docs, query, limit or USUAL_LIMIT, options)
     else:
-        text = runtime.docs.read(page, detail=detail, budget=budget)
+        _read(docs, page, detail or USUAL_DETAIL, budget, options)
+
+
+def _read(docs: Library, page: str | None, detail: str, budget: int | None, options: Options) -> None:
+    text = docs.list() if page is None else docs.read(page, detail=detail, budget=budget)
     if options.json:
         show.as_json({"page": page, "text": text})
     else:
         show.markdown(text, paged=True)
+
+
+def _search(docs: Library, query: str, limit: int, options: Options) -> None:
+    try:
+        if options.json:
+            show.as_json({"query": query, "results": [hit._asdict() for hit in docs.find(query, limit=limit)]})
+        else:
+            show.markdown(docs.search(query, limit=limit), paged=True)
+    except BadDocArguments as error:
+        raise UsageError(error.message) from None

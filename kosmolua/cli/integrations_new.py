@@ -47,7 +47,10 @@ def command(
     if auth == "query":
         parameter = _asked("Name of the parameter", parameter, Plan.parameter, check_token)
     files = write(Plan(name, base_url, auth, header or Plan.header, parameter or Plan.parameter), parent)
-    show.line("\n".join([*map(str, files), "", *_next_steps(name, files[0].parent, auth)]))
+    if options.json:
+        show.as_json([str(file) for file in files])
+    else:
+        show.line("\n".join([*map(str, files), "", *_next_steps(name, files[0].parent, auth)]))
 
 
 def _asked(question: str, given: str | None, usual: str, check: Callable[[str], str]) -> str:

@@ -15,7 +15,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
 """From which width on options and what they do stand side by side, and the widest column of options in either case."""
 _FILES = ("FILE", "PATH")
-LISTING = ("accounts", "plugin", "simulate", "json")
+LISTING = ("accounts", "plugin", "simulate")
+
+_JSON = Option("--json", section="Output", help="Print JSON, also on failure.")
+"""What the shared option is where there is no outcome of a script."""
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]
@@ -87,7 +90,7 @@ def running_options(command: _Command) -> _Command:
 
 def listing_options(command: _Command) -> _Command:
     """Give a command the options that say which accounts and integrations there are, as one ``options`` argument."""
-    return _with_options(command, [option for option in OPTIONS if option.attribute in LISTING])
+    return _with_options(command, [*(option for option in OPTIONS if option.attribute in LISTING), _JSON])
 
 
 def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
@@ -106,7 +109,7 @@ def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
 def _declare(option: Option) -> Callable[[Any], Any]:
     said: dict[str, Any] = {"cls": _under(option.section), "help": option.help}
     if option.metavar is None:
-        return click.option(*option.names, is_flag=True, is_eager=option.attribute == "json", **said)
+        return click.option(*option.names, is_flag=True, **said)
     said |= {"type": Text(option), "metavar": option.metavar}
     return click.option(*option.names, multiple=option.repeatable, **said)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Sequence
 from shutil import get_terminal_size
 
@@ -11,9 +12,9 @@ from click.shell_completion import CompletionItem
 
 from kosmolua import __version__
 from kosmolua.cli import show
-from kosmolua.cli.exits import guarded
+from kosmolua.cli.exits import guarded, status_of
 from kosmolua.cli.options import Group, examples
-from kosmolua.errors import UsageError
+from kosmolua.errors import KosmoError, UsageError
 from kosmolua.launch import Worker
 
 COMMANDS = {
@@ -94,25 +95,31 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
         worker: One that was started already, for a command that runs a script.
     """
 
+    in_json = "--json" in itertools.takewhile(lambda word: word != "--", arguments)
+
     def work() -> int:
         try:
             width = min(get_terminal_size().columns, WIDEST_HELP)
             status = program.main([*arguments], "kosmolua", standalone_mode=False, obj=worker, terminal_width=width)
             return int(status or 0)
-        except click.ClickException as error:
-            _complain_of_usage(error)
-            return error.exit_code
         except click.Abort:
             raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            if in_json:
+                return _answer(UsageError(error.format_message()))
+            error.show()
+            return error.exit_code
+        except KosmoError as error:
+            if in_json:
+                return _answer(error)
+            raise
 
     return guarded(work)
 
 
-def _complain_of_usage(error: click.ClickException) -> None:
-    context = getattr(error, "ctx", None)
-    if context and context.params.get("json"):
-        from kosmolua.outcome import Outcome
+def _answer(error: KosmoError) -> int:
+    """Print an error as ``run --json`` does, and return its exit status."""
+    from kosmolua.outcome import Outcome
 
-        show.as_json(Outcome([], "", UsageError(error.format_message()), []).to_json())
-    else:
-        error.show()
+    show.as_json(Outcome([], "", error, []).to_json())
+    return status_of(error)

@@ -22,11 +22,11 @@ from kosmolua.launch import Worker
 )
 @click.argument("file", required=False, type=click.Path(), metavar="[FILE|-]")
 @click.argument("arguments", nargs=-1, type=click.Path(), metavar="[ARGS]...")
-@click.option("-e", "code", metavar="CODE", help="Run this instead of a file.")
+@click.option("-e", "code", metavar="CODE", multiple=True, help="Run this instead of a file.")
 @running_options
 @click.pass_obj
 def command(
-    worker: Worker | None, file: str | None, arguments: tuple[str, ...], code: str | None, options: Options
+    worker: Worker | None, file: str | None, arguments: tuple[str, ...], code: tuple[str, ...], options: Options
 ) -> int:
     """Run a Lua script in the sandbox.
 
@@ -36,6 +36,8 @@ def command(
     The exit status is 0 when the script ran to its end, 1 when it failed, 2 and 3 when the command line or the accounts
     file is wrong, 124 when a limit stopped it, and 130 when it was interrupted.
     """
-    if code is None and file is None:
+    if not code and file is None:
         raise click.UsageError("Name a script, or - for standard input, or give one with -e.")
-    return run_script(Script(file, code, arguments), options, worker)
+    if len(code) > 1:
+        raise click.UsageError("There are several -e; write the whole script in one.")
+    return run_script(Script(file, next(iter(code), None), arguments), options, worker)
