@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
@@ -217,7 +218,7 @@ def _given(integration: Integration) -> Plugin:
 
 def _raise_or_return(loaded: Plugin | PluginError) -> Plugin:
     if isinstance(loaded, PluginError):
-        raise loaded
+        raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
     return loaded
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
+from traceback import walk_tb
 
 import pytest
 from conftest import Program, Write
@@ -298,6 +299,20 @@ def test_one_that_hangs_is_given_up(tmp_path: Path, write: Write) -> None:
     with pytest.raises(PluginError, match=r"it took longer than 0\.3 s to load") as failed:
         plugins.load("slow")
     assert failed.value.origin.startswith(f"{path}:")
+
+
+def test_a_broken_one_is_kept_in_mind_at_no_cost(plugins: Plugins, write: Write) -> None:
+    """Each use of it raises an error of its own: a single one would keep the frames of all who ever met it."""
+    write("user/broken.py", "x = 1 / 0\n")
+    errors = []
+    for _ in range(3):
+        with pytest.raises(PluginError) as failed:
+            plugins.load("broken")
+        errors.append(failed.value)
+    assert len({id(error) for error in errors}) == 3
+    assert len({len(list(walk_tb(error.__traceback__))) for error in errors}) == 1
+    assert all(isinstance(error.__cause__, ZeroDivisionError) for error in errors)
+    assert len({(error.message, error.origin) for error in errors}) == 1
 
 
 def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) -> None:
