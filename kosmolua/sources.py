@@ -5,15 +5,18 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.errors import NotConfigured
 from kosmolua.places import expanded
 from kosmolua.secret import Secret
 
 LONGEST_COMMAND = 60.0
 """Seconds that a command may take to print a secret, which may mean to wait for a person."""
+_SOURCES = ("env", "file", "command", "keyring")
 _EXAMPLES = 'such as { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM"] } or { keyring = "NAME" }'
 
 
@@ -30,38 +33,32 @@ class Sources:
         self._folder = folder
         self._environ = environ
         self._warn = warn
-        self._readers: dict[str, Callable[[str, Any], str]] = {
-            "env": self._from_env,
-            "file": self._from_file,
-            "command": _from_command,
-            "keyring": _from_keyring,
-        }
 
-    def read(self, where: str, given: object) -> Secret:
-        """Return the secret that a value of accounts.toml stands for.
+    def read(self, where: str, given: str | Mapping[str, Any], until: float = inf) -> Secret:
+        """Return the secret that a value of accounts.toml stands for, which :func:`check_secret` has let pass.
 
         Args:
             where: The key, for messages, such as ``render2.production.api_key``.
             given: The secret itself, or a table with one source.
+            until: When a command has to have printed it, in terms of :func:`time.monotonic`.
 
         Raises:
-            ConfigError: The value is neither.
             NotConfigured: The source does not give a secret.
         """
-        text = given if isinstance(given, str) else self._fetch(where, given)
+        text = given if isinstance(given, str) else self._fetch(where, given, until)
         if not text.strip():
             raise NotConfigured(f"The secret {where} is empty")
         return Secret(text.strip())
 
-    def _fetch(self, where: str, given: object) -> str:
-        if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in self._readers:
-            raise ConfigError(f"{where} must be a string or one secret source", hint=_EXAMPLES)
+    def _fetch(self, where: str, given: Mapping[str, Any], until: float) -> str:
         ((source, value),) = given.items()
-        words = isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
-        if not (words if source == "command" else isinstance(value, str) and value):
-            kind = "a list of strings" if source == "command" else "a string"
-            raise ConfigError(f"{where}: {source} must be {kind}", hint=_EXAMPLES)
-        return self._readers[source](where, value)
+        if source == "env":
+            return self._from_env(where, value)
+        if source == "file":
+            return self._from_file(where, value)
+        if source == "command":
+            return _from_command(where, value, min(LONGEST_COMMAND, max(until - monotonic(), 0)))
+        return _from_keyring(where, value)
 
     def _from_env(self, where: str, name: str) -> str:
         if not self._environ.get(name):
@@ -71,7 +68,7 @@ class Sources:
     def _from_file(self, where: str, name: str) -> str:
         path = self._folder / expanded(name)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -81,20 +78,36 @@ class Sources:
         return text
 
 
-def _from_command(where: str, command: list[str]) -> str:
+def check_secret(given: object) -> None:
+    """Raise a Mismatch unless a value of accounts.toml is a secret, or a table that says where one comes from."""
+    from kosmolua.spec.types import Mismatch
+
+    if isinstance(given, str):
+        return
+    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in _SOURCES:
+        raise Mismatch(f"must be a string or one secret source, {_EXAMPLES}")
+    ((source, value),) = given.items()
+    words = isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
+    if not (words if source == "command" else isinstance(value, str) and value):
+        kind = "a list of strings" if source == "command" else "a string"
+        raise Mismatch(f"must be {kind}, {_EXAMPLES}", f".{source}")
+
+
+def _from_command(where: str, command: list[str], seconds: float) -> str:
     import subprocess
 
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LONGEST_COMMAND, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        reason = getattr(error, "strerror", None) or f"it gave no text within {LONGEST_COMMAND:g} s"
-        raise NotConfigured(f"The command for the secret {where} failed: {reason}", detail=command[0]) from None
-    if done.returncode != 0:
-        problem = f"The command for the secret {where} ended with status {done.returncode}"
-        raise NotConfigured(problem, detail=command[0])
-    return done.stdout
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=seconds, check=True)
+        return done.stdout.decode("utf-8-sig")
+    except subprocess.TimeoutExpired:
+        reason = f"it gave no text within {seconds:.2g} s"
+    except subprocess.CalledProcessError as error:
+        reason = f"it ended with status {error.returncode}"
+    except UnicodeDecodeError:
+        reason = "what it printed is not text"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    raise NotConfigured(f"The command for the secret {where} failed: {reason}", detail=command[0])
 
 
 def _from_keyring(where: str, name: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Barrier, Thread
+from time import monotonic
 from typing import Annotated, Any, Literal
 
 import pytest
+from processes import eventually
 
 from kosmolua import ConfigError, Limits, NotConfigured
 from kosmolua.accounts import Accounts, read
@@ -66,6 +70,11 @@ SHOP_VARIABLES = {
 
 
 Make = Callable[..., Accounts]
+
+
+def python(code: str) -> str:
+    """Return, as TOML, a command that runs some code."""
+    return json.dumps([sys.executable, "-c", code])
 
 
 @pytest.fixture
@@ -256,6 +265,42 @@ def test_a_secret_is_fetched_once(make: Make, tmp_path: Path) -> None:
     assert (keys, counter.read_text()) == (["rnd_1234567"] * 4, "x")
 
 
+@pytest.fixture
+def slow(make: Make, tmp_path: Path) -> Iterator[Accounts]:
+    """Accounts whose secret is being fetched, by ``work`` until the test is over, or is there, for ``home``."""
+    started, over = tmp_path / "started", tmp_path / "over"
+    wait = f"while not os.path.exists({str(over)!r}): time.sleep(0.01)"
+    command = python(f"import os, time\nopen({str(started)!r}, 'a')\n{wait}\nprint('rnd_1234567')")
+    accounts = make(f"[lib.work]\napi_key = {{ command = {command} }}\n[lib.home]\napi_key = '{KEY}'")
+    thread = Thread(target=accounts.settings, args=(lib, "work"))
+    thread.start()
+    assert eventually(started.exists)
+    yield accounts
+    over.touch()
+    thread.join()
+
+
+def test_a_secret_that_takes_long_holds_up_no_other_account(slow: Accounts) -> None:
+    """Nor a call of another run, for which the accounts are the same."""
+    answers: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=lambda: answers.put(slow.settings(lib, "home")), daemon=True).start()
+    assert answers.get(timeout=20)["api_key"].reveal() == KEY
+
+
+def test_who_waits_for_the_secret_of_another_call_waits_no_longer_than_it_may(slow: Accounts) -> None:
+    """A call with little time left does not wait for one with more."""
+    with pytest.raises(NotConfigured, match=r"Another call fetches the secrets of lib\.work, and they did not come in"):
+        slow.settings(lib, "work", until=monotonic() + 0.1)
+
+
+def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
+    """It is ended then; a later call that has more time tries again."""
+    accounts = make(f"[lib.work]\napi_key = {{ command = {python('import time; time.sleep(600)')} }}")
+    for seconds in (0.2, 0.3):
+        with pytest.raises(NotConfigured, match=r"the secret lib\.work\.api_key failed: it gave no text within 0\."):
+            accounts.settings(lib, "work", until=monotonic() + seconds)
+
+
 # What is refused
 
 
@@ -274,7 +319,7 @@ def test_a_secret_is_fetched_once(make: Make, tmp_path: Path) -> None:
         ("[lib]\npermisions = { write = 'deny' }", "[lib.permisions] has no key 'write'"),
         ("[lib]\ndefalt = 'work'", "[lib] has no key 'defalt' (did you mean 'default'?)"),
         ("[lib]\nzzz = 3", "[lib] has no key 'zzz' (an account is a table, such as [lib.production])"),
-        ("[lib]\ndefault = 3", "[lib] has no key 'default'"),
+        ("[lib]\ndefault = 3", '[lib] default must be a string, such as "production"'),
         ("[lib]\npermissions = 'deny'", '[lib] permissions must be a table, such as { write = "ask" }'),
         ("[lib.work]\npermissions = 'deny'", '[lib.work] permissions must be a table, such as { write = "ask" }'),
         (
@@ -305,17 +350,59 @@ def test_a_typo_is_an_error_before_any_account_is_used(make: Make, text: str, me
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pages = '7'", '[lib.work] pages must be an integer, not "7" (a string)'),
-        ("strict = 1", "[lib.work] strict must be a boolean, not 1"),
-        ("owner_id = ['a']", "[lib.work] owner_id must be a string, not a table"),
-        ("api_key = 5", "lib.work.api_key must be a string or one secret source"),
+        ("pages = '7'", 'pages must be an integer, not "7" (a string)'),
+        ("strict = 1", "strict must be a boolean, not 1"),
+        ("owner_id = ['a']", "owner_id must be a string, not a table"),
+        ("api_key = 5", 'api_key must be a string or one secret source, such as { env = "NAME" }'),
+        ("api_key = { envv = 'X' }", "api_key must be a string or one secret source, such as"),
+        ("api_key = { command = 'echo hi' }", "api_key.command must be a list of strings, such as"),
     ],
 )
-def test_a_value_of_the_wrong_type(make: Make, text: str, message: str) -> None:
-    """The values of a file are checked as a call's arguments are."""
+@pytest.mark.parametrize("simulate", [False, True])
+def test_a_value_of_the_wrong_type(make: Make, text: str, message: str, simulate: bool) -> None:
+    """It is refused where an unknown key is: before any account of the integration is used, simulated ones too."""
+    accounts = make(f"[lib.work]\n{text}\n[lib.innocent]\n", simulate=simulate)
     with pytest.raises(ConfigError) as refused:
-        make(f"[lib.work]\n{text}" + ("" if "api_key" in text else "\napi_key = 'rnd_1'")).settings(lib, "work")
-    assert message in refused.value.message
+        accounts.names(lib)
+    assert refused.value.message.startswith(f"{accounts.path}:2: [lib.work] {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# accounts\n\n[lib.work]\npages = 3\nkey = 'x'", 5),
+        ("[lib.home]\npages = 3\n[lib.work]\npages = 'x'", 4),
+        ("[lib]\ndefault = 'home'\nwork = { pages = 'x' }\n[lib.home]", 3),
+        ("[lib.work]\n[lib.work.permissions]\nread = 'allow'\nwrite = 'never'", 4),
+        ("[lib.work]\npages = 3\npermissions = { write = 'never' }", 3),
+        ("[ lib . 'at work' ]\nstrict = false\n'pages' = 'x'", 3),
+        ("lib.work.pages = 3\nlib.work.strict = 3", 2),
+        ("[lib.work]\napi_key = { env = 'A', file = 'b' }", 2),
+        ("\n[lib]\ndefault = 'werk'\n[lib.work]", 3),
+    ],
+)
+def test_the_line_of_what_is_wrong(make: Make, text: str, line: int) -> None:
+    """It is that of the key, else of the innermost table around it that has a line of its own."""
+    accounts = make(text)
+    with pytest.raises(ConfigError) as refused:
+        accounts.check(lib)
+    assert refused.value.message.startswith(f"{accounts.path}:{line}: [lib")
+
+
+def test_accounts_that_come_from_no_file_have_no_lines() -> None:
+    """What an embedder gives is named by what it is."""
+    accounts = read({"lib": {"work": {"pages": "x"}}}, usual="the accounts given", environ={}, redactor=Redactor())
+    with pytest.raises(ConfigError, match=r"^the accounts given: \[lib\.work\] pages must be"):
+        accounts.check(lib)
+
+
+def test_a_file_of_another_system(make: Make) -> None:
+    """A byte order mark, which editors on Windows write first, is no part of the text."""
+    accounts = make("\ufeff[lib.work]\r\npages = 3\r\n")
+    assert accounts.names(lib) == ["work"]
+    with pytest.raises(ConfigError) as refused:
+        make("\ufeff[lib.list_books]\r\n").names(lib)
+    assert refused.value.message.startswith(f"{accounts.path}:1: ")
 
 
 @pytest.mark.parametrize(
@@ -376,7 +463,7 @@ def test_limits_that_make_no_sense(make: Make, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         accounts.limits(Limits())
     assert message in refused.value.message
-    assert refused.value.message.startswith(f"{accounts.path}: [kosmolua.limits]")
+    assert refused.value.message.startswith(f"{accounts.path}:")
 
 
 # Where the file is

@@ -87,3 +87,24 @@ def test_the_stanza_of_an_integration_can_be_pasted(kosmolua: Callable[..., Any]
     done = kosmolua("accounts", "--accounts", path)
     assert done.returncode == 0, done.stderr
     assert "render2\tdefault\tallow\task" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("api_key = 5", "api_key must be a string or one secret source, such as"),
+        ('api_key = { command = "op read" }', "api_key.command must be a list of strings, such as"),
+        ('api_key = "rnd_1"\nbase_url = 5', "base_url must be a string, not 5"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
+    kosmolua: Callable[..., Any], tmp_path: Path, line: str, problem: str
+) -> None:
+    """The list of accounts says it, and so does a simulation: with the file and the line."""
+    path = tmp_path / "accounts.toml"
+    path.write_text(f"[render2.p]\n{line}\n")
+    expected = f"{path}:{1 + len(line.splitlines())}: [render2.p] {problem}"
+    script = "pcall(app.integrations.render2.list_services)"
+    for words in (("accounts",), ("run", "--simulate", "-e", script)):
+        done = kosmolua(*words, "--accounts", path)
+        assert (done.returncode, expected in done.stderr) == (3, True), done.stderr

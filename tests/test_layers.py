@@ -14,9 +14,9 @@ _LEFT_TO_RIGHT = """
     errors blame once launch suggestions limits clock secret values wire sandbox
     api.message api.deadline api.pace api.reason api.client api.paging api.transport
     spec.names spec.types spec.function spec.integration spec.placeholder spec.wording spec.luacats plugin
-    places loading entry_points sources stanza accounts plugins catalog docs stubs scaffold policy journal backends
-    dispatch desk children zygote workers caller crew refusals ending supervisor outcome run run_options session runtime
-    testing lint mcp cli __main__
+    places loading entry_points sources sections stanza accounts plugins catalog docs stubs scaffold policy journal
+    backends dispatch desk children zygote workers caller crew refusals ending supervisor outcome run run_options
+    session runtime testing lint mcp cli __main__
 """
 ORDER = _LEFT_TO_RIGHT.split()
 """The rooms: each may import only those left of it, and a package that stands here as a whole also itself."""
@@ -26,7 +26,7 @@ HOMES = {
     "lupa": ["sandbox.vm"],
     "requests": ["api.transport"],
     "urllib3": ["api.transport", "api.deadline"],
-    "tomli": ["accounts"],
+    "tomli": ["sections"],
     "keyring": ["sources"],
     "platformdirs": ["places"],
     "click": ["cli"],

@@ -13,11 +13,12 @@ import pytest
 from library import library
 
 from kosmolua import Denied
-from kosmolua.accounts import PERMISSIONS, Accounts
+from kosmolua.accounts import Accounts
 from kosmolua.catalog import Target
 from kosmolua.clock import Clock
 from kosmolua.policy import Approval, Policy
 from kosmolua.secret import Redactor
+from kosmolua.sections import PERMISSIONS
 
 LIBRARY = library()
 READ, WRITE = (Target(LIBRARY, "work", LIBRARY.functions[name]) for name in ("list_books", "lend"))

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
-from kosmolua import ConfigError, NotConfigured
-from kosmolua.sources import Sources
+from kosmolua import NotConfigured
+from kosmolua.sources import Sources, check_secret
+from kosmolua.spec.types import Mismatch
 
 WHERE = "render2.production.api_key"
-Read = Callable[[object], str]
+Read = Callable[[Any], str]
 
 
 @pytest.fixture
@@ -50,6 +52,13 @@ def test_a_file(read: Read, tmp_path: Path, warnings: list[str]) -> None:
         path.chmod(0o600)
         assert read({"file": given}) == f"from {given}"
     assert warnings == []
+
+
+def test_a_file_of_another_system(read: Read, tmp_path: Path) -> None:
+    """A byte order mark, which editors on Windows write first, is no part of a secret."""
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfrnd_1\r\n")
+    assert read({"file": "key"}) == "rnd_1"
+    assert read({"command": python("import sys; sys.stdout.buffer.write('\\ufeffrnd_1'.encode())")}) == "rnd_1"
 
 
 def test_a_file_in_the_home(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +113,11 @@ def test_a_command(read: Read) -> None:
         (["no-such-program-7"], f"the secret {WHERE} failed: No such file"),
         (python("import sys; print('rnd_1'); sys.exit('locked')"), "ended with status 1"),
         (python("pass"), f"The secret {WHERE} is empty"),
-        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: "),
-        (["nul\0l"], "failed: "),
+        (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: what it printed is not text"),
+        (python("import sys; sys.stderr.buffer.write(b'\\xff'); sys.exit(2)"), "failed: it ended with status 2"),
+        (["nul\0l"], "failed: embedded null byte"),
     ],
-    ids=["missing", "failed", "silent", "no text", "no name"],
+    ids=["missing", "failed", "silent", "no text", "no text of its own", "no name"],
 )
 def test_a_command_that_fails(read: Read, command: list[str], reason: str) -> None:
     """A command that is not there, fails, or prints no text is named, and what it printed is not."""
@@ -160,25 +170,34 @@ def test_the_keyring_needs_a_library(read: Read, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "given", [5, None, True, [], {}, {"envv": "X"}, {"env": "X", "file": "y"}, {"env": {"a": "b"}}]
 )
-def test_no_source(read: Read, given: object) -> None:
-    """Anything else is an error of the file, with examples."""
-    with pytest.raises(ConfigError, match=f'{WHERE}.* must be .*{{ env = "NAME" }}'):
-        read(given)
+def test_no_source(given: object) -> None:
+    """Anything else does not fit, and the message has examples."""
+    with pytest.raises(Mismatch, match=r'must be .*, such as { env = "NAME" }'):
+        check_secret(given)
 
 
 @pytest.mark.parametrize(
     "given", [{"env": 5}, {"env": ""}, {"file": ["a"]}, {"command": "op read"}, {"command": []}, {"command": [1]}]
 )
-def test_a_source_of_the_wrong_type(read: Read, given: dict[str, object]) -> None:
+def test_a_source_of_the_wrong_type(given: dict[str, object]) -> None:
     """A command is a list of strings, everything else a string."""
     (source,) = given
     kind = "a list of strings" if source == "command" else "a string"
-    with pytest.raises(ConfigError, match=f"{WHERE}: {source} must be {kind}"):
-        read(given)
+    with pytest.raises(Mismatch, match=f"must be {kind}, such as") as refused:
+        check_secret(given)
+    assert refused.value.where == f".{source}"
+
+
+@pytest.mark.parametrize(
+    "given", ["rnd_1", {"env": "A"}, {"file": "a"}, {"command": ["a", "b"]}, {"keyring": "a"}], ids=str
+)
+def test_what_may_be_a_secret(given: object) -> None:
+    """The secret itself, or one source."""
+    check_secret(given)
 
 
 @pytest.mark.parametrize("given", ["", "  ", {"env": "SPACE"}])
-def test_an_empty_secret(tmp_path: Path, given: object) -> None:
+def test_an_empty_secret(tmp_path: Path, given: str | dict[str, str]) -> None:
     """Nothing is no secret."""
     sources = Sources(tmp_path, {"SPACE": " "}, SimpleNamespace().__init__)
     with pytest.raises(NotConfigured, match=f"The secret {WHERE} is empty"):
