@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from threading import BoundedSemaphore, Lock
@@ -188,12 +189,23 @@ class Dispatcher:
             seat = self._seats.setdefault((integration.name, account), _Seat())
         with seat.opening:
             if not seat.is_open:
-                settings = self._accounts.settings(integration, account)
+                settings = self._accounts.settings(integration, account, until=self._clock.ends)
                 sender = self._backend().sender(integration, account)
                 opened: Any = integration.account(**settings)
                 send = partial(self._send, (integration.name, account), sender)
-                seat.opened, seat.is_open = opened.open(send), True
+                with self._naming(integration, account):
+                    seat.opened, seat.is_open = opened.open(send), True
         return seat
+
+    @contextmanager
+    def _naming(self, integration: Integration, account: str) -> Iterator[None]:
+        """Say of a refusal which account it speaks of, and to the user where its settings stand."""
+        try:
+            yield
+        except NotConfigured as error:
+            error.message = f"The account {integration.name}.{account} cannot be used: {error.message}"
+            error.detail = error.detail or self._accounts.place(integration, account)
+            raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
         for secret in request.secrets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,27 @@ def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
     for words in (("accounts",), ("run", "--simulate", "-e", script)):
         done = kosmolua(*words, "--accounts", path)
         assert (done.returncode, expected in done.stderr) == (3, True), done.stderr
+
+
+def test_an_account_that_cannot_be_opened_is_named(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
+    """The user learns the account, the file and the line; the script learns the account."""
+    path = tmp_path / "accounts.toml"
+    path.write_text('\n[render2.p]\napi_key = "rnd_1"\nbase_url = "api.render.com"\n')
+    said = "The account render2.p cannot be used: base_url is not an address such as https://api.example.com/v1"
+    done = kosmolua("call", "render2.list_services", "--accounts", path)
+    assert said in done.stderr
+    assert f"[{path}:2]" in done.stderr
+    script = "print(select(2, pcall(app.integrations.render2.list_services)).message)"
+    done = kosmolua("run", "-e", script, "--accounts", path)
+    assert done.stdout.startswith(said)
+    assert str(tmp_path) not in done.stdout
+
+
+def test_a_command_for_a_secret_is_bound_by_the_timeout(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
+    """A call has no longer for it than for all of its work."""
+    path = tmp_path / "accounts.toml"
+    command = json.dumps([sys.executable, "-c", "import time; time.sleep(600)"])
+    path.write_text(f"[render2.p]\napi_key = {{ command = {command} }}\n")
+    done = kosmolua("call", "render2.list_services", "--timeout", "1", "--accounts", path, timeout=40)
+    assert done.returncode == 1
+    assert "The command for the secret render2.p.api_key failed: it gave no text within" in done.stderr

@@ -299,7 +299,7 @@ def _checked(base_url: str) -> str:
     host = origin(base_url).partition("://")[2]
     if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
         raise NotConfigured(
-            "The account's base_url is not an address such as https://api.example.com/v1",
+            "base_url is not an address such as https://api.example.com/v1",
             hint="it has no user, query or space in it",
         )
     return base_url
