@@ -44,7 +44,8 @@ class KosmoError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         joins = hint is not None and "\n" not in hint
-        self.message = (f"{message} ({hint})" if joins else message) + self.epilogue
+        said = f"{message} ({hint})" if joins else message
+        self.message = said.removesuffix(".") + self.epilogue if self.epilogue else said
         self.hint = hint
         self.detail = detail
         super().__init__(self.message)

@@ -141,7 +141,7 @@ def keyring(passwords: dict[tuple[str, str], str]) -> dict[str, ModuleType]:
 
     def get_password(service: str, name: str) -> str | None:
         if name == "locked":
-            raise KeyringError("it is locked")
+            raise KeyringError("it is locked.")
         return passwords.get((service, name))
 
     library.__dict__.update(get_password=get_password, errors=errors)
@@ -156,7 +156,7 @@ def test_the_keyring(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read({"keyring": "render"}) == "from keyring"
     with pytest.raises(NotConfigured, match="store it with: keyring set kosmolua github"):
         read({"keyring": "github"})
-    with pytest.raises(NotConfigured, match="it is locked"):
+    with pytest.raises(NotConfigured, match=r"it is locked\. Nothing was sent\.$"):
         read({"keyring": "locked"})
 
 
