@@ -16,6 +16,8 @@ print((regex.gsub("john smith", [[(?<first>\w+) (\w+)]], "$2, ${first} ($0) $$1 
 --> smith, john (john smith) $1 $9 ${nobody} $first ${first
 print((regex.gsub("a1", [[([a-z])(\d)]], "$2$1x ${1}2")))
 --> 1ax a2
+print((regex.gsub("$1 ${a}", "(.+)", "<$1> <${1}> $$$1 $${1} ${1x} $1}")))
+--> <$1 ${a}> <$1 ${a}> $$1 ${a} ${1} ${1x} $1 ${a}}
 print((regex.gsub("abc", "[ac]", function(match) if match[0] == "a" then return "A" end end)))
 --> Abc
 print(table.concat(regex.split("a, b,c", [[,\s*]]), "|"), #regex.split("abc", "x"))

@@ -3,7 +3,7 @@
 local bridge, json = ...
 
 local error, ipairs, type = error, ipairs, type
-local gsub, match, sub = string.gsub, string.match, string.sub
+local gsub, match = string.gsub, string.match
 local concat, integer_or_float, tointeger = table.concat, math.type, math.tointeger
 
 local DEEPEST = 8
@@ -63,17 +63,14 @@ end
 
 ---Fills a replacement in. What names no group stands for itself.
 local function fill(template, found)
-  local text = gsub(template, "%$(%$?)({?)([%w_]*)(}?)", function(dollar, open, name, shut)
+  local text = gsub(template, "%$(%$?)({?[%w_]*}?)", function(dollar, reference)
     if dollar ~= "" then
-      return "$" .. open .. name .. shut
+      return dollar .. reference
     end
-    local closed = open ~= "" and shut ~= ""
-    local key = closed and name or open == "" and match(name, "^%d+")
-    local value = key and found[tointeger(key) or key]
-    if value == nil or not key then
-      return nil
-    end
-    return (value or "") .. (closed and "" or sub(name, #key + 1) .. shut)
+    local name, rest = match(reference, "^(%d+)(.*)$")
+    name = name or match(reference, "^{([%w_]+)}$")
+    local value = found[tointeger(name) or name]
+    return value ~= nil and (value or "") .. (rest or "") or nil
   end)
   return text
 end
