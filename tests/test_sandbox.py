@@ -60,6 +60,20 @@ def test_nothing_that_python_raises_reaches_the_script(error: str) -> None:
         assert status == BROKEN
 
 
+def test_memory_that_lupa_has_not_got_ends_the_script_also_in_a_branch() -> None:
+    """What lupa raises when it finds no memory is a userdata; no branch that fails before it can stand in its place."""
+    setup = (
+        "from kosmolua.sandbox.vm import VM; bridge = VM._bridge; "
+        "VM._bridge = lambda self, verb, *more: bridge(self, verb, *more) if verb != b'regex' else 1 / 0"
+    )
+    source = """
+        pcall(parallel.all, { function() lua_list_docs() error("first") end, function() regex.match("a", "b") end })
+        print("survived")
+        """
+    frames, _ = work(source, setup=setup, more=b'{"kind":"reply","id":1,"ok":true,"value":""}\n')
+    assert [(frame["kind"], frame.get("limit")) for frame in frames[1:]] == [("doc", None), ("limit", "memory")]
+
+
 def test_a_guest_whose_host_is_gone_leaves() -> None:
     """A script that waits for an answer when the letterbox closes is over."""
     frames, status = work("pcall(function() return app.integrations.box end) print('survived')")

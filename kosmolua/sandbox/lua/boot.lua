@@ -12,7 +12,6 @@ local getinfo, traceback = debug.getinfo, debug.traceback
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local randomseed, tointeger = math.randomseed, math.tointeger
 
-local MEMORY = "not enough memory"
 local LONGEST_MESSAGE = 16 * 1024
 local FARTHEST_FRAME = 1000
 
@@ -24,9 +23,9 @@ local function module(name, ...)
 end
 
 local json = module("json")
-local text = module("text", json)
 local errors = module("errors", json)
 local letterbox = module("letterbox", bridge, json, errors, limits)
+local text = module("text", json, letterbox)
 local app = module("app", letterbox, json, text)
 local parallel = module("parallel", letterbox)
 local regex = module("regex", bridge, json)
@@ -62,11 +61,8 @@ end
 
 ---Sends what ended the script: an error value, and where it was raised as far as that is known.
 local function fail(value, line, trace)
-  local call, message = errors.call_of(value), text.safely(value)
-  if message == MEMORY or type(value) == "userdata" then
-    letterbox.stop("memory")
-  end
-  message = gsub(message, "^%[host%]:%d+: ", "")
+  letterbox.stop_if_memory(value)
+  local call, message = errors.call_of(value), gsub(text.safely(value), "^%[host%]:%d+: ", "")
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "")

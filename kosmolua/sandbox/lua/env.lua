@@ -10,8 +10,6 @@ local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
 local metatable_of, traceback = debug.getmetatable, debug.traceback
 
-local MEMORY = "not enough memory"
-
 local function copy(library, without)
   local names = {}
   for name, value in next, library do
@@ -63,26 +61,25 @@ local function need(kind, position, name, value)
   end
 end
 
--- Memory is a limit, and no limit can be caught: whatever catches errors lets this one end the script. An error that is
--- a userdata is lupa's, which found no memory itself.
-
-local function final(ok, value, ...)
-  if not ok and (value == MEMORY or type(value) == "userdata") then
-    letterbox.stop("memory")
+---Returns what a script gets of a call that may have failed. Spent memory it does not get: that ends it.
+local function caught(ok, value, ...)
+  if ok then
+    return ok, value, ...
   end
-  return ok, value, ...
+  letterbox.stop_if_memory(value)
+  return ok, value
 end
 
 function env.pcall(...)
   if select("#", ...) == 0 then
     bad_argument(1, "pcall", "value expected")
   end
-  return final(pcall(...))
+  return caught(pcall(...))
 end
 
 function env.xpcall(f, handler, ...)
   need("function", 2, "xpcall", handler)
-  return final(xpcall(f, handler, ...))
+  return caught(xpcall(f, handler, ...))
 end
 
 function env.coroutine.resume(thread, ...)
@@ -90,7 +87,7 @@ function env.coroutine.resume(thread, ...)
   if letterbox.branches[thread] then
     return false, "cannot resume a branch of parallel"
   end
-  return final(resume(thread, ...))
+  return caught(resume(thread, ...))
 end
 
 function env.coroutine.close(thread)
@@ -98,7 +95,7 @@ function env.coroutine.close(thread)
   if letterbox.branches[thread] then
     error("cannot close a branch of parallel", 2)
   end
-  return final(close(thread))
+  return caught(close(thread))
 end
 
 ---Compiles text, never bytecode, with the script's globals unless an environment is given.
@@ -119,7 +116,7 @@ function env.load(chunk, name, mode, ...)
   end
   local _, compiled, problem = pcall(load, chunk, name, "t", globals)
   if not compiled then
-    final(false, problem)
+    letterbox.stop_if_memory(problem)
   end
   return compiled, problem
 end

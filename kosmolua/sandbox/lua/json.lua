@@ -9,7 +9,6 @@ local concat, sort = table.concat, table.sort
 local huge, integer_or_float = math.huge, math.type
 local utf8_char, utf8_len = utf8.char, utf8.len
 
-local MEMORY = "not enough memory"
 local LONGEST_NAME = 100
 
 ---Stands for null where a missing value would leave a hole: inside arrays.
@@ -430,7 +429,7 @@ local function new_state(most, deepest, indent)
   return { pieces = {}, count = 0, size = 0, most = most, depth = 0, deepest = deepest, keys = {}, open = {}, indent = indent }
 end
 
----Encodes a value. Raises `{ problem, where, param }` where JSON cannot carry it, `{ too_big }` beyond `most` bytes.
+---Encodes a value. Raises `{ problem, where }` where JSON cannot carry it, `{ too_big }` beyond `most` bytes.
 local function encode(value, most, deepest, indent)
   local state = new_state(most, deepest, indent)
   encode_value(state, value)
@@ -453,7 +452,7 @@ local DEEPEST, MOST = 1000, huge
 local public = { null = null }
 
 local function raise(prefix, caught)
-  if caught == MEMORY or type(caught) ~= "table" then
+  if type(caught) ~= "table" then
     error(caught, 0)
   elseif caught.position then
     error(prefix .. caught.what .. " at position " .. format("%d", caught.position), 3)

@@ -7,8 +7,6 @@ local format = string.format
 local pack = table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
 
-local MEMORY = "not enough memory"
-
 local letterbox = {}
 
 ---The coroutines of branches of `parallel`, which its scheduler alone may resume.
@@ -27,15 +25,24 @@ function letterbox.stop(limit)
   bridge("limit", limit)
 end
 
+---Ends the script if an error means that memory is spent: Lua's own has this text, that of lupa is a userdata.
+---
+---Memory is a limit, and no limit can be caught, so whatever catches errors asks this first. A script that raises
+---exactly this text ends likewise: Lua makes its own error of it, and nobody can tell the two apart.
+function letterbox.stop_if_memory(problem)
+  if problem == "not enough memory" or type(problem) == "userdata" then
+    letterbox.stop("memory")
+  end
+end
+
 local function receive()
   local line = bridge("receive")
   bridge("rearm")
   local ok, frame = pcall(json.decode, line, limits.max_depth + 1)
   if ok then
     return frame
-  elseif frame == MEMORY then
-    letterbox.stop("memory")
   end
+  letterbox.stop_if_memory(frame)
   letterbox.stop("depth")
 end
 

@@ -7,14 +7,13 @@ local create, close, resume, status = coroutine.create, coroutine.close, corouti
 local integer_or_float = math.type
 local pack = table.pack
 
-local MEMORY = "not enough memory"
 local USUAL_LIMIT = 8
 
 ---Ends a branch for good; what it wanted to close, it closes.
 local function abandon(branch)
   local ok, problem = close(branch.coroutine)
-  if not ok and problem == MEMORY then
-    letterbox.stop("memory")
+  if not ok then
+    letterbox.stop_if_memory(problem)
   end
 end
 
@@ -30,9 +29,10 @@ local function finish(group, branch, ok, value)
   group.active = group.active - 1
   if ok then
     group.results[branch.index] = value
-  elseif value == MEMORY then
-    letterbox.stop("memory")
-  elseif not group.failed or branch.index < group.failed then
+    return
+  end
+  letterbox.stop_if_memory(value)
+  if not group.failed or branch.index < group.failed then
     group.failed, group.error = branch.index, value
   end
 end

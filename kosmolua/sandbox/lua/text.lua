@@ -1,8 +1,8 @@
 -- Values as readable text, for print and dump.
 
-local json = ...
+local json, letterbox = ...
 
-local error, next, pcall, rawget, rawlen, tostring, type = error, next, pcall, rawget, rawlen, tostring, type
+local next, pcall, rawget, rawlen, tostring, type = next, pcall, rawget, rawlen, tostring, type
 local getmetatable = debug.getmetatable -- the real one, whatever a script says in `__metatable`
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep
@@ -10,7 +10,6 @@ local concat, sort = table.concat, table.sort
 local integer_or_float = math.type
 
 local WIDTH, DEEPEST = 100, 100
-local MEMORY = "not enough memory"
 local KEYWORDS = {}
 for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch("%a+") do
   KEYWORDS[word] = true
@@ -60,8 +59,8 @@ local function sorted_keys(value, length)
     end
   end
   local ok, problem = pcall(sort, keys, before) -- a key's own `__tostring` may fail, or give no order
-  if not ok and problem == MEMORY then
-    error(MEMORY, 0)
+  if not ok then
+    letterbox.stop_if_memory(problem)
   end
   return keys, count
 end
@@ -137,8 +136,8 @@ local function safely(value)
   local ok, text = pcall(of, value)
   if ok and type(text) == "string" then
     return text
-  elseif text == MEMORY then
-    return MEMORY
+  elseif not ok then
+    letterbox.stop_if_memory(text)
   end
   return "(an error value of type " .. type(value) .. " that cannot be shown)"
 end
