@@ -226,6 +226,14 @@ def test_yielding_from_a_branch_is_an_error(runtime: Runtime) -> None:
         ("parallel.all({ print, 2 })", "parallel.all needs functions, but number 2 is a number"),
         ("parallel.map({}, 5)", "parallel.map needs a list and a function"),
         ("parallel.map({}, print, { limit = 0 })", "limit must be a positive integer"),
+        (
+            "parallel.all({ user = print })",
+            "parallel.all needs a list such as { a, b }, not a table with the key user",
+        ),
+        ("parallel.map({ 1, 2, n = 2 }, print)", "not a table with the key n"),
+        ("parallel.map({ [1] = 1, [1000] = 2 }, print)", "not a table with the key 1000"),
+        ("parallel.map({ [0] = 1, 2 }, print)", "not a table with the key 0"),
+        ("parallel.map({ [{ 1 }] = 1 }, print)", "not a table with the key [1]"),
     ],
 )
 def test_wrong_use_is_said_with_the_scripts_line(runtime: Runtime, source: str, words: str) -> None:

@@ -1,6 +1,6 @@
 -- parallel.all and parallel.map: while one branch waits for a call, the others go on.
 
-local letterbox = ...
+local letterbox, text = ...
 
 local error, next, rawequal, type = error, next, rawequal, type
 local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
@@ -100,12 +100,22 @@ local function limit_of(name, options)
   return limit
 end
 
+---Refuses a table with more than a list in it: what has another key would be left out without a word.
+local function need_list(name, list, count)
+  if integer_or_float(count) ~= "integer" then
+    error(name .. " needs a list, and the length of this one is not an integer", 4)
+  end
+  for key in next, list do
+    if integer_or_float(key) ~= "integer" or key < 1 or key > count then
+      error(name .. " needs a list such as { a, b }, not a table with the key " .. text.safely(key), 4)
+    end
+  end
+end
+
 ---Returns the items of a list, as they are now, and their number.
 local function items_of(name, list)
   local count, items = #list, {}
-  if integer_or_float(count) ~= "integer" then
-    error(name .. " needs a list, and the length of this one is not an integer", 3)
-  end
+  need_list(name, list, count)
   for index = 1, count do
     items[index] = list[index]
   end
