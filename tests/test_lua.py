@@ -37,3 +37,25 @@ def test_a_file_of_lua(runtime: Runtime, file: Path) -> None:
     outcome = runtime.run(source, name=file.name)
     assert outcome.output == expected(source)
     assert outcome.ok, outcome.error
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            "require('json')",
+            "script.lua:1: attempt to call a nil value (global 'require'): "
+            "there are no modules to load; json, regex and parallel are there already",
+        ),
+        (
+            "library.list_books()",
+            "script.lua:1: attempt to index a nil value (global 'library'): "
+            "nothing has this name; an integration would be app.integrations.library",
+        ),
+        ("error(\"not there (global 'require')\", 0)", "not there (global 'require')"),
+    ],
+)
+def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source: str, message: str) -> None:
+    """A script that reaches for what the sandbox has not ends with Lua's own message and a way out."""
+    error = runtime.run(source).error
+    assert error and error.message == message

@@ -1,6 +1,6 @@
 -- The environment of a script: an allow-list of copies. What is not named here does not exist for it.
 
-local letterbox, json, text, app, parallel, regex, write = ...
+local letterbox, json, text, absent, app, parallel, regex, write = ...
 
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
@@ -67,7 +67,7 @@ local function caught(ok, value, ...)
     return ok, value, ...
   end
   letterbox.stop_if_memory(value)
-  return ok, value
+  return ok, absent.explain(value)
 end
 
 function env.pcall(...)
