@@ -28,3 +28,15 @@ print(load(function() return nil end, nil, "b"))
 --> nil	attempt to load a text chunk (mode is 'b')
 print(load("\27Lua", "x", "bt"))
 --> nil	attempt to load a binary chunk (mode is 't')
+
+-- No chunk can pass for the script, nor for the host, whose frames no traceback shows.
+for _, name in ipairs({ "=[host]", "@[host]", "@[host]:1", "@load.lua" }) do
+  local ok, problem = pcall(load, "return 1", name)
+  print(ok, problem)
+end
+--> false	bad argument #2 to 'load' (the name '=[host]' is taken)
+--> false	bad argument #2 to 'load' (the name '@[host]' is taken)
+--> false	bad argument #2 to 'load' (the name '@[host]:1' is taken)
+--> false	bad argument #2 to 'load' (the name '@load.lua' is taken)
+print(load("return 1", "=host")(), load("return 2", "load.lua")(), load("return 3", 4)(), load("return 4", nil)())
+--> 1	2	3	4

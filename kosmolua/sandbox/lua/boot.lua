@@ -7,7 +7,7 @@ local python_bridge, sources = ...
 
 local bridge = python.as_function(python_bridge)
 local load, next, type, xpcall = load, next, type, xpcall
-local format, gsub, match, sub = string.format, string.gsub, string.match, string.sub
+local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
 local getinfo, traceback = debug.getinfo, debug.traceback
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local randomseed, tointeger = math.randomseed, math.tointeger
@@ -17,6 +17,12 @@ local FARTHEST_FRAME = 1000
 
 ---Set anew for each run, by the host.
 local limits = {}
+local script_name
+
+---Says of the name of a chunk whether only the prelude and the script itself may have it.
+local function is_taken(name)
+  return name == script_name or find(name, "^[=@]%[host%]")
+end
 
 local function module(name, ...)
   return load(sources[name], "=[host]", "t")(...)
@@ -30,7 +36,7 @@ local absent = module("absent")
 local app = module("app", letterbox, json, text)
 local parallel = module("parallel", letterbox, text)
 local regex = module("regex", bridge, json)
-local env, without_host = module("env", letterbox, json, text, absent, app, parallel, regex, function(output)
+local env, without_host = module("env", letterbox, json, text, absent, app, parallel, regex, is_taken, function(output)
   bridge("print", output)
 end)
 
@@ -97,7 +103,8 @@ local function finish(ok, ...)
   fail(caught) -- the error handler itself found no room
 end
 
-local function prepare(new_limits)
+local function prepare(chunk, new_limits)
+  script_name = chunk
   for name, value in next, json.decode(new_limits, 2) do
     limits[name] = value
   end
@@ -124,7 +131,7 @@ end
 ---@param ... string the script's arguments
 local function run(source, chunk, new_limits, seed, ...)
   randomseed(unpack("<i8i8", seed))
-  prepare(new_limits)
+  prepare(chunk, new_limits)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = load(source, chunk, "t", env)
   if not script then
@@ -146,7 +153,7 @@ end
 ---@param new_limits string as JSON
 ---@param verb string a name in the module `session`
 local function converse(source, chunk, new_limits, verb)
-  prepare(new_limits)
+  prepare(chunk, new_limits)
   local script, show = session[verb](source, chunk)
   if not script then
     return reject(show)

@@ -1,6 +1,6 @@
 -- The environment of a script: an allow-list of copies. What is not named here does not exist for it.
 
-local letterbox, json, text, absent, app, parallel, regex, write = ...
+local letterbox, json, text, absent, app, parallel, regex, is_taken, write = ...
 
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
@@ -105,6 +105,9 @@ function env.load(chunk, name, mode, ...)
   end
   if name ~= nil and type(name) ~= "number" then
     need("string", 2, "load", name)
+    if is_taken(name) then
+      bad_argument(2, "load", "the name '" .. name .. "' is taken")
+    end
   end
   if mode ~= nil and (type(mode) ~= "string" or not find(mode, "t", 1, true)) then
     return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
