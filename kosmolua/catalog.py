@@ -133,7 +133,8 @@ class Catalog:
         """
         root, _, rest = path.partition(".")
         if root != ROOT:
-            raise UnknownPath(f"app has no '{root[:80]}'", hint=did_you_mean(root, [ROOT]))
+            hint = f"it is app.{ROOT}.{root}" if root in self.names() else did_you_mean(root, [ROOT])
+            raise UnknownPath(f"app has no '{root[:80]}'", hint=hint)
         if not rest:
             return {"names": self.names()}
         name, _, rest = rest.partition(".")

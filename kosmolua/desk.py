@@ -9,7 +9,7 @@ from kosmolua import values
 from kosmolua.blame import unloadable
 from kosmolua.catalog import Catalog
 from kosmolua.dispatch import Dispatcher, unsendable
-from kosmolua.errors import KosmoError, PluginError
+from kosmolua.errors import KosmoError, PluginError, UnknownPath
 from kosmolua.journal import Summary
 from kosmolua.secret import Redactor
 
@@ -49,6 +49,8 @@ class FrontDesk:
         """Say what is at a path under ``app``."""
         try:
             return values.encode(self._catalog.describe(path))
+        except UnknownPath as error:
+            raise error if error.hint else UnknownPath(error.message, hint=_list_of(path)) from None
         except PluginError as error:
             raise unloadable(path.split(".")[1], error) from error
 
@@ -63,3 +65,10 @@ class FrontDesk:
         if fault:
             raise unsendable(NAMES.get(verb, verb), fault)
         return values.encode(answer(self._library(), verb, given))
+
+
+def _list_of(path: str) -> str:
+    """Return what lists the names beside a path that leads nowhere."""
+    _, *names = path.split(".")
+    page = f'"{names[0]}"' if len(names) > 1 else ""
+    return f"lua_list_docs({page}) lists what there is"

@@ -33,12 +33,30 @@ say(function() return library.list_book end)
 --> unknown_path	app.integrations.library has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?)
 say(function() return library.work.list_book end)
 --> unknown_path	app.integrations.library.work has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?)
+say(function() return app.library end)
+--> unknown_path	app has no 'library' (it is app.integrations.library)
+say(function() return app.zzz end)
+--> unknown_path	app has no 'zzz' (lua_list_docs() lists what there is)
+say(function() return app.integrations.zzz end)
+--> unknown_path	app.integrations has no 'zzz' (lua_list_docs() lists what there is)
+say(function() return library.zzz end)
+--> unknown_path	app.integrations.library has no 'zzz' (lua_list_docs("library") lists what there is)
+say(function() return library.work.zzz end)
+--> unknown_path	app.integrations.library.work has no 'zzz' (lua_list_docs("library") lists what there is)
 print(pcall(function() app.x = 1 end))
---> false	app.lua:36: app is read-only
+--> false	app.lua:46: app is read-only
 print(pcall(function() library.list_books = print end))
---> false	app.lua:38: app.integrations.library is read-only
+--> false	app.lua:48: app.integrations.library is read-only
 for _, key in ipairs({ 1, 1.5, true, "library.work", "" }) do
   local ok, problem = pcall(function() return app.integrations[key] end)
   assert(not ok and problem.code == "unknown_path", tostring(key))
 end
 assert(not pcall(function() return app.integrations[nil] end))
+
+-- A colon passes the branch itself, which is no argument.
+say(function() library:list_books() end)
+--> bad_arguments	library.list_books: an argument is app.integrations.library, as a colon passes it; call it with a dot: app.integrations.library.list_books(...). Nothing was sent.
+say(function() library.work:lib_lend({ book = "b-1" }) end)
+--> bad_arguments	library.lend: an argument is app.integrations.library.work, as a colon passes it; call it with a dot: app.integrations.library.work.lend(...). Nothing was sent.
+print(library.list_books(nil).ok, library.list_books(json.null).ok)
+--> true	true

@@ -3,10 +3,14 @@
 local letterbox, json, text = ...
 
 local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
-local gsub = string.gsub
+local format, gsub = string.format, string.gsub
 
 local LONGEST_NAME = 200
 local DOT = "\u{2024}"
+local COLON = "is %s, as a colon passes it; call it with a dot: app.%s(...)"
+
+---The tables of this tree, each with its name.
+local branches = setmetatable({}, { __mode = "k" })
 
 ---Returns a key as one name of a path. A dot inside it gives way to a sign that looks like one.
 local function spell(key)
@@ -45,12 +49,17 @@ local function branch(name, find, list)
     end,
   })
   json.faces[tree] = {}
+  branches[tree] = name
   return tree
 end
 
 local function leaf(path)
   local field = ',"path":' .. json.quote(path)
   return function(...)
+    local passed = branches[(...)]
+    if passed then
+      return letterbox.ask_amiss("call", field, "", format(COLON, passed, path))
+    end
     return letterbox.ask_with("call", field, ...)
   end
 end

@@ -109,7 +109,15 @@ function letterbox.ask(kind, fields)
   error(errors.mint(reply.error, number), 0)
 end
 
----Sends a request whose fields may have to be refused, and waits for its answer.
+---Sends a request that the host has to refuse: it knows what to call things.
+---@param where string the place in the arguments; empty for all of one
+---@param problem string what is wrong there
+function letterbox.ask_amiss(kind, fields, where, problem)
+  local fault = format(',"fault":{"where":%s,"problem":%s}', json.quote(json.valid(where)), json.quote(problem))
+  return letterbox.ask(kind, fields .. fault)
+end
+
+---Sends a request whose arguments may have to be refused, and waits for its answer.
 ---@param ... any what Lua passed
 ---@return any value
 function letterbox.ask_with(kind, fields, ...)
@@ -121,9 +129,7 @@ function letterbox.ask_with(kind, fields, ...)
   elseif text.too_big then
     letterbox.stop("arguments")
   end
-  local where, problem = json.quote(json.valid(text.where)), json.quote(text.problem)
-  local fault = format(',"fault":{"where":%s,"problem":%s}', where, problem)
-  return letterbox.ask(kind, fields .. fault)
+  return letterbox.ask_amiss(kind, fields, text.where, text.problem)
 end
 
 return letterbox
