@@ -11,6 +11,7 @@ from kosmolua.catalog import Catalog
 from kosmolua.dispatch import Dispatcher, unsendable
 from kosmolua.errors import KosmoError, PluginError, UnknownPath
 from kosmolua.journal import Summary
+from kosmolua.limits import Limits
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
@@ -23,15 +24,23 @@ class FrontDesk:
     Args:
         library: Returns the documentation; asked on the first use only.
         redactor: Knows the secrets in use.
+        limits: The limits of the run.
     """
 
     def __init__(
-        self, catalog: Catalog, dispatcher: Dispatcher, library: Callable[[], Library], redactor: Redactor
+        self,
+        catalog: Catalog,
+        dispatcher: Dispatcher,
+        library: Callable[[], Library],
+        redactor: Redactor,
+        limits: Limits,
     ) -> None:
         self._catalog = catalog
         self._dispatcher = dispatcher
         self._library = library
         self._redactor = redactor
+        self._limits = limits
+        self._lookups = 0
 
     def close(self, error: KosmoError | None) -> list[Summary]:
         """Return what an outcome says of each call, in the order in which they came; none are made any more.
@@ -47,6 +56,7 @@ class FrontDesk:
 
     def describe(self, path: str) -> str:
         """Say what is at a path under ``app``."""
+        self._look_up()
         try:
             return values.encode(self._catalog.describe(path))
         except UnknownPath as error:
@@ -62,9 +72,15 @@ class FrontDesk:
         """List, search or read documentation."""
         from kosmolua.docs.request import NAMES, answer
 
+        self._look_up()
         if fault:
             raise unsendable(NAMES.get(verb, verb), fault)
         return values.encode(answer(self._library(), verb, given))
+
+    def _look_up(self) -> None:
+        self._lookups += 1
+        if self._lookups > self._limits.max_lookups:
+            raise self._limits.exceeded("lookups")
 
 
 def _list_of(path: str) -> str:

@@ -32,6 +32,8 @@ class Limits:
     """Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow"."""
     max_calls: int = 1000
     """Calls of integration functions, refused ones included."""
+    max_lookups: int = 10_000
+    """Questions to the host that are no calls: for names under ``app``, and for documentation."""
     max_output: int = 10 * MIB
     """Bytes printed."""
     max_result: int = 16 * MIB
@@ -89,7 +91,7 @@ class Limits:
 
 NAMES = tuple(Limits.__annotations__)
 SECONDS = ("timeout", "cpu")
-COUNTS = ("max_calls", "max_depth")
+COUNTS = ("max_calls", "max_lookups", "max_depth")
 BYTES = tuple(name for name in NAMES if name not in (*SECONDS, *COUNTS))
 ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
 """Those that one run, or the command line, may set."""
@@ -99,6 +101,11 @@ REPORTED = {
     "cpu": ("cpu", "it used more than {value} of processor time", "raise it with --cpu"),
     "memory": ("memory", "it needed more than {value} of memory", "raise it with --memory"),
     "calls": ("max_calls", "it made more than {value} calls", "raise it with --max-calls"),
+    "lookups": (
+        "max_lookups",
+        "it asked for names and documentation more than {value} times",
+        "keep what it found, or raise max_lookups in [kosmolua.limits]",
+    ),
     "output": ("max_output", "it printed more than {value}", "raise it with --max-output"),
     "result": (
         "max_result",

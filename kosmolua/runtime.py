@@ -285,7 +285,7 @@ class Runtime:
         from kosmolua.desk import FrontDesk
 
         dispatcher = self._dispatcher(clock, limits, watch, approve, read_only=read_only)
-        return FrontDesk(self.catalog, dispatcher, lambda: self.docs, self._redactor)
+        return FrontDesk(self.catalog, dispatcher, lambda: self.docs, self._redactor, limits)
 
     def _dispatcher(
         self,

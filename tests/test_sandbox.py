@@ -74,6 +74,15 @@ def test_memory_that_lupa_has_not_got_ends_the_script_also_in_a_branch() -> None
     assert [(frame["kind"], frame.get("limit")) for frame in frames[1:]] == [("doc", None), ("limit", "memory")]
 
 
+def test_a_name_that_is_not_there_is_asked_for_once() -> None:
+    """A script that tries a wrong name again and again gets the host's answer to the first time."""
+    refusal = b'{"kind":"reply","id":1,"ok":false,"error":{"code":"unknown_path","message":"no box"}}\n'
+    source = "for i = 1, 3 do print(select(2, pcall(function() return app.integrations.box end))) end"
+    frames, _ = work(source, more=refusal)
+    assert [frame["kind"] for frame in frames] == ["ready", "describe", "print", "print", "print", "end"]
+    assert {frame["text"] for frame in frames if frame["kind"] == "print"} == {"no box\n"}
+
+
 def test_a_guest_whose_host_is_gone_leaves() -> None:
     """A script that waits for an answer when the letterbox closes is over."""
     frames, status = work("pcall(function() return app.integrations.box end) print('survived')")

@@ -121,6 +121,13 @@ def test_errors_name_the_chunk_and_the_line(session: Session) -> None:
     assert session.evaluate("x").text == "1"
 
 
+def test_a_wrong_name_is_the_same_error_in_each_chunk(session: Session) -> None:
+    """What one chunk heard of a name is forgotten in the next, for which the host has to know the error."""
+    for _ in range(2):
+        error = session.evaluate("app.integrations.nothing").outcome.error
+        assert error and error.code == "unknown_path"
+
+
 def test_a_named_chunk_has_its_name_in_errors(session: Session) -> None:
     """A file that is loaded is called by its name."""
     error = session.evaluate("error('no')", name="report.lua").outcome.error

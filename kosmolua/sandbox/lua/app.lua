@@ -2,7 +2,7 @@
 
 local letterbox, json, text = ...
 
-local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
+local error, ipairs, next, pcall, rawget, setmetatable, type = error, ipairs, next, pcall, rawget, setmetatable, type
 local format, gsub = string.format, string.gsub
 
 local LONGEST_NAME = 200
@@ -12,6 +12,13 @@ local COLON = "is %s, as a colon passes it; call it with a dot: app.%s(...)"
 ---The tables of this tree, each with its name.
 local branches = setmetatable({}, { __mode = "k" })
 
+---The errors of paths that lead nowhere, which the host need not find out twice in a run.
+local refused = {}
+
+local function forget()
+  refused = {}
+end
+
 ---Returns a key as one name of a path. A dot inside it gives way to a sign that looks like one.
 local function spell(key)
   local name = json.valid(json.head(type(key) == "string" and key or text.safely(key), LONGEST_NAME))
@@ -20,7 +27,15 @@ end
 
 ---Asks what is at a path; raises the host's error, with suggestions, where nothing is.
 local function describe(path)
-  return letterbox.ask("describe", ',"path":' .. json.quote(path))
+  if refused[path] then
+    error(refused[path], 0)
+  end
+  local ok, answer = pcall(letterbox.ask, "describe", ',"path":' .. json.quote(path))
+  if ok then
+    return answer
+  end
+  refused[path] = type(answer) == "table" and answer or nil
+  error(answer, 0)
 end
 
 ---Raises the host's error for a path that leads nowhere.
@@ -131,6 +146,8 @@ local integrations = branch("app.integrations", function(key)
   return found
 end, list_integrations)
 
-return branch("app", function(key)
+local app = branch("app", function(key)
   return key == "integrations" and integrations or refuse(spell(key))
 end, function() return { "integrations" } end)
+
+return app, forget

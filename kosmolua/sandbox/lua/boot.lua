@@ -33,7 +33,7 @@ local errors = module("errors", json)
 local letterbox = module("letterbox", bridge, json, errors, limits)
 local text = module("text", json, letterbox)
 local absent = module("absent")
-local app = module("app", letterbox, json, text)
+local app, forget = module("app", letterbox, json, text)
 local parallel = module("parallel", letterbox, text)
 local regex = module("regex", bridge, json)
 local env, without_host = module("env", letterbox, json, text, absent, app, parallel, regex, is_taken, function(output)
@@ -105,6 +105,7 @@ end
 
 local function prepare(chunk, new_limits)
   script_name = chunk
+  forget()
   for name, value in next, json.decode(new_limits, 2) do
     limits[name] = value
   end
