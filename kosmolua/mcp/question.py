@@ -10,9 +10,10 @@ from typing import Any
 from mcp_types import ClientCapabilities, ElicitResult
 
 from kosmolua.policy import Approval
+from kosmolua.spelling import exposed, shortened
 
 ONCE, EVERY = "this call", "every call of this function in this script"
-LONGEST_VALUE = 300
+LONGEST_VALUE, HEAD, TAIL = 300, 200, 100
 MOST_ARGUMENTS = 30
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -76,14 +77,13 @@ def can_be_asked(client: ClientCapabilities | None) -> bool:
 def _worded(approval: Approval) -> str:
     lines = [f"A script wants to {approval.effect} with {approval.path}, account {approval.account}."]
     for name, value in list(approval.arguments.items())[:MOST_ARGUMENTS]:
-        lines.append(f"{name} = {_shown(value)}")
+        lines.append(f"{exposed(name)} = {_shown(value)}")
     if (more := len(approval.arguments) - MOST_ARGUMENTS) > 0:
         lines.append(f"and {more} more arguments")
     return "\n".join(lines)
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON in which nothing hides: no control or direction marks, and the length of what is cut."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    cut = f"... ({len(text) - LONGEST_VALUE:,} more characters)" if len(text) > LONGEST_VALUE else ""
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text[:LONGEST_VALUE]) + cut
+    """Return a value as JSON in which nothing hides; of a long one both ends, and how much is between them."""
+    text = exposed(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= LONGEST_VALUE else shortened(text, HEAD, TAIL)
