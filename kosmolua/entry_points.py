@@ -61,11 +61,18 @@ def _texts() -> Iterator[str]:
     for folder in sys.path:
         if not os.path.isdir(folder) or _is_here(folder):
             continue
-        for entry in sorted(os.listdir(folder)):
+        for entry in _entries(folder):
             package = os.path.splitext(entry)[0].partition("-")[0].lower()
             if entry.endswith(_METADATA) and package not in seen:
                 seen.add(package)
                 yield _text_of(os.path.join(folder, entry, "entry_points.txt"))
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []  # Python imports nothing from it either
 
 
 def _is_here(folder: str) -> bool:

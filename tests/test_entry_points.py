@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,25 @@ def test_the_folder_that_the_user_stands_in_offers_nothing(site: Path, monkeypat
     monkeypatch.chdir(site / "cloned")
     assert "evil" not in installed_entry_points()
     assert "plain" in installed_entry_points()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs permissions of POSIX")
+def test_a_folder_that_may_not_be_read_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python imports nothing from it either; the other folders are read as ever."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(sys, "path", [folder])
+        Path(folder).chmod(0)
+        with nobody():
+            assert installed_entry_points() == {}
+        Path(folder).chmod(0o700)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Be no superuser, who may read everything, while a ``with`` block lasts."""
+    own = os.geteuid()
+    os.seteuid(own or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)

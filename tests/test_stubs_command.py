@@ -31,3 +31,10 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(kosmolua: Program, write: Wr
     done = kosmolua("stubs", in_the_way / "below")
     assert done.returncode == 3
     assert "could not be written" in done.stderr
+
+
+def test_settings_that_cannot_be_read_are_named(kosmolua: Program, home: Path) -> None:
+    """A folder in their place is no fault of standard output."""
+    (home / ".luarc.json").mkdir()
+    done = kosmolua("stubs")
+    assert (done.returncode, done.stderr) == (3, "kosmolua: .luarc.json cannot be read: Is a directory\n")

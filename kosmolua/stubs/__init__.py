@@ -71,6 +71,8 @@ def _settings(path: Path) -> dict[str, object]:
         return dict(SETTINGS)
     try:
         present = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{path} is not plain JSON: {error}", hint="mend or remove it") from None
     if not isinstance(present, dict):
