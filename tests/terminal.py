@@ -75,10 +75,10 @@ class Terminal:
         ]
         return _trimmed([*above, *self._screen.display])
 
-    def until(self, seen: str | Callable[[], bool]) -> list[str]:
+    def until(self, seen: str | Callable[[], bool], patience: float = PATIENCE) -> list[str]:
         """Read until a text is on the screen, or until something holds, and return the screen."""
         holds = seen if callable(seen) else lambda: any(seen in line for line in self.screen())
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not holds():
             assert time.monotonic() < deadline, "\n".join([f"never seen: {seen!r}", *self.everything()])
             assert self._read(GLANCE) or self._is_alive(), "\n".join([f"ended before {seen!r}", *self.everything()])

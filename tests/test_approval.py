@@ -18,7 +18,7 @@ from terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 
-QUESTION = "Allow it? [y]es, [n]o, [a]ll calls of this function, [d]eny all from now on:"
+QUESTION = "? [y]es, [n]o, [a]ll such calls, [d]eny all calls:"
 Open = Callable[..., "Terminal"]
 
 
@@ -245,10 +245,10 @@ def ask(open_terminal: Open, write: Write) -> Open:
         script = f"pcall(app.integrations.notes.write, {{ text = 'first' }}) app.integrations.notes.write({arguments})"
         command = ["run", "-e", script, "--plugin", str(plugin), "--accounts", str(accounts)]
         with open_terminal(*command, columns=120, NO_COLOR="1") as terminal:
-            terminal.until("eny all from now on")
+            terminal.until("eny all calls")
             terminal.send("y\r")
             terminal.until(lambda: sum("The script wants" in line for line in terminal.everything()) == 2)
-            terminal.until(lambda: terminal.everything()[-1].endswith(("on:", "whole:")))
+            terminal.until(lambda: terminal.everything()[-1].endswith(("calls:", "whole:")))
             yield terminal
 
     return ask
@@ -271,6 +271,12 @@ def test_nothing_that_is_shown_moves_the_cursor_or_turns_the_text_around(ask: Op
     """Control characters, and those that write from right to left, are shown by their codes."""
     with ask("{ text = 'a\\27[2Jb\\u{202e}c' }") as terminal:
         assert '  text = "a\\u001b[2Jb\\u202ec"' in terminal.screen()
+
+
+def test_nothing_that_is_shown_is_out_of_sight(ask: Open) -> None:
+    """Characters that show nothing have their codes, and many blanks are counted."""
+    with ask("{ text = 'a\\u{200b}\\u{3164}' .. (' '):rep(300) .. 'b' }") as terminal:
+        assert '  text = "a\\u200b\\u3164<300 blanks>b"' in terminal.screen()
 
 
 def test_a_long_argument_is_cut_and_can_be_shown_whole(ask: Open) -> None:
@@ -333,3 +339,38 @@ def test_a_script_from_a_pipe_is_not_asked_about(environment: dict[str, str]) ->
     done = subprocess.run(command, input=script, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 1
     assert "nobody can be asked here" in done.stderr
+
+
+# What a script prints beside the question
+
+SUSPEND = 'app.integrations.render2.suspend_service("srv-cabc12345678")'
+HEADING = "The script wants to write with render2.suspend_service, account default:"
+PROMPT = "Allow render2.suspend_service with default? [y]es, [n]o, [a]ll such calls, [d]eny all calls:"
+WAIT = "local t = os.clock() while os.clock() - t < 0.4 do end"
+UNFINISHED = r"\27]0;", r"\27P", r"\27_", r"\27[", r"\27"
+"""Sequences that swallow, or take for their own, what comes after them."""
+
+
+@pytest.mark.parametrize("sequence", UNFINISHED)
+@pytest.mark.parametrize("pipe", ["", "| cat"], ids=["directly", "through a pipe"])
+def test_output_cannot_hide_the_question(environment: dict[str, str], sequence: str, pipe: str) -> None:
+    """Whatever was printed before, the question stands on lines of its own, and the last names what it is about."""
+    script = f'print("Press y: \\27[8m{sequence}") {WAIT} {SUSPEND}'
+    command = [sys.executable, "-m", "kosmolua", "run", "--simulate", "-e", script]
+    with Terminal(["sh", "-c", f'"$0" "$@" {pipe}', *command], environment, columns=100) as terminal:
+        screen = terminal.until(PROMPT)
+        assert screen[-3:] == [HEADING, '  service_id = "srv-cabc12345678"', PROMPT]
+        assert b"\x18\x1b\\\x1b[0m\r\nThe script wants" in terminal.raw
+
+
+def test_what_is_printed_meanwhile_waits_for_the_answer(open_terminal: Open) -> None:
+    """A branch that goes on cannot print a question of its own over the one that is open."""
+    forge = f"app.integrations.render2.list_owners() {WAIT} print('forged')"
+    script = f"parallel.all({{ function() {SUSPEND} end, function() {forge} end }})"
+    with open_terminal("run", "--simulate", "-e", script) as terminal:
+        terminal.until(PROMPT)
+        with pytest.raises(AssertionError, match="never seen"):
+            terminal.until("forged", patience=1.5)
+        terminal.send("y\r")
+        assert terminal.wait() == 0
+        assert terminal.everything()[-1] == "forged"

@@ -203,13 +203,13 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
     with repl() as terminal:
         for _ in range(2):
             terminal.send(suspend + "\r")
-            terminal.until("[d]eny all from now on:")
+            terminal.until("[d]eny all calls:")
             terminal.send("d\r")
             terminal.until("it was not approved")
             terminal.send("\x0c")
             terminal.until(lambda: not any("not approved" in line for line in terminal.screen()))
         terminal.send(suspend + "\r")
-        screen = terminal.until("[d]eny all from now on:")
+        screen = terminal.until("[d]eny all calls:")
         assert "The script wants to write with render2.suspend_service, account default:" in screen
         assert '  service_id = "srv-cabc12345678"' in screen
         terminal.send("y\r")
@@ -221,7 +221,7 @@ def test_ctrl_c_while_a_branch_asks_means_no(repl: Start) -> None:
     suspend = "parallel.all({ function() app.integrations.render2.suspend_service('srv-cabc12345678') end })"
     with repl() as terminal:
         terminal.send(suspend + "\r")
-        terminal.until("[d]eny all from now on:")
+        terminal.until("[d]eny all calls:")
         terminal.send("\x03")
         terminal.until("it was not approved")
         enter(terminal, "'all ' .. 'mine'", "all mine")

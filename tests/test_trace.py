@@ -13,6 +13,7 @@ from conftest import Program
 from terminal import Terminal
 
 from kosmolua.cli.live import Live
+from kosmolua.cli.printed import Printed
 from kosmolua.journal import Record
 
 CALLS = """
@@ -184,7 +185,7 @@ def terminal() -> io.StringIO:
 @pytest.fixture
 def live(terminal: io.StringIO, clock: Clock) -> Live:
     """A live line that is drawn by hand."""
-    return Live(terminal, after=1.0, clock=clock)
+    return Live(terminal, Printed(), after=1.0, clock=clock)
 
 
 def test_the_line_waits_for_its_time(live: Live, terminal: io.StringIO, clock: Clock) -> None:

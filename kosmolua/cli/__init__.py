@@ -42,7 +42,9 @@ def _launch() -> launch.Worker | None:
 def _run(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain command line of ``run`` without click, which takes longer to import than the sandbox to boot."""
     from kosmolua.cli.arguments import read_plainly
+    from kosmolua.cli.streams import name_losses
 
+    name_losses()
     plain = read_plainly(typed[1:]) if worker else None
     if plain is None:
         from kosmolua.cli.program import run_program

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 
 from kosmolua.cli import show
+from kosmolua.cli.streams import standard
 from kosmolua.policy import Approval
 from kosmolua.spec import wording
+from kosmolua.spelling import exposed, shortened
 
-QUESTION = "Allow it? [y]es, [n]o, [a]ll calls of this function, [d]eny all from now on{more}: "
+RESET = "\x18\x1b\\\x1b[0m"
+"""Ends whatever sequence other output on the same terminal has begun, and its colours."""
+QUESTION = "Allow {path} with {account}? [y]es, [n]o, [a]ll such calls, [d]eny all calls{more}: "
 ANSWERS = {
     "y": "yes",
     "yes": "yes",
@@ -55,33 +59,39 @@ class Approver:
 
 
 def _ask(approval: Approval) -> str:
-    is_cut = any(len(wording.literal(value)) > LONGEST_VALUE for value in approval.arguments.values())
-    question = QUESTION.format(more=", [s]how the arguments whole" if is_cut else "")
+    lines = {exposed(name): exposed(wording.literal(value)) for name, value in approval.arguments.items()}
+    question = _question(approval, is_cut=any(len(value) > LONGEST_VALUE for value in lines.values()))
     _forget_what_was_typed()
-    _write(_heading(approval), _arguments(approval.arguments, _shorten))
+    _write(_fresh_line(), _heading(approval), _arguments(lines, _cut))
     while True:
-        _write(question)
-        answer = ANSWERS.get(_read_line().strip().lower(), "")
+        answer = ANSWERS.get(_reply_to(question).strip().lower(), "")
         if answer == "show":
-            _write(_arguments(approval.arguments, str))
+            _write(_arguments(lines, str))
         elif answer:
             return answer
 
 
+def _question(approval: Approval, *, is_cut: bool) -> str:
+    more = ", [s]how the arguments whole" if is_cut else ""
+    return QUESTION.format(path=approval.path, account=exposed(approval.account), more=more)
+
+
+def _fresh_line() -> str:
+    """Return what begins a line on which nothing but the question is, whatever else wrote to the terminal."""
+    return (RESET if show.draws_on(sys.stderr) else "") + "\n"
+
+
 def _heading(approval: Approval) -> str:
     path = show.styled(approval.path, "bold", sys.stderr)
-    return f"The script wants to {approval.effect} with {path}, account {show.harmless(approval.account)}:\n"
+    return f"The script wants to {approval.effect} with {path}, account {exposed(approval.account)}:\n"
 
 
-def _arguments(arguments: Mapping[str, object], spell: Callable[[str], str]) -> str:
-    lines = [f"  {name} = {spell(wording.literal(value))}\n" for name, value in arguments.items()]
-    return show.harmless("".join(lines)) or "  without arguments\n"
+def _arguments(lines: Mapping[str, str], cut: Callable[[str], str]) -> str:
+    return "".join(f"  {name} = {cut(value)}\n" for name, value in lines.items()) or "  without arguments\n"
 
 
-def _shorten(text: str) -> str:
-    if len(text) <= LONGEST_VALUE:
-        return text
-    return f"{text[:HEAD]} ... ({len(text) - HEAD - TAIL:,} more characters) ... {text[-TAIL:]}"
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else shortened(text, HEAD, TAIL)
 
 
 def _write(*texts: str) -> None:
@@ -95,13 +105,14 @@ def _forget_what_was_typed() -> None:
         import termios
     except ImportError:
         return
-    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    termios.tcflush(standard.input, termios.TCIFLUSH)
 
 
-def _read_line() -> str:
+def _reply_to(question: str) -> str:
     """Return the line that is typed, or nothing where there is none."""
     try:
-        line = sys.stdin.buffer.readline().decode(errors="replace")
+        _write(question)
+        line = standard.read_line().decode(errors="replace")
     except KeyboardInterrupt:
         line = ""
     if not line.endswith("\n"):

@@ -76,9 +76,10 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
 
 
 def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options) -> Any:
+    given = _parse(text)
     with watching(trace=options.trace) as watched, open_runtime(options, watched.approve) as runtime:
         _check_shape(path)
-        arguments = {**_parse(text), **_read_pairs(runtime, path, pairs)}
+        arguments = {**given, **_read_pairs(runtime, path, pairs)}
 
         def watch(record: Record) -> None:
             watched.watch(record)

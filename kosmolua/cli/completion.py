@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 from kosmolua.catalog import Catalog
 from kosmolua.cli import offers
 from kosmolua.cli.offers import Offers
+from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -24,7 +25,8 @@ def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            found = find(_catalog(context), incomplete)
+            with standard.apart():
+                found = find(_catalog(context), incomplete)
         except KosmoError:
             return []
         return [CompletionItem(text, help=about) for text, about in found.items() if text.startswith(incomplete)]
@@ -72,7 +74,8 @@ def _within(prefix: str, found: Offers) -> Offers:
 def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the arguments of the function that stands earlier on the line, as KEY=."""
     try:
-        function = _catalog(context).find(str(context.params.get("path")))
+        with standard.apart():
+            function = _catalog(context).find(str(context.params.get("path")))
     except KosmoError:
         return []
     given = {pair.partition("=")[0] for pair in context.params.get("pairs") or ()}

@@ -10,6 +10,8 @@ from rich.markdown import Markdown, TableElement
 from rich.table import Table
 from rich.text import Text
 
+from kosmolua.cli.streams import standard
+
 GAP = 2
 """Columns between the columns of a table."""
 
@@ -31,6 +33,11 @@ class _Page(Markdown):
 
 def draw_page(text: str, *, paged: bool) -> None:
     """Draw a page of Markdown; the user's pager shows one that is longer than the screen, if that is wanted."""
+    with standard.given_back():
+        _draw_page(text, paged=paged)
+
+
+def _draw_page(text: str, *, paged: bool) -> None:
     console = Console()
     page = _Page(text, code_theme="ansi_dark")
     if not paged or len(console.render_lines(page)) < console.height:
@@ -43,6 +50,11 @@ def draw_page(text: str, *, paged: bool) -> None:
 
 def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Draw a table, or where the terminal is too narrow for that, each row as a list of its cells."""
+    with standard.given_back():
+        _draw_table(title, columns, rows)
+
+
+def _draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console = Console()
     whole_words = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True))
     if whole_words + GAP * (len(columns) - 1) <= console.width:

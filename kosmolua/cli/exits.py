@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
 from kosmolua.cli import show
+from kosmolua.cli.streams import OutputLost
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError, UsageError
 
 TYPE_CHECKING = False
@@ -33,8 +36,20 @@ def guarded(work: Callable[[], int]) -> int:
     except KosmoError as error:
         show.complain_of(error)
         return status_of(error)
-    except BrokenPipeError:
-        return 1  # who reads has enough, as in `kosmolua run long.lua | head -1`
     except OSError as error:
-        show.complain(f"standard output cannot be written: {error.strerror}")
+        if error.errno != errno.EPIPE:  # who reads has enough, as in `kosmolua run long.lua | head -1`
+            show.complain(_worded(error))
         return 1
+
+
+def _worded(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if isinstance(error, OutputLost):
+        return f"standard output cannot be written: {reason}"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"
+    if error.filename is None and error.errno == errno.ENOENT:
+        return "the folder that you are in is not there any more (change to another one)"
+    if error.filename is None:
+        return f"the operating system refuses: {reason}"
+    return f"{error.filename} cannot be used: {reason}"

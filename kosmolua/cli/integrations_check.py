@@ -12,6 +12,7 @@ from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_to_list
 from kosmolua.cli.options import listing_options
+from kosmolua.cli.streams import standard
 from kosmolua.plugins import Plugin, Plugins
 
 
@@ -28,6 +29,7 @@ def command(earlier: Options, target: str, options: Options) -> int:
     from kosmolua.lint import check
 
     options = options.over(earlier)
+    standard.set_apart()
     plugin = _loaded(target, options)
     findings = [replace(finding, place=_short(finding.place)) for finding in check(plugin)]
     if options.json:

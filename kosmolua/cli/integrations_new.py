@@ -11,6 +11,7 @@ import click
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_to_list
+from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, write
 
@@ -57,7 +58,8 @@ def _asked(question: str, given: str | None, usual: str, check: Callable[[str], 
     """Return what was given, or what the person at the terminal says, or the usual."""
     if given is not None or not show.somebody_is_there():
         return check(given or usual)
-    return str(click.prompt(question, default=usual, value_proc=_said_again(check), err=True))
+    with standard.given_back():
+        return str(click.prompt(question, default=usual, value_proc=_said_again(check), err=True))
 
 
 def _said_again(check: Callable[[str], str]) -> Callable[[str], str]:

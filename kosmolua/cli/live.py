@@ -10,6 +10,7 @@ from threading import Event, RLock, Thread
 from typing import TextIO
 
 from kosmolua.cli import show
+from kosmolua.cli.printed import Printed
 from kosmolua.journal import Record
 
 ERASE = "\r\x1b[2K"
@@ -21,6 +22,7 @@ class Live:
 
     Args:
         terminal: Where it is drawn.
+        printed: Writes what the script prints.
         after: Seconds before it first shows.
         every: Seconds from one drawing to the next.
         clock: Tells the time in seconds.
@@ -29,12 +31,14 @@ class Live:
     def __init__(
         self,
         terminal: TextIO,
+        printed: Printed,
         *,
         after: float = 1.0,
         every: float = 0.2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._terminal = terminal
+        self._printed = printed
         self._after = after
         self._every = every
         self._clock = clock
@@ -43,7 +47,6 @@ class Live:
         self._under_way: set[int] = set()
         self._shown = False
         self._asides = 0
-        self._mid_line = False
         self._lock = RLock()
         self._over = Event()
         self._thread = Thread(target=self._keep_drawing, name="kosmolua-live", daemon=True)
@@ -71,8 +74,7 @@ class Live:
         """Write what the script prints, where the line is not."""
         with self._lock:
             self._erase()
-            show.write(piece)
-            self._mid_line = show.on_terminal() and not piece.endswith(b"\n")
+            self._printed.write(piece)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -89,7 +91,7 @@ class Live:
     def draw(self) -> None:
         """Draw the line anew, where it may be seen now."""
         with self._lock:
-            if self._asides or self._mid_line or self._clock() - self._started < self._after:
+            if self._asides or self._printed.mid_line or self._clock() - self._started < self._after:
                 return
             text = show.styled(self._text()[: _width(self._terminal) - 1], "dim", self._terminal)
             self._write(ERASE + text)

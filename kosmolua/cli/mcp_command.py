@@ -11,6 +11,7 @@ from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, running_options
+from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError
 
 
@@ -34,7 +35,8 @@ def command(address: str | None, options: Options) -> None:
         if address is None:
             from kosmolua.mcp import stdio
 
-            stdio.serve(door)
+            with standard.given_back():  # the protocol's library keeps them apart itself
+                stdio.serve(door)
         else:
             from kosmolua.mcp import web
 

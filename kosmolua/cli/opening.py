@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
+from kosmolua.cli.streams import standard
 from kosmolua.runtime import Runtime
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
     Raises:
         ConfigError: A file cannot be read, or says something that it may not.
     """
+    standard.set_apart()
     runtime = Runtime(
         options.accounts,
         simulate=options.simulate,
@@ -43,4 +45,5 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
 
 def open_to_list(options: Options) -> Runtime:
     """Return a runtime for a command that only lists what there is."""
+    standard.set_apart()
     return Runtime(options.accounts, plugins=options.plugin, simulate=options.simulate, warn=show.warn)

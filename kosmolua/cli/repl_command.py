@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, examples, running_options
 from kosmolua.cli.repl.conversation import Conversation
 from kosmolua.cli.repl.readers import Lines, Reader, TypedLines, open_readline, piped_line
+from kosmolua.cli.streams import standard
 from kosmolua.places import state_folder
 from kosmolua.session import Session
 
@@ -54,14 +54,16 @@ def command(options: Options) -> int:
 @contextmanager
 def _reader(conversation: Conversation) -> Iterator[Reader]:
     """Yield where chunks come from: the best that the terminal and the installed packages allow, or a pipe."""
-    if sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (standard.is_typed and standard.is_shown):
         yield Lines(piped_line, conversation.is_whole)
         return
     history = Path(state_folder())
     if os.environ.get("TERM") != "dumb" and find_spec("prompt_toolkit") and find_spec("pygments"):
         from kosmolua.cli.repl.prompt import Prompt
 
-        yield Prompt(conversation.candidates, conversation.is_whole, history / "repl_history")
+        with standard.given_back():
+            prompt = Prompt(conversation.candidates, conversation.is_whole, history / "repl_history")
+        yield prompt
         return
     save = open_readline(conversation.candidates, history / "repl_history.txt")
     try:

@@ -10,6 +10,7 @@ from kosmolua.cli import show
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
+from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.launch import Worker
 from kosmolua.outcome import Outcome
@@ -72,8 +73,8 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
         return runtime.run(source, name=name, args=script.arguments, child=child, **telling)
 
     try:
-        if not (options.trace or sys.stderr.isatty()):
-            return run(on_output=show.write)
+        if not (options.trace or standard.is_shown or sys.stderr.isatty()):
+            return run(on_output=standard.write)
         from kosmolua.cli.watching import watching
 
         with watching(trace=options.trace) as watched:

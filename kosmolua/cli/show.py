@@ -7,13 +7,14 @@ import os
 import re
 import sys
 
+from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError, PluginError
+from kosmolua.spelling import harmless, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 """Select Graphic Rendition of ECMA-48, as far as it is used here."""
 
@@ -49,35 +50,22 @@ def _place_of(error: KosmoError, script: str | None) -> str:
     return f"{script}:{error.line}: " if is_new else ""
 
 
-def harmless(text: str) -> str:
-    """Return text without the characters that a terminal would obey; line ends and tabs stay."""
-    return _CONTROL.sub(_escaped, text).encode("utf-8", "backslashreplace").decode()
-
-
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def write(data: bytes) -> None:
-    """Write to standard output, at once and whole."""
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
-
-
 def line(text: str) -> None:
-    """Write a line to standard output."""
-    write(text.encode("utf-8", "replace") + b"\n")
+    """Write a line to standard output; on a terminal, it steers nothing."""
+    shown = harmless(text) if standard.is_shown else text
+    standard.write(shown.encode("utf-8", "replace") + b"\n")
 
 
-def as_json(value: object) -> None:
-    """Write a value to standard output as indented JSON."""
-    line(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+def as_json(value: object, indent: int | None = 2) -> None:
+    """Write a value to standard output as JSON, which on a terminal has no character that is not seen."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    line(visible(text) if standard.is_shown else text)
 
 
 def on_terminal(stream: TextIO | None = None) -> bool:
     """Say whether a stream, by default standard output, is a terminal that shows more than plain text."""
-    return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+    is_terminal = stream.isatty() if stream else standard.is_shown
+    return is_terminal and os.environ.get("TERM") != "dumb"
 
 
 def draws_on(stream: TextIO) -> bool:
@@ -107,15 +95,15 @@ def markdown(text: str, *, paged: bool = False) -> None:
 
 def somebody_is_there() -> bool:
     """Say whether a person at a terminal can be asked."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return standard.is_typed and sys.stderr.isatty()
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Write a table: by rich on a terminal, tab-separated in a pipe."""
     if not on_terminal():
         for row in rows:
-            line("\t".join(re.sub(r"[\t\r\n]", " ", cell) for cell in row))
+            line("\t".join(harmless(re.sub(r"[\t\r\n]", " ", cell)) for cell in row))
         return
     from kosmolua.cli.drawing import draw_table
 
-    draw_table(title, columns, [[harmless(cell) for cell in row] for row in rows])
+    draw_table(title, columns, [[visible(cell) for cell in row] for row in rows])

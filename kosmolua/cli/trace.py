@@ -10,6 +10,7 @@ from typing import Any
 
 from kosmolua.cli import show
 from kosmolua.journal import Record
+from kosmolua.spelling import harmless
 
 Watch = Callable[[Record], None]
 COLOURS = {"running": "dim", "ok": "green", "failed": "red", "refused": "yellow"}
@@ -27,7 +28,7 @@ class Trace:
         with self._lock:
             if record.status != "running":
                 self._totals[record.status] += 1
-            _write(show.harmless(_line(record)), COLOURS[record.status])
+            _write(harmless(_line(record)), COLOURS[record.status])
 
     def tell_of_the_sandbox(self, usage: Mapping[str, Any]) -> None:
         """Write what a run took in the sandbox, and what was around that, as an outcome's usage has it."""

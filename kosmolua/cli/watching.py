@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from kosmolua.cli import show
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.live import Live
+from kosmolua.cli.printed import Printed
 from kosmolua.cli.trace import Trace
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
@@ -21,14 +22,16 @@ class Watching:
     Args:
         approver: Asks about calls; None where nobody can be asked.
         trace: Shows each call; None where that is not wanted.
+        printed: Writes what the script prints.
         live: The line that shows how a long run goes; None where there is no terminal for it.
     """
 
-    def __init__(self, approver: Approver | None, trace: Trace | None, live: Live | None) -> None:
+    def __init__(self, approver: Approver | None, trace: Trace | None, printed: Printed, live: Live | None) -> None:
         self.approve = self._approve if approver else None
-        self.write: Callable[[bytes], None] = live.write if live else show.write
+        self.write: Callable[[bytes], None] = live.write if live else printed.write
         self._approver = approver
         self._trace = trace
+        self._printed = printed
         self._live = live
 
     def watch(self, record: Record) -> None:
@@ -51,8 +54,11 @@ class Watching:
         with self._aside():
             return self._approver(approval)
 
-    def _aside(self) -> AbstractContextManager[None]:
-        return self._live.aside() if self._live else nullcontext()
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        with self._live.aside() if self._live else nullcontext():
+            self._printed.settle()
+            yield
 
 
 @contextmanager
@@ -65,9 +71,10 @@ def watching(*, trace: bool, approver: Approver | None = None) -> Iterator[Watch
     """
     if approver is None and show.somebody_is_there():
         approver = Approver()
-    traces = Trace() if trace else None
+    traces, printed = Trace() if trace else None, Printed()
     with ExitStack() as stack:
-        live = stack.enter_context(Live(sys.stderr)) if show.draws_on(sys.stderr) else None
-        yield Watching(approver, traces, live)
+        stack.callback(printed.settle)
+        live = stack.enter_context(Live(sys.stderr, printed)) if show.draws_on(sys.stderr) else None
+        yield Watching(approver, traces, printed, live)
     if traces:
         traces.sum_up()

@@ -6,6 +6,7 @@ import sys
 
 from kosmolua.cli import show
 from kosmolua.session import CHUNK, Answer
+from kosmolua.spelling import harmless
 
 MOST_LINES, MOST_CHARACTERS = 60, 6000
 """What a terminal is shown of a value that is much longer; a pipe gets all that there is."""
@@ -37,7 +38,7 @@ def show_answer(answer: Answer, name: str = CHUNK) -> None:
 
 
 def _show_values(text: str, size: int) -> None:
-    shown = _fitting(show.harmless(text)) if show.on_terminal() else text
+    shown = _fitting(harmless(text)) if show.on_terminal() else text
     show.line(shown)
     left_out = size - len(shown.encode("utf-8", "replace"))
     if len(shown) < len(text) or len(text.encode("utf-8", "replace")) < size:

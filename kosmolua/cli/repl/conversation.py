@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from shutil import get_terminal_size
@@ -17,6 +16,7 @@ from kosmolua.cli.repl.answers import show_answer
 from kosmolua.cli.repl.candidates import Candidates
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with
 from kosmolua.cli.repl.readers import Reader, is_command
+from kosmolua.cli.streams import standard
 from kosmolua.cli.watching import watching
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.runtime import Runtime
@@ -60,7 +60,7 @@ class Conversation:
         Raises:
             KeyboardInterrupt: The user interrupted chunks that nobody types.
         """
-        while (chunk := reader.read()) is not None:
+        while (chunk := _next(reader)) is not None:
             try:
                 self._answer(chunk)
             except KeyboardInterrupt:
@@ -99,7 +99,7 @@ class Conversation:
         self._calls += answer.outcome.calls
         self._note(answer.outcome.error)
         if self._options.json:
-            show.line(json.dumps({**answer.outcome.to_json(), "state": answer.state}, ensure_ascii=False))
+            show.as_json({**answer.outcome.to_json(), "state": answer.state}, indent=None)
         else:
             show_answer(answer, name or CHUNK)
             self._explain(source.strip(), answer)
@@ -137,6 +137,11 @@ class Conversation:
 def _lua(chunk: str) -> str:
     """Return a chunk with what an equals sign before an expression stands for, as in Lua's own terminal."""
     return f"return {chunk[1:]}" if chunk.startswith("=") else chunk
+
+
+def _next(reader: Reader) -> str | None:
+    with standard.given_back():
+        return reader.read()
 
 
 def _ignore(_: object) -> None:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Protocol
 
 from kosmolua.cli.repl.candidates import Candidates
+from kosmolua.cli.streams import standard
 
 FIRST, NEXT = "> ", ">> "
 """What asks for the first line of a chunk, and for the next one."""
@@ -76,7 +77,7 @@ def is_command(chunk: str) -> bool:
 
 def piped_line(_: str) -> str:
     """Return the next line of standard input; bytes that are not UTF-8 stay what they are."""
-    return sys.stdin.buffer.readline().decode("utf-8", "surrogateescape") if sys.stdin else ""
+    return standard.read_line().decode("utf-8", "surrogateescape")
 
 
 def _typed_line(prompt: str) -> str:
