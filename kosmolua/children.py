@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from threading import Lock
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from kosmolua import launch, wire
 from kosmolua.errors import WorkerLost
@@ -30,11 +30,16 @@ class Child(Protocol):
 
 
 class Pipes:
-    """The two ends of a letterbox that the host holds."""
+    """The two ends of a letterbox that the host holds.
 
-    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
+    Args:
+        incoming: The descriptor to read from.
+        outgoing: The descriptor to write to.
+    """
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self._incoming = os.fdopen(incoming, "rb")
+        self._outgoing = os.fdopen(outgoing, "wb")
         self._writing = Lock()
 
     def send(self, line: bytes) -> None:
@@ -75,7 +80,7 @@ class ColdChild(Pipes):
             worker = worker or launch.Worker()
         except OSError as error:
             raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
-        super().__init__(os.fdopen(worker.incoming, "rb"), os.fdopen(worker.outgoing, "wb"))
+        super().__init__(worker.incoming, worker.outgoing)
         self._process = worker.process
 
     @property

@@ -6,11 +6,13 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from kosmolua import wire
 from kosmolua.errors import KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import REPORTED, Limits
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
+NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
 """Returns the error of a request by its number, or None."""
 
@@ -56,6 +58,8 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
     """
     if -status in _CPU_SIGNALS:
         return Ending(error=limits.exceeded("cpu"))
+    if status == wire.NO_ROOM:
+        return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or have more processes allowed"))
     return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint="run the script again"))
 
 

@@ -10,11 +10,17 @@ from importlib.machinery import PathFinder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    _Given = TypeVar("_Given")
 
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 _PR_SET_DUMPABLE = 4
 STANDARD = 3
 """Descriptors below this are standard input, output and error."""
+SIGKILL = 9
+"""The number of the signal, which not every system has a name for."""
 
 
 class Process:
@@ -62,7 +68,7 @@ class Process:
     def kill(self) -> None:
         """End the process at once, if it still runs."""
         if self.poll() is None:
-            os.kill(self.pid, 9)
+            os.kill(self.pid, SIGKILL)
 
     def _wait(self, options: int) -> None:
         if self._status is None:
@@ -117,8 +123,38 @@ def pipe() -> tuple[int, int]:
                 return ends
             low.extend(ends)
     finally:
-        for descriptor in low:
-            os.close(descriptor)
+        _close(*low)
+
+
+class Letterbox:
+    """The two pipes of a process that is about to be. ``incoming`` and ``outgoing`` are the host's ends.
+
+    Raises:
+        OSError: There are too many open files.
+    """
+
+    def __init__(self) -> None:
+        self._their_incoming, self.outgoing = pipe()
+        try:
+            self.incoming, self._their_outgoing = pipe()
+        except OSError:
+            _close(self._their_incoming, self.outgoing)
+            raise
+
+    def hand_over(self, give: Callable[[int, int], _Given]) -> _Given:
+        """Give a process its ends, and return what ``give`` returns. Where it raises, all ends are closed."""
+        try:
+            return give(self._their_incoming, self._their_outgoing)
+        except BaseException:
+            _close(self.incoming, self.outgoing)
+            raise
+        finally:
+            _close(self._their_incoming, self._their_outgoing)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def command(role: str) -> list[str]:
@@ -143,10 +179,6 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        theirs_in, self.outgoing = pipe()
-        self.incoming, theirs_out = pipe()
-        try:
-            self.process = start("worker", theirs_in, theirs_out)
-        finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
+        box = Letterbox()
+        self.process = box.hand_over(lambda incoming, outgoing: start("worker", incoming, outgoing))
+        self.incoming, self.outgoing = box.incoming, box.outgoing

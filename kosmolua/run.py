@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -38,7 +38,7 @@ class Run:
     Args:
         make_desk: Opens the desk that answers the script, when it first asks for something; given the run's clock,
             whom to tell of records, and who asks a person.
-        take: Lends a fresh worker.
+        take: Lends a fresh worker. Where it raises Interrupted, that is the outcome.
         on_output: Is given what the script prints. Like ``watch`` and ``approve``, it is called by the thread that
             executes the run, which does one thing at a time.
         watch: Told of each call's record when it starts and when it ends.
@@ -83,7 +83,11 @@ class Run:
         """
         if self._stopped:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
-        with self._take() as child:
+        with ExitStack() as stack:
+            try:
+                child = stack.enter_context(self._take())
+            except Interrupted as error:
+                return Outcome([], "", error, [])
             started = monotonic()
             self._clock, self._caller = Clock(self._limits.timeout), Caller()
             with self._lock:

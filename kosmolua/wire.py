@@ -39,6 +39,8 @@ ORDER = struct.Struct("<cQ")
 """What the host tells a zygote: fork a worker of this number, whose pipes come along, or end it."""
 STATUS = struct.Struct("<Qi")
 """What a zygote tells the host: the number of a worker that ended, and its status, negative for a signal."""
+NO_ROOM = 256
+"""In place of the status, which is less: the system allowed no further process."""
 LONGEST_PATH = 1000
 END = b'{"kind":"end",'
 """How a guest begins the frame that ends a job."""

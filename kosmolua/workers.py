@@ -6,11 +6,12 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from kosmolua.children import Child, ColdChild
-from kosmolua.errors import WorkerLost
+from kosmolua.errors import ConfigError, Interrupted, WorkerLost
 
 if TYPE_CHECKING:
     from kosmolua.zygote import Zygote
@@ -23,17 +24,29 @@ class Workers:
 
     Args:
         most: How many may be at work; more wait in the order in which they came.
+
+    Raises:
+        ConfigError: There is room for none.
     """
 
     def __init__(self, most: int) -> None:
-        self._gate = _Gate(most)
-        self._lock = Lock()
+        if most < 1:
+            raise ConfigError(f"the number of workers must be at least 1, not {most}")
+        self._most = most
+        self._closed = False
         self._zygote: Zygote | None = None
         self._spare: ColdChild | None = None
+        self._lock = Lock()
+        self._gate = _Gate(most)
 
     @contextmanager
     def take(self) -> Iterator[Child]:
-        """Yield a fresh worker, and end it afterwards."""
+        """Yield a fresh worker, and end it afterwards.
+
+        Raises:
+            Interrupted: They are closed, or were while it waited.
+            WorkerLost: No process can be started.
+        """
         with self._gate.passage():
             child = self._fresh()
             try:
@@ -42,34 +55,53 @@ class Workers:
                 child.close()
 
     def close(self) -> None:
-        """End everything that is kept warm."""
+        """End everything that is kept warm; runs that wait for their turn end too."""
         with self._lock:
+            self._closed = True
             for warm in (self._zygote, self._spare):
                 if warm:
                     warm.close()
             self._zygote = self._spare = None
+        self._gate.open()
+
+    def start_anew(self) -> None:
+        """In a fork of the process: leave the zygote to the other one, and forget who was at work there."""
+        if self._zygote:
+            self._zygote.leave()
+        self._zygote = None
+        self._lock = Lock()
+        self._gate = _Gate(self._most)
 
     def _fresh(self) -> Child:
         with self._lock:
-            if not hasattr(os, "fork"):
-                ready, self._spare = self._spare or ColdChild(), ColdChild()
-                return ready
-            if self._zygote and self._zygote.alive:
-                with suppress(WorkerLost):  # it may have died since it was looked at
-                    return self._zygote.fork()
-            if self._zygote:
-                self._zygote.close()
-            from kosmolua.zygote import Zygote
+            if self._closed:
+                raise Interrupted("The runtime was closed before the script began")
+            try:
+                return self._fork() if hasattr(os, "fork") else self._swap()
+            except OSError as error:
+                raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
 
-            self._zygote = Zygote()
-            return self._zygote.fork()
+    def _swap(self) -> Child:
+        ready, self._spare = self._spare or ColdChild(), ColdChild()
+        return ready
+
+    def _fork(self) -> Child:
+        if self._zygote and self._zygote.alive:
+            with suppress(WorkerLost):  # it may have died since it was looked at
+                return self._zygote.fork()
+        if self._zygote:
+            self._zygote.close()
+        from kosmolua.zygote import Zygote
+
+        self._zygote = Zygote()
+        return self._zygote.fork()
 
 
 class _Gate:
     """Lets a bounded number of threads pass, in the order in which they came."""
 
     def __init__(self, most: int) -> None:
-        self._free = most
+        self._free: float = most
         self._waiting: deque[Event] = deque()
         self._lock = Lock()
 
@@ -88,6 +120,13 @@ class _Gate:
             yield
         finally:
             self._leave(turn)
+
+    def open(self) -> None:
+        """Let everybody pass from now on."""
+        with self._lock:
+            self._free = inf
+            while self._waiting:
+                self._waiting.popleft().set()
 
     def _leave(self, turn: Event) -> None:
         with self._lock:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
+import socket
+import weakref
 from contextlib import suppress
+from functools import partial
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from kosmolua import launch
 from kosmolua.children import Pipes
@@ -24,20 +24,22 @@ LONGEST_WAIT_FOR_STATUS = 5.0
 class Zygote:
     """A warm worker that runs nothing itself: it forks a fresh process for each script.
 
-    It is started by exec, with an empty environment and no secret in its memory, so that its forks have none either.
+    It is started by exec, with an empty environment and no secret in its memory, so that its forks have none either. It
+    ends when it is closed, or when nobody refers to this any more.
+
+    Raises:
+        OSError: It cannot be started.
     """
 
     def __init__(self) -> None:
-        import socket
-
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._process = _start_zygote(theirs.fileno())
+        self._control, self._process = _start()
         self._next = 0
         self._lock = Lock()
-        self._ended: dict[int, Event] = {}
-        self._statuses: dict[int, int] = {}
-        Thread(target=self._listen, args=(self._control.dup(),), name="kosmolua-zygote", daemon=True).start()
+        self._statuses = _Statuses()
+        self._end = weakref.finalize(self, _end, self._control, self._process)
+        self._end.atexit = False  # it ends with the host anyway
+        listen = partial(_listen, self._control, self._lock, self._statuses)  # a thread with no reference to this
+        Thread(target=listen, name="kosmolua-zygote", daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -49,71 +51,103 @@ class Zygote:
 
         Raises:
             WorkerLost: The zygote is gone.
+            OSError: There are too many open files.
         """
-        import socket
-
-        their_incoming, our_outgoing = launch.pipe()
-        our_incoming, their_outgoing = launch.pipe()
-        try:
-            with self._lock:
-                self._next += 1
-                number = self._next
-                self._ended[number] = Event()
-                socket.send_fds(self._control, [ORDER.pack(FORK, number)], [their_incoming, their_outgoing])
-        except OSError:
-            os.close(our_outgoing)
-            os.close(our_incoming)
-            raise WorkerLost("The sandbox's warm process is gone", hint="run the script again") from None
-        finally:
-            os.close(their_incoming)
-            os.close(their_outgoing)
-        return ForkedChild(self, number, os.fdopen(our_incoming, "rb"), os.fdopen(our_outgoing, "wb"))
+        box = launch.Letterbox()
+        with self._lock:
+            self._next += 1
+            number = self._next
+        self._statuses.expect(number)
+        box.hand_over(partial(self._order_fork, number))
+        return ForkedChild(self, number, box.incoming, box.outgoing)
 
     def kill(self, number: int) -> None:
         """End a worker, if it still runs."""
-        try:
-            with self._lock:
-                self._control.send(ORDER.pack(KILL, number))
-        except OSError:
-            return
+        with self._lock, suppress(OSError):
+            self._control.send(ORDER.pack(KILL, number))
 
     def status(self, number: int) -> int:
         """Wait for word of how a worker ended; a zygote that is gone took its workers with it."""
-        self._ended[number].wait(LONGEST_WAIT_FOR_STATUS)
-        return self._statuses.get(number, -int(getattr(signal, "SIGKILL", 9)))
+        return self._statuses.wait(number)
 
     def forget(self, number: int) -> None:
         """Keep nothing more of a worker."""
-        self._ended.pop(number, None)
-        self._statuses.pop(number, None)
+        self._statuses.forget(number)
 
     def close(self) -> None:
         """End the zygote, and with it all its workers."""
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
+        self._end()
 
-    def _listen(self, control: object) -> None:
-        for number, status in _statuses(control):
-            ended = self._ended.get(number)
-            if ended:
-                self._statuses[number] = status
-                ended.set()
+    def leave(self) -> None:
+        """Give up what a fork of the host inherited of it. The zygote goes on, for the host alone."""
+        self._end.detach()
+        self._control.close()
+        self._lock = Lock()
+
+    def _order_fork(self, number: int, incoming: int, outgoing: int) -> None:
+        try:
+            with self._lock:
+                socket.send_fds(self._control, [ORDER.pack(FORK, number)], [incoming, outgoing])
+        except OSError:
+            self._statuses.forget(number)
+            raise WorkerLost("The sandbox's warm process is gone", hint="run the script again") from None
+
+
+class _Statuses:
+    """How workers ended, as far as there is word of it."""
+
+    def __init__(self) -> None:
+        self._ended: dict[int, Event] = {}
+        self._known: dict[int, int] = {}
+
+    def expect(self, number: int) -> None:
+        self._ended[number] = Event()
+
+    def note(self, number: int, status: int) -> None:
+        ended = self._ended.get(number)
+        if ended:
+            self._known[number] = status
+            ended.set()
+
+    def wait(self, number: int) -> int:
+        self._ended[number].wait(LONGEST_WAIT_FOR_STATUS)
+        return self._known.get(number, -launch.SIGKILL)
+
+    def forget(self, number: int) -> None:
+        self._ended.pop(number, None)
+        self._known.pop(number, None)
+
+    def expect_no_more(self) -> None:
         for ended in list(self._ended.values()):
             ended.set()
 
 
-def _start_zygote(control: int) -> launch.Process | subprocess.Popen[bytes]:
-    try:
-        return launch.start("zygote", control, None)
-    except OSError as error:
-        raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+def _start() -> tuple[socket.socket, launch.Process | subprocess.Popen[bytes]]:
+    """Start a zygote, and return the socket over which it is told what to do, and its process."""
+    control, theirs = socket.socketpair()
+    with theirs:
+        try:
+            return control, launch.start("zygote", theirs.fileno(), None)
+        except OSError:
+            control.close()
+            raise
 
 
-def _statuses(control: object) -> Iterator[tuple[int, int]]:
-    with control.makefile("rb") as stream, suppress(ConnectionError):  # type: ignore[attr-defined]
-        while len(message := stream.read(STATUS.size)) == STATUS.size:
-            yield STATUS.unpack(message)
+def _listen(control: socket.socket, lock: Lock, statuses: _Statuses) -> None:
+    """Note how each worker ended, until the zygote has; then close the socket, which nobody may be reading from."""
+    with suppress(OSError):
+        while len(message := control.recv(STATUS.size, socket.MSG_WAITALL)) == STATUS.size:
+            statuses.note(*STATUS.unpack(message))
+    with lock:
+        control.close()
+    statuses.expect_no_more()
+
+
+def _end(control: socket.socket, process: launch.Process | subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        control.shutdown(socket.SHUT_RDWR)
+    process.kill()
+    process.wait()
 
 
 class ForkedChild(Pipes):
@@ -122,9 +156,11 @@ class ForkedChild(Pipes):
     Args:
         zygote: Its parent, which alone can end it safely.
         number: Its name between host and zygote.
+        incoming: The descriptor to read from.
+        outgoing: The descriptor to write to.
     """
 
-    def __init__(self, zygote: Zygote, number: int, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+    def __init__(self, zygote: Zygote, number: int, incoming: int, outgoing: int) -> None:
         super().__init__(incoming, outgoing)
         self._zygote = zygote
         self._number = number

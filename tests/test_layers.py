@@ -16,7 +16,7 @@ _LEFT_TO_RIGHT = """
     spec.names spec.types spec.function spec.integration spec.placeholder spec.wording spec.luacats plugin
     places loading entry_points sources sections stanza accounts plugins catalog docs stubs scaffold policy journal
     backends dispatch desk children zygote workers caller crew refusals ending supervisor outcome run run_options
-    session runtime testing lint mcp cli __main__
+    session.guest session.chunk session.answer session.session session runtime testing lint mcp cli __main__
 """
 ORDER = _LEFT_TO_RIGHT.split()
 """The rooms: each may import only those left of it, and a package that stands here as a whole also itself."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from processes import children, eventually, linux_only
+from processes import children, eventually, linux_only, look
 
-from kosmolua import Interrupted, LimitExceeded, Runtime, WorkerLost
+from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
 from kosmolua.children import ColdChild
 from kosmolua.workers import Workers
 from kosmolua.zygote import Zygote
@@ -105,6 +109,87 @@ def test_closing_a_runtime_ends_its_warm_process() -> None:
         runtime.run("return 1")
         zygote = runtime._workers._zygote
     assert zygote is None or not zygote.alive
+
+
+@forks_only
+@linux_only
+def test_a_runtime_that_is_given_up_ends_its_warm_process() -> None:
+    """Also where nobody closed it."""
+    runtime = Runtime(environ={})
+    pid = zygote_of(runtime)._process.pid
+    del runtime
+    gc.collect()
+    assert eventually(lambda: not look(pid))
+
+
+def test_nothing_is_left_open(environment: dict[str, str]) -> None:
+    """Python warns of no socket and no file, whether a runtime is closed, given up, or there at the very end."""
+    source = """
+        import gc
+        from kosmolua import Runtime
+
+        with Runtime({}) as closed:
+            closed.run("return 1")
+        given_up = Runtime({})
+        given_up.run("return 1")
+        del given_up
+        gc.collect()
+        there = Runtime({})
+        there.run("return 1")
+    """
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(source)]
+    assert subprocess.run(command, env=environment, capture_output=True, check=True).stderr == b""
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_there_is_room_for_one_at_least(most: int) -> None:
+    """With no worker a run would wait for ever."""
+    with pytest.raises(ConfigError, match=f"workers must be at least 1, not {most}"):
+        Runtime(environ={}, workers=most)
+
+
+def test_closed_workers_give_no_process() -> None:
+    """Neither to who comes later, nor to who waits, who does so no longer; and none is started."""
+    workers, errors = Workers(1), list[Interrupted]()
+
+    def wait() -> None:
+        try:
+            with workers.take():
+                pass
+        except Interrupted as error:
+            errors.append(error)
+
+    with workers.take():
+        threads = [threading.Thread(target=wait) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert eventually(lambda: len(workers._gate._waiting) == 3)
+        workers.close()
+        for thread in threads:
+            thread.join()
+    wait()
+    assert [error.message for error in errors] == ["The runtime was closed before the script began"] * 4
+    assert workers._zygote is None
+
+
+def test_a_run_that_waits_while_its_runtime_is_closed_is_interrupted() -> None:
+    """It has an outcome like any other, and starts no process that nobody would end."""
+    begun, outcomes = threading.Event(), list[Outcome]()
+    runtime = Runtime(environ={}, workers=1)
+
+    def work() -> None:
+        outcomes.append(runtime.run("print(1) while true do end", on_output=lambda _: begun.set()))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(20)
+    assert eventually(lambda: runtime._workers._gate._waiting)
+    runtime.close()
+    for thread in threads:
+        thread.join()
+    assert all(isinstance(outcome.error, Interrupted) for outcome in outcomes)
+    assert runtime._workers._zygote is None
 
 
 def test_workers_bounds_how_many_run() -> None:

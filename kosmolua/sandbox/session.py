@@ -67,7 +67,13 @@ class Session(Worker):
 
     def _work_in_child(self, job: dict[str, Any]) -> None:
         hears, says = os.pipe()
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError:
+            os.close(hears)
+            os.close(says)
+            self._write(wire.epitaph(wire.NO_ROOM))
+            return
         if child:
             os.close(says)
             self._watch(child, hears)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from kosmolua.sandbox import confinement
 from kosmolua.sandbox.vm import BROKEN
 from kosmolua.sandbox.worker import Worker
-from kosmolua.wire import FORK, KILL, ORDER, STATUS
+from kosmolua.wire import FORK, KILL, NO_ROOM, ORDER, STATUS
 
 DESCRIPTORS_OF_A_WORKER = 2
 
@@ -66,10 +66,14 @@ class Zygote:
             self._kill(number)
 
     def _fork(self, number: int, incoming: int, outgoing: int) -> None:
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(incoming, outgoing)
-        self._numbers[pid] = number
+        try:
+            pid = os.fork()
+        except OSError:
+            self._tell(number, NO_ROOM)
+        else:
+            if pid == 0:
+                self._become_worker(incoming, outgoing)
+            self._numbers[pid] = number
         os.close(incoming)
         os.close(outgoing)
 
@@ -99,7 +103,10 @@ class Zygote:
                 return
             number = self._numbers.pop(pid, None)
             if number is not None:
-                self._control.send(STATUS.pack(number, os.waitstatus_to_exitcode(status)))
+                self._tell(number, os.waitstatus_to_exitcode(status))
+
+    def _tell(self, number: int, status: int) -> None:
+        self._control.send(STATUS.pack(number, status))
 
 
 def main() -> NoReturn:

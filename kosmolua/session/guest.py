@@ -1,0 +1,79 @@
+"""The process that a session lives in, as the host holds it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from kosmolua import launch
+from kosmolua.children import Pipes
+from kosmolua.errors import WorkerLost
+from kosmolua.wire import KILL, ORDER
+
+if TYPE_CHECKING:
+    import subprocess
+
+    Started: TypeAlias = launch.Process | subprocess.Popen[bytes]
+    Start: TypeAlias = Callable[[str, int, int, int], Started]
+
+CAN_FORK = hasattr(os, "fork")
+
+
+class Guest(Pipes):
+    """The process that a session lives in; its later ones are forks of the first, in the group that it leads.
+
+    Args:
+        start: Starts a process of the sandbox.
+        forks: Whether the process can fork; else the end of a chunk that is stopped is the end of it.
+
+    Raises:
+        WorkerLost: It cannot be started.
+    """
+
+    def __init__(self, start: Start = launch.start, *, forks: bool = CAN_FORK) -> None:
+        self._forks = forks
+        try:
+            box = launch.Letterbox()
+            self._process = box.hand_over(partial(self._started, start))
+        except OSError as error:
+            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+        super().__init__(box.incoming, box.outgoing)
+
+    def stop(self, number: int) -> None:
+        """Have a chunk ended, if it still runs; where the OS cannot fork, the guest ends with it."""
+        if not self._forks:
+            self._process.kill()
+            return
+        with suppress(OSError):
+            os.write(self._control, ORDER.pack(KILL, number))
+
+    def kill(self) -> None:
+        """End all processes of the session at once.
+
+        The first is not waited for until then, so that nobody else can have got the number of its group.
+        """
+        if not self._forks:
+            self._process.kill()
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, launch.SIGKILL)
+
+    def close(self) -> None:
+        """End all processes of the session and give up the pipes."""
+        self.kill()
+        self._process.wait()
+        self.close_pipes()
+        os.close(self._control)
+
+    def _started(self, start: Start, incoming: int, outgoing: int) -> Started:
+        control, self._control = launch.pipe()
+        try:
+            return start("session", incoming, outgoing, control)
+        except OSError:
+            os.close(self._control)
+            raise
+        finally:
+            os.close(control)
