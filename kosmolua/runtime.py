@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from kosmolua.clock import Clock
 from kosmolua.limits import ADJUSTABLE, Limits
@@ -48,6 +49,8 @@ def _ignore(_: object) -> None:
 
 class Runtime:
     """Runs scripts with a user's accounts. Any number of threads may use one runtime; runs are independent.
+
+    A fork of the process, such as a web server's, may use it too, with workers and connections of its own.
 
     On Linux the first run makes this process undumpable, so that no process of the same user reads its memory:
     debuggers and profilers can attach as root only, and it leaves no core dump.
@@ -112,6 +115,7 @@ class Runtime:
             self._check_sections()
         if journal is not None:
             self._journal  # noqa: B018 - opens the file, so that it fails here where it cannot be opened
+        _everyone.add(self)
 
     def __enter__(self) -> Runtime:
         return self
@@ -134,6 +138,15 @@ class Runtime:
             self._backend.close()
         if computed(self, "_journal"):
             self._journal.close()
+
+    def _start_anew(self) -> None:
+        """In a fork of the process: leave what is the other one's, whose threads are not here, where it is."""
+        self._lock = Lock()
+        self._runs = set()
+        self._workers.start_anew()
+        vars(self).pop("_threads", None)
+        if not (self._given_backend or self._simulate):
+            vars(self).pop("_backend", None)
 
     @once
     def catalog(self) -> Catalog:
@@ -369,3 +382,13 @@ def _source_of(
         return accounts, "the accounts given"
     path, exists = accounts_file(accounts, environ)
     return (path if exists else None), path
+
+
+def _start_all_anew() -> None:
+    for runtime in _everyone:
+        runtime._start_anew()
+
+
+_everyone: WeakSet[Runtime] = WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_all_anew)
