@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from processes import eventually, linux_only, running_in_group
 
-from kosmolua import Runtime, launch
+from kosmolua import Runtime, launch, wire
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.session import Guest, Session
+from kosmolua.session.chunk import Chunk
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -245,6 +246,38 @@ def test_chunks_that_are_stopped_at_their_very_end_leave_a_session_that_works(se
         assert answer.state in ("kept", "restored")
         kept += answer.state == "kept"
     assert session.evaluate("x").text == str(kept)
+
+
+class Slowed(Chunk):
+    """A chunk that is begun by another thread while one looks at whether it has begun."""
+
+    job: bytes
+    _begun = False
+
+    @property
+    def begun(self) -> bool:
+        begun = self._begun
+        if not begun and hasattr(self, "job"):
+            self.sender = Thread(target=self.send, args=(self.job,))
+            del self.job
+            self.sender.start()
+            self.sender.join(0.2)
+        return begun
+
+    @begun.setter
+    def begun(self, begun: bool) -> None:
+        self._begun = begun
+
+
+def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
+    """Whether it has begun is looked at and settled in one: either it is not sent, or the guest is told to end it."""
+    guest = Guest()
+    chunk = Slowed(guest, 1)
+    chunk.job = wire.encode("job", source="while true do end")
+    chunk.kill()
+    chunk.sender.join()
+    assert not chunk._begun
+    guest.close()
 
 
 def test_a_checkpoint_leaves_no_process_behind(simulated: Runtime) -> None:

@@ -36,12 +36,12 @@ class Chunk:
         self._over = False
         self._status: int | None = None
         self._sending = Lock()
+        self._lock = Lock()
 
     def send(self, line: bytes) -> None:
         """Write a frame, unless the chunk is over."""
         with self._sending:
-            if not self._over:
-                self.begun = True
+            if self._goes_on():
                 self._guest.send(line)
 
     def read(self, limit: int) -> bytes | None:
@@ -55,9 +55,9 @@ class Chunk:
 
     def kill(self) -> None:
         """Have the chunk ended, if it still runs, or keep it from beginning."""
-        if not self.begun:
-            self._over = True
-        elif not self._ended:
+        with self._lock:
+            self._over = self._over or not self.begun
+        if self.begun and not self._ended:
             self._guest.stop(self._number)
 
     def status(self) -> int:
@@ -69,6 +69,7 @@ class Chunk:
 
     def settle(self) -> None:
         """Wait until the guest is ready for the next chunk, and note in ``state`` what it has left."""
+        self.kill()
         patience = Timer(PATIENCE, self._guest.kill)
         patience.daemon = True
         patience.start()
@@ -79,6 +80,12 @@ class Chunk:
         with self._sending:
             self._over = True
         self.state = state
+
+    def _goes_on(self) -> bool:
+        """Say whether the chunk has begun, which it does now at the latest, unless it is over."""
+        with self._lock:
+            self.begun = self.begun or not self._over
+            return not self._over
 
     def _drain(self) -> State:
         while self.begun and not self._ended and self._status is None:
