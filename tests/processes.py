@@ -55,7 +55,7 @@ def running_in_group(group: int) -> list[int]:
     return [pid for pid, seen in _everyone() if seen.group == group and seen.state != "Z"]
 
 
-def eventually(holds: Callable[[], object], seconds: float = 20.0) -> bool:
+def eventually(holds: Callable[[], object], seconds: float = 60.0) -> bool:
     """Wait until something holds; return whether it did in time."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -63,6 +63,14 @@ def eventually(holds: Callable[[], object], seconds: float = 20.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def in_time(attempt: Callable[[float], object], seconds: float) -> bool:
+    """Attempt something under a limit in seconds; return whether it holds.
+
+    The limit is short first, and longer only where that was too short for a machine that is slow, or stood still.
+    """
+    return any(attempt(seconds * factor) for factor in (1, 8, 64))
 
 
 def _everyone() -> Iterator[tuple[int, Seen]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import pytest
 
 from kosmolua import CallError, LimitExceeded, Limits, Outcome, Runtime
-from kosmolua.policy import Approval
+from kosmolua.journal import Record
 
 PLUGIN = Path(__file__).parent / "plugins" / "slow.py"
 
@@ -26,68 +24,97 @@ def run(runtime: Runtime, source: str, **options: Any) -> Outcome:
     return runtime.run("local slow = app.integrations.slow\n" + source, **options)
 
 
-def result(runtime: Runtime, source: str) -> Any:
-    outcome = run(runtime, source)
+def result(runtime: Runtime, source: str, **options: Any) -> Any:
+    outcome = run(runtime, source, **options)
     assert outcome.ok, outcome.error
     return outcome.result[0]
 
 
+@pytest.fixture
+def gate(tmp_path: Path) -> dict[str, Any]:
+    """Options of a run whose calls can wait for the file ``...``, which is there once the script has printed."""
+    file = tmp_path / "gate"
+    return {"args": [str(file)], "on_output": lambda piece: file.touch()}
+
+
 def test_calls_of_branches_overlap(runtime: Runtime) -> None:
-    """While one branch waits for a call, the others go on: 16 calls of 0.2 s take far less than their sum."""
-    started = time.monotonic()
+    """While one branch waits for a call, the others go on: none of 16 calls returns before all are under way."""
     answer = result(
         runtime,
         """
         local names = {}
         for i = 1, 16 do names[i] = i end
-        local function wait(n) return slow.wait({ seconds = 0.2, name = n }).name end
+        local function wait(n) return slow.wait({ among = 16, name = n }).name end
         local found = parallel.map(names, wait, { limit = 16 })
         return { found = found, peak = slow.counts().peak }
         """,
     )
     assert answer == {"found": list(range(1, 17)), "peak": 16}
-    assert time.monotonic() - started < 2.0
 
 
-def test_the_limit_bounds_what_is_under_way(runtime: Runtime) -> None:
-    """No more than `limit` branches are under way, eight where nothing is said."""
-    source = """
-        local work = {{}}
-        for i = 1, 20 do work[i] = function() return slow.wait({{ seconds = 0.02, name = i }}).name end end
+@pytest.mark.parametrize(("options", "limit"), [(", { limit = 3 }", 3), ("", 8)])
+def test_the_limit_bounds_what_is_under_way(runtime: Runtime, options: str, limit: int) -> None:
+    """As many branches as `limit` says are under way and no more, eight where nothing is said."""
+    source = f"""
+        local work, under_way, peak = {{}}, 0, 0
+        for i = 1, 24 do
+          work[i] = function()
+            under_way = under_way + 1
+            peak = math.max(peak, under_way)
+            local name = slow.wait({{ among = {limit}, name = i }}).name
+            under_way = under_way - 1
+            return name
+          end
+        end
         local found = parallel.all(work{options})
-        return {{ found = found, peak = slow.counts().peak }}
+        return {{ found = found, branches = peak, calls = slow.counts().peak }}
         """
-    assert result(runtime, source.format(options=", { limit = 3 }")) == {"found": list(range(1, 21)), "peak": 3}
-    assert result(runtime, source.format(options=""))["peak"] == 8
+    assert result(runtime, source) == {"found": list(range(1, 25)), "branches": limit, "calls": limit}
 
 
-def test_an_account_has_a_cap_of_its_own(runtime: Runtime) -> None:
+def test_an_account_has_a_cap_of_its_own(runtime: Runtime, tmp_path: Path) -> None:
     """Whatever limit a script asks for, no more than 32 calls of an account are under way."""
+    gate = tmp_path / "gate"
+    told: list[Record] = []
+
+    def watch(record: Record) -> None:
+        told.append(record)
+        if len(told) == 64:
+            gate.touch()
+
     answer = result(
         runtime,
         """
         local names = {}
-        for i = 1, 48 do names[i] = i end
-        parallel.map(names, function(n) slow.wait({ seconds = 0.1 }) end, { limit = 100 })
+        for i = 1, 64 do names[i] = i end
+        parallel.map(names, function(n) slow.wait({ among = 32, file = arg[1] }) end, { limit = 100 })
         return slow.counts().peak
         """,
+        args=[str(gate)],
+        watch=watch,
     )
     assert answer == 32
 
 
-def test_the_first_error_by_position_is_raised(runtime: Runtime) -> None:
+def test_the_first_error_by_position_is_raised(runtime: Runtime, gate: dict[str, Any]) -> None:
     """Calls under way end first, no new ones start, and the first error by position wins over the first in time."""
     answer = result(
         runtime,
         """
+        local gate = ...
         local ok, err = pcall(parallel.all, {
-          function() slow.wait({ seconds = 0.05, name = "one" }) end,
-          function() slow.fail({ seconds = 0.1, name = "two" }) end,
-          function() slow.fail({ seconds = 0.02, name = "three" }) end,
+          function() slow.wait({ file = gate, name = "one" }) end,
+          function() slow.fail({ file = gate, name = "two" }) end,
+          function()
+            local _, err = pcall(slow.fail, { name = "three" })
+            print("the third has failed")
+            error(err, 0)
+          end,
           function() slow.wait({ name = "four" }) end,
         }, { limit = 3 })
         return { ok = ok, code = err.code, message = err.message, started = slow.counts().started }
         """,
+        **gate,
     )
     assert answer["ok"] is False
     assert answer["code"] == "slow_failure"
@@ -95,24 +122,30 @@ def test_the_first_error_by_position_is_raised(runtime: Runtime) -> None:
     assert sorted(answer["started"]) == ["one", "three", "two"]
 
 
-def test_no_call_starts_after_an_error(runtime: Runtime) -> None:
+def test_no_call_starts_after_an_error(runtime: Runtime, gate: dict[str, Any]) -> None:
     """A branch that would make another call after a sibling failed is abandoned, also inside a nested parallel."""
     answer = result(
         runtime,
         """
+        local gate = ...
         local ok, err = pcall(parallel.all, {
-          function() slow.fail({ seconds = 0.02, name = "first" }) end,
           function()
-            slow.wait({ seconds = 0.1, name = "under way" })
+            local _, err = pcall(slow.fail, { name = "first" })
+            print("the first has failed")
+            error(err, 0)
+          end,
+          function()
+            slow.wait({ file = gate, name = "under way" })
             slow.wait({ name = "too late" })
           end,
           function()
-            parallel.map({ 1, 2, 3 }, function(n) slow.wait({ seconds = 0.1, name = "nested" .. n }) end, { limit = 1 })
+            parallel.map({ 1, 2, 3 }, function(n) slow.wait({ file = gate, name = "nested" .. n }) end, { limit = 1 })
             slow.wait({ name = "far too late" })
           end,
         })
         return { ok = ok, started = slow.counts().started }
         """,
+        **gate,
     )
     assert answer["ok"] is False
     assert sorted(answer["started"]) == ["first", "nested1", "under way"]
@@ -134,17 +167,15 @@ def test_pcall_inside_a_branch_works(runtime: Runtime) -> None:
 
 
 def test_nested_parallel_overlaps(runtime: Runtime) -> None:
-    """A parallel inside a branch overlaps with its siblings."""
-    started = time.monotonic()
+    """A parallel inside a branch overlaps with its siblings: none of 16 calls returns before all are under way."""
     source = """
         return parallel.map({ 1, 2, 3, 4 }, function(i)
           return parallel.map({ 1, 2, 3, 4 }, function(j)
-            return slow.wait({ seconds = 0.2, name = i * 10 + j }).name
+            return slow.wait({ among = 16, name = i * 10 + j }).name
           end)
         end)
         """
     assert result(runtime, source) == [[i * 10 + j for j in range(1, 5)] for i in range(1, 5)]
-    assert time.monotonic() - started < 2.0
 
 
 def test_coroutines_of_the_script_call_one_at_a_time(runtime: Runtime) -> None:
@@ -199,15 +230,15 @@ def test_ten_thousand_branches(runtime: Runtime) -> None:
         ("parallel.map({ 1, 2 }, function() local s = 'x' while true do s = s .. s end end)", "memory"),
         ("parallel.map({ 1, 2 }, function() while true do pcall(print, ('x'):rep(1000)) end end)", "output"),
         ("parallel.map({ 1, 2 }, function() while true do pcall(slow.wait) end end)", "calls"),
-        ("parallel.map({ 1, 2 }, function() slow.wait({ seconds = 30 }) end)", "wall"),
+        ("parallel.map({ 1, 2 }, function() slow.wait({ file = arg[1] }) end)", "wall"),
     ],
 )
-def test_a_limit_in_a_branch_ends_the_script(runtime: Runtime, source: str, limit: str) -> None:
+def test_a_limit_in_a_branch_ends_the_script(runtime: Runtime, source: str, limit: str, tmp_path: Path) -> None:
     """No limit can be caught in a branch either."""
+    gate = tmp_path / "gate"
     options: dict[str, Any] = {"max_output": 5000, "max_calls": 20} | ({"timeout": 0.5} if limit == "wall" else {})
-    if limit == "wall":
-        source = source.replace("30", "1")
-    error = run(runtime, source, **options).error
+    error = run(runtime, source, args=[str(gate)], **options).error
+    gate.touch()
     assert isinstance(error, LimitExceeded)
     assert error.limit == limit
 
@@ -244,15 +275,31 @@ def test_wrong_use_is_said_with_the_scripts_line(runtime: Runtime, source: str, 
     assert words in outcome.error.message
 
 
-def test_the_journal_keeps_the_order_of_calls(runtime: Runtime) -> None:
+def test_calls_are_listed_as_they_began(runtime: Runtime, tmp_path: Path) -> None:
     """Calls are listed in the order in which the script made them, whenever they ended."""
-    outcome = run(
-        runtime,
-        "parallel.map({ 0.1, 0.02, 0.06 }, function(s) slow.wait({ seconds = s, name = tostring(s) }) end)",
-    )
-    assert [call["path"] for call in outcome.calls] == ["slow.wait"] * 3
-    durations = [call["duration_ms"] for call in outcome.calls]
-    assert durations[0] > durations[2] > durations[1]
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    ended: list[str] = []
+
+    def watch(record: Record) -> None:
+        if record.status != "running":
+            ended.append(record.path)
+        if record.path == "slow.wait":
+            begun.touch()
+        if ended[-1:] == ["slow.counts"]:
+            gate.touch()
+
+    source = """
+        local begun, gate = ...
+        parallel.all({
+          function() slow.wait({ file = gate }) end,
+          function() pcall(slow.fail, { file = begun }) slow.counts() end,
+        })
+        """
+    outcome = run(runtime, source, args=[str(begun), str(gate)], watch=watch)
+    assert ended == ["slow.fail", "slow.counts", "slow.wait"]
+    listed = [call["path"] for call in outcome.calls]
+    assert sorted(listed[:2]) == ["slow.fail", "slow.wait"]
+    assert listed[2:] == ["slow.counts"]
 
 
 def test_an_uncaught_error_of_a_branch_keeps_its_code(runtime: Runtime) -> None:
@@ -260,26 +307,3 @@ def test_an_uncaught_error_of_a_branch_keeps_its_code(runtime: Runtime) -> None:
     error = run(runtime, "parallel.map({ 1 }, function() slow.fail({ name = 'x' }) end)").error
     assert isinstance(error, CallError)
     assert (error.code, error.path, error.account) == ("slow_failure", "slow.fail", "default")
-
-
-def test_approvals_are_asked_one_at_a_time(tmp_path: Path) -> None:
-    """Writes of several branches at once are put to the person one after another."""
-    accounts = tmp_path / "accounts.toml"
-    accounts.write_text('[slow.default]\npermissions = { read = "ask" }\n')
-    asked: list[Approval] = []
-    busy = threading.Lock()
-
-    def approve(approval: Approval) -> bool:
-        assert busy.acquire(blocking=False), "two questions at once"
-        time.sleep(0.02)
-        asked.append(approval)
-        busy.release()
-        return approval.arguments["name"] != 2
-
-    with Runtime(accounts, plugins=[PLUGIN], environ={}, approve=approve) as runtime:
-        outcome = run(
-            runtime,
-            "return parallel.map({ 1, 2, 3 }, function(n) return (pcall(slow.wait, { name = n })) end)",
-        )
-    assert outcome.result == [[True, False, True]]
-    assert len(asked) == 3

@@ -1,30 +1,62 @@
-"""An integration without a service: it waits, fails and counts, for tests of many calls at once."""
+"""An integration without a service: its calls wait for a file or for each other, fail and are counted."""
 
+import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from kosmolua.plugin import CallError, Integration, Send
 
+PATIENCE = 60.0
+"""Seconds after which a call waits no longer, so that a test fails instead of hanging."""
+
+File = Annotated[str | None, "The file that it waits for."]
+Among = Annotated[int, "How many calls have to begin before one of them goes on; the next so many are the next group."]
+
 
 @dataclass
 class Desk:
-    """Counts the calls that are under way."""
+    """The calls of one run."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    changed: threading.Condition = field(default_factory=threading.Condition)
     under_way: int = 0
     peak: int = 0
     started: list[Any] = field(default_factory=list)
 
-    def wait(self, seconds: float, name: Any) -> None:
-        with self.lock:
+    def wait(self, file: str | None, among: int, name: Any) -> None:
+        with self.counted(name) as number:
+            self.wait_for_group(-(-number // among) * among)
+            wait_for_file(file)
+
+    @contextmanager
+    def counted(self, name: Any) -> Iterator[int]:
+        with self.changed:
+            self.started.append(name)
             self.under_way += 1
             self.peak = max(self.peak, self.under_way)
-            self.started.append(name)
-        time.sleep(seconds)
-        with self.lock:
-            self.under_way -= 1
+            number = len(self.started)
+            self.changed.notify_all()
+        try:
+            yield number
+        finally:
+            with self.changed:
+                self.under_way -= 1
+
+    def wait_for_group(self, last: int) -> None:
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(self.started) >= last, PATIENCE):
+                raise CallError("alone", f"only {len(self.started)} of {last} calls have begun")
+
+
+def wait_for_file(file: str | None) -> None:
+    ends = time.monotonic() + PATIENCE
+    while file and not os.path.exists(file):
+        if time.monotonic() > ends:
+            raise CallError("alone", f"{file} never came")
+        time.sleep(0.005)
 
 
 @dataclass(frozen=True)
@@ -45,11 +77,12 @@ def wait(
     desk: Desk,
     /,
     *,
-    seconds: Annotated[float, "How long."] = 0.0,
+    file: File = None,
+    among: Among = 1,
     name: Annotated[str | int | None, "What it gives back."] = None,
 ) -> dict[str, Any]:
     """Wait, then give a name back."""
-    desk.wait(seconds, name)
+    desk.wait(file, among, name)
     return {"name": name}
 
 
@@ -58,11 +91,12 @@ def fail(
     desk: Desk,
     /,
     *,
-    seconds: Annotated[float, "How long."] = 0.0,
+    file: File = None,
+    among: Among = 1,
     name: Annotated[str | int, "What the error says."] = "failed",
 ) -> dict[str, Any]:
     """Wait, then fail."""
-    desk.wait(seconds, name)
+    desk.wait(file, among, name)
     raise CallError("slow_failure", f"{name} failed")
 
 
