@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from time import sleep
 from typing import Any
 
@@ -123,6 +123,7 @@ def test_the_person_is_told_what_is_asked() -> None:
 def test_one_question_at_a_time() -> None:
     """Branches of parallel that ask at once are asked one after the other."""
     open_questions: list[int] = []
+    together = Barrier(5)
 
     def approve(_: Approval) -> bool:
         open_questions.append(1)
@@ -132,7 +133,12 @@ def test_one_question_at_a_time() -> None:
         return True
 
     policy, refusals = policy_of("ask", approve=approve), []
-    threads = [Thread(target=lambda: refusals.append(decide(policy, WRITE))) for _ in range(5)]
+
+    def ask() -> None:
+        together.wait()
+        refusals.append(decide(policy, WRITE))
+
+    threads = [Thread(target=ask) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
