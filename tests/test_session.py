@@ -6,16 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Thread
 from typing import Any
 
 import pytest
-from processes import eventually, linux_only, running_in_group
+from processes import eventually, in_time, linux_only, running_in_group
 
 from kosmolua import Runtime, launch, wire
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
+from kosmolua.journal import Record
 from kosmolua.session import Guest, Session
 from kosmolua.session.chunk import Chunk
 
@@ -229,9 +231,9 @@ def test_a_source_that_is_too_large_is_not_run(session: Session) -> None:
 def test_an_interrupt_ends_a_chunk_and_not_the_session(session: Session) -> None:
     """Ctrl-C while a chunk runs gives back the state from before it."""
     session.evaluate("x = 1")
-    interrupt = Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    interrupt.start()
-    answer = session.evaluate("x = 2 while true do end")
+    interrupt = Thread(target=lambda: os.kill(os.getpid(), signal.SIGINT))
+    answer = session.evaluate("x = 2 print('begun') while true do end", on_output=lambda piece: interrupt.start())
+    interrupt.join()
     assert isinstance(answer.outcome.error, Interrupted)
     assert answer.state == "restored"
     assert session.evaluate("x").text == "1"
@@ -292,9 +294,13 @@ def test_a_checkpoint_leaves_no_process_behind(simulated: Runtime) -> None:
 
 def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
     """What was printed before a limit has left the guest."""
-    printed: list[bytes] = []
-    session.evaluate("print('before') while true do end", timeout=0.2, on_output=printed.append)
-    assert b"".join(printed) == b"before\n"
+
+    def is_kept(seconds: float) -> bool:
+        printed: list[bytes] = []
+        session.evaluate("print('before') while true do end", timeout=seconds, on_output=printed.append)
+        return printed == [b"before\n"]
+
+    assert in_time(is_kept, 0.2)
 
 
 def test_a_killed_chunk_is_told_from_a_killed_guest(simulated: Runtime) -> None:
@@ -338,16 +344,33 @@ def test_a_guest_that_died_between_chunks_is_noticed(simulated: Runtime) -> None
         assert session.evaluate("x").text == "nil"
 
 
-def test_a_reply_to_a_chunk_that_is_gone_reaches_no_other() -> None:
+def test_a_reply_to_a_chunk_that_is_gone_reaches_no_other(tmp_path: Path) -> None:
     """Numbers of requests repeat after a chunk was ended, so a late reply must not answer the next chunk's request."""
     slow = Path(__file__).parent / "plugins" / "slow.py"
+    late, gate = tmp_path / "late", tmp_path / "gate"
+    chunk = (
+        "parallel.all({{ function() return app.integrations.slow.wait({{ file = '{}', name = '{}' }}).name end }})[1]"
+    )
+
+    def is_left_behind(seconds: float) -> bool:
+        assert session.evaluate(chunk.format(late, "late"), timeout=seconds).state == "restored"
+        return bool(answering())
+
+    def let_the_late_one_reply(_: Record) -> None:
+        late.touch()
+        for thread in stuck:
+            thread.join()
+        gate.touch()
+
     with Runtime(os.devnull, plugins=[slow], environ={}) as runtime, Session(runtime.run) as session:
-        late = "parallel.all({ function() return app.integrations.slow.wait({ seconds = 0.4, name = 'late' }) end })"
-        assert session.evaluate(late, timeout=0.15).state == "restored"
-        call = "function() return app.integrations.slow.wait({{ seconds = 0.5, name = '{}' }}).name end"
-        both = [call.format(name) for name in "ab"]
-        answer = session.evaluate(f"table.unpack(parallel.all({{ {', '.join(both)} }}))")
-        assert answer.text == "a\tb"
+        assert in_time(is_left_behind, 0.15)
+        stuck = answering()
+        assert session.evaluate(chunk.format(gate, "next"), watch=let_the_late_one_reply).text == "next"
+
+
+def answering() -> list[Thread]:
+    """Return the threads that answer calls of branches."""
+    return [thread for thread in threading.enumerate() if thread.name == "kosmolua-call"]
 
 
 def test_many_chunks_need_no_more_memory(session: Session) -> None:
@@ -377,6 +400,7 @@ def test_calls_are_journaled_and_counted_for_their_chunk(session: Session) -> No
 HOST = """
 import os, sys, time
 from kosmolua import Runtime
+from kosmolua.journal import Record
 from kosmolua.session import Session
 
 session = Session(Runtime(os.devnull, simulate=True).run)
