@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from processes import children, eventually, linux_only, look
+from processes import children, eventually, in_time, linux_only, look
 
 from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
 from kosmolua.children import ColdChild
@@ -82,8 +83,9 @@ def test_a_warm_process_that_dies_is_replaced(runtime: Runtime) -> None:
 def test_a_run_whose_warm_process_dies_is_lost_with_a_sentence(runtime: Runtime) -> None:
     """Killing the zygote ends the runs under way, each with one clear sentence."""
     zygote = zygote_of(runtime)
-    threading.Timer(0.2, lambda: os.kill(zygote._process.pid, signal.SIGKILL)).start()
-    outcome = runtime.run("while true do end", timeout=10)
+    outcome = runtime.run(
+        "print('begun') while true do end", on_output=lambda piece: os.kill(zygote._process.pid, signal.SIGKILL)
+    )
     assert isinstance(outcome.error, WorkerLost)
     assert "SIGKILL" in outcome.error.message
 
@@ -193,14 +195,15 @@ def test_a_run_that_waits_while_its_runtime_is_closed_is_interrupted() -> None:
 
 
 def test_workers_bounds_how_many_run() -> None:
-    """Two at most run at once."""
+    """Two run at once, and never more."""
     workers, at_work, peak = Workers(2), [], []
+    both = threading.Barrier(2, timeout=60)
 
     def work(number: int) -> None:
         with workers.take():
             at_work.append(number)
             peak.append(len(at_work))
-            time.sleep(0.05)
+            both.wait()
             at_work.remove(number)
 
     with ThreadPoolExecutor(6) as pool:
@@ -228,15 +231,22 @@ def test_runs_that_wait_come_in_the_order_in_which_they_asked() -> None:
     assert order == list(range(6))
 
 
-def test_waiting_for_a_worker_does_not_count_as_running() -> None:
+def test_waiting_for_a_worker_does_not_count_as_running(tmp_path: Path) -> None:
     """The wall limit of a run begins when it gets its worker."""
-    with Runtime(plugins=[SLOW], environ={}, workers=1) as runtime:
-        first = threading.Thread(target=lambda: runtime.run("app.integrations.slow.wait({ seconds = 0.6 })"))
-        first.start()
-        time.sleep(0.1)
-        outcome = runtime.run("return 1", timeout=0.4)
-        first.join()
-    assert outcome.result == [1]
+
+    def ends_well(seconds: float) -> bool:
+        gate = tmp_path / str(seconds)
+        with Runtime(plugins=[SLOW], environ={}, workers=1) as runtime, ThreadPoolExecutor(2) as pool:
+            first = pool.submit(runtime.run, "app.integrations.slow.wait({ file = arg[1] })", args=[str(gate)])
+            assert eventually(lambda: runtime._workers._gate._free == 0)
+            second = pool.submit(runtime.run, "return 1", timeout=seconds)
+            assert eventually(lambda: runtime._workers._gate._waiting)
+            time.sleep(seconds)
+            gate.touch()
+            assert first.result().ok
+            return second.result().result == [1]
+
+    assert in_time(ends_well, 0.3)
 
 
 def test_a_cold_child_that_never_got_a_job_ends_with_its_pipe() -> None:
@@ -247,31 +257,32 @@ def test_a_cold_child_that_never_got_a_job_ends_with_its_pipe() -> None:
 
 
 def test_asyncio_runs_many_at_once(runtime: Runtime) -> None:
-    """Runs of one event loop overlap."""
+    """Runs of one event loop overlap: none of ten goes on before all have printed something."""
+    all_of_them = threading.Barrier(10, timeout=60)
 
     async def main() -> list[object]:
-        source = "app.integrations.slow.wait({ seconds = 0.3 }) return ..."
-        outcomes = await asyncio.gather(*(runtime.run_async(source, args=[str(n)]) for n in range(10)))
-        return [outcome.result for outcome in outcomes]
+        options: dict[str, Any] = {"on_output": lambda piece: all_of_them.wait(), "timeout": 100}
+        runs = (runtime.run_async("print('begun') return ...", args=[str(n)], **options) for n in range(10))
+        return [outcome.result for outcome in await asyncio.gather(*runs)]
 
-    started = time.monotonic()
     assert asyncio.run(main()) == [[str(n)] for n in range(10)]
-    assert time.monotonic() - started < 2.5
 
 
 def test_cancelling_a_task_ends_its_script(runtime: Runtime) -> None:
-    """A cancelled run is killed: another that needs its place goes on at once."""
+    """A cancelled run is killed: another that needs its place goes on long before its time would have been over."""
+
+    async def main(narrow: Runtime) -> object:
+        begun = threading.Event()
+        endless = "print('begun') while true do end"
+        task = asyncio.create_task(narrow.run_async(endless, timeout=600, cpu=600, on_output=lambda _: begun.set()))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return (await asyncio.wait_for(narrow.run_async("return 5"), 60)).result
+
     with Runtime(environ={}, workers=1) as narrow:
-
-        async def main() -> object:
-            task = asyncio.create_task(narrow.run_async("while true do end", timeout=60))
-            await asyncio.sleep(0.3)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            return (await asyncio.wait_for(narrow.run_async("return 5"), 5)).result
-
-        assert asyncio.run(main()) == [5]
+        assert asyncio.run(main(narrow)) == [5]
 
 
 def test_a_run_that_was_stopped_before_it_began_never_begins(runtime: Runtime) -> None:
