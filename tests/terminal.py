@@ -15,7 +15,7 @@ from types import TracebackType
 
 import pyte
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds in which the screen has to show what is waited for."""
 GLANCE = 0.05
 

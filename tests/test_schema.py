@@ -66,7 +66,7 @@ def test_run(kosmolua: Program, script: str, options: list[str], status: int, co
 def test_an_interrupt(environment: dict[str, str]) -> None:
     """SIGINT while a call is under way: the object has the calls and the output so far, and the status is 130."""
     plugin = Path(__file__).parent / "plugins" / "slow.py"
-    script = "print('begun') app.integrations.slow.wait() app.integrations.slow.wait({ seconds = 30 })"
+    script = "print('begun') app.integrations.slow.wait() app.integrations.slow.wait({ file = 'never' })"
     command = [sys.executable, "-m", "kosmolua", "run", "--json", "--trace", "--plugin", str(plugin), "-e", script]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
@@ -74,7 +74,7 @@ def test_an_interrupt(environment: dict[str, str]) -> None:
         traced = [process.stderr.readline()[:2] for _ in range(3)]
         assert traced == ["->", "<-", "->"]
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=50)
     outcome = checked(output)
     assert process.returncode == 130
     assert outcome["error"]["code"] == "interrupted"
