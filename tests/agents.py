@@ -56,7 +56,7 @@ class Agent:
         """Hold a conversation, with a person who can be asked or without."""
 
         async def connect() -> None:
-            with anyio.fail_after(60):
+            with anyio.fail_after(180):
                 async with Client(self._server(), mode=self._era, elicitation_callback=person) as client:
                     await conversation(client)
 

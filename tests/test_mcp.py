@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ from agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, te
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
+from processes import descendants, in_time, is_running, linux_only
 
 SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
 SUSPEND = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -194,10 +196,10 @@ def test_a_limit_ends_the_script_and_says_how_to_go_on(agent: Agent) -> None:
     """A call can lower a limit; the answer says that the call itself set it, and how high it may be."""
 
     async def conversation(client: Client) -> None:
-        result = await execute(client, "print('so far') while true do end", timeout=0.3)
+        result = await execute(client, "print('so far') while true do print('x') end", max_output=1000)
         assert result.is_error
-        assert result.structured_content["error"]["limit"] == "wall"
-        assert "The call itself set timeout; it may be as high as 120 here." in text_of(result)
+        assert result.structured_content["error"]["limit"] == "output"
+        assert "The call itself set max_output; it may be as high as" in text_of(result)
         assert "so far" in text_of(result)
 
     agent.talk(conversation)
@@ -402,45 +404,48 @@ def test_read_only_denies_without_asking(web_agent: Agent) -> None:
 def test_a_person_may_think_for_longer_than_the_script_may_run(web_agent: Agent) -> None:
     """The clock of the script stands still meanwhile, and goes on afterwards."""
 
-    async def think(*_: object) -> ElicitResult:
-        await anyio.sleep(1.0)
-        return ElicitResult(action="accept")
+    def is_allowed_to(seconds: float) -> bool:
+        async def think(*_: object) -> ElicitResult:
+            await anyio.sleep(1.2 * seconds)
+            return ElicitResult(action="accept")
 
-    async def conversation(client: Client) -> None:
-        result = await execute(client, SUSPEND.removeprefix("return ") + " while true do end", timeout=0.5)
-        assert result.structured_content["error"]["limit"] == "wall"
-        assert result.structured_content["calls"][0]["status"] == "ok"
+        async def conversation(client: Client) -> None:
+            result = await execute(client, SUSPEND.removeprefix("return ") + " while true do end", timeout=seconds)
+            assert result.structured_content["error"]["limit"] == "wall"
+            statuses.extend(call["status"] for call in result.structured_content["calls"])
 
-    web_agent.talk(conversation, think)  # type: ignore[arg-type]
+        statuses: list[str] = []
+        web_agent.talk(conversation, think)  # type: ignore[arg-type]
+        return statuses == ["ok"]
+
+    assert in_time(is_allowed_to, 0.4)
 
 
 # Cancellation
 
 
+@linux_only
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_cancelling_a_call_kills_its_script(era: str, transport: str, tmp_path: Path) -> None:
-    """A client that cancels ends the script at once: the journal grows no more, and the server goes on."""
+    """A client that cancels ends the script at once: its process is gone, and the server goes on."""
     journal = tmp_path / "journal"
     endless = "while true do pcall(app.integrations.render2.get_current_user) end"
     options = ("--journal", str(journal), "--max-calls", "1000000")
 
     async def conversation(client: Client) -> None:
+        await execute(client, "return 1")
+        before = descendants(os.getpid())
         async with anyio.create_task_group() as group:
             group.start_soon(execute, client, endless)
             while not (journal.exists() and journal.stat().st_size):
                 await anyio.sleep(0.02)
+            workers = descendants(os.getpid()) - before
             group.cancel_scope.cancel()
-        with anyio.fail_after(10):
-            await standstill(journal)
+        assert workers
+        while any(map(is_running, workers)):
+            await anyio.sleep(0.02)
         assert (await execute(client, "return 1")).structured_content["result"] == [1]
 
     with http_server(*options) if transport == "http" else nullcontext((None, None)) as (_, url):
         Agent(url, era, *options).talk(conversation)
-
-
-async def standstill(file: Path) -> None:
-    """Wait until a file grows no more."""
-    size = -1
-    while size != (size := file.stat().st_size):
-        await anyio.sleep(0.2)

@@ -16,7 +16,8 @@ import anyio
 import pytest
 from agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, execute, http_server, text_of
 from mcp import Client
-from processes import descendants, eventually, is_running, linux_only
+from mcp_types import InputRequiredResult
+from processes import descendants, eventually, in_time, is_running, linux_only
 from requests import Session
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
@@ -124,7 +125,7 @@ def test_a_client_that_closes_its_end_leaves_nothing() -> None:
         assert eventually(lambda: len(descendants(client.process.pid)) > 1)
         left = descendants(client.process.pid)
         client.rest()
-        assert client.process.wait(10) == 0
+        assert client.process.wait(60) == 0
         assert eventually(lambda: not any(map(is_running, left)))
 
 
@@ -137,7 +138,7 @@ def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
         assert eventually(lambda: len(descendants(client.process.pid)) > 1)
         left = descendants(client.process.pid)
         client.process.send_signal(how)
-        assert client.process.wait(10) == -how
+        assert client.process.wait(60) == -how
         assert eventually(lambda: not any(map(is_running, left)))
 
 
@@ -153,7 +154,7 @@ def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
                 await anyio.sleep(0.02)
             left.extend(descendants(process.pid))
             process.send_signal(how)
-            await anyio.to_thread.run_sync(process.wait, 10)
+            await anyio.to_thread.run_sync(process.wait, 60)
             group.cancel_scope.cancel()
 
     left: list[int] = []
@@ -220,42 +221,50 @@ anyio.run(main)
 """
 
 
+@linux_only
 def test_an_http_client_that_vanishes_ends_its_script(tmp_path: Path) -> None:
     """The connection is the script's life in the newer protocol; the server goes on for the others."""
 
     async def conversation(client: Client) -> None:
-        size = -1
-        with anyio.fail_after(10):
-            while size != (size := journal.stat().st_size):
-                await anyio.sleep(0.2)
         assert (await execute(client, "return 1")).structured_content["result"] == [1]
 
     journal = tmp_path / "journal"
-    with http_server("--journal", str(journal), "--max-calls", "1000000") as (_, url):
-        vanishing = subprocess.Popen([sys.executable, "-c", VANISHING, url, DISCOVERY, ENDLESS])
-        assert eventually(lambda: journal.stat().st_size > 0)
-        vanishing.kill()
-        vanishing.wait()
+    with http_server("--journal", str(journal), "--max-calls", "1000000") as (process, url):
+        Agent(url, DISCOVERY).talk(conversation)
+        before = descendants(process.pid)
+        with subprocess.Popen([sys.executable, "-c", VANISHING, url, DISCOVERY, ENDLESS]) as vanishing:
+            assert eventually(lambda: journal.stat().st_size > 0)
+            workers = descendants(process.pid) - before
+            vanishing.kill()
+        assert workers
+        assert eventually(lambda: not any(map(is_running, workers)))
         Agent(url, DISCOVERY).talk(conversation)
 
 
 def test_an_approval_that_nobody_fetches_is_refused() -> None:
     """A client that was asked may take as long as its script may run; its state is good for one return only."""
 
-    async def conversation(client: Client) -> None:
-        code = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
-        arguments = {"code": code}
-        asked = await client.session.call_tool("execute_lua", arguments, allow_input_required=True)
-        await anyio.sleep(0.5)
-        state = asked.request_state
-        late = await client.session.call_tool("execute_lua", arguments, request_state=state)
-        assert late.structured_content["error"]["code"] == "denied"
-        again = await client.session.call_tool("execute_lua", arguments, request_state=state)
-        assert again.is_error
-        assert "is gone (run it again)" in text_of(again)
+    def is_refused(seconds: float) -> bool:
+        async def conversation(client: Client) -> None:
+            code = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
+            arguments = {"code": code}
+            asked = await client.session.call_tool("execute_lua", arguments, allow_input_required=True)
+            if not isinstance(asked, InputRequiredResult):
+                return
+            await anyio.sleep(1.5 * seconds)
+            state = asked.request_state
+            late = await client.session.call_tool("execute_lua", arguments, request_state=state)
+            codes.append(late.structured_content["error"]["code"])
+            again = await client.session.call_tool("execute_lua", arguments, request_state=state)
+            assert again.is_error
+            assert "is gone (run it again)" in text_of(again)
+
+        codes: list[str] = []
+        with http_server("--timeout", str(seconds)) as (_, url):
+            Agent(url, DISCOVERY).talk(conversation, nobody)  # type: ignore[arg-type]
+        return codes == ["denied"]
 
     async def nobody(*_: object) -> Any:
         raise AssertionError("this conversation answers by hand")
 
-    with http_server("--timeout", "0.3") as (_, url):
-        Agent(url, DISCOVERY).talk(conversation, nobody)  # type: ignore[arg-type]
+    assert in_time(is_refused, 0.3)
