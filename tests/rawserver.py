@@ -27,6 +27,8 @@ class Service:
     heard: list[bytes] = field(default_factory=list)
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=128))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    sockets: list[socket.socket] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -37,7 +39,13 @@ class Service:
             while True:
                 connection, _ = self.listener.accept()
                 self.connections += 1
-                threading.Thread(target=self.play, args=(connection,), daemon=True).start()
+                self.sockets.append(connection)
+                self.start(self.play, connection)
+
+    def start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self.threads.append(thread)
+        thread.start()
 
     def play(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
@@ -50,18 +58,31 @@ class Service:
             self.taken += 1
             return self.steps[min(self.taken, len(self.steps)) - 1]
 
+    def close(self) -> None:
+        """Hang up everywhere, and wait until nobody plays any more."""
+        hang_up_on(self.listener)
+        self.listener.close()
+        self.threads[0].join()
+        for connection in self.sockets:
+            hang_up_on(connection)
+        for thread in self.threads:
+            thread.join()
+
 
 @contextmanager
 def serving(*steps: Step) -> Iterator[Service]:
     """Serve as long as the block runs."""
     service = Service(steps)
-    threading.Thread(target=service.accept, daemon=True).start()
+    service.start(service.accept)
     try:
         yield service
     finally:
-        with suppress(OSError):
-            service.listener.shutdown(socket.SHUT_RDWR)
-        service.listener.close()
+        service.close()
+
+
+def hang_up_on(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def read_request(connection: socket.socket, heard: list[bytes]) -> bytes:
@@ -137,12 +158,12 @@ def silence(connection: socket.socket, heard: list[bytes]) -> bool:
 
 
 def trickle(head: bytes) -> Step:
-    """Say something, then go on one byte at a time for 5 s, each well within any timeout of a single read."""
+    """Say something, then go on one byte at a time for a minute, each well within any timeout of a single read."""
 
     def step(connection: socket.socket, heard: list[bytes]) -> bool:
         read_request(connection, heard)
         connection.sendall(head)
-        for _ in range(50):
+        for _ in range(600):
             time.sleep(0.1)
             connection.sendall(b"1")
         return False

@@ -7,9 +7,11 @@ import time
 import traceback
 import tracemalloc
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
+from processes import in_time
 from rawserver import (
     Step,
     announce_100_mb,
@@ -31,8 +33,8 @@ from kosmolua.limits import MIB
 from kosmolua.secret import Secret
 
 KEY = "rnd_SECRET+0123456789"
-AT_ONCE = 0.9
-"""Seconds within which a fault that needs no waiting is reported, on a busy machine."""
+SOON = 30.0
+"""Seconds within which each fault is reported, on a slow machine too; to wait for the wrong thing takes longer."""
 
 
 def bomb() -> bytes:
@@ -56,8 +58,8 @@ class Row:
     says: str = ""
     status: int | None = None
     retry_after: float | None = None
-    deadline: float = 5.0
-    within: float = AT_ONCE
+    deadline: float = 2 * SOON
+    pause: float = 0.0
 
 
 def refused(status: int, body: object = b"", *, says: str, **headers: str) -> Row:
@@ -83,7 +85,7 @@ FAULTS = [
         (answer(429, {"message": "slow down"}, Retry_After="1"), OK),
         get=(OK_VALUE, 2),
         post=(OK_VALUE, 2),
-        within=1 + AT_ONCE,
+        pause=1.0,
     ),
     Row(
         "429 with Retry-After 3494",
@@ -122,11 +124,11 @@ FAULTS = [
     Row("503 then 200", (answer(503, b"busy"), OK), (OK_VALUE, 2), ("api_error", 1), says="busy", status=503),
     Row(
         "503 with a Retry-After beyond the deadline",
-        (answer(503, b"busy", Retry_After="60"),),
+        (answer(503, b"busy", Retry_After="600"),),
         get=("api_error", 1),
         post=("api_error", 1),
         status=503,
-        retry_after=60,
+        retry_after=600,
     ),
     Row("504 then 200", (answer(504), OK), (OK_VALUE, 2), ("api_error", 1), status=504),
     Row("text instead of JSON", (answer(200, b"It works!"),), ("network", 1), ("network", 1), says="It works!"),
@@ -300,17 +302,24 @@ def call(api: Api, method: str) -> tuple[object, CallError | None]:
 def test_fault(row: Row, method: str, caplog: pytest.LogCaptureFixture) -> None:
     """Each gives the right value or error, is repeated only where that is safe, ends in time, and shows no key."""
     expected, times = row.get if method == "GET" else row.post
-    transport = Transport(largest=MIB, backoff=lambda retry: 0.01)
-    with serving(*row.steps) as service:
-        started = time.monotonic()
-        outcome, error = call(open_api(transport, service.url, row.deadline), method)
-        seconds = time.monotonic() - started
-    transport.close()
-    assert outcome == expected, error
-    assert service.taken == times
-    assert seconds < min(row.within, row.deadline + AT_ONCE / 2)
-    if error:
-        check_error(error, row, method)
+
+    def is_met(deadline: float) -> bool:
+        pauses: list[float] = []
+        transport = Transport(largest=MIB, backoff=lambda retry: 0.01, sleep=pauses.append)
+        with serving(*row.steps) as service, closing(transport):
+            started = time.monotonic()
+            outcome, error = call(open_api(transport, service.url, deadline), method)
+            assert time.monotonic() - started < SOON
+        if service.taken == 0:
+            return False
+        assert outcome == expected, error
+        assert service.taken == times
+        assert sum(pauses) <= max(row.pause, 0.01 * (times - 1))
+        if error:
+            check_error(error, row, method)
+        return True
+
+    assert in_time(is_met, row.deadline)
     assert KEY not in caplog.text
 
 
@@ -345,7 +354,7 @@ def test_gzip_bomb_takes_no_memory() -> None:
     step = answer(200, bomb(), Content_Encoding="gzip")
     with serving(step) as service:
         tracemalloc.start()
-        outcome, _ = call(open_api(Transport(largest=MIB), service.url, 5), "GET")
+        outcome, _ = call(open_api(Transport(largest=MIB), service.url, 60), "GET")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert outcome == "network"
@@ -355,7 +364,7 @@ def test_gzip_bomb_takes_no_memory() -> None:
 def test_other_host_never_hears_of_the_key() -> None:
     """A redirect to another port is another origin: no connection is made to it."""
     with serving(OK) as other, serving(answer(302, b"", Location=other.url)) as service:
-        outcome, _ = call(open_api(Transport(), service.url, 5), "GET")
+        outcome, _ = call(open_api(Transport(), service.url, 60), "GET")
     assert outcome == "api_error"
     assert other.connections == 0
 
@@ -363,9 +372,9 @@ def test_other_host_never_hears_of_the_key() -> None:
 def test_backoff_that_does_not_fit_fails_at_once() -> None:
     """No time is spent on a wait after which nothing could be sent any more."""
     slept: list[float] = []
-    transport = Transport(backoff=lambda retry: 30.0, sleep=slept.append)
+    transport = Transport(backoff=lambda retry: 300.0, sleep=slept.append)
     with serving(answer(503)) as service:
-        outcome, error = call(open_api(transport, service.url, 10), "GET")
+        outcome, error = call(open_api(transport, service.url, 60), "GET")
     assert (outcome, slept, service.taken) == ("api_error", [], 1)
     assert error is not None
     assert error.retryable
@@ -375,7 +384,7 @@ def test_rate_limit_is_remembered() -> None:
     """After a 429 that cannot be waited for, the same write is refused without being sent."""
     transport = Transport()
     with serving(answer(429, b"", Retry_After="3000")) as service:
-        api = open_api(transport, service.url, 5)
+        api = open_api(transport, service.url, 60)
         assert call(api, "POST")[0] == "rate_limited"
         outcome, error = call(api, "POST")
     assert (outcome, service.taken) == ("rate_limited", 1)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
+from processes import eventually
 
 from kosmolua.api.message import Request, Response
 from kosmolua.api.pace import MOST_KNOWN, Pace, resets_in, retry_after, throttled
@@ -166,13 +167,13 @@ def test_reads_of_one_limit_share_it() -> None:
 def test_who_waits_goes_when_the_limit_starts_anew() -> None:
     """A reset that comes in time is waited for, also by a route that shares the limit, and not longer."""
     pace = Pace()
-    for route, left in (("/owners", "9"), ("/services", "0")):
-        with pace.turn(get(route), time.monotonic() + 5) as learn:
-            learn(Response(200, {"Ratelimit-Limit": "400", "Ratelimit-Remaining": left, "Ratelimit-Reset": "0.2"}))
     began = time.monotonic()
-    with pace.turn(get("/owners"), began + 5):
+    for route, left in (("/owners", "9"), ("/services", "0")):
+        with pace.turn(get(route), time.monotonic() + 60) as learn:
+            learn(Response(200, {"Ratelimit-Limit": "400", "Ratelimit-Remaining": left, "Ratelimit-Reset": "0.2"}))
+    with pace.turn(get("/owners"), time.monotonic() + 60):
         waited = time.monotonic() - began
-    assert 0.15 < waited < 1
+    assert 0.2 <= waited < 30
 
 
 def test_a_route_with_another_limit_is_free() -> None:
@@ -245,18 +246,19 @@ def test_after_a_reset_one_goes_ahead() -> None:
     pace = Pace()
     gone: list[int] = []
     answered = threading.Event()
-    with pace.turn(get("/x"), time.monotonic() + 5) as learn:
+    with pace.turn(get("/x"), time.monotonic() + 60) as learn:
         learn(Response(200, {"Ratelimit-Remaining": "0", "Ratelimit-Reset": "0.05"}))
 
     def ask(number: int) -> None:
-        with pace.turn(get("/x"), time.monotonic() + 5) as learn:
+        with pace.turn(get("/x"), time.monotonic() + 60) as learn:
             gone.append(number)
-            answered.wait(5)
+            answered.wait(60)
             learn(Response(200))
 
     with ThreadPoolExecutor(8) as pool:
         pool.map(ask, range(8))
-        time.sleep(0.2)
+        assert eventually(lambda: gone)
+        time.sleep(0.1)
         ahead = len(gone)
         answered.set()
     assert ahead == 1
