@@ -13,7 +13,7 @@ from kosmolua.docs import Library
 
 INTEGRATIONS = 600
 COLD, WARM = 0.5, 0.05
-"""Seconds of processor time; the best of a few tries counts."""
+"""Seconds of processor time on a machine of our days; the best of a few tries counts."""
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,11 @@ def seconds(work: Callable[[], object]) -> float:
     return process_time() - started
 
 
+def slowness() -> float:
+    """Return how many times slower this machine is than one that counts to ten million in a tenth of a second."""
+    return max(1.0, 10 * min(seconds(lambda: sum(range(10_000_000))) for _ in range(3)))
+
+
 def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
     """42,000 functions: half a second when nothing is known yet, a twentieth of it after that."""
     libraries = [Library(Folder(folder)) for _ in range(3)]
@@ -40,8 +45,9 @@ def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
         for query in ("archive an invoice", "list", "how many to return", "service77 get contact", "zebra")
     ]
 
-    assert cold <= COLD, f"cold: {cold:.3f} s"
-    assert max(warm) <= WARM, f"warm: {warm}"
+    slower = slowness()
+    assert cold <= COLD * slower, f"cold: {cold:.3f} s"
+    assert max(warm) <= WARM * slower, f"warm: {warm}"
 
 
 def test_the_right_one_of_42000_functions_is_found(folder: Path) -> None:

@@ -28,9 +28,9 @@ from kosmolua.wire import BadFrame
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
 FRAMES_OF_A_RUN = 8
 SEED = int(os.environ.get("KOSMOLUA_SEED", random.randrange(2**32)))
-LIMITS = Limits(timeout=30, max_output=100_000, max_result=200_000, max_arguments=20_000)
-PATIENCE = 10.0
-"""Seconds that one fake run may take on a busy machine."""
+LIMITS = Limits(timeout=120, max_output=100_000, max_result=200_000, max_arguments=20_000)
+PATIENCE = 60.0
+"""Seconds that one fake run may take on a slow machine; one that hangs takes its whole time."""
 KINDS: list[dict[str, Any]] = [
     {"kind": "ready", "isolation": ["seccomp", "landlock"], "missing": []},
     {"kind": "describe", "id": 1, "path": "integrations.box"},
@@ -301,7 +301,7 @@ def test_a_frame_takes_time_in_proportion() -> None:
         b'{"kind":"call","id":1,"path":"a","args":' + b'[{"a":' * (size // 6),
         b'{"kind":"call","id":1,"path":"a","args":[' + b'{"a":1},' * (size // 8) + b"1]}",
     ):
-        started = time.monotonic()
+        started = time.thread_time()
         with contextlib.suppress(BadFrame):
             wire.decode_from_guest(line)
-        assert time.monotonic() - started < 2
+        assert time.thread_time() - started < 2
