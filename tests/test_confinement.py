@@ -99,7 +99,7 @@ def attempt(what: str, *, setup: str = "", forking: bool = False, port: int = 1)
     filled = textwrap.indent(what.format(parent=os.getpid(), port=port), "    ")
     code = CELL.format(setup=setup, forking=forking, attempt=filled)
     code = f"import sys\nsys.path[:] = {PATHS!r}\n{code}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, env={})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={})
     return done.stdout or done.stderr
 
 
@@ -246,7 +246,7 @@ os.kill(child, 9)
 def test_the_host_hides_from_processes_of_its_own_user(hidden: bool, answer: str) -> None:
     """What the host makes of itself keeps another process of the same user from its environment and memory."""
     code = LOOKED_INTO.format(paths=PATHS, hidden=hidden)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == f"{answer}\n", done.stderr
 
 
@@ -254,7 +254,7 @@ def test_starting_a_sandbox_hides_the_host() -> None:
     """From its first run on a host can't be looked into."""
     code = f"import ctypes, sys; sys.path[:] = {PATHS!r}; from kosmolua import Runtime; Runtime({{}}).run('return 1')"
     code += "; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "0\n", done.stderr
 
 

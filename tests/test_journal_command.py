@@ -6,12 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Program
+from processes import eventually
 
 
 def record(path: str, account: str | None, effect: str | None, status: str, **more: Any) -> dict[str, Any]:
@@ -161,9 +161,7 @@ def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Pat
     script = "while true do app.integrations.render2.get_current_user() end"
     command = [sys.executable, "-m", "kosmolua", "run", "--simulate", "--max-calls", "100000", "--journal", str(path)]
     with subprocess.Popen([*command, "-e", script], env=environment) as process:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 20_000):
-            time.sleep(0.01)
+        assert eventually(lambda: path.exists() and path.stat().st_size > 20_000)
         process.send_signal(signal.SIGKILL)
     text = path.read_text()
     assert len(text) > 20_000

@@ -130,7 +130,7 @@ def test_an_address_in_use_is_said() -> None:
 
 def test_without_a_token_only_loopback_is_served() -> None:
     """The program ends with status 3 before it listens, and says what to set."""
-    done = subprocess.run([*SERVER, "--http", "0.0.0.0:0"], env=ENVIRON, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*SERVER, "--http", "0.0.0.0:0"], env=ENVIRON, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3
     assert "set KOSMOLUA_MCP_TOKEN to a long random string, or listen on 127.0.0.1:0" in done.stderr
     assert "serving" not in done.stderr

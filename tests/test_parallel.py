@@ -16,7 +16,7 @@ PLUGIN = Path(__file__).parent / "plugins" / "slow.py"
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime(plugins=[PLUGIN], environ={}, limits=Limits(timeout=20, max_calls=20_000)) as runtime:
+    with Runtime(plugins=[PLUGIN], environ={}, limits=Limits(timeout=100, max_calls=20_000)) as runtime:
         yield runtime
 
 

@@ -49,7 +49,7 @@ def test_500_calls_meet_no_429(tmp_path: Path, work: str) -> None:
         accounts.write_text(f'[render2.default]\napi_key = "{KEY}"\nbase_url = "{server.url}/v1"\n')
         with Runtime(accounts, environ={}) as runtime:
             source = "local render = app.integrations.render2\n" + work.format(calls=CALLS)
-            outcome = runtime.run(source, timeout=30)
+            outcome = runtime.run(source, timeout=300)
     assert outcome.error is None
     assert outcome.result == [CALLS]
     assert render.statuses.count(200) == CALLS

@@ -330,12 +330,12 @@ def test_it_serves_real_sockets_and_tells_accounts_apart_by_key() -> None:
     with Loopback(by_bearer(accounts)) as server, requests.Session() as session:
         replies = [
             session.get(
-                f"{server.url}/v1/services?limit=2&name=a,b", headers={"Authorization": f"Bearer {key}"}, timeout=5
+                f"{server.url}/v1/services?limit=2&name=a,b", headers={"Authorization": f"Bearer {key}"}, timeout=60
             )
             for key in ("rnd_one", "rnd_two", "rnd_three")
         ]
         users = [
-            session.get(f"{server.url}/v1/users", headers={"Authorization": f"Bearer {key}"}, timeout=5).json()
+            session.get(f"{server.url}/v1/users", headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
             for key in accounts
         ]
 
@@ -351,9 +351,9 @@ def test_answers_without_a_body_leave_the_connection_usable() -> None:
     with Loopback(Simulator("default")) as server, requests.Session() as session:
         session.headers.update(HEADERS)
         service = f"{server.url}/v1/services/{SERVICE}"
-        assert session.post(f"{service}/suspend", timeout=5).status_code == 202
-        assert session.delete(service, timeout=5).status_code == 204
-        assert session.get(service, timeout=5).status_code == 404
+        assert session.post(f"{service}/suspend", timeout=60).status_code == 202
+        assert session.delete(service, timeout=60).status_code == 204
+        assert session.get(service, timeout=60).status_code == 404
 
 
 def test_the_plugin_works_over_a_socket_as_it_does_without() -> None:
@@ -363,7 +363,7 @@ def test_the_plugin_works_over_a_socket_as_it_does_without() -> None:
         headers = {
             name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
         }
-        reply = requests.request(request.method, request.url, params=request.query, headers=headers, timeout=5)
+        reply = requests.request(request.method, request.url, params=request.query, headers=headers, timeout=60)
         return Response(reply.status_code, dict(reply.headers), reply.content)
 
     with Loopback(Simulator("default")) as server:

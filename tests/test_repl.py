@@ -401,5 +401,5 @@ def test_an_interrupt_in_a_pipe_ends_the_program(environment: dict[str, str]) ->
         process.stdin.flush()
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == ""
+        assert process.communicate(timeout=50)[0] == ""
         assert process.returncode == 130

@@ -255,7 +255,7 @@ def test_a_name_that_only_the_folder_here_has_is_fine(monkeypatch: pytest.Monkey
 def test_a_person_is_asked_for_what_was_not_given(environment: dict[str, str], home: Path) -> None:
     """On a terminal, with the usual as a suggestion, and again where the answer does not fit."""
     command = [sys.executable, "-m", "kosmolua", "integrations", "new", "weather"]
-    terminal = pexpect.spawn(command[0], command[1:], cwd=str(home), env=environment, encoding="utf-8", timeout=20)
+    terminal = pexpect.spawn(command[0], command[1:], cwd=str(home), env=environment, encoding="utf-8", timeout=60)
     terminal.expect_exact("Base URL of the service [https://api.example.com]:")
     terminal.sendline("nonsense")
     terminal.expect_exact("is no base URL")

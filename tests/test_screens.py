@@ -192,7 +192,7 @@ LONG = "for i = 1, 100000 do print('line', i) end"
 def test_a_reader_that_has_enough_is_no_error(environment: dict[str, str]) -> None:
     """`kosmolua run long.lua | head -1` ends quietly, and soon."""
     command = f'{sys.executable} -m kosmolua run -e "{LONG}" | head -1'
-    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("line\t1\n", "")
 
 
@@ -202,7 +202,7 @@ def test_other_commands_end_as_quietly(environment: dict[str, str], folder: Path
     read, write = os.pipe()
     os.close(read)
     program = [sys.executable, "-m", "kosmolua", *command]
-    done = subprocess.run(program, env=environment, cwd=folder, stdout=write, stderr=subprocess.PIPE, timeout=30)
+    done = subprocess.run(program, env=environment, cwd=folder, stdout=write, stderr=subprocess.PIPE, timeout=60)
     os.close(write)
     assert done.stderr == b""
 
@@ -213,7 +213,7 @@ def test_a_full_disk_is_a_sentence(environment: dict[str, str], folder: Path, co
     """Status 1, and what cannot be written."""
     program = [sys.executable, "-m", "kosmolua", *command]
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(program, env=environment, cwd=folder, stdout=full, stderr=subprocess.PIPE, timeout=30)
+        done = subprocess.run(program, env=environment, cwd=folder, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.stderr == b"kosmolua: standard output cannot be written: No space left on device\n"
     assert done.returncode == 1
 
@@ -223,7 +223,7 @@ def test_standard_input_is_left_alone(environment: dict[str, str]) -> None:
     loop = f'echo one | (read line; {sys.executable} -m kosmolua run -e "print(1)"; cat)'
     command = f'printf "a\\nb\\n" | ({sys.executable} -m kosmolua run -e "print(1)"; cat)'
     for line in (loop, command):
-        done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=60)
         assert done.stderr == ""
     assert done.stdout == "1\na\nb\n"
 
