@@ -11,13 +11,17 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 
 import pyte
+from processes import eventually
 
 PATIENCE = 60.0
 """Seconds in which the screen has to show what is waited for."""
 GLANCE = 0.05
+READING = ("wait_woken", "n_tty_read", "")
+"""Where in Linux a program sleeps that reads from a terminal. Elsewhere nothing is known."""
 
 
 class Terminal:
@@ -84,6 +88,11 @@ class Terminal:
             assert self._read(GLANCE) or self._is_alive(), "\n".join([f"ended before {seen!r}", *self.everything()])
         return self.screen()
 
+    def until_asked(self, question: str) -> None:
+        """Read until a question is on the screen and, as far as the system tells, the program waits for an answer."""
+        self.until(question)
+        eventually(lambda: self._sleeps_in() in READING, seconds=5)
+
     def wait(self, react: Callable[[], None] = lambda: None) -> int:
         """Read to the end and return the exit status.
 
@@ -110,6 +119,13 @@ class Terminal:
         self.raw += piece
         self._stream.feed(piece)
         return bool(piece)
+
+    def _sleeps_in(self) -> str:
+        """Return the function of the kernel in which the program's main thread sleeps, or nothing."""
+        try:
+            return Path(f"/proc/{self._pid}/wchan").read_text()
+        except OSError:
+            return ""
 
     def _is_alive(self) -> bool:
         if self.status is None:

@@ -148,7 +148,7 @@ def test_no_answer_is_no(open_terminal: Open, key: str) -> None:
     """The end of input and Ctrl-C deny the call; the script learns it as from any other no."""
     script = "print(pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678')) print('then')"
     with open_terminal("run", "--simulate", "-e", script) as terminal:
-        terminal.until(QUESTION)
+        terminal.until_asked(QUESTION)
         terminal.send(key)
         assert terminal.wait() == 0
         seen = " ".join(terminal.everything())

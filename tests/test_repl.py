@@ -221,7 +221,7 @@ def test_ctrl_c_while_a_branch_asks_means_no(repl: Start) -> None:
     suspend = "parallel.all({ function() app.integrations.render2.suspend_service('srv-cabc12345678') end })"
     with repl() as terminal:
         terminal.send(suspend + "\r")
-        terminal.until("[d]eny all calls:")
+        terminal.until_asked("[d]eny all calls:")
         terminal.send("\x03")
         terminal.until("it was not approved")
         enter(terminal, "'all ' .. 'mine'", "all mine")

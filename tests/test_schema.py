@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from conftest import Program, Write
+from processes import eventually
 
 from kosmolua import errors
 from kosmolua.errors import KosmoError
@@ -63,16 +64,19 @@ def test_run(kosmolua: Program, script: str, options: list[str], status: int, co
         assert outcome["error"]["code"] == code
 
 
-def test_an_interrupt(environment: dict[str, str]) -> None:
+def test_an_interrupt(environment: dict[str, str], tmp_path: Path) -> None:
     """SIGINT while a call is under way: the object has the calls and the output so far, and the status is 130."""
     plugin = Path(__file__).parent / "plugins" / "slow.py"
-    script = "print('begun') app.integrations.slow.wait() app.integrations.slow.wait({ file = 'never' })"
-    command = [sys.executable, "-m", "kosmolua", "run", "--json", "--trace", "--plugin", str(plugin), "-e", script]
+    sign = tmp_path / "under-way"
+    script = "print('begun') local slow = app.integrations.slow slow.wait() slow.wait({ sign = ..., file = 'never' })"
+    words = ["run", "--json", "--trace", "--plugin", str(plugin), "-e", script, str(sign)]
+    command = [sys.executable, "-m", "kosmolua", *words]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         assert process.stderr
         traced = [process.stderr.readline()[:2] for _ in range(3)]
         assert traced == ["->", "<-", "->"]
+        assert eventually(sign.exists)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=50)
     outcome = checked(output)

@@ -1,11 +1,11 @@
 """An integration without a service: its calls wait for a file or for each other, fail and are counted."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from kosmolua.plugin import CallError, Integration, Send
@@ -53,7 +53,7 @@ class Desk:
 
 def wait_for_file(file: str | None) -> None:
     ends = time.monotonic() + PATIENCE
-    while file and not os.path.exists(file):
+    while file and not Path(file).exists():
         if time.monotonic() > ends:
             raise CallError("alone", f"{file} never came")
         time.sleep(0.005)
@@ -80,8 +80,11 @@ def wait(
     file: File = None,
     among: Among = 1,
     name: Annotated[str | int | None, "What it gives back."] = None,
+    sign: Annotated[str | None, "The file that it makes once it is under way."] = None,
 ) -> dict[str, Any]:
     """Wait, then give a name back."""
+    if sign:
+        Path(sign).touch()
     desk.wait(file, among, name)
     return {"name": name}
 
