@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -193,7 +193,19 @@ class Transport:
 
 
 class _Adapter(HTTPAdapter):
-    """Hands out connections that keep the deadline."""
+    """Hands out connections that keep the deadline. The pool of the latest origin need not be looked up again."""
+
+    _latest: tuple[str, Any] = ("", None)
+
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *given: Any, **settings: Any) -> Any:
+        place, latest = origin(str(request.url)), self._latest
+        if latest[0] != place:
+            self._latest = latest = place, super().get_connection_with_tls_context(request, *given, **settings)
+        return latest[1]
+
+    def close(self) -> None:
+        self._latest = ("", None)
+        super().close()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
@@ -312,8 +324,17 @@ def _prepare(request: Request) -> requests.PreparedRequest:
     if request.form:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     parts = urlsplit(request.url)
-    host = f"{parts.scheme}://{parts.netloc}"
     prepared = requests.PreparedRequest()
-    prepared.prepare(request.method, host, headers=headers, data=request.content, auth=lambda ready: ready)
-    prepared.url = str(prepared.url).removesuffix("/") + request.target
+    prepared.method = request.method
+    prepared.url = _host(parts.scheme, parts.netloc) + request.target
+    prepared.prepare_headers(headers)
+    prepared.prepare_body(request.content, None)
     return prepared
+
+
+@lru_cache
+def _host(scheme: str, netloc: str) -> str:
+    """Return the beginning of an address as requests prepares it, with a host's name in ASCII."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(f"{scheme}://{netloc}", None)
+    return str(prepared.url).removesuffix("/")
