@@ -6,6 +6,7 @@ So the limit on the wall holds whatever a call is stuck in.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
@@ -28,7 +29,8 @@ GRACE = 0.5
 """Seconds that calls under way have to end, once the run has; one that is stuck in its integration gets no more."""
 GLANCE = 0.02
 """Seconds from one look at whether they have to the next."""
-LONGEST_WAIT = 3600.0
+LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
+"""Seconds to wait at a stretch. On Windows Ctrl-C is not noticed before the wait is over."""
 ROOM_FOR_A_FRAME = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
 
