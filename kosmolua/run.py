@@ -10,15 +10,15 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from kosmolua.caller import Caller
-from kosmolua.children import Child
 from kosmolua.clock import Clock
-from kosmolua.ending import Ending
 from kosmolua.errors import CallError, Interrupted, ScriptError
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
-from kosmolua.supervisor import Supervision
+from kosmolua.processes.children import Child
+from kosmolua.supervision.caller import Caller
+from kosmolua.supervision.ending import Ending
+from kosmolua.supervision.supervisor import Supervision
 
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
-from kosmolua.children import Child
 from kosmolua.journal import Record
 from kosmolua.policy import Approve
+from kosmolua.processes.children import Child
 
 
 class RunOptions(TypedDict, total=False):

@@ -15,8 +15,8 @@ from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
 from kosmolua.places import accounts_file
+from kosmolua.processes.workers import Workers
 from kosmolua.run import OPTIONS, Run, lend
-from kosmolua.workers import Workers
 
 # What only a call needs is imported by the first call: a script that makes none starts without it.
 if TYPE_CHECKING:

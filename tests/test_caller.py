@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kosmolua.caller import Caller
 from kosmolua.clock import Clock
 from kosmolua.errors import Interrupted
+from kosmolua.supervision.caller import Caller
 
 
 def fail() -> None:

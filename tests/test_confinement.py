@@ -220,7 +220,7 @@ def test_a_runtime_can_require_isolation() -> None:
 LOOKED_INTO = """
 import ctypes, os, sys
 sys.path[:] = {paths!r}
-from kosmolua import launch
+from kosmolua.processes import launch
 libc = ctypes.CDLL(None)
 ready, go = os.pipe()
 child = os.fork()

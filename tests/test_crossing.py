@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kosmolua import LimitExceeded, Limits, values
-from kosmolua.caller import Caller
 from kosmolua.clock import Clock
-from kosmolua.ending import Ending
-from kosmolua.supervisor import Supervision
-from kosmolua.workers import Workers
+from kosmolua.processes.workers import Workers
+from kosmolua.supervision.caller import Caller
+from kosmolua.supervision.ending import Ending
+from kosmolua.supervision.supervisor import Supervision
 
 slowly = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 

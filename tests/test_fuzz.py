@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from kosmolua import wire
-from kosmolua.caller import Caller
 from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
-from kosmolua.supervisor import ROOM_FOR_A_FRAME, Supervision
+from kosmolua.supervision.caller import Caller
+from kosmolua.supervision.supervisor import ROOM_FOR_A_FRAME, Supervision
 from kosmolua.wire import BadFrame
 
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))

@@ -33,7 +33,7 @@ def imported(environment: dict[str, str], *words: str) -> set[str]:
 def test_a_script_without_calls_imports_little(environment: dict[str, str], hello: Path) -> None:
     """Neither the libraries of calls and terminals, nor the command line's own, nor the rooms that only calls need."""
     modules = imported(environment, "run", str(hello))
-    assert {"kosmolua.runtime", "kosmolua.supervisor"} <= modules
+    assert {"kosmolua.runtime", "kosmolua.supervision.supervisor"} <= modules
     assert modules & NOT_WITHOUT_CALLS == set()
 
 

@@ -10,10 +10,11 @@ from threading import Event, Thread
 import pytest
 from processes import eventually, linux_only
 
-from kosmolua import Outcome, Runtime, WorkerLost, launch
-from kosmolua.children import ColdChild
+from kosmolua import Outcome, Runtime, WorkerLost
+from kosmolua.processes import launch
+from kosmolua.processes.children import ColdChild
+from kosmolua.processes.workers import Workers
 from kosmolua.session import Guest, Session
-from kosmolua.workers import Workers
 
 pytestmark = linux_only
 

@@ -11,12 +11,15 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kosmolua"
 _LEFT_TO_RIGHT = """
-    errors blame once launch spelling suggestions limits clock secret values wire sandbox
+    errors blame once spelling suggestions limits clock secret values wire sandbox
     api.message api.deadline api.pace api.reason api.client api.paging api.transport
     spec.names spec.types spec.function spec.integration spec.placeholder spec.wording spec.luacats plugin
     places loading entry_points sources sections stanza accounts plugins catalog docs stubs scaffold policy journal
-    backends dispatch desk children zygote workers caller crew refusals ending supervisor outcome run run_options
-    session.guest session.chunk session.answer session.session session runtime testing lint mcp cli __main__
+    backends dispatch desk
+    processes.launch processes.children processes.zygote processes.workers
+    supervision.caller supervision.crew supervision.refusals supervision.ending supervision.supervisor
+    outcome run run_options session.guest session.chunk session.answer session.session session runtime
+    testing lint mcp cli __main__
 """
 ORDER = _LEFT_TO_RIGHT.split()
 """The rooms: each may import only those left of it, and a package that stands here as a whole also itself."""

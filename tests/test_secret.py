@@ -20,10 +20,10 @@ from loopback import Loopback
 
 from kosmolua import CallError, Runtime
 from kosmolua.backends.canned import Canned
-from kosmolua.children import ColdChild
 from kosmolua.journal import Record
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
 from kosmolua.policy import Approval
+from kosmolua.processes.children import ColdChild
 from kosmolua.secret import Redactor
 from kosmolua.stubs import write_stubs
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from processes import eventually, in_time, linux_only, running_in_group
 
-from kosmolua import Runtime, launch, wire
+from kosmolua import Runtime, wire
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.journal import Record
+from kosmolua.processes import launch
 from kosmolua.session import Guest, Session
 from kosmolua.session.chunk import Chunk
 

@@ -20,14 +20,14 @@ from processes import children, descendants, eventually, in_time, is_running, li
 
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
 from kosmolua.backends.canned import Canned
-from kosmolua.caller import Caller
-from kosmolua.children import Child, ColdChild
 from kosmolua.clock import Clock
-from kosmolua.ending import Ending
 from kosmolua.errors import ConfigError, KosmoError
-from kosmolua.launch import command
 from kosmolua.plugins import Plugins
-from kosmolua.supervisor import Supervision
+from kosmolua.processes.children import Child, ColdChild
+from kosmolua.processes.launch import command
+from kosmolua.supervision.caller import Caller
+from kosmolua.supervision.ending import Ending
+from kosmolua.supervision.supervisor import Supervision
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)

@@ -20,9 +20,9 @@ import pytest
 from processes import children, eventually, in_time, linux_only, look
 
 from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
-from kosmolua.children import ColdChild
-from kosmolua.workers import Workers
-from kosmolua.zygote import Zygote
+from kosmolua.processes.children import ColdChild
+from kosmolua.processes.workers import Workers
+from kosmolua.processes.zygote import Zygote
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 forks_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

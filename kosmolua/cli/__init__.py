@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from kosmolua import launch
+from kosmolua.processes import launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

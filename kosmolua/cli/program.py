@@ -15,7 +15,7 @@ from kosmolua.cli import show
 from kosmolua.cli.exits import guarded, status_of
 from kosmolua.cli.options import Group, examples
 from kosmolua.errors import KosmoError, UsageError
-from kosmolua.launch import Worker
+from kosmolua.processes.launch import Worker
 
 COMMANDS = {
     "Run": {

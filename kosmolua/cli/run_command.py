@@ -7,7 +7,7 @@ import click
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.options import Command, examples, running_options
 from kosmolua.cli.running import run_script
-from kosmolua.launch import Worker
+from kosmolua.processes.launch import Worker
 
 
 @click.command(

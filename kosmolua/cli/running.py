@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from kosmolua.children import ColdChild
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError, UsageError
-from kosmolua.launch import Worker
 from kosmolua.outcome import Outcome
+from kosmolua.processes.children import ColdChild
+from kosmolua.processes.launch import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

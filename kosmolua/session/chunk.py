@@ -6,7 +6,8 @@ from contextlib import suppress
 from threading import Lock, Timer
 from typing import Literal, TypeAlias
 
-from kosmolua import launch, wire
+from kosmolua import wire
+from kosmolua.processes import launch
 from kosmolua.session.guest import Guest
 from kosmolua.wire import BadFrame
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from kosmolua import launch
-from kosmolua.children import Pipes
 from kosmolua.errors import WorkerLost
+from kosmolua.processes import launch
+from kosmolua.processes.children import Pipes
 from kosmolua.wire import KILL, ORDER
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import os
 from threading import Lock
 from typing import Protocol
 
-from kosmolua import launch, wire
+from kosmolua import wire
 from kosmolua.errors import WorkerLost
+from kosmolua.processes import launch
 
 
 class Child(Protocol):

@@ -10,11 +10,11 @@ from math import inf
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from kosmolua.children import Child, ColdChild
 from kosmolua.errors import ConfigError, Interrupted, WorkerLost
+from kosmolua.processes.children import Child, ColdChild
 
 if TYPE_CHECKING:
-    from kosmolua.zygote import Zygote
+    from kosmolua.processes.zygote import Zygote
 
 
 class Workers:
@@ -91,7 +91,7 @@ class Workers:
                 return self._zygote.fork()
         if self._zygote:
             self._zygote.close()
-        from kosmolua.zygote import Zygote
+        from kosmolua.processes.zygote import Zygote
 
         self._zygote = Zygote()
         return self._zygote.fork()

@@ -9,9 +9,9 @@ from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from kosmolua import launch
-from kosmolua.children import Pipes
 from kosmolua.errors import WorkerLost
+from kosmolua.processes import launch
+from kosmolua.processes.children import Pipes
 from kosmolua.wire import FORK, KILL, ORDER, STATUS
 
 if TYPE_CHECKING:

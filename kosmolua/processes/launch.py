@@ -7,6 +7,8 @@ import sys
 from _thread import allocate_lock
 from importlib.machinery import PathFinder
 
+import kosmolua
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
@@ -164,7 +166,7 @@ def command(role: str) -> list[str]:
 
 def _import_paths() -> list[str]:
     """Return the folders that a worker needs to import this package and lupa, and no others."""
-    folders = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    folders = [os.path.dirname(os.path.dirname(os.path.abspath(kosmolua.__file__)))]
     lupa = PathFinder.find_spec("lupa")
     if lupa and lupa.origin:
         folders.append(os.path.dirname(os.path.dirname(os.path.abspath(lupa.origin))))

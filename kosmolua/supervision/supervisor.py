@@ -14,14 +14,14 @@ from threading import Lock, Thread
 from typing import Any, Protocol
 
 from kosmolua import values, wire
-from kosmolua.caller import Caller
-from kosmolua.children import Child
 from kosmolua.clock import Clock
-from kosmolua.crew import Crew, too_much_waits
-from kosmolua.ending import Ending, ending_of, ending_of_process, nonsense
 from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError
 from kosmolua.limits import Limits
-from kosmolua.refusals import Refusals
+from kosmolua.processes.children import Child
+from kosmolua.supervision.caller import Caller
+from kosmolua.supervision.crew import Crew, too_much_waits
+from kosmolua.supervision.ending import Ending, ending_of, ending_of_process, nonsense
+from kosmolua.supervision.refusals import Refusals
 from kosmolua.wire import BadFrame
 
 MOST_NAMES, LONGEST_NAME = 16, 32
