@@ -32,19 +32,15 @@ def blaming(path: str, origin: str) -> Iterator[None]:
 
 def unloadable(name: str, error: PluginError) -> PluginFault:
     """Return what a call hears of an integration that cannot be loaded."""
-    return _shared(f"The integration {name} cannot be loaded", "", error.origin, error.message)
+    said = f"The integration {name} cannot be loaded"
+    if _OF_THE_HOST.search(error.message):
+        return PluginFault(said, detail=f"{error.origin}: {error.message}")
+    return PluginFault(f"{said}: {error.message}", detail=error.origin)
 
 
 def _fault(path: str, origin: str, error: BaseException) -> PluginFault:
-    subject = f"{path} failed inside its integration"
-    return _shared(subject, f": {type(error).__name__}", _place_of(origin, error), _text_of(error))
-
-
-def _shared(subject: str, kind: str, place: str, text: str) -> PluginFault:
-    """Return a fault whose text is for the script too, unless there is something of the host in it."""
-    if _OF_THE_HOST.search(text):
-        return PluginFault(f"{subject}{kind}", detail=f"{place}: {text}")
-    return PluginFault(f"{subject}{kind}" + (f": {text}" if text else ""), detail=place)
+    kind, text = type(error).__name__, _text_of(error)
+    return PluginFault(f"{path} failed inside its integration: {kind}", detail=f"{_place_of(origin, error)}: {text}")
 
 
 def _text_of(error: BaseException) -> str:

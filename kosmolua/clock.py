@@ -1,9 +1,10 @@
-"""The wall clock of a run: it counts down, and stands still while a person is asked."""
+"""The wall clock of a run: it counts down, stands still while a person is asked, and rings when the time is over."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from time import monotonic
 
 
@@ -27,6 +28,26 @@ class Clock:
     def left(self) -> float:
         """How many seconds are left; 0 when there are none."""
         return max(self.ends - monotonic(), 0.0)
+
+    def run_out(self) -> None:
+        """Let there be no time left, for instance since the run is over."""
+        self._ends_and_stood = (min(self.ends, monotonic()), None)
+
+    @contextmanager
+    def ringing(self, ring: Callable[[], None]) -> Iterator[None]:
+        """Have something done, by another thread, if the time is over before the ``with`` block ends."""
+        over = Event()
+        Thread(target=self._watch, args=(over, ring), name="kosmolua-clock", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _watch(self, over: Event, ring: Callable[[], None]) -> None:
+        while not over.wait(self.left):
+            if not self.left:
+                ring()
+                return
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:

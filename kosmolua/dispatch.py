@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Condition, Lock
 from typing import Any
 
 from kosmolua import values
@@ -16,7 +16,16 @@ from kosmolua.backends import Backend, Sender
 from kosmolua.blame import blaming, unloadable
 from kosmolua.catalog import Catalog, Target
 from kosmolua.clock import Clock
-from kosmolua.errors import BadArguments, CallError, Interrupted, KosmoError, NotConfigured, PluginError, PluginFault
+from kosmolua.errors import (
+    BadArguments,
+    CallError,
+    Interrupted,
+    KosmoError,
+    NetworkError,
+    NotConfigured,
+    PluginError,
+    PluginFault,
+)
 from kosmolua.journal import Journal, Record, Summary
 from kosmolua.limits import Limits
 from kosmolua.policy import Policy
@@ -26,6 +35,9 @@ from kosmolua.values import Json, NotJson
 
 MOST_AT_ONCE = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
+
+LONGEST_WRITING = 1.0
+"""Seconds to wait, when a run is over, for records that are being written."""
 
 _under_way: ContextVar[Record | None] = ContextVar("under_way", default=None)
 
@@ -69,6 +81,7 @@ class Dispatcher:
         self._watch = watch or (lambda record: None)
         self._seats: dict[tuple[str, str], _Seat] = {}
         self._lock = Lock()
+        self._written = Condition(self._lock)
 
     def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None) -> str:
         """Make one call and return its value as JSON.
@@ -95,7 +108,8 @@ class Dispatcher:
             error = Interrupted("The call was interrupted")
             raise
         finally:
-            self._finish(record, error)
+            if self._note_end(record, error):
+                self._watch(record)
 
     def close(self, error: KosmoError | None) -> list[Summary]:
         """Return what an outcome says of each call, and make no more. One that is still under way is given up.
@@ -106,8 +120,11 @@ class Dispatcher:
         with self._lock:
             self._closed = True
             left = [record for record, _ in self._under_way.values()]
-        for record in left:
-            self._finish(record, error or Interrupted("The script ended before the call did"), given_up=True)
+        ended = [record for record in left if self._note_end(record, error or Interrupted("The run is over"))]
+        with self._written:
+            self._written.wait_for(lambda: not self._under_way, LONGEST_WRITING)
+        for record in ended:
+            self._watch(record)
         return self._summaries
 
     def _spend(self, record: Record) -> None:
@@ -120,17 +137,19 @@ class Dispatcher:
             if len(self._summaries) > self._limits.max_calls:
                 raise self._limits.exceeded("calls")
 
-    def _finish(self, record: Record, error: KosmoError | None, *, given_up: bool = False) -> None:
-        """Note the end of a call, once; what it was called with is kept no longer."""
+    def _note_end(self, record: Record, error: KosmoError | None) -> bool:
+        """Write down how a call ended, and keep it no longer; say whether it was not written down before."""
         with self._lock:
-            _, summary = self._under_way.pop(id(record), (None, None))
-        if summary is None:
-            return
-        record.end(error, given_up=given_up)
-        record.redact(self._redactor)
+            if record.status != "running":
+                return False
+            record.end(error)
+            record.redact(self._redactor)
+            self._under_way[id(record)][1].update(record.summary())
         self._journal.write(record)
-        self._watch(record)
-        summary.update(record.summary())
+        with self._written:
+            del self._under_way[id(record)]
+            self._written.notify_all()
+        return True
 
     def _answer(self, record: Record, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
         target = self._resolve(record)
@@ -180,6 +199,9 @@ class Dispatcher:
             with blaming(record.path, integration.origin):
                 seat = self._seat(integration, account)
                 with seat.gate:
+                    if not self._clock.left:
+                        raise self._limits.exceeded("wall", "call")
+                    record.begun = True
                     return handler(seat.opened)
         finally:
             _under_way.reset(token)
@@ -210,6 +232,8 @@ class Dispatcher:
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
         for secret in request.secrets:
             self._redactor.learn(secret, owner=account)
+        if not self._clock.left:
+            raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         record = _under_way.get()
         return sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
 

@@ -12,7 +12,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.errors import CallError, ConfigError, KosmoError
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Record:
         error: The code of the error that ended it.
         attempts: The status of each HTTP request made for it; 0 where no answer came.
         request_id: The service's own name for the last request.
+        begun: Whether the integration's function was called.
     """
 
     run: str
@@ -48,6 +49,7 @@ class Record:
     error: str | None = None
     attempts: list[int] = field(default_factory=list)
     request_id: str | None = None
+    begun: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     duration_ms: float = 0.0
     _clock: float = field(default_factory=monotonic, repr=False)
@@ -57,16 +59,12 @@ class Record:
         self.attempts.append(attempt.status or 0)
         self.request_id = attempt.request_id or self.request_id
 
-    def end(self, error: KosmoError | None, *, given_up: bool = False) -> None:
-        """Note how the call ended.
-
-        Args:
-            error: What ended it.
-            given_up: Whether it is still under way, so that nobody knows what it has sent.
-        """
+    def end(self, error: KosmoError | None) -> None:
+        """Note how the call ended, or by what it was cut off; what it has sent by then, nobody knows."""
+        cut_off = self.begun and error is not None and not isinstance(error, CallError)
         self.duration_ms = round((monotonic() - self._clock) * 1000, 2)
         self.error = error.code if error else None
-        self.status = "ok" if error is None else "failed" if self.attempts or given_up else "refused"
+        self.status = "ok" if error is None else "failed" if self.attempts or cut_off else "refused"
 
     def redact(self, redactor: Redactor) -> None:
         """Take secrets out of what the caller and the service said, for whoever watches."""

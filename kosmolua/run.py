@@ -96,9 +96,16 @@ class Run:
                     self._supervision.interrupt()
             try:
                 ending = self._supervision.run(self._source, self._name, self._arguments)
+                return self._outcome(ending, monotonic() - started)
             finally:
-                self._supervision = None
-            return self._outcome(ending, monotonic() - started)
+                self._close()
+
+    def _close(self) -> None:
+        """Make no more calls, and leave no circle of references."""
+        with self._lock:
+            self._supervision = None
+        if computed(self, "_desk"):
+            self._desk.close(None)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -119,8 +126,9 @@ class Run:
     def _ask(self, approval: Approval) -> bool:
         assert self._approve
         assert self._supervision
-        allowed = self._caller.ask(partial(self._approve, approval))
-        if self._supervision.is_stopped:
+        supervision, approve = self._supervision, self._approve
+        allowed = self._caller.ask(lambda: not supervision.is_stopped and approve(approval))
+        if supervision.is_stopped:
             raise Interrupted("The run is over")
         return allowed
 

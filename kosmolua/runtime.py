@@ -50,7 +50,8 @@ def _ignore(_: object) -> None:
 class Runtime:
     """Runs scripts with a user's accounts. Any number of threads may use one runtime; runs are independent.
 
-    A fork of the process, such as a web server's, may use it too, with workers and connections of its own.
+    A fork of the process that is made while no thread uses it, such as a web server's, may use it too, with workers and
+    connections of its own.
 
     On Linux the first run makes this process undumpable, so that no process of the same user reads its memory:
     debuggers and profilers can attach as root only, and it leaves no core dump.

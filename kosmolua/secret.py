@@ -121,7 +121,7 @@ class Redactor:
                 elif isinstance(item, (dict, list, tuple)):
                     copy[place] = part = self._copy(item)
                     unseen.append(part)
-                elif isinstance(item, Secret):
+                elif isinstance(item, Secret) or (isinstance(item, (int, float)) and self.knows(str(item))):
                     copy[place] = MASK
         return whole[0]
 

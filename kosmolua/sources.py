@@ -62,7 +62,7 @@ class Sources:
 
     def _from_env(self, where: str, name: str) -> str:
         if not self._environ.get(name):
-            raise NotConfigured(f"The secret {where} comes from the environment variable {name}, which is not set")
+            raise NotConfigured(f"The secret {where} comes from an environment variable that is not set", detail=name)
         return self._environ[name]
 
     def _from_file(self, where: str, name: str) -> str:

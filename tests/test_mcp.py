@@ -274,7 +274,7 @@ def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
             assert page["cursor"] == "next"
             assert page["services"][0] == {"id": "srv-1", "name": "x" * 80}
             (note,) = outcome["left_out"]["parts"]
-            assert note == f"result[1].services: {len(page['services']):,} of 50,000 items"
+            assert note == f"result[1].services: {50_000 - len(page['services']):,} of 50,000 items"
             assert note in text_of(result)
             assert "pick fields, filter, count or page inside the script" in text_of(result)
 

@@ -7,6 +7,7 @@ import sys
 
 from kosmolua.processes import launch
 
+INTERRUPTED = 130
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,14 +22,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     _replace_closed_streams()
+    try:
+        status = _start(typed)
+    except KeyboardInterrupt:  # while there was nothing yet that would say so
+        status = INTERRUPTED
+    sys.stderr.flush()
+    os._exit(_flushed(status))
+
+
+def _start(typed: list[str]) -> int:
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     try:
-        status = _run(typed, worker)
+        return _run(typed, worker)
     finally:
         if worker:
             worker.process.kill()
-    sys.stderr.flush()
-    os._exit(_flushed(status))
 
 
 def _launch() -> launch.Worker | None:

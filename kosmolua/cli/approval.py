@@ -69,6 +69,8 @@ def _ask(approval: Approval) -> str:
             _write(_arguments(lines, str))
         elif answer:
             return answer
+        else:
+            _write("That is none of the answers.\n")
 
 
 def _question(approval: Approval, *, is_cut: bool) -> str:

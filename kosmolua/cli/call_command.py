@@ -51,7 +51,10 @@ class _Call(Command):
 @click.argument("path", shell_complete=completes(paths))
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=pairs)
 @click.option(
-    "--args", "text", metavar="JSON", help="The arguments as a JSON object, or - to read it from standard input."
+    "--args",
+    "text",
+    metavar="JSON",
+    help="The arguments as a JSON object, or - to read it from standard input; KEY=VALUE goes before.",
 )
 @running_options
 def command(path: str, pairs: tuple[str, ...], text: str | None, options: Options) -> int:

@@ -36,16 +36,18 @@ def guarded(work: Callable[[], int]) -> int:
     except KosmoError as error:
         show.complain_of(error)
         return status_of(error)
-    except OSError as error:
+    except OutputLost as error:
         if error.errno != errno.EPIPE:  # who reads has enough, as in `kosmolua run long.lua | head -1`
-            show.complain(_worded(error))
+            show.complain(f"standard output cannot be written: {error.strerror}")
+        return 1
+    except OSError as error:
+        show.complain(worded(error))
         return 1
 
 
-def _worded(error: OSError) -> str:
+def worded(error: OSError) -> str:
+    """Return a sentence about what the operating system refused."""
     reason = error.strerror or str(error)
-    if isinstance(error, OutputLost):
-        return f"standard output cannot be written: {reason}"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"
     if error.filename is None and error.errno == errno.ENOENT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 
 import click
@@ -12,7 +13,7 @@ from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, running_options
 from kosmolua.cli.streams import standard
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, UsageError
 
 
 @click.command("mcp", cls=Command)
@@ -33,6 +34,8 @@ def command(address: str | None, options: Options) -> None:
 
         door = Door(runtime, read_only=options.read_only, watch=watch)
         if address is None:
+            if sys.stdin is None:
+                raise UsageError("Standard input is closed, so no client can speak")
             from kosmolua.mcp import stdio
 
             with standard.given_back():  # the protocol's library keeps them apart itself

@@ -12,8 +12,9 @@ from click.shell_completion import CompletionItem
 
 from kosmolua import __version__
 from kosmolua.cli import show
-from kosmolua.cli.exits import guarded, status_of
+from kosmolua.cli.exits import guarded, status_of, worded
 from kosmolua.cli.options import Group, examples
+from kosmolua.cli.streams import OutputLost
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.processes.launch import Worker
 
@@ -112,6 +113,10 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
         except KosmoError as error:
             if in_json:
                 return _answer(error)
+            raise
+        except OSError as error:
+            if in_json and not isinstance(error, OutputLost):
+                return _answer(KosmoError(worded(error)))
             raise
 
     return guarded(work)

@@ -21,7 +21,8 @@ STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 
 def complain(sentence: str) -> None:
     """Write one sentence to standard error."""
-    sys.stderr.write(f"kosmolua: {harmless(sentence)}\n")
+    first, *more = harmless(sentence).rstrip("\n").split("\n")
+    sys.stderr.write("\n    ".join([f"kosmolua: {first}", *more]) + "\n")  # no further line passes for a complaint
 
 
 def warn(sentence: str) -> None:

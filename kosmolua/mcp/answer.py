@@ -34,7 +34,7 @@ def answer(outcome: Outcome, script: Script, host: Limits) -> CallToolResult:
         script: What was asked for.
         host: The limits that a script may lower only.
     """
-    whole = outcome.to_json()
+    whole = outcome.to_json() | {"error": outcome.error and outcome.error.fields()}  # a model writes the next script
     kept, left_out = excerpt(whole, script.budget - ROOM_FOR_WORDS)
     found = decodable(kept)
     if left_out:
@@ -50,7 +50,7 @@ def answer(outcome: Outcome, script: Script, host: Limits) -> CallToolResult:
 def refusal(error: KosmoError) -> CallToolResult:
     """Return what a client is told of a call that cannot be answered, for its model to mend."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
-    return CallToolResult(content=[TextContent(text=decodable(f"{error}{stanza}"))], is_error=True)
+    return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
 
 
 def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: Limits) -> Sequence[str]:
@@ -69,8 +69,7 @@ def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: 
 
 def _failure(error: Mapping[str, Any]) -> str:
     where = f" in line {error['line']}" if "line" in error else ""
-    detail = f" [{error['detail']}]" if "detail" in error else ""
-    lines = [f"Error{where} ({error['code']}): {error['message']}{detail}"]
+    lines = [f"Error{where} ({error['code']}): {error['message']}"]
     if "\n" in error.get("hint", ""):
         lines.append(error["hint"])
     if error["code"] == "script_error" and "traceback" in error:

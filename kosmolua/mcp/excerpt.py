@@ -99,7 +99,7 @@ class _Cutter:
         if kept < total:
             shown = place.removeprefix(".")
             shown = shown if len(shown) <= LONGEST_PLACE else "..." + shown[-LONGEST_PLACE:]
-            self.notes.append(f"{shown}: {kept:,} of {total:,} {what}")
+            self.notes.append(f"{shown}: {total - kept:,} of {total:,} {what}")
 
 
 def _leading(items: list[Any], room: int) -> list[Any]:

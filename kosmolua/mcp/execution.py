@@ -97,6 +97,7 @@ class Execution:
         question = Question(approval)
         self._loop.call_soon_threadsafe(self._ask, question)
         answer = question.wait(self._patience) or Answer.NEVER
+        self._loop.call_soon_threadsafe(self.answer, question, answer)
         self._asks_no_more |= answer is Answer.NEVER
         if answer is Answer.ALWAYS:
             self._allowed.add(subject)
@@ -112,5 +113,6 @@ class Execution:
     def _ask(self, question: Question) -> None:
         if self._asks_no_more:
             question.answer(Answer.NEVER)
+            return
         self.question = question
         self._changed.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from _thread import allocate_lock
 from importlib.machinery import PathFinder
 
@@ -21,6 +22,7 @@ BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} impor
 _PR_SET_DUMPABLE = 4
 STANDARD = 3
 """Descriptors below this are standard input, output and error."""
+GLANCE = 0.005
 SIGKILL = 9
 """The number of the signal, which not every system has a name for."""
 
@@ -49,33 +51,41 @@ class Process:
         finally:
             os.close(nowhere)
         self._status: int | None = None
-        self._waiting = allocate_lock()
+        self._reaping = allocate_lock()
 
     def poll(self) -> int | None:
         """Return the status of a process that ended, negative for a signal, or None while it runs."""
-        if self._waiting.acquire(blocking=False):
-            try:
-                self._wait(os.WNOHANG)
-            finally:
-                self._waiting.release()
-        return self._status
+        with self._reaping:
+            return self._reap()
 
     def wait(self) -> int:
         """Wait for the end of the process and return its status: negative for a signal."""
-        with self._waiting:
-            self._wait(0)
-        assert self._status is not None
-        return self._status
+        while (status := self.poll()) is None:
+            _await_end(self.pid)
+        return status
 
     def kill(self) -> None:
-        """End the process at once, if it still runs."""
-        if self.poll() is None:
-            os.kill(self.pid, SIGKILL)
+        """End the process at once, if it still runs; once it is reaped, its number may be another one's."""
+        with self._reaping:
+            if self._reap() is None:
+                os.kill(self.pid, SIGKILL)
 
-    def _wait(self, options: int) -> None:
+    def _reap(self) -> int | None:
         if self._status is None:
-            pid, status = os.waitpid(self.pid, options)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
+
+
+def _await_end(pid: int) -> None:
+    """Wait until a process has ended, as far as the system tells without reaping it; else for a moment."""
+    if hasattr(os, "waitid"):
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return  # another thread has reaped it
+    else:
+        time.sleep(GLANCE)
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Process | subprocess.Popen[bytes]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import inf
-from threading import Event, Lock
+from threading import Event, Lock, RLock
 from typing import TYPE_CHECKING
 
 from kosmolua.errors import ConfigError, Interrupted, WorkerLost
@@ -36,7 +36,7 @@ class Workers:
         self._closed = False
         self._zygote: Zygote | None = None
         self._spare: ColdChild | None = None
-        self._lock = Lock()
+        self._lock = RLock()
         self._gate = _Gate(most)
 
     @contextmanager
@@ -69,7 +69,7 @@ class Workers:
         if self._zygote:
             self._zygote.leave()
         self._zygote = None
-        self._lock = Lock()
+        self._lock = RLock()
         self._gate = _Gate(self._most)
 
     def _fresh(self) -> Child:
@@ -94,6 +94,9 @@ class Workers:
         from kosmolua.processes.zygote import Zygote
 
         self._zygote = Zygote()
+        if self._closed:  # by a signal handler, meanwhile
+            self._zygote.close()
+            raise Interrupted("The runtime was closed before the script began")
         return self._zygote.fork()
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 from kosmolua.errors import WorkerLost
@@ -35,6 +36,8 @@ class Guest(Pipes):
 
     def __init__(self, start: Start = launch.start, *, forks: bool = CAN_FORK) -> None:
         self._forks = forks
+        self._control: int | None = None
+        self._controlling = Lock()
         try:
             box = launch.Letterbox()
             self._process = box.hand_over(partial(self._started, start))
@@ -47,8 +50,9 @@ class Guest(Pipes):
         if not self._forks:
             self._process.kill()
             return
-        with suppress(OSError):
-            os.write(self._control, ORDER.pack(KILL, number))
+        with self._controlling, suppress(OSError):
+            if self._control is not None:
+                os.write(self._control, ORDER.pack(KILL, number))
 
     def kill(self) -> None:
         """End all processes of the session at once.
@@ -66,7 +70,10 @@ class Guest(Pipes):
         self.kill()
         self._process.wait()
         self.close_pipes()
-        os.close(self._control)
+        with self._controlling:
+            if self._control is not None:
+                os.close(self._control)
+            self._control = None
 
     def _started(self, start: Start, incoming: int, outgoing: int) -> Started:
         control, self._control = launch.pipe()

@@ -1,7 +1,7 @@
 """One run: a child, a clock, and the pump of frames between the child and whoever answers it.
 
-The pump, and with it every call, has a thread of its own; the thread that called the run keeps the time and calls back.
-So the limit on the wall holds whatever a call is stuck in.
+The pump, and with it every call, has a thread of its own, as the clock has. The thread that called the run calls back,
+and a moment after the end it leaves behind what is under way: whatever a call is stuck in, the limit on the wall holds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from kosmolua.supervision.caller import Caller
 from kosmolua.supervision.crew import Crew, too_much_waits
 from kosmolua.supervision.ending import Ending, ending_of, ending_of_process, nonsense
 from kosmolua.supervision.refusals import Refusals
+from kosmolua.supervision.spool import Spool
 from kosmolua.wire import BadFrame
 
 MOST_NAMES, LONGEST_NAME = 16, 32
@@ -80,18 +81,19 @@ class Supervision:
         self._clock = clock
         self._caller = caller
         self._desk = desk
-        self._output = output
         self._isolated = isolated
         self._isolation: list[str] | None = None
         self._fatal: KosmoError | None = None
         self._fault: BaseException | None = None
         self._refusals = Refusals()
         self._room = limits.max_output
+        self._spool = Spool(caller, output)
         self._crew = Crew()
         self._ending: Ending | None = None
-        self._pumping = Lock()
         self._grace: Clock | None = None
         self._given_up = False
+        self._pumping = Lock()
+        """Held by the pump but while it is in a call, so that nobody else reads what is for it."""
 
     def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
         """Run a script to its end, in the thread that the run is called from.
@@ -105,8 +107,9 @@ class Supervision:
             self._stop(self._limits.exceeded("source"))
         job = _job(source, name, arguments, self._limits, isolated=self._isolated)
         Thread(target=copy_context().run, args=(self._work, job), name="kosmolua-run", daemon=True).start()
-        while not self._is_over:
-            self._attend()
+        with self._clock.ringing(lambda: self._stop(self._limits.exceeded("wall"))):
+            while not self._is_over:
+                self._attend()
         self._child.kill()
         self._caller.leave()
         self._crew.dismiss()
@@ -136,10 +139,8 @@ class Supervision:
         try:
             if self.is_stopped:
                 self._wait_for_calls()
-            elif not self._caller.attend(min(self._clock.left, LONGEST_WAIT)) and not self._clock.left:
-                self._stop(self._limits.exceeded("wall"))
-        except KeyboardInterrupt:
-            self.interrupt()
+            else:
+                self._caller.attend(LONGEST_WAIT)
         except BaseException as error:  # noqa: BLE001 - it is raised when the run is over
             self._fail(error)
 
@@ -157,15 +158,14 @@ class Supervision:
             try:
                 self._child.send(job)
                 ending = self._pump()
-            except KeyboardInterrupt:
-                ending = Ending(error=Interrupted("The script was interrupted"))
             except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
                 self._fail(error)
-                ending = Ending()
+                ending = Ending(error=self._fatal)
         self._caller.tell(lambda: self._end(ending))
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending
+        self._clock.run_out()
 
     def _pump(self) -> Ending:
         handlers = {
@@ -215,7 +215,7 @@ class Supervision:
 
     def _print(self, frame: dict[str, Any]) -> None:
         text = wire.to_bytes(frame["text"])
-        self._caller.tell(partial(self._output, text[: max(self._room, 0)]))
+        self._spool.add(text[: max(self._room, 0)])
         self._room -= len(text)
         if self._room < 0:
             self._stop(self._limits.exceeded("output"))
@@ -273,12 +273,19 @@ class Supervision:
 
     def _stop(self, error: KosmoError) -> None:
         self._fatal = self._fatal or error
-        self._child.kill()
-        self._caller.tell(_nothing)
+        self._halt()
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self.interrupt()
+            return
         self._fault = self._fault or error
+        self._halt()
+
+    def _halt(self) -> None:
+        """End the script, let no further call begin, and wake the caller up."""
         self._child.kill()
+        self._clock.run_out()
         self._caller.tell(_nothing)
 
     def _finish(self, frame: dict[str, Any]) -> Ending:

@@ -12,19 +12,19 @@ say(function() require("json") end)
 say(function() io.write("x") end)
 --> index a nil value (global 'io'): there are no files; print writes, arg has the arguments, and load takes text
 say(function() os.sleep(1) end)
---> call a nil value (field 'sleep'): a script cannot sleep; the host waits where a service wants it
+--> call a nil value (field 'sleep'): if os.sleep was meant, a script cannot sleep; the host waits where a service wants it
 say(function() os.getenv("HOME") end)
---> call a nil value (field 'getenv'): there are no processes and no environment; os has time, date, clock and difftime
+--> call a nil value (field 'getenv'): if os.getenv was meant, there are no processes and no environment; os has time, date, clock and difftime
 say(function() os.exit() end)
---> call a nil value (field 'exit'): return ends a script, error lets it fail
+--> call a nil value (field 'exit'): if os.exit was meant, return ends a script, error lets it fail
 say(function() json.parse("1") end)
---> call a nil value (field 'parse'): JSON is read with json.decode
+--> call a nil value (field 'parse'): if json.parse was meant, JSON is read with json.decode
 say(function() json.stringify({}) end)
---> call a nil value (field 'stringify'): JSON is written with json.encode
+--> call a nil value (field 'stringify'): if json.stringify was meant, JSON is written with json.encode
 say(function() return ("a,b"):split(",") .. "" end)
 --> call a nil value (method 'split'): texts are split with regex.split
 say(function() library.list_books() end)
---> index a nil value (global 'library'): nothing has this name; an integration would be app.integrations.library
+--> index a nil value (global 'library'): if an integration was meant, it would be app.integrations.library
 
 -- Whatever catches an error gets it, once; of other names, and of other values, nothing is said.
 local function load_module() require("json") end

@@ -11,6 +11,13 @@ local SERVICES = "services are reached through app.integrations only"
 local DECODE, ENCODE = "JSON is read with json.decode", "JSON is written with json.encode"
 local SPLIT = "texts are split with regex.split"
 
+---Which table of the sandbox a field is looked for in; a table of the script's own may have it and be without it.
+local owners = {
+  getenv = "os", execute = "os", remove = "os", rename = "os", tmpname = "os", exit = "os", sleep = "os",
+  parse = "json", loads = "json", stringify = "json", dumps = "json",
+  split = "string", each = "parallel", getinfo = "debug",
+}
+
 local hints = {
   global = {
     require = MODULES, package = MODULES,
@@ -36,10 +43,12 @@ local hints = {
 ---@param kind? string what Lua says that it is: a global, a field, a method
 local function hint(verb, kind, name)
   local known = kind and hints[kind] and hints[kind][name]
-  if known or kind ~= "global" or verb ~= "index" then
+  if known and kind == "field" then
+    return "if " .. owners[name] .. "." .. name .. " was meant, " .. known
+  elseif known or kind ~= "global" or verb ~= "index" then
     return known
   end
-  return "nothing has this name; an integration would be app.integrations." .. name
+  return "if an integration was meant, it would be app.integrations." .. name
 end
 
 ---Returns an error value; where it is Lua's own message about something that the sandbox has not, with what to do.

@@ -19,9 +19,11 @@ local FARTHEST_FRAME = 1000
 local limits = {}
 local script_name
 
----Says of the name of a chunk whether only the prelude and the script itself may have it.
+---Says of the name of a chunk whether only the prelude and the script itself may have it, or whether it could pass for
+---more than a name.
 local function is_taken(name)
-  return name == script_name or find(name, "^[=@]%[host%]")
+  local is_named = find(name, "^[=@]")
+  return is_named and (sub(name, 2) == sub(script_name, 2) or find(name, "^.%[host%]") or find(name, "%c"))
 end
 
 local function module(name, ...)
