@@ -60,7 +60,7 @@ class FrontDesk:
         try:
             return values.encode(self._catalog.describe(path))
         except UnknownPath as error:
-            raise error if error.hint else UnknownPath(error.message, hint=_list_of(path)) from None
+            raise _with_a_way_out(error, path) from None
         except PluginError as error:
             raise unloadable(path.split(".")[1], error) from error
 
@@ -83,8 +83,9 @@ class FrontDesk:
             raise self._limits.exceeded("lookups")
 
 
-def _list_of(path: str) -> str:
-    """Return what lists the names beside a path that leads nowhere."""
+def _with_a_way_out(error: UnknownPath, path: str) -> UnknownPath:
+    """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
     _, *names = path.split(".")
     page = f'"{names[0]}"' if len(names) > 1 else ""
-    return f"lua_list_docs({page}) lists what there is"
+    way = f"lua_list_docs({page}) lists what there is"
+    return UnknownPath(f"{error.message}; {way}") if error.hint else UnknownPath(error.message, hint=way)

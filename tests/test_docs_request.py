@@ -56,7 +56,7 @@ RIGHT = {
         ("search", [{"limit": 5}], f"lua_search_docs needs a query, as a string {RIGHT['search']}"),
         ("read", ["books", {"detal": 1}], "lua_read_doc has no option 'detal' (it takes page, detail, budget)"),
         ("read", ["books", {"budget": "x"}], 'budget must be an integer, not "x" (a string)'),
-        ("read", ["books", {"detail": "breif"}], "detail must be a string one of"),
+        ("read", ["books", {"detail": "breif"}], "detail must be one of"),
         ("search", ["!"], "A search needs at least one word"),
     ],
     ids=str,

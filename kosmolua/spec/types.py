@@ -311,7 +311,8 @@ def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
             raise _mismatch(article, value)
         return value
 
-    article = " ".join([inner.article, *(bound.expected for bound in bounds)])
+    kind = [] if any(bound.choices for bound in bounds) else [inner.article]
+    article = " ".join([*kind, *(bound.expected for bound in bounds)])
     choices = next((bound.choices for bound in bounds if bound.choices), inner.choices)
     spelling = "|".join(f'"{choice}"' for choice in choices) if choices else inner.lua
     said = inner.bounds + tuple(bound.expected for bound in bounds if not bound.choices)
@@ -421,8 +422,10 @@ def quoted(value: object) -> str:
     if isinstance(value, str):
         text = value if len(value) <= LONGEST_QUOTED_VALUE else value[:LONGEST_QUOTED_VALUE] + "..."
         return f"{json.dumps(text, ensure_ascii=False)} (a string)"
+    if isinstance(value, (dict, list)) and not value:
+        return "an empty table"
     if isinstance(value, (dict, list)):
-        return "a table" if value else "an empty table"
+        return "a list" if isinstance(value, list) else "a table"
     if value is None:
         return "nil"
     return str(value).lower() if isinstance(value, bool) else str(value)
