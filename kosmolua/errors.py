@@ -194,7 +194,7 @@ class NotConfigured(CallError):
 
 
 class ApiError(CallError):
-    """The service answered with an error status: ``api_error``, or ``rate_limited`` for 429.
+    """The service answered with an error status: ``api_error``, or ``rate_limited`` where it was asked too often.
 
     ``location`` is the absolute address that the answer leads to, where it names one; no script sees it.
     """
@@ -280,12 +280,17 @@ class LimitExceeded(KosmoError):
 
 
 class Interrupted(KosmoError):
-    """The user ended the script with Ctrl-C, or the embedder cancelled it."""
+    """The user ended the script with Ctrl-C, or the embedder cancelled it or closed its runtime."""
 
     code = "interrupted"
 
 
 class WorkerLost(KosmoError):
-    """The sandboxed process died, or spoke nonsense and was killed."""
+    """The sandboxed process died, spoke nonsense and was killed, or could not be started."""
 
     code = "worker_lost"
+
+    @classmethod
+    def unstartable(cls, error: OSError) -> WorkerLost:
+        """Return the error for a process that the system does not let start."""
+        return cls(f"The sandbox cannot be started: {error.strerror}")

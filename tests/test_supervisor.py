@@ -497,7 +497,6 @@ def test_an_error_of_a_call_is_known_by_its_number() -> None:
 
 LOOP = "print('ready') while true do end"
 IN_C = "print('ready') string.find(('a'):rep(50000), ('a*'):rep(30) .. 'b')"
-IN_CALL = "print('ready') app.integrations.render2.list_services()"
 
 
 @pytest.fixture

@@ -300,7 +300,7 @@ def _checked(base_url: str) -> str:
     if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
         raise NotConfigured(
             "base_url is not an address such as https://api.example.com/v1",
-            hint="it has no user, query or space in it",
+            hint="it must have no user, query or space in it",
         )
     return base_url
 

@@ -80,7 +80,7 @@ class ColdChild(Pipes):
         try:
             worker = worker or launch.Worker()
         except OSError as error:
-            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+            raise WorkerLost.unstartable(error) from None
         super().__init__(worker.incoming, worker.outgoing)
         self._process = worker.process
 

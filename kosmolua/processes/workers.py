@@ -79,7 +79,7 @@ class Workers:
             try:
                 return self._fork() if hasattr(os, "fork") else self._swap()
             except OSError as error:
-                raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+                raise WorkerLost.unstartable(error) from None
 
     def _swap(self) -> Child:
         ready, self._spare = self._spare or ColdChild(), ColdChild()

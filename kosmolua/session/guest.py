@@ -42,7 +42,7 @@ class Guest(Pipes):
             box = launch.Letterbox()
             self._process = box.hand_over(partial(self._started, start))
         except OSError as error:
-            raise WorkerLost(f"The sandbox cannot be started: {error.strerror}") from None
+            raise WorkerLost.unstartable(error) from None
         super().__init__(box.incoming, box.outgoing)
 
     def stop(self, number: int) -> None:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
 
-from kosmolua.errors import LimitExceeded
+from kosmolua.errors import LimitExceeded, WorkerLost
 from kosmolua.limits import MIB, spell_size
 
 MOST_THREADS = 64
@@ -57,8 +57,19 @@ class Crew:
             self._threads += hires
         self._work.put((work, size))
         if hires:
-            Thread(target=copy_context().run, args=(self._serve,), name="kosmolua-call", daemon=True).start()
+            self._hire()
         return True
+
+    def _hire(self) -> None:
+        try:
+            Thread(target=copy_context().run, args=(self._serve,), name="kosmolua-call", daemon=True).start()
+        except RuntimeError as error:
+            with self._lock:
+                self._threads -= 1
+            if not self._threads:
+                raise WorkerLost(
+                    "The system allows no further thread", hint="end others, or raise its limit"
+                ) from error
 
     def dismiss(self) -> None:
         """Let each thread end once it has nothing more to do."""
