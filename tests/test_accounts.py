@@ -352,7 +352,7 @@ def test_a_typo_is_an_error_before_any_account_is_used(make: Make, text: str, me
     [
         ("pages = '7'", 'pages must be an integer, not "7" (a string)'),
         ("strict = 1", "strict must be a boolean, not 1"),
-        ("owner_id = ['a']", "owner_id must be a string, not a table"),
+        ("owner_id = ['a']", "owner_id must be a string, not a list"),
         ("api_key = 5", 'api_key must be a string or one secret source, such as { env = "NAME" }'),
         ("api_key = { envv = 'X' }", "api_key must be a string or one secret source, such as"),
         ("api_key = { command = 'echo hi' }", "api_key.command must be a list of strings, such as"),
