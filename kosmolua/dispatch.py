@@ -96,9 +96,11 @@ class Dispatcher:
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
         record = Record(self._run, path.removeprefix("app.").removeprefix("integrations."))
+        number = self._register(record)
         error: KosmoError | None = None
         try:
-            self._spend(record)
+            if number > self._limits.max_calls:
+                raise self._limits.exceeded("calls")
             return self._answer(record, given, fault)
         except KosmoError as caught:
             error = caught
@@ -127,15 +129,15 @@ class Dispatcher:
             self._watch(record)
         return self._summaries
 
-    def _spend(self, record: Record) -> None:
+    def _register(self, record: Record) -> int:
+        """Count a call, unless the run is over, and return which one it is."""
         summary: Summary = {}
         with self._lock:
             if self._closed:
                 raise Interrupted("The run is over")
             self._summaries.append(summary)
             self._under_way[id(record)] = record, summary
-            if len(self._summaries) > self._limits.max_calls:
-                raise self._limits.exceeded("calls")
+            return len(self._summaries)
 
     def _note_end(self, record: Record, error: KosmoError | None) -> bool:
         """Write down how a call ended, and keep it no longer; say whether it was not written down before."""

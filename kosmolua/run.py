@@ -125,10 +125,9 @@ class Run:
 
     def _ask(self, approval: Approval) -> bool:
         assert self._approve
-        assert self._supervision
-        supervision, approve = self._supervision, self._approve
-        allowed = self._caller.ask(lambda: not supervision.is_stopped and approve(approval))
-        if supervision.is_stopped:
+        approve = self._approve
+        allowed = self._caller.ask(lambda: self._clock.left > 0 and approve(approval))
+        if not self._clock.left:
             raise Interrupted("The run is over")
         return allowed
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from kosmolua.clock import Clock
+from kosmolua.errors import NetworkError
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.once import computed, once
 from kosmolua.outcome import Outcome
@@ -235,8 +236,6 @@ class Runtime:
             ConfigError: The accounts file says something that it may not.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.errors import NetworkError
-
         self._check_open()
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         clock = Clock(self.limits.timeout)

@@ -198,54 +198,71 @@ def test_the_wall_is_kept_while_the_caller_is_busy() -> None:
     assert pieces < heard
 
 
-@pytest.mark.parametrize(
-    "source", ["while true do end", "('x'):rep(1 << 40)", "error('x')"], ids=["cpu", "memory", "own"]
-)
-def test_no_call_begins_after_the_end(source: str, tmp_path: Path) -> None:
-    """Calls that wait for a seat when a run ends are refused, and say so, whatever ended it."""
-    begun = tmp_path / "begun"
-    wait = f"app.integrations.slow.wait({{ seconds = 1, sign = '{begun}' }})"
-    script = f"""
-    local list = {{}} for i = 1, 60 do list[i] = i end
-    parallel.map(list, function(i) if i == 60 then {source} end {wait} end, {{ limit = 60 }})
+@pytest.mark.parametrize("limit", ["cpu", "timeout"])
+def test_no_call_begins_after_the_end(limit: str, tmp_path: Path) -> None:
+    """Of calls that are stuck and calls that wait for their seats when a run ends, the latter are refused."""
+    script = """
+    local wait, list = app.integrations.slow.wait, {}
+    for i = 1, 41 do list[i] = i end
+    parallel.map(list, function(i)
+      if i == 41 then while true do end end
+      wait({ file = arg[1], sign = arg[2] .. i })
+    end, { limit = 41 })
     """
-    journal = tmp_path / "journal"
-    with Runtime(os.devnull, plugins=[SLOW], journal=journal, environ={}) as runtime:
-        outcome = runtime.run(script, cpu=0.3)
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    assert not outcome.ok
-    assert sorted(line["status"] for line in lines) == sorted(call["status"] for call in outcome.calls)
-    assert {call["status"] for call in outcome.calls} <= {"ok", "failed", "refused"}
-    assert len(lines) == len(outcome.calls)
+
+    def some_waited(seconds: float) -> bool:
+        free, signs = tmp_path / f"free-{seconds}", tmp_path / f"signs-{seconds}"
+        signs.mkdir()
+        journal = tmp_path / f"journal-{seconds}"
+        with Runtime(os.devnull, plugins=[SLOW], journal=journal, environ={}) as runtime:
+            limits: dict[str, Any] = {limit: seconds}
+            outcome = runtime.run(script, args=[str(free), f"{signs}/"], **limits)
+        free.touch()
+        assert eventually(lambda: not any(thread.name == "kosmolua-call" for thread in threading.enumerate()))
+        assert isinstance(outcome.error, LimitExceeded)
+        statuses = sorted(str(call["status"]) for call in outcome.calls)
+        begun = len(list(signs.iterdir()))
+        assert statuses == ["failed"] * begun + ["refused"] * (len(statuses) - begun)
+        assert sorted(json.loads(line)["status"] for line in journal.read_text().splitlines()) == statuses
+        return "refused" in statuses and begun == 32
+
+    assert in_time(some_waited, 0.3)
 
 
 @pytest.mark.parametrize("broken", ["on_output", "watch"])
 def test_a_listener_that_fails_leaves_no_call_unwritten(broken: str, tmp_path: Path) -> None:
-    """Its exception reaches the caller, and the journal has what was under way."""
-    heard: list[object] = []
+    """Its exception reaches the caller, and the journal has what was under way, once."""
+    free, journal = tmp_path / "free", tmp_path / "journal"
 
-    def fail(piece: object) -> None:
-        heard.append(piece)
-        if len(heard) == {"on_output": 1, "watch": 3}[broken]:
+    def fail(heard: object) -> None:
+        if getattr(heard, "status", "printed") != "running":
             raise LookupError("not listening")
 
-    wait = "function() app.integrations.slow.wait({ seconds = 3 }) end"
-    script = f"parallel.all({{ {wait}, {wait}, function() app.integrations.slow.wait() print('x') end }})"
-    journal = tmp_path / "journal"
+    last = "function() app.integrations.slow.wait({ among = 3 }) print('x') end"
+    script = f"local stuck = function() {STUCK} end parallel.all({{ stuck, stuck, {last} }})"
+    listener: dict[str, Any] = {broken: fail}
     with Runtime(os.devnull, plugins=[SLOW], journal=journal, environ={}) as runtime:
         with pytest.raises(LookupError):
-            runtime.run(script, **{broken: fail})
-        assert len(journal.read_text().splitlines()) >= len(heard) // 2
+            runtime.run(script, args=[str(free)], **listener)
+        lines = [json.loads(line) for line in journal.read_text().splitlines()]
+        assert sorted(line["status"] for line in lines) == ["failed", "failed", "ok"]
+    free.touch()
 
 
+@linux_only
 def test_nobody_is_asked_after_the_end() -> None:
-    """A question that waited behind another one when the script ended is not put."""
+    """A question that waited behind another one when the script ended is not put, and a late yes makes no call."""
     asked: list[object] = []
 
     def approve(approval: object) -> bool:
         asked.append(approval)
-        time.sleep(1)
-        return True
+        zygote = runtime._workers._zygote
+        assert zygote
+        return eventually(lambda: not children(zygote._process.pid)) and eventually(lambda: not run_has_time())
+
+    def run_has_time() -> bool:
+        (run,) = runtime._runs
+        return run._clock.left > 0
 
     accounts = {"slow": {"permissions": {"read": "ask"}}}
     script = """
@@ -253,7 +270,7 @@ def test_nobody_is_asked_after_the_end() -> None:
     parallel.all({ wait, wait, wait, function() while true do end end })
     """
     with Runtime(accounts, plugins=[SLOW], environ={}) as runtime:
-        outcome = runtime.run(script, cpu=0.2, approve=approve)
+        outcome = runtime.run(script, cpu=0.5, approve=approve)
     assert isinstance(outcome.error, LimitExceeded)
     assert len(asked) == 1
     assert {call["status"] for call in outcome.calls} == {"refused"}

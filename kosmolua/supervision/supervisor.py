@@ -120,11 +120,6 @@ class Supervision:
             ending.usage["isolation"] = self._isolation
         return ending
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the script has ended, or is being ended."""
-        return bool(self._ending or self._fatal or self._fault)
-
     def interrupt(self) -> None:
         """End the run, from any thread."""
         self._stop(Interrupted("The script was interrupted"))
@@ -132,12 +127,16 @@ class Supervision:
     # The caller's thread
 
     @property
+    def _is_stopped(self) -> bool:
+        return bool(self._ending or self._fatal or self._fault)
+
+    @property
     def _is_over(self) -> bool:
         return self._given_up or (self._ending is not None and not self._crew.is_busy)
 
     def _attend(self) -> None:
         try:
-            if self.is_stopped:
+            if self._is_stopped:
                 self._wait_for_calls()
             else:
                 self._caller.attend(LONGEST_WAIT)
@@ -161,11 +160,11 @@ class Supervision:
             except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
                 self._fail(error)
                 ending = Ending(error=self._fatal)
+        self._clock.run_out()
         self._caller.tell(lambda: self._end(ending))
 
     def _end(self, ending: Ending) -> None:
         self._ending = ending
-        self._clock.run_out()
 
     def _pump(self) -> Ending:
         handlers = {
@@ -259,7 +258,7 @@ class Supervision:
             self._stop(too_much_waits())
 
     def _answer(self, number: int, ask: Callable[[], str]) -> None:
-        if self.is_stopped:
+        if self._is_stopped:
             return
         try:
             self._child.send(wire.reply(number, ask()))
