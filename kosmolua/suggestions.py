@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _WORDS = {
     "limit": "per_page page_size max_results results count size max top first num n",
@@ -37,18 +37,19 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:
     """Return a hint such as ``did you mean 'limit'?``, or None when nothing is close."""
-    return _hint(closest(word, names))
+    return as_hint(closest(word, names))
 
 
-def parameter_meant(word: str, names: Iterable[str]) -> str | None:
-    """Return a hint like :func:`did_you_mean` for a parameter, where ``per_page`` means ``limit`` and no ``page``."""
+def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
+    """Return what :func:`closest` does for a parameter, where ``per_page`` means ``limit`` and no ``page``."""
     names = list(names)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:200]).replace("-", "_").lower()
     known = [name for name, words in MEANINGS.items() if plain in words]
-    return _hint([name for name in known if name in names]) if known else did_you_mean(word, names)
+    return [name for name in known if name in names] if known else closest(word, names)
 
 
-def _hint(names: list[str]) -> str | None:
+def as_hint(names: Sequence[str]) -> str | None:
+    """Return the question whether one of some names was meant, or None where there are none."""
     if not names:
         return None
     return "did you mean " + " or ".join(f"'{name}'" for name in names) + "?"

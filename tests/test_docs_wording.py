@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from kosmolua.plugin import between, matching, unless
-from kosmolua.spec.function import Parameter
+from kosmolua.spec.parameter import Parameter
 from kosmolua.spec.types import sentence, type_of
 from kosmolua.spec.wording import description, label, literal, prose
 

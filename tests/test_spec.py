@@ -10,8 +10,9 @@ import pytest
 
 from kosmolua import BadArguments, PluginError
 from kosmolua.plugin import Integration, Secret, between, matching, one_of, unless
-from kosmolua.spec.function import REQUIRED, Function, read_function
+from kosmolua.spec.function import Function, read_function
 from kosmolua.spec.integration import AccountField
+from kosmolua.spec.parameter import REQUIRED
 from kosmolua.spec.types import Mismatch, Uncarriable, type_of
 from kosmolua.testing import Playground
 
@@ -353,6 +354,9 @@ def test_arguments_are_bound(function: Function, given: list[Any], bound: dict[s
         (LEND, ["b-1", 31], "lib.x: days must be an integer in 1..30, not 31", "days"),
         (LEND, [{"book": "b-1", "tags": ["a", 2]}], "lib.x: tags[2] must be a string, not 2", "tags"),
         (FIND, [{}], "lib.x needs title, a string, or author (call it as find({ title, author? }))", "title"),
+        (LEND, [{"book": 12}], "lib.x: book must be a string like 'b-12', not 12", "book"),
+        (LEND, ["b-1", 1, ["a"]], "lib.x takes a list by its name only (call it as lend({ book, days?, tags? }))", None),
+        (LEND, [{"Book": "b-1"}], "lib.x has no parameter 'Book' (did you mean 'book'?)", "Book"),
     ],
     ids=str,
 )
@@ -364,6 +368,26 @@ def test_wrong_arguments_are_refused_with_what_to_do(
         function.bind("lib.x", given)
     assert refused.value.message == f"{message}. Nothing was sent."
     assert (refused.value.param, refused.value.code) == (param, "bad_arguments")
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    """Wrong names come in bundles, and each round costs a model as much as the first one."""
+    with pytest.raises(BadArguments) as refused:
+        LEND.bind("lib.lend", [{"day": 3, "colour": "red", "tags": ["a", 2]}])
+    assert refused.value.message == (
+        "lib.lend has no parameter 'day' (did you mean 'days'?); "
+        "it has no parameter 'colour' (it takes book, days, tags); "
+        "it needs book, a string like 'b-12'; "
+        "tags[2] must be a string, not 2 (call it as lend({ book, days?, tags? })). Nothing was sent."
+    )
+    assert (refused.value.param, refused.value.hint) == ("day", "call it as lend({ book, days?, tags? })")
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    """A message stays readable, whatever a script passes."""
+    with pytest.raises(BadArguments, match=r"; and 93 more \(call it as lend") as refused:
+        LEND.bind("lib.lend", [{"book": "b-1"} | {f"wrong{number}": 1 for number in range(101)}])
+    assert refused.value.message.count("has no parameter") == 8
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kosmolua.suggestions import closest, did_you_mean, parameter_meant
+from kosmolua.suggestions import as_hint, closest, did_you_mean, parameters_meant
 
 NAMES = ["list_services", "get_service", "create_service", "list_deploys", "limit"]
 
@@ -54,4 +54,4 @@ def test_a_huge_word_costs_nothing() -> None:
 )
 def test_a_parameter_is_found_by_what_others_call_it(word: str, names: list[str], hint: str | None) -> None:
     """A word of other services means a parameter of the same sense, and never one that it only looks like."""
-    assert parameter_meant(word, names) == hint
+    assert as_hint(parameters_meant(word, names)) == hint

@@ -13,8 +13,9 @@ from kosmolua.docs import docstring, markdown, outline
 from kosmolua.docs.markdown import Document
 from kosmolua.docs.page import Page
 from kosmolua.spec import luacats
-from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.function import Function
 from kosmolua.spec.integration import Integration
+from kosmolua.spec.parameter import Parameter
 from kosmolua.spec.wording import description, is_compound, label, literal, prose
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")

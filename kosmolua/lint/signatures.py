@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from kosmolua.lint.finding import Finding
 from kosmolua.lint.source import source_of
-from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.function import Function
 from kosmolua.spec.integration import Integration
 from kosmolua.spec.names import KEYWORDS
+from kosmolua.spec.parameter import Parameter
 from kosmolua.spec.types import Type
 
 LONGEST_SUMMARY = 120

@@ -1,4 +1,4 @@
-"""A function of an integration: its parameters, read from a signature, and how arguments are bound to them."""
+"""A function of an integration, as its signature and docstring describe it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,17 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
-from kosmolua.errors import BadArguments, PluginError
+from kosmolua.errors import PluginError
+from kosmolua.spec.arguments import Binder
 from kosmolua.spec.names import objection_to_function
+from kosmolua.spec.parameter import REQUIRED, Parameter
 from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, sentence, type_of
-from kosmolua.suggestions import parameter_meant
 from kosmolua.values import Json
 
 Effect: TypeAlias = Literal["read", "write"]
-REQUIRED = inspect.Parameter.empty
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One named argument of a function.
-
-    Args:
-        name: As Lua writes it.
-        type: What fits.
-        about: One sentence for the reference.
-        default: What the function takes when nothing is given; :data:`REQUIRED` where something must be.
-        unless: The parameter that may be given in place of this required one, or nothing.
-    """
-
-    name: str
-    type: Type
-    about: str
-    default: object = REQUIRED
-    unless: str = ""
-
-    @property
-    def required(self) -> bool:
-        """Whether a call must give it."""
-        return self.default is REQUIRED
 
 
 @dataclass(frozen=True)
@@ -77,65 +54,13 @@ class Function:
         names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
 
+    @cached_property
+    def _binder(self) -> Binder:
+        return Binder(self.parameters, f"call it as {self.signature}")
+
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments by name, in declared order, checked and converted.
-
-        Args:
-            path: How the caller named the function, for messages.
-            given: What Lua passed: nothing, one table of named arguments, or values in declared order.
-
-        Raises:
-            BadArguments: A name is unknown, a value does not fit, or a required one is missing.
-        """
-        named = self._named(path, given)
-        known = {parameter.name for parameter in self.parameters}
-        for name in named:
-            if name not in known:
-                raise BadArguments(f"{path} has no parameter {name[:80]!r}", param=name[:80], hint=self._hint(name))
-        for parameter in self.parameters:
-            if parameter.required and not named.keys() & {parameter.name, parameter.unless}:
-                instead = f", or {parameter.unless}" if parameter.unless else ""
-                raise BadArguments(
-                    f"{path} needs {parameter.name}, {parameter.type.article}{instead}",
-                    param=parameter.name,
-                    hint=f"call it as {self.signature}",
-                )
-        absent = {parameter.name: None for parameter in self.parameters if parameter.unless}
-        present = [parameter for parameter in self.parameters if parameter.name in named]
-        return absent | {parameter.name: _fit(path, parameter, named[parameter.name]) for parameter in present}
-
-    def _named(self, path: str, given: Sequence[Json]) -> dict[str, Json]:
-        while given and given[-1] is None:
-            given = given[:-1]
-        if len(given) == 1 and isinstance(given[0], Mapping):
-            return {str(name): value for name, value in given[0].items() if value is not None}
-        if any(isinstance(value, (Mapping, list)) for value in given):
-            raise BadArguments(
-                f"{path} takes one table of named arguments, or plain values in order, not both",
-                hint=f"call it as {self.signature}",
-            )
-        if len(given) > len(self.parameters):
-            raise BadArguments(
-                f"{path} takes at most {len(self.parameters)} arguments, not {len(given)}",
-                hint=f"call it as {self.signature}",
-            )
-        pairs = zip(self.parameters, given, strict=False)
-        return {parameter.name: value for parameter, value in pairs if value is not None}
-
-    def _hint(self, name: str) -> str:
-        names = [parameter.name for parameter in self.parameters]
-        takes = f"it takes {', '.join(names)}" if names else "it takes no arguments"
-        return parameter_meant(name, names) or takes
-
-
-def _fit(path: str, parameter: Parameter, value: Json) -> object:
-    try:
-        return parameter.type.fits(value)
-    except Mismatch as mismatch:
-        where = f"{parameter.name}{mismatch.where}"
-        raise BadArguments(f"{path}: {where} {mismatch.problem}", param=parameter.name) from None
-    except RecursionError:
-        raise BadArguments(f"{path}: {parameter.name} is nested too deeply", param=parameter.name) from None
+        """Return the arguments of a call by name, see :meth:`Binder.bind`."""
+        return self._binder.bind(path, given)
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:

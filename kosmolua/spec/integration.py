@@ -12,8 +12,9 @@ from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 from kosmolua.api.message import Send
 from kosmolua.errors import PluginError
 from kosmolua.secret import Secret
-from kosmolua.spec.function import REQUIRED, Effect, Function, origin_of, read_function
+from kosmolua.spec.function import Effect, Function, origin_of, read_function
 from kosmolua.spec.names import objection_to_integration
+from kosmolua.spec.parameter import REQUIRED
 from kosmolua.spec.types import Type, Uncarriable, sentence, type_of
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])

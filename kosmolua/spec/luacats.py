@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.function import Function
 from kosmolua.spec.names import KEYWORDS
+from kosmolua.spec.parameter import Parameter
 from kosmolua.spec.types import Record, Type
 from kosmolua.spec.wording import choices_in, description, literal, prose, with_bounds
 

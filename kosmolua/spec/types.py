@@ -306,10 +306,13 @@ def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
         return inner
 
     def fits(value: object) -> object:
-        value = inner.fits(value)
-        if value is not None and not all(bound.holds(value) for bound in bounds):
-            raise _mismatch(article, value)
-        return value
+        try:
+            fitting = inner.fits(value)
+        except Mismatch:
+            raise _mismatch(article, value) from None
+        if fitting is not None and not all(bound.holds(fitting) for bound in bounds):
+            raise _mismatch(article, fitting)
+        return fitting
 
     kind = [] if any(bound.choices for bound in bounds) else [inner.article]
     article = " ".join([*kind, *(bound.expected for bound in bounds)])

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from kosmolua.spec.function import Parameter
+from kosmolua.spec.parameter import Parameter
 from kosmolua.spec.types import Type
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")

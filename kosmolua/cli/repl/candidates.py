@@ -11,8 +11,9 @@ from kosmolua.cli import offers
 from kosmolua.errors import KosmoError
 from kosmolua.session import Names
 from kosmolua.spec import wording
-from kosmolua.spec.function import Function, Parameter
+from kosmolua.spec.function import Function
 from kosmolua.spec.names import KEYWORDS
+from kosmolua.spec.parameter import Parameter
 
 _QUOTES = {"'", '"'}
 _CLOSING = {")": "(", "]": "[", "}": "{"}
