@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import TIMEOUT_MAX, Event, Lock, Thread
 from time import monotonic
 
 
@@ -16,13 +16,18 @@ class Clock:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._ends_and_stood: tuple[float, float | None] = (monotonic() + seconds, None)
+        self._ends = monotonic() + seconds
+        self._stands_since: float | None = None
+        self._lock = Lock()
 
     @property
     def ends(self) -> float:
         """When the time is over, in terms of :func:`time.monotonic`, if the clock goes on from now."""
-        ends, stood = self._ends_and_stood
-        return ends if stood is None else ends + monotonic() - stood
+        with self._lock:
+            return self._end_if_it_goes_on()
+
+    def _end_if_it_goes_on(self) -> float:
+        return self._ends if self._stands_since is None else self._ends + monotonic() - self._stands_since
 
     @property
     def left(self) -> float:
@@ -31,7 +36,8 @@ class Clock:
 
     def run_out(self) -> None:
         """Let there be no time left, for instance since the run is over."""
-        self._ends_and_stood = (min(self.ends, monotonic()), None)
+        with self._lock:
+            self._ends, self._stands_since = min(self._ends, monotonic()), None
 
     @contextmanager
     def ringing(self, ring: Callable[[], None]) -> Iterator[None]:
@@ -44,7 +50,7 @@ class Clock:
             over.set()
 
     def _watch(self, over: Event, ring: Callable[[], None]) -> None:
-        while not over.wait(self.left):
+        while not over.wait(min(self.left, TIMEOUT_MAX)):
             if not self.left:
                 ring()
                 return
@@ -52,8 +58,10 @@ class Clock:
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Count no time until the ``with`` block ends. One thread at a time may do so."""
-        self._ends_and_stood = (self.ends, monotonic())
+        with self._lock:
+            self._stands_since = monotonic()
         try:
             yield
         finally:
-            self._ends_and_stood = (self.ends, None)
+            with self._lock:
+                self._ends, self._stands_since = self._end_if_it_goes_on(), None

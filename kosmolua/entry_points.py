@@ -1,8 +1,7 @@
 """Entry points: the integrations that installed packages offer, read off their metadata without importing any.
 
 ``importlib.metadata`` would say the same, but takes longer to import than the sandbox takes to boot, and longer to scan
-hundreds of packages. It is asked where the import path holds an archive, into which only it looks. The file's format is
-that of https://packaging.python.org/en/latest/specifications/entry-points/.
+hundreds of packages. The file's format is that of https://packaging.python.org/en/latest/specifications/entry-points/.
 """
 
 from __future__ import annotations
@@ -34,22 +33,10 @@ class EntryPoint:
 def installed_entry_points() -> dict[str, list[EntryPoint]]:
     """Return the entry points of the group ``kosmolua.integrations`` by name; several where packages share a name."""
     found: dict[str, list[EntryPoint]] = {}
-    for name, point in _looked_up() if any(map(os.path.isfile, sys.path)) else _scanned():
-        found.setdefault(name, []).append(point)
-    return found
-
-
-def _looked_up() -> Iterator[tuple[str, EntryPoint]]:
-    from importlib.metadata import entry_points
-
-    for point in entry_points(group=GROUP):
-        yield point.name, EntryPoint(point.value, point.load)
-
-
-def _scanned() -> Iterator[tuple[str, EntryPoint]]:
     for text in _texts():
         for name, value in _read(text):
-            yield name, EntryPoint(value, partial(_load, value))
+            found.setdefault(name, []).append(EntryPoint(value, partial(_load, value)))
+    return found
 
 
 def _texts() -> Iterator[str]:
@@ -58,14 +45,35 @@ def _texts() -> Iterator[str]:
     The folder that the user stands in is left out, also where Python imports from it: a cloned repository runs nothing.
     """
     seen = set()
-    for folder in sys.path:
-        if not os.path.isdir(folder) or _is_here(folder):
-            continue
-        for entry in _entries(folder):
+    for place in sys.path:
+        for entry, text in _in_folder(place) if os.path.isdir(place) else _in_archive(place):
             package = os.path.splitext(entry)[0].partition("-")[0].lower()
-            if entry.endswith(_METADATA) and package not in seen:
+            if package not in seen:
                 seen.add(package)
-                yield _text_of(os.path.join(folder, entry, "entry_points.txt"))
+                yield text
+
+
+def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each package's metadata, and its entry points."""
+    for entry in () if _is_here(folder) else _entries(folder):
+        if entry.endswith(_METADATA):
+            yield entry, _text_of(os.path.join(folder, entry, "entry_points.txt"))
+
+
+def _in_archive(file: str) -> Iterator[tuple[str, str]]:
+    if not os.path.isfile(file):
+        return
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(file) as archive:
+            names = set(archive.namelist())
+            for entry in sorted({name.partition("/")[0] for name in names}):
+                inner = f"{entry}/entry_points.txt"
+                if entry.endswith(_METADATA):
+                    yield entry, archive.read(inner).decode("utf-8", "replace") if inner in names else ""
+    except (OSError, BadZipFile):
+        return  # Python imports nothing from it either
 
 
 def _entries(folder: str) -> list[str]:

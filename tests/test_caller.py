@@ -71,6 +71,18 @@ def test_a_clock_that_stands_still_loses_no_time(monkeypatch: pytest.MonkeyPatch
     assert (clock.ends, clock.left) == (160, 7)
 
 
+def test_a_clock_that_has_run_out_stays_so() -> None:
+    """Also where it stood still at that moment, or is to stand still afterwards."""
+    clock = Clock(10)
+    with clock.standing_still():
+        clock.run_out()
+        assert clock.left == 0
+    assert clock.left == 0
+    with clock.standing_still():
+        assert clock.left == 0
+    assert clock.left == 0
+
+
 def test_a_clock_stops_at_nothing() -> None:
     """There is no time less than none."""
     assert Clock(-1).left == 0

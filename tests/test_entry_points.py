@@ -89,23 +89,46 @@ def test_what_it_names_is_imported_when_it_is_loaded(site: Path, monkeypatch: py
         points["named"][0].load()
 
 
-def test_an_archive_on_the_path_is_looked_into(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when everything is run from one zip."""
-    archive = site / "all.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("package_z-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: package_z\nVersion: 1.0\n")
-        zipped.writestr("package_z-1.0.dist-info/entry_points.txt", "[kosmolua.integrations]\nzipped = package_z\n")
+@pytest.fixture
+def archive(site: Path) -> Path:
+    """A package with an entry point, one without, and one whose name an earlier folder has, in one zip."""
+    file = site / "all.zip"
+    with zipfile.ZipFile(file, "w") as zipped:
+        for package, name in (("package_z", "zipped"), ("package_a", "shadowed")):
+            info = f"{package}-1.0.dist-info"
+            zipped.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+            zipped.writestr(f"{info}/entry_points.txt", f"[kosmolua.integrations]\n{name} = {package}\n")
+        zipped.writestr("package_y-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: package_y\nVersion: 1.0\n")
         zipped.writestr("package_z.py", "name = 'z'\n")
-    monkeypatch.syspath_prepend(archive)
-    points = installed_entry_points()
+    return file
 
-    assert {"zipped", "plain", "second"} <= set(points)
+
+def test_an_archive_on_the_path_is_looked_into(site: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when everything is run from one zip."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(archive)])
+    points = installed_entry_points()
+    theirs = importlib.metadata.entry_points(group="kosmolua.integrations")
+
+    assert set(points) == {point.name for point in theirs} == {"plain", "named", "spaced", "extra", "second", "zipped"}
     assert points["zipped"][0].load().name == "z"
 
 
-def test_the_folder_that_the_user_stands_in_offers_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_on_the_path_that_is_no_archive_offers_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python imports nothing from it either."""
+    (site / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+    monkeypatch.syspath_prepend(site / "broken.zip")
+
+    assert "plain" in installed_entry_points()
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside an archive"])
+def test_the_folder_that_the_user_stands_in_offers_nothing(
+    site: Path, archive: Path, beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Although ``python -m`` puts it on the import path: a cloned repository must not run code."""
     install(site / "cloned", "package_e", "[kosmolua.integrations]\nevil = package_e\n")
+    if beside:
+        monkeypatch.syspath_prepend(archive)
     monkeypatch.syspath_prepend(site / "cloned")
     assert "evil" in installed_entry_points()
 

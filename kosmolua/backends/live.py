@@ -26,5 +26,7 @@ class Live:
 
     def close(self) -> None:
         """Close all connections."""
-        for transport in self._transports.values():
+        with self._lock:
+            transports, self._transports = self._transports, {}
+        for transport in transports.values():
             transport.close()
