@@ -13,7 +13,7 @@ from kosmolua.plugins import Plugin, Plugins
 from kosmolua.spec.function import Effect, Function
 from kosmolua.spec.integration import Integration
 from kosmolua.stanza import stanza
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, list_of
 from kosmolua.values import Json
 
 ROOT = "integrations"
@@ -202,6 +202,5 @@ class Catalog:
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
-        wanted = first[:80]
-        hint = did_you_mean(first, [*known, *accounts, "default"])
-        raise UnknownPath(f"{where} has no '{wanted}'", hint=hint)
+        hint = did_you_mean(first, [*known, *accounts, "default"]) or list_of("its accounts are", accounts)
+        raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)

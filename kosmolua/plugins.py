@@ -22,7 +22,7 @@ from kosmolua.loading import PATIENCE, guarded
 from kosmolua.once import once
 from kosmolua.places import config_folder, expanded
 from kosmolua.spec.integration import Integration
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, list_of
 
 Named: TypeAlias = "str | os.PathLike[str] | Integration"
 _PACKAGE = "kosmolua_integrations"
@@ -161,7 +161,8 @@ class Plugins:
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
-        raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=did_you_mean(name, self.names()))
+        hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
+        raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
         """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""

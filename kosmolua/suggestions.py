@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+FEW = 12
+"""How many names a hint may list."""
 _WORDS = {
     "limit": "per_page page_size max_results results count size max top first num n",
     "query": "q search term keyword keywords",
@@ -53,3 +55,8 @@ def as_hint(names: Sequence[str]) -> str | None:
     if not names:
         return None
     return "did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
+
+
+def list_of(intro: str, names: Sequence[str]) -> str | None:
+    """Return a hint with all names where they are few, as in ``it has github, render2``, or None."""
+    return f"{intro} {', '.join(names)}" if 0 < len(names) <= FEW else None

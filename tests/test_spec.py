@@ -355,7 +355,12 @@ def test_arguments_are_bound(function: Function, given: list[Any], bound: dict[s
         (LEND, [{"book": "b-1", "tags": ["a", 2]}], "lib.x: tags[2] must be a string, not 2", "tags"),
         (FIND, [{}], "lib.x needs title, a string, or author (call it as find({ title, author? }))", "title"),
         (LEND, [{"book": 12}], "lib.x: book must be a string like 'b-12', not 12", "book"),
-        (LEND, ["b-1", 1, ["a"]], "lib.x takes a list by its name only (call it as lend({ book, days?, tags? }))", None),
+        (
+            LEND,
+            ["b-1", 1, ["a"]],
+            "lib.x takes a list by its name only (call it as lend({ book, days?, tags? }))",
+            None,
+        ),
         (LEND, [{"Book": "b-1"}], "lib.x has no parameter 'Book' (did you mean 'book'?)", "Book"),
     ],
     ids=str,

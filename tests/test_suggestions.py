@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kosmolua.suggestions import as_hint, closest, did_you_mean, parameters_meant
+from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, parameters_meant
 
 NAMES = ["list_services", "get_service", "create_service", "list_deploys", "limit"]
 
@@ -55,3 +55,10 @@ def test_a_huge_word_costs_nothing() -> None:
 def test_a_parameter_is_found_by_what_others_call_it(word: str, names: list[str], hint: str | None) -> None:
     """A word of other services means a parameter of the same sense, and never one that it only looks like."""
     assert as_hint(parameters_meant(word, names)) == hint
+
+
+def test_few_names_are_listed_and_many_are_not() -> None:
+    """A hint is one line; where there is nothing to list there is none."""
+    assert list_of("it has", ["a", "b"]) == "it has a, b"
+    assert list_of("it has", []) is None
+    assert list_of("it has", [f"name_{number}" for number in range(13)]) is None
