@@ -99,9 +99,11 @@ class Accounts:
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
         """Return the fields to make an account of, each secret resolved.
 
-        They are resolved once; who else wants those of the same account waits for that, and nobody else does.
+        They are resolved once for each account. Threads that need the same account wait meanwhile, others do not.
 
         Args:
+            integration: Says which fields there are.
+            account: One of :meth:`names`.
             until: When they have to be there, in terms of :func:`time.monotonic`.
 
         Raises:

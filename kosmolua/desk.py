@@ -22,6 +22,8 @@ class FrontDesk:
     """Answers one script; every answer is JSON text.
 
     Args:
+        catalog: What there is under ``app``.
+        dispatcher: Makes the calls.
         library: Returns the documentation; asked on the first use only.
         redactor: Knows the secrets in use.
         limits: The limits of the run.
@@ -60,7 +62,7 @@ class FrontDesk:
         try:
             return values.encode(self._catalog.describe(path))
         except UnknownPath as error:
-            raise _with_a_way_out(error, path) from None
+            raise _naming_the_list(error, path) from None
         except PluginError as error:
             raise unloadable(path.split(".")[1], error) from error
 
@@ -83,7 +85,7 @@ class FrontDesk:
             raise self._limits.exceeded("lookups")
 
 
-def _with_a_way_out(error: UnknownPath, path: str) -> UnknownPath:
+def _naming_the_list(error: UnknownPath, path: str) -> UnknownPath:
     """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
     _, *names = path.split(".")
     page = f'"{names[0]}"' if len(names) > 1 else ""

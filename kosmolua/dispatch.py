@@ -26,7 +26,7 @@ from kosmolua.errors import (
     PluginError,
     PluginFault,
 )
-from kosmolua.journal import Journal, Record, Summary
+from kosmolua.journal import Journal, Record, Summary, Watch
 from kosmolua.limits import Limits
 from kosmolua.policy import Policy
 from kosmolua.secret import Redactor
@@ -39,7 +39,7 @@ MOST_AT_ONCE = 32
 LONGEST_WRITING = 1.0
 """Seconds to wait, when a run is over, for records that are being written."""
 
-_under_way: ContextVar[Record | None] = ContextVar("under_way", default=None)
+_current_record: ContextVar[Record | None] = ContextVar("current_record", default=None)
 
 
 class Dispatcher:
@@ -48,7 +48,13 @@ class Dispatcher:
     Args:
         run: The id of the run.
         clock: When it has to be over, and with it each call.
+        limits: How many calls it may make, and how large a result may be.
+        catalog: What paths mean.
+        accounts: The settings of each account.
         backend: Returns what answers calls; asked on the first one only.
+        policy: Says whether a call may be made.
+        journal: Keeps a record of each call.
+        redactor: Knows the secrets in use.
         watch: Told of each record when its call starts and again when it ends.
     """
 
@@ -64,7 +70,7 @@ class Dispatcher:
         policy: Policy,
         journal: Journal,
         redactor: Redactor,
-        watch: Callable[[Record], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._summaries: list[Summary] = []
         self._under_way: dict[int, tuple[Record, Summary]] = {}
@@ -79,7 +85,7 @@ class Dispatcher:
         self._journal = journal
         self._redactor = redactor
         self._watch = watch or (lambda record: None)
-        self._seats: dict[tuple[str, str], _Seat] = {}
+        self._accounts_in_use: dict[tuple[str, str], _OpenAccount] = {}
         self._lock = Lock()
         self._written = Condition(self._lock)
 
@@ -196,33 +202,33 @@ class Dispatcher:
     def _invoke(
         self, record: Record, integration: Integration, account: str, handler: Callable[[Any], object]
     ) -> object:
-        token = _under_way.set(record)
+        token = _current_record.set(record)
         try:
             with blaming(record.path, integration.origin):
-                seat = self._seat(integration, account)
-                with seat.gate:
+                in_use = self._in_use(integration, account)
+                with in_use.gate:
                     if not self._clock.left:
                         raise self._limits.exceeded("wall", "call")
                     record.begun = True
-                    return handler(seat.opened)
+                    return handler(in_use.opened)
         finally:
-            _under_way.reset(token)
+            _current_record.reset(token)
 
-    def _seat(self, integration: Integration, account: str) -> _Seat:
+    def _in_use(self, integration: Integration, account: str) -> _OpenAccount:
         with self._lock:
-            seat = self._seats.setdefault((integration.name, account), _Seat())
-        with seat.opening:
-            if not seat.is_open:
+            in_use = self._accounts_in_use.setdefault((integration.name, account), _OpenAccount())
+        with in_use.opening:
+            if not in_use.is_open:
                 settings = self._accounts.settings(integration, account, until=self._clock.ends)
                 sender = self._backend().sender(integration, account)
                 opened: Any = integration.account(**settings)
                 send = partial(self._send, (integration.name, account), sender)
-                with self._naming(integration, account):
-                    seat.opened, seat.is_open = opened.open(send), True
-        return seat
+                with self._naming_the_account(integration, account):
+                    in_use.opened, in_use.is_open = opened.open(send), True
+        return in_use
 
     @contextmanager
-    def _naming(self, integration: Integration, account: str) -> Iterator[None]:
+    def _naming_the_account(self, integration: Integration, account: str) -> Iterator[None]:
         """Say of a refusal which account it speaks of, and to the user where its settings stand."""
         try:
             yield
@@ -236,7 +242,7 @@ class Dispatcher:
             self._redactor.learn(secret, owner=account)
         if not self._clock.left:
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
-        record = _under_way.get()
+        record = _current_record.get()
         return sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
 
     def _encode(self, target: Target, value: object) -> str:
@@ -265,7 +271,7 @@ class Dispatcher:
             error.path, error.account = record.path, record.account
 
 
-class _Seat:
+class _OpenAccount:
     """An account in use: what its ``open`` returned, and how many calls may use it at once."""
 
     def __init__(self) -> None:

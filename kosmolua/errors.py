@@ -7,7 +7,7 @@
     ├── CallError                   one call under app.integrations failed; the script can catch it
     │   ├── UnknownPath             no such integration, account or function
     │   ├── BadArguments            refused before anything was sent; param names the culprit
-    │   │   └── BadDocArguments     the documentation was asked for in a way that it has no answer to
+    │   │   └── BadDocArguments     the documentation was asked for with wrong arguments
     │   ├── Denied                  the policy of the account, or the person asked, said no
     │   ├── NotConfigured           the integration has no usable account
     │   ├── ApiError                the service answered with an error; status, retry_after, request_id
@@ -77,7 +77,7 @@ def _revived(kind: type[KosmoError], args: tuple[object, ...]) -> KosmoError:
 
 
 class UsageError(KosmoError):
-    """A command line that asks for nothing that can be done."""
+    """The command line is wrong."""
 
     code = "usage"
 
@@ -170,7 +170,7 @@ class BadArguments(CallError):
 
 
 class BadDocArguments(BadArguments):
-    """The documentation was asked for in a way that it has no answer to; it is nothing that could have been sent."""
+    """The documentation was asked for with wrong arguments."""
 
     epilogue = ""
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Status = Literal["running", "ok", "failed", "refused"]
 Summary: TypeAlias = dict[str, object]
 """What an outcome says of a call."""
+Watch: TypeAlias = "Callable[[Record], None]"
+"""Told of each call's record when it starts and when it ends."""
 
 
 @dataclass

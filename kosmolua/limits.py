@@ -165,7 +165,7 @@ def _spell(attribute: str, value: float) -> str:
 
 
 def spell_size(size: int) -> str:
-    """Return a number of bytes as people write it, such as ``96 MiB``; :func:`parse_size` reads it."""
+    """Return a number of bytes as people write it, such as ``96 MiB``, rounded to four digits."""
     for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
         if size >= unit:
             return f"{size / unit:.4g} {name}"

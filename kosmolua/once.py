@@ -10,7 +10,10 @@ _Value = TypeVar("_Value")
 
 
 class once(Generic[_Value]):
-    """Like ``functools.cached_property``, which lost its lock in Python 3.12."""
+    """Like ``functools.cached_property``, with the lock that this lost in Python 3.12.
+
+    All instances share the lock, so one of them computes at a time.
+    """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
         self._compute = compute
@@ -18,15 +21,17 @@ class once(Generic[_Value]):
         self._lock = RLock()
         self.__doc__ = compute.__doc__
 
-    def __get__(self, owner: Any, kind: type | None = None) -> _Value:
-        kept: dict[str, Any] = owner.__dict__
+    def __get__(self, instance: Any, owner: type | None = None) -> _Value:
+        if instance is None:
+            return self  # type: ignore[return-value]  # as every descriptor that is looked at on the class
+        kept: dict[str, Any] = instance.__dict__
         with self._lock:
             if self._name not in kept:
-                kept[self._name] = self._compute(owner)
+                kept[self._name] = self._compute(instance)
         value: _Value = kept[self._name]
         return value
 
 
-def computed(owner: object, name: str) -> bool:
+def computed(instance: object, name: str) -> bool:
     """Say whether a property of this name was asked for already."""
-    return name in owner.__dict__
+    return name in instance.__dict__

@@ -22,10 +22,8 @@ from kosmolua.supervision.supervisor import Supervision
 
 if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
-    from kosmolua.journal import Record
+    from kosmolua.journal import Record, Watch
     from kosmolua.policy import Approval, Approve
-
-    Watch = Callable[[Record], None]
 
 _RETURN = re.compile(rb"\breturn\b")
 OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", *ADJUSTABLE)
@@ -36,6 +34,10 @@ class Run:
     """A script that is ready to run, once.
 
     Args:
+        source: The script's text.
+        name: What it is called in messages, such as its path.
+        arguments: What it finds in ``arg`` and ``...``.
+        limits: What it may use.
         make_desk: Opens the desk that answers the script, when it first asks for something; given the run's clock,
             whom to tell of records, and who asks a person.
         take: Lends a fresh worker. Where it raises Interrupted, that is the outcome.
@@ -182,5 +184,5 @@ def _as_chunk(source: bytes) -> bytes:
 
 
 def lend(child: Child) -> Callable[[], AbstractContextManager[Child]]:
-    """Return what lends this one worker, which its owner ends."""
+    """Return a ``take`` for :class:`Run` that lends this one worker, and leaves ending it to its owner."""
     return lambda: nullcontext(child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
-from kosmolua.journal import Record
+from kosmolua.journal import Watch
 from kosmolua.policy import Approve
 from kosmolua.processes.children import Child
 
@@ -24,7 +24,7 @@ class RunOptions(TypedDict, total=False):
     time."""
     on_output: Callable[[bytes], None]
     """Is given what the script prints, piece by piece, as it happens."""
-    watch: Callable[[Record], None]
+    watch: Watch
     """Told of each call's record when it starts and when it ends."""
     child: Child | None
     """A worker that was started earlier, for this script only."""

@@ -32,13 +32,11 @@ if TYPE_CHECKING:
     from kosmolua.desk import FrontDesk
     from kosmolua.dispatch import Dispatcher
     from kosmolua.docs import Library
-    from kosmolua.journal import Journal, Record
+    from kosmolua.journal import Journal, Watch
     from kosmolua.plugins import Named, Plugins
     from kosmolua.policy import Approve
     from kosmolua.run_options import RunOptions
     from kosmolua.secret import Redactor
-
-    Watch = Callable[[Record], None]
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
@@ -117,7 +115,7 @@ class Runtime:
             self._check_sections()
         if journal is not None:
             self._journal  # noqa: B018 - opens the file, so that it fails here where it cannot be opened
-        _everyone.add(self)
+        _runtimes.add(self)
 
     def __enter__(self) -> Runtime:
         return self
@@ -142,7 +140,7 @@ class Runtime:
             self._journal.close()
 
     def _start_anew(self) -> None:
-        """In a fork of the process: leave what is the other one's, whose threads are not here, where it is."""
+        """In a fork of the process: drop the parent's locks, workers and connections; its threads are not here."""
         self._lock = Lock()
         self._runs = set()
         self._workers.start_anew()
@@ -385,10 +383,10 @@ def _source_of(
 
 
 def _start_all_anew() -> None:
-    for runtime in _everyone:
+    for runtime in _runtimes:
         runtime._start_anew()
 
 
-_everyone: WeakSet[Runtime] = WeakSet()
+_runtimes: WeakSet[Runtime] = WeakSet()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_all_anew)

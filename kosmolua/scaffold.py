@@ -83,10 +83,10 @@ def check_url(url: str) -> str:
     """Return a base URL that an account can have.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is not such a URL.
     """
     if not _URL.fullmatch(url):
-        raise UsageError(f"{url!r} is no base URL", hint="such as https://api.example.com/v1, without user or query")
+        raise UsageError(f"{url!r} is not a base URL", hint="such as https://api.example.com/v1, without user or query")
     return url.rstrip("/")
 
 
@@ -94,7 +94,7 @@ def check_auth(auth: str) -> str:
     """Return one of :data:`AUTH`.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: It is not one of them.
     """
     if auth not in AUTH:
         raise UsageError(f"There is no auth {auth!r}", hint=f"choose {', '.join(AUTH)}")
@@ -105,10 +105,10 @@ def check_token(name: str) -> str:
     """Return a name that a header or a parameter can have.
 
     Raises:
-        UsageError: It is none.
+        UsageError: Neither can have it.
     """
     if not _TOKEN.fullmatch(name):
-        raise UsageError(f"{name!r} is no name of a header or a parameter", hint="such as X-Api-Key")
+        raise UsageError(f"{name!r} is not a name for a header or a parameter", hint="such as X-Api-Key")
     return name
 
 

@@ -17,7 +17,7 @@ MASK = "***"
 SHORTEST_REDACTED = 6
 """Shorter secrets are not looked for in other texts: ``1234`` would blot out half of every reply."""
 MOST_OF_ONE_OWNER = 16
-"""How many of the secrets that an account came by itself are kept in mind, the newest."""
+"""How many secrets an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
 

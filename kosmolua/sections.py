@@ -78,7 +78,7 @@ class Sections:
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
 
     def place(self, *keys: str) -> str:
-        """Return the file, with the line of the innermost of some keys that is there in so many words."""
+        """Return the file, with the line of the innermost of these keys that is written in it."""
         lines = dict(reversed(list(_lines(self.path))))
         wanted = (_bare(".".join(keys[:depth])) for depth in range(len(keys), 0, -1))
         line = next((lines[key] for key in wanted if key in lines), None)

@@ -13,7 +13,7 @@ MANY_BLANKS = " {21,}"
 
 
 def harmless(text: str) -> str:
-    """Return text without the characters that a terminal would obey; line ends and tabs stay."""
+    """Return text with codes such as ``\\x1b`` for what a terminal would obey; line ends and tabs stay."""
     return re.sub(STEERING, _as_code, text).encode("utf-8", "backslashreplace").decode()
 
 

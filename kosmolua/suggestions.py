@@ -20,7 +20,7 @@ _WORDS = {
     "until": "end to before end_time end_date",
 }
 MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
-"""For parameters that many services have: what else they are called. None of these words is guessed by its letters."""
+"""For parameters that many services have: what else they are called. These words are never matched by spelling."""
 
 
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:

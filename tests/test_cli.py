@@ -500,7 +500,11 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
     ("words", "status", "error"),
     [
         (("render2.list_services", "limit"), 2, "'limit' is not of the form KEY=VALUE"),
-        (("render2.list_services", "limit=five"), 1, 'limit must be an integer in 1..100, not "five" (a string). Nothing'),
+        (
+            ("render2.list_services", "limit=five"),
+            1,
+            'limit must be an integer in 1..100, not "five" (a string)',
+        ),
         (("render2.list_services", "limt=5"), 1, "has no parameter 'limt' (did you mean 'limit'?). Nothing was sent."),
         (("render2.list_service",), 1, "app.integrations.render2 has no 'list_service' (did you mean 'list_services'"),
         (("rendr2.list_services", "limit=5"), 1, "app.integrations has no 'rendr2' (did you mean 'render2'?)"),

@@ -32,7 +32,7 @@ import ctypes, errno, mmap, os, resource, signal, socket, sys, _thread
 from kosmolua.sandbox import confinement
 stream, datagrams = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
 {setup}
-cell = confinement.Cell(forking={forking})
+cell = confinement.Confinement(forking={forking})
 cell.settle()
 cell.lock(30, 96 * 1024**2)
 
@@ -53,7 +53,7 @@ else:
     os.write(1, b"done")
 os._exit(0)
 """
-NO_FILTER = "confinement.seccomp.Filter.apply = lambda self: False; confinement.HIGHEST_DESCRIPTOR = 64"
+NO_FILTER = "confinement.seccomp.Filter.apply = lambda self: False; confinement.STANDARD_DESCRIPTORS = 64"
 LANDLOCK_ALONE = f"{NO_FILTER}; confinement._become_nobody = confinement.kernel.hide = lambda: False"
 OTHER_USER_ALONE = f"{NO_FILTER}; confinement.landlock.restrict = lambda: False"
 FILES = {
@@ -147,7 +147,7 @@ def test_a_session_can_fork() -> None:
 
 def test_the_attempts_work_elsewhere() -> None:
     """Without layers the same attempts succeed, so their refusals mean something."""
-    free = "confinement.Cell.settle = confinement.Cell.lock = lambda *_: None"
+    free = "confinement.Confinement.settle = confinement.Confinement.lock = lambda *_: None"
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         for name in ("read a file", "list a folder", "read its own environment"):

@@ -203,7 +203,7 @@ def test_a_bad_name_is_refused_in_a_sentence(kosmolua: Program, home: Path, name
 )
 def test_a_bad_url_is_refused(url: str) -> None:
     """An account could not use it either."""
-    with pytest.raises(UsageError, match="is no base URL"):
+    with pytest.raises(UsageError, match="is not a base URL"):
         check_url(url)
 
 
@@ -258,7 +258,7 @@ def test_a_person_is_asked_for_what_was_not_given(environment: dict[str, str], h
     terminal = pexpect.spawn(command[0], command[1:], cwd=str(home), env=environment, encoding="utf-8", timeout=60)
     terminal.expect_exact("Base URL of the service [https://api.example.com]:")
     terminal.sendline("nonsense")
-    terminal.expect_exact("is no base URL")
+    terminal.expect_exact("is not a base URL")
     terminal.sendline("https://weather.example/v1")
     terminal.expect_exact("How requests carry a credential (bearer, header, query, basic, none) [none]:")
     terminal.sendline("header")

@@ -1,4 +1,4 @@
-"""The ways to answer a call: live, or simulated. Dispatch picks one for a whole runtime."""
+"""The ways to answer a call: live, or simulated. A runtime picks one, when it first needs it."""
 
 from __future__ import annotations
 

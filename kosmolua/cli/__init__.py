@@ -69,7 +69,7 @@ def _replace_closed_streams() -> None:
 
     What is written to standard error is lost then; writing to standard output fails.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDONLY)) < launch.STANDARD:
+    while (descriptor := os.open(os.devnull, os.O_RDONLY)) < launch.STANDARD_DESCRIPTORS:
         continue
     os.close(descriptor)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def seconds(text: str) -> float:
-    """Return a duration; raise ValueError where it is none."""
+    """Return the seconds that a text names; raise ValueError where it names no duration."""
     return float(_checked(text, float, MOST_SECONDS, "a number of seconds"))
 
 
 def count(text: str) -> int:
-    """Return a number from 1 up; raise ValueError where it is none."""
+    """Return the whole number, from 1 up, that a text names; raise ValueError where it names none."""
     return int(_checked(text, int, MOST, "a whole number"))
 
 
 def size(text: str) -> int:
-    """Return a number of bytes; raise ValueError where it is none."""
+    """Return the bytes that a text such as ``64K`` names; raise ValueError where it names no size."""
     value = parse_size(text)
     if not 0 < value <= MOST:
         raise ValueError(f"{text!r} is not a size above 0 and at most {MOST} bytes")
@@ -43,14 +43,14 @@ def _checked(text: str, read: Callable[[str], float], most: float, what: str) ->
 
 
 def path(text: str) -> str:
-    """Return a path as it was written; raise ValueError where there is none, as from a variable that is not set."""
+    """Return a path as it was written; raise ValueError where it is empty, as from a variable that is not set."""
     if not text:
         raise ValueError("nothing is named (is a variable empty?)")
     return text
 
 
 def appendable(text: str) -> str:
-    """Return a path to append to; raise ValueError where it is none."""
+    """Return the path of a file to append to; raise ValueError where it is empty or standard output."""
     if text == "-":
         raise ValueError("a journal goes to a file, and '-' is none")
     return path(text)

@@ -16,8 +16,8 @@ from kosmolua.suggestions import did_you_mean
 Entry = dict[str, Any]
 
 COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
-YEAR, ENOUGH_OF_RUN = len("2026-"), 4
-"""What a terminal is not shown of a time, and how much it is of a run's id."""
+LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
+"""A terminal is shown a time without its year, and the beginning of a run's id."""
 TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
 
 
@@ -121,7 +121,7 @@ def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
 def _row(entry: Entry) -> list[str]:
     cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
     time, run = str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run"))
-    shown = [time[YEAR:], run[:ENOUGH_OF_RUN]] if show.on_terminal() else [time, run]
+    shown = [time[LENGTH_OF_YEAR:], run[:LENGTH_OF_RUN]] if show.on_terminal() else [time, run]
     return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 

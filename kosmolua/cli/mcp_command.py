@@ -30,21 +30,21 @@ def command(address: str | None, options: Options) -> None:
     from kosmolua.cli.trace import tracer
 
     with open_runtime(options) as runtime, tracer(options.trace) as watch:
-        from kosmolua.mcp.server import Door
+        from kosmolua.mcp.server import Handlers
 
-        door = Door(runtime, read_only=options.read_only, watch=watch)
+        handlers = Handlers(runtime, read_only=options.read_only, watch=watch)
         if address is None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can speak")
             from kosmolua.mcp import stdio
 
             with standard.given_back():  # the protocol's library keeps them apart itself
-                stdio.serve(door)
+                stdio.serve(handlers)
         else:
             from kosmolua.mcp import web
 
             web.serve(
-                door,
+                handlers,
                 web.Address.read(address),
                 token=os.environ.get(web.TOKEN_VARIABLE) or None,
                 announce=lambda url: show.complain(f"serving on {url}"),

@@ -13,7 +13,7 @@ from kosmolua.cli.arguments import OPTIONS, Option, Options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
-"""From which width on options and what they do stand side by side, and the widest column of options in either case."""
+"""Below WIDE columns the help gives option names at most NARROW_COLUMN columns, else USUAL_COLUMN."""
 _FILES = ("FILE", "PATH")
 LISTING = ("accounts", "plugin", "simulate")
 
@@ -43,7 +43,9 @@ class Text(click.ParamType):  # type: ignore[type-arg]
 class Sectioned(click.Option):
     """An option that the help lists under a heading."""
 
-    section = ""
+    def __init__(self, *args: Any, section: str, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.section = section
 
 
 class Examples:
@@ -107,12 +109,8 @@ def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
 
 
 def _declare(option: Option) -> Callable[[Any], Any]:
-    said: dict[str, Any] = {"cls": _under(option.section), "help": option.help}
+    said: dict[str, Any] = {"cls": Sectioned, "section": option.section, "help": option.help}
     if option.metavar is None:
         return click.option(*option.names, is_flag=True, **said)
     said |= {"type": Text(option), "metavar": option.metavar}
     return click.option(*option.names, multiple=option.repeatable, **said)
-
-
-def _under(section: str) -> type[Sectioned]:
-    return type("Sectioned", (Sectioned,), {"section": section})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from shutil import get_terminal_size
 
 import click
@@ -95,7 +95,6 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
         arguments: What was typed after the program's name.
         worker: One that was started already, for a command that runs a script.
     """
-
     in_json = "--json" in itertools.takewhile(lambda word: word != "--", arguments)
 
     def work() -> int:
@@ -107,24 +106,28 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
             raise KeyboardInterrupt from None
         except click.ClickException as error:
             if in_json:
-                return _answer(UsageError(error.format_message()))
+                raise UsageError(error.format_message()) from None
             error.show()
             return error.exit_code
+
+    return guarded(_answering(work) if in_json else work)
+
+
+def _answering(work: Callable[[], int]) -> Callable[[], int]:
+    """Return work whose errors are printed as ``run --json`` prints them."""
+
+    def answer() -> int:
+        try:
+            return work()
+        except OutputLost:
+            raise
         except KosmoError as error:
-            if in_json:
-                return _answer(error)
-            raise
+            refused = error
         except OSError as error:
-            if in_json and not isinstance(error, OutputLost):
-                return _answer(KosmoError(worded(error)))
-            raise
+            refused = KosmoError(worded(error))
+        from kosmolua.outcome import Outcome
 
-    return guarded(work)
+        show.as_json(Outcome([], "", refused, []).to_json())
+        return status_of(refused)
 
-
-def _answer(error: KosmoError) -> int:
-    """Print an error as ``run --json`` does, and return its exit status."""
-    from kosmolua.outcome import Outcome
-
-    show.as_json(Outcome([], "", error, []).to_json())
-    return status_of(error)
+    return answer

@@ -69,7 +69,7 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
 
     def run(**telling: Any) -> Outcome:
         if options.json:
-            telling["on_output"] = _ignore
+            del telling["on_output"]
         return runtime.run(source, name=name, args=script.arguments, child=child, **telling)
 
     try:
@@ -82,7 +82,3 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
     finally:
         child.close()
         runtime.close()
-
-
-def _ignore(_: object) -> None:
-    return

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 from kosmolua.cli import show
-from kosmolua.journal import Record
+from kosmolua.journal import Record, Watch
 from kosmolua.spelling import harmless
 
-Watch = Callable[[Record], None]
 COLOURS = {"running": "dim", "ok": "green", "failed": "red", "refused": "yellow"}
 
 

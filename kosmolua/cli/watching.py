@@ -17,7 +17,7 @@ from kosmolua.policy import Approval
 
 
 class Watching:
-    """What a run is told to tell, as :class:`kosmolua.run_options.RunOptions` names it.
+    """The callbacks of one run, as :class:`kosmolua.run_options.RunOptions` names them.
 
     Args:
         approver: Asks about calls; None where nobody can be asked.

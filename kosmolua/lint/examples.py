@@ -66,7 +66,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
-    """Yield the calls of an example that the integration has no function, or the function no parameter for."""
+    """Yield an example's calls of functions that do not exist, and arguments that the function does not take."""
     for use in uses_in(example.text, integration.name):
         place = example.place_of(use.line)
         function = integration.function(use.function)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from time import monotonic
 
-from kosmolua.journal import Record
+from kosmolua.journal import Record, Watch
 from kosmolua.mcp.question import Answer, Question
 from kosmolua.mcp.script import Script
 from kosmolua.outcome import Outcome
@@ -26,7 +25,7 @@ class Execution:
     ``question`` is what the script waits for, and ``latest`` the call that it started last.
     """
 
-    def __init__(self, runtime: Runtime, script: Script, *, asks: bool, watch: Callable[[Record], None]) -> None:
+    def __init__(self, runtime: Runtime, script: Script, *, asks: bool, watch: Watch) -> None:
         self.script = script
         self.question: Question | None = None
         self.calls = 0

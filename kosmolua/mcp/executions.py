@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from mcp_types import CallToolResult, InputRequiredResult
 
 from kosmolua.errors import WorkerLost
-from kosmolua.journal import Record
+from kosmolua.journal import Watch
 from kosmolua.mcp.answer import answer
 from kosmolua.mcp.client import APPROVAL, Client, put_off
 from kosmolua.mcp.execution import Execution
@@ -29,7 +29,7 @@ class Executions:
         watch: Told of each call's record when it starts and when it ends, in another thread.
     """
 
-    def __init__(self, runtime: Runtime, watch: Callable[[Record], None]) -> None:
+    def __init__(self, runtime: Runtime, watch: Watch) -> None:
         self._runtime = runtime
         self._watch = watch
         self._parked: dict[str, Execution] = {}

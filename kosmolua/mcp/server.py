@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -29,7 +29,7 @@ from mcp_types import (
 
 from kosmolua import __version__
 from kosmolua.errors import KosmoError
-from kosmolua.journal import Record
+from kosmolua.journal import Watch
 from kosmolua.mcp import pages
 from kosmolua.mcp.answer import refusal
 from kosmolua.mcp.client import Client
@@ -51,7 +51,7 @@ Context = ServerRequestContext[Any]
 Paging = PaginatedRequestParams | None
 
 
-class Door:
+class Handlers:
     """Answers the requests of any number of clients with one runtime.
 
     Args:
@@ -60,7 +60,7 @@ class Door:
         watch: Told of each call's record when it starts and when it ends, in another thread.
     """
 
-    def __init__(self, runtime: Runtime, *, read_only: bool, watch: Callable[[Record], None]) -> None:
+    def __init__(self, runtime: Runtime, *, read_only: bool, watch: Watch) -> None:
         self._runtime = runtime
         self._executions = Executions(runtime, watch)
         self._tools = {tool.name: tool for tool in tools_for(runtime.limits, read_only=read_only)}

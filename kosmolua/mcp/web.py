@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.mcp.server import Door
+from kosmolua.mcp.server import Handlers
 
 PATH = "/mcp"
 TOKEN_VARIABLE = "KOSMOLUA_MCP_TOKEN"
@@ -129,11 +129,11 @@ def _is_loopback_name(host: str) -> bool:
         return False
 
 
-def serve(door: Door, address: Address, *, token: str | None, announce: Callable[[str], None]) -> None:
+def serve(handlers: Handlers, address: Address, *, token: str | None, announce: Callable[[str], None]) -> None:
     """Serve until the process is told to stop.
 
     Args:
-        door: Answers the requests.
+        handlers: Answers the requests.
         address: Where to listen.
         token: What clients have to bear; without it only the loopback interface is served.
         announce: Told the URL once clients can connect.
@@ -149,14 +149,14 @@ def serve(door: Door, address: Address, *, token: str | None, announce: Callable
     with address.listen() as listening:
         bound = replace(address, port=listening.getsockname()[1])
         announce(f"http://{bound}{PATH}")
-        asyncio.run(_serve(door, listening, token))
+        asyncio.run(_serve(handlers, listening, token))
 
 
-async def _serve(door: Door, listening: socket.socket, token: str | None) -> None:
+async def _serve(handlers: Handlers, listening: socket.socket, token: str | None) -> None:
     import uvicorn
     from mcp.server.transport_security import TransportSecuritySettings
 
-    app = door.server().streamable_http_app(
+    app = handlers.server().streamable_http_app(
         streamable_http_path=PATH,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
@@ -171,4 +171,4 @@ async def _serve(door: Door, listening: socket.socket, token: str | None) -> Non
     try:
         await uvicorn.Server(config).serve([listening])
     finally:
-        door.close()
+        handlers.close()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 _PR_SET_DUMPABLE = 4
-STANDARD = 3
-"""Descriptors below this are standard input, output and error."""
+STANDARD_DESCRIPTORS = 3
+"""How many there are: input, output and error."""
 GLANCE = 0.005
 SIGKILL = 9
 """The number of the signal, which not every system has a name for."""
@@ -131,7 +131,7 @@ def pipe() -> tuple[int, int]:
     try:
         while True:
             ends = os.pipe()
-            if min(ends) >= STANDARD:
+            if min(ends) >= STANDARD_DESCRIPTORS:
                 return ends
             low.extend(ends)
     finally:

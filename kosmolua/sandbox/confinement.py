@@ -17,12 +17,13 @@ LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "
 """From the resource limits of every Unix to the filter of system calls that only Linux has."""
 ROOM_BESIDE_LUA = 512 * 1024**2
 """Bytes of address space beyond Lua's own limit: the interpreter, its libraries, and copies of frames."""
-HIGHEST_DESCRIPTOR = 3
+STANDARD_DESCRIPTORS = 3
+"""How many there are: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 NOBODY = 65534
 
 
-def leave_the_house() -> None:
+def drop_inherited() -> None:
     """Give up what was inherited: the folder and open descriptors."""
     os.chdir("/")
     close_descriptors()
@@ -30,7 +31,7 @@ def leave_the_house() -> None:
 
 def close_descriptors() -> None:
     """Close everything but standard input, output and error."""
-    os.closerange(HIGHEST_DESCRIPTOR, 65536)
+    os.closerange(STANDARD_DESCRIPTORS, 65536)
 
 
 def die_with_parent() -> None:
@@ -60,7 +61,7 @@ def _watch(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class Cell:
+class Confinement:
     """The layers around this process, which are put in force in two steps, each as far as the system has it.
 
     Args:
@@ -114,7 +115,7 @@ class Cell:
             "CPU": int(cpu) + 2,
             "CORE": 0,
             "FSIZE": 0,
-            "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else HIGHEST_DESCRIPTOR,
+            "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
         }
         if not self._forking:
             bounds["NPROC"] = 0

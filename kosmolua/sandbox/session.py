@@ -127,7 +127,7 @@ _MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
 def main() -> NoReturn:
     """Be a session's guest on standard input and output, with the control pipe in place of standard error."""
     try:
-        confinement.leave_the_house()
+        confinement.drop_inherited()
         if CAN_FORK:
             signal.pthread_sigmask(signal.SIG_BLOCK, _MORTAL)
         else:

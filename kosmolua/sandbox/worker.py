@@ -12,7 +12,7 @@ import time
 
 from kosmolua import wire
 from kosmolua.sandbox import confinement, expressions
-from kosmolua.sandbox.confinement import Cell
+from kosmolua.sandbox.confinement import Confinement
 from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Verbs
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ class Worker:
             b"regex": expressions.scan,
         }
         self._vm = VM(verbs, self.prelude)
-        self._cell = Cell(forking=self.forking)
+        self._cell = Confinement(forking=self.forking)
         self._cell.settle()
 
     def serve(self) -> NoReturn:
@@ -125,7 +125,7 @@ class Worker:
 def main() -> NoReturn:
     """Be a worker on standard input and output."""
     try:
-        confinement.leave_the_house()
+        confinement.drop_inherited()
         worker = Worker(0, 1)
         confinement.die_with_parent()
         worker.serve()

@@ -112,7 +112,7 @@ class Zygote:
 def main() -> NoReturn:
     """Be a zygote on standard input."""
     try:
-        confinement.leave_the_house()
+        confinement.drop_inherited()
         Zygote(0).serve()
     finally:
         os._exit(BROKEN)

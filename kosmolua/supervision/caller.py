@@ -13,7 +13,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Caller:
-    """What the threads of a run want done by the one that called it, which is the one that makes this."""
+    """Work that the threads of a run hand to the thread that called it. Make it in that thread."""
 
     def __init__(self) -> None:
         self._thread = get_ident()

@@ -50,7 +50,7 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
 
 
 def ending_of_process(status: int, limits: Limits) -> Ending:
-    """Return what the end of a process says that sent no last frame.
+    """Return the ending of a process that died without a last frame.
 
     Args:
         status: Negative for a signal.

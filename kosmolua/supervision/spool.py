@@ -13,7 +13,7 @@ MOST = MIB
 
 
 class Spool:
-    """Hands pieces to the caller in order, as one where there are several by then.
+    """Hands pieces to the caller in order; those that have piled up are joined.
 
     Args:
         caller: The thread that the run is called from.

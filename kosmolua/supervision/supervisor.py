@@ -29,7 +29,7 @@ MOST_NAMES, LONGEST_NAME = 16, 32
 GRACE = 0.5
 """Seconds that calls under way have to end, once the run has; one that is stuck in its integration gets no more."""
 GLANCE = 0.02
-"""Seconds from one look at whether they have to the next."""
+"""Seconds between two looks at whether these calls have ended."""
 LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
 """Seconds to wait at a stretch. On Windows Ctrl-C is not noticed before the wait is over."""
 ROOM_FOR_A_FRAME = 512 * 1024
@@ -181,7 +181,7 @@ class Supervision:
             except BadFrame as error:
                 return Ending(error=self._fatal or nonsense(error))
             if frame is None:
-                return self._post_mortem()
+                return self._ending_of_dead()
             if frame["kind"] in ("end", "limit"):
                 return self._finish(frame)
             frame["size"] = len(line or b"")
@@ -291,7 +291,7 @@ class Supervision:
         ending = ending_of(frame, self._limits, self._refusals.of)
         return Ending(error=self._fatal, usage=ending.usage) if self._fatal else ending
 
-    def _post_mortem(self) -> Ending:
+    def _ending_of_dead(self) -> Ending:
         status = self._child.status()
         return Ending(error=self._fatal) if self._fatal else ending_of_process(status, self._limits)
 

@@ -11,7 +11,7 @@ from kosmolua.spelling import harmless
 MOST_LINES, MOST_CHARACTERS = 60, 6000
 """What a terminal is shown of a value that is much longer; a pipe gets all that there is."""
 FEW_LINES, FEW_CHARACTERS = 6, 600
-"""What is not worth leaving out."""
+"""How far beyond that a value may go and still be shown whole."""
 REMARKS = {
     "restored": "the state is as it was before this chunk",
     "lost": "the state is gone; a new session begins",

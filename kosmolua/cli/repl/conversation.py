@@ -90,7 +90,8 @@ class Conversation:
             telling: RunOptions = {"watch": watched.watch, "approve": watched.approve}
             if name is not None:
                 telling["name"] = name
-            telling["on_output"] = _ignore if self._options.json else watched.write
+            if not self._options.json:
+                telling["on_output"] = watched.write
             evaluate = self._session.value if self._options.json else self._session.evaluate
             try:
                 answer = evaluate(source, **telling)
@@ -142,7 +143,3 @@ def _lua(chunk: str) -> str:
 def _next(reader: Reader) -> str | None:
     with standard.given_back():
         return reader.read()
-
-
-def _ignore(_: object) -> None:
-    return

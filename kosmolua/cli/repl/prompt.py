@@ -118,7 +118,7 @@ def indent_after(line: str) -> str:
 
 
 def surplus_indent(lines: Sequence[str]) -> int:
-    """Return by how much the last line, which closes a block, is indented only because it was begun like that."""
+    """Return how many columns to take off the last line, where it closes a block and was indented automatically."""
     if len(lines) < 2 or not _CLOSES.match(lines[-1]):
         return 0
     begun = indent_after(lines[-2])
