@@ -22,7 +22,8 @@ from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
 from kosmolua.supervision.caller import Caller
-from kosmolua.supervision.supervisor import ROOM_FOR_A_FRAME, Supervision
+from kosmolua.supervision.pump import ROOM_FOR_A_FRAME
+from kosmolua.supervision.supervisor import Supervision
 from kosmolua.wire import BadFrame
 
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))

@@ -18,7 +18,8 @@ _LEFT_TO_RIGHT = """
     places loading entry_points sources sections stanza accounts plugins catalog docs stubs scaffold policy journal
     backends dispatch desk
     processes.launch processes.children processes.zygote processes.workers
-    supervision.caller supervision.spool supervision.crew supervision.refusals supervision.ending supervision.supervisor
+    supervision.caller supervision.spool supervision.crew supervision.refusals supervision.ending
+    supervision.verdict supervision.pump supervision.supervisor
     outcome run run_options session.guest session.chunk session.answer session.session session runtime
     testing lint mcp cli __main__
 """
