@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -68,6 +68,18 @@ class Catalog:
         """
         return self._plugins.load(name).integration
 
+    def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
+        """Yield every integration that can be loaded.
+
+        Args:
+            skip: Told of each other one, by its name and what is wrong with it.
+        """
+        for name in self.names():
+            try:
+                yield self.integration(name)
+            except PluginError as error:
+                skip(name, error)
+
     def prose(self, name: str) -> str | None:
         """Return the hand-written half of an integration's page, or None."""
         return self._plugins.prose(name)
@@ -108,7 +120,7 @@ class Catalog:
             UnknownPath: A pattern names nothing.
         """
         if not patterns:
-            return [(name, account) for name in self.names() if self._loads(name) for account in self.accounts(name)]
+            return [(each.name, account) for each in self.loadable() for account in self.accounts(each.name)]
         found = []
         for pattern in patterns:
             name, _, account = pattern.partition(".")
@@ -117,13 +129,6 @@ class Catalog:
                 raise UnknownPath(f"{name} has no account '{account}'", hint=did_you_mean(account, accounts))
             found += [(name, each) for each in accounts if account in ("", each)]
         return found
-
-    def _loads(self, name: str) -> bool:
-        try:
-            self.plugin(name)
-        except PluginError:
-            return False
-        return True
 
     def describe(self, path: str) -> Json:
         """Return what the guest needs to build the branch of ``app`` at a path.

@@ -61,13 +61,13 @@ class KosmoError(Exception):
 
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values: ``code``, ``message`` and whatever else applies but the detail."""
-        return {"code": self.code, "message": self.message} | self._set("hint", "line", "traceback")
+        return {"code": self.code, "message": self.message} | self._present("hint", "line", "traceback")
 
     def report(self) -> dict[str, object]:
         """Return what a user may know as JSON values: the fields, and the detail."""
-        return self.fields() | self._set("detail")
+        return self.fields() | self._present("detail")
 
-    def _set(self, *names: str) -> dict[str, object]:
+    def _present(self, *names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
@@ -148,7 +148,7 @@ class CallError(KosmoError):
 
     def fields(self) -> dict[str, object]:
         """Return what a script sees: ``code``, ``message``, and the other fields that are set."""
-        return super().fields() | self._set(
+        return super().fields() | self._present(
             "param", "status", "retryable", "retry_after", "request_id", "path", "account"
         )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from kosmolua.catalog import Catalog
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.completion import accounts, completes, integrations
@@ -16,7 +14,6 @@ from kosmolua.cli.opening import open_to_list
 from kosmolua.cli.options import Group, examples, listing_options
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
-from kosmolua.spec.integration import Integration
 from kosmolua.stanza import example_file, stanza
 
 COLUMNS = ("integration", "account", "read", "write")
@@ -64,15 +61,12 @@ def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
 
     An integration that cannot be loaded is a warning.
     """
-    return [entry for name in runtime.catalog.names() for entry in _describe(runtime, name)]
+    catalog = runtime.catalog
+    return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
 
 
-def _describe(runtime: Runtime, name: str) -> list[dict[str, object]]:
-    try:
-        return runtime.catalog.permissions(name)
-    except PluginError as error:
-        show.warn(f"the integration {name} cannot be loaded: {error.message}")
-        return []
+def _warn_of(name: str, error: PluginError) -> None:
+    show.warn(f"the integration {name} cannot be loaded: {error.message}")
 
 
 @command.command("example")
@@ -84,19 +78,11 @@ def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
     options = options.over(earlier)
     catalog = open_to_list(options).catalog
     stanzas = [stanza(catalog.integration(name)) for name in names]
-    text = "\n".join(stanzas) if names else example_file(_loadable(catalog)).rstrip()
+    text = "\n".join(stanzas) if names else example_file(catalog.loadable(_warn_of)).rstrip()
     if options.json:
         show.as_json({"text": text})
     else:
         show.line(text)
-
-
-def _loadable(catalog: Catalog) -> Iterator[Integration]:
-    for name in catalog.names():
-        try:
-            yield catalog.integration(name)
-        except PluginError as error:
-            show.warn(f"the integration {name} cannot be loaded: {error.message}")
 
 
 @command.command("check")

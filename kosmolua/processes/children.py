@@ -67,7 +67,7 @@ class Pipes:
 
 
 class ColdChild(Pipes):
-    """A worker that was started by itself.
+    """A worker that was started directly, not forked by a zygote.
 
     Args:
         worker: One that was launched earlier; by default a new one.

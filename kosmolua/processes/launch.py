@@ -14,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import TypeAlias, TypeVar
 
     _Given = TypeVar("_Given")
+    Started: TypeAlias = "Process | subprocess.Popen[bytes]"
 
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 _PR_SET_DUMPABLE = 4
@@ -88,7 +89,7 @@ def _await_end(pid: int) -> None:
         time.sleep(GLANCE)
 
 
-def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Process | subprocess.Popen[bytes]:
+def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
     """Start a process of the sandbox with an empty environment, out of which this one cannot be looked into.
 
     Raises:
@@ -110,7 +111,7 @@ def _hide() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Process | subprocess.Popen[bytes]:
+def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Started:
     if hasattr(os, "posix_spawn"):
         return Process(role, stdin, stdout, stderr)
     import subprocess
@@ -184,7 +185,7 @@ def _import_paths() -> list[str]:
 
 
 class Worker:
-    """A worker that was started by itself, and the host's ends of its pipes.
+    """A worker that was started directly, not forked by a zygote, and the host's ends of its pipes.
 
     Raises:
         OSError: It cannot be started.

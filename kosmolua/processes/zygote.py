@@ -7,15 +7,11 @@ import weakref
 from contextlib import suppress
 from functools import partial
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING
 
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
 from kosmolua.processes.children import Pipes
 from kosmolua.wire import FORK, KILL, ORDER, STATUS
-
-if TYPE_CHECKING:
-    import subprocess
 
 LONGEST_WAIT_FOR_STATUS = 5.0
 """Seconds to wait for word of how a process ended, once its pipe is closed."""
@@ -122,7 +118,7 @@ class _Statuses:
             ended.set()
 
 
-def _start() -> tuple[socket.socket, launch.Process | subprocess.Popen[bytes]]:
+def _start() -> tuple[socket.socket, launch.Started]:
     """Start a zygote, and return the socket over which it is told what to do, and its process."""
     control, theirs = socket.socketpair()
     with theirs:
@@ -143,7 +139,7 @@ def _listen(control: socket.socket, lock: Lock, statuses: _Statuses) -> None:
     statuses.expect_no_more()
 
 
-def _end(control: socket.socket, process: launch.Process | subprocess.Popen[bytes]) -> None:
+def _end(control: socket.socket, process: launch.Started) -> None:
     with suppress(OSError):
         control.shutdown(socket.SHUT_RDWR)
     process.kill()

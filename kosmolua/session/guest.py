@@ -15,10 +15,7 @@ from kosmolua.processes.children import Pipes
 from kosmolua.wire import KILL, ORDER
 
 if TYPE_CHECKING:
-    import subprocess
-
-    Started: TypeAlias = launch.Process | subprocess.Popen[bytes]
-    Start: TypeAlias = Callable[[str, int, int, int], Started]
+    Start: TypeAlias = Callable[[str, int, int, int], launch.Started]
 
 CAN_FORK = hasattr(os, "fork")
 
@@ -75,7 +72,7 @@ class Guest(Pipes):
                 os.close(self._control)
             self._control = None
 
-    def _started(self, start: Start, incoming: int, outgoing: int) -> Started:
+    def _started(self, start: Start, incoming: int, outgoing: int) -> launch.Started:
         control, self._control = launch.pipe()
         try:
             return start("session", incoming, outgoing, control)

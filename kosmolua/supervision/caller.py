@@ -25,6 +25,10 @@ class Caller:
         """Have something done, and go on meanwhile. What it raises is raised in the caller."""
         self._wanted.put(work)
 
+    def wake(self) -> None:
+        """Have the caller look at what has become of the run."""
+        self.tell(_nothing)
+
     def ask(self, work: Callable[[], _Answer]) -> _Answer:
         """Have something done, and return what comes of it, or raise that.
 
@@ -57,6 +61,10 @@ class Caller:
             work = self._wanted.get()
             if isinstance(work, _Question):
                 work.fail(Interrupted("The run is over"))
+
+
+def _nothing() -> None:
+    return
 
 
 class _Question(Generic[_Answer]):

@@ -89,12 +89,6 @@ class Pump:
         self._has_ended = False
         self._reading = Lock()
         """Held by the pump but while it is in a call."""
-        self._handlers = {
-            "ready": self._ready,
-            "print": self._print,
-            "describe": self._describe,
-            "doc": self._doc,
-        }
 
     @property
     def is_busy(self) -> bool:
@@ -129,6 +123,12 @@ class Pump:
         self._crew.dismiss()
 
     def _answer_all(self) -> Ending:
+        handlers = {
+            "ready": self._ready,
+            "print": self._print,
+            "describe": self._describe,
+            "doc": self._doc,
+        }
         while not self._is_abandoned:
             try:
                 line = self._read()
@@ -142,7 +142,7 @@ class Pump:
             if frame["kind"] == "call":
                 self._call(frame, len(line or b""))
             else:
-                self._handlers[frame["kind"]](frame)
+                handlers[frame["kind"]](frame)
         return Ending(error=self._verdict.refusal)
 
     def _read(self) -> bytes | None:

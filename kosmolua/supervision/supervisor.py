@@ -58,7 +58,7 @@ class Supervision:
         self._clock = clock
         self._caller = caller
         self._isolated = isolated
-        self._verdict = Verdict(self._halt)
+        self._verdict = Verdict(child, clock, caller)
         self._pump = Pump(child, limits, desk, Spool(caller, output), self._verdict, isolated=isolated)
         self._ending: Ending | None = None
         self._grace: Clock | None = None
@@ -119,16 +119,6 @@ class Supervision:
         self._grace = self._grace or Clock(GRACE)
         if not self._caller.attend(GLANCE) and not self._grace.left:
             self._is_given_up = self._pump.abandon()
-
-    def _halt(self) -> None:
-        """End the script, let no further call begin, and wake the caller up."""
-        self._child.kill()
-        self._clock.run_out()
-        self._caller.tell(_nothing)
-
-
-def _nothing() -> None:
-    """Wake the caller's thread up, so that it looks at what has become of the run."""
 
 
 def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from kosmolua.clock import Clock
 from kosmolua.errors import Interrupted, KosmoError
+from kosmolua.processes.children import Child
+from kosmolua.supervision.caller import Caller
 
 
 class Verdict:
     """What has ended a run, if anything; any thread may pass it.
 
     Args:
-        halt: Ends the script. Called for each reason, in the thread that gives it.
+        child: The worker, which is ended.
+        clock: The run's, which runs out, so that no further call begins.
+        caller: The thread that called the run, which is woken up.
 
     ``refusal`` is the error that the outcome tells of; ``crash`` is what went wrong in the host, which is raised to
     whoever called the run.
     """
 
-    def __init__(self, halt: Callable[[], None]) -> None:
-        self._halt = halt
+    def __init__(self, child: Child, clock: Clock, caller: Caller) -> None:
+        self._child = child
+        self._clock = clock
+        self._caller = caller
         self.refusal: KosmoError | None = None
         self.crash: BaseException | None = None
 
@@ -43,3 +48,8 @@ class Verdict:
     def interrupt(self) -> None:
         """End the run as the user's wish."""
         self.stop(Interrupted("The script was interrupted"))
+
+    def _halt(self) -> None:
+        self._child.kill()
+        self._clock.run_out()
+        self._caller.wake()

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from kosmolua.catalog import ROOT, Catalog
 from kosmolua.cli import offers
+from kosmolua.cli.repl.commands import is_command
+from kosmolua.cli.repl.place import Place, place_of
 from kosmolua.errors import KosmoError
 from kosmolua.session import Names
 from kosmolua.spec import wording
@@ -15,8 +17,6 @@ from kosmolua.spec.function import Function
 from kosmolua.spec.names import KEYWORDS
 from kosmolua.spec.parameter import Parameter
 
-_QUOTES = {"'", '"'}
-_CLOSING = {")": "(", "]": "[", "}": "{"}
 _COMMAND = re.compile(r":(\w*)$")
 _ARGUMENT_OF_COMMAND = re.compile(r":(\w+)\s+(.*)$", re.DOTALL)
 _DOTTED = re.compile(r"(?:([A-Za-z_][\w.]*)[.:])?(\w*)$")
@@ -37,24 +37,6 @@ class Candidate(NamedTuple):
     text: str
     start: int
     about: str = ""
-
-
-class Place(NamedTuple):
-    """Where a text ends.
-
-    Args:
-        bracket: Where the innermost bracket that is open stands, or None.
-        comma: Where the last argument inside it begins.
-        quote: Where the string that is open begins, or None.
-    """
-
-    bracket: int | None
-    comma: int
-    quote: int | None
-
-    def opens_table(self, text: str) -> bool:
-        """Say whether the innermost open bracket is that of a table."""
-        return self.bracket is not None and text[self.bracket] == "{"
 
 
 class Candidates:
@@ -94,14 +76,14 @@ class Candidates:
     def function_at(self, text: str) -> Function | None:
         """Return the function whose arguments are being written at the end of a text."""
         try:
-            return self._function_at(text, _place(text))
+            return self._function_at(text, place_of(text))
         except KosmoError:
             return None
 
     def _of(self, text: str) -> Iterator[Candidate]:
-        if text.startswith(":") and not text.startswith("::"):
+        if is_command(text):
             return self._in_command(text)
-        place = _place(text)
+        place = place_of(text)
         if place.quote is not None:
             return self._in_string(text, place)
         function = self._function_at(text, place)
@@ -195,37 +177,6 @@ def _matching(wanted: dict[str, str], word: str) -> Iterator[Candidate]:
     for text in sorted(wanted):
         if text.startswith(word) and text.strip() != word and not (hidden and text.startswith("_")):
             yield Candidate(text, -len(word), wanted[text])
-
-
-def _place(text: str) -> Place:
-    """Return where a text ends, as far as brackets and one-line strings tell."""
-    brackets: list[tuple[int, int]] = []
-    comma, position = 0, 0
-    while position < len(text):
-        character = text[position]
-        if character in _QUOTES:
-            end = _end_of_string(text, position)
-            if end is None:
-                return Place(brackets[-1][0] if brackets else None, comma, position)
-            position = end
-        elif character in "({[":
-            brackets.append((position, comma))
-            comma = position + 1
-        elif character in _CLOSING and brackets and text[brackets[-1][0]] == _CLOSING[character]:
-            comma = brackets.pop()[1]
-        elif character in ",;":
-            comma = position + 1
-        position += 1
-    return Place(brackets[-1][0] if brackets else None, comma, None)
-
-
-def _end_of_string(text: str, start: int) -> int | None:
-    position = start + 1
-    while position < len(text) and text[position] != "\n":
-        if text[position] == text[start]:
-            return position
-        position += 2 if text[position] == "\\" else 1
-    return position if position < len(text) else None
 
 
 def _parameter(function: Function, text: str) -> Parameter | None:

@@ -17,6 +17,11 @@ from kosmolua.suggestions import did_you_mean
 MOST_FILES = 200
 
 
+def is_command(chunk: str) -> bool:
+    """Say whether a chunk is a command of the conversation, and no label of Lua's."""
+    return chunk.startswith(":") and not chunk.startswith("::")
+
+
 class Quit(Exception):
     """The person wants to leave."""
 

@@ -14,8 +14,8 @@ from kosmolua.cli.arguments import Options
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.repl.answers import show_answer
 from kosmolua.cli.repl.candidates import Candidates
-from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with
-from kosmolua.cli.repl.readers import Reader, is_command
+from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
+from kosmolua.cli.repl.readers import Reader
 from kosmolua.cli.streams import standard
 from kosmolua.cli.watching import watching
 from kosmolua.errors import Interrupted, KosmoError, UsageError

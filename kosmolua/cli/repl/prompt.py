@@ -19,7 +19,8 @@ from pygments.lexers.scripting import LuaLexer
 
 from kosmolua.cli import show
 from kosmolua.cli.repl.candidates import Candidates
-from kosmolua.cli.repl.readers import FIRST, NEXT, is_command
+from kosmolua.cli.repl.commands import is_command
+from kosmolua.cli.repl.readers import FIRST, NEXT
 from kosmolua.spec import wording
 from kosmolua.spec.function import Function
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Protocol
 
 from kosmolua.cli.repl.candidates import Candidates
+from kosmolua.cli.repl.commands import is_command
 from kosmolua.cli.streams import standard
 
 FIRST, NEXT = "> ", ">> "
@@ -68,11 +69,6 @@ class TypedLines(Lines):
         except KeyboardInterrupt:
             sys.stdout.write("\n")
             return ""
-
-
-def is_command(chunk: str) -> bool:
-    """Say whether a chunk is a command of the conversation, and no label of Lua's."""
-    return chunk.startswith(":") and not chunk.startswith("::")
 
 
 def piped_line(_: str) -> str:
