@@ -130,10 +130,12 @@ def test_json_body() -> None:
     assert "Content-Type" not in wire.last.headers
 
 
-def test_form_body() -> None:
-    """A form is kept as pairs, for the transport to encode."""
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
+def test_form_body(method: str) -> None:
+    """A form is kept as pairs, for the transport to encode; each verb that has a body takes one."""
     wire = Wire()
-    Api(wire, BASE).post("/token", form={"grant_type": "refresh_token", "scope": ["a", "b"], "none": None})
+    call: Callable[..., object] = getattr(Api(wire, BASE), method)
+    call("/token", form={"grant_type": "refresh_token", "scope": ["a", "b"], "none": None})
     assert wire.last.form == (("grant_type", "refresh_token"), ("scope", "a,b"))
     assert wire.last.content == b"grant_type=refresh_token&scope=a%2Cb"
 

@@ -49,7 +49,7 @@ class Page:
             query = {**filters, "per_page": LARGEST_PAGE}
             return things_of(list(by_link(api, template, query=query, **segments))), None
         query = {**filters, "per_page": self.limit, "page": self.number}
-        answer = api.exchange("GET", template, query=query, json=None, form=None, **segments)
+        answer = api.fetch("GET", template, segments, query=query)
         return things_of(decode(answer)), self.number + 1 if next_link(answer) else None
 
     def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> tuple[list[Thing], int, int | None]:

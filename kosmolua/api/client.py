@@ -65,8 +65,11 @@ class Api:
     def get(
         self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
     ) -> Json:
-        """GET a path and return its JSON, or None when the answer is empty."""
-        return decode(self._exchange("GET", template, segments, query=query, headers=headers))
+        """GET a path and return its JSON, or None when the answer is empty.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(self.fetch("GET", template, segments, query=query, headers=headers))
 
     def post(
         self,
@@ -80,9 +83,13 @@ class Api:
         body: Body | None = None,
         **segments: str | int,
     ) -> Json:
-        """POST JSON, a form, any other body or nothing, and return the answer's JSON."""
-        sent = self._exchange("POST", template, segments, query=query, headers=headers, json=json, form=form, body=body)
-        return decode(sent)
+        """POST JSON, a form, any other body or nothing, and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(
+            self.fetch("POST", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        )
 
     def put(
         self,
@@ -92,11 +99,17 @@ class Api:
         query: Query | None = None,
         headers: Headers | None = None,
         json: Sendable = None,
+        form: Query | None = None,
         body: Body | None = None,
         **segments: str | int,
     ) -> Json:
-        """PUT JSON or any other body and return the answer's JSON."""
-        return decode(self._exchange("PUT", template, segments, query=query, headers=headers, json=json, body=body))
+        """PUT JSON, a form or any other body and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(
+            self.fetch("PUT", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        )
 
     def patch(
         self,
@@ -106,17 +119,26 @@ class Api:
         query: Query | None = None,
         headers: Headers | None = None,
         json: Sendable = None,
+        form: Query | None = None,
         body: Body | None = None,
         **segments: str | int,
     ) -> Json:
-        """PATCH with JSON or any other body and return the answer's JSON."""
-        return decode(self._exchange("PATCH", template, segments, query=query, headers=headers, json=json, body=body))
+        """PATCH with JSON, a form or any other body and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(
+            self.fetch("PATCH", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        )
 
     def delete(
         self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
     ) -> Json:
-        """DELETE a path and return the answer's JSON."""
-        return decode(self._exchange("DELETE", template, segments, query=query, headers=headers))
+        """DELETE a path and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does, which can send a body where a service wants one here.
+        """
+        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers))
 
     def request(
         self,
@@ -150,7 +172,7 @@ class Api:
             TypeError: A value is of a type that has no place in a request, or there are two bodies.
         """
         return decode(
-            self._exchange(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
         )
 
     def exchange(
@@ -167,7 +189,31 @@ class Api:
         **segments: str | int,
     ) -> Response:
         """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
-        return self._exchange(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        return self.fetch(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
+
+    def fetch(
+        self,
+        method: str,
+        template: str,
+        segments: Mapping[str, str | int],
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+    ) -> Response:
+        """Like :meth:`exchange`, with the values of the template's names in a mapping."""
+        if sum(given is not None for given in (json, form, body)) > 1:
+            raise TypeError("json, form and body exclude each other, since a request has one body")
+        own = _merged(self._headers, headers or {})
+        if json is not None:
+            own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
+        sent = body.encode() if isinstance(body, str) else body
+        pairs = (*self._query, *self._pairs(query or {}))
+        url = self._base_url + fill(template, segments)
+        return self._answer(Request(method, url, pairs, own, sent, self._pairs(form or {}), route=template))
 
     def url(self, template: str, /, **segments: str | int) -> str:
         """Return the absolute URL of a path, without a query."""
@@ -190,28 +236,6 @@ class Api:
         given = (pair for pair in parse_qsl(target.query, keep_blank_values=True) if pair[0] not in own)
         address = target._replace(query="", fragment="").geturl()
         return self._answer(Request("GET", address, (*self._query, *given), self._headers))
-
-    def _exchange(
-        self,
-        method: str,
-        template: str,
-        segments: Mapping[str, str | int],
-        *,
-        query: Query | None = None,
-        headers: Headers | None = None,
-        json: Sendable = None,
-        form: Query | None = None,
-        body: Body | None = None,
-    ) -> Response:
-        if sum(given is not None for given in (json, form, body)) > 1:
-            raise TypeError("json, form and body exclude each other, since a request has one body")
-        own = _merged(self._headers, headers or {})
-        if json is not None:
-            own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
-        sent = body.encode() if isinstance(body, str) else body
-        pairs = (*self._query, *self._pairs(query or {}))
-        url = self._base_url + fill(template, segments)
-        return self._answer(Request(method, url, pairs, own, sent, self._pairs(form or {}), route=template))
 
     def _answer(self, request: Request) -> Response:
         response = self._send(request)

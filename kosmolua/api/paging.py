@@ -71,7 +71,7 @@ def by_link(
         NetworkError: A page is not such a list, or the next one is at another origin, where no credential may go.
     """
     url = api.url(template, **segments)
-    page = api.exchange("GET", template, query=query, headers=None, json=None, form=None, body=None, **segments)
+    page = api.fetch("GET", template, segments, query=query)
     seen: set[str] = set()
     while True:
         yield from _items_of(page, items)
