@@ -297,6 +297,14 @@ def test_statuses(status: int, method: str, code: str, retryable: bool, hint: st
     assert bool(error.hint) == bool(hint)
 
 
+def test_a_post_that_is_declared_safe_fails_as_a_read_does() -> None:
+    """It can be made again, and nobody is told to look whether it was done."""
+    with pytest.raises(ApiError) as caught:
+        Api(Wire(Response(503)), BASE).post("/graphql", json={"query": "{ me { id } }"}, safe=True)
+    assert caught.value.message == "POST /v1/graphql was answered 503: no reason given"
+    assert caught.value.retryable
+
+
 def test_retry_after_reaches_the_error() -> None:
     """A script sees how long the service wants to be left alone."""
     error = failure(Response(429, {"retry-after": "3494"}, b'{"message":"rate limit exceeded"}'))
@@ -362,6 +370,14 @@ def test_a_write_whose_answer_is_not_there(answer: Response) -> None:
         Api(wire, BASE).post("/x")
     assert not caught.value.retryable
     assert "look before you try again" in caught.value.message
+
+
+def test_a_query_whose_answer_is_not_there() -> None:
+    """Nothing was done by a POST that is declared safe: what its 303 refers to fails like any other read."""
+    wire = Wire(Response(303, {"Location": "/v1/results/7"}), Response(503))
+    with pytest.raises(ApiError, match="GET /v1/results/7 was answered 503: no reason given") as caught:
+        Api(wire, BASE).post("/query", safe=True)
+    assert caught.value.retryable
 
 
 def test_follow() -> None:

@@ -193,6 +193,7 @@ def test_names_of_parameters_that_scripts_would_stumble_over(lint: Lint, name: s
         ('path = f"/notes/{what}"\n    return api.patch(path)', "PATCH", 45),
         ('return api.request("DELETE", "/notes")', "DELETE", 44),
         ('return api.exchange("post", "/notes").json()', "POST", 44),
+        ('return api.fetch("PUT", "/notes/{id}", {"id": what}).json()', "PUT", 44),
         ("return _helped(api)", "POST", 48),
         ("def inner():\n        return api.post('/notes')\n    return inner()", "POST", 45),
     ],
@@ -205,22 +206,23 @@ def test_a_read_that_sends_a_write(lint: Lint, body: str, method: str, line: int
     )
     (found,) = lint(source, PAGE + "\n## peek\n")
 
-    assert found.startswith(f"notes.py:{line}: peek reads, but sends a {method} (register it with .writes, or write")
+    assert found.startswith(f"notes.py:{line}: peek reads, but sends a {method} (register it with .writes, or give")
 
 
-def test_a_search_by_post_can_be_excused(lint: Lint) -> None:
-    """A comment beside the request says that it changes nothing."""
-    excused = added(
+def test_a_search_by_post_is_a_read_that_says_so(lint: Lint) -> None:
+    """The request itself says that it changes nothing."""
+    source = added(
         """
         @integration.reads
         def search(api, /) -> dict:
             \"\"\"Search.\"\"\"
-            return api.post(  # reads: a query too long for a URL
-                "/search",
-            )
+            return api.post("/search", safe=True)
         """
     )
-    assert lint(excused, PAGE + "\n## search\n") == []
+    page = PAGE + "\n## search\n"
+
+    assert lint(source, page) == []
+    assert len(lint(changed("safe=True", "safe=False", source), page)) == 1
 
 
 def test_what_is_no_request_is_no_write(lint: Lint) -> None:

@@ -18,7 +18,7 @@ import responses
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from processes import in_time
-from rawserver import Service, answer, read_request, serving, silence, trickle
+from rawserver import Service, answer, hang_up, read_request, serving, silence, trickle
 
 from kosmolua.api import deadline
 from kosmolua.api.client import Api
@@ -195,6 +195,15 @@ def test_redirects_within_the_origin_are_observed_and_carry_the_key() -> None:
     assert service.heard[1].startswith(b"GET /v1/other?page=2 HTTP/1.1")
     assert fields(service.heard[1])["authorization"] == "rnd_SECRET"
     assert [attempt.status for attempt in seen] == [301, 200]
+
+
+def test_a_post_that_is_declared_safe_is_sent_again() -> None:
+    """After a gateway's trouble and after a broken connection, with the same body, as a GET would be."""
+    with serving(answer(503), hang_up, OK) as service:
+        sent = Api(quick().send, service.url).post("/graphql", json={"query": "{ me { id } }"}, safe=True)
+    assert sent == {"ok": True}
+    assert len(service.heard) == 3
+    assert all(request.endswith(b'{"query":"{ me { id } }"}') for request in service.heard)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from kosmolua.api.message import Headers, Pairs, Request, Response, Send, kind, location, origin
+from kosmolua.api.message import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.api.pace import retry_after, throttled
 from kosmolua.api.reason import LOOK_FIRST, reason_of
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
@@ -81,6 +81,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        safe: bool = False,
         **segments: str | int,
     ) -> Json:
         """POST JSON, a form, any other body or nothing, and return the answer's JSON.
@@ -88,7 +89,9 @@ class Api:
         Takes and raises what :meth:`request` does.
         """
         return decode(
-            self.fetch("POST", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(
+                "POST", template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+            )
         )
 
     def put(
@@ -151,6 +154,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        safe: bool = False,
         **segments: str | int,
     ) -> Json:
         """Send one request and return the answer's JSON, or None when it is empty.
@@ -163,6 +167,8 @@ class Api:
             json: The body as JSON, in which a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
             body: Any other body, whose ``Content-Type`` is among the headers; text is sent as UTF-8.
+            safe: Say that it changes nothing although its method could, as a query by POST: it is then repeated after
+                a fault, as a GET is.
             segments: The values of the template's names.
 
         Raises:
@@ -172,7 +178,9 @@ class Api:
             TypeError: A value is of a type that has no place in a request, or there are two bodies.
         """
         return decode(
-            self.fetch(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(
+                method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+            )
         )
 
     def exchange(
@@ -186,10 +194,13 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        safe: bool = False,
         **segments: str | int,
     ) -> Response:
         """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
-        return self.fetch(method, template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        return self.fetch(
+            method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+        )
 
     def fetch(
         self,
@@ -203,6 +214,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        safe: bool = False,
     ) -> Response:
         """Like :meth:`exchange`, with the values of the template's names in a mapping."""
         if sum(given is not None for given in (json, form, body)) > 1:
@@ -213,7 +225,8 @@ class Api:
         sent = body.encode() if isinstance(body, str) else body
         pairs = (*self._query, *self._pairs(query or {}))
         url = self._base_url + fill(template, segments)
-        return self._answer(Request(method, url, pairs, own, sent, self._pairs(form or {}), route=template))
+        fields = self._pairs(form or {})
+        return self._answer(Request(method, url, pairs, own, sent, fields, route=template, declared_safe=safe))
 
     def url(self, template: str, /, **segments: str | int) -> str:
         """Return the absolute URL of a path, without a query."""
@@ -242,8 +255,8 @@ class Api:
         if response.status < 300:
             return response
         target = location(request, response)
-        if response.status == 303 and not request.safe and origin(target) == origin(self._base_url):
-            return self._see_other(request, target)
+        if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):
+            return self.follow(target) if request.safe else self._see_other(request, target)
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:

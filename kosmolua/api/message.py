@@ -38,6 +38,7 @@ class Request:
         body: The encoded body, or None for none.
         form: Names and values to send as the body instead, as HTML forms do.
         route: What the path is a case of, such as ``/services/{service_id}``; empty where that is not known.
+        declared_safe: Whether it changes nothing, although its method could: a query by POST.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -50,6 +51,7 @@ class Request:
     body: bytes | Secret | None = None
     form: Pairs = ()
     route: str = ""
+    declared_safe: bool = False
 
     def __post_init__(self) -> None:
         for place, pairs in (("header", self.headers.items()), ("query", self.query), ("form", self.form)):
@@ -86,7 +88,7 @@ class Request:
     @property
     def safe(self) -> bool:
         """Whether sending it twice changes nothing."""
-        return self.method in SAFE_METHODS
+        return self.declared_safe or self.method in SAFE_METHODS
 
     @property
     def line(self) -> str:

@@ -34,7 +34,7 @@ from urllib3.exceptions import (
 
 from kosmolua import __version__
 from kosmolua.api.deadline import POOLS
-from kosmolua.api.message import Attempt, Request, Response, location, origin
+from kosmolua.api.message import SAFE_METHODS, Attempt, Request, Response, location, origin
 from kosmolua.api.pace import Pace, retry_after, throttled
 from kosmolua.api.reason import LOOK_FIRST
 from kosmolua.errors import NetworkError
@@ -102,7 +102,7 @@ class Transport:
     def send(self, request: Request, *, until: float | None = None, observe: Observe | None = None) -> Response:
         """Send a request, again where that is safe and may help, and return the answer, whatever its status.
 
-        A redirect is followed for reads within the same origin only; any other is the answer. An answer of 429 is
+        A redirect of a GET or HEAD is followed within the same origin; any other is the answer. An answer of 429 is
         returned as soon as the wait that it asks for would last beyond the end.
 
         Args:
@@ -312,7 +312,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _redirected(request: Request, outcome: Response | _Fault) -> str | None:
     """Return the address to go on to, or None where there is none or the credential must not go there."""
-    if isinstance(outcome, _Fault) or not request.safe or outcome.status not in REDIRECTS:
+    if isinstance(outcome, _Fault) or request.method not in SAFE_METHODS or outcome.status not in REDIRECTS:
         return None
     target = location(request, outcome)
     return target if target and origin(target) == origin(request.url) else None

@@ -13,11 +13,8 @@ from kosmolua.lint.finding import Finding
 from kosmolua.lint.source import source_of
 from kosmolua.spec.function import Function
 
-EXCUSE = "# reads"
-"""The comment beside a request that changes nothing, although its method could."""
-
 _WRITING = ("post", "put", "patch", "delete")
-_NAMED = ("request", "exchange")
+_NAMED = ("request", "exchange", "fetch")
 _NAMED_LIKE_A_WRITE = re.compile(
     r"(add|cancel|create|delete|edit|insert|patch|post|put|remove|rename|replace|send|set|update)_"
 )
@@ -31,7 +28,7 @@ def check_effect(function: Function) -> Iterator[Finding]:
         problem = f"{function.name} reads, but is named like one that writes"
         yield Finding(function.origin, problem, "register it with .writes")
     for method, place in _writes(function.handler, set()):
-        remedy = f"register it with .writes, or write '{EXCUSE}' beside the request if it changes nothing"
+        remedy = "register it with .writes, or give the request safe=True if it changes nothing"
         yield Finding(place, f"{function.name} reads, but sends a {method}", remedy)
 
 
@@ -44,7 +41,7 @@ def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iter
         return
     for call in filter(_is_call, ast.walk(source.node)):
         method = _method_of(call, known)
-        if method and method not in SAFE_METHODS and EXCUSE not in source.text_of(call):
+        if method and method not in SAFE_METHODS and not _is_declared_safe(call):
             yield method, source.place_of(call)
         called = known.get(call.func.id) if isinstance(call.func, ast.Name) else None
         if isinstance(called, FunctionType) and called not in seen and _is_neighbour(called, function):
@@ -65,6 +62,10 @@ def _method_of(call: ast.Call, known: dict[str, Any]) -> str | None:
     if call.func.attr in _NAMED and isinstance(first, ast.Constant):
         return str(first.value).upper()
     return None
+
+
+def _is_declared_safe(call: ast.Call) -> bool:
+    return any(keyword.arg == "safe" and ast.unparse(keyword.value) != "False" for keyword in call.keywords)
 
 
 def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:

@@ -17,22 +17,16 @@ class Source:
     Args:
         file: Its file.
         first: The line of its first decorator, or of its ``def``.
-        lines: Its text.
         node: Its syntax tree, whose lines count from the first.
     """
 
     file: str
     first: int
-    lines: tuple[str, ...]
     node: ast.FunctionDef
 
     def place_of(self, node: ast.expr | ast.stmt | ast.arg) -> str:
         """Return the file and the line of a part."""
         return f"{self.file}:{self.first + node.lineno - 1}"
-
-    def text_of(self, node: ast.expr) -> str:
-        """Return the lines of text on which a part stands."""
-        return "".join(self.lines[node.lineno - 1 : node.end_lineno])
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -53,6 +47,4 @@ def source_of(function: Callable[..., Any]) -> Source | None:
         node = ast.parse(textwrap.dedent("".join(lines))).body[0]
     except (OSError, TypeError, SyntaxError):
         return None
-    return (
-        Source(function.__code__.co_filename, first, tuple(lines), node) if isinstance(node, ast.FunctionDef) else None
-    )
+    return Source(function.__code__.co_filename, first, node) if isinstance(node, ast.FunctionDef) else None
