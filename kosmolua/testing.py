@@ -11,6 +11,7 @@ Everything between the Lua and the service is the real thing: the sandbox, the c
 from __future__ import annotations
 
 import json
+import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,14 +38,17 @@ Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
 Account: TypeAlias = Mapping[str, Any]
 """The settings of an account, as in its table of accounts.toml."""
 
+_SLOT = re.compile(r"\{\w+\}")
+
 
 class Playground:
     """Runs Lua against one integration, with no network and nothing else installed. Writes are allowed.
 
     Args:
         integration: The integration.
-        replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or with the template that the
-            integration fills, ``("GET", "/notes/{note_id}")``. Where the base URL has a path, it is left out.
+        replies: What the service answers, by method and path: ``("GET", "/notes/n-1")``, or ``("GET", "/notes/{id}")``
+            for whatever stands in that place. A path is the end of the one that is asked for, as it is sent or with
+            nothing encoded. Where several fit, words go before names in braces, from the end of the path on.
         send: What answers instead. Without it and without replies, the integration's simulator does.
         accounts: Accounts by name; one called ``default`` if not given. What an account must have and does not say is
             made up by its type: ``api_key`` is ``made-up-api_key``, ``base_url`` is ``https://NAME.example``, and a
@@ -142,7 +146,7 @@ class _Replies:
         if not fitting:
             known = ", ".join(" ".join(key) for key in self._replies) or "nothing"
             raise _no_reply(request, f"there are replies for {known}")
-        reply = self._replies[max(fitting, key=lambda key: len(key[1]))]
+        reply = self._replies[max(fitting, key=_words_from_the_end)]
         while callable(reply):
             reply = reply(request)
         if isinstance(reply, Exception):
@@ -152,8 +156,14 @@ class _Replies:
 
 def _fits(key: tuple[str, str], request: Request) -> bool:
     method, path = key
-    asked = unquote(urlsplit(request.url).path)
-    return method == request.method and (path == request.route or asked.endswith(path))
+    asked = urlsplit(request.url).path
+    ending = re.compile("[^/]+".join(map(re.escape, _SLOT.split(path))) + r"\Z")
+    return method == request.method and any(map(ending.search, (asked, unquote(asked))))
+
+
+def _words_from_the_end(key: tuple[str, str]) -> list[bool]:
+    """Return what keys that fit are compared by: of each part of the path, the last one first, whether it is a word."""
+    return [not _SLOT.search(part) for part in reversed(key[1].strip("/").split("/"))]
 
 
 def _no_reply(request: Request, why: str) -> CallError:

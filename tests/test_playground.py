@@ -16,7 +16,7 @@ from processes import children, eventually, linux_only
 
 from kosmolua import ApiError, BadArguments, CallError, Runtime, ScriptError
 from kosmolua.errors import Denied
-from kosmolua.plugin import Api, Integration, NetworkError, Request, Response, Secret, Send, between
+from kosmolua.plugin import Api, Integration, NetworkError, Request, Response, Secret, Send, between, by_link
 from kosmolua.testing import Playground, answer, in_turn
 
 
@@ -151,6 +151,53 @@ def test_the_most_specific_reply_is_taken() -> None:
     assert play.run(script) == ("milk", "any")
     assert play.lines[1] == "GET /v1/main/notes/a/b c"
     assert play.requests[1].url.endswith("/notes/a%2Fb%20c")
+
+
+@notes.reads
+def list_tags(api: Api, /, *, note_id: str) -> list:
+    """List the tags of a note."""
+    return list(by_link(api, "/notes/{note_id}/tags", note_id=note_id))
+
+
+def test_a_template_fits_what_a_link_leads_to() -> None:
+    """The next page's address is the service's own, and nobody knows which template it was made from."""
+    pages = in_turn(answer(200, ["dairy"], {"Link": '<tags?page=2>; rel="next"'}), ["cheap"])
+    play = Playground(notes, {("GET", "/notes/{id}/tags"): pages})
+
+    assert play.call("notes.list_tags", ["a/b"]) == ["dairy", "cheap"]
+    assert play.lines == ["GET /v1/main/notes/a/b/tags", "GET /v1/main/notes/a/b/tags?page=2"]
+
+
+@pytest.mark.parametrize("path", ["/notes/a%2Fb/tags", "/notes/a/b/tags", "/{shelf}/notes/a%2Fb/{list}", "/tags"])
+def test_a_key_is_the_end_of_the_path_as_it_is_sent_or_as_it_reads(path: str) -> None:
+    """An author need not know how a value is encoded."""
+    assert Playground(notes, {("GET", path): ["dairy"]}).call("notes.list_tags", ["a/b"]) == ["dairy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/notes", "/notes/{id}", "/notes/{id}/{tags}/{more}", "/notes/n-1/tag", "/notes/n.1/tags"]
+)
+def test_a_key_of_another_path_does_not_fit(path: str) -> None:
+    """A name in braces stands for one part of a path, and anything else for itself."""
+    with pytest.raises(CallError, match="no reply for GET /v1/main/notes/n-1/tags"):
+        Playground(notes, {("GET", path): ["dairy"]}).call("notes.list_tags", ["n-1"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/notes/n-1/tags", "/notes/{the_id_of_a_note}/tags"),
+        ("/notes/n-1/tags", "/v1/main/notes/{id}/tags"),
+        ("/notes/{id}/tags", "/tags"),
+        ("/main/notes/{id}/tags", "/notes/{id}/tags"),
+        ("/notes/n-1/tags", "/notes/n-1/{list}"),
+    ],
+)
+def test_of_two_keys_the_one_that_says_more_is_taken(first: str, second: str) -> None:
+    """Words go before names in braces, from the end of the path on; how long the names are is no matter."""
+    for order in ((first, second), (second, first)):
+        play = Playground(notes, {("GET", path): [path] for path in order})
+        assert play.call("notes.list_tags", ["n-1"]) == [first]
 
 
 def test_requests_are_whole() -> None:
