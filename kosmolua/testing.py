@@ -14,6 +14,9 @@ import json
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -23,8 +26,11 @@ from kosmolua.errors import CallError
 from kosmolua.outcome import Outcome
 from kosmolua.plugins import Plugins
 from kosmolua.runtime import Runtime
+from kosmolua.spec import results
+from kosmolua.spec.function import Function
 from kosmolua.spec.integration import Integration
 from kosmolua.spec.placeholder import made_up
+from kosmolua.spec.types import Mismatch, Type
 from kosmolua.values import Json
 
 if TYPE_CHECKING:
@@ -43,6 +49,8 @@ _SLOT = re.compile(r"\{\w+\}")
 
 class Playground:
     """Runs Lua against one integration, with no network and nothing else installed. Writes are allowed.
+
+    A function whose result is not of the type that it declares fails with ``wrong_result``; more keys are no mistake.
 
     Args:
         integration: The integration.
@@ -70,7 +78,7 @@ class Playground:
         named = {name: _completed(integration, account) for name, account in (accounts or {"default": {}}).items()}
         self._runtime = Runtime(
             {integration.name: named},
-            plugins=Plugins([integration], places=(), entry_points=dict),
+            plugins=Plugins([_held_to_its_types(integration)], places=(), entry_points=dict),
             backend=self._backend,
             yes=True,
             workers=1,
@@ -173,6 +181,30 @@ def _no_reply(request: Request, why: str) -> CallError:
 def _line_of(request: Request) -> str:
     query = "&".join(f"{name}={value}" for name, value in request.query)
     return f"{request.method} {unquote(urlsplit(request.url).path)}{'?' if query else ''}{query}"
+
+
+def _held_to_its_types(integration: Integration) -> Integration:
+    """Return an integration whose functions fail where a result is not of the type that they declare."""
+    held = copy(integration)
+    held.functions = {
+        name: replace(function, handler=_checked(function, function.returns)) if function.returns else function
+        for name, function in integration.functions.items()
+    }
+    return held
+
+
+def _checked(function: Function, kind: Type) -> Callable[..., Any]:
+    @wraps(function.handler)
+    def checked(*opened: Any, **arguments: Any) -> Any:
+        result = function.handler(*opened, **arguments)
+        try:
+            results.check(kind, result)
+        except Mismatch as mismatch:
+            where = f"its result{mismatch.where} {mismatch.problem}"
+            raise CallError("wrong_result", f"{function.name} does not return what it declares: {where}") from None
+        return result
+
+    return checked
 
 
 def _answers_of(

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from processes import children, eventually, linux_only
@@ -198,6 +198,69 @@ def test_of_two_keys_the_one_that_says_more_is_taken(first: str, second: str) ->
     for order in ((first, second), (second, first)):
         play = Playground(notes, {("GET", path): [path] for path in order})
         assert play.call("notes.list_tags", ["n-1"]) == [first]
+
+
+class Tag(TypedDict):
+    name: str
+    notes: list[int]
+    colour: str | None
+
+
+class Nothing(TypedDict):
+    gone: bool
+
+
+@notes.reads
+def get_tag(api: Api, /, *, name: str) -> Tag | Nothing | None:
+    """Get a tag."""
+    return api.get("/tags/{name}", name=name)
+
+
+@notes.reads
+def find_tags(api: Api, /) -> dict[str, list[Tag]]:
+    """Find tags by their first letter."""
+    return api.get("/tags")
+
+
+DAIRY = {"name": "dairy", "notes": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("reply", "where"),
+    [
+        ({"d": DAIRY}, ".d must be a list, not a table"),
+        ({"d": [DAIRY, DAIRY | {"notes": [1, "2"]}]}, '.d[2].notes[2] must be an integer, not "2" (a string)'),
+        ({"d": [{"name": "dairy"}]}, ".d[1] needs the key 'notes'"),
+        ([DAIRY], " must be a table with string keys, not a list"),
+        (None, " must be a table with string keys, not nil"),
+    ],
+)
+def test_a_result_that_is_not_what_the_function_declares(reply: Any, where: str) -> None:
+    """The page of the function would lie to whoever writes a script, so a test of it fails."""
+    play = Playground(notes, {("GET", "/tags"): answer(200, reply)})
+
+    with pytest.raises(CallError) as failed:
+        play.run("return app.integrations.notes.find_tags()")
+    assert failed.value.code == "wrong_result"
+    assert failed.value.message == f"find_tags does not return what it declares: its result{where}"
+
+
+@pytest.mark.parametrize("more", [{}, {"colour": "blue"}, {"colour": None, "shape": "round"}])
+def test_a_result_may_hold_more_than_the_function_declares(more: dict[str, Any]) -> None:
+    """Services add keys; what is there reaches the script, and what may be None may be absent."""
+    play = Playground(notes, {("GET", "/tags"): {"d": [DAIRY | more]}, ("GET", "/tags/dairy"): DAIRY | more})
+
+    assert play.call("notes.find_tags") == {"d": [DAIRY | more]}
+    assert play.call("notes.get_tag", ["dairy"]) == DAIRY | more
+
+
+@pytest.mark.parametrize(("reply", "fits"), [({"gone": True, "since": 1}, True), (None, True), ({"gone": 1}, False)])
+def test_a_result_is_of_one_of_several_types(reply: Any, fits: bool) -> None:
+    """More keys than that one has are no mistake here either."""
+    play = Playground(notes, {("GET", "/tags/dairy"): answer(200, reply)})
+    script = "local ok, e = pcall(app.integrations.notes.get_tag, 'dairy') return ok, not ok and e.code"
+
+    assert play.run(script) == (fits, not fits and "wrong_result")
 
 
 def test_requests_are_whole() -> None:
