@@ -94,11 +94,13 @@ def test_what_fits_passes_as_it_is(annotation: object, fitting: list[object]) ->
         (dict[str, int], [], {}),
         (Point | None, {"x": 2.0}, {"x": 2, "y": None}),
         (tuple[int, ...], (1.0, 2), [1, 2]),
+        (int, "18446744073709551616", 2**64),
+        (list[int], ["-9223372036854775809"], [-(2**63) - 1]),
         (Loose, [], {}),
     ],
 )
 def test_lua_values_become_what_is_declared(annotation: object, given: object, made: object) -> None:
-    """A whole float is an integer, and an empty table is a list or a map, whichever is wanted."""
+    """A whole float is an integer, so is what Lua had to get as a string; an empty table is a list or a map."""
     fitted = type_of(annotation).fits(given)
     assert fitted == made
     assert type(fitted) is type(made)
@@ -111,6 +113,9 @@ def test_lua_values_become_what_is_declared(annotation: object, given: object, m
         (int, True, "must be an integer, not true"),
         (int, "5", 'must be an integer, not "5" (a string)'),
         (int, float("inf"), "must be an integer, not inf"),
+        (int, "9223372036854775807", 'must be an integer, not "9223372036854775807" (a string)'),
+        (int, "-9223372036854775808", 'must be an integer, not "-9223372036854775808" (a string)'),
+        (int, "00018446744073709551616", 'must be an integer, not "00018446744073709551616" (a string)'),
         (float, float("nan"), "must be a number, not nan"),
         (float, "1", 'must be a number, not "1" (a string)'),
         (str, 5, "must be a string, not 5"),
@@ -496,7 +501,7 @@ def not_known(api: Any, /, *, thing: Missing) -> None:  # type: ignore[name-defi
     [
         (no_docstring, "no_docstring has no docstring (say in one sentence what it does)"),
         (not_annotated, "parameter limit of not_annotated has no annotation"),
-        (not_carried, "data of not_carried: Lua cannot carry bytes"),
+        (not_carried, "data of not_carried: Lua cannot carry bytes (write str, and carry them as base64)"),
         (not_bound, "when of not_bound: a string cannot be in 1..5 (only a number can)"),
         (not_a_list, "pair of not_a_list: Lua cannot carry a tuple of a fixed length (write list[T] or a TypedDict)"),
         (not_returned, "the result of not_returned: Lua cannot carry set"),

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from kosmolua.suggestions import did_you_mean
+from kosmolua.values import LARGEST_INTEGER, SMALLEST_INTEGER
 
 LONGEST_QUOTED_VALUE = 60
+_MAY_BE_WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
+"""The digits of an integer that Lua may have got, and gives back, as a string, since it has none beyond 64 bits."""
 
 
 class Mismatch(Exception):
@@ -168,6 +171,12 @@ def _is_integer(value: object) -> bool:
 
 
 def _fits_integer(value: object) -> object:
+    if (
+        isinstance(value, str)
+        and _MAY_BE_WIDE.fullmatch(value)
+        and not SMALLEST_INTEGER <= int(value) <= LARGEST_INTEGER
+    ):
+        return int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if not _is_integer(value):
@@ -247,7 +256,8 @@ def _read(annotation: object, known: _Known) -> Type:
         return _map(arguments, known)
     if typing.is_typeddict(annotation):
         return known.get(annotation) or _record(annotation, known)
-    raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}")
+    hint = "write str, and carry them as base64" if annotation in (bytes, bytearray) else None
+    raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}", hint)
 
 
 def _item(annotation: object) -> object:
