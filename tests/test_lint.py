@@ -123,7 +123,7 @@ def test_the_bundled_integrations_have_nothing_to_mend(name: str) -> None:
         ('"""Notes: a notebook on the web."""', "", INTEGRATION, "the module has no docstring"),
         ('about="Notes."', 'about="Notes"', INTEGRATION, "about is not a sentence"),
         ('"""One notebook."""', "", INTEGRATION, "Account has no docstring"),
-        ('Annotated[str, "Where it is."]', "str", INTEGRATION, "base_url of Account has no sentence"),
+        ('Annotated[str, "Where it is."] = "https://notes.example"', "str", INTEGRATION, "base_url of Account has no"),
         ('"""Get a note."""', '"""Get a note"""', '"""Get', "the first line of get_note's docstring is not a sentence"),
         ('"""Get a note."""', f'"""Get {"very " * 30}long."""', '"""Get', "docstring has 159 characters"),
         (') -> dict:\n    """Get', '):\n    """Get', "@integration.reads", "get_note does not say what it returns"),
@@ -252,13 +252,20 @@ def test_a_read_that_is_named_like_a_write(lint: Lint, name: str) -> None:
     assert found == f"notes.py:41: {name} reads, but is named like one that writes (register it with .writes)"
 
 
+def test_a_setting_that_may_be_left_out_needs_no_sentence(lint: Lint) -> None:
+    """Nobody has to look for its value anywhere."""
+    assert lint(changed('Annotated[str, "Where it is."]', "str")) == []
+
+
 # The page
 
 
 def test_a_plugin_without_a_page(lint: Lint) -> None:
-    """One finding, not one for each function."""
+    """A note only, since the signatures alone make a page."""
     (found,) = lint(page=None)
-    assert found == "notes.py:19: there is no page (write notes.md beside it, with a section for each function)"
+    assert (
+        found == "notes.py:19: note: there is no page (write notes.md beside it, with what the signatures do not say)"
+    )
 
 
 @pytest.mark.parametrize(

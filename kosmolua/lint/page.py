@@ -21,8 +21,8 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
         file: Where it is, or would be.
     """
     if prose is None:
-        remedy = f"write {integration.name}.md beside it, with a section for each function"
-        yield Finding(integration.origin, "there is no page", remedy)
+        remedy = f"write {integration.name}.md beside it, with what the signatures do not say"
+        yield Finding(integration.origin, "there is no page", remedy, note=True)
         return
     document = markdown.read(prose)
     if not document.title:

@@ -29,9 +29,9 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
     if not account.__doc__ or account.__doc__.startswith(f"{account.__name__}("):
         yield Finding(place, f"{account.__name__} has no docstring", "say what one account is")
     for field in integration.account_fields:
-        if not field.about:
+        if field.required and not field.about:
             subject = f"{field.name} of {account.__name__}"
-            yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "where to get one"]')
+            yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "where to find it"]')
 
 
 def check_function(function: Function, prefix: str) -> Iterator[Finding]:
