@@ -89,6 +89,12 @@ def test_the_integration_of_the_readme_fits_in_twelve_lines_and_loads(workshop: 
         assert runtime.run("return type(app.integrations.weather.get_station)").result == ["function"]
 
 
+def test_the_check_finds_nothing_to_mend_in_it(kosmolua: Callable[..., Any], workshop: Path) -> None:
+    """What is short for want of space is noted, and no fault."""
+    done = kosmolua("integrations", "check", "weather.py", cwd=workshop)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_python_of_the_readme_runs() -> None:
     """The lines that embed the runtime hold what they assert."""
     exec(next(code for code in blocks("python") if "Runtime(" in code), {})
