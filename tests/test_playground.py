@@ -263,6 +263,20 @@ def test_a_result_is_of_one_of_several_types(reply: Any, fits: bool) -> None:
     assert play.run(script) == (fits, not fits and "wrong_result")
 
 
+@notes.reads
+def get_owner(api: Api, /, *, owner: int) -> dict:
+    """Get an owner."""
+    return api.get("/owners/{owner}", owner=owner)
+
+
+def test_an_id_beyond_64_bits_can_be_handed_on() -> None:
+    """Lua gets it as a string, and the function that it is given to takes it as the integer that it is."""
+    play = Playground(notes, {("GET", "/owners/{owner}"): {"id": 2**64, "chief": 2**64 + 1}})
+    play.run("local get = app.integrations.notes.get_owner get(get(7).chief)")
+
+    assert play.lines == ["GET /v1/main/owners/7", "GET /v1/main/owners/18446744073709551617"]
+
+
 def test_requests_are_whole() -> None:
     """Bodies and credentials can be looked at."""
     play = Playground(notes, {("POST", "/notes"): MILK}, accounts={"default": {"api_key": "hush-hush"}})
