@@ -207,5 +207,7 @@ class Catalog:
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
-        hint = did_you_mean(first, [*known, *accounts, "default"]) or list_of("its accounts are", accounts)
+        hint = did_you_mean(first, [*known, *accounts, "default"]) or list_of(
+            "neither a function nor one of the accounts", accounts
+        )
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
