@@ -35,6 +35,7 @@ def test_an_integration_is_found_by_its_name(page: str) -> None:
         "books.lib_lend_book",
         "books.default.lend_book",
         "books.downtown.lib_lend_book",
+        "books.midtown.lend_book",
         "app.integrations.books.uptown.lend_book",
         "lend_book",
         "lib_lend_book",
@@ -42,7 +43,7 @@ def test_an_integration_is_found_by_its_name(page: str) -> None:
     ],
 )
 def test_a_function_is_found_by_any_of_its_names(page: str) -> None:
-    """Short and full name, with or without roots, integration and account."""
+    """Short and full name, with or without roots, integration and account, known here or not."""
     assert find(page) == "integrations.books.lend_book"
 
 
@@ -50,7 +51,9 @@ def test_a_function_is_found_by_any_of_its_names(page: str) -> None:
     ("page", "suggestion"),
     [
         ("books.lend_bok", "'integrations.books.lend_book'"),
-        ("books.midtown.lend_book", "'integrations.books.lend_book'"),
+        ("books.midtown.lend_bok", "'integrations.books.lend_book'"),
+        ("books.midtown.hall.lend_book", "'integrations.books.lend_book'"),
+        ("books.midtown", "'integrations.books'"),
         ("integrations.books.uptown.lib_lend", "'integrations.books.lend_book'"),
         ("book", "'integrations.books'"),
         ("bokos.lend_book", "'integrations.books.lend_book'"),

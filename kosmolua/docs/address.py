@@ -13,6 +13,8 @@ from kosmolua.suggestions import closest
 
 MOST_SUGGESTIONS = 3
 LONGEST_QUOTED_PAGE = 80
+MOST_PARTS = 2
+"""Below an integration: an account, which need not be known since all have the same pages, and a function."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Directory:
         """Return the address of a reference page.
 
         Args:
-            page: ``render2``, ``render2.list_services``, ``render2.production.render_list_services``, with
-                ``integrations.`` or ``app.integrations.`` before it or not; or a function's name alone, where only
-                one integration has such a function.
+            page: ``render2``, ``render2.list_services``, ``render2.production.render_list_services``, whether there
+                is such an account or not, with ``integrations.`` or ``app.integrations.`` before it or not; or a
+                function's name alone, where only one integration has such a function.
 
         Raises:
             DocNotFound: There is no such page, or several. The hint names the likeliest, best first.
@@ -67,11 +69,9 @@ class Directory:
         return self._inside(page, first, outline, rest)
 
     def _inside(self, page: str, name: str, outline: Outline, rest: Sequence[str]) -> Address:
-        if rest and (rest[0] == "default" or rest[0] in self._shelf.accounts(name)):
-            rest = rest[1:]
-        if not rest:
+        if not rest or (len(rest) == 1 and rest[0] in ("default", *self._shelf.accounts(name))):
             return Address(name)
-        short = outline.find(rest[0]) if len(rest) == 1 else None
+        short = outline.find(rest[-1]) if len(rest) <= MOST_PARTS else None
         if short is None:
             raise _not_found(page, _resembling_in(name, outline, rest[-1]) or [Address(name)])
         return Address(name, short)
