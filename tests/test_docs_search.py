@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
-from kosmolua.docs.search import Entry, FullText, FullTextMissing, Index, Plain, fts5, index_of, words_of
+from kosmolua.docs.query import stem_of, words_of
+from kosmolua.docs.ranking import Entry
+from kosmolua.docs.search import FullText, FullTextMissing, Index, Plain, fts5, index_of
 
 ENTRIES = [
     Entry("guide", "guide Introduction", "How to begin.", "Deploys and services, and how to list them all."),
@@ -39,10 +41,40 @@ def test_beginnings_and_other_forms_of_a_word_match(index: Index, query: str) ->
 
 
 def test_entries_with_all_words_come_before_those_with_some(index: Index) -> None:
-    """A query of several words prefers what has them all, and fills up with what is called by some."""
-    assert set(pages(index, "service limit")[:2]) == {"shop.list_services", "shop.list_jobs"}
-    assert "shop.get_service" in pages(index, "service limit")
-    assert pages(index, "cancel region")[0] == "shop.cancel_deploy"
+    """A query of several words prefers what has them all, and goes on with what has some, wherever it has them."""
+    assert pages(index, "service limit") == ["shop.list_services", "shop.list_jobs", "shop.get_service", "guide"]
+    assert pages(index, "cancel region") == ["shop.cancel_deploy", "shop.list_services"]
+
+
+def test_a_summary_says_as_much_as_a_name(index: Index) -> None:
+    """More words in a sentence come before fewer in a name."""
+    assert pages(index, "jobs of an account")[:2] == ["shop.list_jobs", "shop.list_services"]
+    assert pages(index, "zebra list of all services of the account")[0] == "shop.list_services"
+
+
+@pytest.mark.parametrize(
+    ("query", "page"), [("abort a deploy", "cancel_deploy"), ("show all services", "list_services")]
+)
+def test_words_of_the_same_meaning_match(index: Index, query: str, page: str) -> None:
+    """Whoever does not know the name of a function finds it by what it does."""
+    assert pages(index, query)[0] == f"shop.{page}"
+
+
+def test_the_word_itself_counts_more_than_one_of_its_meaning(index: Index) -> None:
+    """Between getting and listing, what was written decides."""
+    assert pages(index, "get services")[0] == "shop.get_service"
+    assert pages(index, "list services")[0] == "shop.list_services"
+
+
+def test_of_equals_the_first_comes_first(index: Index) -> None:
+    """The order is that of the entries, and so the author's."""
+    assert pages(index, "shop") == [entry.page for entry in ENTRIES[1:]]
+
+
+def test_a_word_of_two_letters_stands_for_no_longer_one(index: Index) -> None:
+    """Else ``an id`` would find what is under way ``in`` some place, or ``idle``."""
+    assert pages(index, "ge") == []
+    assert "shop.get_service" in pages(index, "id")
 
 
 def test_the_limit_holds(index: Index) -> None:
@@ -96,8 +128,66 @@ def test_any_thread_may_search() -> None:
 
 @pytest.mark.parametrize(
     ("query", "words"),
-    [("How do I list_services?", ["list", "services"]), ("the", ["the"]), ("a b a", ["b"]), ("x " * 99, ["x"])],
+    [
+        ("How do I list_services?", ["list", "services"]),
+        ("the", ["the"]),
+        ("a b a", ["b"]),
+        ("x " * 99, ["x"]),
+        ("listServices on GitHub", ["list", "services", "github"]),
+        ("who has what", ["who"]),
+    ],
 )
 def test_common_words_are_dropped_where_others_are_left(query: str, words: list[str]) -> None:
     """Questions in plain English are searched by the words that say something."""
     assert words_of(query) == words
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "cancel cancels cancelled cancelling",
+        "delete deletes deleted deleting",
+        "run runs running",
+        "repository repositories",
+        "service services",
+        "list lists listed listing",
+        "process processed processing processes",
+    ],
+)
+def test_the_forms_of_a_word_begin_alike(forms: str) -> None:
+    """A stem is the beginning of each form, so that any of them finds any other."""
+    words = forms.split()
+
+    assert all(word.startswith(stem_of(form)) for form in words for word in words)
+    assert all(len(stem_of(form)) >= 3 for form in words)
+
+
+TEXT = """Lead-in words before it. Nothing of `interest` is said, as **ever**, in [a link](https://example.com/zebra).
+
+### Example
+
+```lua
+print(app.integrations.shop.promise({ zebra = 1 }))
+```
+
+| Column | Meaning |
+|--------|---------|
+| `promise` | What is kept. |
+"""
+
+
+def test_a_snippet_is_words_not_code() -> None:
+    """It has no cut-up code, heading, table or link."""
+    entry = Entry("shop.promise", "shop", "", TEXT)
+    for index in (FullText([entry], fts5()), Plain([entry])):
+        assert index.find("promise", 1)[0].snippet == "...as ever, in a link. Column Meaning promise What is kept."
+        assert index.find("zebra", 1)[0].snippet == ""
+        assert index.find("interest", 1)[0].snippet.startswith("Lead-in words before it. Nothing of interest is said")
+
+
+def test_a_snippet_is_where_most_of_the_words_are() -> None:
+    """The first place that has one of them need not be the best."""
+    text = "A promise. " + "x " * 30 + "To keep a promise is good. " + "x " * 30
+    [hit] = Plain([Entry("page", "", "", text)]).find("keep promise", 1)
+
+    assert "keep a promise" in hit.snippet

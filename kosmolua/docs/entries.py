@@ -8,7 +8,7 @@ from kosmolua.docs import guide, markdown
 from kosmolua.docs.address import Address
 from kosmolua.docs.guide import GuidePage
 from kosmolua.docs.outline import Outline, Outlines
-from kosmolua.docs.search import Entry
+from kosmolua.docs.ranking import Entry
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import PluginError
 
@@ -27,7 +27,7 @@ def entries_of(shelf: Shelf, outlines: Outlines) -> Iterator[Entry]:
 
 def _guide(page: GuidePage) -> Entry:
     sections = markdown.read(page.full()).sections
-    text = " ".join(f"{heading}: {body}" for heading, body in sections.items())
+    text = "\n\n".join(f"{heading}.\n{body}" for heading, body in sections.items())
     return Entry(page.name, f"{page.name} {' '.join(sections)}", page.summary, text)
 
 
@@ -36,9 +36,9 @@ def _integration(name: str, outline: Outline, markdown_text: str) -> Iterator[En
     written: dict[str | None, str] = {None: document.introduction}
     for heading, body in document.sections.items():
         about = outline.find(heading)
-        written[about] = f"{written.get(about, '')} {body}"
+        written[about] = f"{written.get(about, '')}\n{body}"
     page = str(Address(name))
     yield Entry(page, f"{name} {document.title}", outline.about, written[None])
     for short, (full_name, _, summary, words) in outline.functions.items():
         prose = written.get(short, "")
-        yield Entry(f"{page}.{short}", f"{name} {full_name}", summary, f"{words} {prose}")
+        yield Entry(f"{page}.{short}", f"{name} {full_name}", summary, f"{words}\n{prose}")

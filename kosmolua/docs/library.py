@@ -12,8 +12,10 @@ from kosmolua.docs.entries import entries_of
 from kosmolua.docs.guide import GuidePage
 from kosmolua.docs.outline import Outlines
 from kosmolua.docs.page import SMALLEST_BUDGET, Page
+from kosmolua.docs.query import words_of
+from kosmolua.docs.ranking import Hit
 from kosmolua.docs.reference import FunctionPage, IntegrationPage
-from kosmolua.docs.search import Hit, Index, index_of, words_of
+from kosmolua.docs.search import Index, index_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, type_of

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 FENCES = ("```", "~~~")
+_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
+_MARK = re.compile(r"^#+ .*|^ *(?:-|\d+\.) |^[-:| ]+$|[`*|]")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ def read(text: str) -> Document:
 def raised(text: str) -> str:
     """Return the text with each heading one level higher."""
     return "\n".join(line[1:] if is_text and line.startswith("##") else line for line, is_text in _lines(text))
+
+
+def plain(text: str) -> str:
+    """Return what a text says in words: without code blocks, headings, rulers, marks, and the addresses of links."""
+    lines = (_LINK.sub(r"\1", line) for line, is_text in _lines(text) if is_text)
+    return "\n".join(_MARK.sub("", line) for line in lines)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,62 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from kosmolua.docs.query import Term, terms_of
+from kosmolua.docs.ranking import Entry, Folded, Hit, best, folded
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-MOST_WORDS = 8
-_COMMON = """
-a all an and are by can do does for from how i in is it many me my of on or that the this to what when where which with
-"""
-COMMON_WORDS = frozenset(_COMMON.split())
-"""Left out of a query that has other words."""
-
-NAME_WEIGHT, SUMMARY_WEIGHT, TEXT_WEIGHT = 10.0, 4.0, 1.0
-SNIPPET_WORDS = 14
-_WORD = re.compile(r"[^\W_]+")
-_ENDING = re.compile(r"(?<=\w{3})(ing|ed|es|s)$")
-
-
-class Entry(NamedTuple):
-    """Something that can be found.
-
-    Args:
-        page: The page to read.
-        names: What it is called.
-        summary: One sentence.
-        text: Everything else.
-    """
-
-    page: str
-    names: str
-    summary: str
-    text: str
-
-
-class Hit(NamedTuple):
-    """An entry that was found.
-
-    Args:
-        page: The page to read.
-        summary: The entry's sentence.
-        snippet: Where in the entry's text the words were found, or nothing.
-    """
-
-    page: str
-    summary: str
-    snippet: str
+MOST_CANDIDATES = 100
+"""Entries that FTS5 hands to the ranking."""
 
 
 class Index(Protocol):
     """Finds entries by words."""
 
     def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries that hold all words of a query, then such that hold some, best first."""
+        """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
 
 
 class FullTextMissing(Exception):
@@ -77,7 +40,7 @@ def fts5() -> Connection:
     database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
     columns = "page unindexed, names, summary, text"
     try:
-        database.execute(f"create virtual table entries using fts5({columns}, tokenize='porter unicode61')")
+        database.execute(f"create virtual table entries using fts5({columns}, tokenize='unicode61')")
     except sqlite3.OperationalError as error:
         raise FullTextMissing(str(error)) from None
     return database
@@ -91,14 +54,8 @@ def index_of(entries: Iterable[Entry], open_database: Callable[[], Connection] =
         return Plain(entries)
 
 
-def words_of(query: str) -> list[str]:
-    """Return the first different words of a query that say something, ``list_services`` being two, in lower case."""
-    words = list(dict.fromkeys(_WORD.findall(query.lower())))
-    return ([word for word in words if word not in COMMON_WORDS] or words)[:MOST_WORDS]
-
-
 class FullText:
-    """An index by SQLite's FTS5: stemmed words, found by their beginnings, ranked by BM25. Any thread may use it.
+    """An index by SQLite's FTS5, which picks what is ranked. Any thread may use it.
 
     Args:
         entries: What can be found.
@@ -116,65 +73,40 @@ class FullText:
         self._database.execute("commit")
 
     def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries, best first: those that have all words in their names, then all words
-        anywhere, then some words in their names; and where there are none of these, some words anywhere."""
-        terms = [f'"{word}"*' for word in words_of(query)]
-        if not terms:
+        """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
+        terms = terms_of(query)
+        return best(map(folded, self._candidates(terms)), terms, limit)
+
+    def _candidates(self, terms: Sequence[Term]) -> list[Entry]:
+        """Return what holds every word where that is plenty, since this is found sooner; else what holds any."""
+        words = [f"({_any_of(term)})" for term in terms]
+        if not words:
             return []
-        every, some = " AND ".join(terms), " OR ".join(terms)
-        hits: dict[str, Hit] = {}
-        for expression in (f"names : ({every})", every, f"names : ({some})"):
-            if len(hits) < limit:
-                hits |= self._match(expression, limit)
-        return list((hits or self._match(some, limit)).values())[:limit]
+        every = self._match(" AND ".join(words))
+        return every if len(every) == MOST_CANDIDATES else self._match(" OR ".join(words))
 
-    def _match(self, expression: str, limit: int) -> dict[str, Hit]:
+    def _match(self, expression: str) -> list[Entry]:
         statement = f"""
-            select page, summary, snippet(entries, 3, char(1), '', '...', {SNIPPET_WORDS}) from entries
-            where entries match ? and rank match 'bm25(0, {NAME_WEIGHT}, {SUMMARY_WEIGHT}, {TEXT_WEIGHT})'
-            order by rank limit ?"""
+            select page, names, summary, text from entries where rowid in (
+                select rowid from entries where entries match ? and rank match 'bm25(0, 10, 4, 1)'
+                order by rank limit {MOST_CANDIDATES}
+            ) order by rowid"""
         with self._lock:
-            rows = self._database.execute(statement, (expression, limit)).fetchall()
-        return {page: Hit(page, summary, _shown(snippet)) for page, summary, snippet in rows}
+            return [Entry(*row) for row in self._database.execute(statement, (expression,))]
 
 
-def _shown(snippet: str) -> str:
-    return " ".join(snippet.replace("\x01", "").split()) if "\x01" in snippet else ""
+def _any_of(term: Term) -> str:
+    """Return the expression that finds a word by any of its parts: a beginning is one without a space behind it."""
+    shortest = [part for part in term if not part.startswith(tuple(term.keys() - {part}))]
+    return " OR ".join(f'"{part.strip()}"' + ("" if part.endswith(" ") else "*") for part in shortest)
 
 
 class Plain:
-    """An index without SQLite: the same words and weights, ranked by where they are found."""
+    """An index without SQLite, which ranks everything."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = [(entry, _columns(entry)) for entry in entries]
+        self._entries: list[Folded] = list(map(folded, entries))
 
     def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries that hold all words of a query, then such that hold some, best first."""
-        words = [_ENDING.sub("", word) for word in words_of(query)]
-        scored = [(_scores(columns, words), entry) for entry, columns in self._entries]
-        found = [(scores, entry) for scores, entry in scored if any(scores)]
-        found.sort(key=lambda each: (-sum(map(bool, each[0])), -sum(each[0])))
-        return [Hit(entry.page, entry.summary, _around(entry.text, words)) for _, entry in found[:limit]]
-
-
-_Columns = tuple[tuple[float, str], ...]
-
-
-def _columns(entry: Entry) -> _Columns:
-    texts = ((NAME_WEIGHT, entry.names), (SUMMARY_WEIGHT, entry.summary), (TEXT_WEIGHT, entry.text))
-    return tuple((weight, " " + " ".join(_WORD.findall(text.lower()))) for weight, text in texts)
-
-
-def _scores(columns: _Columns, words: Sequence[str]) -> list[float]:
-    return [max((weight for weight, text in columns if f" {word}" in text), default=0.0) for word in words]
-
-
-def _around(text: str, words: Sequence[str]) -> str:
-    shown = text.split()
-    folded = [_WORD.findall(word.lower()) for word in shown]
-    for place, pieces in enumerate(folded):
-        if any(piece.startswith(word) for piece in pieces for word in words):
-            start = max(0, place - SNIPPET_WORDS // 2)
-            snippet = " ".join(shown[start : start + SNIPPET_WORDS])
-            return ("..." if start else "") + snippet + ("..." if start + SNIPPET_WORDS < len(shown) else "")
-    return ""
+        """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
+        return best(self._entries, terms_of(query), limit)
