@@ -83,6 +83,17 @@ def test_search_without_a_match_says_so(library: Library) -> None:
     assert library.search("zebra quagga").startswith("No page matches 'zebra quagga'.")
 
 
+@pytest.mark.parametrize(("query", "meant"), [("lnd bok", "lend book"), ("openninghours", "opening")])
+def test_search_without_a_match_goes_on_with_the_nearest_names(library: Library, query: str, meant: str) -> None:
+    """A slip of the finger is told apart from what is found for it."""
+    text = library.search(query)
+
+    assert text.startswith(f"No page matches '{query}'.")
+    assert f" for '{meant}', the best first." in text
+    assert f"`integrations.books.{meant.split()[0]}" in text
+    assert library.find(query) == []
+
+
 def test_a_broken_integration_does_not_break_search() -> None:
     """Nor does one whose Markdown cannot be read, since that may need it loaded."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kosmolua.docs import guide
 from kosmolua.docs.outline import Outline, Outlines, drawn
+from kosmolua.docs.query import fold, words_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
 from kosmolua.suggestions import closest
@@ -67,6 +68,12 @@ class Directory:
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
         return self._inside(page, first, outline, rest)
+
+    def near(self, query: str) -> str:
+        """Return the words of names that resemble those of a query: ``list services`` for ``lst servces``."""
+        shorts = (short for _, outline in self._known() for short in outline.functions)
+        known = set(fold(" ".join([*guide.NAMES, *self._shelf.names(), *shorts])).split())
+        return " ".join(dict.fromkeys(near for word in words_of(query) for near in closest(word, known, 1)))
 
     def _inside(self, page: str, name: str, outline: Outline, rest: Sequence[str]) -> Address:
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._shelf.accounts(name))):

@@ -63,6 +63,8 @@ class Library:
     def search(self, query: str, *, limit: int = 10) -> str:
         """Return the pages that match some words, best first, each with a sentence and where the words were found.
 
+        Where none matches, it says so, and goes on with the words of names that resemble those of the query.
+
         Args:
             query: Words in any order; beginnings and other forms of a word match too.
             limit: How many pages, in 1..100.
@@ -72,14 +74,15 @@ class Library:
         """
         hits = self.find(query, limit=limit)
         shown = " ".join(query.split())[:80]
-        if not hits:
-            return f"No page matches {shown!r}. `kosmolua docs` and lua_list_docs() list the pages."
-        count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
-        lines = [_found(number, hit) for number, hit in enumerate(hits, start=1)]
-        return "\n".join([f"{count} for {shown!r}, the best first. {_HOW_TO_READ}", "", *lines])
+        if hits:
+            return _results(shown, hits)
+        near = self._directory.near(query)
+        if near and (hits := self.find(near, limit=limit)):
+            return f"No page matches {shown!r}. {_results(near, hits)}"
+        return f"No page matches {shown!r}. `kosmolua docs` and lua_list_docs() list the pages."
 
     def find(self, query: str, *, limit: int = 10) -> Sequence[Hit]:
-        """Return what :meth:`search` finds as values; it takes and raises the same."""
+        """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
         query, limit = _fit("query", STRING, query), _fit("limit", _LIMIT, limit)
         if not words_of(query):
             raise BadDocArguments("A search needs at least one word", param="query")
@@ -127,6 +130,12 @@ class Library:
             if self._index is None:
                 self._index = index_of(entries_of(self._shelf, self._outlines))
             return self._index
+
+
+def _results(query: str, hits: Sequence[Hit]) -> str:
+    count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
+    lines = [_found(number, hit) for number, hit in enumerate(hits, start=1)]
+    return "\n".join([f"{count} for {query!r}, the best first. {_HOW_TO_READ}", "", *lines])
 
 
 def _found(number: int, hit: Hit) -> str:
