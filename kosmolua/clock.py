@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import TIMEOUT_MAX, Event, Lock, Thread
+from functools import partial
+from threading import TIMEOUT_MAX, Event, RLock
 from time import monotonic
+
+from kosmolua import threads
 
 
 class Clock:
@@ -18,7 +21,7 @@ class Clock:
     def __init__(self, seconds: float) -> None:
         self._ends = monotonic() + seconds
         self._stands_since: float | None = None
-        self._lock = Lock()
+        self._lock = RLock()
 
     @property
     def ends(self) -> float:
@@ -43,7 +46,7 @@ class Clock:
     def ringing(self, ring: Callable[[], None]) -> Iterator[None]:
         """Have something done, by another thread, if the time is over before the ``with`` block ends."""
         over = Event()
-        Thread(target=self._watch, args=(over, ring), name="kosmolua-clock", daemon=True).start()
+        threads.start(partial(self._watch, over, ring), "clock")
         try:
             yield
         finally:

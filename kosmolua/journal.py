@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from io import FileIO
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -107,7 +107,7 @@ class Journal:
         self._path = path
         self._redactor = redactor
         self._warn = warn
-        self._lock = Lock()
+        self._lock = RLock()
         self._file = None if path is None else _open(path)
 
     def write(self, record: Record) -> None:

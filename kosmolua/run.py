@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -73,9 +73,10 @@ class Run:
         self._approve = approve
         self._isolated = isolated
         self._printed: list[bytes] = []
+        self._is_refused = False
         self._supervision: Supervision | None = None
         self._stopped = False
-        self._lock = Lock()
+        self._lock = RLock()
 
     def execute(self) -> Outcome:
         """Run the script in this thread and return its outcome.
@@ -146,7 +147,13 @@ class Run:
 
     def _output(self, piece: bytes) -> None:
         self._printed.append(piece)
-        self._on_output(piece)
+        if self._is_refused:
+            return
+        try:
+            self._on_output(piece)
+        except BaseException:
+            self._is_refused = True
+            raise
 
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
         if isinstance(ending.error, (CallError, ScriptError)) and ending.error.line is None:

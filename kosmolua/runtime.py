@@ -6,14 +6,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from kosmolua.clock import Clock
 from kosmolua.errors import NetworkError
 from kosmolua.limits import ADJUSTABLE, Limits
-from kosmolua.once import computed, once
+from kosmolua.occupancy import Occupancy
+from kosmolua.once import LOCK, computed, once
 from kosmolua.outcome import Outcome
 from kosmolua.places import accounts_file
 from kosmolua.processes.workers import Workers
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 Warn = Callable[[str], None]
 USUAL_WORKERS = 32
+LONGEST_FAREWELL = 2.0
+"""Seconds for which closing waits until other threads have ended what they were doing, and noted it."""
 
 
 def _ignore(_: object) -> None:
@@ -107,8 +110,9 @@ class Runtime:
         self._workers = Workers(workers)
         self._most = workers
         self._runs: set[Run] = set()
+        self._at_work = Occupancy()
         self._is_closed = False
-        self._lock = Lock()
+        self._lock = RLock()
         self._isolated = require_isolation
         self.limits = limits or (Limits() if self._accounts_source is None else self._accounts.limits(Limits()))
         if self._given_plugins or self._accounts_source is not None:
@@ -126,7 +130,10 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """End all scripts and workers, and close connections and the journal; nothing can be run or called any more."""
+        """End all scripts and workers, and close connections and the journal; nothing can be run or called any more.
+
+        It waits, not for long, until other threads have noted what became of their calls.
+        """
         with self._lock:
             self._is_closed, runs = True, list(self._runs)
         for run in runs:
@@ -134,6 +141,7 @@ class Runtime:
         if computed(self, "_threads"):
             self._threads.shutdown(wait=False)
         self._workers.close()
+        self._at_work.wait(LONGEST_FAREWELL)
         if computed(self, "_backend"):
             self._backend.close()
         if computed(self, "_journal"):
@@ -141,10 +149,12 @@ class Runtime:
 
     def _start_anew(self) -> None:
         """In a fork of the process: drop the parent's locks, workers and connections; its threads are not here."""
-        self._lock = Lock()
+        self._lock = RLock()
         self._runs = set()
+        self._at_work = Occupancy()
         self._workers.start_anew()
         vars(self).pop("_threads", None)
+        vars(self).pop(LOCK, None)
         if not (self._given_backend or self._simulate):
             vars(self).pop("_backend", None)
 
@@ -239,7 +249,8 @@ class Runtime:
         clock = Clock(self.limits.timeout)
         dispatcher = self._dispatcher(clock, self.limits, watch, self._approve)
         try:
-            return json.loads(dispatcher.call(path, given))
+            with self._at_work.one_more():
+                return json.loads(dispatcher.call(path, given))
         except NetworkError as error:
             if clock.left:
                 raise
@@ -255,10 +266,10 @@ class Runtime:
         """
         self._check_open()
         dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, None, self._approve)
-        return dispatcher.identify(self.catalog.integration(integration), account)
+        with self._at_work.one_more():
+            return dispatcher.identify(self.catalog.integration(integration), account)
 
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
-        self._check_open()
         _check_options(options)
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         limits = self.limits.but(**changes)
@@ -276,12 +287,14 @@ class Runtime:
             isolated=self._isolated,
         )
         with self._lock:
+            self._check_open()
             self._runs.add(run)
         return run
 
     def _execute(self, run: Run) -> Outcome:
         try:
-            return run.execute()
+            with self._at_work.one_more():
+                return run.execute()
         finally:
             with self._lock:
                 self._runs.discard(run)

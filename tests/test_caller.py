@@ -58,6 +58,17 @@ def test_nobody_waits_for_a_caller_that_has_left() -> None:
                 question.result(60)
 
 
+def test_nobody_waits_for_an_answer_that_a_signal_has_cut_short() -> None:
+    """Ctrl-C may come when the caller has taken up a question and not begun with it."""
+    caller = Caller()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(caller.ask, lambda: 1)
+        caller._wanted.get()
+        caller.leave()
+        with pytest.raises(Interrupted):
+            asked.result(60)
+
+
 def test_a_clock_that_stands_still_loses_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end moves on meanwhile, and stays where it is afterwards."""
     now = [100.0]

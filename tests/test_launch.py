@@ -21,6 +21,16 @@ pytestmark = linux_only
 OPEN = "/proc/self/fd"
 
 
+def test_a_process_that_somebody_else_reaps_has_ended() -> None:
+    """As by a handler of an embedder that waits for whatever has ended; how it ended is not known then."""
+    child = ColdChild()
+    child.kill()
+    os.waitpid(child.pid, 0)
+
+    assert child.status() == launch.UNKNOWN
+    child.close()
+
+
 @contextmanager
 def free_descriptors(count: int) -> Iterator[None]:
     """Let this process open so many files and no more."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
@@ -219,6 +220,32 @@ def test_whoever_listens_may_fail(simulated: Runtime) -> None:
     with pytest.raises(RuntimeError, match="not listening"):
         simulated.run("print('x') while true do end", on_output=listen)
     assert simulated.run("return 1").result == [1]
+
+
+@pytest.mark.parametrize("way", ["run", "call"])
+def test_what_is_under_way_when_a_runtime_closes_is_in_its_journal(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing waits until other threads have noted what became of their calls."""
+    monkeypatch.setattr("kosmolua.runtime.LONGEST_FAREWELL", 60.0)
+    journal, begun = tmp_path / "journal", Event()
+    plugin = Path(__file__).parent / "plugins" / "slow.py"
+    runtime = Runtime(os.devnull, plugins=[plugin], journal=journal, environ={})
+
+    def use() -> None:
+        arguments, options = {"file": str(tmp_path / "free")}, {"watch": lambda record: begun.set()}
+        if way == "call":
+            runtime.call("slow.wait", arguments, **options)
+        else:
+            runtime.run("app.integrations.slow.wait({ file = arg[1] })", args=list(arguments.values()), **options)
+
+    user = Thread(target=use)
+    user.start()
+    assert begun.wait(60)
+    Timer(0.3, (tmp_path / "free").touch).start()
+    runtime.close()
+    user.join()
+    assert len(journal.read_text().splitlines()) == 1
 
 
 def test_a_closed_runtime_does_nothing_more(tmp_path: Path) -> None:

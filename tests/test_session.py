@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from processes import eventually, in_time, linux_only, running_in_group
+from processes import eventually, in_time, linux_only, look, running_in_group
 
 from kosmolua import Runtime, wire
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
@@ -21,6 +21,7 @@ from kosmolua.journal import Record
 from kosmolua.processes import launch
 from kosmolua.session import Guest, Session
 from kosmolua.session.chunk import Chunk
+from kosmolua.supervision.supervisor import Supervision
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -238,6 +239,52 @@ def test_an_interrupt_ends_a_chunk_and_not_the_session(session: Session) -> None
     assert isinstance(answer.outcome.error, Interrupted)
     assert answer.state == "restored"
     assert session.evaluate("x").text == "1"
+
+
+def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever Ctrl-C comes, the frames of the next chunk are read for that one."""
+    is_over = Supervision._is_over.fget
+    assert is_over
+    armed: list[bytes] = []
+
+    def interrupted(supervision: Supervision) -> bool:
+        if armed:
+            armed.clear()
+            raise KeyboardInterrupt
+        return is_over(supervision)
+
+    monkeypatch.setattr(Supervision, "_is_over", property(interrupted))
+    session.evaluate("x = 42")
+    for _ in range(5):
+        answer = session.evaluate("while true do print(1) end", on_output=armed.append)
+        assert isinstance(answer.outcome.error, Interrupted)
+        armed.clear()
+        assert session.evaluate("x").text == "42"
+
+
+@linux_only
+def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit holds also where the process that should end the chunk cannot."""
+    monkeypatch.setattr("kosmolua.supervision.supervisor.PATIENCE", 0.1)
+    guests: list[Watched] = []
+
+    def start() -> Watched:
+        guests.append(Watched())
+        return guests[-1]
+
+    def stop(_: bytes) -> None:
+        processes = guests[0].processes()
+        for parent in {seen.parent for pid in processes if (seen := look(pid))} & set(processes):
+            os.kill(parent, signal.SIGSTOP)
+
+    with Session(simulated.run, start) as session:
+        session.evaluate("x = 1")
+        answer = session.evaluate("print('on') while true do end", timeout=1, on_output=stop)
+        assert isinstance(answer.outcome.error, LimitExceeded)
+        assert answer.state == "lost"
+        assert session.evaluate("x").text == "nil"
 
 
 def test_chunks_that_are_stopped_at_their_very_end_leave_a_session_that_works(session: Session) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import Program, Write
+from processes import eventually
 
 NOISY = '''"""An integration that prints and reads wherever it can, as a library in it may."""
 import os
@@ -164,3 +167,40 @@ def test_too_many_open_files(environment: dict[str, str]) -> None:
     code = f"from kosmolua.cli.exits import guarded; {few}; raise SystemExit(guarded(os.pipe))"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert failed(done) == "no more files can be opened: Too many open files (raise the limit, as with ulimit -n)"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
+def test_an_interrupt_ends_a_script_whose_output_nobody_reads(environment: dict[str, str]) -> None:
+    """One Ctrl-C suffices, although a full pipe holds up what was printed."""
+    unread, full = os.pipe()
+    command = [sys.executable, "-m", "kosmolua", "run", "-e", "while true do print(('x'):rep(1000)) end"]
+    with subprocess.Popen(command, stdout=full, stderr=subprocess.PIPE, env=environment) as running:
+        os.close(full)
+        assert eventually(lambda: is_full(unread))
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+    os.close(unread)
+
+
+def is_full(pipe: int) -> bool:
+    """Say whether a pipe has held the same for a while."""
+    seen = [waiting_in(pipe)]
+    time.sleep(0.2)
+    return seen[0] > 0 and waiting_in(pipe) == seen[0]
+
+
+def waiting_in(pipe: int) -> int:
+    """Return how many bytes wait to be read."""
+    from fcntl import ioctl
+    from termios import FIONREAD
+
+    return int.from_bytes(ioctl(pipe, FIONREAD, b"\0" * 4), sys.byteorder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
+@pytest.mark.parametrize("command", ["run -e 'print(2)'", "repl <<<'print(2)'"])
+def test_a_caller_that_ignores_its_children_changes_nothing(environment: dict[str, str], command: str) -> None:
+    """Programs inherit that a parent wants to hear of no child, and have children of their own all the same."""
+    line = f"trap '' CHLD; exec {sys.executable} -m kosmolua {command}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("2\n", "", 0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from kosmolua.processes.children import Child, ColdChild
 from kosmolua.processes.launch import command
 from kosmolua.supervision.caller import Caller
 from kosmolua.supervision.ending import Ending
+from kosmolua.supervision.pump import _memory_of
 from kosmolua.supervision.supervisor import Supervision
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
@@ -158,7 +160,7 @@ def test_the_wall_is_kept_around_a_call_that_is_stuck(source: str, count: int, t
             assert isinstance(outcome.error, LimitExceeded)
             assert outcome.error.limit == "wall"
             assert runtime.run("return 1").result == [1]
-        if watched[:count] != ["running"] * count:
+        if watched[:count] != ["running"] * count or "refused" in watched:
             return False
         assert watched[count:] == ["failed"] * count
         assert [(call["status"], call["error"]) for call in outcome.calls] == [("failed", "limit_exceeded")] * count
@@ -182,20 +184,68 @@ print(runtime.run(sys.argv[2], timeout=float(sys.argv[3]), args=["never"], watch
 
 def test_the_wall_is_kept_while_the_caller_is_busy() -> None:
     """A flood of output and a listener that is slow keep no script alive, and what waits to be heard comes together."""
-    heard, pieces = 0, 0
+
+    def is_kept(seconds: float) -> bool:
+        heard: list[bytes] = []
+
+        def listen(piece: bytes) -> None:
+            heard.append(piece)
+            time.sleep(0.01)
+
+        with Runtime({}, limits=Limits(timeout=seconds, cpu=600, max_output=1 << 40), environ={}) as runtime:
+            outcome = runtime.run("while true do print() end", on_output=listen)
+        assert isinstance(outcome.error, LimitExceeded)
+        assert outcome.error.limit == "wall"
+        assert len(b"".join(heard)) == outcome.usage["output_bytes"]
+        return len(heard) < outcome.usage["output_bytes"]
+
+    assert in_time(is_kept, 0.5)
+
+
+def test_a_listener_that_failed_hears_nothing_more() -> None:
+    """Ctrl-C while it waits for a reader that is slow would only have it wait again; the outcome has everything."""
+    heard: list[bytes] = []
 
     def listen(piece: bytes) -> None:
-        nonlocal heard, pieces
-        heard, pieces = heard + len(piece), pieces + 1
-        time.sleep(0.01)
+        heard.append(piece)
+        raise KeyboardInterrupt
 
-    limits = Limits(timeout=0.5, cpu=60, max_output=1 << 40)
-    with Runtime({}, limits=limits, environ={}) as runtime:
-        outcome = runtime.run("while true do print() end", on_output=listen)
-    assert isinstance(outcome.error, LimitExceeded)
-    assert outcome.error.limit == "wall"
-    assert heard == outcome.usage["output_bytes"]
-    assert pieces < heard
+    with Runtime({}, environ={}) as runtime:
+        outcome = runtime.run("for i = 1, 1000 do print(i) end while true do end", on_output=listen)
+    assert isinstance(outcome.error, Interrupted)
+    assert len(heard) == 1
+    assert outcome.output.startswith("1\n")
+
+
+@linux_only
+def test_a_limit_holds_where_the_warm_process_does_not_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is stopped, or whose orders are lost, is ended with all its workers; the next run gets a new one."""
+    monkeypatch.setattr("kosmolua.supervision.supervisor.PATIENCE", 0.1)
+    with Runtime({}, environ={}) as runtime:
+        runtime.run("return 1")
+        zygote = runtime._workers._zygote
+        assert zygote
+
+        def stop(_: bytes) -> None:
+            os.kill(zygote._process.pid, signal.SIGSTOP)
+
+        outcome = runtime.run("print('on') while true do end", timeout=1, on_output=stop)
+        assert isinstance(outcome.error, LimitExceeded)
+        assert runtime.run("return 2").result == [2]
+
+
+@pytest.mark.parametrize("item", ["{}", "[[]]", '{"a":1}', "12", '"text"', "null"])
+def test_what_waits_is_counted_by_the_memory_it_takes(item: str) -> None:
+    """Small values take many times what they take in JSON, and never much more than is counted."""
+    line = f"[{','.join([item] * 50_000)}]".encode()
+    tracemalloc.start()
+    try:
+        kept = json.loads(line)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == 50_000
+    assert taken < 2 * _memory_of(line)
 
 
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 
 from kosmolua.api.transport import Transport
 from kosmolua.backends import Sender
@@ -14,7 +14,7 @@ class Live:
 
     def __init__(self) -> None:
         self._transports: dict[tuple[str, str], Transport] = {}
-        self._lock = Lock()
+        self._lock = RLock()
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the transport of an account."""

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _start(typed: list[str]) -> int:
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
+    _hear_of_children()
     try:
         return _run(typed, worker)
     finally:
@@ -45,6 +46,14 @@ def _launch() -> launch.Worker | None:
         return launch.Worker()
     except OSError:
         return None
+
+
+def _hear_of_children() -> None:
+    """Have the system keep the status of a child that has ended, also where the caller wanted none of its own."""
+    import signal
+
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _run(typed: list[str], worker: launch.Worker | None) -> int:

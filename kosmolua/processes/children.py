@@ -23,6 +23,9 @@ class Child(Protocol):
     def kill(self) -> None:
         """End the process at once."""
 
+    def insist(self) -> None:
+        """End a process that does not heed :meth:`kill`; others may end with it."""
+
     def status(self) -> int:
         """Wait for the end of a process whose pipe is closed, and return its status: negative for a signal."""
 
@@ -91,6 +94,10 @@ class ColdChild(Pipes):
 
     def kill(self) -> None:
         """End the process at once."""
+        self._process.kill()
+
+    def insist(self) -> None:
+        """Do as :meth:`kill`: the kernel knows nothing stronger."""
         self._process.kill()
 
     def status(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from _thread import allocate_lock
+from _thread import RLock
 from importlib.machinery import PathFinder
 
 import kosmolua
@@ -26,6 +26,8 @@ STANDARD_DESCRIPTORS = 3
 GLANCE = 0.005
 SIGKILL = 9
 """The number of the signal, which not every system has a name for."""
+UNKNOWN = 0
+"""In place of the status of a process that was reaped elsewhere, as in :mod:`subprocess`."""
 
 
 class Process:
@@ -52,7 +54,7 @@ class Process:
         finally:
             os.close(nowhere)
         self._status: int | None = None
-        self._reaping = allocate_lock()
+        self._reaping = RLock()
 
     def poll(self) -> int | None:
         """Return the status of a process that ended, negative for a signal, or None while it runs."""
@@ -73,7 +75,11 @@ class Process:
 
     def _reap(self) -> int | None:
         if self._status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else has reaped it, and knows how it ended
+                self._status = UNKNOWN
+                return UNKNOWN
             self._status = os.waitstatus_to_exitcode(status) if pid else None
         return self._status
 

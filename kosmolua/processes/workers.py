@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import inf
-from threading import Event, Lock, RLock
+from threading import Event, RLock
 from typing import TYPE_CHECKING
 
 from kosmolua.errors import ConfigError, Interrupted, WorkerLost
@@ -106,7 +106,7 @@ class _Gate:
     def __init__(self, most: int) -> None:
         self._free: float = most
         self._waiting: deque[Event] = deque()
-        self._lock = Lock()
+        self._lock = RLock()
 
     @contextmanager
     def passage(self) -> Iterator[None]:

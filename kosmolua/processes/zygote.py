@@ -6,7 +6,7 @@ import socket
 import weakref
 from contextlib import suppress
 from functools import partial
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
@@ -30,7 +30,7 @@ class Zygote:
     def __init__(self) -> None:
         self._control, self._process = _start()
         self._next = 0
-        self._lock = Lock()
+        self._lock = RLock()
         self._statuses = _Statuses()
         self._end = weakref.finalize(self, _end, self._control, self._process)
         self._end.atexit = False  # it ends with the host anyway
@@ -78,7 +78,7 @@ class Zygote:
         """Give up what a fork of the host inherited of it. The zygote goes on, for the host alone."""
         self._end.detach()
         self._control.close()
-        self._lock = Lock()
+        self._lock = RLock()
 
     def _order_fork(self, number: int, incoming: int, outgoing: int) -> None:
         try:
@@ -129,7 +129,7 @@ def _start() -> tuple[socket.socket, launch.Started]:
             raise
 
 
-def _listen(control: socket.socket, lock: Lock, statuses: _Statuses) -> None:
+def _listen(control: socket.socket, lock: RLock, statuses: _Statuses) -> None:
     """Note how each worker ended, until the zygote has; then close the socket, which nobody may be reading from."""
     with suppress(OSError):
         while len(message := control.recv(STATUS.size, socket.MSG_WAITALL)) == STATUS.size:
@@ -164,6 +164,10 @@ class ForkedChild(Pipes):
     def kill(self) -> None:
         """End the process at once."""
         self._zygote.kill(self._number)
+
+    def insist(self) -> None:
+        """End the zygote, which does not seem to hear, and with it all its workers."""
+        self._zygote.close()
 
     def status(self) -> int:
         """Wait for word of how the process ended: negative for a signal."""

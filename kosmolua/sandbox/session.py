@@ -129,6 +129,7 @@ def main() -> NoReturn:
     try:
         confinement.drop_inherited()
         if CAN_FORK:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_BLOCK, _MORTAL)
         else:
             confinement.die_with_parent()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from threading import Lock, Timer
+from threading import Lock, RLock, Timer
 from typing import Literal, TypeAlias
 
 from kosmolua import wire
@@ -37,7 +37,8 @@ class Chunk:
         self._over = False
         self._status: int | None = None
         self._sending = Lock()
-        self._lock = Lock()
+        self._reading = Lock()
+        self._lock = RLock()
 
     def send(self, line: bytes) -> None:
         """Write a frame, unless the chunk is over."""
@@ -46,13 +47,19 @@ class Chunk:
                 self._guest.send(line)
 
     def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None when the chunk's process is gone."""
-        line = self._guest.read(limit) if self.begun else None
-        if line is None:
-            return None
-        self._status = wire.read_epitaph(line)
-        self._ended = line.startswith(wire.END)
-        return line if self._status is None else None
+        """Return the next frame's line, or None when the chunk's process is gone, or the chunk has ended.
+
+        What comes then is for the next chunk, whoever still reads for this one.
+        """
+        with self._reading:
+            if not self.begun or self._ended or self._status is not None:
+                return None
+            line = self._guest.read(limit)
+            if line is None:
+                return None
+            self._status = wire.read_epitaph(line)
+            self._ended = line.startswith(wire.END)
+            return line if self._status is None else None
 
     def kill(self) -> None:
         """Have the chunk ended, if it still runs, or keep it from beginning."""
@@ -60,6 +67,10 @@ class Chunk:
             self._over = self._over or not self.begun
         if self.begun and not self._ended:
             self._guest.stop(self._number)
+
+    def insist(self) -> None:
+        """End all processes of the session: the one that should end this chunk does not seem to hear."""
+        self._guest.kill()
 
     def status(self) -> int:
         """Return how the chunk's process ended: negative for a signal."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, TypeAlias
 
 from kosmolua.errors import WorkerLost
@@ -34,7 +34,7 @@ class Guest(Pipes):
     def __init__(self, start: Start = launch.start, *, forks: bool = CAN_FORK) -> None:
         self._forks = forks
         self._control: int | None = None
-        self._controlling = Lock()
+        self._controlling = RLock()
         try:
             box = launch.Letterbox()
             self._process = box.hand_over(partial(self._started, start))

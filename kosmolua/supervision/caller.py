@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, get_ident
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kosmolua.errors import Interrupted
 
@@ -18,6 +18,7 @@ class Caller:
     def __init__(self) -> None:
         self._thread = get_ident()
         self._wanted: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._open: set[_Question[Any]] = set()
         self._has_left = False
         self._lock = Lock()
 
@@ -41,8 +42,13 @@ class Caller:
         with self._lock:
             if self._has_left:
                 raise Interrupted("The run is over")
-            self._wanted.put(question)
-        return question.wait()
+            self._open.add(question)
+        self._wanted.put(question)
+        try:
+            return question.wait()
+        finally:
+            with self._lock:
+                self._open.discard(question)
 
     def attend(self, seconds: float) -> bool:
         """Do what is wanted next, and say whether there was anything within so many seconds."""
@@ -54,13 +60,12 @@ class Caller:
         return True
 
     def leave(self) -> None:
-        """Attend to nothing more; who still waits for an answer is told so."""
+        """Attend to nothing more. Who still waits for an answer is told so, also where a signal has cut it short."""
         with self._lock:
             self._has_left = True
-        while not self._wanted.empty():
-            work = self._wanted.get()
-            if isinstance(work, _Question):
-                work.fail(Interrupted("The run is over"))
+            questions = list(self._open)
+        for question in questions:
+            question.fail(Interrupted("The run is over"))
 
 
 def _nothing() -> None:
@@ -78,14 +83,17 @@ class _Question(Generic[_Answer]):
 
     def __call__(self) -> None:
         try:
-            self._answers.append(self._work())
-            self._done.set()
+            answer = self._work()
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
             self.fail(error)
+        else:
+            self._answers.append(answer)
+            self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        self._error = error
-        self._done.set()
+        if not self._done.is_set():
+            self._error = error
+            self._done.set()
 
     def wait(self) -> _Answer:
         self._done.wait()

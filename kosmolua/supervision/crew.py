@@ -1,19 +1,19 @@
-"""The threads that answer the branches of ``parallel``. Neither a run nor the program waits for one that is stuck."""
+"""The threads that answer the branches of ``parallel``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import copy_context
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 
+from kosmolua import threads
 from kosmolua.errors import LimitExceeded, WorkerLost
 from kosmolua.limits import MIB, spell_size
 
 MOST_THREADS = 64
-MOST_WAITING = 64 * MIB
-"""Bytes of call frames that may wait for a thread. A guest cannot be made to wait with them: while it writes it does
-not read, and the threads could not get rid of their replies."""
+MOST_WAITING = 256 * MIB
+"""Bytes of memory that calls which wait for a thread may keep. A guest cannot be made to wait with them: while it
+writes it does not read, and the threads could not get rid of their replies."""
 
 
 def too_much_waits() -> LimitExceeded:
@@ -46,7 +46,7 @@ class Crew:
 
         Args:
             work: What to do; it raises nothing.
-            size: The bytes it keeps in memory until it is done.
+            size: The bytes of memory that it keeps until it is done.
         """
         with self._lock:
             if self._bytes + size > MOST_WAITING:
@@ -62,14 +62,12 @@ class Crew:
 
     def _hire(self) -> None:
         try:
-            Thread(target=copy_context().run, args=(self._serve,), name="kosmolua-call", daemon=True).start()
-        except RuntimeError as error:
+            threads.start(self._serve, "call")
+        except WorkerLost:
             with self._lock:
                 self._threads -= 1
             if not self._threads:
-                raise WorkerLost(
-                    "The system allows no further thread", hint="end others, or raise its limit"
-                ) from error
+                raise
 
     def dismiss(self) -> None:
         """Let each thread end once it has nothing more to do."""

@@ -33,11 +33,12 @@ class Spool:
             self._gathered += piece
             is_full = len(self._gathered) > MOST
         if is_full:
-            self._caller.ask(self._empty)
+            self._caller.ask(self.empty)
         elif not is_wanted:
-            self._caller.tell(self._empty)
+            self._caller.tell(self.empty)
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Hand over what is gathered, in the caller's thread."""
         with self._lock:
             piece, self._gathered = bytes(self._gathered), bytearray()
         if piece:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
-from threading import Thread
+from functools import partial
+from time import monotonic
 
-from kosmolua import wire
+from kosmolua import threads, wire
 from kosmolua.clock import Clock
 from kosmolua.limits import Limits
 from kosmolua.processes.children import Child
@@ -25,6 +25,8 @@ GRACE = 0.5
 """Seconds that calls under way have to end, once the run has; one that is stuck in its integration gets no more."""
 GLANCE = 0.02
 """Seconds between two looks at whether these calls have ended."""
+PATIENCE = 5.0
+"""Seconds beyond that in which a child has to end, before all that could keep it alive is ended with it."""
 LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
 """Seconds to wait at a stretch. On Windows Ctrl-C is not noticed before the wait is over."""
 
@@ -59,7 +61,8 @@ class Supervision:
         self._caller = caller
         self._isolated = isolated
         self._verdict = Verdict(child, clock, caller)
-        self._pump = Pump(child, limits, desk, Spool(caller, output), self._verdict, isolated=isolated)
+        self._spool = Spool(caller, output)
+        self._pump = Pump(child, limits, desk, self._spool, self._verdict, isolated=isolated)
         self._ending: Ending | None = None
         self._grace: Clock | None = None
         self._is_given_up = False
@@ -75,13 +78,14 @@ class Supervision:
         if len(source) > self._limits.max_source:
             self._verdict.stop(self._limits.exceeded("source"))
         job = _job(source, name, arguments, self._limits, isolated=self._isolated)
-        Thread(target=copy_context().run, args=(self._work, job), name="kosmolua-run", daemon=True).start()
-        with self._clock.ringing(lambda: self._verdict.stop(self._limits.exceeded("wall"))):
-            while not self._is_over:
-                self._attend()
-        self._child.kill()
-        self._caller.leave()
-        self._pump.dismiss()
+        try:
+            threads.start(partial(self._work, job), "run")
+            with self._clock.ringing(lambda: self._verdict.stop(self._limits.exceeded("wall"))):
+                self._attend_to_the_end()
+        finally:
+            self._child.kill()
+            self._caller.leave()
+            self._pump.dismiss()
         if self._verdict.crash:
             raise self._verdict.crash
         ending = self._ending or Ending(error=self._verdict.refusal)
@@ -94,31 +98,39 @@ class Supervision:
         self._verdict.interrupt()
 
     def _work(self, job: bytes) -> None:
-        ending = self._pump.work(job)
+        self._ending = self._pump.work(job)
         self._clock.run_out()
-        self._caller.tell(lambda: self._end(ending))
-
-    def _end(self, ending: Ending) -> None:
-        self._ending = ending
+        self._caller.wake()
 
     @property
     def _is_over(self) -> bool:
         return self._is_given_up or (self._ending is not None and not self._pump.is_busy)
 
+    def _attend_to_the_end(self) -> None:
+        """Do what the threads of the run want until it is over; what is raised meanwhile, as by Ctrl-C, ends it."""
+        while True:
+            try:
+                while not self._is_over:
+                    self._attend()
+                self._spool.empty()
+                return
+            except BaseException as error:  # noqa: BLE001 - it is raised when the run is over
+                self._verdict.fail(error)
+
     def _attend(self) -> None:
-        try:
-            if self._ending or self._verdict.is_passed:
-                self._wait_for_calls()
-            else:
-                self._caller.attend(LONGEST_WAIT)
-        except BaseException as error:  # noqa: BLE001 - it is raised when the run is over
-            self._verdict.fail(error)
+        if self._ending or self._verdict.is_passed:
+            self._wait_for_calls()
+        else:
+            self._caller.attend(LONGEST_WAIT)
 
     def _wait_for_calls(self) -> None:
         """Give calls that are under way a moment to end. The pump, where it is in none, ends as its child does."""
         self._grace = self._grace or Clock(GRACE)
-        if not self._caller.attend(GLANCE) and not self._grace.left:
-            self._is_given_up = self._pump.abandon()
+        if self._caller.attend(GLANCE) or self._grace.left:
+            return
+        self._is_given_up = self._pump.abandon()
+        if not self._is_given_up and self._grace.ends + PATIENCE < monotonic():
+            self._child.insist()
 
 
 def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:
