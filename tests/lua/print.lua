@@ -29,6 +29,8 @@ print(setmetatable({ 1 }, { __metatable = "locked" }), setmetatable({ 2 }, { __p
 --> [1]	[2]
 print(app, app.integrations.library, json.null)
 --> app	app.integrations.library	null
+print(app.integrations.library.list_books, { app.integrations.library.work.lib_lend })
+--> function: app.integrations.library.list_books	[function: app.integrations.library.work.lend]
 
 local wide = {}
 for index = 1, 40 do wide[index] = 1000 + index end

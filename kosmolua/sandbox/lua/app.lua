@@ -70,13 +70,15 @@ end
 
 local function leaf(path)
   local field = ',"path":' .. json.quote(path)
-  return function(...)
+  local function call(...)
     local passed = branches[(...)]
     if passed then
       return letterbox.ask_amiss("call", field, "", format(COLON, passed, path))
     end
     return letterbox.ask_with("call", field, ...)
   end
+  text.paths[call] = "app." .. path
+  return call
 end
 
 local function leaves_of(description, path)

@@ -2,7 +2,8 @@
 
 local json, letterbox = ...
 
-local next, pcall, rawget, rawlen, tostring, type = next, pcall, rawget, rawlen, tostring, type
+local next, pcall, rawget, rawlen, setmetatable, tostring, type =
+  next, pcall, rawget, rawlen, setmetatable, tostring, type
 local getmetatable = debug.getmetatable -- the real one, whatever a script says in `__metatable`
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep
@@ -65,6 +66,9 @@ local function sorted_keys(value, length)
   return keys, count
 end
 
+---The functions of integrations, each with its path.
+local paths = setmetatable({}, { __mode = "k" })
+
 local show
 
 local function show_key(key, level, open)
@@ -109,6 +113,8 @@ function show(value, level, open)
   local kind = type(value)
   if kind == "string" then
     return level > 0 and quote(value) or value
+  elseif paths[value] then
+    return "function: " .. paths[value]
   elseif kind ~= "table" then
     return tostring(value)
   end
@@ -142,4 +148,4 @@ local function safely(value)
   return "(an error value of type " .. type(value) .. " that cannot be shown)"
 end
 
-return { of = of, safely = safely }
+return { of = of, safely = safely, paths = paths }
