@@ -121,7 +121,8 @@ parallel = {}
 ---@return T[]
 function parallel.all(functions, options) end
 
----Runs a function for every item of a list and returns the results in order.
+---Runs `f(item, index)` for every item of a list and returns the results in order. A function of `app.integrations` gets
+---the item only.
 ---@generic T, R
 ---@param list T[]
 ---@param f fun(item: T, index: integer): R

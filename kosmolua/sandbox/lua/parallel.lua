@@ -143,7 +143,8 @@ function parallel.all(functions, options)
   return run(count, limit, function(index) return items[index]() end)
 end
 
----Calls `f(item, index)` for each item at once, and returns the results in order.
+---Calls `f(item, index)` for each item at once, and returns the results in order. A function of an integration gets the
+---item only, as it would take the index for its second parameter.
 ---@generic T, R
 ---@param list T[]
 ---@param f fun(item: T, index: integer): R
@@ -155,6 +156,9 @@ function parallel.map(list, f, options)
   end
   local limit = limit_of("parallel.map", options)
   local items, count = items_of("parallel.map", list)
+  if text.paths[f] then
+    return run(count, limit, function(index) return f(items[index]) end)
+  end
   return run(count, limit, function(index) return f(items[index], index) end)
 end
 
