@@ -50,7 +50,7 @@ def test_a_file_of_lua(runtime: Runtime, file: Path) -> None:
         (
             "library.list_books()",
             "script.lua:1: attempt to index a nil value (global 'library'): "
-            "if an integration was meant, it would be app.integrations.library",
+            "if an integration was meant, it is under app.integrations",
         ),
         ("error(\"not there (global 'require')\", 0)", "not there (global 'require')"),
     ],

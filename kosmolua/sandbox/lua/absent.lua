@@ -1,62 +1,118 @@
--- What scripts reach for and the sandbox has not: Lua's error about it says besides what to do.
+-- What scripts reach for and the sandbox has not, or has otherwise: Lua's error about it says besides what to do.
 
-local type = type
-local match = string.match
+local ipairs, next, type = ipairs, next, type
+local find, match = string.find, string.match
 
 local MODULES = "there are no modules to load; json, regex and parallel are there already"
 local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
 local WAITING = "a script cannot sleep; the host waits where a service wants it"
+local AWAITING = "a call waits by itself; parallel.all runs several at once"
 local SERVICES = "services are reached through app.integrations only"
+local WRITING = "print writes"
+local JSON = "JSON is read with json.decode and written with json.encode"
 local DECODE, ENCODE = "JSON is read with json.decode", "JSON is written with json.encode"
 local SPLIT = "texts are split with regex.split"
+local TRIM = 'the space around a text is left out with text:match("^%s*(.-)%s*$")'
+local STARTS, ENDS = "compare text:sub(1, #start) with the start", "compare text:sub(-#ending) with the ending"
+local CONTAINS = "text:find(part, 1, true) finds a part"
+local LENGTH = "the length of a list is #list"
+local LOOP = "go through the list with for _, item in ipairs(list) do"
+local REGEX = "regex has match, match_all, gsub and split"
+local PARALLEL = "parallel has all and map"
+local LIST = "a result's list has a name, such as result.services"
 
----Which table of the sandbox a field is looked for in; a table of the script's own may have it and be without it.
-local owners = {
-  getenv = "os", execute = "os", remove = "os", rename = "os", tmpname = "os", exit = "os", sleep = "os",
-  parse = "json", loads = "json", stringify = "json", dumps = "json",
-  split = "string", each = "parallel", getinfo = "debug",
+local globals = {
+  require = MODULES, package = MODULES,
+  io = FILES, dofile = FILES, loadfile = FILES,
+  sleep = WAITING, await = AWAITING,
+  http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
+  console = WRITING, log = WRITING, printf = "print(string.format(...)) writes",
+  cjson = JSON, JSON = JSON,
+  loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
 }
 
-local hints = {
-  global = {
-    require = MODULES, package = MODULES,
-    io = FILES, dofile = FILES, loadfile = FILES,
-    sleep = WAITING,
-    http = SERVICES, fetch = SERVICES,
-    loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
-  },
-  field = {
+---What the libraries have not. A name is in one of them only: Lua's error has the name and not the library.
+local fields = {
+  os = {
     getenv = PROCESSES, execute = PROCESSES,
     remove = FILES, rename = FILES, tmpname = FILES,
     exit = "return ends a script, error lets it fail",
     sleep = WAITING,
-    parse = DECODE, loads = DECODE, stringify = ENCODE, dumps = ENCODE,
-    split = SPLIT,
-    each = "parallel has all and map",
-    getinfo = "debug has only traceback",
   },
-  method = { split = SPLIT },
+  json = { parse = DECODE, loads = DECODE, stringify = ENCODE, dumps = ENCODE },
+  string = {
+    split = SPLIT, trim = TRIM, contains = CONTAINS,
+    startswith = STARTS, startsWith = STARTS, starts_with = STARTS,
+    endswith = ENDS, endsWith = ENDS, ends_with = ENDS,
+  },
+  table = { length = LENGTH, getn = LENGTH, map = LOOP, filter = LOOP },
+  math = { round = "math.floor(x + 0.5) rounds" },
+  regex = { test = REGEX, find = REGEX, gmatch = REGEX },
+  parallel = { each = PARALLEL },
+  debug = { getinfo = "debug has only traceback" },
 }
 
----Returns what to do about a nil, or nil where nothing is known of it.
----@param kind? string what Lua says that it is: a global, a field, a method
-local function hint(verb, kind, name)
-  local known = kind and hints[kind] and hints[kind][name]
-  if known and kind == "field" then
-    return "if " .. owners[name] .. "." .. name .. " was meant, " .. known
-  elseif known or kind ~= "global" or verb ~= "index" then
-    return known
+---What else Lua says: by words that are in the message, its patterns. Only what C's functions find wrong has no place in
+---the script before it.
+local misuses = {
+  ["attempt to "] = {
+    { "^attempt to index a nil value$", "ipairs got nil, not a list; " .. LIST },
+    { "attempt to get length of a nil value", LIST },
+    { "value %(for iterator 'for iterator'%)$", LOOP },
+    { "call a table value %(global 'parallel'%)$", PARALLEL },
+    { "^attempt to call a %a+ value$", "pcall takes the function itself, as in pcall(f, x), not pcall(f(x))" },
+  },
+  ["bad "] = {
+    { "'for iterator' %(table expected, got nil%)$", "pairs got nil, not a table; " .. LIST },
+    { "#1 to '%a+' %(table expected, got nil%)$", LIST },
+    { "'for' limit %(number expected, got nil%)$", LENGTH },
+    { "%(string expected, got CallError%)$", "a failed call raises a table; err.message is its text, err.status the HTTP status" },
+  },
+}
+
+local function of_field(name)
+  for library, hints in next, fields do
+    if hints[name] then
+      return "if " .. library .. "." .. name .. " was meant, " .. hints[name]
+    end
   end
-  return "if an integration was meant, it would be app.integrations." .. name
 end
 
----Returns an error value; where it is Lua's own message about something that the sandbox has not, with what to do.
+---Returns what to do about a nil that has a name, or nil where nothing is known of it.
+---@param kind? string what Lua says that it is: a global, a field, a method
+local function of_nil(verb, kind, name)
+  if kind == "field" then
+    return of_field(name)
+  elseif kind == "method" then
+    return fields.string[name] or fields.table[name]
+  elseif kind == "global" then
+    return globals[name] or verb == "index" and "if an integration was meant, it is under app.integrations" or nil
+  end
+end
+
+local function among(patterns, problem)
+  for _, misuse in ipairs(patterns) do
+    if find(problem, misuse[1]) then
+      return misuse[2]
+    end
+  end
+end
+
+local function of_misuse(problem)
+  for words, patterns in next, misuses do
+    if find(problem, words, 1, true) then
+      return among(patterns, problem)
+    end
+  end
+end
+
+---Returns an error value; where it is Lua's own message about something of the kind, with what to do.
 local function explain(problem)
   if type(problem) ~= "string" then
     return problem
   end
-  local advice = hint(match(problem, "attempt to (%a+) a nil value %((%a+) '([%w_]+)'%)$"))
+  local advice = of_nil(match(problem, "attempt to (%a+) a nil value %((%a+) '([%w_]+)'%)$")) or of_misuse(problem)
   return advice and problem .. ": " .. advice or problem
 end
 
