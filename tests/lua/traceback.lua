@@ -22,3 +22,9 @@ print(xpcall(function() error("boo") end, debug.traceback))
 --> 	traceback.lua:18: in function <traceback.lua:18>
 --> 	[C]: in function 'xpcall'
 --> 	traceback.lua:18: in main chunk
+print(xpcall(function() json.encode({ print }) end, debug.traceback))
+--> false	traceback.lua:25: json.encode: [1] is a function
+--> stack traceback:
+--> 	traceback.lua:25: in function <traceback.lua:25>
+--> 	[C]: in function 'xpcall'
+--> 	traceback.lua:25: in main chunk

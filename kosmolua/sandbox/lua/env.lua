@@ -166,6 +166,7 @@ function env.collectgarbage(option, argument)
 end
 
 local function without_host(trace)
+  trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
   trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as it reads where nothing is wrapped
