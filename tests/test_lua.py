@@ -59,3 +59,62 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
     """A script that reaches for what the sandbox has not ends with Lua's own message and a way out."""
     error = runtime.run(source).error
     assert error and error.message == message
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("```lua\nprint(1)\n```", "1: unexpected symbol near '`': the lines with ``` have to go"),
+        ("print(1)\n```\n", "2: unexpected symbol near '`': the lines with ``` have to go"),
+        ("\nif a != b then end", "2: 'then' expected near '!': Lua writes ~= for != and not for !"),
+        ("if a === b then end", "1: unexpected symbol near '=': Lua writes == for ==="),
+        ("if a && b then end", "1: unexpected symbol near '&': Lua writes and for &&"),
+        ("if a || b then end", "1: unexpected symbol near '|': Lua writes or for ||"),
+        ("n += 1", "1: syntax error near '+': Lua writes x = x + 1 for x += 1 and for x++"),
+        ("n++", "1: syntax error near '+': Lua writes x = x + 1 for x += 1 and for x++"),
+        ("s ..= 'x'", "1: syntax error near '..': Lua writes x = x + 1 for x += 1 and for x++"),
+        ("// a comment", "1: unexpected symbol near '//': a comment begins with --"),
+        ("n = 1 // the number of it", "1: syntax error near 'of': a comment begins with --"),
+        ("/* a comment */", "1: unexpected symbol near '/': a comment begins with --"),
+        ("\n# a comment", "2: unexpected symbol near '#': a comment begins with --"),
+        (
+            "n = c ? 1 : 2",
+            "1: unexpected symbol near '?': Lua writes c and a or b for c ? a : b, and a or b for a ?? b",
+        ),
+        ("const n = 1", "1: syntax error near 'n': Lua writes local for const, let and var"),
+        ("let n = 1", "1: syntax error near 'n': Lua writes local for const, let and var"),
+        ("var n = 1", "1: syntax error near 'n': Lua writes local for const, let and var"),
+        (
+            "for i = 1, 2 do\n  if i == 1 then\n    continue -- not this one\n  end\nend",
+            "4: syntax error near 'end': Lua writes goto continue, and ::continue:: at the end of the loop",
+        ),
+        ("if a then elif b then end", "1: syntax error near 'b': Lua writes elseif"),
+        (
+            "if a then\nelse if b then\nend\n",
+            "4: 'end' expected (to close 'if' at line 1) near <eof>: "
+            "else if begins an if that needs an end of its own; elseif does not",
+        ),
+        ("t = [1, 2]", "1: unexpected symbol near '[': Lua writes { a, b } for [a, b]"),
+        ('t = { "n": 1 }', "1: '}' expected near ':': Lua writes { name = value } for { name: value }"),
+        (
+            r'p = "\d"',
+            "1: invalid escape sequence near '\"\\d': "
+            "in [[...]] a backslash stands for itself, in quotes it is doubled",
+        ),
+        ("x = = 1 -- let x != y", "1: unexpected symbol near '='"),
+        ("-- let it be\nn 1", "2: syntax error near '1'"),
+        ("if a then", "1: 'end' expected near <eof>"),
+    ],
+)
+def test_an_error_of_syntax_says_how_lua_has_what_other_languages_write(
+    runtime: Runtime, source: str, message: str
+) -> None:
+    """Lua's own message comes first; code is looked at, comments are not; where no habit is known nothing is added."""
+    error = runtime.run(source).error
+    assert error and error.message == f"script.lua:{message}"
+
+
+def test_the_search_for_habits_takes_no_longer_than_the_text_is_long(runtime: Runtime) -> None:
+    """A text of millions of characters, in each line of which a habit could begin, is read through once for each."""
+    outcome = runtime.run("n = 1 // 2\n" * 300_000 + "n", cpu=10)
+    assert outcome.error and outcome.error.message == "script.lua:300001: syntax error near <eof>"

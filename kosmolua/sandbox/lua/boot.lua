@@ -35,6 +35,7 @@ local errors = module("errors", json)
 local letterbox = module("letterbox", bridge, json, errors, limits)
 local text = module("text", json, letterbox)
 local absent = module("absent")
+local foreign = module("foreign")
 local app, forget = module("app", letterbox, json, text)
 local parallel = module("parallel", letterbox, text)
 local regex = module("regex", bridge, json)
@@ -114,9 +115,9 @@ local function prepare(chunk, new_limits)
   bridge("rearm")
 end
 
-local function reject(problem)
+local function reject(problem, source)
   local line = match(problem, ":(%d+):")
-  fail(problem, line and tointeger(line))
+  fail(foreign.explain(problem, source), line and tointeger(line))
 end
 
 local function guarded(script, chunk, ...)
@@ -138,7 +139,7 @@ local function run(source, chunk, new_limits, seed, ...)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = load(source, chunk, "t", env)
   if not script then
-    return reject(problem)
+    return reject(problem, source)
   end
   finish(guarded(script, chunk, ...))
 end
@@ -159,7 +160,7 @@ local function converse(source, chunk, new_limits, verb)
   prepare(chunk, new_limits)
   local script, show = session[verb](source, chunk)
   if not script then
-    return reject(show)
+    return reject(show, source)
   end
   finish(present(show, chunk, guarded(script, chunk)))
 end
