@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Step = Callable[[socket.socket, "list[bytes]"], bool]
 """One exchange as the server plays it: it notes the request that it read and says whether the connection is kept."""
@@ -117,6 +120,50 @@ def answer(status: int, body: object = b"", **headers: str) -> Step:
         return len(encoded) >= int(fields["Content-Length"])
 
     return step
+
+
+def speak(words: bytes) -> Step:
+    """Answer with these bytes, whatever they are, and hang up."""
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        connection.sendall(words)
+        return False
+
+    return step
+
+
+def interim(status: int, then: Step) -> Step:
+    """Say that the answer is on its way, and let it follow a moment later."""
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        connection.sendall(f"HTTP/1.1 {status} Soon\r\nLink: </style.css>\r\n\r\n".encode())
+        time.sleep(0.05)
+        return then(connection, heard)
+
+    return step
+
+
+def over_tls(certificate: Path, *steps: Step) -> Step:
+    """Shake hands with a certificate and its key, and play steps inside, in order."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        with context.wrap_socket(connection, server_side=True) as inside:
+            return all(each(inside, heard) for each in steps) and False
+
+    return step
+
+
+def tunnel(connection: socket.socket, heard: list[bytes]) -> bool:
+    """Be a proxy: connect to where the client wants, and carry what both say until one of them hangs up."""
+    host, _, port = read_request(connection, heard).split()[1].decode().partition(":")
+    with socket.create_connection((host, int(port))) as server:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            for source in select.select([connection, server], [], [])[0]:
+                (server if source is connection else connection).sendall(_receive(source))
 
 
 def reset_before_request(connection: socket.socket, heard: list[bytes]) -> bool:

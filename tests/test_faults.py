@@ -18,10 +18,12 @@ from rawserver import (
     answer,
     endless,
     hang_up,
+    interim,
     reset_after_request,
     reset_before_request,
     serving,
     silence,
+    speak,
     trickle,
 )
 
@@ -184,7 +186,18 @@ FAULTS = [
         says="no complete answer",
         deadline=0.4,
     ),
-    Row("not HTTP", (trickle(b"SSH-2.0-OpenSSH_9.6\r\n"),), ("network", 4), ("network", 1), says="broke"),
+    *[
+        Row(name, (step,), ("network", 1), ("network", 1), says="failed: its answer is not valid HTTP")
+        for name, step in {
+            "not HTTP": trickle(b"SSH-2.0-OpenSSH_9.6\r\n"),
+            "two lengths": speak(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
+            "a header line of 70 kB": speak(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"),
+            "200 headers": speak(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n"),
+            "101 that nobody asked for": speak(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
+        }.items()
+    ],
+    Row("102 before the answer", (interim(102, OK),), (OK_VALUE, 1), (OK_VALUE, 1)),
+    Row("103 before the answer", (interim(103, OK),), (OK_VALUE, 1), (OK_VALUE, 1)),
     Row(
         "100 MB announced",
         (announce_100_mb,),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -18,7 +17,21 @@ import responses
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from processes import in_time
-from rawserver import Service, answer, hang_up, read_request, serving, silence, trickle
+from rawserver import (
+    Service,
+    Step,
+    answer,
+    hang_up,
+    interim,
+    over_tls,
+    read_request,
+    reset_after_request,
+    reset_before_request,
+    serving,
+    silence,
+    trickle,
+    tunnel,
+)
 
 from kosmolua.api import deadline
 from kosmolua.api.client import Api
@@ -167,6 +180,15 @@ def test_a_connection_that_the_server_closed_meanwhile() -> None:
         transport = quick()
         statuses = [transport.send(Request("GET", service.url)).status for _ in range(3)]
     assert statuses == [200, 200, 200]
+
+
+def test_an_interim_answer_leaves_the_next_call_its_own() -> None:
+    """What follows an interim answer belongs to the same request, and not to the next on that connection."""
+    with serving(interim(103, answer(200, 1)), interim(102, interim(103, answer(200, 2)))) as service:
+        transport = Transport()
+        answers = [transport.send(Request("GET", service.url)).json() for _ in range(2)]
+    assert answers == [1, 2]
+    assert service.connections == 1
 
 
 def test_attempts_are_observed() -> None:
@@ -335,9 +357,50 @@ def test_a_slow_proxy_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) 
 def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is named as the cause; its password is not shown."""
     monkeypatch.setenv("http_proxy", "http://user:hunter22@127.0.0.1:9")
-    with pytest.raises(NetworkError, match="the proxy could not be reached") as caught:
+    with pytest.raises(NetworkError, match="was not sent: no connection came about through the proxy") as caught:
         quick().send(Request("GET", "http://service.invalid/x"))
     assert "hunter22" not in str(caught.value.fields())
+
+
+def test_a_proxy_that_wants_another_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the proxy makes no way to the service, nothing was sent, and the error says where the proxy is named."""
+    with serving(answer(407)) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with pytest.raises(NetworkError, match=r"was not sent: .* through the proxy \(see HTTPS_PROXY"):
+            quick().send(Request("POST", "https://service.invalid/x"))
+    assert all(request.startswith(b"CONNECT ") for request in proxy.heard)
+
+
+@pytest.mark.parametrize("breaks", [hang_up, reset_after_request])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_proxy_that_breaks_after_a_write(breaks: Step, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the proxy was given may have been done, so it is sent once; it is not the proxy that cannot be reached."""
+    with serving(*[OK] * kept, breaks, OK) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        check_sent_once("http://service.invalid/x", proxy, kept)
+
+
+@pytest.mark.parametrize("breaks", [hang_up, reset_after_request])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_service_that_breaks_behind_a_proxy(
+    breaks: Step, kept: bool, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same through a tunnel, which is what stands between most companies and an https service."""
+    steps = [over_tls(certificate, *[OK] * kept, breaks), over_tls(certificate, OK)]
+    with serving(tunnel) as proxy, serving(*steps) as service:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{certificate}.crt")
+        check_sent_once(service.url.replace("http:", "https:"), service, kept)
+
+
+def check_sent_once(url: str, service: Service, kept: bool) -> None:
+    transport = quick()
+    if kept:
+        assert transport.send(Request("GET", url)).status == 200
+    with pytest.raises(NetworkError, match=r"failed: the connection broke .*may have been done") as caught:
+        transport.send(Request("POST", url))
+    assert not caught.value.retryable
+    assert [request.split()[0] for request in service.heard] == [b"GET"] * kept + [b"POST"]
 
 
 @pytest.fixture(scope="module")
@@ -355,15 +418,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_tls_is_verified(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate that nobody vouches for ends the call; REQUESTS_CA_BUNDLE can vouch; nothing can turn it off."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    def secured(connection: socket.socket, heard: list[bytes]) -> bool:
-        with context.wrap_socket(connection, server_side=True) as inside:
-            return OK(inside, heard) and False
-
     monkeypatch.setenv("CURL_CA_BUNDLE", "")
-    with serving(secured) as service:
+    with serving(over_tls(certificate, OK)) as service:
         url = service.url.replace("http:", "https:")
         with pytest.raises(NetworkError, match="was not sent: the server's certificate is not trusted") as caught:
             quick().send(Request("GET", url))
@@ -374,6 +430,22 @@ def test_tls_is_verified(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
         with pytest.raises(NetworkError, match="the bundle of CAs cannot be read"):
             quick().send(Request("GET", url))
+
+
+def test_a_bundle_that_holds_no_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found only when a connection is made; nothing was sent, and the error says where the bundle is named."""
+    (tmp_path / "junk.pem").write_text("junk")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "junk.pem"))
+    with serving(silence) as service, pytest.raises(NetworkError, match=r"was not sent: no TLS .*REQUESTS_CA_BUNDLE"):
+        quick().send(Request("POST", service.url.replace("http:", "https:")))
+
+
+def test_a_server_that_breaks_off_the_handshake() -> None:
+    """No byte of the write was on its way, so it may be sent again."""
+    with serving(reset_before_request) as service, pytest.raises(NetworkError, match="was not sent") as caught:
+        quick().send(Request("POST", service.url.replace("http:", "https:")))
+    assert service.connections == 4
+    assert caught.value.retryable
 
 
 def test_a_tls_server_that_never_shakes_hands() -> None:

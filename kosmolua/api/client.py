@@ -252,7 +252,7 @@ class Api:
 
     def _answer(self, request: Request) -> Response:
         response = self._send(request)
-        if response.status < 300:
+        if 200 <= response.status < 300:
             return response
         target = location(request, response)
         if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):

@@ -12,14 +12,14 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from http.client import HTTPResponse
+from http.client import CONTINUE, SWITCHING_PROTOCOLS, BadStatusLine, HTTPException, HTTPResponse
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,6 +28,10 @@ LONGEST_SILENCE = 60.0
 """Seconds without a byte after which a server counts as dead, even if there is time left."""
 SHORTEST = 0.001
 """Seconds that a socket gets when there are none left; a timeout of 0 would mean something else."""
+
+
+class Unconnected(HTTPError):
+    """No connection came about, so nothing was sent; its cause says why."""
 
 
 class _TimedStream(io.RawIOBase):
@@ -69,9 +73,32 @@ class _TimedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(_TimedStream(sock), *args, **options)  # type: ignore[arg-type]
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read a status line, and let http.client skip each interim answer as it does 100 (RFC 9110, 15.2)."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if status == SWITCHING_PROTOCOLS:
+            raise BadStatusLine("101, which nobody asked for")
+        return version, CONTINUE if 100 <= status < 200 else status, reason
+
 
 class _PlainConnection(HTTPConnection):
     response_class = _TimedResponse
+    has_connected_to_proxy = True
+    """For urllib3, which blames the proxy for a fault where this is false, and clears it before it looks."""
+
+    def connect(self) -> None:
+        """Connect, by way of the proxy if there is one.
+
+        Raises:
+            ProxyError: No connection came about through the proxy.
+            Unconnected: No connection came about.
+        """
+        try:
+            super().connect()
+        except (HTTPError, HTTPException, OSError) as error:
+            if self.proxy:
+                raise ProxyError("no connection came about", error) from error
+            raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
         """Connect within the timeout as a whole, of which the resolver knows nothing and each address gets all."""

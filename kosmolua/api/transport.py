@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from http.client import HTTPException, IncompleteRead
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,9 +32,10 @@ from urllib3.exceptions import (
     ProxyError,
     ReadTimeoutError,
 )
+from urllib3.exceptions import InvalidHeader as BadAnswerHeader
 
 from kosmolua import __version__
-from kosmolua.api.deadline import POOLS
+from kosmolua.api.deadline import POOLS, Unconnected
 from kosmolua.api.message import SAFE_METHODS, Attempt, Request, Response, location, origin
 from kosmolua.api.pace import Pace, retry_after, throttled
 from kosmolua.api.reason import LOOK_FIRST
@@ -273,20 +275,27 @@ _unsent = partial(_Fault, sent=False)
 _hopeless = partial(_Fault, sent=False, passing=False)
 
 _OUT_OF_TIME = _unsent("the time for it was over")
+_BROKEN = _Fault("the connection broke before the answer was complete")
+_GARBLED = _Fault("its answer is not valid HTTP", passing=False)
 _FAULTS: tuple[tuple[type[BaseException], _Fault], ...] = (
+    (BadAnswerHeader, _GARBLED),
     (InvalidHeader, _hopeless("a header cannot hold its value", "look for spaces and line ends in the credential")),
     (UnicodeError, _hopeless("its address or a header holds what cannot be sent", "look at the credential")),
     (InvalidSchema, _hopeless("its address, or the proxy's, is of a kind that is not supported")),
     (InvalidURL, _hopeless("its address, or the proxy's, is not valid")),
-    (ProxyError, _unsent("the proxy could not be reached", "see HTTPS_PROXY and HTTP_PROXY")),
     (ssl.SSLCertVerificationError, _hopeless("the server's certificate is not trusted", "see REQUESTS_CA_BUNDLE")),
+    (ProxyError, _unsent("no connection came about through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
     (NameResolutionError, _unsent("its host name cannot be resolved")),
     (ConnectionRefusedError, _unsent("the connection was refused")),
     (NewConnectionError, _unsent("no connection could be made")),
     (ConnectTimeoutError, _unsent("no connection came about in time")),
+    (Unconnected, _unsent("no TLS connection came about", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
     (ReadTimeoutError, _Fault("no complete answer came in time")),
     (DecodeError, _Fault("its answer's compression is broken", passing=False)),
-    (ProtocolError, _Fault("the connection broke before the answer was complete")),
+    (ConnectionError, _BROKEN),
+    (IncompleteRead, _BROKEN),
+    (HTTPException, _GARBLED),
+    (ProtocolError, _BROKEN),
     (ssl.SSLError, _Fault("the TLS connection broke")),
     (requests.RequestException, _Fault("the exchange broke off")),
     (OSError, _hopeless("the bundle of CAs cannot be read", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
