@@ -27,12 +27,13 @@ Bytes that are not UTF-8 travel in source, name, args of a job and text as lone 
 from __future__ import annotations
 
 import json
-import math
 import struct
+
+from kosmolua.values import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, NoReturn
+    from typing import Any, BinaryIO
 
 FORK, KILL = b"F", b"K"
 ORDER = struct.Struct("<cQ")
@@ -110,7 +111,7 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
         BadFrame: It is not JSON, not a known kind, or a field is missing or of another type.
     """
     try:
-        frame = _DECODER.decode(line.decode())
+        frame = decode(line.decode())
     except (ValueError, RecursionError):
         raise BadFrame("a frame is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
@@ -122,18 +123,6 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
     if "path" in fields and len(frame["path"]) > LONGEST_PATH:
         raise BadFrame("a path is too long")
     return frame
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse(digits)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def to_text(raw: bytes) -> str:

@@ -149,6 +149,7 @@ FAULTS = [
         get=(OK_VALUE, 2),
         post=("network", 1),
     ),
+    Row("1e999 in JSON", (answer(200, b'{"a": 1e999}'),), ("network", 1), ("network", 1), says="not JSON"),
     Row("NaN in JSON", (answer(200, b'{"a": NaN}'),), ("network", 1), ("network", 1), says="not JSON"),
     Row("reset before the request", (reset_before_request,), ("network", 4), ("network", 1), says="broke"),
     Row("reset after the request", (reset_after_request,), ("network", 4), ("network", 1), says="broke"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua.values import LARGEST_INTEGER, SMALLEST_INTEGER, NotJson, encode
+from kosmolua.values import LARGEST_INTEGER, SMALLEST_INTEGER, NotJson, decode, encode
 
 INTEGERS = st.integers(SMALLEST_INTEGER, LARGEST_INTEGER)
 SCALARS = st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -20,7 +20,14 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(s
 @given(VALUES)
 def test_json_values_survive(value: Any) -> None:
     """What JSON can carry comes back as it was."""
-    assert json.loads(encode(value)) == value
+    assert decode(encode(value)) == json.loads(encode(value)) == value
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a": -Infinity}', "[1e999]", "[-1e999]", "{'a': 1}", ""])
+def test_json_is_read_strictly(text: str) -> None:
+    """What Lua or another reader could not carry on is refused, also where Python's own reader would take it."""
+    with pytest.raises(ValueError):
+        decode(text)
 
 
 @pytest.mark.parametrize(

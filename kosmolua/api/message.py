@@ -11,7 +11,7 @@ from typing import TypeAlias
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from kosmolua.secret import Secret
-from kosmolua.values import Json
+from kosmolua.values import Json, decode
 
 SAFE_METHODS = ("GET", "HEAD")
 """Methods that may be sent twice without harm (RFC 9110, 9.2.1)."""
@@ -132,10 +132,10 @@ class Response:
         """Return the body as JSON, or None when it is empty.
 
         Raises:
-            ValueError: It is not JSON, or it holds NaN or infinity.
+            ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
         """
         text = self.body.decode(json.detect_encoding(self.body))
-        return _DECODER.decode(text) if text.strip() else None
+        return decode(text) if text.strip() else None
 
 
 @dataclass(frozen=True)
@@ -199,12 +199,6 @@ def _encoded(pairs: Pairs) -> str:
 def _reveal(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 Send: TypeAlias = Callable[[Request], Response]
 """Whatever answers a request: a transport, a simulator, or a function in a test."""
