@@ -349,6 +349,45 @@ def check_error(error: CallError, row: Row, method: str) -> None:
         assert not error.retryable, "a write that may have been done is not simply tried again"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x" * 285 + KEY.encode(),
+        b" " * 19_990 + KEY.encode(),
+        b"<p>" + b"x" * 285 + KEY.replace("+", "%2B").encode(),
+        b'{"message": "' + b"x" * 285 + KEY.encode() + b'"}',
+    ],
+)
+def test_no_secret_is_cut(body: bytes) -> None:
+    """Where a service's words are cut, they end in no beginning of a key, which nobody would know for one."""
+    with serving(answer(400, body)) as service:
+        _, error = call(open_api(Transport(), service.url, 60), "GET")
+    assert error is not None
+    assert KEY[:6] not in str(error.fields())
+    assert "***" in error.message
+
+
+@pytest.mark.parametrize("body", [b"<html>Created", b'{"id": 1e999}', b"\xff\xff"])
+def test_a_write_that_was_answered_with_no_json(body: bytes) -> None:
+    """What was done and cannot be read is told apart from what failed, and no error holds the answer whole."""
+    with serving(answer(201, body, X_Request_Id="r-7")) as service:
+        _, error = call(open_api(Transport(), service.url, 60), "POST")
+    assert error is not None
+    assert "/services/srv-1 was answered 201 with something that is not JSON" in error.message
+    assert error.message.endswith("[request r-7] (it may have been done all the same: look before you try again)")
+    assert error.__context__ is None
+
+
+@pytest.mark.parametrize("name", ["q" * 60_000, "a\x1b[31mb", "a\x85b"])
+def test_a_request_id_that_is_none(name: str) -> None:
+    """A name for the request that would not fit into a message of one line is left out of it."""
+    with serving(answer(404, {"message": "no"}, X_Request_Id=name)) as service:
+        _, error = call(open_api(Transport(), service.url, 60), "GET")
+    assert error is not None
+    assert error.message.endswith("was answered 404: no")
+    assert error.request_id is None
+
+
 def test_connection_refused() -> None:
     """Nothing listens: a write is tried again like a read, since nothing was sent, and the error says so."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

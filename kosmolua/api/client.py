@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -251,8 +253,8 @@ class Api:
         return self._answer(Request("GET", address, (*self._query, *given), self._headers))
 
     def _answer(self, request: Request) -> Response:
-        response = self._send(request)
-        if 200 <= response.status < 300:
+        response = replace(self._send(request), request=request)
+        if response.is_success:
             return response
         target = location(request, response)
         if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):
@@ -348,22 +350,24 @@ def decode(response: Response) -> Json:
     Raises:
         NetworkError: It is not JSON.
     """
-    try:
+    with suppress(ValueError, RecursionError):
         return response.json()
-    except (ValueError, RecursionError):
-        raise NetworkError(
-            f"The service answered {response.status} with something that is not JSON: {reason_of(response)}",
-            retryable=False,
-        ) from None
+    request = response.request
+    asked = request.line if request else "A request"
+    raise NetworkError(
+        f"{asked} was answered {response.status} with something that is not JSON: "
+        f"{reason_of(response)}{_known_as(response)}",
+        retryable=False,
+        hint=None if request is None or request.safe else LOOK_FIRST,
+    )
 
 
 def error_of(request: Request, response: Response) -> ApiError:
     """Return the error that a redirect or an error status stands for."""
     path = urlsplit(request.url).path
-    known_as = f" [request {response.request_id}]" if response.request_id else ""
     wait = retry_after(response)
     error = ApiError(
-        f"{request.method} {path} was answered {response.status}: {_reason(request, response)}{known_as}",
+        f"{request.method} {path} was answered {response.status}: {_reason(request, response)}{_known_as(response)}",
         status=response.status,
         retryable=throttled(response) or (request.safe and response.status >= 500),
         retry_after=wait,
@@ -374,6 +378,10 @@ def error_of(request: Request, response: Response) -> ApiError:
     if throttled(response):
         error.code = "rate_limited"
     return error
+
+
+def _known_as(response: Response) -> str:
+    return f" [request {response.request_id}]" if response.request_id else ""
 
 
 def _reason(request: Request, response: Response) -> str:

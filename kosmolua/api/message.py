@@ -17,6 +17,7 @@ SAFE_METHODS = ("GET", "HEAD")
 """Methods that may be sent twice without harm (RFC 9110, 9.2.1)."""
 REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
 """Where services put their own name for a request, the most telling first."""
+LONGEST_REQUEST_ID = 200
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
 
@@ -105,11 +106,18 @@ class Response:
         status: The HTTP status.
         headers: Names in any case; read them with :meth:`header`.
         body: Decompressed.
+        request: What it answers; the client notes it.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    request: Request | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked for."""
+        return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
         """Return a header's value, whatever the case of its name, or None."""
@@ -121,8 +129,9 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The service's own name for the request, or None where it gives none."""
-        return next(filter(None, map(self.header, REQUEST_ID_HEADERS)), None)
+        """The service's own name for the request, or None where it gives none that fits into a message."""
+        given = (self.header(name) or "" for name in REQUEST_ID_HEADERS)
+        return next((name for name in given if 0 < len(name) <= LONGEST_REQUEST_ID and name.isprintable()), None)
 
     def text(self) -> str:
         """Return the body as text; bytes that are not UTF-8 become U+FFFD."""

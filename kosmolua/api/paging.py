@@ -98,7 +98,7 @@ def _join(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise NetworkError(f"The next page's address is not one: {target[:200]!r}", retryable=False) from None
+        raise NetworkError("The next page's address is not one", retryable=False) from None
 
 
 def _items_of(page: Response, key: str | None) -> Sequence[Json]:

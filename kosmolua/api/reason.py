@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kosmolua.api.message import Response
+from kosmolua.secret import Redactor
 from kosmolua.values import Json
 
 LONGEST = 300
@@ -23,13 +24,22 @@ def reason_of(response: Response) -> str:
     """Return what an answer says went wrong, on one line.
 
     Of JSON it is ``message``, ``error``, ``detail`` (RFC 9457) and what is nested in ``errors``; of HTML it is the
-    title or else the text; anything else is quoted.
+    title or else the text; anything else is quoted. It shows no secret of the request, and so no beginning of one
+    where it is cut.
     """
+    redactor = _redactor_of(response)
     try:
         said = _words(response.json(), _DEEPEST)
     except (ValueError, RecursionError):
-        said = _without_markup(response.text()[:_MOST_READ])
-    return one_line(said) or "no reason given"
+        said = _without_markup(redactor.text(response.text())[:_MOST_READ])
+    return one_line(redactor.text(said)) or "no reason given"
+
+
+def _redactor_of(response: Response) -> Redactor:
+    redactor = Redactor()
+    for secret in response.request.secrets if response.request else ():
+        redactor.learn(secret)
+    return redactor
 
 
 def one_line(text: str) -> str:
