@@ -12,6 +12,7 @@ from typing import Any
 from kosmolua import values
 from kosmolua.accounts import Accounts
 from kosmolua.api.message import Attempt, Request, Response
+from kosmolua.api.reason import LOOK_FIRST
 from kosmolua.backends import Backend, Sender
 from kosmolua.blame import blaming, unloadable
 from kosmolua.catalog import Catalog, Target
@@ -243,7 +244,10 @@ class Dispatcher:
         if not self._clock.left:
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         record = _current_record.get()
-        return sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
+        response = sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
+        if record and response.is_success and not request.safe:
+            record.wrote = True
+        return response
 
     def _encode(self, target: Target, value: object) -> str:
         try:
@@ -262,6 +266,8 @@ class Dispatcher:
     def _finish_error(self, record: Record, error: KosmoError) -> None:
         if record.attempts:
             error.message = error.message.removesuffix(error.epilogue)
+        if record.wrote:
+            error.advise(LOOK_FIRST)
         for name, value in list(vars(error).items()):
             setattr(error, name, self._redactor.value(value))
         error.args = (error.message,)

@@ -59,6 +59,15 @@ class KosmoError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         return _revived, (type(self), self.args), vars(self)
 
+    def advise(self, hint: str) -> None:
+        """Say one line more of what to do, unless it is said already."""
+        if hint in self.message:
+            return
+        what = self.message.removesuffix(f" ({self.hint})")
+        self.hint = hint if what == self.message else f"{self.hint}; {hint}"
+        self.message = f"{what} ({self.hint})"
+        self.args = (self.message,)
+
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values: ``code``, ``message`` and whatever else applies but the detail."""
         return {"code": self.code, "message": self.message} | self._present("hint", "line", "traceback")

@@ -40,6 +40,7 @@ class Record:
         attempts: The status of each HTTP request made for it; 0 where no answer came.
         request_id: The service's own name for the last request.
         begun: Whether the integration's function was called.
+        wrote: Whether the service did a write of it.
     """
 
     run: str
@@ -52,6 +53,7 @@ class Record:
     attempts: list[int] = field(default_factory=list)
     request_id: str | None = None
     begun: bool = False
+    wrote: bool = False
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     duration_ms: float = 0.0
     _clock: float = field(default_factory=monotonic, repr=False)

@@ -254,7 +254,10 @@ class Runtime:
         except NetworkError as error:
             if clock.left:
                 raise
-            raise self.limits.exceeded("wall", "call") from error
+            limit = self.limits.exceeded("wall", "call")
+            if error.hint:
+                limit.advise(error.hint)
+            raise limit from error
 
     def identify(self, integration: str, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.

@@ -252,7 +252,19 @@ def test_what_was_sent_is_not_denied(open_library: Open, sent: list[Request]) ->
     error = refusal_of(open_library(), "library.lend_and_look", {"book": "b-1"})
     assert error.code == "bad_arguments"
     assert "Nothing was sent" not in str(error)
+    assert error.message.endswith("(it may have been done all the same: look before you try again)")
     assert [request.method for request in sent] == ["POST"]
+
+
+def test_a_result_that_is_too_large_of_a_write_that_was_done(open_library: Open, sent: list[Request]) -> None:
+    """Whatever becomes of the answer, the error says that the write may have been done, after what else to do."""
+    runtime = open_library(lambda request: Response(201, {}, b'"%s"' % (b"x" * 2000)), limits=Limits(max_result=1000))
+    with pytest.raises(LimitExceeded, match=r"\(ask for less, .*; it may have been done all the same: .*\)$"):
+        runtime.call("library.lend", {"book": "b-1"})
+    with pytest.raises(LimitExceeded) as of_a_read:
+        runtime.call("library.list_books")
+    assert "may have been done" not in str(of_a_read.value)
+    assert [request.method for request in sent] == ["POST", "GET"]
 
 
 def test_an_integration_may_have_threads_of_its_own(open_library: Open, sent: list[Request]) -> None:
