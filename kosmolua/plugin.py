@@ -10,7 +10,7 @@ from kosmolua.api.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.secret import Secret
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.types import between, matching, one_of, unless
+from kosmolua.spec.types import between, matching, non_empty, one_of, unless
 
 __all__ = [
     "Api",
@@ -31,6 +31,7 @@ __all__ = [
     "decode",
     "matching",
     "next_link",
+    "non_empty",
     "one_of",
     "unless",
 ]

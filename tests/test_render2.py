@@ -576,6 +576,48 @@ def _complete(parameters: Any) -> dict[str, Any]:
     return {each.name: values.get(each.name, "x-1") for each in parameters if each.required}
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "param"),
+    [
+        ("trigger_deploy", {"service_id": "srv-1", "commit_id": ""}, "commit_id"),
+        ("trigger_deploy", {"service_id": "srv-1", "image_url": ""}, "image_url"),
+        ("create_job", {"service_id": "srv-1", "start_command": ""}, "start_command"),
+        ("create_service", {"type": "web_service", "name": "", "repo": "r"}, "name"),
+        ("create_service", {"type": "web_service", "name": "n", "repo": ""}, "repo"),
+        ("create_service", {"type": "web_service", "name": "n", "image": ""}, "image"),
+        ("update_service", {"service_id": "srv-1", "name": ""}, "name"),
+        ("list_services", {"name": []}, "name"),
+        ("list_services", {"type": []}, "type"),
+        ("list_services", {"owner_id": []}, "owner_id"),
+        ("list_deploys", {"service_id": "srv-1", "status": []}, "status"),
+        ("list_jobs", {"service_id": "srv-1", "status": []}, "status"),
+        ("list_postgres", {"region": []}, "region"),
+        ("list_logs", {"resource_id": []}, "resource_id"),
+        ("list_logs", {"resource_id": "srv-1", "level": []}, "level"),
+    ],
+)
+def test_what_is_empty_stands_for_nothing_else(name: str, arguments: dict[str, Any], param: str) -> None:
+    """An empty commit is not the newest one, and an empty list of names not all of them: neither leaves."""
+    send = Canned()
+    with pytest.raises(BadArguments, match="with something in it") as refused:
+        account(send)(name, **arguments)
+
+    assert refused.value.param == param
+    assert send.requests == []
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-03-02", "2026-03-02 08:00", "2026-99-99T00:00:00Z", "2026-03-02T24:00:00Z", "2026-03-02T08:00:00"]
+)
+def test_a_time_is_a_date_a_time_of_day_and_a_zone(moment: str) -> None:
+    """What Render would refuse as no time does not leave."""
+    send = Canned()
+    with pytest.raises(BadArguments, match="start_time must be a string like '2026-01-31T12:00:00Z'"):
+        account(send)("list_events", service_id="srv-1", start_time=moment)
+
+    assert send.requests == []
+
+
 @pytest.mark.parametrize("limit", [0, 101, -1])
 def test_a_limit_outside_of_renders_is_refused(limit: int) -> None:
     """Pages hold 1 to 100 items."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Optional, TypedDict, Union
 import pytest
 
 from kosmolua import BadArguments, PluginError
-from kosmolua.plugin import Integration, Secret, between, matching, one_of, unless
+from kosmolua.plugin import Integration, Secret, between, matching, non_empty, one_of, unless
 from kosmolua.spec.function import Function, read_function
 from kosmolua.spec.integration import AccountField
 from kosmolua.spec.parameter import REQUIRED
@@ -71,6 +71,7 @@ class Loose(TypedDict, total=False):
         (list[Point], [[{"x": 1, "y": 3}]]),
         (Annotated[int, "How many.", between(1, 3)], [1, 3]),
         (Annotated[int | str | None, between(1, 3)], [1, "x"]),
+        (Annotated[str | list[str] | None, non_empty()], ["x", ["x", ""]]),
         (Annotated[str | list[str], one_of("a", "b")], ["a", ["x"]]),
         (Annotated[int | str, between(1, 3), one_of("a", "b")], [3, "a"]),
         (list[Annotated[Annotated[str | None, "A word."] | int, one_of("a")]], [[None, "a", 5]]),
@@ -142,6 +143,12 @@ def test_lua_values_become_what_is_declared(annotation: object, given: object, m
         (Edits, {"text": None}, ".text must be a string, not nil"),
         (Edits, {"label": "A"}, ".label must be a string like 'abc', not \"A\" (a string)"),
         (Thread, {"text": "a", "replies": [{"text": 1, "replies": []}]}, ".replies[1].text must be a string, not 1"),
+        (Annotated[str, non_empty()], "", 'must be a string with something in it, not "" (a string)'),
+        (
+            Annotated[str | list[str], non_empty()],
+            {},
+            "must be a string with something in it or a list with something in it, not an empty table",
+        ),
         (Annotated[int | str, between(1, 3)], 4, "must be an integer in 1..3 or a string, not 4"),
         (
             Annotated[int | str, between(1, 3), one_of("a", "b")],
@@ -194,6 +201,7 @@ def test_a_tuple_of_fixed_length_is_refused(annotation: object) -> None:
         (Annotated[bool, between(0, 1)], "a boolean cannot be in 0..1", "only a number can"),
         (Annotated[Any, between(0, 1)], "anything cannot be in 0..1", "only a number can"),
         (Annotated[int, matching("[a-z]", "a")], "an integer cannot be like 'a'", "only a string can"),
+        (Annotated[int, non_empty()], "an integer cannot be with something in it", "only a string or list can"),
         (
             Annotated[float | int | None, one_of("a")],
             "a number or an integer cannot be one of 'a'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict
 
-from kosmolua.plugin import between
+from kosmolua.plugin import between, non_empty
 
 from .account import integration
 from .hub import Hub
@@ -99,7 +99,7 @@ def create_issue(
     /,
     *,
     repo: RepoName,
-    title: Annotated[str, "One line."],
+    title: Annotated[str, "One line.", non_empty()],
     body: Annotated[str | None, "Markdown."] = None,
     labels: Annotated[list[str] | None, "Names of labels; dropped without a word if the token may not set any."] = None,
     assignees: Annotated[list[str] | None, "Logins of who is to work on it; dropped likewise."] = None,

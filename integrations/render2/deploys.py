@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
 
-from kosmolua.plugin import ApiError, BadArguments, by_cursor
+from kosmolua.plugin import ApiError, BadArguments, by_cursor, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
@@ -85,7 +85,9 @@ def list_deploys(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    status: Annotated[DeployStatus | list[DeployStatus] | None, "Only these statuses: one, or a list."] = None,
+    status: Annotated[
+        DeployStatus | list[DeployStatus] | None, "Only these statuses: one, or a list.", non_empty()
+    ] = None,
     all: All = False,
 ) -> DeployPage:
     """List deploys for a specific Render service, in practice the newest first."""
@@ -114,8 +116,10 @@ def trigger_deploy(
     /,
     *,
     service_id: ServiceId,
-    commit_id: Annotated[str | None, "Commit to deploy, in place of the branch's newest."] = None,
-    image_url: Annotated[str | None, "Image to deploy: another tag or digest of the service's own image."] = None,
+    commit_id: Annotated[str | None, "Commit to deploy, in place of the branch's newest.", non_empty()] = None,
+    image_url: Annotated[
+        str | None, "Image to deploy: another tag or digest of the service's own image.", non_empty()
+    ] = None,
     clear_cache: Annotated[bool, "Whether to build from nothing."] = False,
     deploy_only: Annotated[bool, "Whether to ship the last build again, without a new one."] = False,
 ) -> OneDeploy:

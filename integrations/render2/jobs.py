@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict, cast
 
-from kosmolua.plugin import matching
+from kosmolua.plugin import matching, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
@@ -68,7 +68,7 @@ def list_jobs(
     service_id: ServiceId,
     limit: Limit = 20,
     cursor: Cursor = None,
-    status: Annotated[JobStatus | list[JobStatus] | None, "Only these statuses: one, or a list."] = None,
+    status: Annotated[JobStatus | list[JobStatus] | None, "Only these statuses: one, or a list.", non_empty()] = None,
     all: All = False,
 ) -> JobPage:
     """List jobs for a specific Render service."""
@@ -88,7 +88,7 @@ def create_job(
     /,
     *,
     service_id: ServiceId,
-    start_command: Annotated[str, "Shell command to run."],
+    start_command: Annotated[str, "Shell command to run.", non_empty()],
     plan_id: Annotated[
         str | None, "Plan to run it on, in place of the service's.", matching(r"[A-Za-z0-9-]+", "plan-srv-004")
     ] = None,

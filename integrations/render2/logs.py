@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict, cast
 
+from kosmolua.plugin import non_empty
+
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import OwnerId, ResourceId, ServiceId, Time
 from .render import Render
 from .wire import Thing, filled, thing_of
-
-Texts = str | list[str]
 
 
 class Label(TypedDict):
@@ -63,13 +63,18 @@ def list_logs(
     render: Render,
     /,
     *,
-    resource_id: Annotated[ResourceId | list[ResourceId], "Whose logs: a service, job or database, or a list of them."],
+    resource_id: Annotated[
+        ResourceId | Annotated[list[ResourceId], non_empty()],
+        "Whose logs: a service, job or database, or a list of them.",
+    ],
     start_time: Annotated[Time | None, "From when on; an hour before the end, if not given."] = None,
     end_time: Annotated[Time | None, "Until when; now, if not given."] = None,
     direction: Annotated[Literal["backward", "forward"], "Newest or oldest first."] = "backward",
-    level: Annotated[Texts | None, "Only these levels, such as error: one, or a list."] = None,
-    type: Annotated[Texts | None, "Only these types: app, request, build; one, or a list."] = None,
-    text: Annotated[Texts | None, "Only messages with this text; * and /regex/ work."] = None,
+    level: Annotated[str | list[str] | None, "Only these levels, such as error: one, or a list.", non_empty()] = None,
+    type: Annotated[
+        str | list[str] | None, "Only these types: app, request, build; one, or a list.", non_empty()
+    ] = None,
+    text: Annotated[str | list[str] | None, "Only messages with this text; * and /regex/ work.", non_empty()] = None,
     limit: Limit = 20,
     owner_id: OwnerId = None,
 ) -> LogPage:

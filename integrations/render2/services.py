@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypedDict, cast
 
-from kosmolua.plugin import BadArguments, CallError, between, matching, unless
+from kosmolua.plugin import BadArguments, CallError, between, matching, non_empty, unless
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import Names, OwnerId, Regions, ServiceId
+from .parameters import Names, OwnerId, Regions, ServiceId, Workspaces
 from .render import Render
 from .settings import Runtime, ServiceType, Variables, body_of, misfit, runtime_of
 from .wire import Thing, filled, thing_of
@@ -18,9 +18,9 @@ BuildCommand = Annotated[str | None, "Shell command to build; not for docker or 
 StartCommand = Annotated[str | None, "Shell command to start; for a cron job, what each run does."]
 RootDir = Annotated[str | None, "Folder of the repository to work in."]
 AutoDeploy = Annotated[bool | None, "Whether each push to the branch is deployed."]
-Image = Annotated[str | None, 'Image to run, in place of repo (e.g., "docker.io/library/nginx:latest").']
+Image = Annotated[str | None, 'Image to run, in place of repo (e.g., "docker.io/library/nginx:latest").', non_empty()]
 Credential = Annotated[str | None, "Registry credential for a private image.", matching(r"[A-Za-z0-9-]+", "rgc-abc123")]
-Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").']
+Schedule = Annotated[str | None, 'When a cron job runs, as a cron expression in UTC (e.g., "0 3 * * *").', non_empty()]
 HealthCheckPath = Annotated[str | None, "Path that answers 2xx or 3xx when a web service is well."]
 PreDeployCommand = Annotated[str | None, "Shell command to run before each deploy, such as a migration."]
 PublishPath = Annotated[str | None, "Folder of a static site to publish; Render takes public if none is given."]
@@ -85,10 +85,10 @@ def list_services(
     limit: Limit = 20,
     cursor: Cursor = None,
     name: Names = None,
-    type: Annotated[ServiceType | list[ServiceType] | None, "Only these types: one, or a list."] = None,
+    type: Annotated[ServiceType | list[ServiceType] | None, "Only these types: one, or a list.", non_empty()] = None,
     region: Regions = None,
     suspended: Annotated[bool | None, "Only suspended ones, or only those that are not."] = None,
-    owner_id: Annotated[str | list[str] | None, "Only those of these workspaces: one, or a list."] = None,
+    owner_id: Workspaces = None,
     all: All = False,
 ) -> ServicePage:
     """List all services in the Render account.
@@ -119,9 +119,12 @@ def create_service(
     /,
     *,
     type: Annotated[ServiceType, "Service type."],
-    name: Annotated[str, "Name for the service, unique in its workspace."],
+    name: Annotated[str, "Name for the service, unique in its workspace.", non_empty()],
     repo: Annotated[
-        str | None, 'Git repository URL (e.g., "https://github.com/user/repo"); left out with image.', unless("image")
+        str | None,
+        'Git repository URL (e.g., "https://github.com/user/repo"); left out with image.',
+        non_empty(),
+        unless("image"),
     ],
     branch: Branch = "main",
     region: Annotated[str | None, 'Region: "oregon", "ohio", "virginia", "frankfurt", "singapore".'] = None,
@@ -182,8 +185,8 @@ def update_service(
     /,
     *,
     service_id: ServiceId,
-    name: Annotated[str | None, "New name."] = None,
-    repo: Annotated[str | None, "Git repository URL."] = None,
+    name: Annotated[str | None, "New name.", non_empty()] = None,
+    repo: Annotated[str | None, "Git repository URL.", non_empty()] = None,
     branch: Branch = None,
     plan: Annotated[str | None, "Plan to change to."] = None,
     build_command: BuildCommand = None,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import KeyValueId, Names, PostgresId, Regions
+from .parameters import KeyValueId, Names, PostgresId, Regions, Workspaces
 from .render import Render
 from .wire import Thing, filled, thing_of
-
-Workspaces = Annotated[str | list[str] | None, "Only those of these workspaces: one, or a list."]
 
 
 class Postgres(TypedDict):

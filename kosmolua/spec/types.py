@@ -53,7 +53,7 @@ class Bound:
     Args:
         expected: What would fit, as in ``in 1..100``.
         holds: Says whether a value fits.
-        of: What it restricts, ``number`` or ``string``.
+        of: What it restricts, such as ``number`` or ``string or list``.
         choices: The only values that fit, where they can be listed.
         example: A value that fits, where one is known.
     """
@@ -66,7 +66,7 @@ class Bound:
 
     def suits(self, kind: Type) -> bool:
         """Say whether it restricts values of a type."""
-        return self.of == ("number" if kind.label == "integer" else kind.label)
+        return {"integer": "number", "array": "list"}.get(kind.label, kind.label) in self.of.split(" or ")
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ def matching(pattern: str, example: str) -> Bound:
     """
     compiled = re.compile(pattern)
     return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None, "string", example=example)
+
+
+def non_empty() -> Bound:
+    """Bound a string or a list: it has something in it, as a filter needs that would otherwise let everything pass."""
+    return Bound("with something in it", bool, "string or list")
 
 
 @dataclass(frozen=True)
@@ -318,7 +323,9 @@ def _bounded(inner: Type, bounds: Sequence[Bound]) -> Type:
     def fits(value: object) -> object:
         try:
             fitting = inner.fits(value)
-        except Mismatch:
+        except Mismatch as mismatch:
+            if mismatch.where:
+                raise
             raise _mismatch(article, value) from None
         if fitting is not None and not all(bound.holds(fitting) for bound in bounds):
             raise _mismatch(article, fitting)
