@@ -182,12 +182,13 @@ def test_a_search_stops_where_github_stops(github: responses.RequestsMock) -> No
     assert call("search_repos", query="a", limit=100, page=9)["next_page"] == 10
 
 
-def test_an_empty_answer_is_an_empty_list(github: responses.RequestsMock) -> None:
-    """Some lists answer 204 where there is nothing."""
-    github.get(f"{API}/repos/a/b/releases", status=204)
+@pytest.mark.parametrize("everything", [False, True])
+def test_an_empty_answer_is_no_empty_list(github: responses.RequestsMock, everything: bool) -> None:
+    """An answer that was cut before its body does not say that there is nothing."""
+    github.get(f"{API}/repos/a/b/releases", status=200)
 
-    assert call("list_releases", repo="a/b") == {"releases": [], "next_page": None}
-    assert call("list_releases", repo="a/b", all=True) == {"releases": [], "next_page": None}
+    with pytest.raises(NetworkError):
+        call("list_releases", repo="a/b", all=everything)
 
 
 # Requests
@@ -379,6 +380,16 @@ def test_a_list_that_is_none_is_an_error_not_a_crash(github: responses.RequestsM
     for name in ("list_releases", "get_repo"):
         with pytest.raises(NetworkError, match="GitHub answered with a"):
             call(name, repo="a/b")
+
+
+def test_what_is_odd_inside_a_reply_is_left_out(github: responses.RequestsMock) -> None:
+    """An issue and a search with next to nothing, and that of another type, can be printed all the same."""
+    github.get(f"{API}/repos/a/b/issues/1", json={"labels": 7, "assignees": "x", "comments": "many"})
+    github.get(f"{API}/search/repositories", json={"total_count": "9", "items": [{"topics": "lua"}]})
+
+    issue = call("get_issue", repo="a/b", number=1)
+    assert (issue["number"], issue["state"], issue["labels"], issue["comments"]) == (0, "", [], 0)
+    assert call("search_repos", query="lua")["repos"][0]["topics"] == []
 
 
 # Rate limits

@@ -185,17 +185,41 @@ def test_jobs_have_a_status_and_keep_the_wires_spelling() -> None:
     ("name", "key"), [("list_services", "services"), ("list_deploys", "deploys"), ("list_jobs", "jobs")]
 )
 def test_an_empty_list_is_a_list_without_a_cursor(name: str, key: str) -> None:
-    """Render's ``[]``, and no body at all, are an empty list and the end."""
+    """Render's ``[]`` is an empty list and the end."""
     arguments = {} if name == "list_services" else {"service_id": "srv-1"}
-    for reply in ([], answer(200)):
-        assert account(Canned(reply))(name, **arguments) == {key: [], "cursor": None}
+    assert account(Canned([]))(name, **arguments) == {key: [], "cursor": None}
 
 
-@pytest.mark.parametrize("reply", [{"services": []}, "down", [1], [{"service": None, "cursor": "a"}]])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"services": []},
+        "down",
+        [1],
+        [{"service": None, "cursor": "a"}],
+        [{"service": {"id": "srv-1", "serviceDetails": "odd"}}],
+        answer(200),
+        answer(204),
+    ],
+)
 def test_a_reply_of_another_shape_is_a_network_error(reply: Any) -> None:
-    """What is no list of services is not handed to scripts as one."""
-    with pytest.raises(NetworkError, match="Render answered with a"):
+    """What is no list of services, such as an answer that was cut before its body, is not handed to scripts as one."""
+    with pytest.raises(NetworkError, match=r"Render answered with (a|nothing)"):
         account(Canned(reply))("list_services")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reply"),
+    [
+        ("list_deploys", {"service_id": "srv-1"}, [{"deploy": {"id": "dep-1", "commit": "abc"}}]),
+        ("list_logs", {"resource_id": "dpg-1", "owner_id": "tea-1"}, {"logs": [{"labels": [None]}]}),
+        ("list_logs", {"resource_id": "dpg-1", "owner_id": "tea-1"}, {"logs": {"message": "x"}}),
+    ],
+)
+def test_so_is_a_reply_with_another_shape_inside(name: str, arguments: dict[str, Any], reply: Any) -> None:
+    """It is the service that says something odd, and not the integration that fails."""
+    with pytest.raises(NetworkError, match=r"Render answered with (a|nothing)"):
+        account(Canned(reply))(name, **arguments)
 
 
 # Pages
@@ -309,11 +333,16 @@ def test_a_deploy_of_no_service_is_not_found() -> None:
     assert "service_id" in str(caught.value.hint)
 
 
-def test_a_search_ends_at_the_rate_limit() -> None:
-    """A 429 in the middle of a search is told as what it is, with the wait, and nothing more is sent."""
-    send = Canned(
-        page("service", [WEB, WORKER]), Response(429, {"Retry-After": "30"}, b'{"error":"rate limit exceeded"}')
-    )
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Response(429, {"Retry-After": "30"}, b'{"error":"rate limit exceeded"}'),
+        CallError("rate_limited", "GET /x was not sent", retry_after=30),
+    ],
+)
+def test_a_search_ends_at_the_rate_limit(refusal: object) -> None:
+    """A 429 in the middle of a search, or the pause before one, is told as what it is, and nothing more is sent."""
+    send = Canned(page("service", [WEB, WORKER]), refusal)
 
     with pytest.raises(ApiError, match="ran into Render's rate limit") as caught:
         account(send)("get_deploy", deploy_id="dep-1")

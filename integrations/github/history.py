@@ -12,7 +12,7 @@ from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import RepoName, Time, parts_of
-from .wire import Thing, text
+from .wire import Thing, number, text, things_of
 
 
 class Commit(TypedDict):
@@ -117,7 +117,7 @@ def _shaped_release(release: Thing) -> Release:
         "draft": bool(release.get("draft")),
         "prerelease": bool(release.get("prerelease")),
         "url": text(release, "html_url"),
-        "assets": [_shaped_asset(asset) for asset in release.get("assets") or ()],
+        "assets": [_shaped_asset(asset) for asset in things_of(release.get("assets") or [])],
         "created_at": text(release, "created_at"),
         "published_at": text(release, "published_at"),
     }
@@ -126,7 +126,7 @@ def _shaped_release(release: Thing) -> Release:
 def _shaped_asset(asset: Thing) -> Asset:
     return {
         "name": text(asset, "name"),
-        "size": asset.get("size") or 0,
-        "downloads": asset.get("download_count") or 0,
+        "size": number(asset, "size"),
+        "downloads": number(asset, "download_count"),
         "url": text(asset, "browser_download_url"),
     }

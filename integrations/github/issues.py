@@ -10,7 +10,7 @@ from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import Login, RepoName, Time, parts_of
-from .wire import Thing, text, texts, thing_of
+from .wire import Thing, number, text, texts, thing_of
 
 _PATH = "/repos/{owner}/{repo}/issues"
 
@@ -113,16 +113,16 @@ def create_issue(
 
 def _shaped(issue: Thing) -> Issue:
     return {
-        "number": issue["number"],
+        "number": number(issue, "number"),
         "title": text(issue, "title"),
         "body": text(issue, "body"),
-        "state": issue["state"],
+        "state": text(issue, "state"),
         "state_reason": text(issue, "state_reason"),
         "author": text(issue, "user", "login"),
-        "assignees": texts(issue.get("assignees"), "login"),
-        "labels": texts(issue.get("labels"), "name"),
+        "assignees": texts(issue, "assignees", "login"),
+        "labels": texts(issue, "labels", "name"),
         "milestone": text(issue, "milestone", "title"),
-        "comments": issue.get("comments") or 0,
+        "comments": number(issue, "comments"),
         "is_pull_request": "pull_request" in issue,
         "url": text(issue, "html_url"),
         "created_at": text(issue, "created_at"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from kosmolua.plugin import Api, between, by_link, by_page, decode, next_link
 
-from .wire import Thing, thing_of, things_of
+from .wire import Thing, number, thing_of, things_of
 
 LARGEST_PAGE = 100
 MOST_FOUND = 1000
@@ -60,10 +60,10 @@ class Page:
         """
         total = 0
 
-        def fetch(number: int, limit: int = LARGEST_PAGE) -> list[Thing]:
+        def fetch(page: int, limit: int = LARGEST_PAGE) -> list[Thing]:
             nonlocal total
-            reply = thing_of(api.get(template, query={**filters, "per_page": limit, "page": number}))
-            total = reply.get("total_count") or 0
+            reply = thing_of(api.get(template, query={**filters, "per_page": limit, "page": page}))
+            total = number(reply, "total_count")
             return things_of(reply.get("items"))
 
         if self.all:

@@ -8,7 +8,7 @@ from .account import integration
 from .hub import Hub
 from .paging import All, Limit, Number, Page
 from .parameters import Login, RepoName, parts_of
-from .wire import Thing, text, thing_of
+from .wire import Thing, number, text, texts, thing_of
 
 
 class Repo(TypedDict):
@@ -117,14 +117,14 @@ def _shaped(repo: Thing) -> Repo:
         "url": text(repo, "html_url"),
         "language": text(repo, "language"),
         "license": text(repo, "license", "spdx_id"),
-        "topics": list(repo.get("topics") or ()),
+        "topics": texts(repo, "topics", "name"),
         "default_branch": text(repo, "default_branch"),
         "private": bool(repo.get("private")),
         "fork": bool(repo.get("fork")),
         "archived": bool(repo.get("archived")),
-        "stars": repo.get("stargazers_count") or 0,
-        "forks": repo.get("forks_count") or 0,
-        "open_issues": repo.get("open_issues_count") or 0,
+        "stars": number(repo, "stargazers_count"),
+        "forks": number(repo, "forks_count"),
+        "open_issues": number(repo, "open_issues_count"),
         "created_at": text(repo, "created_at"),
         "updated_at": text(repo, "updated_at"),
         "pushed_at": text(repo, "pushed_at"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from kosmolua.plugin import NetworkError
@@ -18,20 +17,18 @@ def thing_of(reply: object) -> Thing:
         NetworkError: The reply is something else.
     """
     if not isinstance(reply, dict):
-        raise NetworkError(f"GitHub answered with a {type(reply).__name__} where an object belongs", retryable=False)
+        raise _unreadable(reply, "an object")
     return reply
 
 
 def things_of(reply: object) -> list[Thing]:
-    """Return a reply that is a list of objects; an empty answer is an empty list.
+    """Return a reply that is a list of objects.
 
     Raises:
         NetworkError: The reply is something else.
     """
-    if reply is None:
-        return []
     if not isinstance(reply, list):
-        raise NetworkError(f"GitHub answered with a {type(reply).__name__} where a list belongs", retryable=False)
+        raise _unreadable(reply, "a list")
     return [thing_of(item) for item in reply]
 
 
@@ -49,6 +46,19 @@ def text(thing: Thing, *keys: str) -> str:
     return "" if value is None else str(value)
 
 
-def texts(things: Iterable[Any] | None, key: str) -> list[str]:
-    """Return one text of each thing of a list; GitHub gives some lists as plain strings too."""
-    return [text(thing, key) if isinstance(thing, dict) else str(thing) for thing in things or ()]
+def number(thing: Thing, name: str) -> int:
+    """Return the whole number inside a thing, or 0 where there is none."""
+    value = thing.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def texts(thing: Thing, name: str, key: str) -> list[str]:
+    """Return one text of each item of a list inside a thing; GitHub gives some lists as plain strings too."""
+    given = thing.get(name)
+    items = given if isinstance(given, list) else []
+    return [text(item, key) if isinstance(item, dict) else str(item) for item in items]
+
+
+def _unreadable(reply: object, expected: str) -> NetworkError:
+    given = "nothing" if reply is None else f"a {type(reply).__name__}"
+    return NetworkError(f"GitHub answered with {given} where {expected} belongs", retryable=False)

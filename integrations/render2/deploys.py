@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
 
-from kosmolua.plugin import ApiError, BadArguments, by_cursor, non_empty
+from kosmolua.plugin import ApiError, BadArguments, CallError, by_cursor, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import DeployId, ServiceId, SomeServiceId
 from .render import Render
-from .wire import Thing, filled, thing_of
+from .wire import Thing, filled, inner, thing_of
 
 MOST_SERVICES_SEARCHED = 200
 """A search costs one request a service, and Render allows 400 GETs a minute."""
@@ -159,7 +159,7 @@ def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
     """Add the service, and what scripts join to strings: the commit of an image is null on the wire."""
     shaped = filled(deploy, id="", status="unknown") | {
         "service_id": service_id,
-        "commit": filled(deploy.get("commit") or {}, id="", message=""),
+        "commit": filled(inner(deploy, "commit"), id="", message=""),
     }
     if shaped["id"]:
         render.remember(shaped["id"], service_id)
@@ -200,16 +200,16 @@ def _found(render: Render, deploy_id: str) -> Deploy:
 def _deploy_of(render: Render, service_id: str, deploy_id: str) -> Deploy | None:
     try:
         reply = render.api.get(_DEPLOY, service_id=service_id, deploy_id=deploy_id)
-    except ApiError as error:
+    except CallError as error:
+        if error.code == "rate_limited":
+            raise _too_many(deploy_id, error) from None
         if error.status in (403, 404, 410):
             return None
-        if error.status == 429:
-            raise _too_many(deploy_id, error) from None
         raise
     return _shaped(render, thing_of(reply), service_id)
 
 
-def _too_many(deploy_id: str, error: ApiError) -> ApiError:
+def _too_many(deploy_id: str, error: CallError) -> ApiError:
     return ApiError(
         f"Looking for {deploy_id} in one service after the other ran into Render's rate limit",
         status=429,

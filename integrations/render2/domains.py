@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict, cast
 
-from kosmolua.plugin import NetworkError, matching
+from kosmolua.plugin import matching
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import Domain, ServiceId
 from .render import Render
-from .wire import Thing, filled, thing_of
+from .wire import Thing, filled, thing_of, things_of
 
 _DOMAINS = "/services/{service_id}/custom-domains"
 _DOMAIN = "/services/{service_id}/custom-domains/{domain}"
@@ -86,9 +86,7 @@ def create_custom_domain(
 ) -> NewDomains:
     """Add a custom domain to a service; its DNS has to point to Render before it is verified."""
     reply = render.api.post(_DOMAINS, json={"name": name}, service_id=service_id)
-    if not isinstance(reply, list):
-        raise NetworkError("Render answered with something else than the new domains", retryable=False)
-    return {"custom_domains": [_shaped(thing_of(domain)) for domain in reply]}
+    return {"custom_domains": [_shaped(domain) for domain in things_of(reply)]}
 
 
 @integration.writes

@@ -10,7 +10,7 @@ from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import OwnerId, ResourceId, ServiceId, Time
 from .render import Render
-from .wire import Thing, filled, thing_of
+from .wire import Thing, filled, thing_of, things_of
 
 
 class Label(TypedDict):
@@ -97,7 +97,7 @@ def list_logs(
     }
     reply = thing_of(render.repeating.get("/logs", query=query))
     return {
-        "logs": [_shaped(entry) for entry in reply.get("logs") or []],
+        "logs": [_shaped(entry) for entry in things_of(reply.get("logs") or [])],
         "has_more": bool(reply.get("hasMore")),
         "next_start_time": reply.get("nextStartTime"),
         "next_end_time": reply.get("nextEndTime"),
@@ -132,6 +132,6 @@ def _owner_of(render: Render, resources: list[str]) -> str:
 
 
 def _shaped(entry: Thing) -> Entry:
-    labels = {label.get("name"): label.get("value") for label in entry.get("labels") or []}
+    labels = {label.get("name"): label.get("value") for label in things_of(entry.get("labels") or [])}
     flat = {name: labels.get(name) or "" for name in ("level", "type", "instance")}
     return cast(Entry, filled(entry, id="", timestamp="", message="", labels=[]) | flat)

@@ -11,7 +11,7 @@ from .paging import All, Cursor, Limit, Page
 from .parameters import Names, OwnerId, Regions, ServiceId, Workspaces
 from .render import Render
 from .settings import Runtime, ServiceType, Variables, body_of, misfit, runtime_of
-from .wire import Thing, filled, thing_of
+from .wire import Thing, filled, inner, thing_of
 
 Branch = Annotated[str | None, "Git branch to deploy."]
 BuildCommand = Annotated[str | None, "Shell command to build; not for docker or an image."]
@@ -239,7 +239,7 @@ def _fetched(render: Render, service_id: str) -> Thing:
 
 def _shaped(service: Thing) -> Service:
     """Add what the wire lacks: it has no ``status``, and ``url`` only inside the details of some types."""
-    details = service.get("serviceDetails") or {}
+    details = inner(service, "serviceDetails")
     shaped = filled(service, name="", type="unknown", suspended="not_suspended") | {
         "serviceDetails": details,
         "status": "suspended" if service.get("suspended") == "suspended" else "active",
@@ -285,7 +285,7 @@ def _created(render: Render, settings: Thing, kind: str, owner_id: str) -> Creat
 def _changed(render: Render, service_id: str, settings: Thing) -> Thing:
     service = _fetched(render, service_id)
     kind = str(service.get("type"))
-    details = service.get("serviceDetails") or {}
+    details = inner(service, "serviceDetails")
     runtime = details.get("runtime") or details.get("env")
     wrong = misfit(settings, kind, runtime)
     if wrong:

@@ -16,17 +16,26 @@ def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
     Render lists have no envelope (https://api-docs.render.com/reference/pagination).
 
     Args:
-        reply: ``[{"service": {...}, "cursor": "..."}, ...]``, or None for an empty answer.
+        reply: ``[{"service": {...}, "cursor": "..."}, ...]``.
         key: What each thing is under, such as ``service``.
 
     Raises:
         NetworkError: The reply is something else.
     """
-    rows = [] if reply is None else reply
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise _unreadable(rows, f"a list of {key} objects")
+    rows = things_of(reply)
     things = [thing_of(row.get(key)) for row in rows]
     return things, (rows[-1].get("cursor") or None) if rows else None
+
+
+def things_of(reply: object) -> list[Thing]:
+    """Return a reply that is a list of objects.
+
+    Raises:
+        NetworkError: The reply is something else.
+    """
+    if not isinstance(reply, list):
+        raise _unreadable(reply, "a list")
+    return [thing_of(item) for item in reply]
 
 
 def thing_of(reply: object) -> Thing:
@@ -40,6 +49,11 @@ def thing_of(reply: object) -> Thing:
     return reply
 
 
+def inner(thing: Thing, key: str) -> Thing:
+    """Return the object inside a thing, an empty one where it is missing or null."""
+    return thing_of(thing.get(key) or {})
+
+
 def filled(thing: Thing, **defaults: object) -> Thing:
     """Return a thing with a default for each of these fields that is missing or null, so that scripts can use it."""
     missing = {name: default for name, default in defaults.items() if thing.get(name) is None}
@@ -47,4 +61,5 @@ def filled(thing: Thing, **defaults: object) -> Thing:
 
 
 def _unreadable(reply: object, expected: str) -> NetworkError:
-    return NetworkError(f"Render answered with a {type(reply).__name__} where {expected} belongs", retryable=False)
+    given = "nothing" if reply is None else f"a {type(reply).__name__}"
+    return NetworkError(f"Render answered with {given} where {expected} belongs", retryable=False)

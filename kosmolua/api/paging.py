@@ -103,10 +103,8 @@ def _join(url: str, target: str) -> str:
 
 def _items_of(page: Response, key: str | None) -> Sequence[Json]:
     body = decode(page)
-    found = body.get(key) if key is not None and isinstance(body, dict) else body
+    found = (body.get(key) or []) if key is not None and isinstance(body, dict) else body
     if isinstance(found, list):
         return found
-    if found is None:
-        return ()
     where = "A page" if key is None else f"{key!r} in a page"
     raise NetworkError(f"{where} of the list is not a list itself", retryable=False)
