@@ -374,6 +374,15 @@ def test_the_users_own_id_is_taken_when_there_is_one() -> None:
     assert send.lines == ["GET /users"]
 
 
+def test_a_user_is_known_also_where_no_workspace_is_to_be_seen() -> None:
+    """What stands in for the id may fail; the name and the address are there all the same."""
+    send = Canned({"email": "ann@example.com", "name": "Ann"}, answer(403, {"message": "forbidden"}))
+
+    user = account(send)("get_current_user")
+
+    assert user == {"email": "ann@example.com", "name": "Ann", "id": "", "id_source": ""}
+
+
 @pytest.mark.parametrize(
     ("emails", "expected"),
     [

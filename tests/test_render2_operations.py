@@ -404,11 +404,32 @@ def test_events_tell_of_deploys() -> None:
     """The newest events come first, and a filter keeps one type."""
     call = simulated()
 
-    events = call("list_events", service_id=SERVICE, type="deploy_ended", all=True)["events"]
+    always = {"service_id": SERVICE, "start_time": "2026-01-01T00:00:00Z"}
+    events = call("list_events", **always, type="deploy_ended", all=True)["events"]
 
     assert {event["type"] for event in events} == {"deploy_ended"}
     assert events[0]["details"] == {"deployId": DEPLOY, "deployStatus": "succeeded"}
     assert len(events) == 45
+
+
+def test_events_without_times_are_those_of_the_last_hour() -> None:
+    """As Render's document has it, for events as for logs."""
+    call = simulated()
+    call("trigger_deploy", service_id=SERVICE)
+
+    (event,) = call("list_events", service_id=SERVICE, type="deploy_started", all=True)["events"]
+
+    assert event["timestamp"].startswith("2026-03-02T09:00:0")
+
+
+def test_a_deploy_of_a_cron_job_has_no_id_at_first() -> None:
+    """Render answers without a body; the list of deploys knows what was started."""
+    call = simulated()
+
+    deploy = call("trigger_deploy", service_id=CRON)["deploy"]
+
+    assert (deploy["id"], deploy["status"], deploy["service_id"]) == ("", "queued", CRON)
+    assert call("list_deploys", service_id=CRON, limit=1)["deploys"][0]["trigger"] == "api"
 
 
 # Domains and stores

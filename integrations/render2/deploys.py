@@ -125,7 +125,8 @@ def trigger_deploy(
 ) -> OneDeploy:
     """Start a deploy of a service.
 
-    When Render queues it behind another, the deploy has the status ``queued`` and no id yet.
+    Where Render queues it behind another, and for a cron job, the deploy has the status ``queued`` and no id yet:
+    ``list_deploys`` knows it.
     """
     body: dict[str, str] = {"clearCache": "clear"} if clear_cache else {}
     body |= {"commitId": commit_id} if commit_id else {}

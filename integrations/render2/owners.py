@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict, cast
 
+from kosmolua.plugin import CallError
+
 from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .render import Render
@@ -40,12 +42,13 @@ def get_current_user(render: Render, /) -> User:
     """Get the current authenticated account information: email, name and id.
 
     Where Render does not tell the user's own id, as it did not before autumn 2026, the id is that of the user's
-    workspace, the one that new services belong to; ``id_source`` says which of the two it is.
+    workspace, the one that new services belong to; ``id_source`` says which of the two it is. Both are empty where the
+    key may not see workspaces either.
     """
     user = filled(thing_of(render.api.get("/users")), email="", name="")
     if user.get("id"):
         return cast(User, user | {"id_source": "user"})
-    workspace = _workspace_of(user, render.owners())
+    workspace = _workspace_of(user, _owners(render))
     return cast(User, user | {"id": workspace, "id_source": "workspace" if workspace else ""})
 
 
@@ -64,6 +67,13 @@ def identify(render: Render, /) -> str:
     """Say whose key it is, such as ``ann@example.com (usr-...)``, at the cost of one request."""
     user = thing_of(render.api.get("/users"))
     return f"{user.get('email')} ({user.get('id') or user.get('name')})"
+
+
+def _owners(render: Render) -> list[Thing]:
+    try:
+        return render.owners()
+    except CallError:
+        return []
 
 
 def _workspace_of(user: Thing, owners: list[Thing]) -> str:

@@ -203,7 +203,7 @@ def list_deploys(world: World, call: Call) -> Reply:
 
 
 def create_deploy(world: World, call: Call) -> Reply:
-    """POST /services/{service_id}/deploys."""
+    """POST /services/{service_id}/deploys, which tells nothing of the deploy of a cron job."""
     service = _service(world, call)
     body = _demand(demands.DEPLOY, call.body)
     if service["suspended"] == "suspended":
@@ -212,7 +212,8 @@ def create_deploy(world: World, call: Call) -> Reply:
         raise Refusal(400, "imageUrl is for services that run an image")
     if "commitId" in body and "repo" not in service:
         raise Refusal(400, "commitId is for services with a repository")
-    return Reply(201, world.add_deploy(service, "api", _source(body, world.now)))
+    deploy = world.add_deploy(service, "api", _source(body, world.now))
+    return Reply(202) if service["type"] == "cron_job" else Reply(201, deploy)
 
 
 def _source(body: Thing, now: str) -> Thing | None:
@@ -330,9 +331,10 @@ def delete_variable(world: World, call: Call) -> Reply:
 
 
 def list_events(world: World, call: Call) -> Reply:
-    """GET /services/{service_id}/events."""
+    """GET /services/{service_id}/events, of the last hour where no time is given."""
     service = _service(world, call)
-    start, end, kinds = call.one("startTime"), call.one("endTime", "9999"), call.values("type")
+    start = call.one("startTime") or seeds.stamp(_moment(world.now) - timedelta(hours=1))
+    end, kinds = call.one("endTime", world.now), call.values("type")
     events = seeds.events(service, world.deploys_of(service))
     found = [
         event for event in events if start <= event["timestamp"] <= end and event["type"] in (kinds or [event["type"]])
