@@ -191,6 +191,19 @@ def test_an_empty_answer_is_no_empty_list(github: responses.RequestsMock, everyt
         call("list_releases", repo="a/b", all=everything)
 
 
+def test_a_search_that_took_too_long_says_so_and_goes_on(github: responses.RequestsMock) -> None:
+    """A short page is the last only where all have come; what GitHub did not get to may still be missing."""
+    for names in (["a/1", "a/2"], ["a/3"], []):
+        items = [{"full_name": name} for name in names]
+        reply = {"total_count": 4, "incomplete_results": len(items) == 2, "items": items}
+        github.get(f"{API}/search/repositories", json=reply)
+
+    found = call("search_repos", query="a", all=True)
+
+    assert [repo["name"] for repo in found["repos"]] == ["a/1", "a/2", "a/3"]
+    assert (found["total"], found["incomplete"], len(github.calls)) == (4, True, 3)
+
+
 # Requests
 
 
@@ -317,6 +330,20 @@ def test_an_enterprise_server_without_limits_has_accounts_too() -> None:
 
 
 # Private and public
+
+
+def test_a_users_list_is_of_public_repositories(mine: Playground) -> None:
+    """Also for the user of the token, whose private ones are in the list without an owner."""
+    script = """
+    local names = {}
+    for _, repo in ipairs(app.integrations.github.list_repos({ %s all = true }).repos) do
+      if repo.private then names[#names + 1] = repo.name end
+    end
+    return table.concat(names, " ")
+    """
+
+    assert mine.run(script % "owner = 'lovelace',") == ""
+    assert mine.run(script % "") == "lovelace/secret-plans"
 
 
 def test_private_repositories_need_the_token(play: Playground, mine: Playground) -> None:
@@ -446,10 +473,11 @@ def test_a_short_wait_is_made(
     assert time.monotonic() - started >= 1
 
 
-def test_a_secondary_limit_that_says_nothing_else_means_a_minute(github: responses.RequestsMock) -> None:
-    """It is told from a lack of rights by its sentence alone."""
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_secondary_limit_that_says_nothing_else_means_a_minute(github: responses.RequestsMock, status: int) -> None:
+    """It is told from a lack of rights, and from an hour that is used up, by its sentence alone."""
     refusal = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
-    github.get(f"{API}/repos/a/b", status=403, json=refusal, headers=limited(50, 3000))
+    github.get(f"{API}/repos/a/b", status=status, json=refusal, headers=limited(50, 3000))
 
     with pytest.raises(CallError) as caught:
         call("get_repo", repo="a/b")

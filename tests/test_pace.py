@@ -31,12 +31,16 @@ A_MINUTE_LATER = "Mon, 21 Sep 2026 14:14:20 GMT"
         (429, {"Retry-After": DATE, "Date": A_MINUTE_LATER}, 0),
         (429, {"Retry-After": "-5"}, 0),
         (429, {"Retry-After": "soon"}, None),
+        (429, {"Retry-After": "1, 1"}, 1),
+        (429, {"Retry-After": " 2 "}, 2),
+        (429, {"Retry-After": "1_0"}, None),
+        (429, {"Retry-After": "1e1"}, None),
+        (429, {"Retry-After": "9" * 400}, None),
         (429, {"Retry-After": "nan"}, None),
         (429, {"Retry-After": "Mon, 99 Foo 2026"}, None),
         (429, {"Ratelimit-Reset": "45"}, 45),
         (429, {"Ratelimit-Reset": "45", "Retry-After": "7"}, 7),
         (429, {"X-RateLimit-Reset": str(NOON + 30)}, 30),
-        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOON + 30)}, 30),
         (403, {"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": str(NOON + 30)}, None),
         (200, {"Ratelimit-Reset": "45"}, None),
         (429, {}, None),
@@ -45,6 +49,13 @@ A_MINUTE_LATER = "Mon, 21 Sep 2026 14:14:20 GMT"
 def test_retry_after(status: int, headers: dict[str, str], seconds: float | None) -> None:
     """Seconds, a date by the service's own clock, and where both lack, the reset of the rate limit."""
     assert retry_after(Response(status, headers), clock=lambda: NOON) == seconds
+
+
+def test_retry_after_of_a_used_up_window() -> None:
+    """A 403 that says so means the reset, as GitHub does; one that says something else does not."""
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOON + 30)}
+    assert retry_after(Response(403, headers, b"API rate limit exceeded"), clock=lambda: NOON) == 30
+    assert retry_after(Response(403, headers, b"Must have admin rights"), clock=lambda: NOON) is None
 
 
 @pytest.mark.parametrize(("reset", "seconds"), [("0", 0), ("3494", 3494), (str(NOON + 45), 45), (str(NOON - 5), 0)])

@@ -42,13 +42,14 @@ class Hub:
 def told_to_wait(send: Send) -> Send:
     """Return a ``send`` whose refusals for coming too often all say how long to wait.
 
-    A secondary rate limit may be a 403 with nothing but a sentence to tell it from a lack of rights, and means at least
-    a minute then (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+    A secondary rate limit may be a 403 or 429 with nothing but a sentence to tell it from others, and means at least a
+    minute then (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
     """
 
     def patient(request: Request) -> Response:
         response = send(request)
-        if response.status != 403 or b"secondary rate limit" not in response.body or _says_how_long(response):
+        secondary = response.status in (403, 429) and b"secondary rate limit" in response.body
+        if not secondary or _says_how_long(response):
             return response
         return replace(response, headers={**response.headers, "Retry-After": SECONDS_TO_WAIT})
 

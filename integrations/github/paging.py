@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from kosmolua.plugin import Api, between, by_link, by_page, decode, next_link
+from kosmolua.plugin import Api, between, by_link, decode, next_link
 
 from .wire import Thing, number, thing_of, things_of
 
@@ -18,6 +17,22 @@ MOST_FOUND = 1000
 Limit = Annotated[int, "How many to return a page.", between(1, LARGEST_PAGE)]
 Number = Annotated[int, "Which page: the next_page of the one before.", between(1, 100_000)]
 All = Annotated[bool, "Return the items of all pages at once; limit and page are then not used."]
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Args:
+        items: The results.
+        total: How many match.
+        incomplete: Whether GitHub gave up looking before it was through.
+        next_page: The number of the next page, or None.
+    """
+
+    items: list[Thing]
+    total: int
+    incomplete: bool
+    next_page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,23 +67,25 @@ class Page:
         answer = api.fetch("GET", template, segments, query=query)
         return things_of(decode(answer)), self.number + 1 if next_link(answer) else None
 
-    def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> tuple[list[Thing], int, int | None]:
-        """Fetch this part of a search's results, whose pages are numbered and tell how many there are in all.
-
-        Returns:
-            The results, how many match, and the number of the next page or None.
-        """
-        total = 0
-
-        def fetch(page: int, limit: int = LARGEST_PAGE) -> list[Thing]:
-            nonlocal total
-            reply = thing_of(api.get(template, query={**filters, "per_page": limit, "page": page}))
-            total = number(reply, "total_count")
-            return things_of(reply.get("items"))
-
+    def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
+        """Fetch this part of a search's results, whose pages are numbered and tell how many there are in all."""
         if self.all:
-            items = list(islice(by_page(fetch, size=LARGEST_PAGE), MOST_FOUND))
-            return items, total, None
-        items = fetch(self.number, self.limit)
-        more = self.number * self.limit < min(total, MOST_FOUND)
-        return items, total, self.number + 1 if more else None
+            return self._all_found(api, template, filters)
+        found = _search(api, template, {**filters, "per_page": self.limit, "page": self.number})
+        more = self.number * self.limit < min(found.total, MOST_FOUND)
+        return found._replace(next_page=self.number + 1 if more else None)
+
+    def _all_found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
+        """Fetch page after page; one of a search that took too long is short, and yet not the last."""
+        found = Found([], 0, incomplete=False)
+        for page in range(1, MOST_FOUND // LARGEST_PAGE + 1):
+            part = _search(api, template, {**filters, "per_page": LARGEST_PAGE, "page": page})
+            found = Found(found.items + part.items, part.total, found.incomplete or part.incomplete)
+            if not part.items or len(found.items) >= found.total:
+                break
+        return found
+
+
+def _search(api: Api, template: str, query: Mapping[str, Any]) -> Found:
+    reply = thing_of(api.get(template, query=query))
+    return Found(things_of(reply.get("items")), number(reply, "total_count"), bool(reply.get("incomplete_results")))

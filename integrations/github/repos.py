@@ -46,6 +46,7 @@ class FoundRepos(TypedDict):
 
     repos: list[Repo]
     total: int
+    incomplete: Annotated[bool, "Whether GitHub gave up before it was through; there may be more."]
     next_page: int | None
 
 
@@ -95,8 +96,13 @@ def search_repos(
     with a token.
     """
     filters = {"q": query, "sort": sort, "order": order}
-    repos, total, after = Page(limit, page, all).found(hub.api, "/search/repositories", filters)
-    return {"repos": [_shaped(repo) for repo in repos], "total": total, "next_page": after}
+    found = Page(limit, page, all).found(hub.api, "/search/repositories", filters)
+    return {
+        "repos": [_shaped(repo) for repo in found.items],
+        "total": found.total,
+        "incomplete": found.incomplete,
+        "next_page": found.next_page,
+    }
 
 
 def _home_of(hub: Hub, owner: str | None) -> tuple[str, dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -19,15 +20,20 @@ Render's page on rate limiting calls it a point in time too, but its answers and
 """
 ROUNDING = 1.5
 """Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
+_NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 MOST_KNOWN = 1000
 """How many buckets and routes are kept in mind before those that limit nothing are forgotten."""
 
 
 def throttled(response: Response) -> bool:
-    """Say whether the service refused for coming too often: 429, or 403 with nothing left as GitHub does."""
+    """Say whether the service refused for coming too often: 429, or 403 with nothing left as GitHub does.
+
+    A 403 that happens to be the last answer of a window is told from that by its words.
+    """
     if response.status != 403:
         return response.status == 429
-    return response.header("Retry-After") is not None or _numeric(response, "Remaining") == 0
+    used_up = _numeric(response, "Remaining") == 0 and b"rate limit" in response.body.lower()
+    return used_up or response.header("Retry-After") is not None
 
 
 def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
@@ -62,11 +68,9 @@ def _numeric(response: Response, what: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    """Return the number that a header holds, or the first where it came twice."""
+    found = _NUMBER.match(text)
+    return float(found[1]) if found else None
 
 
 def _sent_at(response: Response, clock: Callable[[], float]) -> float:

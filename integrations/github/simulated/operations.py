@@ -82,8 +82,8 @@ def own_repos(world: World, call: Call) -> Listed:
 
 
 def repos_of_user(world: World, call: Call) -> Listed:
-    """Answer with the repositories of a user, or of an organisation by the same path."""
-    return _repos(world, call, user(world, call)["login"])
+    """Answer with the public repositories of a user, or of an organisation by the same path, whoever asks."""
+    return _repos(world, replace(call, signed_in=False), user(world, call)["login"])
 
 
 def repos_of_organisation(world: World, call: Call) -> Listed:
