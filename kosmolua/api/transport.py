@@ -46,12 +46,12 @@ DEFAULT_SECONDS = 120.0
 """How long one call may take where nobody says until when."""
 CONNECT_SECONDS = 10.0
 FAULT_RETRIES = 3
-"""How often a broken connection, or a gateway's 502, 503 or 504, is tried again."""
+"""How often a broken connection, or a 500, 502, 503 or 504 for a read, is tried again."""
 THROTTLE_RETRIES = 10
 """How often a request is sent again that came too often."""
 MOST_REDIRECTS = 5
 PIECE = 64 * 1024
-GATEWAY_TROUBLE = (502, 503, 504)
+SERVER_TROUBLE = (500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
 
 Observe = Callable[[Attempt], None]
@@ -68,8 +68,8 @@ class Transport:
     Connections are kept and used again. TLS is always verified. Proxies and CA bundles come from the environment as
     with requests, credentials from nowhere but the request: neither ``.netrc`` nor a cookie is ever sent.
 
-    What may be sent again is: a read after 429, 502, 503, 504 or a broken connection; a write only after 429, which
-    says that nothing was done, or when no connection came about.
+    What may be sent again is: a read after 429, 500, 502, 503, 504 or a broken connection; a write only after 429,
+    which says that nothing was done, or when no connection came about.
 
     Args:
         size: How many connections are kept, for as many calls at once.
@@ -131,7 +131,7 @@ class Transport:
         if isinstance(outcome, _Fault):
             again = outcome.passing and (request.safe or not outcome.sent)
             return self._backoff(retry) if again and retry < FAULT_RETRIES else None
-        trouble = request.safe and outcome.status in GATEWAY_TROUBLE
+        trouble = request.safe and outcome.status in SERVER_TROUBLE
         if retry < (THROTTLE_RETRIES if throttled(outcome) else FAULT_RETRIES if trouble else 0):
             return max(retry_after(outcome) or 0.0, self._backoff(retry))
         return None
