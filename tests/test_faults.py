@@ -396,6 +396,17 @@ def test_a_request_id_that_is_none(name: str) -> None:
     assert error.request_id is None
 
 
+def test_urllib3_logs_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has its log written, down to each request and to headers that are none, finds no credential in it."""
+    steps = (answer(302, b"", Location=f"/v1/x?api_key={KEY}"), speak(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n{}"))
+    with caplog.at_level("DEBUG"), serving(*steps) as service:
+        assert call(open_api(Transport(), service.url, 60), "GET") == ({}, None)
+    assert "GET /v1/services/srv-1?..." in caplog.text
+    assert "Failed to parse headers" in caplog.text
+    for key in (KEY, KEY.replace("+", "%2B")):
+        assert key not in caplog.text
+
+
 def test_connection_refused() -> None:
     """Nothing listens: a write is tried again like a read, since nothing was sent, and the error says so."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -5,8 +5,10 @@ Importing it costs 90 ms, so whoever needs a transport imports it then.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -54,12 +56,24 @@ PIECE = 64 * 1024
 SERVER_TROUBLE = (500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
 
+_QUERY = re.compile(r"\?.*")
+
 Observe = Callable[[Attempt], None]
 
 
 def jittered(retry: int) -> float:
     """Return the seconds to wait before a retry, counted from 0: half of one, doubling to 20, less up to half."""
     return random.uniform(0.5, 1.0) * min(math.ldexp(0.5, retry), 20.0)
+
+
+def _without_queries(record: logging.LogRecord) -> bool:
+    """Cut the queries out of what urllib3 logs of a request, since a service may want its credential there."""
+    record.args = tuple(_QUERY.sub("?...", arg) if isinstance(arg, str) else arg for arg in record.args or ())
+    return True
+
+
+for _module in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_module).addFilter(_without_queries)
 
 
 class Transport:
