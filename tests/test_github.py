@@ -346,6 +346,12 @@ def test_a_users_list_is_of_public_repositories(mine: Playground) -> None:
     assert mine.run(script % "") == "lovelace/secret-plans"
 
 
+def test_an_archived_repository_takes_no_issue(mine: Playground) -> None:
+    """It can be read, and not written to."""
+    with pytest.raises(ApiError, match="read-only"):
+        mine.call("github.create_issue", {"repo": "acme/tool-44", "title": "Hello"})
+
+
 def test_private_repositories_need_the_token(play: Playground, mine: Playground) -> None:
     """To others they are not there at all."""
     script = "return app.integrations.github.get_repo('lovelace/secret-plans').private"

@@ -317,6 +317,9 @@ def test_setting_one_variable_keeps_the_others_and_replacing_does_not() -> None:
     call("delete_env_var", service_id=SERVICE, key="NEW")
     assert keys() == before
 
+    for odd in ({"A B": "x"}, {"A": {"generate": False}}):
+        with pytest.raises(BadArguments, match="env_vars"):
+            call("replace_all_env_vars", service_id=SERVICE, env_vars=odd)
     replaced = call("replace_all_env_vars", service_id=SERVICE, env_vars={"ONLY": {"generate": True}})
     assert keys() == {"ONLY"}
     assert replaced["env_vars"][0]["value"]

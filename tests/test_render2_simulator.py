@@ -15,7 +15,7 @@ from kosmolua.plugin import ApiError, Request, Response, Secret
 
 BASE = "https://api.render.com/v1"
 HEADERS = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
-SERVICE, DEPLOY = "srv-cabc12345678", "dep-cabc12345678"
+SERVICE, CRON, DEPLOY = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc12345678"
 
 
 def ask(
@@ -185,6 +185,7 @@ def test_creations_are_judged_as_the_strict_document_judges_them(changes: dict[s
     [
         ("PATCH", f"/services/{SERVICE}", {"region": "ohio"}),
         ("PATCH", f"/services/{SERVICE}", {"serviceDetails": {"schedule": "* * * * *"}}),
+        ("PATCH", f"/services/{CRON}", {"serviceDetails": {"plan": "free"}}),
         ("POST", f"/services/{SERVICE}/scale", {}),
         ("POST", f"/services/{SERVICE}/scale", {"numInstances": 0}),
         ("POST", "/services/crn-cabc12345678/scale", {"numInstances": 2}),
@@ -223,6 +224,8 @@ def test_what_is_not_the_bodys_fault_has_a_status_of_its_own() -> None:
 
     assert ask(send, "POST", "/services", body=creation(details, "tea-other")).status == 404
     assert ask(send, "POST", "/services", body=creation(details | {"name": "checkout-api"}, owner)).status == 409
+    assert ask(send, "PATCH", f"/services/{CRON}", body={"name": "checkout-api"}).status == 409
+    assert ask(send, "PATCH", f"/services/{SERVICE}", body={"name": "checkout-api"}).status == 200
 
 
 def test_a_suspended_service_takes_no_deploy() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from kosmolua.plugin import matching, non_empty
 
 _ID = r"[A-Za-z0-9-]+"
+VARIABLE_KEY = r"[A-Za-z0-9._-]+"
 _DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _HOUR_AND_MINUTE = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
@@ -26,7 +27,7 @@ ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
 PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
 KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]
-VariableKey = Annotated[str, "The variable's name.", matching(r"[A-Za-z0-9._-]+", "DATABASE_URL")]
+VariableKey = Annotated[str, "The variable's name.", matching(VARIABLE_KEY, "DATABASE_URL")]
 Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})", "2026-01-31T12:00:00Z")]
 Names = Annotated[str | list[str] | None, "Only these names: one, or a list.", non_empty()]
 Regions = Annotated[str | list[str] | None, "Only these regions: one, or a list.", non_empty()]

@@ -128,7 +128,9 @@ def create_service(
     ],
     branch: Branch = "main",
     region: Annotated[str | None, 'Region: "oregon", "ohio", "virginia", "frankfurt", "singapore".'] = None,
-    plan: Annotated[str, 'Plan: "starter", "standard", "pro", "pro_plus"; "free" for web services.'] = "starter",
+    plan: Annotated[
+        str | None, 'Plan: "starter", if none is given, "standard", "pro", "pro_plus"; "free" for web services.'
+    ] = None,
     runtime: Annotated[Runtime | None, "Runtime; read off the commands where none is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
@@ -158,7 +160,7 @@ def create_service(
         "repo": repo,
         "branch": None if image and branch == "main" else branch,
         "region": region,
-        "plan": None if type == "static_site" and plan == "starter" else plan,
+        "plan": plan or (None if type == "static_site" else "starter"),
         "build_command": build_command,
         "start_command": start_command,
         "env_vars": env_vars,

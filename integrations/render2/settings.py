@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
+from .parameters import VARIABLE_KEY
+
 ServiceType = Literal["web_service", "background_worker", "cron_job", "private_service", "static_site"]
 Runtime = Literal["node", "python", "ruby", "go", "rust", "elixir", "docker", "image"]
 
@@ -99,7 +101,17 @@ def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None) -> Misfi
         return Misfit(
             "build_command", "docker has no build_command", "the Dockerfile says how to build; leave build_command out"
         )
-    return _image_misfit(given, runtime)
+    return _image_misfit(given, runtime) or variable_misfit(settings.get("env_vars") or {})
+
+
+def variable_misfit(variables: Mapping[str, Any]) -> Misfit | None:
+    """Return what is wrong with environment variables: a name, or a value that is neither given nor generated."""
+    for key, value in variables.items():
+        if not re.fullmatch(VARIABLE_KEY, key):
+            return Misfit("env_vars", f"env_vars has the name {key[:80]!r}", "use letters, digits, dots, _ and -")
+        if value == {"generate": False}:
+            return Misfit("env_vars", f"env_vars.{key} is neither given nor generated", "give it, or generate = true")
+    return None
 
 
 def _image_misfit(given: set[str], runtime: str | None) -> Misfit | None:

@@ -10,7 +10,7 @@ from .account import integration
 from .paging import All, Cursor, Limit, Page
 from .parameters import ServiceId, VariableKey
 from .render import Render
-from .settings import VariableValue, value_of, variables_of
+from .settings import VariableValue, value_of, variable_misfit, variables_of
 from .wire import page_of, thing_of
 
 _VARIABLES = "/services/{service_id}/env-vars"
@@ -97,5 +97,7 @@ def replace_all_env_vars(
 
     To change some and keep the rest, call ``set_env_var`` for each.
     """
+    if wrong := variable_misfit(env_vars):
+        raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)
     reply = render.api.put(_VARIABLES, json=variables_of(env_vars), service_id=service_id)
     return {"env_vars": [cast(Variable, variable) for variable in page_of(reply, "envVar")[0]], "cursor": None}

@@ -130,6 +130,8 @@ def open_issue(world: World, call: Call) -> Thing:
     """Open an issue and answer with it."""
     _demand_token(call)
     home = _with_issues(world, call)
+    if home["archived"]:
+        raise Refusal(403, "Repository was archived so is read-only.")
     if not isinstance(call.body, dict) or not isinstance(call.body.get("title"), str):
         raise Refusal(422, "Validation Failed", {"resource": "Issue", "field": "title", "code": "missing_field"})
     return world.add_issue(home, call.body)

@@ -120,11 +120,11 @@ _TOP: dict[str, Demand] = {
 _CHANGES: dict[str, Demand] = {
     "envSpecificDetails": either(record({}, COMMANDS), record({}, DOCKER)),
     "runtime": a(str, *RUNTIMES),
-    "plan": TEXT,
+    "plan": a_paid_plan,
 }
 _CHANGED_DETAILS = {
     "static_site": record({}, {"buildCommand": TEXT, "publishPath": TEXT}),
-    "web_service": record({}, _CHANGES | {"healthCheckPath": TEXT, "preDeployCommand": TEXT}),
+    "web_service": record({}, _CHANGES | {"plan": TEXT, "healthCheckPath": TEXT, "preDeployCommand": TEXT}),
     "private_service": record({}, _CHANGES | {"preDeployCommand": TEXT}),
     "background_worker": record({}, _CHANGES | {"preDeployCommand": TEXT}),
     "cron_job": record({}, _CHANGES | {"schedule": TEXT}),

@@ -141,10 +141,14 @@ def create_service(world: World, call: Call) -> Reply:
     body = _demand(demands.new_service, call.body)
     if body["ownerId"] != world.owner["id"]:
         raise Refusal(404, f"not found: {body['ownerId']}")
-    if any(service["name"] == body["name"] for service in world.services.values()):
-        raise Refusal(409, f"a service named {body['name']} exists already")
+    _demand_free_name(world, body["name"])
     service, deploy = world.add_service(body)
     return Reply(201, {"service": service, "deployId": deploy["id"]})
+
+
+def _demand_free_name(world: World, name: str) -> None:
+    if any(service["name"] == name for service in world.services.values()):
+        raise Refusal(409, f"a service named {name} exists already")
 
 
 def get_service(world: World, call: Call) -> Reply:
@@ -155,7 +159,10 @@ def get_service(world: World, call: Call) -> Reply:
 def update_service(world: World, call: Call) -> Reply:
     """PATCH /services/{service_id}."""
     service = _service(world, call)
-    world.change_service(service, _demand(demands.changed_service(service["type"]), call.body))
+    changes = _demand(demands.changed_service(service["type"]), call.body)
+    if changes.get("name", service["name"]) != service["name"]:
+        _demand_free_name(world, changes["name"])
+    world.change_service(service, changes)
     return Reply(200, service)
 
 
