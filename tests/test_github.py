@@ -253,6 +253,13 @@ def test_filters_are_sent_under_githubs_names(github: responses.RequestsMock) ->
     assert call("list_issues", repo="a/b", **wanted)["issues"] == []
 
 
+@pytest.mark.parametrize("since", ["yesterday", "2026-99-99", "2026-01-32T00:00:00Z"])
+def test_what_is_no_date_is_refused_before_anything_is_sent(since: str) -> None:
+    """GitHub would answer 422."""
+    with pytest.raises(BadArguments, match="since must be a string like"):
+        call("list_issues", repo="a/b", since=since)
+
+
 def test_an_issue_is_opened_with_what_was_given(github: responses.RequestsMock) -> None:
     """The body has no nulls."""
     github.post(f"{API}/repos/a/b/issues", status=201, json={"number": 7, "state": "open", "title": "t"})

@@ -43,6 +43,15 @@ def test_each_example_of_the_page_runs(block: str) -> None:
     assert outcome.output or "print" not in block
 
 
+def test_the_example_of_a_deploy_is_right_for_a_cron_job_too() -> None:
+    """Its deploy has no id at first, and is found all the same."""
+    (block,) = (block for block in blocks(PAGE.read_text()) if "clear_cache = true" in block)
+    outcome = simulated(block.replace("srv-", "crn-"))
+
+    assert outcome.error is None
+    assert outcome.output.endswith("ended as live\n")
+
+
 def test_every_function_has_an_example_that_calls_it() -> None:
     """The page has a section for each function, and in it a block with a call of that function."""
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.DOTALL | re.MULTILINE))

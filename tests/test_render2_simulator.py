@@ -228,6 +228,13 @@ def test_what_is_not_the_bodys_fault_has_a_status_of_its_own() -> None:
     assert ask(send, "PATCH", f"/services/{SERVICE}", body={"name": "checkout-api"}).status == 200
 
 
+def test_a_service_that_is_not_there_has_no_logs() -> None:
+    """None are invented for it."""
+    send = Simulator("default")
+    for service, status in ((SERVICE, 200), ("srv-bogus", 404)):
+        assert ask(send, "GET", "/logs", ("ownerId", owner_of(send)), ("resource", service)).status == status
+
+
 def test_a_suspended_service_takes_no_deploy() -> None:
     """It is a conflict with the state of the service."""
     call = simulated()

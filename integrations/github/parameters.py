@@ -6,9 +6,11 @@ from typing import Annotated
 
 from kosmolua.plugin import matching
 
+_DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+
 RepoName = Annotated[str, "The repository, as owner/name.", matching(r"[\w.-]+/[\w.-]+", "octocat/hello-world")]
 Login = Annotated[str, matching(r"[\w.\[\]-]+", "octocat")]
-Time = Annotated[str, matching(r"\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-]\d\d:?\d\d))?", "2026-01-31T12:00:00Z")]
+Time = Annotated[str, matching(rf"{_DAY}(T[0-9:.]+(Z|[+-]\d\d:?\d\d))?", "2026-01-31T12:00:00Z")]
 
 
 def parts_of(repo: str) -> tuple[str, str]:

@@ -356,6 +356,9 @@ def list_logs(world: World, call: Call) -> Reply:
             raise Refusal(400, f"{name} is required")
     if call.one("ownerId") != world.owner["id"]:
         raise Refusal(404, f"not found: {call.one('ownerId')}")
+    for resource in call.values("resource"):
+        if resource.startswith(("srv-", "crn-")):
+            _among(world.services, resource)
     end = _moment(call.one("endTime", world.now))
     start = _moment(call.one("startTime")) if call.one("startTime") else end - timedelta(hours=1)
     entries = [entry for resource in call.values("resource") for entry in seeds.logs(resource)]
