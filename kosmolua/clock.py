@@ -7,8 +7,13 @@ from contextlib import contextmanager
 from functools import partial
 from threading import TIMEOUT_MAX, Event, RLock
 from time import monotonic
+from typing import TypeAlias
 
 from kosmolua import threads
+
+Until: TypeAlias = Callable[[], float]
+"""Returns when something has to be over, in terms of :func:`time.monotonic`. It is asked anew each time: a clock may
+stand still meanwhile, or run out."""
 
 
 class Clock:

@@ -244,7 +244,7 @@ class Dispatcher:
         if not self._clock.left:
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         record = _current_record.get()
-        response = sender(request, until=self._clock.ends, observe=record.observe if record else _unobserved)
+        response = sender(request, until=lambda: self._clock.ends, observe=record.observe if record else _unobserved)
         if record and response.is_success and not request.safe:
             record.wrote = True
         return response

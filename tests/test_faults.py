@@ -306,7 +306,7 @@ def open_api(transport: Transport, url: str, deadline: float) -> Api:
     ends = time.monotonic() + deadline
 
     def send(request: Request) -> Response:
-        return transport.send(request, until=ends)
+        return transport.send(request, until=lambda: ends)
 
     return Api(send, url, bearer=Secret(KEY), query={"api_key": Secret(KEY)}, headers={"X-Key": Secret(KEY)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -82,6 +83,11 @@ class Clock:
         return self.now
 
 
+def ending(when: float) -> Callable[[], float]:
+    """Return what says when waiting makes no sense any more."""
+    return lambda: when
+
+
 @dataclass
 class Desk:
     """A pace with a clock of its own, and answers to feed it."""
@@ -93,7 +99,7 @@ class Desk:
 
     def ask(self, request: Request, until: float = 110.0, **headers: str) -> None:
         """Pass a request, whose answer has these headers; it would raise if it had to wait beyond the end."""
-        with self.pace.turn(request, until) as learn:
+        with self.pace.turn(request, ending(until)) as learn:
             learn(Response(200, {name.replace("_", "-"): text for name, text in headers.items()}))
 
     def refusal(self, request: Request, until: float = 110.0) -> CallError:
@@ -146,7 +152,7 @@ def test_requests_under_way_count_as_used() -> None:
     """With two left, a third waits even before the answers of the two are there."""
     desk = Desk()
     desk.ask(get("/services"), **(SPENT | {"Ratelimit_Remaining": "2"}))
-    with desk.pace.turn(get("/services"), 110), desk.pace.turn(get("/services"), 110):
+    with desk.pace.turn(get("/services"), ending(110)), desk.pace.turn(get("/services"), ending(110)):
         assert desk.refusal(get("/services")).code == "rate_limited"
 
 
@@ -155,7 +161,7 @@ def test_answers_that_come_out_of_order() -> None:
     desk = Desk()
     desk.ask(get("/services"), **(SPENT | {"Ratelimit_Remaining": "1", "Ratelimit_Reset": "50"}))
     desk.ask(get("/services"), **SPENT)
-    with pytest.raises(CallError), desk.pace.turn(get("/services"), 110) as learn:
+    with pytest.raises(CallError), desk.pace.turn(get("/services"), ending(110)) as learn:
         learn(Response(200, {"Ratelimit-Remaining": "9", "Ratelimit-Reset": "50"}))
 
 
@@ -180,9 +186,9 @@ def test_who_waits_goes_when_the_limit_starts_anew() -> None:
     pace = Pace()
     began = time.monotonic()
     for route, left in (("/owners", "9"), ("/services", "0")):
-        with pace.turn(get(route), time.monotonic() + 60) as learn:
+        with pace.turn(get(route), ending(time.monotonic() + 60)) as learn:
             learn(Response(200, {"Ratelimit-Limit": "400", "Ratelimit-Remaining": left, "Ratelimit-Reset": "0.2"}))
-    with pace.turn(get("/owners"), time.monotonic() + 60):
+    with pace.turn(get("/owners"), ending(time.monotonic() + 60)):
         waited = time.monotonic() - began
     assert 0.2 <= waited < 30
 
@@ -217,7 +223,7 @@ def test_writes_are_counted_by_address() -> None:
 def test_a_429_closes_the_route_for_as_long_as_it_says() -> None:
     """Others do not run into the limit that one has met; the answer of an older request does not open it."""
     desk = Desk()
-    with desk.pace.turn(get("/x"), 110) as learn:
+    with desk.pace.turn(get("/x"), ending(110)) as learn:
         learn(Response(429, {"Retry-After": "30"}))
     assert desk.refusal(get("/x")).retry_after == 30
     desk.clock.now += 30
@@ -228,7 +234,7 @@ def test_a_429_closes_the_route_for_as_long_as_it_says() -> None:
 def test_a_429_without_a_time_closes_nothing() -> None:
     """How long to wait is then the backoff's affair."""
     desk = Desk()
-    with desk.pace.turn(get("/x"), 110) as learn:
+    with desk.pace.turn(get("/x"), ending(110)) as learn:
         learn(Response(429))
     desk.ask(get("/x"))
 
@@ -238,7 +244,7 @@ def test_a_failed_request_gives_its_place_back() -> None:
     desk = Desk()
     desk.ask(get("/x"), **(SPENT | {"Ratelimit_Remaining": "1"}))
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), desk.pace.turn(get("/x"), 110):
+        with pytest.raises(ZeroDivisionError), desk.pace.turn(get("/x"), ending(110)):
             raise ZeroDivisionError
 
 
@@ -257,11 +263,11 @@ def test_after_a_reset_one_goes_ahead() -> None:
     pace = Pace()
     gone: list[int] = []
     answered = threading.Event()
-    with pace.turn(get("/x"), time.monotonic() + 60) as learn:
+    with pace.turn(get("/x"), ending(time.monotonic() + 60)) as learn:
         learn(Response(200, {"Ratelimit-Remaining": "0", "Ratelimit-Reset": "0.05"}))
 
     def ask(number: int) -> None:
-        with pace.turn(get("/x"), time.monotonic() + 60) as learn:
+        with pace.turn(get("/x"), ending(time.monotonic() + 60)) as learn:
             gone.append(number)
             answered.wait(60)
             learn(Response(200))

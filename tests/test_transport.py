@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,6 +52,11 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+def ending(when: float) -> Callable[[], float]:
+    """Return what says when a call has to be over."""
+    return lambda: when
 
 
 def quick(**options: object) -> Transport:
@@ -240,7 +245,7 @@ def test_without_time_nothing_is_sent() -> None:
     """A call that begins after the run's end fails without a request."""
     seen: list[Attempt] = []
     with serving(OK) as service, pytest.raises(NetworkError, match="was not sent: the time for it was over"):
-        Transport().send(Request("POST", service.url), until=time.monotonic() - 1, observe=seen.append)
+        Transport().send(Request("POST", service.url), until=ending(time.monotonic() - 1), observe=seen.append)
     assert service.taken == 0
     assert seen == []
 
@@ -255,7 +260,7 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "LONGEST_SILENCE", 0.1)
     transport = Transport(backoff=be_patient)
     with serving(silence, OK) as service:
-        assert transport.send(Request("GET", service.url), until=time.monotonic() + 120).status == 200
+        assert transport.send(Request("GET", service.url), until=ending(time.monotonic() + 120)).status == 200
     assert service.taken == 2
 
 
@@ -266,7 +271,7 @@ def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
         began = time.monotonic()
         steps = (answer(503), trickle(b"HTTP/1.1 200 OK\r\n"))
         with serving(*steps) as service, pytest.raises((NetworkError, ApiError)) as caught:
-            quick().send(Request("GET", service.url), until=began + seconds)
+            quick().send(Request("GET", service.url), until=ending(began + seconds))
         assert time.monotonic() - began < SOON
         if service.taken < 2:
             return False
@@ -283,7 +288,7 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: over.wait() and [])
     with pytest.raises(NetworkError, match="was not sent: no connection came about in time"):
-        quick().send(Request("POST", "http://service.invalid/x"), until=time.monotonic() + 0.3)
+        quick().send(Request("POST", "http://service.invalid/x"), until=ending(time.monotonic() + 0.3))
     over.set()
 
 
@@ -350,7 +355,7 @@ def test_a_slow_proxy_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) 
     with serving(trickle(b"HTTP/1.1 200 OK\r\nX: ")) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         with pytest.raises(NetworkError, match="in time"):
-            Transport().send(Request("POST", "http://service.invalid/x"), until=began + 0.3)
+            Transport().send(Request("POST", "http://service.invalid/x"), until=ending(began + 0.3))
     assert time.monotonic() - began < SOON
 
 
@@ -452,7 +457,7 @@ def test_a_tls_server_that_never_shakes_hands() -> None:
     """The handshake is part of what must come in time."""
     began = time.monotonic()
     with serving(silence) as service, pytest.raises(NetworkError):
-        quick().send(Request("POST", service.url.replace("http:", "https:")), until=began + 0.3)
+        quick().send(Request("POST", service.url.replace("http:", "https:")), until=ending(began + 0.3))
     assert time.monotonic() - began < SOON
 
 
@@ -526,6 +531,28 @@ def test_a_closed_transport_lets_go_of_its_connections() -> None:
         assert gone.wait(60)
 
 
+def test_nothing_is_sent_again_once_the_run_is_over() -> None:
+    """The end may come while a request waits to be sent again, which is what a service asked for."""
+    ends = [time.monotonic() + 100]
+
+    def sleep(seconds: float) -> None:
+        ends[0] = time.monotonic()
+
+    with serving(answer(429, Retry_After="7"), OK) as service:
+        with pytest.raises(CallError, match="was not sent"):
+            Transport(sleep=sleep).send(Request("POST", service.url), until=lambda: ends[0])
+        assert len(service.heard) == 1
+
+
+def test_nothing_is_sent_once_a_transport_is_closed() -> None:
+    """Whoever still waits to send would open connections that nobody closes."""
+    with serving(answer(429), OK) as service:
+        transport = Transport(backoff=lambda retry: 0, sleep=lambda seconds: transport.close())
+        with pytest.raises(NetworkError, match="was not sent"):
+            transport.send(Request("POST", service.url))
+        assert len(service.heard) == 1
+
+
 def test_backoff_doubles_and_is_jittered() -> None:
     """Waits grow from about half a second to 20, and differ, so that many clients do not come at once."""
     waits = [jittered(retry) for retry in (0, 1, 2, 3, 50)]
@@ -537,8 +564,8 @@ def test_backoff_doubles_and_is_jittered() -> None:
 def test_a_pace_can_be_shared_by_tests_and_transports() -> None:
     """The rate limiter is a value that is given, so its clock is too."""
     pace = Pace(clock=lambda: 0.0)
-    with pace.turn(Request("GET", "http://127.0.0.1:9/x"), 10) as learn:
+    with pace.turn(Request("GET", "http://127.0.0.1:9/x"), ending(10)) as learn:
         learn(Response(429, {"Retry-After": "99"}))
     with pytest.raises(CallError, match="was not sent") as caught:
-        Transport(pace=pace).send(Request("GET", "http://127.0.0.1:9/x"), until=50)
+        Transport(pace=pace).send(Request("GET", "http://127.0.0.1:9/x"), until=ending(50))
     assert not isinstance(caught.value, ApiError)

@@ -168,6 +168,10 @@ class Attempt:
     fault: str | None = None
 
 
+Observe: TypeAlias = Callable[[Attempt], None]
+"""Told of each attempt when it is over."""
+
+
 def origin(url: str) -> str:
     """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or nothing where there is none.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Condition
 
 from kosmolua.api.message import Request, Response, origin
+from kosmolua.clock import Until
 from kosmolua.errors import CallError
 
 EARLIEST_EPOCH = 1e9
@@ -21,6 +22,8 @@ Render's page on rate limiting calls it a point in time too, but its answers and
 ROUNDING = 1.5
 """Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
 _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
+LONGEST_NAP = 1.0
+"""Seconds to wait at a stretch: the end may have come nearer meanwhile."""
 MOST_KNOWN = 1000
 """How many buckets and routes are kept in mind before those that limit nothing are forgotten."""
 
@@ -136,11 +139,11 @@ class Pace:
         self._families: dict[Hashable, Hashable] = {}
 
     @contextmanager
-    def turn(self, request: Request, until: float) -> Iterator[Callable[[Response], None]]:
+    def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
         """Wait for a request's turn; inside, it is under way, and the value takes the answer to learn from.
 
         Args:
-            until: When waiting makes no sense any more, in the clock's seconds.
+            until: When waiting makes no sense any more, by the clock.
 
         Raises:
             CallError: ``rate_limited``, because the turn comes too late.
@@ -152,19 +155,19 @@ class Pace:
         finally:
             self._leave(request, bucket, answers)
 
-    def _enter(self, request: Request, until: float) -> _Bucket:
+    def _enter(self, request: Request, until: Until) -> _Bucket:
         with self._turns:
             bucket = self._bucket(request)
             while pause := self._pause(request, bucket, until):
-                self._turns.wait(pause)
+                self._turns.wait(min(pause, LONGEST_NAP))
             bucket.under_way += 1
             return bucket
 
-    def _pause(self, request: Request, bucket: _Bucket, until: float) -> float:
+    def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
         now = self._clock()
         if bucket.admits(now):
             return 0
-        opens, time_left = bucket.resets - now, until - now
+        opens, time_left = bucket.resets - now, until() - now
         if max(opens, 0) < time_left:
             return opens if opens > 0 else time_left
         if bucket.told_by != _route(request):

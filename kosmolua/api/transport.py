@@ -38,9 +38,10 @@ from urllib3.exceptions import InvalidHeader as BadAnswerHeader
 
 from kosmolua import __version__
 from kosmolua.api.deadline import POOLS, Unconnected
-from kosmolua.api.message import SAFE_METHODS, Attempt, Request, Response, location, origin
+from kosmolua.api.message import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.api.pace import Pace, retry_after, throttled
 from kosmolua.api.reason import LOOK_FIRST
+from kosmolua.clock import Until
 from kosmolua.errors import NetworkError
 from kosmolua.limits import MIB
 
@@ -57,8 +58,6 @@ SERVER_TROUBLE = (500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
 
 _QUERY = re.compile(r"\?.*")
-
-Observe = Callable[[Attempt], None]
 
 
 def jittered(retry: int) -> float:
@@ -106,34 +105,37 @@ class Transport:
         self._pace = pace or Pace()
         self._backoff = backoff
         self._sleep = sleep
+        self._is_closed = False
         self._environments: dict[str, Mapping[str, Any]] = {}
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(pool_maxsize=size))
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept, and make no more."""
+        self._is_closed = True
         self._session.close()
 
-    def send(self, request: Request, *, until: float | None = None, observe: Observe | None = None) -> Response:
+    def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
         """Send a request, again where that is safe and may help, and return the answer, whatever its status.
 
         A redirect of a GET or HEAD is followed within the same origin; any other is the answer. An answer of 429 is
         returned as soon as the wait that it asks for would last beyond the end.
 
         Args:
-            until: When the call has to be over, in seconds of ``time.monotonic``.
+            until: When the call has to be over; by default in :data:`DEFAULT_SECONDS`.
             observe: Told of each attempt when it is over, in the thread that called.
 
         Raises:
             NetworkError: No complete answer came.
             CallError: ``rate_limited``, and nothing was sent: the service wants to be left alone for longer.
         """
-        call = _Call(request, time.monotonic() + DEFAULT_SECONDS if until is None else until, observe)
+        ends = time.monotonic() + DEFAULT_SECONDS
+        call = _Call(request, until or (lambda: ends), observe)
         for retry in count():
             outcome = self._attempt(call)
             wait = self._wait(request, outcome, retry)
-            if wait is None or time.monotonic() + wait >= call.until:
+            if wait is None or time.monotonic() + wait >= call.until():
                 break
             self._sleep(wait)
         if isinstance(outcome, _Fault):
@@ -163,7 +165,7 @@ class Transport:
     def _exchange(self, request: Request, call: _Call) -> Response | _Fault:
         with self._pace.turn(request, call.until) as learn:
             started = time.monotonic()
-            outcome = self._perform(request, call.until - started)
+            outcome = self._perform(request, call.until() - started)
             if isinstance(outcome, Response):
                 learn(outcome)
         if outcome is not _OUT_OF_TIME:
@@ -171,7 +173,7 @@ class Transport:
         return outcome
 
     def _perform(self, request: Request, seconds: float) -> Response | _Fault:
-        if seconds <= 0:
+        if seconds <= 0 or self._is_closed:
             return _OUT_OF_TIME
         try:
             with closing(self._begin(request, seconds)) as reply:
@@ -239,7 +241,7 @@ class _Call:
     """One call of ``send``: what it carries, when it ends, and how far it is."""
 
     request: Request
-    until: float
+    until: Until
     observe: Observe | None
     attempts: int = 0
     idle_since: float = 0.0

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-from kosmolua.api.message import Attempt, Request, Response
+from kosmolua.api.message import Observe, Request, Response
+from kosmolua.clock import Until
 from kosmolua.spec.integration import Integration
-
-Observe: TypeAlias = Callable[[Attempt], None]
-"""Told of each time that a request was sent."""
 
 
 class Sender(Protocol):
     """Carries one account's requests."""
 
-    def __call__(self, request: Request, *, until: float | None, observe: Observe) -> Response:
+    def __call__(self, request: Request, *, until: Until | None, observe: Observe) -> Response:
         """Send a request and return the answer.
 
         Args:
             request: What to send.
-            until: When to give up, on the clock of :func:`time.monotonic`.
+            until: When to give up.
             observe: Told of each attempt.
         """
 

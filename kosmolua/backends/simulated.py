@@ -5,8 +5,9 @@ from __future__ import annotations
 from threading import Lock
 from time import monotonic
 
-from kosmolua.api.message import Attempt, Request, Response, Send
-from kosmolua.backends import Observe, Sender
+from kosmolua.api.message import Attempt, Observe, Request, Response, Send
+from kosmolua.backends import Sender
+from kosmolua.clock import Until
 from kosmolua.errors import NotConfigured
 from kosmolua.spec.integration import Integration
 
@@ -41,7 +42,7 @@ def one_at_a_time(send: Send) -> Sender:
     """Return a sender in front of a function that need not expect several threads."""
     lock = Lock()
 
-    def carry(request: Request, *, until: float | None, observe: Observe) -> Response:
+    def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
         started = monotonic()
         with lock:
             response = send(request)
