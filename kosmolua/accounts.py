@@ -214,6 +214,10 @@ def read(
     Args:
         source: The file, or what would be in it; None for none.
         usual: Where a file would be, for messages.
+        environ: The environment that secrets may come from.
+        redactor: Learns each secret.
+        simulate: Whether made-up values stand for whatever is missing.
+        warn: Told of what is unwise but works, as one sentence.
 
     Raises:
         ConfigError: The file is not there, or it is not TOML or not of this shape.

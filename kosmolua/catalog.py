@@ -133,6 +133,9 @@ class Catalog:
     def describe(self, path: str) -> Json:
         """Return what the guest needs to build the branch of ``app`` at a path.
 
+        Returns:
+            ``names`` for ``integrations``; ``functions``, ``aliases`` and ``accounts`` for an integration.
+
         Raises:
             UnknownPath: Nothing is there; the message suggests what was meant.
         """

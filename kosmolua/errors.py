@@ -101,7 +101,9 @@ class PluginError(KosmoError):
     """An integration that cannot be loaded.
 
     Args:
+        message: What happened and where, on one line.
         origin: The file, with its line where known, or the entry point.
+        hint: What to do about it.
     """
 
     code = "plugin_error"
@@ -203,9 +205,17 @@ class NotConfigured(CallError):
 
 
 class ApiError(CallError):
-    """The service answered with an error status: ``api_error``, or ``rate_limited`` where it was asked too often.
+    """The service answered with an error status.
 
-    ``location`` is the absolute address that the answer leads to, where it names one; no script sees it.
+    Args:
+        message: What happened and where, on one line.
+        status: The HTTP status.
+        limited: Whether it was asked too often, which is ``rate_limited`` in place of ``api_error``.
+        retryable: Whether the same call may succeed later.
+        retry_after: Seconds to wait before that.
+        request_id: The service's own name for the request.
+        location: The absolute address that the answer leads to, where it names one; no script sees it.
+        hint: What to do about it.
     """
 
     def __init__(
@@ -213,6 +223,7 @@ class ApiError(CallError):
         message: str,
         *,
         status: int,
+        limited: bool = False,
         retryable: bool = False,
         retry_after: float | None = None,
         request_id: str | None = None,
@@ -221,7 +232,7 @@ class ApiError(CallError):
     ) -> None:
         self.location = location
         super().__init__(
-            "rate_limited" if status == 429 else "api_error",
+            "rate_limited" if limited or status == 429 else "api_error",
             message,
             hint=hint,
             status=status,
@@ -232,7 +243,13 @@ class ApiError(CallError):
 
 
 class NetworkError(CallError):
-    """The service could not be reached, or its answer could not be read."""
+    """The service could not be reached, or its answer could not be read.
+
+    Args:
+        message: What happened and where, on one line.
+        retryable: Whether the same call may succeed later.
+        hint: What to do about it.
+    """
 
     def __init__(self, message: str, *, retryable: bool = True, hint: str | None = None) -> None:
         super().__init__("network", message, retryable=retryable, hint=hint)
@@ -256,6 +273,7 @@ class ScriptError(KosmoError):
     """The script itself failed: it could not be compiled, or it raised.
 
     Args:
+        message: What happened and where, on one line.
         line: The line of the script, counted from 1, where known.
         traceback: Lua's own traceback, without a trace of the host.
     """
@@ -272,8 +290,10 @@ class LimitExceeded(KosmoError):
     """A limit ended the script. No script can catch this.
 
     Args:
+        message: What happened and where, on one line.
         limit: The limit's name, such as ``wall`` or ``memory``.
         value: The value that was in force, in the limit's unit.
+        hint: What to do about it.
     """
 
     code = "limit_exceeded"

@@ -62,6 +62,7 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
     """Return a name that a new plugin can have.
 
     Args:
+        name: The one that is wanted.
         taken: The names of the integrations that there are.
 
     Raises:

@@ -84,6 +84,7 @@ class Redactor:
         They are also found where they are quoted for JSON, a URL or Python, in hex, and within base64.
 
         Args:
+            secret: What must not be shown.
             owner: The account that came by it and will come by others: only the newest of each owner are kept in mind.
         """
         for root in secret.roots:

@@ -54,7 +54,8 @@ def encode(value: object) -> str:
     Integers beyond 64 bits become strings, since Lua has no wider ones.
 
     Args:
-        value: None, booleans, numbers, strings, and lists, tuples and dicts of them.
+        value: None, booleans, numbers, strings, and lists, tuples and dicts of them. Keys that are numbers, booleans or
+            None become strings.
 
     Raises:
         NotJson: The value holds something else, a cycle, NaN or infinity.

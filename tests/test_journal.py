@@ -122,11 +122,13 @@ def test_a_journal_that_is_closed_takes_no_more(tmp_path: Path, redactor: Redact
     assert (tmp_path / "innocent").read_text() == (tmp_path / "journal").read_text() == ""
 
 
-def test_no_file(redactor: Redactor) -> None:
+def test_no_file(tmp_path: Path, redactor: Redactor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file nothing is kept."""
+    monkeypatch.chdir(tmp_path)
     journal = Journal(None, redactor, pytest.fail)
     journal.write(Record("r", "a.b"))
     journal.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["missing/journal", "."])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -201,6 +201,6 @@ def test_what_may_be_a_secret(given: object) -> None:
 @pytest.mark.parametrize("given", ["", "  ", {"env": "SPACE"}])
 def test_an_empty_secret(tmp_path: Path, given: str | dict[str, str]) -> None:
     """Nothing is no secret."""
-    sources = Sources(tmp_path, {"SPACE": " "}, SimpleNamespace().__init__)
+    sources = Sources(tmp_path, {"SPACE": " "}, pytest.fail)
     with pytest.raises(NotConfigured, match=f"The secret {WHERE} is empty"):
         sources.read(WHERE, given)

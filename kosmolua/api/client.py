@@ -366,18 +366,16 @@ def error_of(request: Request, response: Response) -> ApiError:
     """Return the error that a redirect or an error status stands for."""
     path = urlsplit(request.url).path
     wait = retry_after(response)
-    error = ApiError(
+    return ApiError(
         f"{request.method} {path} was answered {response.status}: {_reason(request, response)}{_known_as(response)}",
         status=response.status,
+        limited=throttled(response),
         retryable=throttled(response) or (request.safe and response.status >= 500),
         retry_after=wait,
         request_id=response.request_id,
         location=location(request, response) or None,
         hint=_hint(request, response, wait),
     )
-    if throttled(response):
-        error.code = "rate_limited"
-    return error
 
 
 def _known_as(response: Response) -> str:

@@ -46,6 +46,7 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
     lacks it may tell the same by ``Ratelimit-Reset``.
 
     Args:
+        response: The answer.
         clock: Tells the time since the epoch, for answers without a ``Date`` of their own.
     """
     asked = response.header("Retry-After")
@@ -143,6 +144,7 @@ class Pace:
         """Wait for a request's turn; inside, it is under way, and the value takes the answer to learn from.
 
         Args:
+            request: What is to be sent.
             until: When waiting makes no sense any more, by the clock.
 
         Raises:

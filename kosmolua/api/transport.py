@@ -123,6 +123,7 @@ class Transport:
         returned as soon as the wait that it asks for would last beyond the end.
 
         Args:
+            request: What to send.
             until: When the call has to be over; by default in :data:`DEFAULT_SECONDS`.
             observe: Told of each attempt when it is over, in the thread that called.
 

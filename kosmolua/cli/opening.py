@@ -16,6 +16,7 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
     """Return a runtime that makes calls.
 
     Args:
+        options: The shared options of the command line.
         approve: Asks a person about them, where the run does not say who asks.
 
     Raises:

@@ -84,6 +84,7 @@ def markdown(text: str, *, paged: bool = False) -> None:
     """Write a page of Markdown to standard output: rendered on a terminal, as it is in a pipe.
 
     Args:
+        text: The page.
         paged: Whether the user's pager shows a page that is longer than the screen.
     """
     if not on_terminal():

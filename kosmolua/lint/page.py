@@ -17,6 +17,7 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
     """Yield what is missing from the hand-written half of an integration's page.
 
     Args:
+        integration: What it is about.
         prose: Its text, or None where there is none.
         file: Where it is, or would be.
     """

@@ -34,7 +34,7 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._started = monotonic()
-        self._patience = runtime.limits.timeout
+        self._longest_wait = runtime.limits.timeout
         self._allowed: set[tuple[str, str]] = set()
         self._asks_no_more = False
         options = script.options
@@ -95,7 +95,7 @@ class Execution:
             return not self._asks_no_more
         question = Question(approval)
         self._loop.call_soon_threadsafe(self._ask, question)
-        answer = question.wait(self._patience) or Answer.NEVER
+        answer = question.wait(self._longest_wait) or Answer.NEVER
         self._loop.call_soon_threadsafe(self.answer, question, answer)
         self._asks_no_more |= answer is Answer.NEVER
         if answer is Answer.ALWAYS:

@@ -18,7 +18,10 @@ from kosmolua.mcp.script import Script
 from kosmolua.runtime import Runtime
 
 LONGEST_PARKED = 600.0
-"""Seconds for which an execution is kept for a client that was asked and may never come back."""
+"""Seconds for which an execution is kept for a client that was asked and may never come back.
+
+Its script waits for the answer no longer than the server's own ``--timeout``, and goes on without one.
+"""
 
 
 class Executions:

@@ -30,6 +30,8 @@ class Session(Worker):
     """Does one job after another.
 
     Args:
+        incoming: The descriptor that frames come from.
+        outgoing: The descriptor that frames go to.
         control: The descriptor on which the host says which chunk to end; it is closed when the host is gone.
     """
 

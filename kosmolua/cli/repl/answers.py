@@ -22,6 +22,7 @@ def show_answer(answer: Answer, name: str = CHUNK) -> None:
     """Show what came of a chunk: values on standard output, all else on standard error.
 
     Args:
+        answer: What came of it.
         name: The chunk's name in messages.
     """
     error = answer.outcome.error
