@@ -9,14 +9,13 @@ from typing import NoReturn
 
 from kosmolua.accounts import Accounts
 from kosmolua.errors import NotConfigured, PluginError, UnknownPath
+from kosmolua.paths import ROOT, parts_of
 from kosmolua.plugins import Plugin, Plugins
 from kosmolua.spec.function import Effect, Function
 from kosmolua.spec.integration import Integration
 from kosmolua.stanza import stanza
 from kosmolua.suggestions import did_you_mean, list_of
 from kosmolua.values import Json
-
-ROOT = "integrations"
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ class Catalog:
         return Target(integration, self._account(integration, self._accounts.names(integration), account), function)
 
     def _find(self, path: str) -> tuple[Integration, Function, str]:
-        parts = path.removeprefix("app.").removeprefix(f"{ROOT}.").split(".")
+        parts = parts_of(path)
         if len(parts) not in (2, 3):
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"

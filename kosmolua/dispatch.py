@@ -29,6 +29,7 @@ from kosmolua.errors import (
 )
 from kosmolua.journal import Journal, Record, Summary, Watch
 from kosmolua.limits import Limits
+from kosmolua.paths import parts_of
 from kosmolua.policy import Policy
 from kosmolua.secret import Redactor
 from kosmolua.spec.integration import Integration
@@ -102,7 +103,7 @@ class Dispatcher:
             CallError: The call was refused or failed; its record says which.
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
-        record = Record(self._run, path.removeprefix("app.").removeprefix("integrations."))
+        record = Record(self._run, ".".join(parts_of(path)))
         number = self._register(record)
         error: KosmoError | None = None
         try:

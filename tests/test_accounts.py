@@ -218,7 +218,7 @@ def test_the_environment_gives_values_of_the_declared_type(make: Make) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("SHOP_PORT", "many", 'SHOP_PORT must be an integer, not "many" (a string)'),
+        ("SHOP_PORT", "many", 'SHOP_PORT must be an integer in 1024..65535, not "many" (a string)'),
         ("SHOP_STRICT", "yes", 'SHOP_STRICT must be a boolean, not "yes" (a string)'),
         ("SHOP_TAGS", "[1]", "SHOP_TAGS[1] must be a string, not 1"),
     ],

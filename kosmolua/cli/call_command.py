@@ -15,10 +15,10 @@ from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, examples, running_options
 from kosmolua.cli.watching import watching
-from kosmolua.docs.address import parts_of
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
+from kosmolua.paths import parts_of
 from kosmolua.runtime import Runtime
 from kosmolua.spec.types import Type
 from kosmolua.suggestions import closest

@@ -8,9 +8,9 @@ from typing import IO, Any
 
 import click
 
-from kosmolua.catalog import ROOT
 from kosmolua.cli import show
 from kosmolua.cli.options import Command, examples
+from kosmolua.paths import parts_of
 from kosmolua.suggestions import did_you_mean
 
 Entry = dict[str, Any]
@@ -95,7 +95,7 @@ def _parse(line: bytes) -> Entry | None:
 def _fits(entry: Entry, option: str, value: str) -> bool:
     if option == "run":
         return _cell(entry.get("run")).startswith(value)
-    return value.removeprefix("app.").removeprefix(f"{ROOT}.") in _names(entry, option)
+    return ".".join(parts_of(value)) in _names(entry, option)
 
 
 def _names(entry: Entry, option: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kosmolua.catalog import ROOT, Catalog
+from kosmolua.catalog import Catalog
+from kosmolua.paths import page_of
 
 Offers = dict[str, str]
 
@@ -13,7 +14,7 @@ def pages(catalog: Catalog, typed: str) -> Offers:
 
     found = dict.fromkeys(guide.NAMES, "guide")
     for name in catalog.names():
-        page = f"{ROOT}.{name}"
+        page = page_of(name)
         found[page] = "integration"
         if typed.startswith(page):
             found |= {f"{page}.{each}": about for each, about in functions(catalog, name).items()}

@@ -10,6 +10,7 @@ from kosmolua.docs.outline import Outline, Outlines, drawn
 from kosmolua.docs.query import fold, words_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
+from kosmolua.paths import page_of, parts_of
 from kosmolua.suggestions import closest
 
 MOST_SUGGESTIONS = 3
@@ -31,16 +32,7 @@ class Address:
     function: str | None = None
 
     def __str__(self) -> str:
-        return ".".join(filter(None, ("integrations", self.integration, self.function)))
-
-
-def parts_of(page: str) -> list[str]:
-    """Return what a page's name says, without ``app`` and ``integrations`` in front of it."""
-    parts = page.strip().split(".")
-    for root in ("app", "integrations"):
-        if parts[:1] == [root]:
-            del parts[0]
-    return parts
+        return page_of(self.integration, *filter(None, [self.function]))
 
 
 class Directory:

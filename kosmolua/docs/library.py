@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from kosmolua.docs import guide, markdown
-from kosmolua.docs.address import Address, Directory, parts_of
+from kosmolua.docs.address import Address, Directory
 from kosmolua.docs.entries import entries_of
 from kosmolua.docs.guide import GuidePage
 from kosmolua.docs.outline import Outlines
@@ -18,6 +18,7 @@ from kosmolua.docs.reference import FunctionPage, IntegrationPage
 from kosmolua.docs.search import Index, index_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import BadDocArguments, PluginError
+from kosmolua.paths import parts_of
 from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, type_of
 
 _LIMIT = type_of(Annotated[int, between(1, 100)])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kosmolua.docs import docstring, markdown, outline
 from kosmolua.docs.markdown import Document
 from kosmolua.docs.page import Page
+from kosmolua.paths import page_of
 from kosmolua.spec import luacats
 from kosmolua.spec.function import Function
 from kosmolua.spec.integration import Integration
@@ -39,7 +40,7 @@ class IntegrationPage(Page):
     @property
     def name(self) -> str:
         """The name that leads here."""
-        return f"integrations.{self.integration.name}"
+        return page_of(self.integration.name)
 
     @property
     def smaller(self) -> str:
@@ -112,7 +113,7 @@ class FunctionPage(Page):
     @property
     def name(self) -> str:
         """The name that leads here."""
-        return f"integrations.{self.integration.name}.{self.function.name}"
+        return page_of(self.integration.name, self.function.name)
 
     def full(self) -> str:
         """Return everything about the function."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kosmolua.paths import APP, ROOT
+
 _TOKEN = re.compile(
     r"""
     (?P<skip> --\[(?P<a>=*)\[.*?\](?P=a)\] | --[^\n]* | \s+ )
@@ -40,8 +42,8 @@ class Use:
 def uses_in(source: str, integration: str) -> Iterator[Use]:
     """Yield the functions of an integration that a script names, directly or by way of a variable."""
     script = _Script(source)
-    variables: dict[str, list[str]] = {"app": []}
-    root = ["integrations", integration]
+    variables: dict[str, list[str]] = {APP: []}
+    root = [ROOT, integration]
     for index in script.names():
         before = variables.get(script.text(index))
         if before is None:

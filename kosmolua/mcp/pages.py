@@ -9,6 +9,7 @@ from mcp_types import Resource, ResourceTemplate, TextResourceContents
 
 from kosmolua.docs import guide
 from kosmolua.errors import DocNotFound
+from kosmolua.paths import page_of
 from kosmolua.runtime import Runtime
 
 PREFIX = "kosmolua://docs/"
@@ -23,7 +24,7 @@ TEMPLATE = ResourceTemplate(
 
 def resources(runtime: Runtime) -> list[Resource]:
     """Return the guides and the integrations; the functions' pages are found by the template."""
-    integrations = [f"integrations.{name}" for name in runtime.catalog.names()]
+    integrations = map(page_of, runtime.catalog.names())
     return list(_listed([*guide.NAMES, *integrations]))
 
 

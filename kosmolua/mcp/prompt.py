@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mcp_types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
 from kosmolua.errors import BadArguments
+from kosmolua.paths import ROOT
 from kosmolua.runtime import Runtime
 
 LARGEST_REFERENCE = 12_000
@@ -43,7 +44,7 @@ def write_script(runtime: Runtime, arguments: Mapping[str, str]) -> GetPromptRes
     if integration:
         pages.append(runtime.docs.read(integration, detail="signatures", budget=LARGEST_REFERENCE))
     else:
-        pages.append(runtime.docs.list("integrations"))
+        pages.append(runtime.docs.list(ROOT))
     text = "\n\n---\n\n".join([_TASK.format(task=arguments["task"].strip()), *pages])
     message = PromptMessage(role="user", content=TextContent(text=text))
     return GetPromptResult(description=WRITE_SCRIPT.description, messages=[message])

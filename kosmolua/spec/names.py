@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from kosmolua.paths import APP, ROOT
+
 _RESERVED = """
 and break do else elseif end false for function goto if in local nil not or repeat return then true until while
 """
@@ -12,14 +14,13 @@ KEYWORDS = frozenset(_RESERVED.split())
 
 _INTEGRATION = re.compile(r"[a-z][a-z0-9_]*")
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PATH_BEGINNINGS = ("app", "integrations")
 
 
 def objection_to_integration(name: str) -> str:
     """Return what speaks against calling an integration by a name, as a clause and what to do, or nothing."""
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
-    if name in _PATH_BEGINNINGS:
+    if name in (APP, ROOT):
         return "paths such as app.integrations.NAME begin with it"
     return _word_of_lua(name)
 

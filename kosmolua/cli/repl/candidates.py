@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from kosmolua.catalog import ROOT, Catalog
+from kosmolua.catalog import Catalog
 from kosmolua.cli import offers
 from kosmolua.cli.repl.commands import is_command
 from kosmolua.cli.repl.place import Place, place_of
 from kosmolua.errors import KosmoError
+from kosmolua.paths import ROOT
 from kosmolua.session import Names
 from kosmolua.spec import wording
 from kosmolua.spec.function import Function
