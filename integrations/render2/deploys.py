@@ -9,7 +9,7 @@ from kosmolua.plugin import ApiError, BadArguments, CallError, by_cursor, non_em
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import DeployId, ServiceId, SomeServiceId
+from .parameters import DeployId, OptionalServiceId, ServiceId
 from .render import Render
 from .wire import Thing, filled, inner, thing_of
 
@@ -97,17 +97,17 @@ def list_deploys(
 
 
 @integration.reads
-def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: SomeServiceId = None) -> OneDeploy:
+def get_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Get details for a specific deploy.
 
     Render knows a deploy only as part of its service. Without ``service_id`` the service is the one that an earlier
     call of this run told, or else is searched for, the last changed first, at the cost of one request a service.
     """
-    home = service_id or render.home_of(deploy_id)
-    if home is None:
+    service = service_id or render.service_of(deploy_id)
+    if service is None:
         return {"deploy": _found(render, deploy_id)}
-    deploy = thing_of(render.api.get(_DEPLOY, service_id=home, deploy_id=deploy_id))
-    return {"deploy": _shaped(render, deploy, home)}
+    deploy = thing_of(render.api.get(_DEPLOY, service_id=service, deploy_id=deploy_id))
+    return {"deploy": _shaped(render, deploy, service)}
 
 
 @integration.writes
@@ -138,22 +138,22 @@ def trigger_deploy(
 
 
 @integration.writes
-def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: SomeServiceId = None) -> OneDeploy:
+def cancel_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Cancel a deploy that is under way; without ``service_id`` it is found as ``get_deploy`` does."""
-    home = _home(render, deploy_id, service_id)
-    reply = render.api.post(_DEPLOY + "/cancel", service_id=home, deploy_id=deploy_id)
-    return {"deploy": _shaped(render, thing_of(reply), home)}
+    service = _service_of(render, deploy_id, service_id)
+    reply = render.api.post(_DEPLOY + "/cancel", service_id=service, deploy_id=deploy_id)
+    return {"deploy": _shaped(render, thing_of(reply), service)}
 
 
 @integration.writes
-def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: SomeServiceId = None) -> OneDeploy:
+def rollback_deploy(render: Render, /, *, deploy_id: DeployId, service_id: OptionalServiceId = None) -> OneDeploy:
     """Deploy again what an earlier deploy shipped; without ``service_id`` it is found as ``get_deploy`` does.
 
     The new deploy is returned.
     """
-    home = _home(render, deploy_id, service_id)
-    reply = render.api.post("/services/{service_id}/rollback", json={"deployId": deploy_id}, service_id=home)
-    return {"deploy": _shaped(render, thing_of(reply), home)}
+    service = _service_of(render, deploy_id, service_id)
+    reply = render.api.post("/services/{service_id}/rollback", json={"deployId": deploy_id}, service_id=service)
+    return {"deploy": _shaped(render, thing_of(reply), service)}
 
 
 def _shaped(render: Render, deploy: Thing, service_id: str) -> Deploy:
@@ -178,8 +178,8 @@ def _refuse_misfit(body: dict[str, str], *, deploy_only: bool) -> None:
         )
 
 
-def _home(render: Render, deploy_id: str, service_id: str | None) -> str:
-    return service_id or render.home_of(deploy_id) or _found(render, deploy_id)["service_id"]
+def _service_of(render: Render, deploy_id: str, service_id: str | None) -> str:
+    return service_id or render.service_of(deploy_id) or _found(render, deploy_id)["service_id"]
 
 
 def _found(render: Render, deploy_id: str) -> Deploy:

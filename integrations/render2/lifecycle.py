@@ -9,6 +9,7 @@ from kosmolua.plugin import between
 from .account import integration
 from .parameters import ServiceId
 from .render import Render
+from .wire import Thing
 
 
 class Accepted(TypedDict):
@@ -45,11 +46,9 @@ def scale_service(
     num_instances: Annotated[int, "How many instances to run.", between(1, 100)],
 ) -> Accepted:
     """Set how many instances of a service run; where autoscaling is on, it decides instead."""
-    body = {"numInstances": num_instances}
-    render.api.post("/services/{service_id}/scale", json=body, service_id=service_id)
-    return {"service_id": service_id, "accepted": True}
+    return _ordered(render, service_id, "scale", {"numInstances": num_instances})
 
 
-def _ordered(render: Render, service_id: str, order: str) -> Accepted:
-    render.api.post(f"/services/{{service_id}}/{order}", service_id=service_id)
+def _ordered(render: Render, service_id: str, order: str, body: Thing | None = None) -> Accepted:
+    render.api.post(f"/services/{{service_id}}/{order}", json=body, service_id=service_id)
     return {"service_id": service_id, "accepted": True}

@@ -13,7 +13,7 @@ _HOUR_AND_MINUTE = r"([01]\d|2[0-3]):[0-5]\d"
 _TIME_OF_DAY = rf"{_HOUR_AND_MINUTE}(:[0-5]\d(\.\d+)?)?"
 
 ServiceId = Annotated[str, "The service's id; a cron job's starts with crn-.", matching(_ID, "srv-cabc12345678")]
-SomeServiceId = Annotated[
+OptionalServiceId = Annotated[
     str | None, "The service it belongs to; saves looking for it.", matching(_ID, "srv-cabc12345678")
 ]
 DeployId = Annotated[str, "The deploy's id.", matching(_ID, "dep-cabc12345678")]

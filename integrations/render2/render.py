@@ -20,16 +20,16 @@ class Render:
         self.api = api
         self.repeating = repeating
         self._owner_id = owner_id
-        self._homes: dict[str, str] = {}
+        self._services: dict[str, str] = {}
         self._workspaces: dict[str, str] = {}
 
     def remember(self, deploy_id: str, service_id: str) -> None:
         """Note which service a deploy belongs to: Render finds no deploy by its own id alone."""
-        self._homes[deploy_id] = service_id
+        self._services[deploy_id] = service_id
 
-    def home_of(self, deploy_id: str) -> str | None:
+    def service_of(self, deploy_id: str) -> str | None:
         """Return the service that a deploy seen earlier in this run belongs to, or None."""
-        return self._homes.get(deploy_id)
+        return self._services.get(deploy_id)
 
     def owners(self) -> list[Thing]:
         """Return the first hundred workspaces that the key reaches."""

@@ -99,11 +99,10 @@ class _Bucket:
     under_way: int = 0
     told_by: Hashable = None
 
-    def admits(self, now: float) -> bool:
+    def has_room(self, now: float) -> bool:
         """Say whether one more may go; after a reset one goes ahead alone and learns how many are left."""
-        if now >= self.resets:
-            self.left = max(self.left, 1)
-        return self.left > self.under_way
+        left = max(self.left, 1) if now >= self.resets else self.left
+        return left > self.under_way
 
     def learn(self, response: Response, route: Hashable, now: float) -> None:
         """Take over what an answer says, unless it speaks of a window that is gone."""
@@ -167,13 +166,13 @@ class Pace:
 
     def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
         now = self._clock()
-        if bucket.admits(now):
+        if bucket.has_room(now):
             return 0
         opens, time_left = bucket.resets - now, until() - now
         if max(opens, 0) < time_left:
             return opens if opens > 0 else time_left
         if bucket.told_by != _route(request):
-            return 0
+            return 0  # another route told of this limit, and the service may count this one apart
         raise CallError(
             "rate_limited",
             f"{request.line} was not sent: the service allows no more of these for {max(opens, 1):.0f} s, "
@@ -186,7 +185,7 @@ class Pace:
         with self._turns:
             bucket.under_way -= 1
             for answer in answers:
-                self._spoken_of(request, bucket, answer).learn(answer, _route(request), self._clock())
+                self._filed(request, bucket, answer).learn(answer, _route(request), self._clock())
             self._turns.notify_all()
 
     def _bucket(self, request: Request) -> _Bucket:
@@ -195,8 +194,8 @@ class Pace:
         route = _route(request)
         return self._buckets.setdefault(self._families.get(route, route), _Bucket())
 
-    def _spoken_of(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
-        """Return the bucket that an answer speaks of: that of all reads with this limit, or the request's own."""
+    def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
+        """File the request's route under the limit that an answer names, and return the bucket that it speaks of."""
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:
             return bucket

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
-from typing import Any, TypeAlias
 from zlib import crc32
 
-Thing: TypeAlias = dict[str, Any]
+from ..wire import Thing
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=timezone.utc)
 """The time on the clock of every simulated Render when it starts."""
