@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import Program, Write
 
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 KEY = "rnd_SECRET_of_the_cli"
 ONE_ACCOUNT = f'[render2.production]\napi_key = "{KEY}"\nbase_url = "http://127.0.0.1:9/v1"\n'
 
@@ -86,9 +87,39 @@ def test_a_missing_script(kosmolua: Program) -> None:
     said(kosmolua("run", "."), status=2, error="cannot be read: Is a directory")
 
 
+@pytest.mark.parametrize("text", ["print(1)".encode("utf-16"), "print(1)".encode("utf-16-le"), b"\x1bLua\x54\0\1"])
+def test_a_script_that_is_no_text(kosmolua: Program, tmp_path: Path, text: bytes) -> None:
+    """What an editor saved as UTF-16, or a compiler wrote, is called that; a zero byte further below is Lua's."""
+    script = tmp_path / "job.lua"
+    script.write_bytes(text)
+    said(kosmolua("run", script), status=2, error=f"The script {script} cannot be read: it is not UTF-8 text")
+    script.write_bytes(b"print(1)\nprint('\0')")
+    assert kosmolua("run", script).stdout == "1\n\0\n"
+
+
+@posix_only
+def test_a_script_without_end(kosmolua: Program, write: Write) -> None:
+    """No more of it is read than the limit allows."""
+    limited = write("accounts.toml", "[kosmolua.limits]\nmax_source = '1K'\n")
+    said(kosmolua("run", "/dev/zero"), status=124, error="its source is larger than 4 MiB (raise max_source in")
+    with open("/dev/zero", "rb") as endless:
+        said(kosmolua("run", "-", "--accounts", limited, stdin=endless), status=124, error="larger than 1 KiB")
+    done = kosmolua("repl", "--simulate", input=":load /dev/zero\n1 + 1\n")
+    assert (done.returncode, done.stdout) == (124, "2\n")
+
+
+def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write: Write) -> None:
+    """A byte order mark does not count."""
+    limited, script = write("accounts.toml", "[kosmolua.limits]\nmax_source = 9\n"), tmp_path / "job.lua"
+    for source, status in ((b"print(10)", 0), (b"\xef\xbb\xbfprint(10)", 0), (b"\xef\xbb\xbfprint(100)", 124)):
+        script.write_bytes(source)
+        assert kosmolua("run", script, "--accounts", limited).returncode == status
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
+        (("run", ""), "No script is named (is a variable empty?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run'?)"),
         (("run", "x.lua", "--timeot", "3"), "--timeot"),
@@ -265,9 +296,6 @@ def shell(environment: dict[str, str], line: str) -> Any:
     define = f'kosmolua() {{ "{sys.executable}" -m kosmolua "$@"; }}\n'
     given: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 60}
     return subprocess.run(["bash", "-c", define + line], env=environment, **given)
-
-
-posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 
 
 @posix_only

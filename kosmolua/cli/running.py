@@ -9,8 +9,9 @@ from kosmolua.cli import show
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
+from kosmolua.cli.source import read_file, read_input
 from kosmolua.cli.streams import standard
-from kosmolua.errors import KosmoError, UsageError
+from kosmolua.errors import KosmoError
 from kosmolua.outcome import Outcome
 from kosmolua.processes.children import ColdChild
 from kosmolua.processes.launch import Worker
@@ -33,10 +34,9 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     Raises:
         KosmoError: There was nothing to run, and no JSON was asked for.
     """
-    name = COMMAND_LINE
+    name = _name_of(script)
     try:
-        name, source = _read(script)
-        outcome = _run(name, source, script, options, worker)
+        outcome = _run(name, script, options, worker)
     except KosmoError as error:
         if not options.json:
             raise
@@ -48,22 +48,19 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     return status_of(outcome.error)
 
 
-def _read(script: Script) -> tuple[str, bytes]:
+def _name_of(script: Script) -> str:
     if script.code is not None:
-        return COMMAND_LINE, script.code.encode("utf-8", "surrogateescape")
-    file = str(script.file)
-    if file == "-" and sys.stdin is None:
-        raise UsageError("Standard input is closed, so there is no script to read")
-    try:
-        if file == "-":
-            return "stdin", sys.stdin.buffer.read()
-        with open(file, "rb") as stream:
-            return os.path.basename(file), stream.read()
-    except OSError as error:
-        raise UsageError(f"The script {file} cannot be read: {error.strerror}") from None
+        return COMMAND_LINE
+    return "stdin" if script.file == "-" else os.path.basename(str(script.file))
 
 
-def _run(name: str, source: bytes, script: Script, options: Options, worker: Worker | None) -> Outcome:
+def _read(script: Script, most: int) -> bytes:
+    if script.code is not None:
+        return script.code.encode("utf-8", "surrogateescape")
+    return read_input(most) if script.file == "-" else read_file(str(script.file), most)
+
+
+def _run(name: str, script: Script, options: Options, worker: Worker | None) -> Outcome:
     runtime = open_runtime(options)
     child = ColdChild(worker)
 
@@ -73,6 +70,7 @@ def _run(name: str, source: bytes, script: Script, options: Options, worker: Wor
         return runtime.run(source, name=name, args=script.arguments, child=child, **telling)
 
     try:
+        source = _read(script, runtime.limits.max_source)
         if not (options.trace or standard.is_shown or sys.stderr.isatty()):
             return run(on_output=standard.write)
         from kosmolua.cli.watching import watching

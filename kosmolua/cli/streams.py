@@ -44,10 +44,15 @@ class Standard:
         while data:
             data = data[_write(self.output, data) :]
 
+    @property
+    def reader(self) -> BinaryIO:
+        """The input, to be read."""
+        self._reader = self._reader or os.fdopen(self.input, "rb", closefd=False)
+        return self._reader
+
     def read_line(self) -> bytes:
         """Return the next line, or nothing at the end."""
-        self._reader = self._reader or os.fdopen(self.input, "rb", closefd=False)
-        return self._reader.readline()
+        return self.reader.readline()
 
     def set_apart(self) -> None:
         """Keep both from integrations and the programs that they start, from now on."""

@@ -16,9 +16,10 @@ from kosmolua.cli.repl.answers import show_answer
 from kosmolua.cli.repl.candidates import Candidates
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
 from kosmolua.cli.repl.readers import Reader
+from kosmolua.cli.source import read_file
 from kosmolua.cli.streams import standard
 from kosmolua.cli.watching import watching
-from kosmolua.errors import Interrupted, KosmoError, UsageError
+from kosmolua.errors import Interrupted, KosmoError
 from kosmolua.runtime import Runtime
 from kosmolua.session import CHUNK, Answer, Session
 
@@ -122,12 +123,8 @@ class Conversation:
             self._approver.renew()
 
     def _load(self, path: Path) -> None:
-        try:
-            source = path.read_text(encoding="utf-8", errors="surrogateescape")
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no path"
-            raise UsageError(f"The script {path} cannot be read: {reason}") from None
-        self._evaluate(source, path.name)
+        source = read_file(path, self._runtime.limits.max_source)
+        self._evaluate(source.decode("utf-8", "surrogateescape"), path.name)
 
     def _reset(self) -> None:
         self._session.reset()
