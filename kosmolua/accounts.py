@@ -50,7 +50,7 @@ class Accounts:
         warn: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.path = path
-        self._sections = Sections(tables, path)
+        self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
         self._environ = environ
         self._redactor = redactor
         self._simulate = simulate
@@ -155,8 +155,7 @@ class Accounts:
             if field.secret and self._simulate:
                 settings[field.name] = Secret(str(made_up(integration.name, field)), holding=())
             elif field.secret and field.name in table:
-                where = f"{integration.name}.{account}.{field.name}"
-                settings[field.name] = self._secret(where, table[field.name], until)
+                settings[field.name] = self._secret_in_file(integration, account, field, table[field.name], until)
             elif field.name in table:
                 settings[field.name] = field.type.fits(table[field.name])
             elif not table and self._environ.get(variable) and (field.required or field.secret):
@@ -164,6 +163,16 @@ class Accounts:
             elif field.required:
                 settings[field.name] = self._missing(integration, account, field)
         return settings
+
+    def _secret_in_file(
+        self, integration: Integration, account: str, field: AccountField, given: str | Table, until: float
+    ) -> Secret:
+        try:
+            return self._secret(f"{integration.name}.{account}.{field.name}", given, until)
+        except NotConfigured as error:
+            place = self._sections.place(integration.name, account, field.name)
+            error.detail = f"{place}: {error.detail}" if error.detail else place
+            raise
 
     def _missing(self, integration: Integration, account: str, field: AccountField) -> object:
         if self._simulate:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, NAMES, SECONDS, Limits, parse_size
-from kosmolua.sources import check_secret
+from kosmolua.sources import check_secret, warn_of_readers
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -31,14 +31,17 @@ class Sections:
     Args:
         tables: The content of the file; empty where there is none.
         path: The file, or where it would be.
+        warn: Told, as one sentence, where others can read a file that holds a secret itself.
 
     Raises:
         ConfigError: Something in it is no section.
     """
 
-    def __init__(self, tables: Table, path: Path) -> None:
+    def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
         self.path = path
         self._tables = tables
+        self._warn = warn
+        self._is_looked_at = False
         self._checked: set[str] = set()
         self._check_shape()
 
@@ -67,11 +70,7 @@ class Sections:
             ConfigError: A key is unknown, or a value does not fit.
         """
         table = self._tables.get(_OWN, {}).get("limits", {})
-        given = {name: self._limit(name, value) for name, value in table.items()}
-        try:
-            return base.but(**given)
-        except ConfigError as error:
-            raise self.wrong(f"[kosmolua.limits]: {error.message}", _OWN, "limits") from None
+        return base.but(**{name: self._limit(name, value) for name, value in table.items()})
 
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
         """Return the refusal of what stands under some keys, one inside the other."""
@@ -95,6 +94,9 @@ class Sections:
 
     def _check_entry(self, integration: Integration, key: str, value: object) -> None:
         name = integration.name
+        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            hint = "single brackets make it one"
+            raise self.wrong(f"[[{name}.{key}]] is a list of tables, and an account is a table", name, key, hint=hint)
         if key == "permissions":
             self._check_permissions(value, name)
         elif isinstance(value, dict):
@@ -140,8 +142,13 @@ class Sections:
         except Mismatch as mismatch:
             what = f"[{'.'.join(where)}] {field.name}{mismatch.where} {mismatch.problem}"
             raise self.wrong(what, *where, field.name) from None
+        if field.secret and isinstance(value, str) and not self._is_looked_at:
+            self._is_looked_at = True
+            warn_of_readers(self.path, self._warn)
 
     def _check_permissions(self, permissions: object, *where: str) -> None:
+        from kosmolua.spec.types import quoted
+
         said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
         if not isinstance(permissions, dict):
             raise self.wrong(f'{said} must be a table, such as {{ write = "ask" }}', *keys)
@@ -150,24 +157,29 @@ class Sections:
                 hint = did_you_mean(effect, _EFFECTS) or "its keys are read and write"
                 raise self.wrong(f"{said} has no key {effect!r}", *keys, effect, hint=hint)
             if value not in PERMISSIONS:
-                hint = "write allow, ask or deny"
-                raise self.wrong(f"{said}: {effect} cannot be {value!r}", *keys, effect, hint=hint)
+                what = f'{said}: {effect} must be "allow", "ask" or "deny", not {quoted(value)}'
+                raise self.wrong(what, *keys, effect)
 
     def _limit(self, name: str, value: object) -> float:
         keys = (_OWN, "limits", name)
         if name not in NAMES:
             hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
             raise self.wrong(f"[kosmolua.limits] has no key {name!r}", *keys, hint=hint)
-        if name in BYTES and isinstance(value, str):
-            try:
-                return parse_size(value)
-            except ValueError as error:
-                raise self.wrong(f"[kosmolua.limits] {name}: {error}", *keys) from None
-        whole = name not in SECONDS
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            what = f"[kosmolua.limits] {name} must be a {'whole ' if whole else ''}number, not {value!r}"
-            raise self.wrong(what, *keys)
-        return cast("float", value)
+        try:
+            given = parse_size(value) if name in BYTES and isinstance(value, str) else _number(name, value)
+            Limits(**{name: given})
+        except (ValueError, ConfigError) as error:
+            raise self.wrong(f"[kosmolua.limits] {name}: {error}", *keys) from None
+        return given
+
+
+def _number(name: str, value: object) -> float:
+    from kosmolua.spec.types import quoted
+
+    whole = name not in SECONDS
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ValueError(f"it must be a {'whole ' if whole else ''}number, not {quoted(value)}")
+    return cast("float", value)
 
 
 def parse(path: str | os.PathLike[str]) -> Table:
@@ -180,10 +192,11 @@ def parse(path: str | os.PathLike[str]) -> Table:
 
     try:
         return tomli.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except tomli.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: this is not TOML: {error}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: this is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        place = f"{path}:{error.lineno}" if isinstance(error, tomli.TOMLDecodeError) else path
+        raise ConfigError(f"{place}: this is not TOML: {error}") from None
     except OSError as error:
         raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
 
@@ -194,7 +207,7 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
     table = ""
     for number, line in enumerate(map(_bare, text.split("\n")), start=1):
         if line.startswith("["):
-            table = line[1:].partition("]")[0]
+            table = line.lstrip("[").partition("]")[0]
             yield table, number
         elif "=" in line:
             key = line.partition("=")[0]

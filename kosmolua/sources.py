@@ -69,13 +69,17 @@ class Sources:
         path = self._folder / expanded(name)
         try:
             text = path.read_text(encoding="utf-8-sig")
-            mode = path.stat().st_mode
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise NotConfigured(f"The file of the secret {where} cannot be read: {reason}", detail=str(path)) from None
-        if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
-            self._warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")
+        warn_of_readers(path, self._warn)
         return text
+
+
+def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
+    """Say of a file that holds a secret that others can read it, if they can."""
+    if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")
 
 
 def check_secret(given: object) -> None:
@@ -89,8 +93,10 @@ def check_secret(given: object) -> None:
     ((source, value),) = given.items()
     words = isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
     if not (words if source == "command" else isinstance(value, str) and value):
-        kind = "a list of strings" if source == "command" else "a string"
-        raise Mismatch(f"must be {kind}, {_EXAMPLES}", f".{source}")
+        kind = (
+            'a list of strings, such as ["PROGRAM", "ARGUMENT"]' if source == "command" else 'a string, such as "NAME"'
+        )
+        raise Mismatch(f"must be {kind}", f".{source}")
 
 
 def _from_command(where: str, command: list[str], seconds: float) -> str:

@@ -328,9 +328,11 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
         ),
         (
             "[lib.work]\npermissions = { write = 'never' }",
-            "[lib.work] permissions: write cannot be 'never' (write allow, ask or deny)",
+            '[lib.work] permissions: write must be "allow", "ask" or "deny", not "never" (a string)',
         ),
-        ("[lib.work]\npermissions = { write = ['deny'] }", "[lib.work] permissions: write cannot be ['deny']"),
+        ("[lib.work]\npermissions = { write = ['deny'] }", '"allow", "ask" or "deny", not a list'),
+        ("[[lib.default]]", "[[lib.default]] is a list of tables, and an account is a table (single brackets"),
+        ("[lib]\ndefault = []", '[lib] default must be a string, such as "production"'),
         ("[lib.list_books]", "[lib.list_books]: an account cannot be named like a function"),
         ("[lib.book_list_books]", "[lib.book_list_books]: an account cannot be named like a function"),
         ("[lib.'a.b']", "an account's name cannot hold a dot or be empty"),
@@ -389,6 +391,41 @@ def test_the_line_of_what_is_wrong(make: Make, text: str, line: int) -> None:
     assert refused.value.message.startswith(f"{accounts.path}:{line}: [lib")
 
 
+def test_a_secret_that_cannot_be_had_has_its_line(make: Make) -> None:
+    """The user is told where it stands, in words that no script sees."""
+    accounts = make("[lib.work]\npages = 3\napi_key = { env = 'NOT_SET' }\n[lib.home]\napi_key = ' '")
+    for account, detail in (("work", ":3: NOT_SET"), ("home", ":5")):
+        with pytest.raises(NotConfigured) as refused:
+            accounts.settings(lib, account)
+        assert refused.value.detail == f"{accounts.path}{detail}"
+        assert "accounts.toml" not in refused.value.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
+@pytest.mark.parametrize(
+    ("mode", "api_key", "simulate", "warned"),
+    [
+        (0o640, f"'{KEY}'", False, True),
+        (0o604, f"'{KEY}'", False, True),
+        (0o600, f"'{KEY}'", False, False),
+        (0o644, "{ env = 'X' }", False, False),
+        (0o644, f"'{KEY}'", True, False),
+    ],
+)
+def test_a_file_with_a_secret_in_it_that_others_can_read(
+    make: Make, mode: int, api_key: str, simulate: bool, warned: bool
+) -> None:
+    """It works, and the user is told what to run, once, when somebody first asks about the accounts."""
+    warnings: list[str] = []
+    text = f"[lib.work]\napi_key = {api_key}\n[lib.home]\napi_key = {api_key}"
+    accounts = make(text, warn=warnings.append, simulate=simulate)
+    accounts.path.chmod(mode)
+    assert accounts.names(lib) == ["home", "work"]
+    assert accounts.default(lib) is None
+    sentence = f"The secret file {accounts.path} can be read by others; run: chmod 600 {accounts.path}"
+    assert warnings == [sentence] * warned
+
+
 def test_accounts_that_come_from_no_file_have_no_lines() -> None:
     """What an embedder gives is named by what it is."""
     accounts = read({"lib": {"work": {"pages": "x"}}}, usual="the accounts given", environ={}, redactor=Redactor())
@@ -414,7 +451,9 @@ def test_a_file_of_another_system(make: Make) -> None:
         ("[kosmolua]\nlimits = 3", "[kosmolua] has no key 'limits'"),
         ("[lib\n", "this is not TOML: "),
         ("[lib.a]\nx = 1\n\ny = =", "(at line 4, column 5)"),
-        ("[lib.a]\n[lib.a]", "this is not TOML: "),
+        ("[lib.a]\n[lib.a]", "accounts.toml:2: this is not TOML: "),
+        (f"[{'a.' * 3000}a]", "this is not TOML: TOML key has more than"),
+        (f"a = {'1' * 5000}", "this is not TOML: Exceeds the limit"),
     ],
 )
 def test_a_file_of_the_wrong_shape(make: Make, text: str, message: str) -> None:
@@ -448,12 +487,12 @@ def test_limits_of_the_file(make: Make) -> None:
     ("text", "message"),
     [
         ("timout = 3", "has no key 'timout' (did you mean 'timeout'?)"),
-        ("timeout = '3s'", "timeout must be a number, not '3s'"),
-        ("timeout = true", "timeout must be a number, not True"),
+        ("timeout = '3s'", 'timeout: it must be a number, not "3s" (a string)'),
+        ("timeout = true", "timeout: it must be a number, not true"),
         ("timeout = 0", "the limit timeout must be more than 0"),
         ("timeout = nan", "the limit timeout must be more than 0"),
         ("cpu = inf", "the limit cpu must be more than 0"),
-        ("max_calls = 1.5", "max_calls must be a whole number, not 1.5"),
+        ("max_calls = 1.5", "max_calls: it must be a whole number, not 1.5"),
         ("memory = '20 elephants'", "memory: '20 elephants' is not a size such as 64K"),
     ],
 )
@@ -463,7 +502,7 @@ def test_limits_that_make_no_sense(make: Make, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         accounts.limits(Limits())
     assert message in refused.value.message
-    assert refused.value.message.startswith(f"{accounts.path}:")
+    assert refused.value.message.startswith(f"{accounts.path}:2: ")
 
 
 # Where the file is

@@ -69,7 +69,7 @@ def test_check_goes_on_after_an_account_that_does_not_work(kosmolua: Callable[..
     assert done.returncode == 1
     assert "render2.production\terror: " in production
     assert "was not sent" in production
-    assert "an environment variable that is not set. Nothing was sent. [NOT_SET_ANYWHERE]" in staging
+    assert f"an environment variable that is not set. Nothing was sent. [{accounts}:10: NOT_SET_ANYWHERE]" in staging
     assert KEY not in done.stdout + done.stderr
 
 

@@ -229,7 +229,7 @@ def test_a_write_that_nobody_can_approve(kosmolua: Program) -> None:
             "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",
         ),
         ("[render2.list_services]\napi_key = 'x'\n", "an account cannot be named like a function"),
-        ("[kosmolua.limits]\ntimeout = 'x'\n", "[kosmolua.limits] timeout must be a number, not 'x'"),
+        ("[kosmolua.limits]\ntimeout = 'x'\n", '[kosmolua.limits] timeout: it must be a number, not "x" (a string)'),
         ("[kosmolua.limits]\ntimeout = -1\n", "the limit timeout must be more than 0"),
     ],
 )
