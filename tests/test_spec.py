@@ -134,6 +134,8 @@ def test_lua_values_become_what_is_declared(annotation: object, given: object, m
         (Annotated[str, matching("[a-z]+", "abc")], "ABC", "must be a string like 'abc', not \"ABC\" (a string)"),
         (Annotated[str, matching("[a-z]+", "abc")], "abc\n", "must be a string like 'abc', not \"abc\\n\" (a string)"),
         (int | list[int], "a", 'must be an integer or a list, not "a" (a string)'),
+        (int | list[int], {"a": 1}, "must be an integer or a list, not a table"),
+        (int | dict[str, int], [1], "must be an integer or a table with string keys, not a list"),
         (Point, "a", 'must be a table with the keys x, y, not "a" (a string)'),
         (Point, {"x": 1, "z": 2}, " has no key 'z' (its keys are x, y)"),
         (Loose, {"tags": "a"}, " has no key 'tags' (did you mean 'tag'?)"),

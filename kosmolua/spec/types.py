@@ -227,6 +227,7 @@ _SCALARS: dict[object, Type] = {
 _KEY_MARKS = ("Required", "NotRequired", "ReadOnly")
 _LISTS = (list, Sequence, tuple)
 _MAPS = (dict, Mapping)
+_TABLES: dict[type, str] = {list: "array", dict: "object"}
 _UNIONS = (Union, types.UnionType)
 _Known: TypeAlias = dict[object, Type]
 """The records that are being read, since one may contain itself."""
@@ -355,6 +356,9 @@ def _any_of(parts: Sequence[Type]) -> Type:
                 return part.fits(value)
             except Mismatch:
                 continue
+        same = [part for part in parts if part.label == _TABLES.get(type(value))]
+        if len(same) == 1:
+            same[0].fits(value)  # says what inside it does not fit
         raise _mismatch(article, value)
 
     return Type("any", "|".join(part.lua for part in parts), article, fits, tuple(parts))
