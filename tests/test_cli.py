@@ -516,6 +516,18 @@ def echo(
 '''
 
 
+@posix_only
+def test_arguments_are_utf_8(kosmolua: Program, write: Write) -> None:
+    """Whatever the locale says; bytes that are not are refused before the integration sees them."""
+    words = ("call", "echo.echo", "--simulate", "--plugin", write("echo.py", ECHO))
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = kosmolua(*words, "name=日本", "--args", '{"tags": ["é"]}', variables=plain)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"tags": ["é"], "name": "日本"})
+    for pair, where in (("name=\udcff", "name"), ("tags=\udcff", "tags[1]")):
+        done = kosmolua(*words, pair)
+        said(done, status=1, error=f"echo.echo: {where} is a string that is not UTF-8. Nothing was sent.")
+
+
 def test_arguments_from_standard_input(kosmolua: Program) -> None:
     """``--args -`` reads a JSON object."""
     done = kosmolua("call", "render2.list_services", "--simulate", "--args", "-", input='{"limit": 1}')

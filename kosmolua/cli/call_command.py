@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -103,12 +104,18 @@ def _parse(text: str | None) -> dict[str, Any]:
     if text == "-" and sys.stdin is None:
         raise click.UsageError("Standard input is closed, so there are no arguments to read.")
     try:
-        arguments = json.loads(sys.stdin.buffer.read() if text == "-" else text, object_pairs_hook=_each_once)
+        raw = sys.stdin.buffer.read() if text == "-" else _as_utf_8(text)
+        arguments = json.loads(raw, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--args is not JSON: {error}.") from None
     if not isinstance(arguments, dict):
         raise click.UsageError('--args must be a JSON object, such as {"limit": 5}.')
     return arguments
+
+
+def _as_utf_8(argument: str) -> str:
+    """Return an argument of the command line, which Python decoded as the locale has it, as the UTF-8 that it is."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -127,7 +134,7 @@ def _check_shape(path: str) -> None:
 def _read_pairs(runtime: Runtime, path: str, pairs: tuple[str, ...]) -> dict[str, Any]:
     types = _types_of(runtime, path) if pairs else {}
     texts: dict[str, list[str]] = {}
-    for pair in pairs:
+    for pair in map(_as_utf_8, pairs):
         name, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"{pair!r} is not of the form KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=...")

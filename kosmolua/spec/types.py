@@ -198,6 +198,10 @@ def _fits_number(value: object) -> object:
 def _fits_string(value: object) -> object:
     if not isinstance(value, str):
         raise _mismatch("a string", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Mismatch("is a string that is not UTF-8") from None
     return value
 
 
