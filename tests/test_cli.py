@@ -178,6 +178,16 @@ def test_a_script_that_fails(kosmolua: Program, write: Write, source: str, error
     assert "[host]" not in complaint
 
 
+@posix_only
+def test_an_error_with_bytes_that_are_no_text(kosmolua: Program, tmp_path: Path) -> None:
+    """Only these are replaced, in the script's name too."""
+    said(kosmolua("run", "-e", r"error('日本\xff ok')"), status=1, error="(command line):1: 日本\ufffd ok")
+    script = tmp_path / os.fsdecode(b"x\xff.lua")
+    script.write_text("error('日本')")
+    complaint = said(kosmolua("run", script), status=1, error="kosmolua: x\ufffd.lua:1: 日本")
+    assert complaint.count("日本") == 1
+
+
 @pytest.mark.parametrize(
     ("source", "error"),
     [

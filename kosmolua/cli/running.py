@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
-from kosmolua.cli.source import read_file, read_input
+from kosmolua.cli.source import name_of, read_file, read_input
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
 from kosmolua.outcome import Outcome
@@ -51,7 +50,7 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
 def _name_of(script: Script) -> str:
     if script.code is not None:
         return COMMAND_LINE
-    return "stdin" if script.file == "-" else os.path.basename(str(script.file))
+    return "stdin" if script.file == "-" else name_of(str(script.file))
 
 
 def _read(script: Script, most: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from kosmolua.cli.streams import standard
@@ -16,6 +17,11 @@ SURPLUS = 4
 """Bytes read beyond the limit: a byte order mark, which does not count, and one that shows that there are too many."""
 PIECE = 1024 * 1024
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
+
+
+def name_of(path: str | Path) -> str:
+    """Return what messages call the script in a file: its name, with U+FFFD for bytes that are not UTF-8."""
+    return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
 def read_file(path: str | Path, most: int) -> bytes:

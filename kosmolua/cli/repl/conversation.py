@@ -16,7 +16,7 @@ from kosmolua.cli.repl.answers import show_answer
 from kosmolua.cli.repl.candidates import Candidates
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
 from kosmolua.cli.repl.readers import Reader
-from kosmolua.cli.source import read_file
+from kosmolua.cli.source import name_of, read_file
 from kosmolua.cli.streams import standard
 from kosmolua.cli.watching import watching
 from kosmolua.errors import Interrupted, KosmoError
@@ -124,7 +124,7 @@ class Conversation:
 
     def _load(self, path: Path) -> None:
         source = read_file(path, self._runtime.limits.max_source)
-        self._evaluate(source.decode("utf-8", "surrogateescape"), path.name)
+        self._evaluate(source.decode("utf-8", "surrogateescape"), name_of(path))
 
     def _reset(self) -> None:
         self._session.reset()

@@ -248,13 +248,18 @@ local function quote(text)
   return '"' .. text .. '"'
 end
 
----Returns a text that JSON can hold: bytes that are not UTF-8 become question marks.
+---Returns a text that JSON can hold: each byte that is not UTF-8 becomes U+FFFD.
 local function valid(text)
-  if utf8_len(text) then
-    return text
+  local length, wrong = utf8_len(text)
+  local pieces, count, start = {}, 0, 1
+  while not length do
+    count = count + 1
+    pieces[count] = sub(text, start, wrong - 1)
+    start = wrong + 1
+    length, wrong = utf8_len(text, start)
   end
-  text = gsub(text, "[\128-\255]", "?")
-  return text
+  pieces[count + 1] = sub(text, start)
+  return concat(pieces, REPLACEMENT)
 end
 
 ---Returns the beginning of a text, of so many bytes at most, without breaking a character.
