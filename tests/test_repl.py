@@ -138,6 +138,12 @@ def test_a_value_that_is_little_too_long_is_whole(repl: Start) -> None:
         assert not any("more bytes" in line for line in terminal.everything())
 
 
+def test_what_is_no_text_is_shown_by_its_code(repl: Start) -> None:
+    """As print does."""
+    with repl() as terminal:
+        enter(terminal, r"'日\xff\0'", r"日 \xff\x00".replace(" ", ""))
+
+
 def test_a_part_of_app_is_shown_with_what_is_in_it(repl: Start) -> None:
     """Its name alone would tell nothing."""
     with repl() as terminal:
@@ -374,9 +380,9 @@ def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
 
 
 def test_bytes_that_are_not_utf_8_pass(kosmolua: Program) -> None:
-    """A chunk is bytes, as a script is."""
-    done = kosmolua("repl", "--simulate", input=b"#'\xff\xfe'\n", text=False, encoding=None)
-    assert done.stdout == b"2\n"
+    """A chunk is bytes, as a script is, and so is what is echoed."""
+    done = kosmolua("repl", "--simulate", input=b"#'\xff\xfe'\n'\xff\0'\n", text=False, encoding=None)
+    assert done.stdout == b"2\n\xff\0\n"
 
 
 def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:

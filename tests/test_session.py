@@ -89,6 +89,13 @@ def test_a_long_text_is_cut_and_its_size_told(session: Session) -> None:
     assert session.evaluate("#_").text == "2000000"
 
 
+def test_bytes_of_a_text_are_kept(session: Session) -> None:
+    """Those that are not UTF-8 are lone surrogates; a long text is cut between characters."""
+    assert session.evaluate(r"'日\xff\0'").text == "日\udcff\0"
+    answer = session.evaluate("'ab' .. ('日'):rep(1000000)")
+    assert answer.text == "ab" + "日" * ((1024**2 - 2) // 3)
+
+
 def test_values_can_be_had_as_they_are(session: Session) -> None:
     """For programs, the values of a chunk are JSON values in the outcome."""
     outcome = session.value("1, { 2 }, 'three', nil").outcome

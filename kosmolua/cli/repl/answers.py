@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from kosmolua import wire
 from kosmolua.cli import show
+from kosmolua.cli.streams import standard
 from kosmolua.session import CHUNK, Answer
 from kosmolua.spelling import harmless
 
@@ -39,12 +41,17 @@ def show_answer(answer: Answer, name: str = CHUNK) -> None:
 
 
 def _show_values(text: str, size: int) -> None:
-    shown = _fitting(harmless(text)) if show.on_terminal() else text
-    show.line(shown)
-    left_out = size - len(shown.encode("utf-8", "replace"))
-    if len(shown) < len(text) or len(text.encode("utf-8", "replace")) < size:
-        remark = f"... {left_out:,} more bytes; print(_) shows the first value whole"
+    whole = wire.to_bytes(text)
+    shown = _on_screen(whole) if standard.is_shown else whole
+    standard.write(shown + b"\n")
+    if len(shown) < len(whole) or len(whole) < size:
+        remark = f"... {size - len(shown):,} more bytes; print(_) shows the first value whole"
         sys.stderr.write(show.styled(remark, "dim", sys.stderr) + "\n")
+
+
+def _on_screen(whole: bytes) -> bytes:
+    text = harmless(whole.decode("utf-8", "backslashreplace"))
+    return (_fitting(text) if show.on_terminal() else text).encode()
 
 
 def _fitting(text: str) -> str:

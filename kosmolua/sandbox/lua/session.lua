@@ -7,8 +7,9 @@ local env, json, text = ...
 
 local getmetatable, load, next, rawget, rawset, select, tostring, type =
   getmetatable, load, next, rawget, rawset, select, tostring, type
-local find, gmatch, match, sub = string.find, string.gmatch, string.match, string.sub
+local byte, find, gmatch, gsub, match = string.byte, string.find, string.gmatch, string.gsub, string.match
 local concat, pack = table.concat, table.pack
+local utf8_char, utf8_len = utf8.char, utf8.len
 
 local LONGEST_TEXT = 1024 * 1024
 local MOST_NAMES = 1000
@@ -33,8 +34,17 @@ local function compile(source, chunk)
   return load(source, chunk, "t", env)
 end
 
+---Returns a text that JSON can hold, and whether each of its characters stands for a byte, since it is not UTF-8.
+local function carried(whole)
+  if utf8_len(whole) then
+    return whole, false
+  end
+  local bytes = gsub(whole, "[\128-\255]", function(each) return utf8_char(byte(each)) end)
+  return bytes, true
+end
+
 ---Returns the values of a chunk as text, and keeps the first of them in `_`.
----@return { text: string, size: integer, page: boolean }?
+---@return { text: string, bytes: boolean, size: integer, page: boolean }?
 local function shown(...)
   local count = select("#", ...)
   if count == 0 then
@@ -47,7 +57,8 @@ local function shown(...)
     parts[index] = text.of(parts[index])
   end
   local whole = concat(parts, "\t", 1, count)
-  return { text = json.valid(sub(whole, 1, LONGEST_TEXT)), size = #whole, page = is_page }
+  local head, bytes = carried(json.head(whole, LONGEST_TEXT))
+  return { text = head, bytes = bytes, size = #whole, page = is_page }
 end
 
 local session = {}
