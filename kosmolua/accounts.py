@@ -15,6 +15,7 @@ from kosmolua.limits import Limits
 from kosmolua.secret import Redactor, Secret
 from kosmolua.sections import Permission, Sections, Table, parse
 from kosmolua.sources import Sources
+from kosmolua.spec.mismatch import Mismatch
 from kosmolua.spec.placeholder import made_up
 from kosmolua.stanza import stanza
 from kosmolua.suggestions import did_you_mean
@@ -157,7 +158,7 @@ class Accounts:
             elif field.secret and field.name in table:
                 settings[field.name] = self._secret_in_file(integration, account, field, table[field.name], until)
             elif field.name in table:
-                settings[field.name] = field.type.fits(table[field.name])
+                settings[field.name] = field.type.accept(table[field.name])
             elif not table and self._environ.get(variable) and (field.required or field.secret):
                 settings[field.name] = self._from_environment(variable, field)
             elif field.required:
@@ -184,13 +185,11 @@ class Accounts:
         )
 
     def _from_environment(self, variable: str, field: AccountField) -> object:
-        from kosmolua.spec.types import Mismatch
-
         text = self._environ[variable]
         if field.secret:
             return self._secret(variable, text)
         try:
-            return field.type.fits(field.type.read(text))
+            return field.type.accept(field.type.read(text))
         except Mismatch as mismatch:
             what = f"The environment variable {variable}{mismatch.where} {mismatch.problem}"
             raise ConfigError(what) from None

@@ -9,8 +9,8 @@ from kosmolua.api.message import Request, Response, Send
 from kosmolua.api.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.secret import Secret
+from kosmolua.spec.bounds import between, matching, non_empty, one_of, unless
 from kosmolua.spec.integration import Integration
-from kosmolua.spec.types import between, matching, non_empty, one_of, unless
 
 __all__ = [
     "Api",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, NAMES, SECONDS, Limits, parse_size
 from kosmolua.sources import check_secret, warn_of_readers
+from kosmolua.spec.mismatch import Mismatch, quoted
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -134,9 +135,7 @@ class Sections:
                 raise self.wrong(what, integration.name, account, key, hint=hint)
 
     def _check_value(self, field: AccountField, value: object, *where: str) -> None:
-        from kosmolua.spec.types import Mismatch
-
-        check = check_secret if field.secret else field.type.fits
+        check = check_secret if field.secret else field.type.accept
         try:
             check(value)
         except Mismatch as mismatch:
@@ -147,8 +146,6 @@ class Sections:
             warn_of_readers(self.path, self._warn)
 
     def _check_permissions(self, permissions: object, *where: str) -> None:
-        from kosmolua.spec.types import quoted
-
         said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
         if not isinstance(permissions, dict):
             raise self.wrong(f'{said} must be a table, such as {{ write = "ask" }}', *keys)
@@ -174,8 +171,6 @@ class Sections:
 
 
 def _number(name: str, value: object) -> float:
-    from kosmolua.spec.types import quoted
-
     whole = name not in SECONDS
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise ValueError(f"it must be a {'whole ' if whole else ''}number, not {quoted(value)}")

@@ -13,6 +13,7 @@ from typing import Any
 from kosmolua.errors import NotConfigured
 from kosmolua.places import expanded
 from kosmolua.secret import Secret
+from kosmolua.spec.mismatch import Mismatch
 
 LONGEST_COMMAND = 60.0
 """Seconds that a command may take to print a secret, which may mean to wait for a person."""
@@ -84,8 +85,6 @@ def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
 
 def check_secret(given: object) -> None:
     """Raise a Mismatch unless a value of accounts.toml is a secret, or a table that says where one comes from."""
-    from kosmolua.spec.types import Mismatch
-
     if isinstance(given, str):
         return
     if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in _SOURCES:

@@ -29,8 +29,9 @@ from kosmolua.runtime import Runtime
 from kosmolua.spec import results
 from kosmolua.spec.function import Function
 from kosmolua.spec.integration import Integration
+from kosmolua.spec.mismatch import Mismatch
 from kosmolua.spec.placeholder import made_up
-from kosmolua.spec.types import Mismatch, Type
+from kosmolua.spec.types import Type
 from kosmolua.values import Json
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "kosmolua"
 _LEFT_TO_RIGHT = """
     errors threads blame occupancy once spelling suggestions limits clock secret values wire sandbox
     api.message api.deadline api.pace api.reason api.client api.paging api.transport
-    paths spec.names spec.types spec.results spec.parameter spec.arguments spec.function spec.integration
-    spec.placeholder spec.wording spec.luacats plugin
+    paths spec.names spec.mismatch spec.types spec.bounds spec.annotations spec.results
+    spec.parameter spec.arguments spec.function spec.integration spec.placeholder spec.wording spec.luacats plugin
     places loading entry_points sources sections stanza accounts plugins catalog docs stubs scaffold policy journal
     backends dispatch desk
     processes.launch processes.children processes.zygote processes.workers

@@ -12,7 +12,7 @@ import pytest
 
 from kosmolua import NotConfigured
 from kosmolua.sources import Sources, check_secret
-from kosmolua.spec.types import Mismatch
+from kosmolua.spec.mismatch import Mismatch
 
 WHERE = "render2.production.api_key"
 Read = Callable[[Any], str]

@@ -10,10 +10,11 @@ import pytest
 
 from kosmolua import BadArguments, PluginError
 from kosmolua.plugin import Integration, Secret, between, matching, non_empty, one_of, unless
+from kosmolua.spec.annotations import Uncarriable, type_of
 from kosmolua.spec.function import Function, read_function
 from kosmolua.spec.integration import AccountField
+from kosmolua.spec.mismatch import Mismatch
 from kosmolua.spec.parameter import REQUIRED
-from kosmolua.spec.types import Mismatch, Uncarriable, type_of
 from kosmolua.testing import Playground
 
 
@@ -83,7 +84,7 @@ class Loose(TypedDict, total=False):
 def test_what_fits_passes_as_it_is(annotation: object, fitting: list[object]) -> None:
     """A value of the declared type reaches the function unchanged."""
     kind = type_of(annotation)
-    assert [kind.fits(value) for value in fitting] == fitting
+    assert [kind.accept(value) for value in fitting] == fitting
     assert kind.label in ("integer", "number", "string", "boolean", "array", "object", "any")
 
 
@@ -102,7 +103,7 @@ def test_what_fits_passes_as_it_is(annotation: object, fitting: list[object]) ->
 )
 def test_lua_values_become_what_is_declared(annotation: object, given: object, made: object) -> None:
     """A whole float is an integer, so is what Lua had to get as a string; an empty table is a list or a map."""
-    fitted = type_of(annotation).fits(given)
+    fitted = type_of(annotation).accept(given)
     assert fitted == made
     assert type(fitted) is type(made)
 
@@ -168,10 +169,10 @@ def test_lua_values_become_what_is_declared(annotation: object, given: object, m
 def test_what_does_not_fit_is_named(annotation: object, given: object, problem: str | None) -> None:
     """A value of another type is refused: where it is, what would fit, and what came instead."""
     if problem is None:
-        assert type_of(annotation).fits(given) == given
+        assert type_of(annotation).accept(given) == given
         return
     with pytest.raises(Mismatch) as refused:
-        type_of(annotation).fits(given)
+        type_of(annotation).accept(given)
     said = f"{refused.value.where} {refused.value.problem}"
     assert said.strip() == problem.strip()
 
@@ -179,7 +180,7 @@ def test_what_does_not_fit_is_named(annotation: object, given: object, problem: 
 def test_a_long_value_is_cut_in_messages() -> None:
     """A message stays short whatever a script passes."""
     with pytest.raises(Mismatch) as refused:
-        type_of(int).fits("x" * 100_000)
+        type_of(int).accept("x" * 100_000)
     assert len(refused.value.problem) < 120
 
 

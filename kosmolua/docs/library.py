@@ -19,7 +19,10 @@ from kosmolua.docs.search import Index, index_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.paths import parts_of
-from kosmolua.spec.types import STRING, Bound, Mismatch, Type, between, type_of
+from kosmolua.spec.annotations import type_of
+from kosmolua.spec.bounds import Bound, between
+from kosmolua.spec.mismatch import Mismatch
+from kosmolua.spec.types import STRING, Type
 
 _LIMIT = type_of(Annotated[int, between(1, 100)])
 _BUDGET = type_of(
@@ -146,6 +149,6 @@ def _found(number: int, hit: Hit) -> str:
 
 def _fit(name: str, kind: Type, value: object) -> Any:
     try:
-        return kind.fits(value)
+        return kind.accept(value)
     except Mismatch as mismatch:
         raise BadDocArguments(f"{name} {mismatch.problem}", param=name) from None

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kosmolua.errors import BadArguments
+from kosmolua.spec.mismatch import Mismatch
 from kosmolua.spec.parameter import Parameter
-from kosmolua.spec.types import Mismatch
 from kosmolua.suggestions import as_hint, parameters_meant
 from kosmolua.values import Json
 
@@ -115,7 +115,7 @@ class Binder:
 def _fitted(parameter: Parameter, value: Json) -> object:
     """Return the value to hand to the function, or what is wrong with it."""
     try:
-        return parameter.type.fits(value)
+        return parameter.type.accept(value)
     except Mismatch as mismatch:
         return Fault(parameter.name, mismatch.problem, subject=f"{parameter.name}{mismatch.where}")
     except RecursionError:

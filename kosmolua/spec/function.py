@@ -10,10 +10,13 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 from kosmolua.errors import PluginError
+from kosmolua.spec.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.spec.arguments import Binder
+from kosmolua.spec.bounds import Unless
+from kosmolua.spec.mismatch import Mismatch
 from kosmolua.spec.names import objection_to_function
 from kosmolua.spec.parameter import REQUIRED, Parameter
-from kosmolua.spec.types import Mismatch, Type, Uncarriable, Unless, optional, sentence, type_of
+from kosmolua.spec.types import Type
 from kosmolua.values import Json
 
 Effect: TypeAlias = Literal["read", "write"]
@@ -153,7 +156,7 @@ def _check_default(parameter: inspect.Parameter, kind: Type, function: str, orig
     if parameter.default is REQUIRED or parameter.default is None:
         return
     try:
-        kind.fits(parameter.default)
+        kind.accept(parameter.default)
     except Mismatch as mismatch:
         raise PluginError(
             f"the default of parameter {parameter.name} of {function} {mismatch.problem}", origin=origin

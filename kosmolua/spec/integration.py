@@ -12,10 +12,11 @@ from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 from kosmolua.api.message import Send
 from kosmolua.errors import PluginError
 from kosmolua.secret import Secret
+from kosmolua.spec.annotations import Uncarriable, sentence, type_of
 from kosmolua.spec.function import Effect, Function, origin_of, read_function
 from kosmolua.spec.names import objection_to_integration
 from kosmolua.spec.parameter import REQUIRED
-from kosmolua.spec.types import Type, Uncarriable, sentence, type_of
+from kosmolua.spec.types import Type
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kosmolua.spec.types import Mismatch, Type
+from kosmolua.spec.mismatch import Mismatch
+from kosmolua.spec.types import Type
 
 
 def check(kind: Type, result: object) -> None:
@@ -11,7 +12,7 @@ def check(kind: Type, result: object) -> None:
     Raises:
         Mismatch: It does not fit.
     """
-    kind.fits(_without_more(kind, result))
+    kind.accept(_without_more(kind, result))
 
 
 def _without_more(kind: Type, value: object) -> object:
@@ -29,7 +30,7 @@ def _without_more(kind: Type, value: object) -> object:
 
 def _fits(kind: Type, value: object) -> bool:
     try:
-        kind.fits(value)
+        kind.accept(value)
     except Mismatch:
         return False
     return True
