@@ -55,7 +55,7 @@ RIGHT = {
         ("read", [], f"lua_read_doc needs a page, as a string {RIGHT['read']}"),
         ("search", [{"limit": 5}], f"lua_search_docs needs a query, as a string {RIGHT['search']}"),
         ("read", ["books", {"detal": 1}], "lua_read_doc has no option 'detal' (it takes page, detail, budget)"),
-        ("read", ["books", {"budget": "x"}], 'budget must be an integer, not "x" (a string)'),
+        ("read", ["books", {"budget": "x"}], 'budget must be an integer of at least 400, not "x" (a string)'),
         ("read", ["books", {"detail": "breif"}], "detail must be one of"),
         ("search", ["!"], "A search needs at least one word"),
     ],

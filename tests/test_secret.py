@@ -315,7 +315,6 @@ def test_the_key_appears_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         assert "***" in texts[place]
 
 
-@pytest.mark.xfail(reason="urllib3 spells the query of each request when somebody turns its debugging on", strict=False)
 def test_a_key_in_a_query_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """An embedder who logs everything does not log a key that a service wants in the query."""
     caplog.set_level(logging.DEBUG)
