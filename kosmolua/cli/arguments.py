@@ -101,7 +101,7 @@ OPTIONS = (
         section=_HERE,
         help="Load this integration too; repeatable.",
     ),
-    Option("--simulate", section=_HERE, help="Use simulators: no network, no credentials."),
+    Option("--simulate", section=_HERE, help="Use simulators: no network, no credentials, the same data each time."),
     Option("--read-only", section=_PERMISSIONS, help="Deny every write."),
     Option("--yes", "-y", section=_PERMISSIONS, help="Allow what would be asked."),
     Option(

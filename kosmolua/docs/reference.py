@@ -193,7 +193,7 @@ def _signature(function: Function, integration: Integration) -> str:
 def _argument(parameter: Parameter, namespace: str) -> str:
     kind = parameter.type.lua if parameter.type.choices else luacats.spell(parameter.type, namespace, "string")
     default = "" if parameter.required or parameter.default is None else f" = {literal(parameter.default)}"
-    return f"{parameter.name}{'' if parameter.required else '?'}: {kind}{default}"
+    return f"{parameter.name}{'?' if parameter.may_be_absent else ''}: {kind}{default}"
 
 
 def _told(function: Function) -> str:

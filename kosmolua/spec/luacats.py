@@ -132,7 +132,7 @@ def _argument_class(function: Function, namespace: str) -> str:
             parameter.name,
             _argument(function, parameter, namespace),
             description(parameter, with_choices=False),
-            may_be_absent=_may_be_absent(parameter),
+            may_be_absent=parameter.may_be_absent,
         )
         for parameter in function.parameters
     ]
@@ -141,10 +141,6 @@ def _argument_class(function: Function, namespace: str) -> str:
 
 def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
     return spell(parameter.type, namespace, _alias_name(function, parameter, namespace))
-
-
-def _may_be_absent(parameter: Parameter) -> bool:
-    return not parameter.required or bool(parameter.unless)
 
 
 def _record_class(record: Record, namespace: str) -> str:
@@ -161,12 +157,12 @@ def _record_class(record: Record, namespace: str) -> str:
 
 
 def _mark(function: Function) -> str:
-    return "?" if all(map(_may_be_absent, function.parameters)) else ""
+    return "?" if all(parameter.may_be_absent for parameter in function.parameters) else ""
 
 
 def _positional(function: Function, namespace: str) -> list[str]:
     values = list(_plain_values(function.parameters))
-    if not values or not all(map(_may_be_absent, function.parameters[len(values) :])):
+    if not values or not all(parameter.may_be_absent for parameter in function.parameters[len(values) :]):
         return []
     names = ", ".join(_positional_argument(function, parameter, namespace) for parameter in values)
     return [f"---@overload fun({names}): {returned(function, namespace)}"]
@@ -174,7 +170,7 @@ def _positional(function: Function, namespace: str) -> list[str]:
 
 def _positional_argument(function: Function, parameter: Parameter, namespace: str) -> str:
     name = f"{parameter.name}_" if parameter.name in KEYWORDS else parameter.name
-    return f"{name}{'?' if _may_be_absent(parameter) else ''}: {_argument(function, parameter, namespace)}"
+    return f"{name}{'?' if parameter.may_be_absent else ''}: {_argument(function, parameter, namespace)}"
 
 
 def _plain_values(parameters: Sequence[Parameter]) -> Iterator[Parameter]:

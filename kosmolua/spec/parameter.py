@@ -30,5 +30,10 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether a call must give it."""
+        """Whether a call must give it, or what may stand in its place."""
         return self.default is REQUIRED
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether there are calls without it."""
+        return not self.required or bool(self.unless)
