@@ -101,16 +101,16 @@ class Plugins:
         self._find_entry_points = entry_points or installed_entry_points
         self._patience = patience
         each_named = [named] if isinstance(named, (str, os.PathLike, Integration)) else named
-        self._given = [_given(each) for each in each_named if isinstance(each, Integration)]
-        self._specs = [_named_spec(Path(each)) for each in each_named if not isinstance(each, Integration)]
-        self._named: dict[str, list[Plugin | PluginError]] | None = None
+        self._given = [_wrapped(each) for each in each_named if isinstance(each, Integration)]
+        self._specs = [_spec_of_option(Path(each)) for each in each_named if not isinstance(each, Integration)]
+        self._from_options: dict[str, list[Plugin | PluginError]] | None = None
         self._loaded: dict[str, Plugin | PluginError] = {}
         self._lock = RLock()
 
     def names(self) -> list[str]:
         """Return the name of every integration, without loading those in folders and entry points."""
         found = {name for place in self._places for name in place.names()}
-        return sorted(found | self._entry_points.keys() | self._load_named().keys())
+        return sorted(found | self._entry_points.keys() | self._load_from_options().keys())
 
     def load(self, name: str) -> Plugin:
         """Return the integration of this name.
@@ -168,7 +168,7 @@ class Plugins:
         """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
-        named = {each.origin: partial(_raise_or_return, each) for each in self._load_named().get(name, ())}
+        named = {each.origin: partial(_raise_or_return, each) for each in self._load_from_options().get(name, ())}
         installed = {
             point.value: partial(self._load_entry_point, point, name)
             for point in self._entry_points.get(name, ())
@@ -180,16 +180,16 @@ class Plugins:
     def _entry_points(self) -> Mapping[str, Sequence[EntryPoint]]:
         return self._find_entry_points()
 
-    def _load_named(self) -> dict[str, list[Plugin | PluginError]]:
+    def _load_from_options(self) -> dict[str, list[Plugin | PluginError]]:
         with self._lock:
-            if self._named is None:
-                self._named = {}
+            if self._from_options is None:
+                self._from_options = {}
                 named = [(plugin.integration.name, plugin) for plugin in self._given]
-                for name, loaded in [*named, *map(self._load_named_spec, self._specs)]:
-                    self._named.setdefault(name, []).append(loaded)
-            return self._named
+                for name, loaded in [*named, *map(self._load_from_option, self._specs)]:
+                    self._from_options.setdefault(name, []).append(loaded)
+            return self._from_options
 
-    def _load_named_spec(self, spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
+    def _load_from_option(self, spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
         try:
             plugin = self._load_spec(spec, "--plugin", None)
         except PluginError as error:
@@ -207,7 +207,7 @@ class Plugins:
         return _plugin_of(loaded, module, point.value, "entry point", name)
 
 
-def _given(integration: Integration) -> Plugin:
+def _wrapped(integration: Integration) -> Plugin:
     page = Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md"
     return Plugin(
         integration,
@@ -252,7 +252,7 @@ def _package_of(folder: Path) -> str:
     return package
 
 
-def _named_spec(path: Path) -> ModuleSpec:
+def _spec_of_option(path: Path) -> ModuleSpec:
     path = Path(expanded(path)).absolute()
     module = path if path.suffix == ".py" else path / "__init__.py"
     if not module.is_file():

@@ -117,7 +117,7 @@ def test_what_cannot_be_loaded_says_why() -> None:
 
 def test_functions_are_found_by_either_name() -> None:
     """The short name and the full name lead to the same function."""
-    found = outline.drawn(books())
+    found = outline.outline_of(books())
 
     assert found.find("lend_book") == found.find("lib_lend_book") == "lend_book"
     assert found.find("lend") is None
@@ -127,7 +127,7 @@ def test_the_made_up_plugin_reads_as_it_loads(tmp_path: Path) -> None:
     """What is read from a source is what its signatures say."""
     file = write_plugin(tmp_path, "made")
 
-    assert shape(outline.read("made", [file.read_text()])) == shape(outline.drawn(load(file)))
+    assert shape(outline.read("made", [file.read_text()])) == shape(outline.outline_of(load(file)))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_bundled_integrations_read_as_they_load(folder: Path) -> None:
     read = outline.read(folder.name, plugins.sources(folder.name))
 
     assert read is not None
-    assert shape(read) == shape(outline.drawn(plugins.load(folder.name).integration))
+    assert shape(read) == shape(outline.outline_of(plugins.load(folder.name).integration))
 
 
 def shape(found: Outline | None) -> object:

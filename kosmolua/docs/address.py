@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kosmolua.docs import guide
-from kosmolua.docs.outline import Outline, Outlines, drawn
+from kosmolua.docs.outline import Outline, Outlines, outline_of
 from kosmolua.docs.query import fold, words_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
@@ -56,7 +56,7 @@ class Directory:
         """
         first, *rest = parts_of(page)
         try:
-            outline = drawn(self._shelf.integration(first))
+            outline = outline_of(self._shelf.integration(first))
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
         return self._inside(page, first, outline, rest)

@@ -84,11 +84,11 @@ class Outlines:
             PluginError: It had to be loaded, and cannot be.
         """
         if name not in self._read:
-            self._read[name] = read(name, self._shelf.sources(name)) or drawn(self._shelf.integration(name))
+            self._read[name] = read(name, self._shelf.sources(name)) or outline_of(self._shelf.integration(name))
         return self._read[name]
 
 
-def drawn(integration: Integration) -> Outline:
+def outline_of(integration: Integration) -> Outline:
     """Return the outline of an integration that is loaded."""
     return Outline(integration.about, {name: _sketch(function) for name, function in integration.functions.items()})
 

@@ -83,7 +83,7 @@ class IntegrationPage(Page):
     def _opening(self) -> str:
         path = f"app.integrations.{self.integration.name}"
         prefix = self.integration.prefix
-        counts = f"`{path}` has {outline.drawn(self.integration).counts}."
+        counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
         full_names = f" Full names start with `{prefix}_`." if prefix else ""
         return f"{self.integration.about}\n\n{counts}{full_names} {self._known_accounts()}"
 

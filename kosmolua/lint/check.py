@@ -40,7 +40,7 @@ def _in_docstrings(integration: Integration) -> Iterator[Example]:
     for function in integration.functions.values():
         source = source_of(function.handler)
         if source:
-            file, _, line = source.docstring.rpartition(":")
+            file, _, line = source.docstring_place.rpartition(":")
             yield from examples_in(function.doc, file, int(line))
 
 

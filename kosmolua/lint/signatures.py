@@ -38,13 +38,13 @@ def check_function(function: Function, prefix: str) -> Iterator[Finding]:
     """Yield what a function's name, docstring and result leave to be desired, and its parameters'."""
     name, place = function.name, function.origin
     source = source_of(function.handler)
-    parameters = source.parameters if source else {}
+    parameters = source.parameter_places if source else {}
     yield from _check_name(place, f"the function {name}", name)
     if prefix and name.startswith(f"{prefix}_"):
         yield Finding(
             place, f"{name} has the prefix in its name", f"its full name is {function.full_name}: leave it out"
         )
-    yield from _check_summary(source.docstring if source else place, name, function.summary)
+    yield from _check_summary(source.docstring_place if source else place, name, function.summary)
     if function.returns is None:
         yield Finding(place, f"{name} does not say what it returns", "annotate the result, best with a TypedDict")
     for parameter in function.parameters:

@@ -29,12 +29,12 @@ class Source:
         return f"{self.file}:{self.first + node.lineno - 1}"
 
     @property
-    def parameters(self) -> dict[str, str]:
+    def parameter_places(self) -> dict[str, str]:
         """The place of each parameter that Lua gives."""
         return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
 
     @property
-    def docstring(self) -> str:
+    def docstring_place(self) -> str:
         """The place of the docstring."""
         return self.place_of(self.node.body[0])
 
