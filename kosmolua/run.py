@@ -176,7 +176,7 @@ class Run:
 
 
 def _line_of_only_return(source: bytes) -> int | None:
-    """Return the line of the only ``return`` of a script: a call there is a tail call, and leaves no frame to ask."""
+    """Return the line of the only ``return`` of a script: once it has returned, there is no frame to ask."""
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -307,3 +308,42 @@ def test_an_uncaught_error_of_a_branch_keeps_its_code(runtime: Runtime) -> None:
     error = run(runtime, "parallel.map({ 1 }, function() slow.fail({ name = 'x' }) end)").error
     assert isinstance(error, CallError)
     assert (error.code, error.path, error.account) == ("slow_failure", "slow.fail", "default")
+
+
+@pytest.mark.parametrize(
+    "failing",
+    ["error('bad item')", "error({ 'bad', 'item' })", "slow.fail({ name = 'x' })", "return slow.nothing", "nothing()"],
+)
+@pytest.mark.parametrize(
+    "calling",
+    [
+        "local found = parallel.map({ 1, 2 }, step) return found",
+        "parallel.all({ function() parallel.map({ 1, 2 }, step) end })",
+    ],
+)
+def test_an_error_of_a_branch_has_its_own_line_and_traceback(runtime: Runtime, failing: str, calling: str) -> None:
+    """The line is that of the failure, and the traceback goes from there through each parallel to the script."""
+    source = f"""local function step(item)
+            {failing}
+        end
+        pcall(parallel.all, {{ function() error("something else") end }})
+        local function all()
+            {calling}
+        end
+        all()"""
+    error = run(runtime, source, name="branch.lua").error
+    assert error and error.line == 3
+    assert error.traceback
+    lines = re.findall(r"branch.lua:(\d+): in", error.traceback)
+    assert list(dict.fromkeys(lines)) == ["3", "7", "9"]
+    assert "[host]" not in error.traceback and error.traceback.count("stack traceback") == 1
+
+
+def test_a_failure_in_a_branch_does_not_pass_for_a_later_one(runtime: Runtime) -> None:
+    """An error with the words of one that was caught has its own line and its own traceback."""
+    source = """pcall(parallel.all, { function() error("failed", 0) end })
+
+        error("failed", 0)"""
+    error = run(runtime, source, name="branch.lua").error
+    assert error and error.line == 4
+    assert error.traceback and "branch.lua:2" not in error.traceback

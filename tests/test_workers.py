@@ -324,10 +324,50 @@ def test_a_script_may_begin_as_files_do(runtime: Runtime, before: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["local slow = app.integrations.slow\nreturn slow.wait({ secnds = 1 })", "local f = print\nreturn f, {}"],
+    [
+        "local slow = app.integrations.slow\nreturn slow.wait({ secnds = 1 })",
+        "local function wait() return app.integrations.slow.wait({ secnds = 1 }) end\nreturn wait()",
+        "local f = print\nreturn f, {}",
+    ],
 )
-def test_a_script_that_fails_in_its_only_return_says_the_line(runtime: Runtime, source: str) -> None:
-    """A tail call leaves no frame behind; where there is but one ``return``, the error has its line all the same."""
+def test_a_script_that_fails_in_a_return_says_the_line(runtime: Runtime, source: str) -> None:
+    """A tail call of the script's own chunk leaves its frame behind, so that the error has its line."""
     outcome = runtime.run(source)
     assert outcome.error
     assert outcome.error.line == 2
+
+
+@pytest.mark.parametrize(
+    "source", ["(print)('x')", "::top:: print('x')", "; print('x')", "print('x') return", "print('x')--"]
+)
+def test_a_script_may_begin_and_end_as_it_likes(runtime: Runtime, source: str) -> None:
+    """What the sandbox puts before a script is a statement of its own."""
+    assert runtime.run(source).output == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("failing", "message"),
+    [
+        ("error('no more')", "script.lua:6: script.lua:3: no more"),
+        ("app.integrations.slow.wait({ secnds = 1 })", "secnds"),
+        ("pcall(function() return app.nothing end) return app.nothing", "nothing"),
+    ],
+)
+def test_what_fails_in_a_generator_has_its_own_line(runtime: Runtime, failing: str, message: str) -> None:
+    """The line is that of the failure, not that of the loop which asked the generator for more."""
+    source = f"""local numbers = coroutine.wrap(function()
+            coroutine.yield(1)
+            {failing}
+        end)
+        local sum = 0
+        for n in numbers do sum = sum + n end"""
+    error = runtime.run(source).error
+    assert error and message in error.message
+    assert error.line == 3
+
+
+def test_an_error_of_a_call_that_is_raised_again_has_the_line_of_the_call(runtime: Runtime) -> None:
+    """A script that catches an error and passes it on does not hide where the call was made."""
+    source = "local ok, problem = pcall(function()\napp.integrations.slow.fail({}) end)\n\nerror(problem)"
+    error = runtime.run(source).error
+    assert error and error.line == 2

@@ -1,6 +1,6 @@
 -- The tree under `app`: read-only, and empty until a script names something.
 
-local letterbox, json, text = ...
+local letterbox, json, text, failure = ...
 
 local error, ipairs, next, pcall, rawget, setmetatable, type = error, ipairs, next, pcall, rawget, setmetatable, type
 local format, gsub = string.format, string.gsub
@@ -28,6 +28,7 @@ end
 ---Asks what is at a path; raises the host's error, with suggestions, where nothing is.
 local function describe(path)
   if refused[path] then
+    failure.note(refused[path])
     error(refused[path], 0)
   end
   local ok, answer = pcall(letterbox.ask, "describe", ',"path":' .. json.quote(path))

@@ -8,12 +8,14 @@ local python_bridge, sources = ...
 local bridge = python.as_function(python_bridge)
 local load, next, type, xpcall = load, next, type, xpcall
 local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
-local getinfo, traceback = debug.getinfo, debug.traceback
 local pcall, pack, unpack = pcall, table.pack, string.unpack
+local running = coroutine.running
 local randomseed, tointeger = math.randomseed, math.tointeger
 
 local LONGEST_MESSAGE = 16 * 1024
-local FARTHEST_FRAME = 1000
+
+---Goes before a script: what has something to close makes no tail calls, so that the line of `return f()` is known.
+local OPENING = "local __script <close> = nil; "
 
 ---Set anew for each run, by the host.
 local limits = {}
@@ -32,19 +34,26 @@ end
 
 local json = module("json")
 local errors = module("errors", json)
-local letterbox = module("letterbox", bridge, json, errors, limits)
+local failure = module("failure")
+local letterbox = module("letterbox", bridge, json, errors, limits, failure)
 local text = module("text", json, letterbox)
 local absent = module("absent")
 local foreign = module("foreign")
-local app, forget = module("app", letterbox, json, text)
-local parallel = module("parallel", letterbox, text)
+local app, forget = module("app", letterbox, json, text, failure)
+local parallel = module("parallel", letterbox, text, failure)
 local regex = module("regex", bridge, json)
 local env, without_host = module("env", letterbox, json, text, absent, app, parallel, regex, is_taken, function(output)
   bridge("print", output)
 end)
 
+---Compiles the script, or a chunk of a session. Bytecode is refused for what it is.
+local function compile(source, chunk)
+  local opening = sub(source, 1, 1) == "\27" and "" or OPENING
+  return load(opening .. source, chunk, "t", env)
+end
+
 ---What a session can do with a chunk; scripts do without.
-local session = sources.session and module("session", env, json, text)
+local session = sources.session and module("session", env, json, text, compile)
 
 -- lupa looks for this name before each call from Python; nothing else is left of the real globals.
 local globals = _G
@@ -58,25 +67,14 @@ local function cut(message)
   return json.quote(json.valid(shown) .. (#shown < #message and "... (cut)" or ""))
 end
 
-local function line_of_script(chunk)
-  for level = 3, FARTHEST_FRAME do
-    local info = getinfo(level, "Sl")
-    if not info then
-      return nil
-    elseif info.source == chunk and info.currentline > 0 then
-      return info.currentline
-    end
-  end
-end
-
 ---Sends what ended the script: an error value, and where it was raised as far as that is known.
-local function fail(value, line, trace)
+local function fail(value, line, frames)
   letterbox.stop_if_memory(value)
   local call, message = errors.call_of(value), gsub(text.safely(absent.explain(value)), "^%[host%]:%d+: ", "")
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "")
-  bridge("end", fields .. (trace and ',"traceback":' .. cut(trace) or "") .. "}")
+  bridge("end", fields .. (frames and ',"traceback":' .. cut("stack traceback:" .. without_host(frames)) or "") .. "}")
 end
 
 ---Sends what the script returned.
@@ -101,13 +99,14 @@ local function finish(ok, ...)
   end
   local caught = ...
   if type(caught) == "table" then
-    return fail(caught.value, caught.line, caught.traceback)
+    return fail(caught.value, caught.line, caught.frames)
   end
   fail(caught) -- the error handler itself found no room
 end
 
 local function prepare(chunk, new_limits)
   script_name = chunk
+  failure.watch(chunk)
   forget()
   for name, value in next, json.decode(new_limits, 2) do
     limits[name] = value
@@ -120,10 +119,11 @@ local function reject(problem, source)
   fail(foreign.explain(problem, source), line and tointeger(line))
 end
 
-local function guarded(script, chunk, ...)
-  local function describe(value)
-    return { value = value, line = line_of_script(chunk), traceback = sub(without_host(traceback("", 2)), 2) }
-  end
+local function describe(value)
+  return failure.place(value, running())
+end
+
+local function guarded(script, ...)
   return xpcall(script, describe, ...)
 end
 
@@ -137,16 +137,16 @@ local function run(source, chunk, new_limits, seed, ...)
   randomseed(unpack("<i8i8", seed))
   prepare(chunk, new_limits)
   env.arg = { [0] = sub(chunk, 2), ... }
-  local script, problem = load(source, chunk, "t", env)
+  local script, problem = compile(source, chunk)
   if not script then
     return reject(problem, source)
   end
-  finish(guarded(script, chunk, ...))
+  finish(guarded(script, ...))
 end
 
-local function present(show, chunk, ok, ...)
+local function present(show, ok, ...)
   if ok and show then
-    return guarded(show, chunk, ...)
+    return guarded(show, ...)
   end
   return ok, ...
 end
@@ -162,7 +162,7 @@ local function converse(source, chunk, new_limits, verb)
   if not script then
     return reject(show, source)
   end
-  finish(present(show, chunk, guarded(script, chunk)))
+  finish(present(show, guarded(script)))
 end
 
 return run, converse

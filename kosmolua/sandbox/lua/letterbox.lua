@@ -1,6 +1,6 @@
 -- The letterbox, seen from Lua: requests go out with a number, replies come back by it.
 
-local bridge, json, errors, limits = ...
+local bridge, json, errors, limits, failure = ...
 
 local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
 local format = string.format
@@ -106,7 +106,9 @@ function letterbox.ask(kind, fields)
   if reply.ok then
     return reply.value
   end
-  error(errors.mint(reply.error, number), 0)
+  local problem = errors.mint(reply.error, number)
+  failure.note(problem)
+  error(problem, 0)
 end
 
 ---Sends a request that the host has to refuse: it knows what to call things.

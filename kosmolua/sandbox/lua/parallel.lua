@@ -1,6 +1,6 @@
 -- parallel.all and parallel.map: while one branch waits for a call, the others go on.
 
-local letterbox, text = ...
+local letterbox, text, failure = ...
 
 local error, next, rawequal, type = error, next, rawequal, type
 local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
@@ -33,7 +33,7 @@ local function finish(group, branch, ok, value)
   end
   letterbox.stop_if_memory(value)
   if not group.failed or branch.index < group.failed then
-    group.failed, group.error = branch.index, value
+    group.failed, group.place = branch.index, failure.place(value, branch.coroutine)
   end
 end
 
@@ -86,7 +86,7 @@ local function run(count, limit, task)
     end
   until group.active == 0 and (index == count or group.failed)
   if group.failed then
-    error(group.error, 0)
+    failure.pass_on(group.place)
   end
   letterbox.abandon_if_failed()
   return group.results

@@ -3,10 +3,10 @@
 --
 -- A session is one environment that chunk after chunk runs in. As in Lua's own terminal, an expression is a chunk too.
 
-local env, json, text = ...
+local env, json, text, load_chunk = ...
 
-local getmetatable, load, next, rawget, rawset, select, tostring, type =
-  getmetatable, load, next, rawget, rawset, select, tostring, type
+local getmetatable, next, rawget, rawset, select, tostring, type =
+  getmetatable, next, rawget, rawset, select, tostring, type
 local byte, find, gmatch, gsub, match = string.byte, string.find, string.gmatch, string.gsub, string.match
 local concat, pack = table.concat, table.pack
 local utf8_char, utf8_len = utf8.char, utf8.len
@@ -27,11 +27,11 @@ function env.lua_read_doc(...)
 end
 
 local function compile(source, chunk)
-  local script = load("return " .. source, chunk, "t", env)
+  local script = load_chunk("return " .. source, chunk)
   if script then
     return script
   end
-  return load(source, chunk, "t", env)
+  return load_chunk(source, chunk)
 end
 
 ---Returns a text that JSON can hold, and whether each of its characters stands for a byte, since it is not UTF-8.
