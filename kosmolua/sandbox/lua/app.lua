@@ -19,9 +19,10 @@ local function forget()
   refused = {}
 end
 
----Returns a key as one name of a path. A dot inside it gives way to a sign that looks like one.
+---Returns a key as one name of a path, on one line. A dot inside it gives way to a sign that looks like one.
 local function spell(key)
   local name = json.valid(json.head(type(key) == "string" and key or text.safely(key), LONGEST_NAME))
+  name = gsub(name, "%c", " ")
   return name == "" and "''" or (gsub(name, "%.", DOT))
 end
 

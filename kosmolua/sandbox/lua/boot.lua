@@ -7,7 +7,7 @@ local python_bridge, sources = ...
 
 local bridge = python.as_function(python_bridge)
 local load, next, type, xpcall = load, next, type, xpcall
-local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
+local find, format, match, sub = string.find, string.format, string.match, string.sub
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local running = coroutine.running
 local randomseed, tointeger = math.randomseed, math.tointeger
@@ -42,7 +42,7 @@ local foreign = module("foreign")
 local app, forget = module("app", letterbox, json, text, failure)
 local parallel = module("parallel", letterbox, text, failure)
 local regex = module("regex", bridge, json)
-local env, without_host = module("env", letterbox, json, text, absent, app, parallel, regex, is_taken, function(output)
+local env, without_host = module("env", letterbox, json, text, absent, failure, app, parallel, regex, is_taken, function(output)
   bridge("print", output)
 end)
 
@@ -55,9 +55,12 @@ end
 ---What a session can do with a chunk; scripts do without.
 local session = sources.session and module("session", env, json, text, compile)
 
--- lupa looks for this name before each call from Python; nothing else is left of the real globals.
-local globals = _G
-for name in next, globals do
+-- lupa looks for this name before each call from Python; nothing else is left of the real globals. Lua itself finds in
+-- the registry what its functions are called, which no script can reach.
+local globals, names = _G, {}
+package.loaded._G = names
+for name, value in next, globals do
+  names[name] = type(value) == "function" and value or nil
   globals[name] = nil
 end
 globals.debug = false
@@ -70,7 +73,7 @@ end
 ---Sends what ended the script: an error value, and where it was raised as far as that is known.
 local function fail(value, line, frames)
   letterbox.stop_if_memory(value)
-  local call, message = errors.call_of(value), gsub(text.safely(absent.explain(value)), "^%[host%]:%d+: ", "")
+  local call, message = errors.call_of(value), failure.within_script(text.safely(absent.explain(value)))
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "")

@@ -1,6 +1,6 @@
 -- The environment of a script: an allow-list of copies. What is not named here does not exist for it.
 
-local letterbox, json, text, absent, app, parallel, regex, is_taken, write = ...
+local letterbox, json, text, absent, failure, app, parallel, regex, is_taken, write = ...
 
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
@@ -8,7 +8,7 @@ local collectgarbage, integer_or_float = collectgarbage, math.type
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
-local metatable_of, traceback = debug.getmetatable, debug.traceback
+local getinfo, metatable_of, traceback = debug.getinfo, debug.getmetatable, debug.traceback
 
 local function copy(library, without)
   local names = {}
@@ -67,7 +67,7 @@ local function caught(ok, value, ...)
     return ok, value, ...
   end
   letterbox.stop_if_memory(value)
-  return ok, absent.explain(value)
+  return ok, absent.explain(failure.within_script(value))
 end
 
 function env.pcall(...)
@@ -118,10 +118,11 @@ function env.load(chunk, name, mode, ...)
     globals = (...)
   end
   local _, compiled, problem = pcall(load, chunk, name, "t", globals)
-  if not compiled then
-    letterbox.stop_if_memory(problem)
+  if compiled then
+    return compiled
   end
-  return compiled, problem
+  letterbox.stop_if_memory(problem)
+  return nil, failure.within_script(problem)
 end
 
 ---Refuses finalizers: they run when no limit but a kill could stop them.
@@ -188,8 +189,13 @@ function env.debug.traceback(...)
   if level ~= nil and integer_or_float(level) ~= "integer" then
     bad_argument(threaded and 3 or 2, "traceback", "integer expected, got " .. type(level))
   end
-  local trace = threaded and traceback(first, message, level or 0) or traceback(message, (level or 1) + 1)
-  return without_host(trace)
+  if threaded then
+    return without_host(traceback(first, message, level or 0))
+  end
+  -- One level more for this function, unless a tail call has put it in the place of its caller.
+  level = level or 1
+  local replaces = level > 1 and getinfo(1, "t").istailcall
+  return without_host(traceback(message, replaces and level or level + 1))
 end
 
 -- Output --------------------------------------------------------------------------------------------------------------

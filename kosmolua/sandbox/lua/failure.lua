@@ -1,7 +1,7 @@
 -- Where a script failed: its line, and its own frames, also where the failure went through coroutines.
 
 local error, load, setmetatable, type = error, load, setmetatable, type
-local gsub, match, sub = string.gsub, string.match, string.sub
+local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
 local running = coroutine.running
 local getinfo, traceback = debug.getinfo, debug.traceback
 local tointeger = math.tointeger
@@ -37,6 +37,20 @@ local function survey(thread)
     passes = passes or info.func == failure.pass_on
   end
   return nil, passes
+end
+
+---Returns an error value. A message that points into the host, as one of `error(text, 2)` may, points at the script
+---instead, where that is under way, or nowhere.
+function failure.within_script(problem)
+  if type(problem) ~= "string" or not find(problem, "[host]:", 1, true) then
+    return problem
+  end
+  local before, message = match(problem, "^(.-)%[host%]:%d+: (.*)$")
+  if before == "" then
+    local line = survey(running())
+    return (line and format("%s:%d: ", script.short_src, line) or "") .. message
+  end
+  return before and find(before, ":%d+: $") and before .. message or problem
 end
 
 ---Returns the line that a message begins with; of several the last, since what fails in a generator gets the line of its
