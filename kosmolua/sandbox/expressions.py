@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from functools import lru_cache
+from itertools import pairwise
 
 from kosmolua.wire import to_text
 
 FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
 LONGEST_PATTERN = 16 * 1024
 """Characters of a pattern: ``re`` keeps hundreds of compiled ones, and all of them have to find room."""
-_NAMED = re.compile(r"\(\?<(?=[A-Za-z_])")
+_PART = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*|(\(\?)(?=<[A-Za-z_])"
+"""What is escaped, a class but for its end, or how a named group begins, which alone is captured."""
+_COMMENT = r"#[^\n]*|"
 warnings.simplefilter("ignore")  # a locked process cannot load what it takes to warn, and nobody would hear it
 
 
@@ -26,7 +30,7 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
     """
     try:
         compiled = _compile(to_text(pattern), flags.decode("ascii", "replace"))
-    except (re.error, ValueError, OverflowError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         return _encode({"problem": str(error)})
     except ImportError:
         return _encode({"problem": "\\N needs the names of characters, which the sandbox has not"})
@@ -40,6 +44,7 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
     return _encode({"matches": matches, "after": text[last:], "names": list(compiled.groupindex.items())})
 
 
+@lru_cache(maxsize=64)
 def _compile(pattern: str, flags: str) -> re.Pattern[str]:
     if len(pattern) > LONGEST_PATTERN:
         raise ValueError(f"the pattern is longer than {LONGEST_PATTERN} characters")
@@ -48,7 +53,25 @@ def _compile(pattern: str, flags: str) -> re.Pattern[str]:
         if flag not in FLAGS:
             raise ValueError(f"there is no flag {flag!r}; the flags are i, m, s, x and a")
         value |= FLAGS[flag]
-    return re.compile(_NAMED.sub("(?P<", pattern), value)
+    names = _names_in(pattern, value)
+    try:
+        return re.compile("P".join(pattern[start:end] for start, end in pairwise([0, *names, None])), value)
+    except re.error as error:
+        raise ValueError(_problem(error, names)) from None
+
+
+def _names_in(pattern: str, flags: int) -> list[int]:
+    """Return where the names of groups begin that lack the ``P`` of Python."""
+    part = _COMMENT + _PART if flags & re.X else _PART
+    return [found.end() for found in re.finditer(part, pattern, re.S) if found[1]]
+
+
+def _problem(error: re.error, names: list[int]) -> str:
+    """Return what is wrong with a pattern, and where, counted without the ``P`` that was put before each name."""
+    if error.pos is None:
+        return error.msg
+    added = sum(start + number < error.pos for number, start in enumerate(names))
+    return f"{error.msg} at position {error.pos - added}"
 
 
 def _encode(value: object) -> bytes:

@@ -47,3 +47,17 @@ refuse(regex.match, "a", [[\N{LATIN SMALL LETTER A}]])
 --> regex.match: \N needs the names of characters, which the sandbox has not
 refuse(regex.match, "a", ("a"):rep(100000))
 --> regex.match: the pattern is longer than 16384 characters
+
+-- A group is named where Python would see a group: not where the parenthesis is escaped or in a class.
+print(regex.match("<b>", [[\(?<b>]])[0], regex.match("(<b>", [[\(?<b>]])[0], regex.match([[\x]], [[\\(?<last>.)]]).last)
+--> <b>	(<b>	x
+print(regex.match("P", "[(?<a]"), regex.match("<", "[(?<a]")[0], regex.match("]x", "[](?<a](?<b>.)").b, regex.match("x<", [[[^\](?<a](?<c><)]]).c)
+--> nil	<	x	<
+print(regex.match("ab", "a # an [\n(?<b>b)", "x").b)
+--> b
+refuse(regex.match, "a", "(?<a>.)(?<b>.)(")
+--> regex.match: missing ), unterminated subpattern at position 14
+refuse(regex.match, "a", "(?<a>.)(?<a>.)")
+--> regex.match: redefinition of group name 'a' as group 2; was group 1 at position 10
+refuse(regex.match, "a", "[(?<a>")
+--> regex.match: unterminated character set at position 0
