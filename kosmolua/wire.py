@@ -116,6 +116,10 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
         raise BadFrame("a frame is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
         raise BadFrame("a frame is of no known kind")
+    if frame["kind"] != "end" and line.startswith(END):
+        raise BadFrame("a frame is of two kinds")
+    if frame["kind"] != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
+        raise BadFrame("a frame has half a character")
     fields = _FIELDS[frame["kind"]]
     for name, kind in fields.items():
         if not isinstance(frame.get(name), kind) or isinstance(frame[name], bool):
@@ -123,6 +127,15 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
     if "path" in fields and len(frame["path"]) > LONGEST_PATH:
         raise BadFrame("a path is too long")
     return frame
+
+
+def _is_text(frame: dict[str, Any]) -> bool:
+    """Say whether all strings of a frame can be written as UTF-8: JSON can spell what is no character."""
+    try:
+        json.dumps(frame, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def to_text(raw: bytes) -> str:

@@ -19,7 +19,7 @@ FRAMES: list[dict[str, Any]] = [
     {"kind": "call", "id": 2, "path": "integrations.render2.list_services", "args": [{"limit": 5}]},
     {"kind": "doc", "id": 3, "verb": "search", "args": ["deploys"]},
     {"kind": "print", "text": "hello\n"},
-    {"kind": "end", "result": [1.5], "usage": {"cpu_ms": 1.5}},
+    {"kind": "end", "result": [1.5, "\U0001f600"], "usage": {"cpu_ms": 1.5}},
     {"kind": "limit", "limit": "memory", "usage": {}},
 ]
 
@@ -65,6 +65,9 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
         b'{"kind": "call", "id": 1.5, "path": ""}',
         b'{"kind": "doc", "id": 1, "args": []}',
         b'{"kind": "end", "result": ' + b"[" * 200_000 + b"]" * 200_000 + b', "usage": {}}',
+        b'{"kind":"end","kind":"call","id":1,"path":"a.b","args":[]}',
+        b'{"kind":"end","result":["\\ud800"],"usage":{}}',
+        b'{"kind":"call","id":1,"path":"a.\\uDFFF","args":[]}',
     ],
     ids=lambda line: line[:40].decode("ascii", "replace"),
 )
