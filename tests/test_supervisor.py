@@ -529,6 +529,26 @@ def test_fields_of_the_wrong_shape_do_no_harm() -> None:
     assert (ending.error.line, ending.error.traceback, ending.usage) == (None, None, {})
 
 
+@pytest.mark.parametrize("line", [True, 0, -3, 1.5, 10**4000])
+def test_a_line_is_a_number_that_a_line_can_have(line: object) -> None:
+    """What a guest says of the place of an error is taken over where it can be one."""
+    ending = supervise(Liar({"kind": "end", "error": {"message": "x", "line": line}, "usage": {"cpu_ms": True}}))
+    assert ending.error and ending.error.line is None
+    assert ending.usage == {}
+
+
+def test_a_message_that_nobody_would_read_is_cut() -> None:
+    """Neither an error of a call nor what a guest says of one fills the context of a model."""
+    call = {"kind": "call", "id": 1, "path": "a.b", "args": []}
+    end = {"kind": "end", "error": {"message": "y" * 10**5, "call": 1, "traceback": "z" * 10**5}, "usage": {}}
+    refused = supervise(Liar(call, end), EchoDesk(CallError("own", "x" * 10**5))).error
+    said = supervise(Liar({**end, "error": {"message": "y" * 10**5}})).error
+    assert refused and refused.traceback and said
+    for text in (refused.message, refused.traceback, said.message):
+        assert len(text) < 20_000
+        assert text.endswith("... (cut)")
+
+
 def test_a_guest_cannot_print_more_than_its_limit() -> None:
     """The host counts too, and drops what comes after the limit."""
     printed: list[bytes] = []

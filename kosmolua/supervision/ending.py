@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from kosmolua import wire
 from kosmolua.errors import KosmoError, ScriptError, WorkerLost
@@ -12,6 +12,8 @@ from kosmolua.limits import REPORTED, Limits
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
+LONGEST_TEXT = 16 * 1024
+"""Characters of a message or a traceback that a user, or a model, still reads."""
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
 """Returns the error of a request by its number, or None."""
@@ -74,11 +76,16 @@ def _limit(name: str, limits: Limits) -> KosmoError:
 
 def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
     number, line, trace = (fields.get(name) for name in ("call", "line", "traceback"))
-    error = refused(number) if isinstance(number, int) else None
+    error = refused(number) if _is_count(number) else None
     error = error or ScriptError(str(fields.get("message", "the script failed")))
-    error.line = line if isinstance(line, int) else None
-    error.traceback = trace if isinstance(trace, str) and trace else None
+    error.message = _cut(error.message)
+    error.line = line if _is_count(line) else None
+    error.traceback = _cut(trace) if isinstance(trace, str) and trace else None
     return error
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... (cut)"
 
 
 def _usage(given: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +94,11 @@ def _usage(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value < _LARGEST_NUMBER
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LARGEST_NUMBER
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and _is_number(value) and value > 0
 
 
 def _describe(status: int) -> str:
