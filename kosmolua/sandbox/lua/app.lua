@@ -65,7 +65,7 @@ local function branch(name, find, list)
       return next, copy, nil
     end,
   })
-  json.faces[tree] = {}
+  json.host_tables[tree] = {}
   branches[tree] = name
   return tree
 end

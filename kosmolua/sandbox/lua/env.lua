@@ -143,7 +143,7 @@ end
 ---Refuses the tables of the host, which are read-only.
 function env.rawset(value, key, item)
   need("table", 1, "rawset", value)
-  if json.faces[value] then
+  if json.host_tables[value] then
     error("a table of the host is read-only", 2)
   end
   return rawset(value, key, item)

@@ -10,7 +10,7 @@ for name, method in next, string do
 end
 methods.dump = nil
 
-local contents = json.faces
+local contents = json.host_tables
 local calls = setmetatable({}, { __mode = "k" })
 
 local function message_of(value)

@@ -22,8 +22,8 @@ local null = setmetatable({}, {
 ---Tables that are lists even while they are empty.
 local arrays = setmetatable({}, weak)
 
----What is encoded in place of each table that is the host's own; no script may write into these.
-local faces = setmetatable({ [null] = {} }, weak)
+---The tables that are the host's own, which no script may write into, each with what is encoded in its place.
+local host_tables = setmetatable({ [null] = {} }, weak)
 
 -- Decoding ------------------------------------------------------------------------------------------------------------
 
@@ -399,7 +399,7 @@ local function encode_number(state, number)
 end
 
 local function encode_table(state, value)
-  value = faces[value] or value
+  value = host_tables[value] or value
   local length, wrong = shape(value)
   if wrong then
     problem(state, wrong)
@@ -481,7 +481,7 @@ end
 
 ---Encodes a value as JSON. An empty table is `{}` unless `json.array` marked it.
 ---@param value any
----@param options? { pretty: boolean }
+---@param options? { pretty?: boolean }
 ---@return string
 function public.encode(value, options)
   local pretty = type(options) == "table" and rawget(options, "pretty")
@@ -510,7 +510,7 @@ return {
   quote = quote,
   valid = valid,
   head = head,
-  faces = faces,
+  host_tables = host_tables,
   decode = decode,
   encode_each = encode_each,
   is_array = function(value) return arrays[value] == true end,

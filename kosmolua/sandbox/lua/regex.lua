@@ -40,20 +40,23 @@ end
 local regex = {}
 
 ---Finds the first match. A group that took no part is false.
----@param subject string
+---@param text string
 ---@param pattern string in the syntax of Python's `re`, without delimiters
 ---@param flags? string any of i, m, s, x, a
 ---@return table? captures [0] is the whole match
-function regex.match(subject, pattern, flags)
-  local answer = scan("match", subject, pattern, flags, 1)
+function regex.match(text, pattern, flags)
+  local answer = scan("match", text, pattern, flags, 1)
   local first = answer.matches[1]
   return first and captures(answer, first)
 end
 
 ---Finds every match.
+---@param text string
+---@param pattern string
+---@param flags? string any of i, m, s, x, a
 ---@return table[] matches each as `regex.match` gives it
-function regex.match_all(subject, pattern, flags)
-  local answer = scan("match_all", subject, pattern, flags, 0)
+function regex.match_all(text, pattern, flags)
+  local answer = scan("match_all", text, pattern, flags, 0)
   local all = {}
   for index, entry in ipairs(answer.matches) do
     all[index] = captures(answer, entry)
@@ -85,10 +88,12 @@ local function replace(replacement, whole, found)
 end
 
 ---Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
+---@param text string
+---@param pattern string
 ---@param replacement string|fun(captures: table): string
 ---@param limit? integer how many to replace at most
 ---@return string text, integer count
-function regex.gsub(subject, pattern, replacement, limit)
+function regex.gsub(text, pattern, replacement, limit)
   local kind = type(replacement)
   if kind ~= "string" and kind ~= "function" then
     error("regex.gsub: the replacement must be a string or a function, not a " .. kind, 2)
@@ -96,9 +101,9 @@ function regex.gsub(subject, pattern, replacement, limit)
   if limit ~= nil and (integer_or_float(limit) ~= "integer" or limit < 0) then
     error("regex.gsub: the limit must be an integer from 0 up", 2)
   elseif limit == 0 then
-    return subject, 0
+    return text, 0
   end
-  local answer = scan("gsub", subject, pattern, nil, limit or 0)
+  local answer = scan("gsub", text, pattern, nil, limit or 0)
   local pieces = {}
   for _, entry in ipairs(answer.matches) do
     pieces[#pieces + 1] = entry.before
@@ -109,9 +114,12 @@ function regex.gsub(subject, pattern, replacement, limit)
 end
 
 ---Splits a text at each match.
+---@param text string
+---@param pattern string
+---@param flags? string any of i, m, s, x, a
 ---@return string[]
-function regex.split(subject, pattern, flags)
-  local answer = scan("split", subject, pattern, flags, 0)
+function regex.split(text, pattern, flags)
+  local answer = scan("split", text, pattern, flags, 0)
   local pieces = {}
   for index, entry in ipairs(answer.matches) do
     pieces[index] = entry.before
