@@ -70,7 +70,8 @@ class Runtime:
         approve: Asks a person about a call; without it, what has to be asked is refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies where None.
         journal: A file to which a line is appended for each call.
-        workers: How many scripts run at once; more wait in the order in which they came.
+        workers: How many scripts run at once; more wait in the order in which they came. A callback that runs a script
+            of its own needs one more.
         require_isolation: Run nothing where the system lacks a layer of those around the sandbox, such as ``seccomp``;
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Told of what is unwise but works, as one sentence.

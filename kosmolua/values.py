@@ -74,6 +74,8 @@ def encode(value: object) -> str:
 
 def _unsupported(error: TypeError) -> str:
     kind = re.search(r"type (\w+)", str(error))
+    if kind and kind[1] in ("bytes", "bytearray"):
+        return "it holds bytes, which cross as base64 text"
     return f"it holds a Python {kind[1]}" if kind else "it holds a key that is not a string"
 
 

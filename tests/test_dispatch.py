@@ -299,7 +299,7 @@ def test_an_account_that_cannot_be_opened(open_library: Open) -> None:
         ("date", "it holds a Python date"),
         ("cycle", "it contains itself"),
         ("nan", "it holds NaN or infinity"),
-        ("bytes", "it holds a Python bytes"),
+        ("bytes", "it holds bytes, which cross as base64 text"),
         ("set", "it holds a Python set"),
         ("key", "it holds a key that is not a string"),
         ("secret", "it holds a Python Secret"),

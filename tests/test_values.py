@@ -66,7 +66,7 @@ def deep() -> object:
     [
         ({"at": datetime.now(timezone.utc)}, "it holds a Python datetime"),
         ([{1, 2}], "it holds a Python set"),
-        (b"bytes", "it holds a Python bytes"),
+        (b"bytes", "it holds bytes, which cross as base64 text"),
         ({(1, 2): 3}, "it holds a key that is not a string"),
         (float("nan"), "it holds NaN or infinity"),
         ([float("-inf")], "it holds NaN or infinity"),
