@@ -52,9 +52,12 @@ class Line:
     def ask(self, method: str, params: dict[str, Any]) -> Any:
         """Send a request and return the result of the next line, which has to be its answer."""
         self.send(method, params)
-        answer = json.loads(self._stdout.readline())
+        answer = self.read()
         assert answer["id"] == self._number
         return answer["result"]
+
+    def read(self) -> Any:
+        return json.loads(self._stdout.readline())
 
     def execute(self, code: str) -> Any:
         return self.ask("tools/call", call(code))["structuredContent"]
@@ -91,15 +94,38 @@ def test_nothing_but_the_protocol_reaches_standard_output() -> None:
         assert client.rest() == b""
 
 
+SURROGATE = b'{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"code": "\\ud83d!"}}'
+PARSING, INVALID = -32700, -32600
+
+
 @pytest.mark.parametrize(
-    "frame",
-    [b"nonsense", b"\xff\xfe\x00", b"[1, 2]", b'{"jsonrpc": "2.0"', b'{"jsonrpc": "1.0", "id": 7}', b"[" * 50_000, b""],
-    ids=["words", "bytes", "list", "half", "version", "deep", "empty"],
+    ("frame", "code", "number"),
+    [
+        (b"nonsense", PARSING, None),
+        (b"\xff\xfe\x00", PARSING, None),
+        (b"[1, 2]", INVALID, None),
+        (b'{"jsonrpc": "2.0"', PARSING, None),
+        (b'{"jsonrpc": "1.0", "id": 7}', INVALID, 7),
+        (b"[" * 50_000, PARSING, None),
+        (SURROGATE, PARSING, 7),
+        (SURROGATE.replace(b"7", b'"\\ud83d"'), PARSING, None),
+        (b'{"jsonrpc": "1.0", "id": [true], "method": "ping"}', INVALID, None),
+    ],
+    ids=["words", "bytes", "list", "half", "version", "deep", "surrogate", "its id", "another id"],
 )
-def test_a_malformed_frame_costs_only_itself(frame: bytes) -> None:
-    """After a line that is no frame the next request is answered."""
+def test_a_malformed_frame_costs_only_itself(frame: bytes, code: int, number: int | None) -> None:
+    """It is answered by an error, with the request's id where it can be read, and the next request as ever."""
     with line() as client:
         client.write(frame)
+        refused = client.read()
+        assert (refused["id"], refused["error"]["code"]) == (number, code)
+        assert client.execute("return 1")["result"] == [1]
+
+
+def test_a_blank_line_is_no_frame() -> None:
+    """Nothing is answered to it."""
+    with line() as client:
+        client.write(b" ")
         assert client.execute("return 1")["result"] == [1]
 
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any
 
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from pydantic import ValidationError
 
 from kosmolua.mcp.server import Handlers
 
@@ -20,8 +28,53 @@ def serve(handlers: Handlers) -> None:
 
 async def _serve(handlers: Handlers) -> None:
     server = handlers.server()
+    messages, readable = anyio.create_memory_object_stream[SessionMessage | Exception]()
     try:
-        async with stdio_server() as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+        async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as tasks:
+            tasks.start_soon(_sift, incoming, messages, outgoing.send)
+            await server.run(readable, outgoing, server.create_initialization_options())
+            tasks.cancel_scope.cancel()
     finally:
         handlers.close()
+
+
+async def _sift(
+    incoming: AsyncIterable[SessionMessage | Exception],
+    messages: MemoryObjectSendStream[SessionMessage | Exception],
+    answer: Callable[[SessionMessage], Awaitable[None]],
+) -> None:
+    """Hand on what can be read, and answer the rest, which the SDK drops: a client may wait for an answer."""
+    async with messages:
+        async for item in incoming:
+            if not isinstance(item, ValidationError):
+                await messages.send(item)
+            elif refused := _refusal(item):
+                await answer(SessionMessage(refused))
+
+
+def _refusal(error: ValidationError) -> JSONRPCError | None:
+    """Return the answer to a line that is no message; none to one that is blank."""
+    first, *_ = faults = error.errors(include_url=False)
+    if first["type"] != "json_invalid":
+        said = ErrorData(code=INVALID_REQUEST, message="This is no message of JSON-RPC 2.0")
+    elif first["input"].strip():
+        said = ErrorData(code=PARSE_ERROR, message=first["msg"])
+    else:
+        return None
+    number = _id_in([fault["input"] for fault in faults])
+    try:
+        return JSONRPCError(jsonrpc="2.0", id=number, error=said)
+    except ValidationError:  # nor is its id one
+        return JSONRPCError(jsonrpc="2.0", id=None, error=said)
+
+
+def _id_in(inputs: list[object]) -> Any:
+    """Return what the faulty parts of a message show as its id, or None."""
+    for given in inputs:
+        try:
+            frame = json.loads(given) if isinstance(given, str) else given
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(frame, dict) and "id" in frame:
+            return frame["id"]
+    return None
