@@ -143,17 +143,45 @@ def test_answers_hold_as_long_as_they_say(open_terminal: Open, answers: list[str
         assert [line.endswith(" made") for line in lines] == made
 
 
-@pytest.mark.parametrize("key", ["\x04", "\x03"], ids=["end of input", "Ctrl-C"])
-def test_no_answer_is_no(open_terminal: Open, key: str) -> None:
-    """The end of input and Ctrl-C deny the call; the script learns it as from any other no."""
+def test_no_answer_is_no(open_terminal: Open) -> None:
+    """The end of input denies the call; the script learns it as from any other no."""
     script = "print(pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678')) print('then')"
     with open_terminal("run", "--simulate", "-e", script) as terminal:
         terminal.until_asked(QUESTION)
-        terminal.send(key)
+        terminal.send("\x04")
         assert terminal.wait() == 0
         seen = " ".join(terminal.everything())
         assert "it was not approved" in seen
         assert terminal.everything()[-1] == "then"
+
+
+@pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
+def test_ctrl_c_is_no_and_ends_the_run(open_terminal: Open, tmp_path: Path, branch: bool) -> None:
+    """A script that asks again and again does not hold the terminal; nothing was sent for the call."""
+    journal = tmp_path / "calls.jsonl"
+    script = "while true do pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678') end"
+    script = f"parallel.all({{ function() {script} end }})" if branch else script
+    with open_terminal("run", "--simulate", "--journal", journal, "-e", script) as terminal:
+        terminal.until_asked(QUESTION)
+        terminal.send("\x03")
+        assert terminal.wait() == 130
+        assert terminal.everything()[-1] == "kosmolua: The script was interrupted"
+        assert questions(terminal) == 1
+    (record,) = map(json.loads, journal.read_text().splitlines())
+    assert (record["status"], record["error"], record["attempts"]) == ("refused", "interrupted", [])
+
+
+def test_ctrl_c_ends_a_call(open_terminal: Open) -> None:
+    """Without Lua too, and a program that asked for JSON gets it."""
+    words = ("call", "--simulate", "--json", "render2.suspend_service", "service_id=srv-cabc12345678")
+    with open_terminal(*words) as terminal:
+        terminal.until_asked(QUESTION)
+        terminal.send("\x03")
+        assert terminal.wait() == 130
+        printed = "\n".join(terminal.everything())
+        outcome = json.loads(printed[printed.index("\n{") :])
+        assert outcome["error"] == {"code": "interrupted", "message": "The call was interrupted"}
+        assert [call["status"] for call in outcome["calls"]] == ["refused"]
 
 
 TYPED_MEANWHILE = """

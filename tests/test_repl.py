@@ -222,15 +222,17 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
         terminal.until(READY)
 
 
-def test_ctrl_c_while_a_branch_asks_means_no(repl: Start) -> None:
-    """The question takes no input any more, and what was denied is an error of the chunk like any other."""
-    suspend = "parallel.all({ function() app.integrations.render2.suspend_service('srv-cabc12345678') end })"
+@pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
+def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
+    """Nothing is sent, the state is that from before the chunk, and the question takes no input any more."""
+    suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    suspend = f"parallel.all({{ function() {suspend} end }})" if branch else suspend
     with repl() as terminal:
-        terminal.send(suspend + "\r")
+        terminal.send(f"x = 1 {suspend}\r")
         terminal.until_asked("[d]eny all calls:")
         terminal.send("\x03")
-        terminal.until("it was not approved")
-        enter(terminal, "'all ' .. 'mine'", "all mine")
+        terminal.until("kosmolua: the state is as it was before this chunk")
+        enter(terminal, "'all ' .. 'mine', x", "all mine        nil")
 
 
 @pytest.mark.parametrize("columns", [40, 80])

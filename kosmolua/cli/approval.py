@@ -34,7 +34,7 @@ LONGEST_VALUE, HEAD, TAIL = 1000, 600, 300
 class Approver:
     """Asks on standard error, reads from the terminal, and remembers answers that hold for more than one call.
 
-    The end of input and Ctrl-C mean no.
+    The end of input means no, and so does Ctrl-C, which ends the run too.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,11 @@ class Approver:
         self._denies = False
 
     def __call__(self, approval: Approval) -> bool:
-        """Return whether the person allows the call."""
+        """Return whether the person allows the call.
+
+        Raises:
+            KeyboardInterrupt: The person typed Ctrl-C.
+        """
         if self._denies:
             return False
         if (approval.path, approval.account) in self._allowed:
@@ -116,7 +120,8 @@ def _reply_to(question: str) -> str:
         _write(question)
         line = standard.read_line().decode(errors="replace")
     except KeyboardInterrupt:
-        line = ""
+        _write("\n")
+        raise
     if not line.endswith("\n"):
         _write("\n")
     return line

@@ -16,7 +16,7 @@ from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, examples, running_options
 from kosmolua.cli.watching import watching
-from kosmolua.errors import KosmoError, UsageError
+from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.journal import Record
 from kosmolua.outcome import Outcome
 from kosmolua.paths import parts_of
@@ -90,7 +90,10 @@ def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Rec
             if record.status != "running":
                 records.append(record)
 
-        return runtime.call(path, arguments, watch=watch)
+        try:
+            return runtime.call(path, arguments, watch=watch)
+        except KeyboardInterrupt:
+            raise Interrupted("The call was interrupted") from None
 
 
 def _outcome(value: Any, error: KosmoError | None, records: list[Record]) -> Outcome:
