@@ -339,6 +339,7 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
     reads = {
         "run -": "Standard input is closed, so there is no script to read",
         "call render2.list_owners --args -": "Standard input is closed, so there are no arguments to read",
+        "repl": "Standard input is closed, so there is nothing to read chunks from",
     }
     for command, sentence in reads.items():
         done = shell(environment, f"kosmolua {command} <&-")

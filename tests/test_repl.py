@@ -314,21 +314,23 @@ def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chunks", "output", "remark"),
+    ("chunks", "output"),
     [
-        ("exit\n", "nil\n", "kosmolua: did you mean :quit?\n"),
-        ("quit()\n", "", "kosmolua: did you mean :quit?\n"),
-        ("help\n", "nil\n", "kosmolua: did you mean :help?\n"),
-        ("exit = 5\nexit\n", "5\n", ""),
-        ("=1 + 1\n={\n1 }\n", "2\n[1]\n", ""),
+        ("1\nexit\n2\n", "1\n"),
+        ("1\nquit()\n2\n", "1\n"),
+        ("exit = 5\nexit\n", "5\n"),
+        ("=1 + 1\n={\n1 }\n", "2\n[1]\n"),
     ],
 )
-def test_habits_of_other_programs(kosmolua: Program, chunks: str, output: str, remark: str) -> None:
-    """A word that leaves or explains elsewhere is answered with the command; an equals sign is Lua's own habit."""
+def test_habits_of_other_programs(kosmolua: Program, chunks: str, output: str) -> None:
+    """A word that leaves elsewhere leaves, unless it is a global; an equals sign is Lua's own habit."""
     done = kosmolua("repl", input=chunks)
-    assert done.stdout == output
-    assert done.stderr.endswith(remark)
-    assert remark or not done.stderr
+    assert (done.stdout, done.stderr, done.returncode) == (output, "", 0)
+
+
+def test_help_without_its_colon(kosmolua: Program) -> None:
+    """It is the same help."""
+    assert kosmolua("repl", input="help\n").stdout == kosmolua("repl", input=":help\n").stdout
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/x.lua", "a\0b"])
@@ -376,7 +378,7 @@ def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     assert lines[lines.index("loaded") + 1 :][:3] == ["yes", "nil", "a label"]
     assert ":load FILE\tRun a file in this session." in lines
     assert "never" not in lines
-    assert "There is no command :lod (did you mean 'load'?)" in done.stderr
+    assert "There is no command :lod (did you mean ':load'?)" in done.stderr
     assert "The script nowhere.lua cannot be read: No such file or directory" in done.stderr
     assert done.returncode == 2
 
@@ -398,6 +400,36 @@ def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:
     assert [answer["state"] for answer in answers] == ["kept", "kept", "kept", "restored", "kept"]
     assert answers[3]["error"]["limit"] == "cpu"
     assert done.stderr == ""
+
+
+def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
+    """Each line is an object: those that show people something are refused, and what cannot begin is one line."""
+    script = write("report.lua", "return 'loaded'")
+    chunks = f":load {script}\n:help\n:nope\n:load nowhere.lua\n:reset\n1\n:quit\n"
+    done = kosmolua("repl", "--simulate", "--json", input=chunks)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["result"] for answer in answers] == [["loaded"], [], [], [], [], [1]]
+    codes = [(answer["error"] or {}).get("code") for answer in answers]
+    assert codes == [None, "usage", "usage", "usage", None, None]
+    assert [answer["state"] for answer in answers] == ["kept", "kept", "kept", "kept", "lost", "kept"]
+    assert (done.returncode, done.stderr) == (2, "")
+    done = kosmolua("repl", "--json", "--accounts", write("accounts.toml", "[x"), input="1\n")
+    assert json.loads(done.stdout)["error"]["code"] == "config_error"
+    assert (done.stdout.count("\n"), done.returncode) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (":docs x", "There is no command :docs (did you mean ':doc'?)"),
+        (":", "There is no command : (see :help)"),
+        (":help x", ":help takes nothing after it, and 'x' is there"),
+    ],
+)
+def test_a_command_that_is_none(kosmolua: Program, line: str, complaint: str) -> None:
+    """The sentence names it as it is typed."""
+    done = kosmolua("repl", input=f"{line}\n")
+    assert (done.stderr, done.stdout, done.returncode) == (f"kosmolua: {complaint}\n", "", 2)
 
 
 def test_an_interrupt_in_a_pipe_ends_the_program(environment: dict[str, str]) -> None:

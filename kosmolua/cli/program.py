@@ -110,11 +110,11 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
             error.show()
             return error.exit_code
 
-    return guarded(_answering(work) if in_json else work)
+    return guarded(_answering(work, None if arguments[0] == "repl" else 2) if in_json else work)
 
 
-def _answering(work: Callable[[], int]) -> Callable[[], int]:
-    """Return work whose errors are printed as ``run --json`` prints them."""
+def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]:
+    """Return work whose errors are printed as ``run --json`` prints them, or on one line where there is no indent."""
 
     def answer() -> int:
         try:
@@ -127,7 +127,7 @@ def _answering(work: Callable[[], int]) -> Callable[[], int]:
             refused = KosmoError(worded(error))
         from kosmolua.outcome import Outcome
 
-        show.as_json(Outcome([], "", refused, []).to_json())
+        show.as_json(Outcome([], "", refused, []).to_json(), indent)
         return status_of(refused)
 
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from kosmolua.cli.options import Command, examples, running_options
 from kosmolua.cli.repl.conversation import Conversation
 from kosmolua.cli.repl.readers import Lines, Reader, TypedLines, open_readline, piped_line
 from kosmolua.cli.streams import standard
+from kosmolua.errors import UsageError
 from kosmolua.places import state_folder
 from kosmolua.session import Session
 
@@ -40,8 +42,10 @@ def command(options: Options) -> int:
     that begin with a colon are commands; :help lists them.
 
     In a pipe, chunks are read from standard input, and the exit status says whether one failed. With --json, each is
-    answered by one JSON object on its own line.
+    answered by one JSON object on its own line, and so are those commands that show nothing.
     """
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed, so there is nothing to read chunks from")
     with open_runtime(options) as runtime, Session(runtime.run) as session:
         conversation = Conversation(runtime, session, options)
         with _reader(conversation) as reader:

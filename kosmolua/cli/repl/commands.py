@@ -33,11 +33,13 @@ class Command(NamedTuple):
         argument: What it takes, or nothing.
         about: What it does.
         work: Does it, with what was typed after its name.
+        shows: Whether it shows people something, which no program that reads JSON understands.
     """
 
     argument: str
     about: str
     work: Callable[[str], None]
+    shows: bool = True
 
 
 class Commands:
@@ -48,6 +50,7 @@ class Commands:
         load: Runs a file as a chunk.
         reset: Begins a new session.
         calls: Returns the calls of the session, as an outcome has them.
+        to_people: Whether people read what is shown, and not a program that was promised JSON.
     """
 
     def __init__(
@@ -57,21 +60,23 @@ class Commands:
         load: Callable[[Path], None],
         reset: Callable[[], None],
         calls: Callable[[], list[dict[str, object]]],
+        to_people: bool,
     ) -> None:
         self._runtime = runtime
         self._load = load
         self._reset = reset
         self._calls = calls
+        self._to_people = to_people
         self._table = {
             "doc": Command("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
             "search": Command("WORDS", "Find pages.", self._search),
             "accounts": Command("", "List the accounts and what each may do.", self._accounts),
             "calls": Command("", "List the calls of this session.", self._list_calls),
             "limits": Command("", "List the limits of each chunk.", self._limits),
-            "load": Command("FILE", "Run a file in this session.", self._load_file),
-            "reset": Command("", "Forget all state.", lambda _: self._reset()),
+            "load": Command("FILE", "Run a file in this session.", self._load_file, shows=False),
+            "reset": Command("", "Forget all state.", lambda _: self._reset(), shows=False),
             "help": Command("", "Explain this.", self._help),
-            "quit": Command("", "Leave, as Ctrl-D does.", _leave),
+            "quit": Command("", "Leave, as Ctrl-D does.", _leave, shows=False),
         }
 
     @property
@@ -86,15 +91,21 @@ class Commands:
             Quit: The person wants to leave.
             KosmoError: There is no such command, or it failed.
         """
-        name, _, argument = line.strip().removeprefix(":").partition(" ")
-        self._find(name).work(argument.strip())
+        name, _, argument = line.strip().partition(" ")
+        command = self._find(name)
+        if argument and not command.argument:
+            raise UsageError(f"{name} takes nothing after it, and {argument.strip()!r} is there")
+        if command.shows and not self._to_people:
+            raise UsageError(f"{name} shows people something, and with --json nothing but JSON is written")
+        command.work(argument.strip())
 
     def _find(self, name: str) -> Command:
-        beginning = [each for each in self._table if name and each.startswith(name)]
-        chosen = name if name in self._table else beginning[0] if len(beginning) == 1 else None
+        known = {f":{each}": command for each, command in self._table.items()}
+        beginning = [each for each in known if name != ":" and each.startswith(name)]
+        chosen = name if name in known else beginning[0] if len(beginning) == 1 else None
         if chosen is None:
-            raise UsageError(f"There is no command :{name}", hint=did_you_mean(name, self._table) or "see :help")
-        return self._table[chosen]
+            raise UsageError(f"There is no command {name}", hint=did_you_mean(name, known) or "see :help")
+        return known[chosen]
 
     def _doc(self, page: str) -> None:
         show.markdown(self._runtime.docs.read(page) if page else self._runtime.docs.list())

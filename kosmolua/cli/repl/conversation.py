@@ -20,11 +20,13 @@ from kosmolua.cli.source import name_of, read_file
 from kosmolua.cli.streams import standard
 from kosmolua.cli.watching import watching
 from kosmolua.errors import Interrupted, KosmoError
+from kosmolua.outcome import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.session import CHUNK, Answer, Session
 
 if TYPE_CHECKING:
     from kosmolua.run_options import RunOptions
+    from kosmolua.session.chunk import State
 
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
 """What is typed in other programs, and is nothing in Lua."""
@@ -48,7 +50,9 @@ class Conversation:
         self._calls: list[dict[str, object]] = []
         self.status = 0
         """The exit status of what failed so far; of several the highest."""
-        self._commands = Commands(runtime, load=self._load, reset=self._reset, calls=lambda: self._calls)
+        self._commands = Commands(
+            runtime, load=self._load, reset=self._reset, calls=lambda: self._calls, to_people=not options.json
+        )
         self.candidates = Candidates(runtime.catalog, session.names, self._commands.names, files_that_begin_with)
 
     def is_whole(self, chunk: str) -> bool:
@@ -73,15 +77,29 @@ class Conversation:
     def _answer(self, chunk: str) -> None:
         if is_command(chunk):
             self._do(chunk)
+        elif command := self._command_meant(chunk):
+            self._do(command)
         elif chunk.strip():
             self._evaluate(_lua(chunk))
+
+    def _command_meant(self, chunk: str) -> str | None:
+        """Return the command for a word of other programs, unless the session has a global of this name."""
+        word = chunk.strip().removesuffix("()")
+        is_a_habit = word in WORDS and not self._options.json and word not in self._session.names().types
+        return WORDS[word] if is_a_habit else None
 
     def _do(self, line: str) -> None:
         try:
             self._commands.do(line)
         except KosmoError as error:
-            show.complain_of(error)
             self._note(error)
+            if self._options.json:
+                self._show_json(Outcome([], "", error, []), "kept")
+            else:
+                show.complain_of(error)
+
+    def _show_json(self, outcome: Outcome, state: State) -> None:
+        show.as_json({**outcome.to_json(), "state": state}, indent=None)
 
     def _note(self, error: KosmoError | None) -> None:
         self.status = max(self.status, status_of(error))
@@ -101,18 +119,15 @@ class Conversation:
         self._calls += answer.outcome.calls
         self._note(answer.outcome.error)
         if self._options.json:
-            show.as_json({**answer.outcome.to_json(), "state": answer.state}, indent=None)
+            self._show_json(answer.outcome, answer.state)
         else:
             show_answer(answer, name or CHUNK)
-            self._explain(source.strip(), answer)
+            self._explain(answer)
         if isinstance(answer.outcome.error, Interrupted):
             raise KeyboardInterrupt
 
-    def _explain(self, source: str, answer: Answer) -> None:
-        """Name the command where a word of other programs was typed, and what is in a part of ``app``."""
-        command = WORDS.get(source.removesuffix("()"))
-        if command and (answer.outcome.error or answer.text == "nil"):
-            show.complain(f"did you mean {command}?")
+    def _explain(self, answer: Answer) -> None:
+        """Name what is in a part of ``app``."""
         if show.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
             names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
             show.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
@@ -129,7 +144,10 @@ class Conversation:
     def _reset(self) -> None:
         self._session.reset()
         self.candidates.forget()
-        show.complain("a new session begins")
+        if self._options.json:
+            self._show_json(Outcome([], "", None, []), "lost")
+        else:
+            show.complain("a new session begins")
 
 
 def _lua(chunk: str) -> str:
