@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Program, Write
+from processes import eventually
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 KEY = "rnd_SECRET_of_the_cli"
@@ -433,6 +435,22 @@ def test_json_of_failures(kosmolua: Program, write: Write) -> None:
 def test_json_of_whatever_fails(kosmolua: Program, words: tuple[str, ...], status: int, code: str) -> None:
     """Each command answers with the one object, also where its command line cannot be read."""
     assert as_json(kosmolua(*words[:1], "--json", *words[1:]), status)["error"]["code"] == code
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_json_of_what_is_ended_by_a_signal(environment: dict[str, str], tmp_path: Path, name: str) -> None:
+    """A program that asked for the outcome gets it, and its parent learns by what this one was ended."""
+    number, begun = getattr(signal, name), tmp_path / "begun"
+    script = "print('begun') app.integrations.render2.list_owners() while true do end"
+    command = [sys.executable, "-m", "kosmolua", "run", "--json", "--simulate", "--journal", begun, "-e", script]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert eventually(lambda: begun.is_file() and begun.stat().st_size > 0)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=50)
+    outcome = json.loads(output)
+    assert (process.returncode, errors) == (-number, b"")
+    assert (outcome["error"]["code"], outcome["output"], len(outcome["calls"])) == ("interrupted", "begun\n", 1)
 
 
 def test_json_that_was_not_asked_for(kosmolua: Program) -> None:

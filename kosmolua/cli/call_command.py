@@ -15,6 +15,7 @@ from kosmolua.cli.completion import completes, pairs, paths
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
 from kosmolua.cli.options import Command, examples, running_options
+from kosmolua.cli.signals import taken_as_interrupts
 from kosmolua.cli.watching import watching
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.journal import Record
@@ -68,15 +69,16 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
     Without Lua, --cpu, --memory, --max-calls, --max-output and --require-isolation bound nothing.
     """
     records: list[Record] = []
-    try:
-        value = _call(path, pairs, text, records, options)
-    except KosmoError as error:
-        if not options.json:
-            raise
-        show.as_json(_outcome(None, error, records).to_json())
-        return status_of(error)
-    show.as_json(_outcome(value, None, records).to_json() if options.json else value)
-    return 0
+    with taken_as_interrupts():
+        try:
+            value = _call(path, pairs, text, records, options)
+        except KosmoError as error:
+            if not options.json:
+                raise
+            show.as_json(_outcome(None, error, records).to_json())
+            return status_of(error)
+        show.as_json(_outcome(value, None, records).to_json() if options.json else value)
+        return 0
 
 
 def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options) -> Any:

@@ -8,6 +8,7 @@ from kosmolua.cli import show
 from kosmolua.cli.arguments import Options, Script
 from kosmolua.cli.exits import status_of
 from kosmolua.cli.opening import open_runtime
+from kosmolua.cli.signals import taken_as_interrupts
 from kosmolua.cli.source import name_of, read_file, read_input
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
@@ -34,16 +35,17 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
         KosmoError: There was nothing to run, and no JSON was asked for.
     """
     name = _name_of(script)
-    try:
-        outcome = _run(name, script, options, worker)
-    except KosmoError as error:
-        if not options.json:
-            raise
-        outcome = Outcome([], "", error, [])
-    if options.json:
-        show.as_json(outcome.to_json())
-    elif outcome.error:
-        show.complain_of(outcome.error, name.removeprefix("="))
+    with taken_as_interrupts():
+        try:
+            outcome = _run(name, script, options, worker)
+        except KosmoError as error:
+            if not options.json:
+                raise
+            outcome = Outcome([], "", error, [])
+        if options.json:
+            show.as_json(outcome.to_json())
+        elif outcome.error:
+            show.complain_of(outcome.error, name.removeprefix("="))
     return status_of(outcome.error)
 
 
