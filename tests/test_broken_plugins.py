@@ -135,3 +135,11 @@ def test_a_script_that_uses_a_broken_one_can_catch_that(session: Session, name: 
     assert done.stdout.startswith("plugin_error\t")
     assert BROKEN[name][2] in done.stdout
     assert str(session.folder) not in done.stdout
+
+
+def test_what_fails_since_a_plugin_cannot_be_loaded_is_a_matter_of_configuration(session: Session) -> None:
+    """The script, or the call, may be right; the user has something to mend, as in an accounts file."""
+    for words in (("call", "imports.get_thing"), ("run", "-e", "app.integrations.imports.get_thing()")):
+        done = session.run(*words, plugins=("imports",))
+        assert done.returncode == 3
+        assert "The integration imports cannot be loaded: " in done.stderr

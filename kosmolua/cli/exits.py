@@ -19,7 +19,7 @@ def status_of(error: KosmoError | None) -> int:
         return 0
     if isinstance(error, UsageError):
         return 2
-    if isinstance(error, (ConfigError, PluginError)):
+    if isinstance(error, (ConfigError, PluginError)) or isinstance(error.__cause__, PluginError):
         return 3
     if isinstance(error, LimitExceeded):
         return 124
