@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +170,23 @@ def test_ctrl_c_at_the_prompt_forgets_what_was_typed(repl: Start) -> None:
         terminal.send("print('never')\x03")
         enter(terminal, "print('then')", "then")
         assert "never" not in terminal.screen()
+
+
+def test_ctrl_z_suspends(environment: dict[str, str]) -> None:
+    """As everywhere in a shell: nothing of it is typed, and fg brings back the prompt and the state."""
+    bash = shutil.which("bash")
+    if not bash:
+        pytest.skip("there is no bash")
+    given = {**environment, "PS1": "$ ", "INPUTRC": "/dev/null"}
+    with Terminal([bash, "--norc", "--noprofile", "-i"], given, columns=100) as terminal:
+        terminal.send(f"{sys.executable} -m kosmolua repl --simulate\r")
+        terminal.until(READY)
+        enter(terminal, "x = 7", "> x = 7")
+        terminal.send("\x1a")
+        terminal.until("Stopped")
+        terminal.send("fg\r")
+        terminal.until(lambda: terminal.screen()[-1].startswith(READY))
+        enter(terminal, "x + 1", "8")
 
 
 def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:

@@ -55,6 +55,7 @@ class Prompt:
             history=_open(history),
             key_bindings=self._keys(),
             bottom_toolbar=self._toolbar,
+            enable_suspend=True,
         )
 
     def read(self) -> str | None:
