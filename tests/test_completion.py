@@ -47,6 +47,12 @@ def offered(kosmolua: Program, write: Write):
         ("call HERE library.list_books ", {"limit=", "sort="}),
         ("call HERE library.list_books limit=5 ", {"sort="}),
         ("call HERE nothing.at_all l", set()),
+        ("call HERE library.list_books sort=", {"sort=title", "sort=year"}),
+        ("call HERE library.list_books sort=y", {"sort=year"}),
+        ("call HERE library.list_books limit=", set()),
+        ("call HERE integrations.libr", {"integrations.library.list_books", "integrations.library.lend"}),
+        ("call HERE app.integrations.library.work.li", {"app.integrations.library.work.list_books"}),
+        ("docs HERE library.li", {"library.list_books"}),
         ("accounts check HERE libr", {"library"}),
         ("accounts check HERE library.", {"library.home", "library.work"}),
         ("accounts example HERE libr", {"library"}),
@@ -92,7 +98,7 @@ def test_each_shell_has_its_script(kosmolua: Program, shell: str) -> None:
 
 
 def test_a_real_bash_completes(environment: dict[str, str], write: Write, tmp_path: Path) -> None:
-    """After the line that the documentation gives, Tab completes a command and a page."""
+    """After the line that the documentation gives, Tab completes a command, a page and the values of an argument."""
     bash = shutil.which("bash")
     if not bash:
         pytest.skip("there is no bash")
@@ -107,3 +113,10 @@ def test_a_real_bash_completes(environment: dict[str, str], write: Write, tmp_pa
         terminal.until(lambda: terminal.screen()[-1].endswith("$ kosmolua docs"))
         terminal.send("integrations.render2.get_curr\t")
         terminal.until("kosmolua docs integrations.render2.get_current_user")
+        terminal.send("\x15kosmolua call --simulate render2.list_services suspended=t\t")
+        terminal.until("render2.list_services suspended=true")
+        terminal.send("type=\t\t")
+        screen = terminal.until("cron_job")
+        assert not any("limit=" in line for line in screen)
+        terminal.send("web\t")
+        terminal.until("suspended=true type=web_service")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import click
@@ -13,6 +14,7 @@ from kosmolua.cli.offers import Offers
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
 
+_BEFORE_NAMES = re.compile(r"^(?:app\.)?(?:integrations\.)?")
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -58,13 +60,14 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 
 def paths(catalog: Catalog, typed: str) -> Offers:
     """Return the functions of the integration that was typed, or can only be meant; else the integrations."""
-    name, dot, rest = typed.partition(".")
+    name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
+    before = typed.removesuffix(f"{name}{dot}{rest}")
     meant = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
     if len(meant) != 1:
-        return dict.fromkeys((f"{each}." for each in meant), "integration")
+        return dict.fromkeys((f"{before}{each}." for each in meant), "integration")
     account, dot, _ = rest.partition(".")
     between = f"{account}." if dot and account in [*catalog.accounts(meant[0]), "default"] else ""
-    return _within(f"{meant[0]}.{between}", offers.functions(catalog, meant[0]))
+    return _within(f"{before}{meant[0]}.{between}", offers.functions(catalog, meant[0]))
 
 
 def _within(prefix: str, found: Offers) -> Offers:
@@ -72,12 +75,25 @@ def _within(prefix: str, found: Offers) -> Offers:
 
 
 def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the arguments of the function that stands earlier on the line, as KEY=."""
+    """Return the arguments of the function that stands earlier on the line, as KEY=, or the values of the one begun."""
     try:
         with standard.apart():
             function = _catalog(context).find(str(context.params.get("path")))
     except KosmoError:
         return []
-    given = {pair.partition("=")[0] for pair in context.params.get("pairs") or ()}
-    wanted = [each for each in function.parameters if each.name not in given]
-    return [CompletionItem(f"{each.name}=", help=each.about) for each in wanted if each.name.startswith(incomplete)]
+    words = [*(context.params.get("pairs") or ())]
+    given = {word.partition("=")[0] for word in words}
+    found = {f"{each.name}=": each.about for each in function.parameters if each.name not in given}
+    for each in function.parameters:
+        if incomplete.startswith(f"{each.name}="):
+            found = {f"{each.name}={value}": "" for value in offers.values(each.type)}
+        elif each.name == _key_apart(words):
+            found = dict.fromkeys(offers.values(each.type), "")
+    return [CompletionItem(text, help=about) for text, about in found.items() if text.startswith(incomplete)]
+
+
+def _key_apart(words: list[str]) -> str | None:
+    """Return the key whose value comes next where KEY=VALUE is three words, as in bash, which keeps back a last "="."""
+    if words[-1:] == ["="]:
+        words = words[:-1]
+    return words[-1] if words and words[-2:-1] != ["="] else None

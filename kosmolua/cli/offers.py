@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kosmolua.catalog import Catalog
 from kosmolua.paths import page_of
+from kosmolua.spec import wording
+from kosmolua.spec.types import Type
 
 Offers = dict[str, str]
 
@@ -16,9 +18,14 @@ def pages(catalog: Catalog, typed: str) -> Offers:
     for name in catalog.names():
         page = page_of(name)
         found[page] = "integration"
-        if typed.startswith(page):
-            found |= {f"{page}.{each}": about for each, about in functions(catalog, name).items()}
+        for base in filter(typed.startswith, (page, name)):
+            found |= {f"{base}.{each}": about for each, about in functions(catalog, name).items()}
     return found
+
+
+def values(kind: Type) -> list[str]:
+    """Return the strings that a type lists, or how both booleans are written; nothing for other types."""
+    return [*wording.choices_in(kind)] or (["true", "false"] if kind.label == "boolean" else [])
 
 
 def integrations(catalog: Catalog) -> Offers:
