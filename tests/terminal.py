@@ -68,6 +68,10 @@ class Terminal:
         """Type."""
         os.write(self._terminal, text.encode())
 
+    def signal(self, number: int) -> None:
+        """Send the program a signal."""
+        os.kill(self._pid, number)
+
     def screen(self) -> list[str]:
         """Return the lines that are seen now, without the blanks at their ends and the empty ones below."""
         return _trimmed(self._screen.display)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -171,11 +172,22 @@ def test_ctrl_c_is_no_and_ends_the_run(open_terminal: Open, tmp_path: Path, bran
     assert (record["status"], record["error"], record["attempts"]) == ("refused", "interrupted", [])
 
 
+def test_a_question_is_written_again_after_a_stop(open_terminal: Open) -> None:
+    """Who comes back with fg sees what is asked."""
+    script = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    with open_terminal("run", "--simulate", "-e", script) as terminal:
+        terminal.until_asked(QUESTION)
+        terminal.signal(signal.SIGCONT)
+        terminal.until(lambda: "\n".join(terminal.screen()).count(QUESTION) == 2)
+        terminal.send("y\r")
+        assert terminal.wait() == 0
+
+
 def test_ctrl_c_ends_a_call(open_terminal: Open) -> None:
     """Without Lua too, and a program that asked for JSON gets it."""
     words = ("call", "--simulate", "--json", "render2.suspend_service", "service_id=srv-cabc12345678")
     with open_terminal(*words) as terminal:
-        terminal.until_asked(QUESTION)
+        terminal.until_asked("[y]es, [n]o:")
         terminal.send("\x03")
         assert terminal.wait() == 130
         printed = "\n".join(terminal.everything())
@@ -247,9 +259,10 @@ def test_branches_of_parallel_ask_one_at_a_time(open_terminal: Open) -> None:
 
 
 def test_call_asks_too(open_terminal: Open) -> None:
-    """One call without Lua is asked about like any other."""
+    """One call without Lua is asked about too, in words for the person who wrote it: there are no others."""
     with open_terminal("call", "--simulate", "render2.suspend_service", "service_id=srv-cabc12345678") as terminal:
-        terminal.until(QUESTION)
+        screen = terminal.until("Allow render2.suspend_service with default? [y]es, [n]o:")
+        assert "You are about to write with render2.suspend_service, account default:" in screen
         terminal.send("n\r")
         assert terminal.wait() == 1
         assert "it was not approved" in " ".join(terminal.everything())

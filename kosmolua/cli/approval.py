@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from kosmolua.cli import show
 from kosmolua.cli.streams import standard
@@ -13,7 +15,8 @@ from kosmolua.spelling import exposed, shortened
 
 RESET = "\x18\x1b\\\x1b[0m"
 """Ends whatever sequence other output on the same terminal has begun, and its colours."""
-QUESTION = "Allow {path} with {account}? [y]es, [n]o, [a]ll such calls, [d]eny all calls{more}: "
+QUESTION = "Allow {path} with {account}? [y]es, [n]o{more}: "
+OF_MANY = ", [a]ll such calls, [d]eny all calls"
 ANSWERS = {
     "y": "yes",
     "yes": "yes",
@@ -35,9 +38,13 @@ class Approver:
     """Asks on standard error, reads from the terminal, and remembers answers that hold for more than one call.
 
     The end of input means no, and so does Ctrl-C, which ends the run too.
+
+    Args:
+        single: Whether there is one call only, which the person wrote.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool = False) -> None:
+        self._single = single
         self._allowed: set[tuple[str, str]] = set()
         self._denies = False
 
@@ -51,7 +58,7 @@ class Approver:
             return False
         if (approval.path, approval.account) in self._allowed:
             return True
-        answer = _ask(approval)
+        answer = _ask(approval, single=self._single)
         if answer == "all":
             self._allowed.add((approval.path, approval.account))
         self._denies = answer == "deny"
@@ -62,11 +69,13 @@ class Approver:
         self._denies = False
 
 
-def _ask(approval: Approval) -> str:
+def _ask(approval: Approval, *, single: bool) -> str:
     lines = {exposed(name): exposed(wording.literal(value)) for name, value in approval.arguments.items()}
-    question = _question(approval, is_cut=any(len(value) > LONGEST_VALUE for value in lines.values()))
+    is_cut = any(len(value) > LONGEST_VALUE for value in lines.values())
+    question = _question(approval, ("" if single else OF_MANY) + ", [s]how the arguments whole" * is_cut)
     _forget_what_was_typed()
-    _write(_fresh_line(), _heading(approval), _arguments(lines, _cut))
+    subject = "You are about" if single else "The script wants"
+    _write(_fresh_line(), _heading(subject, approval), _arguments(lines, _cut))
     while True:
         answer = ANSWERS.get(_reply_to(question).strip().lower(), "")
         if answer == "show":
@@ -77,8 +86,7 @@ def _ask(approval: Approval) -> str:
             _write("That is none of the answers.\n")
 
 
-def _question(approval: Approval, *, is_cut: bool) -> str:
-    more = ", [s]how the arguments whole" if is_cut else ""
+def _question(approval: Approval, more: str) -> str:
     return QUESTION.format(path=approval.path, account=exposed(approval.account), more=more)
 
 
@@ -87,9 +95,9 @@ def _fresh_line() -> str:
     return (RESET if show.draws_on(sys.stderr) else "") + "\n"
 
 
-def _heading(approval: Approval) -> str:
+def _heading(subject: str, approval: Approval) -> str:
     path = show.styled(approval.path, "bold", sys.stderr)
-    return f"The script wants to {approval.effect} with {path}, account {exposed(approval.account)}:\n"
+    return f"{subject} to {approval.effect} with {path}, account {exposed(approval.account)}:\n"
 
 
 def _arguments(lines: Mapping[str, str], cut: Callable[[str], str]) -> str:
@@ -114,11 +122,25 @@ def _forget_what_was_typed() -> None:
     termios.tcflush(standard.input, termios.TCIFLUSH)
 
 
+@contextmanager
+def _written_again(question: str) -> Iterator[None]:
+    """Show a question now, and anew whenever the program was suspended and goes on, until the ``with`` block ends."""
+    _write(question)
+    if not hasattr(signal, "SIGCONT"):
+        yield
+        return
+    before = signal.signal(signal.SIGCONT, lambda *_: _write(question))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCONT, before)
+
+
 def _reply_to(question: str) -> str:
     """Return the line that is typed, or nothing where there is none."""
     try:
-        _write(question)
-        line = standard.read_line().decode(errors="replace")
+        with _written_again(question):
+            line = standard.read_line().decode(errors="replace")
     except KeyboardInterrupt:
         _write("\n")
         raise

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kosmolua.cli import show
+from kosmolua.cli.approval import Approver
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.completion import completes, pairs, paths
 from kosmolua.cli.exits import status_of
@@ -23,27 +24,12 @@ from kosmolua.outcome import Outcome
 from kosmolua.paths import parts_of
 from kosmolua.runtime import Runtime
 from kosmolua.spec.types import Type
-from kosmolua.suggestions import closest
-
-
-class _Call(Command):
-    """The command, which says how arguments of the function are written to those who write them as options."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            name = error.option_name.lstrip("-")
-            options = [option.lstrip("-") for option in error.possibilities or ()]
-            close = [f"--{option}" for option in closest(name, options)]
-            said = click.NoSuchOption(error.option_name, possibilities=close).format_message()
-            raise click.UsageError(f"{said} An argument of the function is written {name}=VALUE.", ctx) from None
 
 
 @click.command(
     "call",
-    cls=_Call,
+    cls=Command,
+    advice="An argument of the function is written {name}=VALUE.",
     epilog=examples(
         "kosmolua call render2.list_services limit=5",
         "kosmolua call render2.production.get_service service_id=srv-cabc12345678",
@@ -83,7 +69,8 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
 
 def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options) -> Any:
     given = _parse(text)
-    with watching(trace=options.trace) as watched, open_runtime(options, watched.approve) as runtime:
+    approver = Approver(single=True) if show.somebody_is_there() else None
+    with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
         _check_shape(path)
         arguments = {**given, **_read_pairs(runtime, path, pairs)}
 

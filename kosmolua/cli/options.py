@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kosmolua.cli.arguments import OPTIONS, Option, Options
+from kosmolua.suggestions import closest
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
@@ -66,7 +67,26 @@ class Group(Examples, click.Group):
 
 
 class Command(Examples, click.Command):
-    """A command whose help lists the shared options under their headings, after its own ones."""
+    """A command whose help lists the shared options under their headings, after its own ones.
+
+    Args:
+        advice: Said of an option that there is not, with ``{name}`` for it: what it may have been meant for.
+    """
+
+    def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._advice = advice
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.lstrip("-")
+            options = [option.lstrip("-") for option in error.possibilities or ()]
+            close = [f"--{option}" for option in closest(name, options)]
+            said = click.NoSuchOption(error.option_name, possibilities=close).format_message()
+            raise click.UsageError(f"{said} {self._advice.format(name=name)}".rstrip(), ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options."""

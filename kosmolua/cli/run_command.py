@@ -13,6 +13,7 @@ from kosmolua.processes.launch import Worker
 @click.command(
     "run",
     cls=Command,
+    advice="Arguments of the script that begin with a dash go after --.",
     epilog=examples(
         "kosmolua run report.lua --simulate",
         "kosmolua run report.lua 2026-01 --trace --journal calls.jsonl",
