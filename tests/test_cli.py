@@ -124,7 +124,11 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("run", ""), "No script is named (is a variable empty?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run'?)"),
-        (("run", "x.lua", "--timeot", "3"), "--timeot"),
+        (("run", "x.lua", "--timeot", "3"), "Did you mean '--timeout'? Arguments of the script that begin with a dash"),
+        (("run", "x.lua", "-b"), "No such option '-b'. Arguments of the script that begin with a dash go after --."),
+        (("docs", "--bogus"), "No such option '--bogus'."),
+        (("--simulate", "run", "x.lua"), "--simulate goes after the command, as in kosmolua run --simulate."),
+        (("--bogus", "run", "x.lua"), "No such option '--bogus'."),
         (("run", "-e", "x", "--timeout", "soon"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--timeout", "10m"), "'10m' is not a number of seconds above 0 and at most 1000000000."),
         (("run", "-e", "x", "--timeout", "0"), "Invalid value for '--timeout'"),
@@ -635,7 +639,7 @@ def test_integrations(kosmolua: Program, write: Write) -> None:
     accounts = write("accounts.toml", ONE_ACCOUNT)
     done = kosmolua("integrations", "--plugin", write("echo.py", ECHO), "--accounts", accounts)
     rows = {row.split("\t")[0]: row for row in done.stdout.splitlines()}
-    assert rows["echo"].split("\t")[1:3] == ["--plugin", "1 reads, 0 writes; accounts: default"]
+    assert rows["echo"].split("\t")[1:3] == ["--plugin", "1 read, 0 writes; accounts: default"]
     assert "accounts: production" in rows["render2"]
     listed = json.loads(kosmolua("integrations", "--json").stdout)
     assert next(entry for entry in listed if entry["name"] == "render2")["place"] == "bundled"

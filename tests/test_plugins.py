@@ -333,7 +333,7 @@ def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) 
     for name, (_, message, line) in BROKEN.items():
         assert message.split(" (")[0] in rows[name], name
         assert f"{name}.py{f':{line}' if line else ''}" in rows[name], name
-    assert "1 reads, 0 writes" in rows["fine"]
+    assert "1 read, 0 writes" in rows["fine"]
     for script in ("print(app.integrations.fine.hello())", "print(#app.integrations.render2.list_services().services)"):
         ran = kosmolua("run", "-e", script, "--simulate")
         assert (ran.returncode, ran.stderr) == (0, ""), script
@@ -374,7 +374,7 @@ def test_a_script_sees_what_is_wrong(write: Write, kosmolua: Program) -> None:
     said = "The integration broken cannot be loaded: parameter name of hello has no annotation"
     assert ran.stdout == f"false\tplugin_error\t{said}\n"
     called = kosmolua("call", "broken.hello", "--plugin", str(path), "--simulate")
-    assert called.returncode == 1
+    assert called.returncode == 3
     assert called.stderr.startswith(f"kosmolua: {said} [{path}:")
 
 
@@ -469,7 +469,7 @@ def test_installed_packages_of_one_name_are_a_line_of_the_list(
     listed = kosmolua("integrations", variables=variables)
     assert f"same\tbroken\terror: {said}" in listed.stdout
     ran = kosmolua("run", "-e", "print(pcall(app.integrations.same.hello))", "--simulate", variables=variables)
-    assert ran.returncode == 1
+    assert ran.returncode == 3
     assert "two integrations are called same" in ran.stderr
     checked = kosmolua("integrations", "check", "same", variables=variables)
     assert checked.returncode == 3

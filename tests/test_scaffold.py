@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, Program
 from loopback import Loopback
 
+from kosmolua.cli.integrations_new import _next_steps
 from kosmolua.errors import UsageError
 from kosmolua.plugin import Request, Response
 from kosmolua.plugins import Plugins
@@ -120,6 +121,20 @@ def test_the_credential_is_where_it_was_wanted(
     assert not query or query in request.query
 
 
+def test_what_to_do_next_works_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain install has no pytest."""
+    for is_there in (True, False):
+        steps = "\n".join(_next_steps("weather", Path("weather"), "none"))
+        assert ("pip install pytest" in steps) != is_there
+        monkeypatch.setitem(sys.modules, "pytest", None)
+
+
+def test_json_is_asked_for_after_the_name_too(kosmolua: Program, home: Path) -> None:
+    """The files, which the other commands of the group would list as JSON in the same way."""
+    files = json.loads(kosmolua("integrations", "new", "weather", "--json").stdout)
+    assert all((home / file).is_file() for file in files)
+
+
 def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python, tmp_path: Path) -> None:
     """Built and installed as the packaging section says, with the source away, it is one of the integrations."""
     kosmolua("integrations", "new", "my_weather", "--auth", "bearer")
@@ -135,7 +150,7 @@ def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(site)])}
     listed = kosmolua("integrations", variables=paths, cwd=tmp_path)
     row = next(line for line in listed.stdout.splitlines() if line.startswith("my_weather\t"))
-    assert "\tentry point\t2 reads, 1 writes" in row
+    assert "\tentry point\t2 reads, 1 write" in row
     script = "print(#app.integrations.my_weather.list_items())"
     ran = kosmolua("run", "--simulate", "-e", script, variables=paths, cwd=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "3\n", "")

@@ -25,7 +25,7 @@ def command(context: click.Context, options: Options) -> None:
     if options.json:
         show.as_json(entries)
         return
-    rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), str(entry["origin"])] for entry in entries]
+    rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), _origin(entry)] for entry in entries]
     show.table("Integrations", ["name", "from", "what", "origin"], rows)
 
 
@@ -55,8 +55,18 @@ def _describe(runtime: Runtime, name: str) -> dict[str, object]:
     }
 
 
+def _origin(entry: dict[str, object]) -> str:
+    """Return where an integration stands; on a terminal, which has little room, not where the program itself does."""
+    return "" if entry["place"] == "bundled" and show.on_terminal() else str(entry["origin"])
+
+
 def _summary(entry: dict[str, object]) -> str:
     if entry["error"]:
         return f"error: {entry['error']}"
     accounts = ", ".join(entry["accounts"]) if isinstance(entry["accounts"], list) and entry["accounts"] else "none"
-    return f"{entry['reads']} reads, {entry['writes']} writes; accounts: {accounts}"
+    counts = ", ".join(_counted(entry[f"{effect}s"], effect) for effect in ("read", "write"))
+    return f"{counts}; accounts: {accounts}"
+
+
+def _counted(count: object, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

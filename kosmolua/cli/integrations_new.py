@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 
@@ -11,6 +12,7 @@ import click
 from kosmolua.cli import show
 from kosmolua.cli.arguments import Options
 from kosmolua.cli.opening import open_to_list
+from kosmolua.cli.options import listing_options
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, write
@@ -25,20 +27,23 @@ from kosmolua.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, c
 @click.option("--auth", type=click.Choice(AUTH), help="How requests carry a credential [none].")
 @click.option("--header", metavar="NAME", help="The header that carries the key, with --auth header [X-Api-Key].")
 @click.option("--parameter", metavar="NAME", help="The query's parameter that does, with --auth query [api_key].")
+@listing_options
 @click.pass_obj
 def command(
-    options: Options,
+    earlier: Options,
     name: str,
     parent: Path,
     base_url: str | None,
     auth: str | None,
     header: str | None,
     parameter: str | None,
+    options: Options,
 ) -> None:
     """Write a new plugin into the folder NAME: the integration, its page, a simulator, a test and a pyproject.toml.
 
     What was not given is asked for on a terminal, and is the usual elsewhere.
     """
+    options = options.over(earlier)
     check_name(name, open_to_list(options).catalog.names())
     base_url = _asked("Base URL of the service", base_url, EXAMPLE_URL, check_url)
     auth = auth or ("header" if header else "query" if parameter else None)
@@ -78,7 +83,7 @@ def _next_steps(name: str, folder: Path, auth: str) -> list[str]:
     return [
         "Next:",
         f"  kosmolua run --simulate --plugin {place} -e 'print(app.integrations.{name}.list_items())'",
-        f"  python -m pytest {place}",
+        f"  python -m pytest {place}" + ("" if find_spec("pytest") else "  # after: pip install pytest"),
         f"  kosmolua integrations check {place}",
         *account,
     ]

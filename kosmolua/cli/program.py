@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from kosmolua import __version__
 from kosmolua.cli import show
+from kosmolua.cli.arguments import OPTIONS
 from kosmolua.cli.exits import guarded, status_of, worded
 from kosmolua.cli.options import Group, examples
 from kosmolua.cli.streams import OutputLost
@@ -70,6 +71,16 @@ class Program(Group):
         found = [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(incomplete)]
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line up to the command, or say where an option that came too early belongs."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if not any(error.option_name in option.names for option in OPTIONS):
+                raise
+            said = f"{error.option_name} goes after the command, as in kosmolua run {error.option_name}."
+            raise click.UsageError(said, ctx) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -103,6 +114,7 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
             status = program.main([*arguments], "kosmolua", standalone_mode=False, obj=worker, terminal_width=width)
             return int(status or 0)
         except click.Abort:
+            click.echo(err=True)  # ends the line of the question
             raise KeyboardInterrupt from None
         except click.ClickException as error:
             if in_json:
