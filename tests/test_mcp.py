@@ -226,9 +226,9 @@ def test_wrong_arguments_are_results_with_suggestions(web_agent: Agent) -> None:
     async def conversation(client: Client) -> None:
         wrong = [
             ({"code": "return 1", "timout": 5}, "did you mean 'timeout'?"),
-            ({}, "'code' is a required property"),
-            ({"code": 5}, "code: 5 is not of type 'string'"),
-            ({"code": "return 1", "mode": "write"}, "'write' is not one of"),
+            ({}, "execute_lua needs code"),
+            ({"code": 5}, "code must be of type string, not 5"),
+            ({"code": "return 1", "mode": "write"}, "mode must be one of 'run', 'read_only', not \"write\" (a string)"),
         ]
         for arguments, said in wrong:
             result = await client.call_tool("execute_lua", arguments)

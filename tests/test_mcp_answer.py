@@ -81,6 +81,7 @@ def test_an_error_comes_first_with_its_line_and_traceback() -> None:
 def test_advice_is_what_a_model_can_do(error: KosmoError, script: dict[str, Any], advice: str) -> None:
     """Beside the error stands what the model can do, which the error, made for everybody, cannot know."""
     assert advice in text(error=error, **script)
+    assert "--" not in text(error=error, **script)
 
 
 def test_everything_large_at_once_keeps_to_the_budget() -> None:

@@ -69,9 +69,12 @@ def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: 
 
 def _failure(error: Mapping[str, Any]) -> str:
     where = f" in line {error['line']}" if "line" in error else ""
-    lines = [f"Error{where} ({error['code']}): {error['message']}"]
-    if "\n" in error.get("hint", ""):
-        lines.append(error["hint"])
+    message, hint = error["message"], error.get("hint", "")
+    if "--" in hint and error["code"] == "limit_exceeded":  # an option is nothing that a model could give
+        message = message.removesuffix(f" ({hint})")
+    lines = [f"Error{where} ({error['code']}): {message}"]
+    if "\n" in hint:
+        lines.append(hint)
     if error["code"] == "script_error" and "traceback" in error:
         lines.append(error["traceback"][:LONGEST_TRACEBACK])
     return "\n".join(lines)

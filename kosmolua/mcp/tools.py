@@ -7,8 +7,9 @@ from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
-from kosmolua.errors import BadArguments
+from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
+from kosmolua.spec.types import quoted
 from kosmolua.suggestions import did_you_mean
 
 USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
@@ -16,6 +17,14 @@ SMALLEST_PAGE, SMALLEST_ANSWER, LARGEST_ANSWER = 400, 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+_WANTED = {
+    "type": "of type {}",
+    "enum": "one of {}",
+    "minimum": "at least {:,}",
+    "maximum": "at most {:,}",
+    "exclusiveMinimum": "more than {:,}",
+}
+"""For each rule that the schemas have, what would keep it."""
 _UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}
 
 
@@ -37,15 +46,22 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     from jsonschema import Draft202012Validator
 
+    refused = BadArguments if tool.name == "execute_lua" else BadDocArguments
     arguments = {name: value for name, value in given.items() if value is not None}
     known = tool.input_schema["properties"]
     for name in arguments:
         if name not in known:
             hint = did_you_mean(name, known) or f"it takes {', '.join(known)}"
-            raise BadArguments(f"{tool.name} has no argument {name[:80]!r}", param=name[:80], hint=hint)
+            raise refused(f"{tool.name} has no argument {name[:80]!r}", param=name[:80], hint=hint)
+    for name in tool.input_schema.get("required", ()):
+        if name not in arguments:
+            raise refused(f"{tool.name} needs {name}", param=name)
     for error in Draft202012Validator(tool.input_schema).iter_errors(arguments):
-        where = "".join(f"{step}: " for step in error.absolute_path)
-        raise BadArguments(f"{tool.name}: {where}{error.message[:200]}", param=next(iter(error.path), None))
+        name, *steps = error.absolute_path
+        where = "".join([str(name), *(f"[{step + 1}]" for step in steps if isinstance(step, int))])
+        rule = error.validator_value
+        wanted = _WANTED[error.validator].format(", ".join(map(repr, rule)) if isinstance(rule, list) else rule)
+        raise refused(f"{tool.name}: {where} must be {wanted}, not {quoted(error.instance)}", param=str(name))
     return arguments
 
 

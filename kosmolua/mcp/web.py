@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -70,7 +71,7 @@ class Address:
         try:
             return socket.create_server((self.ip, self.port), family=self.family, backlog=128)
         except OSError as error:
-            raise ConfigError(f"Cannot listen on {self}: {error.strerror}") from None
+            raise ConfigError(f"Cannot listen on {self}: {os.strerror(error.errno or 0)}") from None
 
 
 class Guard:
