@@ -14,7 +14,7 @@ from shelves import Account, Shelf, books, library_shelf
 
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import Integration, between, matching
-from kosmolua.stubs import write_stubs
+from kosmolua.stubs import SETTINGS, write_stubs
 
 BUILTIN = {"any", "boolean", "false", "fun", "integer", "nil", "number", "string", "table", "userdata"}
 _TOKEN = re.compile(
@@ -304,20 +304,22 @@ def test_settings_that_were_there_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["// a comment\n{}", "[]"])
 def test_settings_that_are_not_plain_json_are_left_alone(tmp_path: Path, text: str) -> None:
-    """Nothing is written over what cannot be merged."""
+    """Nothing is written over what cannot be merged; the definitions are there, and the user is told what to add."""
     (tmp_path / ".luarc.json").write_text(text)
 
-    with pytest.raises(ConfigError, match=r"\.luarc\.json"):
+    with pytest.raises(ConfigError, match=r"\.luarc\.json is as it was") as refused:
         write_stubs(library_shelf(), tmp_path)
 
-    assert [path.name for path in tmp_path.iterdir()] == [".luarc.json"]
+    assert json.loads(refused.value.hint or "") == SETTINGS
+    assert (tmp_path / ".luarc.json").read_text() == text
+    assert (tmp_path / "kosmolua" / "integrations.lua").is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     """A file in the way is reported, not raised as it is."""
     (tmp_path / "kosmolua").write_text("a file")
 
-    with pytest.raises(ConfigError, match="The stubs could not be written"):
+    with pytest.raises(ConfigError, match=r"globals\.lua cannot be written: File exists"):
         write_stubs(library_shelf(), tmp_path)
 
 

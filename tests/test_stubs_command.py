@@ -30,7 +30,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(kosmolua: Program, write: Wr
     in_the_way = write("file", "")
     done = kosmolua("stubs", in_the_way / "below")
     assert done.returncode == 3
-    assert "could not be written" in done.stderr
+    assert "cannot be written: Not a directory" in done.stderr
 
 
 def test_settings_that_cannot_be_read_are_named(kosmolua: Program, home: Path) -> None:

@@ -52,18 +52,21 @@ def write_stubs(catalog: Installed, folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        ConfigError: The ``.luarc.json`` that is there is not plain JSON, or a file cannot be written.
+        ConfigError: The ``.luarc.json`` that is there is not plain JSON and stays as it is, after the definitions are
+            written; or a file cannot be written.
     """
+    written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
     settings = folder / ".luarc.json"
-    texts = {folder / FOLDER / name: text for name, text in _definitions(catalog)}
-    texts[settings] = json.dumps(_settings(settings), indent=2)
+    return [*written, _write(settings, json.dumps(_settings(settings), indent=2))]
+
+
+def _write(path: Path, text: str) -> Path:
     try:
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text + "\n", encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"The stubs could not be written: {error}") from None
-    return list(texts)
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    return path
 
 
 def _settings(path: Path) -> dict[str, object]:
@@ -74,10 +77,16 @@ def _settings(path: Path) -> dict[str, object]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{path} is not plain JSON: {error}", hint="mend or remove it") from None
+        raise _unmendable(path, f"is not plain JSON: {error}") from None
     if not isinstance(present, dict):
-        raise ConfigError(f"{path} does not hold an object", hint="mend or remove it")
+        raise _unmendable(path, "does not hold an object")
     return present | SETTINGS
+
+
+def _unmendable(path: Path, problem: str) -> ConfigError:
+    """Return the refusal of settings that only their owner can add to, who may have written comments there."""
+    what = f"The definitions are written, and {path} is as it was, since it {problem}; what it needs is"
+    return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 
 
 def _definitions(catalog: Installed) -> Iterator[tuple[str, str]]:
