@@ -22,6 +22,7 @@ _COMMAND = re.compile(r":(\w*)$")
 _ARGUMENT_OF_COMMAND = re.compile(r":(\w+)\s+(.*)$", re.DOTALL)
 _DOTTED = re.compile(r"(?:([A-Za-z_][\w.]*)[.:])?(\w*)$")
 _CALLEE = re.compile(r"([A-Za-z_][\w.]*)\s*\(?\s*$")
+_INDEXES = re.compile(r"([A-Za-z_][\w.]*)\s*\[\s*$")
 _READS_PAGE = re.compile(r"\blua_(?:read_doc|list_docs)\s*\(?\s*$")
 _ASSIGNS = re.compile(r"\s*(\w+)\s*=\s*(.*)$", re.DOTALL)
 
@@ -157,6 +158,8 @@ class Candidates:
         before, word = text[: place.quote], text[place.quote + 1 :]
         if _READS_PAGE.search(before):
             return _matching(offers.pages(self._catalog, word), word)
+        if indexed := _INDEXES.search(before):
+            return _matching(self._inside(indexed[1]), word)
         function = self._function_at(text, place)
         parameter = _parameter(function, before[place.comma :]) if function else None
         return _matching(dict.fromkeys(wording.choices_in(parameter.type), "") if parameter else {}, word)
