@@ -80,6 +80,13 @@ def test_names_are_completed_with_what_they_are(repl: Start) -> None:
         terminal.until("> app.integrations.render2.list_services")
 
 
+def test_names_in_brackets_are_completed(repl: Start) -> None:
+    """They are the same names."""
+    with repl() as terminal:
+        terminal.send("app.integrations['ren\t")
+        terminal.until("> app.integrations['render2")
+
+
 def test_a_variable_that_holds_an_account_completes_like_it(repl: Start) -> None:
     """Names under app are completed through a global too."""
     with repl() as terminal:
@@ -276,9 +283,10 @@ def sequences(raw: bytes) -> list[str]:
 # In a terminal without prompt_toolkit
 
 
-def test_a_dumb_terminal_gets_plain_lines(repl: Start) -> None:
-    """With TERM=dumb nothing moves the cursor, and everything works line by line."""
-    with repl(plain=True, TERM="dumb") as terminal:
+@pytest.mark.parametrize("kind", ["dumb", ""], ids=["dumb", "unknown"])
+def test_a_dumb_terminal_gets_plain_lines(repl: Start, kind: str) -> None:
+    """With TERM=dumb, or none, nothing moves the cursor, and everything works line by line."""
+    with repl(plain=True, TERM=kind) as terminal:
         enter(terminal, "x = 41", "> x = 41", ">")
         enter(terminal, "x + 1", "42", ">")
         enter(terminal, "for i = 1, 2 do\rprint('line', i)\rend", "line    2", ">")

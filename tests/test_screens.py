@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,32 @@ def widest(terminal: Terminal) -> int:
 
 
 @needs_terminal
+@needs_terminal
+def test_a_page_is_no_wider_than_can_be_read(open_terminal: Open) -> None:
+    """On a wide terminal too."""
+    with open_terminal("docs", "sandbox", columns=200) as terminal:
+        assert terminal.wait() == 0
+        assert 80 < max(map(len, terminal.everything())) <= 100
+
+
+@needs_terminal
+def test_a_server_without_a_client_says_what_it_is(open_terminal: Open) -> None:
+    """A person who started it sees that nothing hangs, and how to leave."""
+    with open_terminal("mcp", "--simulate", columns=100) as terminal:
+        terminal.until("kosmolua: serving on standard input, for a client that starts this; Ctrl-C leaves")
+        terminal.send("\x03")
+        assert terminal.wait() in (-signal.SIGINT, 130)
+
+
+@needs_terminal
+def test_the_list_of_integrations_fits(open_terminal: Open) -> None:
+    """What comes with the program needs no path."""
+    with open_terminal("integrations", columns=80) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.everything()
+    assert any("bundled  7 reads, 1 write; accounts: default" in line for line in lines)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_color_changes_nothing_but_colours(open_terminal: Open, name: str) -> None:
     """With NO_COLOR the same is seen, and no colour is chosen."""

@@ -14,6 +14,8 @@ from kosmolua.cli.streams import standard
 
 GAP = 2
 """Columns between the columns of a table."""
+WIDEST_PAGE = 100
+"""Columns of a page, whose lines nobody could follow across a wide screen."""
 
 
 class _FoldingTable(TableElement):
@@ -39,6 +41,7 @@ def draw_page(text: str, *, paged: bool) -> None:
 
 def _draw_page(text: str, *, paged: bool) -> None:
     console = Console()
+    console.width = min(console.width, WIDEST_PAGE)
     page = _Page(text, code_theme="ansi_dark")
     if not paged or len(console.render_lines(page)) < console.height:
         console.print(page)

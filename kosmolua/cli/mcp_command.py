@@ -38,6 +38,8 @@ def command(address: str | None, options: Options) -> None:
                 raise UsageError("Standard input is closed, so no client can speak")
             from kosmolua.mcp import stdio
 
+            if standard.is_typed:
+                show.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
             with standard.given_back():  # the protocol's library keeps them apart itself
                 stdio.serve(handlers)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +61,7 @@ def _reader(conversation: Conversation) -> Iterator[Reader]:
         yield Lines(piped_line, conversation.is_whole)
         return
     history = Path(state_folder())
-    if os.environ.get("TERM") != "dumb" and find_spec("prompt_toolkit") and find_spec("pygments"):
+    if show.on_terminal() and find_spec("prompt_toolkit") and find_spec("pygments"):
         from kosmolua.cli.repl.prompt import Prompt
 
         with standard.given_back():

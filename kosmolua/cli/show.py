@@ -66,7 +66,7 @@ def as_json(value: object, indent: int | None = 2) -> None:
 def on_terminal(stream: TextIO | None = None) -> bool:
     """Say whether a stream, by default standard output, is a terminal that shows more than plain text."""
     is_terminal = stream.isatty() if stream else standard.is_shown
-    return is_terminal and os.environ.get("TERM") != "dumb"
+    return is_terminal and os.environ.get("TERM", "windows" if os.name == "nt" else "") not in ("", "dumb")
 
 
 def draws_on(stream: TextIO) -> bool:
