@@ -165,8 +165,8 @@ def _spell(attribute: str, value: float) -> str:
 
 
 def spell_size(size: int) -> str:
-    """Return a number of bytes as people write it, such as ``96 MiB``, rounded to four digits."""
+    """Return a number of bytes as people write it: ``96 MiB``, ``1.5 KiB``, and ``2,000 bytes`` for no round number."""
     for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.4g} {name}"
-    return f"{size} bytes"
+        if size >= unit and size * 10 % unit == 0:
+            return f"{size / unit:.10g} {name}"
+    return f"{size:,} bytes"
