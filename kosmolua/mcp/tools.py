@@ -9,7 +9,7 @@ from mcp_types import Tool, ToolAnnotations
 
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
-from kosmolua.spec.types import quoted
+from kosmolua.spec.mismatch import quoted
 from kosmolua.suggestions import did_you_mean
 
 USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
