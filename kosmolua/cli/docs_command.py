@@ -10,10 +10,9 @@ from kosmolua.cli.completion import completes
 from kosmolua.cli.opening import open_to_list
 from kosmolua.cli.options import Command, examples, listing_options
 from kosmolua.docs import Library
-from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET
+from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
+from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
 from kosmolua.errors import BadDocArguments, UsageError
-
-USUAL_LIMIT, USUAL_DETAIL = 10, "full"
 
 
 @click.command(
@@ -28,7 +27,7 @@ USUAL_LIMIT, USUAL_DETAIL = 10, "full"
 )
 @click.argument("page", required=False, shell_complete=completes(offers.pages))
 @click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
-@click.option("--limit", type=click.IntRange(1, 100), metavar="N", help="How many pages to find [10].")
+@click.option("--limit", type=click.IntRange(1, MOST_HITS), metavar="N", help="How many pages to find [10].")
 @click.option("--detail", type=click.Choice(DETAILS[::-1]), help="How much of the page [full].")
 @click.option(
     "--budget", type=click.IntRange(SMALLEST_BUDGET), metavar="N", help="The richest form in at most N characters."
@@ -46,7 +45,7 @@ def command(
         raise click.UsageError("--detail and --budget say how much of a PAGE to show, and no PAGE is named.")
     docs = open_to_list(options).docs
     if query is not None:
-        _search(docs, query, limit or USUAL_LIMIT, options)
+        _search(docs, query, limit or USUAL_HITS, options)
     else:
         _read(docs, page, detail or USUAL_DETAIL, budget, options)
 

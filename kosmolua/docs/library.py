@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from kosmolua.docs import guide, markdown
 from kosmolua.docs.address import Address, Directory
 from kosmolua.docs.entries import entries_of
 from kosmolua.docs.guide import GuidePage
 from kosmolua.docs.outline import Outlines
-from kosmolua.docs.page import SMALLEST_BUDGET, Page
+from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL, Page
 from kosmolua.docs.query import words_of
-from kosmolua.docs.ranking import Hit
+from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS, Hit
 from kosmolua.docs.reference import FunctionPage, IntegrationPage
 from kosmolua.docs.search import Index, index_of
 from kosmolua.docs.shelf import Shelf
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.paths import parts_of
 from kosmolua.spec.annotations import type_of
-from kosmolua.spec.bounds import Bound, between
+from kosmolua.spec.bounds import Bound, between, one_of
 from kosmolua.spec.mismatch import Mismatch
 from kosmolua.spec.types import STRING, Type
 
-_LIMIT = type_of(Annotated[int, between(1, 100)])
+_LIMIT = type_of(Annotated[int, between(1, MOST_HITS)])
 _BUDGET = type_of(
     Annotated[int, Bound(f"of at least {SMALLEST_BUDGET}", lambda value: value >= SMALLEST_BUDGET, "number")]
 )
-_DETAIL = type_of(Literal["brief", "signatures", "types", "full"])
+_DETAIL = type_of(Annotated[str, one_of(*reversed(DETAILS))])
 _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read_doc("PAGE")`.'
 
 
@@ -64,7 +64,7 @@ class Library:
         wanted = {"guides": [guides], "": [guides, integrations]}.get(asked, [integrations])
         return "\n\n".join(["# Pages", _HOW_TO_READ, *wanted])
 
-    def search(self, query: str, *, limit: int = 10) -> str:
+    def search(self, query: str, *, limit: int = USUAL_HITS) -> str:
         """Return the pages that match some words, best first, each with a sentence and where the words were found.
 
         Where none matches, it says so, and goes on with the words of names that resemble those of the query.
@@ -85,14 +85,14 @@ class Library:
             return f"No page matches {shown!r}. {_results(near, hits)}"
         return f"No page matches {shown!r}. `kosmolua docs` and lua_list_docs() list the pages."
 
-    def find(self, query: str, *, limit: int = 10) -> Sequence[Hit]:
+    def find(self, query: str, *, limit: int = USUAL_HITS) -> Sequence[Hit]:
         """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
         query, limit = _fit("query", STRING, query), _fit("limit", _LIMIT, limit)
         if not words_of(query):
             raise BadDocArguments("A search needs at least one word", param="query")
         return self._indexed().find(query, limit)
 
-    def read(self, page: str, *, detail: str = "full", budget: int | None = None) -> str:
+    def read(self, page: str, *, detail: str = USUAL_DETAIL, budget: int | None = None) -> str:
         """Return a page as Markdown.
 
         Args:

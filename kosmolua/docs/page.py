@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 DETAILS = ("full", "types", "signatures", "brief")
 """From the richest to the poorest."""
+USUAL_DETAIL = "full"
 
 SMALLEST_BUDGET = 400
 _LEFT_OUT = {

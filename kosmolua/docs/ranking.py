@@ -8,6 +8,9 @@ from typing import NamedTuple
 from kosmolua.docs.query import Term, fold
 from kosmolua.docs.snippet import snippet
 
+USUAL_HITS, MOST_HITS = 10, 100
+"""How many pages a search returns where nothing is said, and at most."""
+
 NAME_WEIGHT, SUMMARY_WEIGHT, TEXT_WEIGHT = 1.0, 0.9, 0.3
 """What a word counts where it is found: in a name and a summary about the same."""
 

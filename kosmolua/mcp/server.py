@@ -28,6 +28,8 @@ from mcp_types import (
 )
 
 from kosmolua import __version__
+from kosmolua.docs.page import USUAL_DETAIL
+from kosmolua.docs.ranking import USUAL_HITS
 from kosmolua.errors import KosmoError
 from kosmolua.journal import Watch
 from kosmolua.mcp import pages
@@ -147,6 +149,6 @@ class Handlers:
         if tool == "lua_list_docs":
             return docs.list(arguments.get("namespace"))
         if tool == "lua_search_docs":
-            return docs.search(arguments["query"], limit=int(arguments.get("limit", 10)))
+            return docs.search(arguments["query"], limit=int(arguments.get("limit", USUAL_HITS)))
         budget = int(arguments.get("budget", USUAL_PAGE))
-        return docs.read(arguments["page"], detail=arguments.get("detail", "full"), budget=budget)
+        return docs.read(arguments["page"], detail=arguments.get("detail", USUAL_DETAIL), budget=budget)

@@ -7,13 +7,15 @@ from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
+from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
+from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.spec.mismatch import quoted
 from kosmolua.suggestions import did_you_mean
 
 USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
-SMALLEST_PAGE, SMALLEST_ANSWER, LARGEST_ANSWER = 400, 4_000, 100_000
+SMALLEST_ANSWER, LARGEST_ANSWER = 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
@@ -84,7 +86,10 @@ _DOCS = (
     _tool(
         "lua_search_docs",
         "Find the pages to read next, best first.",
-        {"query": {"type": "string"}, "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}},
+        {
+            "query": {"type": "string"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MOST_HITS, "default": USUAL_HITS},
+        },
         ["query"],
         _READS,
     ),
@@ -94,10 +99,10 @@ _DOCS = (
         "(integrations.render2.list_services).",
         {
             "page": {"type": "string"},
-            "detail": {"enum": ["brief", "signatures", "types", "full"], "default": "full"},
+            "detail": {"enum": [*reversed(DETAILS)], "default": USUAL_DETAIL},
             "budget": {
                 "type": "integer",
-                "minimum": SMALLEST_PAGE,
+                "minimum": SMALLEST_BUDGET,
                 "default": USUAL_PAGE,
                 "description": "Most characters; the richest detail that fits is chosen",
             },
