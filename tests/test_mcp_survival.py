@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import anyio
@@ -22,6 +23,8 @@ from processes import descendants, eventually, in_time, is_running, linux_only
 from requests import Session
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
+PATIENCE = 120.0
+"""Seconds after which a server that owes an answer is ended, so that a test fails instead of hanging."""
 HELLO = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},
@@ -77,12 +80,15 @@ def line(*options: str, stderr: int = subprocess.DEVNULL) -> Iterator[Line]:
     """Start a server and shake hands with it."""
     pipe = subprocess.PIPE
     with subprocess.Popen([*SERVER, *options], stdin=pipe, stdout=pipe, stderr=stderr, env=ENVIRON) as process:
+        patience = Timer(PATIENCE, process.kill)
+        patience.start()
         try:
             client = Line(process)
             client.ask("initialize", HELLO)
             client.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
             yield client
         finally:
+            patience.cancel()
             process.kill()
 
 

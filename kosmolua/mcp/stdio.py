@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -61,20 +60,23 @@ def _refusal(error: ValidationError) -> JSONRPCError | None:
         said = ErrorData(code=PARSE_ERROR, message=first["msg"])
     else:
         return None
-    number = _id_in([fault["input"] for fault in faults])
-    try:
-        return JSONRPCError(jsonrpc="2.0", id=number, error=said)
-    except ValidationError:  # nor is its id one
-        return JSONRPCError(jsonrpc="2.0", id=None, error=said)
+    return JSONRPCError(jsonrpc="2.0", id=_id_in([fault["input"] for fault in faults]), error=said)
 
 
-def _id_in(inputs: list[object]) -> Any:
-    """Return what the faulty parts of a message show as its id, or None."""
+def _id_in(inputs: list[object]) -> int | str | None:
+    """Return what the faulty parts of a message show as its id, if it can be one, or None."""
     for given in inputs:
         try:
             frame = json.loads(given) if isinstance(given, str) else given
         except (ValueError, RecursionError):
             continue
         if isinstance(frame, dict) and "id" in frame:
-            return frame["id"]
+            return frame["id"] if _can_be_id(frame["id"]) else None
     return None
+
+
+def _can_be_id(given: object) -> bool:
+    """Say whether a value is an integer, or a string that can be written: JSON can spell what is no character."""
+    if isinstance(given, str):
+        return given.isascii() or given == given.encode(errors="ignore").decode()
+    return isinstance(given, int) and not isinstance(given, bool)
