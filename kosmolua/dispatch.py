@@ -103,7 +103,7 @@ class Dispatcher:
             CallError: The call was refused or failed; its record says which.
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
-        record = Record(self._run, ".".join(parts_of(path)))
+        record = Record(self._run, ".".join(parts_of(path)) or path)
         number = self._register(record)
         error: KosmoError | None = None
         try:
@@ -246,7 +246,7 @@ class Dispatcher:
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         record = _current_record.get()
         response = sender(request, until=lambda: self._clock.ends, observe=record.observe if record else _unobserved)
-        if record and response.is_success and not request.safe:
+        if record and record.effect == "write" and response.is_success and not request.safe:
             record.wrote = True
         return response
 

@@ -263,6 +263,8 @@ def test_call_asks_too(open_terminal: Open) -> None:
     with open_terminal("call", "--simulate", "render2.suspend_service", "service_id=srv-cabc12345678") as terminal:
         screen = terminal.until("Allow render2.suspend_service with default? [y]es, [n]o:")
         assert "You are about to write with render2.suspend_service, account default:" in screen
+        terminal.send("a\r")
+        terminal.until("That is none of the answers.")
         terminal.send("n\r")
         assert terminal.wait() == 1
         assert "it was not approved" in " ".join(terminal.everything())

@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,9 +18,10 @@ from kosmolua import CallError, LimitExceeded, Limits, Runtime
 from kosmolua.backends.canned import Canned
 from kosmolua.errors import PluginFault
 from kosmolua.journal import Record
-from kosmolua.plugin import Api, Request, Response
+from kosmolua.plugin import Api, ApiError, Integration, Request, Response, Send
 from kosmolua.plugins import Plugins
 from kosmolua.policy import Approval
+from kosmolua.testing import Playground, answer
 
 Open = Callable[..., Runtime]
 
@@ -265,6 +267,30 @@ def test_a_result_that_is_too_large_of_a_write_that_was_done(open_library: Open,
         runtime.call("library.list_books")
     assert "may have been done" not in str(of_a_read.value)
     assert [request.method for request in sent] == ["POST", "GET"]
+
+
+@dataclass(frozen=True)
+class Door:
+    """Logs in before each call."""
+
+    def open(self, send: Send) -> Api:
+        return Api(send, "https://door.example")
+
+
+def test_a_read_that_logs_in_is_a_read_all_the_same() -> None:
+    """What it sent before is no write of its own, so its error says nothing of one."""
+    door = Integration("door", Door, about="Opens.")
+
+    @door.reads
+    def look(api: Api, /) -> str:
+        """Look."""
+        api.post("/token")
+        return str(api.get("/inside"))
+
+    play = Playground(door, {("POST", "/token"): {}, ("GET", "/inside"): answer(404, {"message": "nobody is here"})})
+    with pytest.raises(ApiError, match="nobody is here") as refused:
+        play.call("door.look")
+    assert "may have been done" not in str(refused.value)
 
 
 def test_an_integration_may_have_threads_of_its_own(open_library: Open, sent: list[Request]) -> None:

@@ -258,6 +258,7 @@ def test_yielding_from_a_branch_is_an_error(runtime: Runtime) -> None:
         ("parallel.all({ print, 2 })", "parallel.all needs functions, but number 2 is a number"),
         ("parallel.map({}, 5)", "parallel.map needs a list and a function"),
         ("parallel.map({}, print, { limit = 0 })", "limit must be a positive integer"),
+        ("parallel.map({}, print, { limt = 4 })", "parallel.map has no option limt; it has limit"),
         (
             "parallel.all({ user = print })",
             "parallel.all needs a list such as { a, b }, not a table with the key user",

@@ -97,6 +97,7 @@ def test_what_fits_passes_as_it_is(annotation: object, fitting: list[object]) ->
         (Point | None, {"x": 2.0}, {"x": 2, "y": None}),
         (tuple[int, ...], (1.0, 2), [1, 2]),
         (int, "18446744073709551616", 2**64),
+        (int | str, "18446744073709551616", "18446744073709551616"),
         (list[int], ["-9223372036854775809"], [-(2**63) - 1]),
         (Loose, [], {}),
     ],

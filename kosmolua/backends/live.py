@@ -14,6 +14,7 @@ class Live:
 
     def __init__(self) -> None:
         self._transports: dict[tuple[str, str], Transport] = {}
+        self._is_closed = False
         self._lock = RLock()
 
     def sender(self, integration: Integration, account: str) -> Sender:
@@ -22,11 +23,13 @@ class Live:
         with self._lock:
             if key not in self._transports:
                 self._transports[key] = Transport()
+            if self._is_closed:
+                self._transports[key].close()
             return self._transports[key].send
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Nothing is sent any more."""
         with self._lock:
-            transports, self._transports = self._transports, {}
-        for transport in transports.values():
-            transport.close()
+            self._is_closed = True
+            for transport in self._transports.values():
+                transport.close()

@@ -23,13 +23,10 @@ ANSWERS = {
     "n": "no",
     "no": "no",
     "": "no",
-    "a": "all",
-    "all": "all",
-    "d": "deny",
-    "deny": "deny",
     "s": "show",
     "show": "show",
 }
+ANSWERS_OF_MANY = {**ANSWERS, "a": "all", "all": "all", "d": "deny", "deny": "deny"}
 LONGEST_VALUE, HEAD, TAIL = 1000, 600, 300
 """Characters of an argument that are shown without being asked for; of a longer one, how many at either end."""
 
@@ -73,11 +70,12 @@ def _ask(approval: Approval, *, single: bool) -> str:
     lines = {exposed(name): exposed(wording.literal(value)) for name, value in approval.arguments.items()}
     is_cut = any(len(value) > LONGEST_VALUE for value in lines.values())
     question = _question(approval, ("" if single else OF_MANY) + ", [s]how the arguments whole" * is_cut)
+    answers = ANSWERS if single else ANSWERS_OF_MANY
     _forget_what_was_typed()
     subject = "You are about" if single else "The script wants"
     _write(_fresh_line(), _heading(subject, approval), _arguments(lines, _cut))
     while True:
-        answer = ANSWERS.get(_reply_to(question).strip().lower(), "")
+        answer = answers.get(_reply_to(question).strip().lower(), "")
         if answer == "show":
             _write(_arguments(lines, str))
         elif answer:
@@ -133,7 +131,7 @@ def _written_again(question: str) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGCONT, before)
+        signal.signal(signal.SIGCONT, before or signal.SIG_DFL)
 
 
 def _reply_to(question: str) -> str:

@@ -95,7 +95,8 @@ def _parse(line: bytes) -> Entry | None:
 def _fits(entry: Entry, option: str, value: str) -> bool:
     if option == "run":
         return _cell(entry.get("run")).startswith(value)
-    return ".".join(parts_of(value)) in _names(entry, option)
+    wanted = ".".join(parts_of(value)) if option == "path" else value
+    return wanted in _names(entry, option)
 
 
 def _names(entry: Entry, option: str) -> list[str]:

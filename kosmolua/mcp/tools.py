@@ -22,9 +22,9 @@ _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_h
 _WANTED = {
     "type": "of type {}",
     "enum": "one of {}",
-    "minimum": "at least {:,}",
-    "maximum": "at most {:,}",
-    "exclusiveMinimum": "more than {:,}",
+    "minimum": "at least {:,.15g}",
+    "maximum": "at most {:,.15g}",
+    "exclusiveMinimum": "more than {:,.15g}",
 }
 """For each rule that the schemas have, what would keep it."""
 _UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}

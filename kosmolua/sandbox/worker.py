@@ -50,8 +50,8 @@ class Worker:
             b"regex": expressions.scan,
         }
         self._vm = VM(verbs, self.prelude)
-        self._cell = Confinement(forking=self.forking)
-        self._cell.settle()
+        self._confinement = Confinement(forking=self.forking)
+        self._confinement.settle()
 
     def serve(self) -> NoReturn:
         """Wait for a job, run it, and exit."""
@@ -61,9 +61,9 @@ class Worker:
     def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
         self._room = self._limits["max_output"]
-        self._cell.lock(self._limits["cpu"], self._limits["memory"])
-        self._write(wire.encode("ready", isolation=self._cell.in_force, missing=self._cell.missing))
-        if job.get("isolated") and self._cell.missing:
+        self._confinement.lock(self._limits["cpu"], self._limits["memory"])
+        self._write(wire.encode("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
+        if job.get("isolated") and self._confinement.missing:
             os._exit(0)
         self._started = time.process_time()
         try:

@@ -161,7 +161,8 @@ def _any_of(parts: Sequence[Type]) -> Type:
     article = _either(parts)
 
     def accept(value: object) -> object:
-        for part in parts:
+        # Digits are text where text is allowed too.
+        for part in sorted(parts, key=lambda part: part.label == "integer") if isinstance(value, str) else parts:
             try:
                 return part.accept(value)
             except Mismatch:

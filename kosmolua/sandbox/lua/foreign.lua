@@ -5,6 +5,7 @@ local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, strin
 
 local ASSIGN = "Lua writes x = x + 1 for x += 1 and for x++"
 local COMMENT = "a comment begins with --"
+local NAMED = "Lua writes { name = value } for { name: value }"
 local LOCAL = "Lua writes local for const, let and var"
 
 ---Each has a pattern of Lua's message, one of the text at fault, with a newline before each line, and what to do.
@@ -12,6 +13,7 @@ local habits = {
   { "near '`'$", "```", "the lines with ``` have to go" },
   { "near '!'$", "!", "Lua writes ~= for != and not for !" },
   { "near '='$", "===", "Lua writes == for ===" },
+  { "near '='$", "%f[%w_]if%f[^%w_][^=]*[^=~<>]=[^=]", "Lua compares with ==" },
   { "near '&'$", "&&", "Lua writes and for &&" },
   { "near '|'$", "||", "Lua writes or for ||" },
   { "near '%?'$", "%?", "Lua writes c and a or b for c ? a : b, and a or b for a ?? b" },
@@ -27,7 +29,10 @@ local habits = {
   { "syntax error near", "%f[%w_]els?if%f[^%w_]", "Lua writes elseif" },
   { "'end' expected", "%f[%w_]else[ \t]+if%f[^%w_]", "else if begins an if that needs an end of its own; elseif does not" },
   { "unexpected symbol near '%['$", "%[", "Lua writes { a, b } for [a, b]" },
-  { "'}' expected near ':'$", ":", "Lua writes { name = value } for { name: value }" },
+  { "'}' expected near ':'$", ":", NAMED },
+  { "<name> expected near ", "[{,][ \t]*[%a_][%w_]*[ \t]*:", NAMED },
+  { "function arguments expected near ", "[{,][ \t]*[%a_][%w_]*[ \t]*:", NAMED },
+  { "'%)' expected near '='$", "[%w_]%(.-[%a_][%w_]*[ \t]*=", "arguments by name stand in a table, as in f({ name = value })" },
   { "invalid escape sequence", "\\", "in [[...]] a backslash stands for itself, in quotes it is doubled" },
 }
 

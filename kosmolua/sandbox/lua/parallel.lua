@@ -93,6 +93,11 @@ local function run(count, limit, task)
 end
 
 local function limit_of(name, options)
+  for key in next, type(options) == "table" and options or {} do
+    if key ~= "limit" then
+      error(name .. " has no option " .. text.safely(key) .. "; it has limit", 3)
+    end
+  end
   local limit = options == nil and USUAL_LIMIT or type(options) == "table" and (options.limit or USUAL_LIMIT)
   if integer_or_float(limit) ~= "integer" or limit < 1 then
     error(name .. ": limit must be a positive integer, as in { limit = 8 }", 3)
