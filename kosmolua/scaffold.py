@@ -70,7 +70,7 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
     """
     if objection := objection_to_integration(name):
         raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
-    better = f"such as {name}_api"
+    better = f"choose another name, such as {name}_api"
     if keyword.iskeyword(name):
         raise UsageError(f"{name} is a word of Python itself", hint=better)
     if name in taken:

@@ -198,10 +198,13 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ("2day", "An integration cannot be called '2day'"),
         ("end", "An integration cannot be called 'end' (it is a word of Lua itself)"),
         ("app", "An integration cannot be called 'app' (paths such as app.integrations.NAME begin with it)"),
-        ("class", "class is a word of Python itself (such as class_api)"),
-        ("json", "json is a Python module already, and its test would import that one (such as json_api)"),
+        ("class", "class is a word of Python itself (choose another name, such as class_api)"),
+        (
+            "json",
+            "json is a Python module already, and its test would import that one (choose another name, such as json_api)",
+        ),
         ("click", "click is a Python module already"),
-        ("github", "There is an integration called github already (such as github_api)"),
+        ("github", "There is an integration called github already (choose another name, such as github_api)"),
     ],
 )
 def test_a_bad_name_is_refused_in_a_sentence(kosmolua: Program, home: Path, name: str, says: str) -> None:

@@ -108,7 +108,7 @@ def _union(members: Sequence[object], bounds: Sequence[Bound], known: _Known) ->
     for bound in bounds:
         if not any(map(bound.suits, parts)):
             raise _unsuitable(bound, parts)
-    parts = [_bounded(part, [bound for bound in bounds if bound.suits(part)]) for part in parts]
+    parts = [_bounded(part, [bound for bound in bounds if bound.suits(part) and not part.choices]) for part in parts]
     kind = parts[0] if len(parts) == 1 else _any_of(parts)
     return _nullable(kind) if type(None) in members else kind
 

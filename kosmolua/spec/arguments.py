@@ -11,7 +11,7 @@ from kosmolua.spec.parameter import Parameter
 from kosmolua.suggestions import as_hint, parameters_meant
 from kosmolua.values import Json
 
-MOST_FAULTS = 8
+MOST_FAULTS = 6
 """How many a message tells at most: a script of wrong names is repaired in one go."""
 
 
@@ -87,29 +87,33 @@ class Binder:
         return {name: value for name, value in pairs if value is not None}
 
     def _absent(self, named: Mapping[str, Json]) -> Iterator[Fault]:
-        """Yield the names that are no parameters, and the missing parameters that none of these seems to mean."""
-        meant: set[str] = set()
-        for name in named:
-            if name not in self._names:
-                likely = parameters_meant(name, self._names)
-                meant.update(likely[:1])
-                hint = as_hint(likely) or f"it takes {', '.join(self._names) or 'no arguments'}"
-                yield Fault(name[:80], f"has no parameter {name[:80]!r}", hint=hint)
+        """Yield the missing parameters that no wrong name seems to mean, and the wrong names."""
+        unknown = {name: parameters_meant(name, self._names) for name in named if name not in self._names}
+        meant = {likely[0] for likely in unknown.values() if likely}
         for parameter in self._parameters:
             if parameter.required and not {parameter.name, parameter.unless} & (named.keys() | meant):
                 instead = f", or {parameter.unless}" if parameter.unless else ""
                 problem = f"needs {parameter.name}, {parameter.type.article}{instead}"
                 yield Fault(parameter.name, problem, hint=self._usage)
+        for name, likely in unknown.items():
+            hint = as_hint(likely) or f"it takes {', '.join(self._names) or 'no arguments'}"
+            yield Fault(name[:80], f"has no parameter {name[:80]!r}", hint=hint)
 
     def _refusal(self, path: str, faults: Sequence[Fault]) -> BadArguments:
-        first, *others = faults
-        if not others:
+        first = faults[0]
+        if len(faults) == 1:
             return BadArguments(first.clause(path), param=first.param, hint=first.hint or None)
-        clauses = [first.clause(path), *(fault.clause() for fault in others[: MOST_FAULTS - 1])]
-        hints = [f" ({fault.hint})" if fault.hint not in ("", self._usage) else "" for fault in faults]
+        told = "; ".join(self._clauses(path, faults[:MOST_FAULTS]))
         more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
-        told = "; ".join(clause + hint for clause, hint in zip(clauses, hints, strict=False))
         return BadArguments(told + more, param=first.param, hint=self._usage)
+
+    def _clauses(self, path: str, faults: Sequence[Fault]) -> Iterator[str]:
+        """Yield a clause for each fault, with its hint unless it was given before, or goes for all."""
+        given = {"", self._usage}
+        for number, fault in enumerate(faults):
+            hint = "" if fault.hint in given else f" ({fault.hint})"
+            given.add(fault.hint)
+            yield fault.clause("" if number else path) + hint
 
 
 def _fitted(parameter: Parameter, value: Json) -> object:

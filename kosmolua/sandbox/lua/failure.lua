@@ -80,7 +80,7 @@ function failure.place(value, thread)
   local trace = traceback(thread, "", thread == running() and 2 or 0)
   local frames = match(trace, "^\nstack traceback:(.*)$")
   if passes then
-    line, frames = passed.line, passed.frames .. gsub(frames, OF_PASSING_ON, "")
+    line, frames = passed.line or line, passed.frames .. gsub(frames, OF_PASSING_ON, "")
   end
   line = lines[value] or type(value) == "string" and line_said(value) or line
   return { value = value, line = line, frames = frames }
