@@ -201,7 +201,7 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ("class", "class is a word of Python itself (choose another name, such as class_api)"),
         (
             "json",
-            "json is a Python module already, and its test would import that one (choose another name, such as json_api)",
+            "json is a Python module already, and its test would import that one (choose another name, such as",
         ),
         ("click", "click is a Python module already"),
         ("github", "There is an integration called github already (choose another name, such as github_api)"),
