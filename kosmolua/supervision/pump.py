@@ -19,8 +19,8 @@ from kosmolua.supervision.verdict import Verdict
 from kosmolua.wire import BadFrame
 
 MOST_NAMES, LONGEST_NAME = 16, 32
-BYTES_FOR_A_MARK = 36
-"""Memory for each comma, colon or opening bracket of JSON: an empty table has two of them, and takes twice that."""
+BYTES_FOR_A_MARK = 60
+"""Memory for each comma, colon or opening bracket of JSON; a table with one entry has three of them, in Python 240."""
 ROOM_FOR_A_FRAME = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
 
