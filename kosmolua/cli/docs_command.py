@@ -27,8 +27,8 @@ from kosmolua.errors import BadDocArguments, UsageError
 )
 @click.argument("page", required=False, shell_complete=completes(offers.pages))
 @click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
-@click.option("--limit", type=click.IntRange(1, MOST_HITS), metavar="N", help="How many pages to find [10].")
-@click.option("--detail", type=click.Choice(DETAILS[::-1]), help="How much of the page [full].")
+@click.option("--limit", type=click.IntRange(1, MOST_HITS), metavar="N", help=f"How many pages to find [{USUAL_HITS}].")
+@click.option("--detail", type=click.Choice(DETAILS[::-1]), help=f"How much of the page [{USUAL_DETAIL}].")
 @click.option(
     "--budget", type=click.IntRange(SMALLEST_BUDGET), metavar="N", help="The richest form in at most N characters."
 )

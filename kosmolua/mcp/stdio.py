@@ -14,6 +14,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
+from kosmolua.mcp.excerpt import decodable
 from kosmolua.mcp.server import Handlers
 
 
@@ -77,6 +78,4 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 def _can_be_id(given: object) -> bool:
     """Say whether a value is an integer, or a string that can be written: JSON can spell what is no character."""
-    if isinstance(given, str):
-        return given.isascii() or given == given.encode(errors="ignore").decode()
-    return isinstance(given, int) and not isinstance(given, bool)
+    return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

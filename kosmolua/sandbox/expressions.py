@@ -16,6 +16,7 @@ LONGEST_PATTERN = 16 * 1024
 _PART = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*|(\(\?)(?=<[A-Za-z_])"
 """What is escaped, a class but for its end, or how a named group begins, which alone is captured."""
 _COMMENT = r"#[^\n]*|"
+_IS_VERBOSE = re.compile(r"\(\?[aims]*x")
 warnings.simplefilter("ignore")  # a locked process cannot load what it takes to warn, and nobody would hear it
 
 
@@ -62,7 +63,7 @@ def _compile(pattern: str, flags: str) -> re.Pattern[str]:
 
 def _names_in(pattern: str, flags: int) -> list[int]:
     """Return where the names of groups begin that lack the ``P`` of Python."""
-    part = _COMMENT + _PART if flags & re.X else _PART
+    part = _COMMENT + _PART if flags & re.X or _IS_VERBOSE.match(pattern) else _PART
     return [found.end() for found in re.finditer(part, pattern, re.S) if found[1]]
 
 

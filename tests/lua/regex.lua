@@ -55,6 +55,8 @@ print(regex.match("P", "[(?<a]"), regex.match("<", "[(?<a]")[0], regex.match("]x
 --> nil	<	x	<
 print(regex.match("ab", "a # an [\n(?<b>b)", "x").b)
 --> b
+print(regex.match("ab", "(?x)a # an [\n(?<b>b)").b)
+--> b
 refuse(regex.match, "a", "(?<a>.)(?<b>.)(")
 --> regex.match: missing ), unterminated subpattern at position 14
 refuse(regex.match, "a", "(?<a>.)(?<a>.)")

@@ -15,7 +15,7 @@ local randomseed, tointeger = math.randomseed, math.tointeger
 local LONGEST_MESSAGE = 16 * 1024
 
 ---Goes before a script: what has something to close makes no tail calls, so that the line of `return f()` is known.
-local OPENING = "local __script <close> = nil; "
+local OPENING = "local __kosmolua_script <close> = nil; "
 
 ---Set anew for each run, by the host.
 local limits = {}
