@@ -9,7 +9,7 @@ from threading import TIMEOUT_MAX, Event, RLock
 from time import monotonic
 from typing import TypeAlias
 
-from kosmolua import threads
+from kosmolua import concurrency
 
 Until: TypeAlias = Callable[[], float]
 """Returns when something has to be over, in terms of :func:`time.monotonic`. It is asked anew each time: a clock may
@@ -51,7 +51,7 @@ class Clock:
     def ringing(self, ring: Callable[[], None]) -> Iterator[None]:
         """Have something done, by another thread, if the time is over before the ``with`` block ends."""
         over = Event()
-        threads.start(partial(self._watch, over, ring), "clock")
+        concurrency.start_thread(partial(self._watch, over, ring), "clock")
         try:
             yield
         finally:

@@ -4,13 +4,13 @@ An integration is a module that holds one :class:`Integration` in a variable of 
 typed; left of the slash comes from the host, right of the star comes from Lua.
 """
 
-from kosmolua.api.client import Api, decode
-from kosmolua.api.message import Request, Response, Send
-from kosmolua.api.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.http.client import Api, decode
+from kosmolua.http.messages import Request, Response, Send
+from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.types import between, matching, non_empty, one_of, unless
 from kosmolua.secret import Secret
-from kosmolua.spec.bounds import between, matching, non_empty, one_of, unless
-from kosmolua.spec.integration import Integration
 
 __all__ = [
     "Api",

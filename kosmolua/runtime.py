@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from kosmolua.clock import Clock
+from kosmolua.concurrency import LOCK, Occupancy, computed, once
 from kosmolua.errors import NetworkError
+from kosmolua.folders import accounts_file
 from kosmolua.limits import ADJUSTABLE, Limits
-from kosmolua.occupancy import Occupancy
-from kosmolua.once import LOCK, computed, once
-from kosmolua.outcome import Outcome
-from kosmolua.places import accounts_file
-from kosmolua.processes.workers import Workers
-from kosmolua.run import OPTIONS, Run, lend
+from kosmolua.processes.pool import Workers
+from kosmolua.runs.run import OPTIONS, Outcome, Run, lend
 
 # What only a call needs is imported by the first call: a script that makes none starts without it.
 if TYPE_CHECKING:
@@ -27,16 +25,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from kosmolua.accounts import Accounts
-    from kosmolua.backends import Backend
-    from kosmolua.catalog import Catalog
-    from kosmolua.desk import FrontDesk
-    from kosmolua.dispatch import Dispatcher
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.broker.backends import Backend
+    from kosmolua.broker.broker import FrontDesk
+    from kosmolua.broker.calls import Dispatcher
+    from kosmolua.broker.journal import Journal, Watch
+    from kosmolua.broker.permissions import Approve
+    from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
-    from kosmolua.journal import Journal, Watch
-    from kosmolua.plugins import Named, Plugins
-    from kosmolua.policy import Approve
-    from kosmolua.run_options import RunOptions
+    from kosmolua.runs.run import RunOptions
     from kosmolua.secret import Redactor
 
 Warn = Callable[[str], None]
@@ -63,7 +61,7 @@ class Runtime:
             none.
         simulate: Answer calls from the integrations' simulators: no network, no credentials.
         plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
-            itself. A :class:`kosmolua.plugins.Plugins` says what there is in place of the installed ones too.
+            itself. A :class:`kosmolua.catalog.plugins.Plugins` says what there is in place of the installed ones too.
         backend: Answers calls, in place of the services and the simulators.
         read_only: Deny every write.
         yes: Allow what the permissions say to ask about.
@@ -162,13 +160,13 @@ class Runtime:
     @once
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
-        from kosmolua.catalog import Catalog
+        from kosmolua.catalog.catalog import Catalog
 
         return Catalog(self._plugins, self._accounts)
 
     @once
     def _accounts(self) -> Accounts:
-        from kosmolua import accounts
+        from kosmolua.accounts import accounts
 
         return accounts.read(
             self._accounts_source,
@@ -197,7 +195,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`kosmolua.run_options.RunOptions` names them.
+            options: As :class:`kosmolua.runs.run.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -310,7 +308,7 @@ class Runtime:
     def _make_desk(
         self, limits: Limits, clock: Clock, watch: Watch | None, approve: Approve | None, *, read_only: bool
     ) -> FrontDesk:
-        from kosmolua.desk import FrontDesk
+        from kosmolua.broker.broker import FrontDesk
 
         dispatcher = self._dispatcher(clock, limits, watch, approve, read_only=read_only)
         return FrontDesk(self.catalog, dispatcher, lambda: self.docs, self._redactor, limits)
@@ -324,8 +322,8 @@ class Runtime:
         *,
         read_only: bool = False,
     ) -> Dispatcher:
-        from kosmolua.dispatch import Dispatcher
-        from kosmolua.policy import Policy
+        from kosmolua.broker.calls import Dispatcher
+        from kosmolua.broker.permissions import Policy
 
         read_only = self._read_only or read_only
         policy = Policy(self._accounts, clock, read_only=read_only, yes=self._yes, approve=approve)
@@ -344,13 +342,13 @@ class Runtime:
 
     @once
     def _journal(self) -> Journal:
-        from kosmolua.journal import Journal
+        from kosmolua.broker.journal import Journal
 
         return Journal(self._journal_path, self._redactor, self._warn)
 
     @once
     def _plugins(self) -> Plugins:
-        from kosmolua.plugins import Plugins
+        from kosmolua.catalog.plugins import Plugins
 
         return self._given_plugins if isinstance(self._given_plugins, Plugins) else Plugins(self._given_plugins)
 
@@ -365,10 +363,10 @@ class Runtime:
         if self._given_backend:
             return self._given_backend
         if self._simulate:
-            from kosmolua.backends.simulated import Simulated
+            from kosmolua.broker.backends import Simulated
 
             return Simulated()
-        from kosmolua.backends.live import Live
+        from kosmolua.broker.backends import Live
 
         return Live()
 

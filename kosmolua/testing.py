@@ -20,24 +20,22 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from kosmolua.api.message import Request, Response, Send
-from kosmolua.backends.canned import Canned
+from kosmolua.broker.backends import Canned
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
-from kosmolua.outcome import Outcome
-from kosmolua.plugins import Plugins
+from kosmolua.http.messages import Request, Response, Send
+from kosmolua.protocol import Json
+from kosmolua.runs.run import Outcome
 from kosmolua.runtime import Runtime
-from kosmolua.spec import results
-from kosmolua.spec.function import Function
-from kosmolua.spec.integration import Integration
-from kosmolua.spec.mismatch import Mismatch
-from kosmolua.spec.placeholder import made_up
-from kosmolua.spec.types import Type
-from kosmolua.values import Json
+from kosmolua.schema import types
+from kosmolua.schema.function import Function
+from kosmolua.schema.integration import Integration, made_up
+from kosmolua.schema.types import Mismatch, Type
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from kosmolua.run_options import RunOptions
+    from kosmolua.runs.run import RunOptions
 
 Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
 """What a service answers: the JSON of a 200, a whole response, a failure to raise, or a function that says which."""
@@ -199,7 +197,7 @@ def _checked(function: Function, kind: Type) -> Callable[..., Any]:
     def checked(*opened: Any, **arguments: Any) -> Any:
         result = function.handler(*opened, **arguments)
         try:
-            results.check(kind, result)
+            types.check(kind, result)
         except Mismatch as mismatch:
             where = f"its result{mismatch.where} {mismatch.problem}"
             raise CallError("wrong_result", f"{function.name} does not return what it declares: {where}") from None

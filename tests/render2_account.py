@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
 from kosmolua.plugin import Request, Response, Secret, Send
-from kosmolua.plugins import Place, Plugins, bundled_folder
 
 KEY = "rnd_SECRET"
 integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("render2").integration

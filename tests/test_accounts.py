@@ -16,11 +16,11 @@ import pytest
 from processes import eventually
 
 from kosmolua import ConfigError, Limits, NotConfigured
-from kosmolua.accounts import Accounts, read
-from kosmolua.places import accounts_file
+from kosmolua.accounts.accounts import Accounts, read
+from kosmolua.accounts.toml import stanza
+from kosmolua.folders import accounts_file
 from kosmolua.plugin import Api, Integration, Secret, Send, between
 from kosmolua.secret import Redactor
-from kosmolua.stanza import stanza
 
 KEY = "rnd_SECRET_of_the_accounts_test"
 

@@ -10,7 +10,7 @@ import pytest
 
 from kosmolua.clock import Clock
 from kosmolua.errors import Interrupted
-from kosmolua.supervision.caller import Caller
+from kosmolua.runs.caller import Caller
 
 
 def fail() -> None:

@@ -9,11 +9,11 @@ import pytest
 from shelves import books
 
 from kosmolua import Runtime
-from kosmolua.cli.repl.candidates import Candidate, Candidates
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.repl.commands import files_that_begin_with
+from kosmolua.cli.repl.completion import Candidate, Candidates
 from kosmolua.errors import PluginError
-from kosmolua.plugins import Plugins
-from kosmolua.session import Names
+from kosmolua.runs.session import Names
 
 COMMANDS = {":doc": "Read a page.", ":load": "Run a file.", ":limits": "List the limits."}
 GLOBALS = {"shop": "table", "shout": "function", "_": "number", "library": "table", "home": "table"}

@@ -9,11 +9,11 @@ import pytest
 from library import library
 
 from kosmolua import ConfigError, NotConfigured, PluginError, UnknownPath
-from kosmolua.accounts import Accounts
-from kosmolua.catalog import Catalog
-from kosmolua.plugins import Place, Plugins
+from kosmolua.accounts.accounts import Accounts
+from kosmolua.accounts.toml import stanza
+from kosmolua.catalog.catalog import Catalog
+from kosmolua.catalog.plugins import Place, Plugins
 from kosmolua.secret import Redactor
-from kosmolua.stanza import stanza
 
 
 def catalog_of(*accounts: str, places: list[Place] | None = None, **more: Any) -> Catalog:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua.api.client import Api, decode, fill
-from kosmolua.api.message import Request, Response, origin
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.http.client import Api, decode, fill
+from kosmolua.http.messages import Request, Response, origin
 from kosmolua.secret import Secret
 
 BASE = "https://api.example.com/v1"

@@ -54,8 +54,8 @@ else:
 os._exit(0)
 """
 NO_FILTER = "confinement.seccomp.Filter.apply = lambda self: False; confinement.STANDARD_DESCRIPTORS = 64"
-LANDLOCK_ALONE = f"{NO_FILTER}; confinement._become_nobody = confinement.kernel.hide = lambda: False"
-OTHER_USER_ALONE = f"{NO_FILTER}; confinement.landlock.restrict = lambda: False"
+LANDLOCK_ALONE = f"{NO_FILTER}; confinement._become_nobody = confinement.linux.hide = lambda: False"
+OTHER_USER_ALONE = f"{NO_FILTER}; confinement.linux.restrict = lambda: False"
 FILES = {
     "read a file": "open('/etc/hostname')",
     "write a file": "open('/tmp/kosmolua-escape', 'w')",
@@ -176,10 +176,10 @@ def test_every_run_says_which_layers_it_had() -> None:
 WITHOUT_LANDLOCK = """
 import struct, sys
 sys.path[:] = {paths!r}
-from kosmolua.sandbox import kernel
-kernel.forbid_new_privileges()
+from kosmolua.sandbox import linux
+linux.forbid_new_privileges()
 step = struct.Struct("=HBBI").pack
-kernel.filter_calls(step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000))
+linux.filter_calls(step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000))
 from kosmolua.cli import main
 main(sys.argv[1:])
 """

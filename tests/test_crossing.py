@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kosmolua import LimitExceeded, Limits, values
+from kosmolua import LimitExceeded, Limits, protocol
 from kosmolua.clock import Clock
-from kosmolua.processes.workers import Workers
-from kosmolua.supervision.caller import Caller
-from kosmolua.supervision.ending import Ending
-from kosmolua.supervision.supervisor import Supervision
+from kosmolua.processes.pool import Workers
+from kosmolua.runs.caller import Caller
+from kosmolua.runs.ending import Ending
+from kosmolua.runs.supervisor import Supervision
 
 slowly = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
@@ -41,7 +41,7 @@ class Box:
     def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Note what comes, and give the value."""
         self.given = fault or list(given)
-        return values.encode(self._value)
+        return protocol.encode(self._value)
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Have nothing to read."""

@@ -15,12 +15,12 @@ import pytest
 from library import ACCOUNTS, FAILURES, KEY, Account, library, nested, service
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime
-from kosmolua.backends.canned import Canned
+from kosmolua.broker.backends import Canned
+from kosmolua.broker.journal import Record
+from kosmolua.broker.permissions import Approval
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import PluginFault
-from kosmolua.journal import Record
 from kosmolua.plugin import Api, ApiError, Integration, Request, Response, Send
-from kosmolua.plugins import Plugins
-from kosmolua.policy import Approval
 from kosmolua.testing import Playground, answer
 
 Open = Callable[..., Runtime]

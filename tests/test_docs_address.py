@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shelves import Folder, Shelf, library_shelf, write_plugin
 
-from kosmolua.docs.address import Directory
+from kosmolua.docs.lookup import Directory
 from kosmolua.docs.outline import Outlines
 from kosmolua.errors import DocNotFound, PluginError
 

@@ -19,12 +19,13 @@ import tomli
 from shelves import library_shelf, load
 
 import kosmolua.plugin
-from kosmolua import Runtime, accounts
+from kosmolua import Runtime
+from kosmolua.accounts import accounts
+from kosmolua.authoring.lint import check
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.docs import Library
-from kosmolua.docs.guide import NAMES, GuidePage
-from kosmolua.lint import check
+from kosmolua.docs.pages import NAMES, GuidePage
 from kosmolua.plugin import Api, Request, Response
-from kosmolua.plugins import Plugins
 from kosmolua.secret import Redactor, Secret
 from kosmolua.testing import Playground, answer, in_turn
 

@@ -8,8 +8,7 @@ import pytest
 from shelves import Folder, Shelf, library_shelf, write_plugin
 
 from kosmolua.docs import Library
-from kosmolua.docs.guide import NAMES
-from kosmolua.docs.page import SMALLEST_BUDGET
+from kosmolua.docs.pages import NAMES, SMALLEST_BUDGET
 from kosmolua.errors import BadArguments, DocNotFound, PluginError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kosmolua.docs import docstring, markdown
+from kosmolua.docs import markdown
 
 
 def test_a_document_has_a_title_an_introduction_and_sections() -> None:
@@ -50,7 +50,7 @@ def test_a_table_escapes_pipes_and_line_breaks() -> None:
 
 def test_a_docstring_is_split_at_its_sections() -> None:
     """A section is the indented text below its name; text after it belongs to the whole again."""
-    text, sections = docstring.split("Do it.\n\nMore: here.\n\nReturns:\n    A thing:\n      - one\n\nAfter.\n")
+    text, sections = markdown.split("Do it.\n\nMore: here.\n\nReturns:\n    A thing:\n      - one\n\nAfter.\n")
 
     assert text == "Do it.\n\nMore: here.\n\nAfter."
     assert sections == {"Returns": "A thing:\n  - one"}

@@ -135,7 +135,7 @@ def test_the_made_up_plugin_reads_as_it_loads(tmp_path: Path) -> None:
 )
 def test_bundled_integrations_read_as_they_load(folder: Path) -> None:
     """The list and the search show what is there: names, effects, sentences and counts agree with the signatures."""
-    from kosmolua.plugins import Place, Plugins
+    from kosmolua.catalog.plugins import Place, Plugins
 
     plugins = Plugins(places=[Place("bundled", BUNDLED)], entry_points=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET, Page
+from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, Page
 
 
 class Poem(Page):

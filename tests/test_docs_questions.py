@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.docs.entries import entries_of
 from kosmolua.docs.outline import Outlines
 from kosmolua.docs.ranking import Entry
-from kosmolua.docs.search import FullText, Index, Plain, fts5
+from kosmolua.docs.search import FullText, Index, Plain, entries_of, fts5
 
 GOOD_ENOUGH = 3
 """Places from the top."""

@@ -203,9 +203,9 @@ def rows(text: str) -> dict[str, tuple[str, str, str]]:
 
 
 def render2_page() -> str:
-    from kosmolua.accounts import Accounts
-    from kosmolua.catalog import Catalog
-    from kosmolua.plugins import Place, Plugins, bundled_folder
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
     from kosmolua.secret import Redactor
 
     plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)

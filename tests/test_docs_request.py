@@ -8,7 +8,7 @@ import pytest
 from shelves import library_shelf
 
 from kosmolua.docs import Library
-from kosmolua.docs.request import answer
+from kosmolua.docs.library import answer
 from kosmolua.errors import BadDocArguments
 
 

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from kosmolua.docs.query import stem_of, words_of
-from kosmolua.docs.ranking import Entry
+from kosmolua.docs.ranking import Entry, stem_of, words_of
 from kosmolua.docs.search import FullText, FullTextMissing, Index, Plain, fts5, index_of
 
 ENTRIES = [

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from kosmolua.plugin import between, matching, unless
-from kosmolua.spec.annotations import sentence, type_of
-from kosmolua.spec.parameter import Parameter
-from kosmolua.spec.wording import description, label, literal, prose
+from kosmolua.schema.annotations import sentence, type_of
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.luacats import description, label, literal, prose
 
 NO_DEFAULT = Parameter("x", type_of(str), "").default
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kosmolua.entry_points import installed_entry_points
+from kosmolua.catalog.loading import installed_entry_points
 
 ODD = """
 # of ours

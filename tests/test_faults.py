@@ -27,10 +27,10 @@ from rawserver import (
     trickle,
 )
 
-from kosmolua.api.client import Api
-from kosmolua.api.message import Request, Response
-from kosmolua.api.transport import Transport
 from kosmolua.errors import ApiError, CallError, NetworkError
+from kosmolua.http.client import Api
+from kosmolua.http.messages import Request, Response
+from kosmolua.http.transport import Transport
 from kosmolua.limits import MIB
 from kosmolua.secret import Secret
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from kosmolua import wire
+from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
-from kosmolua.supervision.caller import Caller
-from kosmolua.supervision.pump import ROOM_FOR_A_FRAME
-from kosmolua.supervision.supervisor import Supervision
-from kosmolua.wire import BadFrame
+from kosmolua.protocol import BadFrame
+from kosmolua.runs.caller import Caller
+from kosmolua.runs.pump import ROOM_FOR_A_FRAME
+from kosmolua.runs.supervisor import Supervision
 
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
 FRAMES_OF_A_RUN = 8
@@ -161,7 +161,7 @@ class Madman:
 
     def read(self, limit: int) -> bytes | None:
         """Return the next line as the host reads it."""
-        return wire.read_line(self._stream, limit)
+        return protocol.read_line(self._stream, limit)
 
     def kill(self) -> None:
         """Note it."""
@@ -181,7 +181,7 @@ class Careful:
     def describe(self, path: str) -> str:
         """Answer."""
         assert isinstance(path, str)
-        assert len(path) <= wire.LONGEST_PATH
+        assert len(path) <= protocol.LONGEST_PATH
         return "{}"
 
     def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
@@ -205,10 +205,10 @@ def test_each_line_is_a_frame_or_refused() -> None:
     for lines in runs(SEED):
         for line in lines:
             try:
-                frame = wire.decode_from_guest(line)
+                frame = protocol.decode_from_guest(line)
             except BadFrame:
                 continue
-            for name, kind in wire._FIELDS[frame["kind"]].items():
+            for name, kind in protocol._FIELDS[frame["kind"]].items():
                 assert isinstance(frame[name], kind), (SEED, line)
 
 
@@ -258,7 +258,7 @@ def test_a_line_without_end_takes_no_more_than_its_limit(piece: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(BadFrame, match="longer than"):
-            wire.read_line(io.BufferedReader(stream), limit)
+            protocol.read_line(io.BufferedReader(stream), limit)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -304,5 +304,5 @@ def test_a_frame_takes_time_in_proportion() -> None:
     ):
         started = time.thread_time()
         with contextlib.suppress(BadFrame):
-            wire.decode_from_guest(line)
+            protocol.decode_from_guest(line)
         assert time.thread_time() - started < 2

@@ -14,10 +14,10 @@ import responses
 from loopback import Loopback
 
 from kosmolua import Runtime
-from kosmolua.api.transport import Transport
+from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError
+from kosmolua.http.transport import Transport
 from kosmolua.plugin import Request, Response, Secret
-from kosmolua.plugins import Place, Plugins, bundled_folder
 from kosmolua.testing import Playground, answer, in_turn
 
 integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration

@@ -10,7 +10,14 @@ import pytest
 from conftest import Write
 
 NEVER = {"requests", "urllib3", "rich", "importlib.metadata", "prompt_toolkit", "pygments", "mcp", "tomli", "asyncio"}
-NOT_WITHOUT_CALLS = NEVER | {"click", "dataclasses", "inspect", "difflib", "kosmolua.accounts", "kosmolua.plugins"}
+NOT_WITHOUT_CALLS = NEVER | {
+    "click",
+    "dataclasses",
+    "inspect",
+    "difflib",
+    "kosmolua.accounts.accounts",
+    "kosmolua.catalog.plugins",
+}
 CALL = "print(app.integrations.render2.list_owners().owners[1].id)"
 
 
@@ -33,14 +40,14 @@ def imported(environment: dict[str, str], *words: str) -> set[str]:
 def test_a_script_without_calls_imports_little(environment: dict[str, str], hello: Path) -> None:
     """Neither the libraries of calls and terminals, nor the command line's own, nor the rooms that only calls need."""
     modules = imported(environment, "run", str(hello))
-    assert {"kosmolua.runtime", "kosmolua.supervision.supervisor"} <= modules
+    assert {"kosmolua.runtime", "kosmolua.runs.supervisor"} <= modules
     assert modules & NOT_WITHOUT_CALLS == set()
 
 
 def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:
     """Installed packages are read without importlib.metadata, and simulating a service needs no HTTP library."""
     modules = imported(environment, "run", "--simulate", "-e", CALL)
-    assert "kosmolua.dispatch" in modules
+    assert "kosmolua.broker.calls" in modules
     assert modules & (NEVER | {"click", "ssl", "socket"}) == set()
 
 

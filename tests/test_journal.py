@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from kosmolua import ConfigError, NetworkError
-from kosmolua.api.message import Attempt
+from kosmolua.broker.journal import Journal, Record
 from kosmolua.errors import BadArguments
-from kosmolua.journal import Journal, Record
+from kosmolua.http.messages import Attempt
 from kosmolua.plugin import Secret
 from kosmolua.secret import Redactor
 

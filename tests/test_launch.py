@@ -12,9 +12,9 @@ from processes import eventually, linux_only
 
 from kosmolua import Outcome, Runtime, WorkerLost
 from kosmolua.processes import launch
-from kosmolua.processes.children import ColdChild
-from kosmolua.processes.workers import Workers
-from kosmolua.session import Guest, Session
+from kosmolua.processes.child import ColdChild
+from kosmolua.processes.pool import Workers
+from kosmolua.runs.session import Guest, Session
 
 pytestmark = linux_only
 

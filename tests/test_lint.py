@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from conftest import Program, Write
 
-from kosmolua.lint import check
-from kosmolua.lint.lua import Use, uses_in
-from kosmolua.plugins import Place, Plugins, bundled_folder
+from kosmolua.authoring.lint import check
+from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
+from kosmolua.lua.syntax import Use, uses_in
 
 GOOD = '''"""Notes: a notebook on the web."""
 

@@ -9,8 +9,8 @@ import pytest
 from library import ACCOUNTS, library, service
 
 from kosmolua import Runtime
-from kosmolua.backends.canned import Canned
-from kosmolua.plugins import Plugins
+from kosmolua.broker.backends import Canned
+from kosmolua.catalog.plugins import Plugins
 
 FILES = sorted((Path(__file__).parent / "lua").glob("*.lua"))
 MARK = "-->"

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 from processes import descendants, in_time, is_running, linux_only
 
-from kosmolua.mcp.client import SHORTEST_SILENCE
+from kosmolua.mcp.executions import SHORTEST_SILENCE
 
 SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
 SUSPEND = "return app.integrations.render2.suspend_service('srv-cabc12345678')"

@@ -10,8 +10,8 @@ from mcp_types import CallToolResult
 from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, ScriptError
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import answer, refusal
-from kosmolua.mcp.script import Script
-from kosmolua.outcome import Outcome
+from kosmolua.mcp.tools import Script
+from kosmolua.runs.run import Outcome
 
 HOST = Limits(timeout=120)
 OK = {"path": "render2.list_deploys", "account": "default", "effect": "read", "status": "ok", "error": None}

@@ -13,7 +13,7 @@ import tomli
 from agents import ENVIRON
 from mcp import Client, StdioServerParameters
 
-from kosmolua.docs.guide import GuidePage
+from kosmolua.docs.pages import GuidePage
 from kosmolua.limits import Limits
 from kosmolua.mcp.tools import LARGEST_ANSWER, USUAL_ANSWER, USUAL_PAGE, tools_for
 

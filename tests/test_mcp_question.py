@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from mcp_types import ClientCapabilities, ElicitResult
 
-from kosmolua.mcp.question import EVERY, ONCE, Answer, Question, can_be_asked, meaning
-from kosmolua.policy import Approval
+from kosmolua.broker.permissions import Approval
+from kosmolua.mcp.questions import EVERY, ONCE, Answer, Question, can_be_asked, meaning
 
 
 def message(**arguments: object) -> str:

@@ -15,7 +15,7 @@ from requests import Session
 from starlette.types import Message, Receive, Scope, Send
 
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.mcp.web import Address, Guard
+from kosmolua.mcp.http import Address, Guard
 
 TOKEN = "a-long-token-for-a-test"
 

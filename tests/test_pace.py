@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 from processes import eventually
 
-from kosmolua.api.message import Request, Response
-from kosmolua.api.pace import MOST_KNOWN, Pace, resets_in, retry_after, throttled
 from kosmolua.errors import CallError
+from kosmolua.http.messages import Request, Response
+from kosmolua.http.rate_limit import MOST_KNOWN, Pace, resets_in, retry_after, throttled
 
 BASE = "https://api.example.com/v1"
 NOON = 1_790_000_000.0

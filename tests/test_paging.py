@@ -6,10 +6,10 @@ from itertools import islice
 
 import pytest
 
-from kosmolua.api.client import Api
-from kosmolua.api.message import Request, Response
-from kosmolua.api.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.errors import ApiError, NetworkError
+from kosmolua.http.client import Api
+from kosmolua.http.messages import Request, Response
+from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 
 BASE = "https://api.example.com/v1"
 

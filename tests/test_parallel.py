@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kosmolua import CallError, LimitExceeded, Limits, Outcome, Runtime
-from kosmolua.journal import Record
+from kosmolua.broker.journal import Record
 
 PLUGIN = Path(__file__).parent / "plugins" / "slow.py"
 

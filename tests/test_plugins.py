@@ -18,7 +18,7 @@ from conftest import Program, Write
 from processes import in_time
 
 from kosmolua import ConfigError, PluginError, Runtime, UnknownPath
-from kosmolua.plugins import EntryPoint, Place, Plugins, bundled_folder
+from kosmolua.catalog.plugins import EntryPoint, Place, Plugins, bundled_folder
 
 GOOD = '''"""A plugin."""
 from dataclasses import dataclass

@@ -13,12 +13,12 @@ import pytest
 from library import library
 
 from kosmolua import Denied
-from kosmolua.accounts import Accounts
-from kosmolua.catalog import Target
+from kosmolua.accounts.accounts import Accounts
+from kosmolua.accounts.toml import PERMISSIONS
+from kosmolua.broker.permissions import Approval, Policy
+from kosmolua.catalog.catalog import Target
 from kosmolua.clock import Clock
-from kosmolua.policy import Approval, Policy
 from kosmolua.secret import Redactor
-from kosmolua.sections import PERMISSIONS
 
 LIBRARY = library()
 READ, WRITE = (Target(LIBRARY, "work", LIBRARY.functions[name]) for name in ("list_books", "lend"))

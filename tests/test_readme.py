@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from kosmolua import Runtime, accounts
-from kosmolua.plugins import Plugins
+from kosmolua import Runtime
+from kosmolua.accounts import accounts
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.secret import Redactor
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

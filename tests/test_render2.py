@@ -11,7 +11,7 @@ import responses
 from render2_account import KEY, Canned, account, answer, body_of, integration, page, simulated
 
 from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError, Request, Response, Secret
-from kosmolua.spec.wording import description
+from kosmolua.schema.luacats import description
 
 BASE = "https://api.render.com/v1"
 SERVICE, DEPLOY = "srv-cabc12345678", "dep-cabc12345678"

@@ -28,10 +28,9 @@ from kosmolua import (
     Runtime,
     UnknownPath,
 )
-from kosmolua.backends.canned import Canned
-from kosmolua.plugins import Plugins
-from kosmolua.run import OPTIONS
-from kosmolua.run_options import RunOptions
+from kosmolua.broker.backends import Canned
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.runs.run import OPTIONS, RunOptions
 
 
 def open_library(**options: Any) -> Runtime:

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from kosmolua import Limits, wire
+from kosmolua import Limits, protocol
 from kosmolua.sandbox.vm import BROKEN
 
 PATHS = [str(Path(__file__).parent.parent), *sys.path]
-GUEST = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, expressions, worker; {setup}"
+GUEST = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, regex, worker; {setup}"
 
 
 def work(source: str, *, setup: str = "", isolated: bool = False, more: bytes = b"") -> tuple[list[Any], int]:
     """Have a fresh guest run a script, and return the frames that it wrote and its exit status."""
-    job = wire.encode("job", source=source, name="=job", args=[], limits=Limits().as_dict(), isolated=isolated)
+    job = protocol.frame("job", source=source, name="=job", args=[], limits=Limits().as_dict(), isolated=isolated)
     code = GUEST.format(paths=PATHS, setup=setup or "pass")
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nworker.main()"], input=job + more, capture_output=True, timeout=30, env={}
@@ -50,7 +50,7 @@ def test_a_guest_that_must_be_isolated_and_is_not_runs_nothing() -> None:
 @pytest.mark.parametrize("error", ["MemoryError", "OSError", "KeyboardInterrupt", "SystemExit"])
 def test_nothing_that_python_raises_reaches_the_script(error: str) -> None:
     """A verb that raises ends the guest, as memory that is spent or as a failure; no pcall sees what was raised."""
-    raising = f"expressions.scan = lambda *_: (_ for _ in ()).throw({error}('/secret/path'))"
+    raising = f"regex.scan = lambda *_: (_ for _ in ()).throw({error}('/secret/path'))"
     frames, status = work("print(pcall(regex.match, 'a', 'b')) print('survived')", setup=raising)
     if error == "MemoryError":
         assert [(frame["kind"], frame.get("limit")) for frame in frames[1:]] == [("limit", "memory")]

@@ -16,11 +16,11 @@ import pytest
 from conftest import ROOT, Program
 from loopback import Loopback
 
-from kosmolua.cli.integrations_new import _next_steps
+from kosmolua.authoring.scaffold import AUTH, Plan, check_name, check_url, write
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.cli.commands.integrations import _next_steps
 from kosmolua.errors import UsageError
 from kosmolua.plugin import Request, Response
-from kosmolua.plugins import Plugins
-from kosmolua.scaffold import AUTH, Plan, check_name, check_url, write
 from kosmolua.testing import answer
 
 FILES = ["__init__.py", "pyproject.toml", "simulator.py", "test_weather.py", "weather.md"]
@@ -167,7 +167,7 @@ def test_it_reads_its_templates_from_a_zip(tmp_path: Path, python: Python) -> No
                 zipped.write(path, path.relative_to(ROOT))
     code = (
         f"import sys; sys.path[:] = [{str(archive)!r}] + [p for p in sys.path if p != {str(ROOT)!r}]\n"
-        "from pathlib import Path\nfrom kosmolua.scaffold import Plan, write\n"
+        "from pathlib import Path\nfrom kosmolua.authoring.scaffold import Plan, write\n"
         "assert write.__code__.co_filename.startswith(sys.path[0])\n"
         f"print(len(write(Plan('weather'), Path({str(tmp_path)!r}))))"
     )

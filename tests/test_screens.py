@@ -20,7 +20,7 @@ import pytest
 from conftest import ROOT, Program
 from terminal import Terminal
 
-from kosmolua.cli.arguments import OPTIONS
+from kosmolua.cli.options import OPTIONS
 
 SCREENS = Path(__file__).parent / "screens"
 WIDTHS = (40, 80)

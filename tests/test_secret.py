@@ -19,13 +19,13 @@ import pytest
 from loopback import Loopback
 
 from kosmolua import CallError, Runtime
-from kosmolua.backends.canned import Canned
-from kosmolua.journal import Record
+from kosmolua.authoring.stubs import write_stubs
+from kosmolua.broker.backends import Canned
+from kosmolua.broker.journal import Record
+from kosmolua.broker.permissions import Approval
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
-from kosmolua.policy import Approval
-from kosmolua.processes.children import ColdChild
+from kosmolua.processes.child import ColdChild
 from kosmolua.secret import Redactor
-from kosmolua.stubs import write_stubs
 
 KEY = "rnd_SECRET/of+the=leak test"
 URLLIB3 = "urllib3.connectionpool"

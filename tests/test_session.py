@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 from processes import eventually, in_time, linux_only, look, running_in_group
 
-from kosmolua import Runtime, wire
+from kosmolua import Runtime, protocol
+from kosmolua.broker.journal import Record
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
-from kosmolua.journal import Record
 from kosmolua.processes import launch
-from kosmolua.session import Guest, Session
-from kosmolua.session.chunk import Chunk
-from kosmolua.supervision.supervisor import Supervision
+from kosmolua.runs.session import Chunk, Guest, Session
+from kosmolua.runs.supervisor import Supervision
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -274,7 +273,7 @@ def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
 @linux_only
 def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit holds also where the process that should end the chunk cannot."""
-    monkeypatch.setattr("kosmolua.supervision.supervisor.PATIENCE", 0.1)
+    monkeypatch.setattr("kosmolua.runs.supervisor.PATIENCE", 0.1)
     guests: list[Watched] = []
 
     def start() -> Watched:
@@ -330,7 +329,7 @@ def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
     """Whether it has begun is looked at and settled in one: either it is not sent, or the guest is told to end it."""
     guest = Guest()
     chunk = Slowed(guest, 1)
-    chunk.job = wire.encode("job", source="while true do end")
+    chunk.job = protocol.frame("job", source="while true do end")
     chunk.kill()
     chunk.sender.join()
     assert not chunk._begun
@@ -455,8 +454,8 @@ def test_calls_are_journaled_and_counted_for_their_chunk(session: Session) -> No
 HOST = """
 import os, sys, time
 from kosmolua import Runtime
-from kosmolua.journal import Record
-from kosmolua.session import Session
+from kosmolua.broker.journal import Record
+from kosmolua.runs.session import Session
 
 session = Session(Runtime(os.devnull, simulate=True).run)
 session.evaluate("x = 1")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kosmolua import NotConfigured
-from kosmolua.sources import Sources, check_secret
-from kosmolua.spec.mismatch import Mismatch
+from kosmolua.accounts.sources import Sources, check_secret
+from kosmolua.schema.types import Mismatch
 
 WHERE = "render2.production.api_key"
 Read = Callable[[Any], str]

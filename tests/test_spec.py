@@ -10,11 +10,11 @@ import pytest
 
 from kosmolua import BadArguments, PluginError
 from kosmolua.plugin import Integration, Secret, between, matching, non_empty, one_of, unless
-from kosmolua.spec.annotations import Uncarriable, type_of
-from kosmolua.spec.function import Function, read_function
-from kosmolua.spec.integration import AccountField
-from kosmolua.spec.mismatch import Mismatch
-from kosmolua.spec.parameter import REQUIRED
+from kosmolua.schema.annotations import Uncarriable, type_of
+from kosmolua.schema.arguments import REQUIRED
+from kosmolua.schema.function import Function, read_function
+from kosmolua.schema.integration import AccountField
+from kosmolua.schema.types import Mismatch
 from kosmolua.testing import Playground
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kosmolua.spelling import exposed, harmless, shortened, visible
+from kosmolua.escaping import exposed, harmless, shortened, visible
 
 EVERYTHING = "".join(map(chr, range(sys.maxunicode + 1)))
 ORDINARY = "größe 日本 [x] 🙂 é\n\ttext"

@@ -11,11 +11,11 @@ import pytest
 import tomli
 
 from kosmolua import Limits
-from kosmolua.accounts import Accounts, read
+from kosmolua.accounts.accounts import Accounts, read
+from kosmolua.accounts.toml import example_file, stanza
+from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
 from kosmolua.plugin import Integration, Secret, Send, between, matching, one_of
-from kosmolua.plugins import Place, Plugins, bundled_folder
 from kosmolua.secret import Redactor
-from kosmolua.stanza import example_file, stanza
 
 KEY = "rnd_SECRET_of_the_stanza_test"
 ODD = 'say "hi"\n\\ \x7f ü'

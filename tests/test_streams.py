@@ -164,7 +164,7 @@ def test_a_folder_that_is_gone(environment: dict[str, str], tmp_path: Path) -> N
 def test_too_many_open_files(environment: dict[str, str]) -> None:
     """The sentence says what to raise."""
     few = "import os, resource; resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))"
-    code = f"from kosmolua.cli.exits import guarded; {few}; raise SystemExit(guarded(os.pipe))"
+    code = f"from kosmolua.cli.console import guarded; {few}; raise SystemExit(guarded(os.pipe))"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert failed(done) == "no more files can be opened: Too many open files (raise the limit, as with ulimit -n)"
 

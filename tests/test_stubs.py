@@ -12,9 +12,9 @@ import pytest
 from lupa import lua54
 from shelves import Account, Shelf, books, library_shelf
 
+from kosmolua.authoring.stubs import SETTINGS, write_stubs
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import Integration, between, matching
-from kosmolua.stubs import SETTINGS, write_stubs
 
 BUILTIN = {"any", "boolean", "false", "fun", "integer", "nil", "number", "string", "table", "userdata"}
 _TOKEN = re.compile(
@@ -138,9 +138,9 @@ def texts_of(paths: list[Path]) -> list[str]:
 
 
 def render2_catalog() -> Any:
-    from kosmolua.accounts import Accounts
-    from kosmolua.catalog import Catalog
-    from kosmolua.plugins import Place, Plugins, bundled_folder
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
     from kosmolua.secret import Redactor
 
     plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)

@@ -20,16 +20,16 @@ from library import ACCOUNTS, library, service
 from processes import children, descendants, eventually, in_time, is_running, linux_only
 
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
-from kosmolua.backends.canned import Canned
+from kosmolua.broker.backends import Canned
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
 from kosmolua.errors import ConfigError, KosmoError
-from kosmolua.plugins import Plugins
-from kosmolua.processes.children import Child, ColdChild
+from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
-from kosmolua.supervision.caller import Caller
-from kosmolua.supervision.ending import Ending
-from kosmolua.supervision.pump import _memory_of
-from kosmolua.supervision.supervisor import Supervision
+from kosmolua.runs.caller import Caller
+from kosmolua.runs.ending import Ending
+from kosmolua.runs.pump import _memory_of
+from kosmolua.runs.supervisor import Supervision
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
@@ -220,7 +220,7 @@ def test_a_listener_that_failed_hears_nothing_more() -> None:
 @linux_only
 def test_a_limit_holds_where_the_warm_process_does_not_hear(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is stopped, or whose orders are lost, is ended with all its workers; the next run gets a new one."""
-    monkeypatch.setattr("kosmolua.supervision.supervisor.PATIENCE", 0.1)
+    monkeypatch.setattr("kosmolua.runs.supervisor.PATIENCE", 0.1)
     with Runtime({}, environ={}) as runtime:
         runtime.run("return 1")
         zygote = runtime._workers._zygote
@@ -497,7 +497,7 @@ def test_a_frame_without_an_end_is_given_up() -> None:
         def read(self, limit: int) -> bytes | None:
             from io import BytesIO
 
-            from kosmolua.wire import read_line
+            from kosmolua.protocol import read_line
 
             return read_line(BytesIO(b"x" * (limit + 10)), limit)
 
@@ -700,9 +700,9 @@ def test_the_childs_modules_hold_no_host() -> None:
     words = [*command("worker")[:4], PRINTS_MODULES, *command("worker")[5:]]
     done = subprocess.run(words, env={}, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     modules = set(done.stdout.split())
-    assert {"kosmolua.sandbox.vm", "lupa.lua54", "kosmolua.wire"} <= modules
+    assert {"kosmolua.sandbox.vm", "lupa.lua54", "kosmolua.protocol"} <= modules
     own = {module for module in modules if module.startswith("kosmolua.")}
-    assert {module.split(".")[1] for module in own} <= {"sandbox", "wire", "errors", "values"}
+    assert {module.split(".")[1] for module in own} <= {"sandbox", "protocol", "errors"}
     assert modules & NEVER_IN_THE_GUEST == set()
 
 

@@ -13,9 +13,8 @@ import pytest
 from conftest import Program
 from terminal import Terminal
 
-from kosmolua.cli.live import Live
-from kosmolua.cli.printed import Printed
-from kosmolua.journal import Record
+from kosmolua.broker.journal import Record
+from kosmolua.cli.progress import Live, Printed
 
 CALLS = """
 local render = app.integrations.render2

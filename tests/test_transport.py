@@ -33,12 +33,12 @@ from rawserver import (
     tunnel,
 )
 
-from kosmolua.api import deadline
-from kosmolua.api.client import Api
-from kosmolua.api.message import Attempt, Request, Response
-from kosmolua.api.pace import Pace
-from kosmolua.api.transport import Transport, jittered
 from kosmolua.errors import ApiError, CallError, NetworkError
+from kosmolua.http import connections
+from kosmolua.http.client import Api
+from kosmolua.http.messages import Attempt, Request, Response
+from kosmolua.http.rate_limit import Pace
+from kosmolua.http.transport import Transport, jittered
 from kosmolua.secret import Secret
 
 KEY = Secret("rnd_SECRET")
@@ -254,10 +254,10 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even with time left, a server that says nothing counts as dead after a while; a read is tried again."""
 
     def be_patient(_: int) -> float:
-        monkeypatch.setattr(deadline, "LONGEST_SILENCE", 60)
+        monkeypatch.setattr(connections, "LONGEST_SILENCE", 60)
         return 0.0
 
-    monkeypatch.setattr(deadline, "LONGEST_SILENCE", 0.1)
+    monkeypatch.setattr(connections, "LONGEST_SILENCE", 0.1)
     transport = Transport(backoff=be_patient)
     with serving(silence, OK) as service:
         assert transport.send(Request("GET", service.url), until=ending(time.monotonic() + 120)).status == 200

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua.values import LARGEST_INTEGER, SMALLEST_INTEGER, NotJson, decode, encode
+from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, NotJson, decode, encode
 
 INTEGERS = st.integers(SMALLEST_INTEGER, LARGEST_INTEGER)
 SCALARS = st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | st.text()

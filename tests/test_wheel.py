@@ -85,7 +85,9 @@ def test_every_file_of_the_source_is_in_it(wheel: Path) -> None:
 
 def test_it_stands_alone(installed: Installed) -> None:
     """The package that runs is that of the wheel."""
-    done = installed("-c", "import kosmolua, kosmolua.plugins as p; print(kosmolua.__file__, p.bundled_folder())")
+    done = installed(
+        "-c", "import kosmolua, kosmolua.catalog.plugins as p; print(kosmolua.__file__, p.bundled_folder())"
+    )
     assert str(ROOT) not in done.stdout, done.stdout
     assert done.stdout.rstrip().endswith("_bundled")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua import wire
-from kosmolua.wire import BadFrame
+from kosmolua import protocol
+from kosmolua.protocol import BadFrame
 
 FRAMES: list[dict[str, Any]] = [
     {"kind": "describe", "id": 1, "path": "integrations"},
@@ -27,7 +27,7 @@ FRAMES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["kind"])
 def test_proper_frames_are_read(frame: dict[str, Any]) -> None:
     """Each kind of frame that a guest may send is read as it was written."""
-    assert wire.decode_from_guest(json.dumps(frame).encode()) == frame
+    assert protocol.decode_from_guest(json.dumps(frame).encode()) == frame
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["kind"])
@@ -37,7 +37,7 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
         without = {key: value for key, value in frame.items() if key != name}
         for bad in (without, frame | {name: None}, frame | {name: True}, frame | {name: [1]}):
             with pytest.raises(BadFrame, match=f"a {frame['kind']} frame has no proper {name}"):
-                wire.decode_from_guest(json.dumps(bad).encode())
+                protocol.decode_from_guest(json.dumps(bad).encode())
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
         b'{"kind": "end", "result": [Infinity], "usage": {}}',
         b'{"kind": "end", "result": [1e999], "usage": {}}',
         b'{"kind": "end", "usage": {"memory_bytes": -1e999}}',
-        b'{"kind": "call", "id": 1, "path": "' + b"x" * (wire.LONGEST_PATH + 1) + b'"}',
+        b'{"kind": "call", "id": 1, "path": "' + b"x" * (protocol.LONGEST_PATH + 1) + b'"}',
         b'{"kind": "call", "id": 1.5, "path": ""}',
         b'{"kind": "doc", "id": 1, "args": []}',
         b'{"kind": "end", "result": ' + b"[" * 200_000 + b"]" * 200_000 + b', "usage": {}}',
@@ -74,46 +74,46 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
 def test_nonsense_is_refused(line: bytes) -> None:
     """What is no frame is refused by its shape; nothing of it is taken over."""
     with pytest.raises(BadFrame):
-        wire.decode_from_guest(line)
+        protocol.decode_from_guest(line)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_do_anything_else_than_be_refused(line: bytes) -> None:
     """Whatever comes, the answer is a frame or BadFrame."""
     with contextlib.suppress(BadFrame):
-        assert wire.decode_from_guest(line)["kind"] in [frame["kind"] for frame in FRAMES]
+        assert protocol.decode_from_guest(line)["kind"] in [frame["kind"] for frame in FRAMES]
 
 
 def test_a_line_has_a_longest_length() -> None:
     """A line of just the limit is read; a longer one is refused without being read to its end."""
     stream = io.BytesIO(b"x" * 10 + b"\n" + b"y" * 11 + b"\n" + b"z" * 1000)
-    assert wire.read_line(stream, 10) == b"x" * 10
+    assert protocol.read_line(stream, 10) == b"x" * 10
     with pytest.raises(BadFrame, match="longer than 10 bytes"):
-        wire.read_line(stream, 10)
+        protocol.read_line(stream, 10)
     assert stream.tell() == 22
 
 
 def test_a_line_that_breaks_off_is_no_line() -> None:
     """A side that is gone in the middle of a frame is gone."""
-    assert wire.read_line(io.BytesIO(b'{"kind": "pri'), 100) is None
-    assert wire.read_line(io.BytesIO(b""), 100) is None
+    assert protocol.read_line(io.BytesIO(b'{"kind": "pri'), 100) is None
+    assert protocol.read_line(io.BytesIO(b""), 100) is None
 
 
 @given(st.binary())
 def test_bytes_that_are_no_text_survive(raw: bytes) -> None:
     """Lua's strings are bytes; a frame carries any of them."""
-    line = wire.encode("print", text=wire.to_text(raw))
+    line = protocol.frame("print", text=protocol.to_text(raw))
     assert line.count(b"\n") == 1
-    assert wire.to_bytes(wire.decode_from_guest(line[:-1])["text"]) == raw
+    assert protocol.to_bytes(protocol.decode_from_guest(line[:-1])["text"]) == raw
 
 
 def test_a_surrogate_that_stands_for_no_byte_is_lost() -> None:
     """A guest that makes up surrogates gets question marks, not an exception in the host."""
-    assert wire.to_bytes("a\ud800b") == b"a?b"
+    assert protocol.to_bytes("a\ud800b") == b"a?b"
 
 
 def test_replies_are_one_line_also_with_broken_text() -> None:
     """An answer stays one line of UTF-8, whatever text a service sent."""
-    answers = [wire.reply(7, '"line\\nend \ud800"'), wire.refusal(8, '{"code":"api_error"}')]
+    answers = [protocol.reply(7, '"line\\nend \ud800"'), protocol.refusal(8, '{"code":"api_error"}')]
     assert [json.loads(answer)["id"] for answer in answers] == [7, 8]
     assert all(answer.count(b"\n") == 1 and answer.decode() for answer in answers)

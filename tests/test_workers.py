@@ -20,8 +20,8 @@ import pytest
 from processes import children, eventually, in_time, linux_only, look
 
 from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
-from kosmolua.processes.children import ColdChild
-from kosmolua.processes.workers import Workers
+from kosmolua.processes.child import ColdChild
+from kosmolua.processes.pool import Workers
 from kosmolua.processes.zygote import Zygote
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"

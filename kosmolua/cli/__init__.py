@@ -58,7 +58,7 @@ def _hear_of_children() -> None:
 
 def _run(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain command line of ``run`` without click, which takes longer to import than the sandbox to boot."""
-    from kosmolua.cli.arguments import read_plainly
+    from kosmolua.cli.options import read_plainly
     from kosmolua.cli.streams import name_losses
 
     name_losses()
@@ -67,8 +67,8 @@ def _run(typed: list[str], worker: launch.Worker | None) -> int:
         from kosmolua.cli.program import run_program
 
         return run_program(typed, worker)
-    from kosmolua.cli.exits import guarded
-    from kosmolua.cli.running import run_script
+    from kosmolua.cli.console import guarded
+    from kosmolua.cli.scripts import run_script
 
     return guarded(lambda: run_script(*plain, worker))
 

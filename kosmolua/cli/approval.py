@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from kosmolua.cli import show
+from kosmolua.broker.permissions import Approval
+from kosmolua.cli import console
 from kosmolua.cli.streams import standard
-from kosmolua.policy import Approval
-from kosmolua.spec import wording
-from kosmolua.spelling import exposed, shortened
+from kosmolua.escaping import exposed, shortened
+from kosmolua.schema import luacats
 
 RESET = "\x18\x1b\\\x1b[0m"
 """Ends whatever sequence other output on the same terminal has begun, and its colours."""
@@ -67,7 +67,7 @@ class Approver:
 
 
 def _ask(approval: Approval, *, single: bool) -> str:
-    lines = {exposed(name): exposed(wording.literal(value)) for name, value in approval.arguments.items()}
+    lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
     is_cut = any(len(value) > LONGEST_VALUE for value in lines.values())
     question = _question(approval, ("" if single else OF_MANY) + ", [s]how the arguments whole" * is_cut)
     answers = ANSWERS if single else ANSWERS_OF_MANY
@@ -90,11 +90,11 @@ def _question(approval: Approval, more: str) -> str:
 
 def _fresh_line() -> str:
     """Return what begins a line on which nothing but the question is, whatever else wrote to the terminal."""
-    return (RESET if show.draws_on(sys.stderr) else "") + "\n"
+    return (RESET if console.draws_on(sys.stderr) else "") + "\n"
 
 
 def _heading(subject: str, approval: Approval) -> str:
-    path = show.styled(approval.path, "bold", sys.stderr)
+    path = console.styled(approval.path, "bold", sys.stderr)
     return f"{subject} to {approval.effect} with {path}, account {exposed(approval.account)}:\n"
 
 

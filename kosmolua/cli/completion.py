@@ -8,11 +8,48 @@ from collections.abc import Callable
 import click
 from click.shell_completion import CompletionItem
 
-from kosmolua.catalog import Catalog
-from kosmolua.cli import offers
-from kosmolua.cli.offers import Offers
+from kosmolua.catalog.catalog import Catalog
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
+from kosmolua.schema import luacats
+from kosmolua.schema.names import page_of
+from kosmolua.schema.types import Type
+
+Offers = dict[str, str]
+
+
+def offered_pages(catalog: Catalog, typed: str) -> Offers:
+    """Return each guide and integration, and the functions of an integration that was typed."""
+    from kosmolua.docs import pages
+
+    found = dict.fromkeys(pages.NAMES, "guide")
+    for name in catalog.names():
+        page = page_of(name)
+        found[page] = "integration"
+        for base in filter(typed.startswith, (page, name)):
+            found |= {f"{base}.{each}": about for each, about in offered_functions(catalog, name).items()}
+    return found
+
+
+def offered_values(kind: Type) -> list[str]:
+    """Return the strings that a type lists, or how both booleans are written; nothing for other types."""
+    return [*luacats.choices_in(kind)] or (["true", "false"] if kind.label == "boolean" else [])
+
+
+def offered_integrations(catalog: Catalog) -> Offers:
+    """Return each integration."""
+    return dict.fromkeys(catalog.names(), "integration")
+
+
+def offered_accounts(catalog: Catalog, integration: str) -> Offers:
+    """Return the accounts of an integration."""
+    return dict.fromkeys(catalog.accounts(integration), "account")
+
+
+def offered_functions(catalog: Catalog, integration: str) -> Offers:
+    """Return the functions of an integration."""
+    return {name: function.summary for name, function in catalog.integration(integration).functions.items()}
+
 
 _BEFORE_NAMES = re.compile(r"^(?:app\.)?(?:integrations\.)?")
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -46,15 +83,15 @@ def _catalog(context: click.Context) -> Catalog:
 
 def integrations(catalog: Catalog, _: str) -> Offers:
     """Return each integration."""
-    return offers.integrations(catalog)
+    return offered_integrations(catalog)
 
 
 def accounts(catalog: Catalog, typed: str) -> Offers:
     """Return each integration, and the accounts of the one that was typed."""
-    found = offers.integrations(catalog)
+    found = offered_integrations(catalog)
     for name in [*found]:
         if typed.startswith(f"{name}."):
-            found |= _within(f"{name}.", offers.accounts(catalog, name))
+            found |= _within(f"{name}.", offered_accounts(catalog, name))
     return found
 
 
@@ -67,7 +104,7 @@ def paths(catalog: Catalog, typed: str) -> Offers:
         return dict.fromkeys((f"{before}{each}." for each in meant), "integration")
     account, dot, _ = rest.partition(".")
     between = f"{account}." if dot and account in [*catalog.accounts(meant[0]), "default"] else ""
-    return _within(f"{before}{meant[0]}.{between}", offers.functions(catalog, meant[0]))
+    return _within(f"{before}{meant[0]}.{between}", offered_functions(catalog, meant[0]))
 
 
 def _within(prefix: str, found: Offers) -> Offers:
@@ -86,9 +123,9 @@ def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[C
     found = {f"{each.name}=": each.about for each in function.parameters if each.name not in given}
     for each in function.parameters:
         if incomplete.startswith(f"{each.name}="):
-            found = {f"{each.name}={value}": "" for value in offers.values(each.type)}
+            found = {f"{each.name}={value}": "" for value in offered_values(each.type)}
         elif each.name == _key_apart(words):
-            found = dict.fromkeys(offers.values(each.type), "")
+            found = dict.fromkeys(offered_values(each.type), "")
     return [CompletionItem(text, help=about) for text, about in found.items() if text.startswith(incomplete)]
 
 

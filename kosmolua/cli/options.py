@@ -1,136 +1,213 @@
-"""The options that commands share, as click reads them."""
+"""The options of everything that runs scripts or makes calls, as data, and the quick reading of a plain command line.
+
+click reads every command line, words its refusals and writes its help from this table. Importing it takes longer than
+the sandbox takes to boot, so a command line of ``run`` that leaves nothing to refuse is read here instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any, TypeVar
+from kosmolua.limits import MOST, MOST_SECONDS, parse_size
 
-import click
-from click.shell_completion import CompletionItem
-
-from kosmolua.cli.arguments import OPTIONS, Option, Options
-from kosmolua.suggestions import closest
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
-"""Below WIDE columns the help gives option names at most NARROW_COLUMN columns, else USUAL_COLUMN."""
-_FILES = ("FILE", "PATH")
-LISTING = ("accounts", "plugin", "simulate")
-
-_JSON = Option("--json", section="Output", help="Print JSON, also on failure.")
-"""What the shared option is where there is no outcome of a script."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 
-class Text(click.ParamType):  # type: ignore[type-arg]
-    """The text of an option, read as the option reads it."""
-
-    def __init__(self, option: Option) -> None:
-        self.name = str(option.metavar)
-        self._read = option.read
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value, or fail with a sentence."""
-        try:
-            return self._read(value) if isinstance(value, str) else value
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return what a shell completes: files, where the value is one."""
-        return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
+def seconds(text: str) -> float:
+    """Return the seconds that a text names; raise ValueError where it names no duration."""
+    return float(_checked(text, float, MOST_SECONDS, "a number of seconds"))
 
 
-class Sectioned(click.Option):
-    """An option that the help lists under a heading."""
-
-    def __init__(self, *args: Any, section: str, **given: Any) -> None:
-        super().__init__(*args, **given)
-        self.section = section
+def count(text: str) -> int:
+    """Return the whole number, from 1 up, that a text names; raise ValueError where it names none."""
+    return int(_checked(text, int, MOST, "a whole number"))
 
 
-class Examples:
-    """What ends the help of a command: lines to type, which stay as they are."""
-
-    epilog: str | None
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
-        if self.epilog:
-            with formatter.section("Examples"):
-                indent = " " * formatter.current_indent
-                formatter.write("".join(f"{indent}{line}\n" for line in self.epilog.splitlines()))
+def size(text: str) -> int:
+    """Return the bytes that a text such as ``64K`` names; raise ValueError where it names no size."""
+    value = parse_size(text)
+    if not 0 < value <= MOST:
+        raise ValueError(f"{text!r} is not a size above 0 and at most {MOST} bytes")
+    return value
 
 
-class Group(Examples, click.Group):
-    """A group of commands."""
+def _checked(text: str, read: Callable[[str], float], most: float, what: str) -> float:
+    try:
+        value = read(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= most:
+        raise ValueError(f"{text!r} is not {what} above 0 and at most {most:.0f}")
+    return value
 
 
-class Command(Examples, click.Command):
-    """A command whose help lists the shared options under their headings, after its own ones.
+def path(text: str) -> str:
+    """Return a path as it was written; raise ValueError where it is empty, as from a variable that is not set."""
+    if not text:
+        raise ValueError("nothing is named (is a variable empty?)")
+    return text
+
+
+def appendable(text: str) -> str:
+    """Return the path of a file to append to; raise ValueError where it is empty or standard output."""
+    if text == "-":
+        raise ValueError("a journal goes to a file, and '-' is none")
+    return path(text)
+
+
+class Option:
+    """One option.
 
     Args:
-        advice: Said of an option that there is not, with ``{name}`` for it: what it may have been meant for.
+        names: As they are typed, the long one first.
+        help: One sentence; in brackets what holds where it is not given.
+        metavar: What stands for the value in the help; None for a flag.
+        read: Returns the value of a text, or raises ValueError.
+        repeatable: Whether it can be given more than once.
+        section: Where the help lists it.
     """
 
-    def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
-        super().__init__(*args, **given)
-        self._advice = advice
+    def __init__(
+        self,
+        *names: str,
+        help: str,
+        metavar: str | None = None,
+        read: Callable[[str], Any] = str,
+        repeatable: bool = False,
+        section: str = "",
+    ) -> None:
+        self.names = names
+        self.help = help
+        self.metavar = metavar
+        self.read = read
+        self.repeatable = repeatable
+        self.section = section
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            name = error.option_name.lstrip("-")
-            options = [option.lstrip("-") for option in error.possibilities or ()]
-            close = [f"--{option}" for option in closest(name, options)]
-            said = click.NoSuchOption(error.option_name, possibilities=close).format_message()
-            raise click.UsageError(f"{said} {self._advice.format(name=name)}".rstrip(), ctx) from None
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
-            if record:
-                sections.setdefault(getattr(parameter, "section", "") or "Options", []).append(record)
-        for title in sorted(sections, key=lambda title: title != "Options"):
-            with formatter.section(title):
-                formatter.write_dl(sections[title], col_max=USUAL_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
+    @property
+    def attribute(self) -> str:
+        """The name of its value in :class:`Options`."""
+        return self.names[0].removeprefix("--").replace("-", "_")
 
 
-def examples(*lines: str) -> str:
-    """Return the end of a command's help."""
-    return "\n".join(lines)
+_HERE, _PERMISSIONS, _LIMITS, _OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
+OPTIONS = (
+    Option("--accounts", metavar="FILE", read=path, section=_HERE, help="The accounts file."),
+    Option(
+        "--plugin",
+        metavar="PATH",
+        read=path,
+        repeatable=True,
+        section=_HERE,
+        help="Load this integration too; repeatable.",
+    ),
+    Option("--simulate", section=_HERE, help="Use simulators: no network, no credentials, the same data each time."),
+    Option("--read-only", section=_PERMISSIONS, help="Deny every write."),
+    Option("--yes", "-y", section=_PERMISSIONS, help="Allow what would be asked."),
+    Option(
+        "--timeout",
+        metavar="S",
+        read=seconds,
+        section=_LIMITS,
+        help="Seconds on the wall, waiting for services included [120].",
+    ),
+    Option("--cpu", metavar="S", read=seconds, section=_LIMITS, help="Seconds of processor time [30]."),
+    Option("--memory", metavar="SIZE", read=size, section=_LIMITS, help="Memory of the Lua VM [96MiB]."),
+    Option("--max-calls", metavar="N", read=count, section=_LIMITS, help="Calls of functions [1000]."),
+    Option("--max-output", metavar="SIZE", read=size, section=_LIMITS, help="Bytes printed [10MiB]."),
+    Option(
+        "--require-isolation", section=_LIMITS, help="Run no script where the system lacks a layer around the sandbox."
+    ),
+    Option("--journal", metavar="FILE", read=appendable, section=_OUTPUT, help="Append a JSON line for each call."),
+    Option("--trace", section=_OUTPUT, help="Show each call on standard error."),
+    Option("--json", section=_OUTPUT, help="Print one JSON object, also on failure."),
+)
 
 
-def running_options(command: _Command) -> _Command:
-    """Give a command the options of everything that runs scripts or makes calls, as one ``options`` argument."""
-    return _with_options(command, OPTIONS)
+class Options:
+    """What the shared options were set to.
+
+    Args:
+        given: Values by the names of :data:`OPTIONS`; the others are as if not given.
+    """
+
+    accounts: str | None = None
+    plugin: tuple[str, ...] = ()
+    simulate: bool = False
+    read_only: bool = False
+    yes: bool = False
+    timeout: float | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    max_calls: int | None = None
+    max_output: int | None = None
+    require_isolation: bool = False
+    journal: str | None = None
+    trace: bool = False
+    json: bool = False
+
+    def __init__(self, **given: Any) -> None:
+        for name, value in given.items():
+            setattr(self, name, value)
+
+    def over(self, others: Options) -> Options:
+        """Return these options, and where one was not given that of ``others``, which stood earlier on the line."""
+        return Options(**vars(others) | {name: value for name, value in vars(self).items() if value})
 
 
-def listing_options(command: _Command) -> _Command:
-    """Give a command the options that say which accounts and integrations there are, as one ``options`` argument."""
-    return _with_options(command, [*(option for option in OPTIONS if option.attribute in LISTING), _JSON])
+class Script:
+    """What ``run`` is to run.
+
+    Args:
+        file: The file, ``-`` for standard input, or None.
+        code: The script itself, or None.
+        arguments: What the script finds in ``arg``.
+    """
+
+    def __init__(self, file: str | None, code: str | None, arguments: Sequence[str]) -> None:
+        named = code is None
+        self.file = file if named else None
+        self.code = code
+        self.arguments = tuple(arguments if named or file is None else (file, *arguments))
 
 
-def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
-    names = [option.attribute for option in options]
-
-    @wraps(command)
-    def gather(*args: Any, **given: Any) -> Any:
-        return command(*args, options=Options(**{name: given.pop(name) for name in names}), **given)
-
-    decorated: Any = gather
-    for option in reversed(options):
-        decorated = _declare(option)(decorated)
-    return decorated  # type: ignore[no-any-return]
+_CODE = Option("-e", metavar="CODE", help="Run this instead of a file.")
+_BY_NAME = {name: option for option in (*OPTIONS, _CODE) for name in option.names}
 
 
-def _declare(option: Option) -> Callable[[Any], Any]:
-    said: dict[str, Any] = {"cls": Sectioned, "section": option.section, "help": option.help}
+def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
+    """Read the words after ``run``, or return None where they have to be left to click.
+
+    Every option must stand as its own word, in full, with its value in the next one.
+    """
+    values: dict[str, Any] = {}
+    operands: list[str] = []
+    words = iter(typed)
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            operands.append(word)
+            continue
+        option = _BY_NAME.get(word)
+        if option is None or not _take(option, words, values):
+            return None
+    code = values.pop(_CODE.attribute, None)
+    if code is None and not operands:
+        return None
+    file = operands[0] if operands else None
+    return Script(file, code, operands[1:]), Options(**values)
+
+
+def _take(option: Option, words: Any, values: dict[str, Any]) -> bool:
     if option.metavar is None:
-        return click.option(*option.names, is_flag=True, **said)
-    said |= {"type": Text(option), "metavar": option.metavar}
-    return click.option(*option.names, multiple=option.repeatable, **said)
+        values[option.attribute] = True
+        return True
+    text = next(words, None)
+    if text is None or (text.startswith("-") and text != "-") or (option is _CODE and _CODE.attribute in values):
+        return False
+    try:
+        value = option.read(text)
+    except ValueError:
+        return False
+    before = values.get(option.attribute, ())
+    values[option.attribute] = (*before, value) if option.repeatable else value
+    return True

@@ -11,10 +11,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from kosmolua import __version__
-from kosmolua.cli import show
-from kosmolua.cli.arguments import OPTIONS
-from kosmolua.cli.exits import guarded, status_of, worded
-from kosmolua.cli.options import Group, examples
+from kosmolua.cli import console
+from kosmolua.cli.console import guarded, status_of, worded
+from kosmolua.cli.options import OPTIONS
+from kosmolua.cli.parsing import Group, examples
 from kosmolua.cli.streams import OutputLost
 from kosmolua.errors import KosmoError, UsageError
 from kosmolua.processes.launch import Worker
@@ -56,7 +56,7 @@ class Program(Group):
         """Import a command, or return None where there is none of this name."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"kosmolua.cli.{cmd_name}_command").command
+        command: click.Command = importlib.import_module(f"kosmolua.cli.commands.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -137,9 +137,9 @@ def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]
             refused = error
         except OSError as error:
             refused = KosmoError(worded(error))
-        from kosmolua.outcome import Outcome
+        from kosmolua.runs.run import Outcome
 
-        show.as_json(Outcome([], "", refused, []).to_json(), indent)
+        console.as_json(Outcome([], "", refused, []).to_json(), indent)
         return status_of(refused)
 
     return answer

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
-from kosmolua.docs import guide, markdown
-from kosmolua.docs.address import Address, Directory
-from kosmolua.docs.entries import entries_of
-from kosmolua.docs.guide import GuidePage
-from kosmolua.docs.outline import Outlines
-from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL, Page
-from kosmolua.docs.query import words_of
-from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS, Hit
+from kosmolua.docs import markdown, pages
+from kosmolua.docs.lookup import Address, Directory
+from kosmolua.docs.outline import Outlines, Shelf
+from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL, GuidePage, Page
+from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS, Hit, words_of
 from kosmolua.docs.reference import FunctionPage, IntegrationPage
-from kosmolua.docs.search import Index, index_of
-from kosmolua.docs.shelf import Shelf
+from kosmolua.docs.search import Index, entries_of, index_of
 from kosmolua.errors import BadDocArguments, PluginError
-from kosmolua.paths import parts_of
-from kosmolua.spec.annotations import type_of
-from kosmolua.spec.bounds import Bound, between, one_of
-from kosmolua.spec.mismatch import Mismatch
-from kosmolua.spec.types import STRING, Type
+from kosmolua.schema.annotations import type_of
+from kosmolua.schema.names import parts_of
+from kosmolua.schema.types import STRING, Bound, Mismatch, Type, between, one_of
 
 _LIMIT = type_of(Annotated[int, between(1, MOST_HITS)])
 _BUDGET = type_of(
@@ -59,7 +53,7 @@ class Library:
         asked = _fit("namespace", STRING, namespace or "")
         if parts_of(asked) not in ([], [""], ["guides"]):
             return self.read(asked, detail="brief")
-        guides = "## Guides\n\n" + "\n".join(f"- `{name}`: {GuidePage(name).summary}" for name in guide.NAMES)
+        guides = "## Guides\n\n" + "\n".join(f"- `{name}`: {GuidePage(name).summary}" for name in pages.NAMES)
         integrations = "## Integrations\n\n" + "\n".join(map(self._listed, self._shelf.names()))
         wanted = {"guides": [guides], "": [guides, integrations]}.get(asked, [integrations])
         return "\n\n".join(["# Pages", _HOW_TO_READ, *wanted])
@@ -113,7 +107,7 @@ class Library:
         return self._page(page).write(detail, budget)
 
     def _page(self, page: str) -> Page:
-        if page.strip() in guide.NAMES:
+        if page.strip() in pages.NAMES:
             return GuidePage(page.strip())
         address = self._directory.find(page)
         integration = self._shelf.integration(address.integration)
@@ -152,3 +146,66 @@ def _fit(name: str, kind: Type, value: object) -> Any:
         return kind.accept(value)
     except Mismatch as mismatch:
         raise BadDocArguments(f"{name} {mismatch.problem}", param=name) from None
+
+
+class Verb(NamedTuple):
+    """One of the functions.
+
+    Args:
+        name: As Lua calls it.
+        subject: What its first argument is.
+        options: What the table after it may hold.
+        example: A call that is right.
+    """
+
+    name: str
+    subject: str
+    options: tuple[str, ...]
+    example: str
+
+
+VERBS = {
+    "list": Verb("lua_list_docs", "namespace", (), 'lua_list_docs("render2")'),
+    "search": Verb("lua_search_docs", "query", ("limit",), 'lua_search_docs("failed deploys", { limit = 5 })'),
+    "read": Verb("lua_read_doc", "page", ("detail", "budget"), 'lua_read_doc("render2", { detail = "brief" })'),
+}
+
+NAMES = {verb: told.name for verb, told in VERBS.items()}
+
+
+def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
+    """Answer one of the three functions from what Lua passed: its subject and a table of options, or one table.
+
+    Raises:
+        BadDocArguments: The arguments are of another shape.
+        DocNotFound: There is no such page.
+    """
+    if verb not in VERBS:
+        raise BadDocArguments(f"The documentation cannot {verb[:80]!r}")
+    subject, options = _read(VERBS[verb], given)
+    if verb == "list":
+        return library.list(subject)
+    return library.search(subject, **options) if verb == "search" else library.read(subject, **options)
+
+
+def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the subject and the options that were passed."""
+    subject, options, *surplus = [None if each in ([], {}) else each for each in [*given, None, None]]
+    if isinstance(subject, Mapping) and options is None:
+        options = {name: value for name, value in subject.items() if name != verb.subject}
+        subject = subject.get(verb.subject)
+    fits = isinstance(subject, (str, type(None))) and isinstance(options, (Mapping, type(None)))
+    if not fits or any(each is not None for each in surplus):
+        raise BadDocArguments(f"{verb.name} takes a string, then a table of options", hint=f"such as {verb.example}")
+    checked = _known(verb, options or {})
+    if subject is None and verb.name != NAMES["list"]:
+        raise BadDocArguments(f"{verb.name} needs a {verb.subject}, as a string", hint=f"such as {verb.example}")
+    return subject, checked
+
+
+def _known(verb: Verb, options: Mapping[str, Any]) -> dict[str, Any]:
+    for name in options:
+        if name not in verb.options:
+            takes = ", ".join([verb.subject, *verb.options])
+            raise BadDocArguments(f"{verb.name} has no option {name!r}", param=name, hint=f"it takes {takes}")
+    return dict(options)

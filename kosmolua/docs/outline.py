@@ -10,12 +10,36 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from kosmolua.docs.shelf import Shelf
-from kosmolua.spec.function import Function
-from kosmolua.spec.integration import Integration
-from kosmolua.spec.wording import description, prose
+from kosmolua.schema.function import Function
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.luacats import description, prose
+
+
+class Shelf(Protocol):
+    """Installed integrations, of which only :meth:`integration` runs a plugin's code."""
+
+    def names(self) -> Sequence[str]:
+        """Return the name of every installed integration."""
+
+    def integration(self, name: str) -> Integration:
+        """Return an integration, loaded.
+
+        Raises:
+            PluginError: It cannot be loaded.
+            UnknownPath: There is none of this name.
+        """
+
+    def accounts(self, name: str) -> Sequence[str]:
+        """Return the names of an integration's accounts."""
+
+    def prose(self, name: str) -> str | None:
+        """Return the text of the NAME.md beside a plugin, or None."""
+
+    def sources(self, name: str) -> Sequence[str]:
+        """Return the text of each Python file of a plugin, without running it; none where they cannot be had."""
+
 
 LONGEST_CONSTRUCTION = 20
 """Lines that ``integration = Integration(...)`` may take."""

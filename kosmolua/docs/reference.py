@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kosmolua.docs import docstring, markdown, outline
+from kosmolua.docs import markdown, outline
 from kosmolua.docs.markdown import Document
-from kosmolua.docs.page import Page
-from kosmolua.paths import page_of
-from kosmolua.spec import luacats
-from kosmolua.spec.function import Function
-from kosmolua.spec.integration import Integration
-from kosmolua.spec.parameter import Parameter
-from kosmolua.spec.wording import description, is_compound, label, literal, prose
+from kosmolua.docs.pages import Page
+from kosmolua.schema import luacats
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import Function
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.luacats import description, is_compound, label, literal, prose
+from kosmolua.schema.names import page_of
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
@@ -141,7 +141,7 @@ def _contents(functions: Sequence[Function]) -> str:
 
 
 def _body(integration: Integration, function: Function, document: Document) -> str:
-    text, sections = docstring.split(prose(function.doc))
+    text, sections = markdown.split(prose(function.doc))
     returns = _returns(function, integration.name, sections.pop("Returns", ""))
     written = document.sections
     return _joined(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from kosmolua.docs.query import Term, terms_of
-from kosmolua.docs.ranking import Entry, Folded, Hit, best, folded
+from kosmolua.docs import markdown, pages
+from kosmolua.docs.lookup import Address
+from kosmolua.docs.outline import Outline, Outlines, Shelf
+from kosmolua.docs.pages import GuidePage
+from kosmolua.docs.ranking import Entry, Folded, Hit, Term, best, folded, terms_of
+from kosmolua.errors import PluginError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
 
 MOST_CANDIDATES = 100
 """Entries that FTS5 hands to the ranking."""
@@ -110,3 +115,34 @@ class Plain:
     def find(self, query: str, limit: int) -> list[Hit]:
         """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
         return best(self._entries, terms_of(query), limit)
+
+
+def entries_of(shelf: Shelf, outlines: Outlines) -> Iterator[Entry]:
+    """Yield an entry for each guide, integration and function. An integration that cannot be loaded has none."""
+    for name in pages.NAMES:
+        yield _guide(GuidePage(name))
+    for name in shelf.names():
+        try:
+            outline, prose = outlines.of(name), shelf.prose(name)
+        except PluginError:
+            continue
+        yield from _integration(name, outline, prose or "")
+
+
+def _guide(page: GuidePage) -> Entry:
+    sections = markdown.read(page.full()).sections
+    text = "\n\n".join(f"{heading}.\n{body}" for heading, body in sections.items())
+    return Entry(page.name, f"{page.name} {' '.join(sections)}", page.summary, text)
+
+
+def _integration(name: str, outline: Outline, markdown_text: str) -> Iterator[Entry]:
+    document = markdown.read(markdown_text)
+    written: dict[str | None, str] = {None: document.introduction}
+    for heading, body in document.sections.items():
+        about = outline.find(heading)
+        written[about] = f"{written.get(about, '')}\n{body}"
+    page = str(Address(name))
+    yield Entry(page, f"{name} {document.title}", outline.about, written[None])
+    for short, (full_name, _, summary, words) in outline.functions.items():
+        prose = written.get(short, "")
+        yield Entry(f"{page}.{short}", f"{name} {full_name}", summary, f"{words}\n{prose}")

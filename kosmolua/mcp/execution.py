@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
-from kosmolua.journal import Record, Watch
-from kosmolua.mcp.question import Answer, Question
-from kosmolua.mcp.script import Script
-from kosmolua.outcome import Outcome
-from kosmolua.policy import Approval
+from kosmolua.broker.journal import Record, Watch
+from kosmolua.broker.permissions import Approval
+from kosmolua.mcp.questions import Answer, Question
+from kosmolua.mcp.tools import Script
+from kosmolua.runs.run import Outcome
 from kosmolua.runtime import Runtime
 
 

@@ -28,18 +28,15 @@ from mcp_types import (
 )
 
 from kosmolua import __version__
-from kosmolua.docs.page import USUAL_DETAIL
+from kosmolua.broker.journal import Watch
+from kosmolua.docs.pages import USUAL_DETAIL
 from kosmolua.docs.ranking import USUAL_HITS
 from kosmolua.errors import KosmoError
-from kosmolua.journal import Watch
-from kosmolua.mcp import pages
-from kosmolua.mcp.answer import refusal
-from kosmolua.mcp.client import Client
-from kosmolua.mcp.excerpt import decodable
-from kosmolua.mcp.executions import LONGEST_PARKED, Executions
-from kosmolua.mcp.prompt import WRITE_SCRIPT, write_script
-from kosmolua.mcp.script import Script
-from kosmolua.mcp.tools import USUAL_PAGE, check, tools_for
+from kosmolua.mcp import resources
+from kosmolua.mcp.answer import decodable, refusal
+from kosmolua.mcp.executions import LONGEST_PARKED, Client, Executions
+from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
+from kosmolua.mcp.tools import USUAL_PAGE, Script, check, tools_for
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
@@ -110,16 +107,16 @@ class Handlers:
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
         """Say which pages there are."""
-        return ListResourcesResult(resources=await asyncio.to_thread(pages.resources, self._runtime))
+        return ListResourcesResult(resources=await asyncio.to_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
         """Say how the URI of a page is made."""
-        return ListResourceTemplatesResult(resource_templates=[pages.TEMPLATE])
+        return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Read a page."""
         try:
-            contents = await asyncio.to_thread(pages.read, self._runtime, params.uri)
+            contents = await asyncio.to_thread(resources.read, self._runtime, params.uri)
         except KosmoError as error:
             raise MCPError(INVALID_PARAMS, error.message, {"uri": params.uri}) from error
         return ReadResourceResult(contents=[contents])

@@ -14,7 +14,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
-from kosmolua.mcp.excerpt import decodable
+from kosmolua.mcp.answer import decodable
 from kosmolua.mcp.server import Handlers
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
-from kosmolua.docs.page import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
+from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
 from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
-from kosmolua.spec.mismatch import quoted
+from kosmolua.runs.run import RunOptions
+from kosmolua.schema.types import quoted
 from kosmolua.suggestions import did_you_mean
 
 USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
@@ -141,3 +143,40 @@ def _limit(name: str, most: float) -> dict[str, Any]:
     kind = {"type": "number", "exclusiveMinimum": 0} if name in SECONDS else {"type": "integer", "minimum": 1}
     unit = {"description": _UNITS[name]} if name in _UNITS else {}
     return {**kind, "maximum": most, **unit}
+
+
+@dataclass(frozen=True)
+class Script:
+    """What execute_lua is asked to run.
+
+    Args:
+        code: The text.
+        args: What the script finds in ``arg`` and ``...``.
+        read_only: Whether every write is denied.
+        limits: Those of :data:`ADJUSTABLE` that are lower than the host's.
+        budget: Characters of the answer.
+    """
+
+    code: str
+    args: tuple[str, ...] = ()
+    read_only: bool = False
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    budget: int = USUAL_ANSWER
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Script:
+        """Return the script that checked arguments of execute_lua describe."""
+        return cls(
+            arguments["code"],
+            tuple(arguments.get("args", ())),
+            arguments.get("mode") == "read_only",
+            {name: arguments[name] for name in ADJUSTABLE if name in arguments},
+            int(arguments.get("budget", USUAL_ANSWER)),
+        )
+
+    @property
+    def options(self) -> RunOptions:
+        """What the runtime is told about its run."""
+        options = RunOptions(args=self.args, read_only=self.read_only)
+        options.update(self.limits)  # type: ignore[typeddict-item]
+        return options

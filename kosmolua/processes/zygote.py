@@ -10,8 +10,8 @@ from threading import Event, RLock, Thread
 
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
-from kosmolua.processes.children import Pipes
-from kosmolua.wire import FORK, KILL, ORDER, STATUS
+from kosmolua.processes.child import Pipes
+from kosmolua.protocol import FORK, KILL, ORDER, STATUS
 
 LONGEST_WAIT_FOR_STATUS = 5.0
 """Seconds to wait for word of how a process ended, once its pipe is closed."""

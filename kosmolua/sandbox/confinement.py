@@ -11,7 +11,7 @@ try:
 except ImportError:
     resource = None  # type: ignore[assignment]
 if sys.platform == "linux":
-    from kosmolua.sandbox import kernel, landlock, seccomp
+    from kosmolua.sandbox import linux, seccomp
 
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
 """From the resource limits of every Unix to the filter of system calls that only Linux has."""
@@ -44,7 +44,7 @@ def die_with_parent() -> None:
     if sys.platform != "linux":
         _watch(parent)
         return
-    kernel.end_with_parent(signal.SIGKILL)
+    linux.end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
@@ -90,9 +90,9 @@ class Confinement:
         """
         self._in_force["unprivileged"] = _become_nobody()
         if sys.platform == "linux":
-            self._in_force["no_new_privs"] = kernel.forbid_new_privileges()
-            self._in_force["undumpable"] = kernel.hide()
-            self._in_force["landlock"] = landlock.restrict()
+            self._in_force["no_new_privs"] = linux.forbid_new_privileges()
+            self._in_force["undumpable"] = linux.hide()
+            self._in_force["landlock"] = linux.restrict()
 
     def lock(self, cpu: float, memory: int) -> None:
         """Bound what a job can take, and allow only the system calls that it needs.
@@ -142,7 +142,7 @@ def _become_nobody() -> bool:
         return False
     if 0 not in (os.getuid(), os.geteuid()):
         return True
-    if sys.platform == "linux" and not kernel.may_kill():
+    if sys.platform == "linux" and not linux.may_kill():
         return False
     try:
         os.setgroups([])

@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 
-from kosmolua.sandbox import kernel
+from kosmolua.sandbox import linux
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """For each machine its column below, and its name in ``linux/audit.h``. Others, and 32-bit programs, have no filter."""
@@ -83,7 +83,7 @@ class Filter:
 
     def apply(self) -> bool:
         """Put it in force for this process and all that it forks; say whether that is so."""
-        return self._program is not None and kernel.filter_calls(self._program)
+        return self._program is not None and linux.filter_calls(self._program)
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:

@@ -15,11 +15,11 @@ import signal
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from kosmolua import wire
+from kosmolua import protocol
+from kosmolua.protocol import ORDER
 from kosmolua.sandbox import confinement
 from kosmolua.sandbox.vm import BROKEN, PRELUDE
 from kosmolua.sandbox.worker import Worker
-from kosmolua.wire import ORDER
 
 CAN_FORK = hasattr(os, "fork")
 DONE = b"."
@@ -74,7 +74,7 @@ class Session(Worker):
         except OSError:
             os.close(hears)
             os.close(says)
-            self._write(wire.epitaph(wire.NO_ROOM))
+            self._write(protocol.epitaph(protocol.NO_ROOM))
             return
         if child:
             os.close(says)
@@ -97,13 +97,13 @@ class Session(Worker):
             os._exit(0)
         os.close(hears)
         _, status = os.waitpid(child, 0)
-        self._write(wire.epitaph(os.waitstatus_to_exitcode(status)))
+        self._write(protocol.epitaph(os.waitstatus_to_exitcode(status)))
 
     def _must_end(self) -> bool:
         order = os.read(self._control, ORDER.size)
         if len(order) < ORDER.size:
             os.killpg(0, signal.SIGKILL)
-        return ORDER.unpack(order) == (wire.KILL, self._number)
+        return ORDER.unpack(order) == (protocol.KILL, self._number)
 
     def _tell_parent(self, says: int) -> None:
         with suppress(BrokenPipeError):
@@ -111,7 +111,7 @@ class Session(Worker):
         os.close(says)
 
     def _run(self, job: dict[str, Any], limits: bytes) -> None:
-        verb, source, name = (wire.to_bytes(text) for text in (job["args"][0], job["source"], job["name"]))
+        verb, source, name = (protocol.to_bytes(text) for text in (job["args"][0], job["source"], job["name"]))
         self._vm.converse(verb, source, name, limits, self._limits["memory"])
 
     def _end(self, fields: bytes) -> None:

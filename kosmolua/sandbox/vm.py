@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-PRELUDE = ("json", "errors", "failure", "letterbox", "text", "absent", "foreign", "app", "parallel", "regex", "env")
+PRELUDE = ("json", "errors", "traceback", "requests", "inspect", "hints", "app", "parallel", "regex", "env")
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
 COPIES_OF_A_REPLY = 3

@@ -10,8 +10,8 @@ import os
 import sys
 import time
 
-from kosmolua import wire
-from kosmolua.sandbox import confinement, expressions
+from kosmolua import protocol
+from kosmolua.sandbox import confinement, regex
 from kosmolua.sandbox.confinement import Confinement
 from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Verbs
 
@@ -47,7 +47,7 @@ class Worker:
             b"print": self._print,
             b"end": self._end,
             b"limit": self._limit,
-            b"regex": expressions.scan,
+            b"regex": regex.scan,
         }
         self._vm = VM(verbs, self.prelude)
         self._confinement = Confinement(forking=self.forking)
@@ -62,7 +62,7 @@ class Worker:
         self._limits = job["limits"]
         self._room = self._limits["max_output"]
         self._confinement.lock(self._limits["cpu"], self._limits["memory"])
-        self._write(wire.encode("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
+        self._write(protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
         if job.get("isolated") and self._confinement.missing:
             os._exit(0)
         self._started = time.process_time()
@@ -73,10 +73,10 @@ class Worker:
 
     def _run(self, job: dict[str, Any], limits: bytes) -> None:
         self._vm.run(
-            wire.to_bytes(job["source"]),
-            wire.to_bytes(job["name"]),
+            protocol.to_bytes(job["source"]),
+            protocol.to_bytes(job["name"]),
             limits,
-            [wire.to_bytes(argument) for argument in job["args"]],
+            [protocol.to_bytes(argument) for argument in job["args"]],
             self._limits["memory"],
         )
 
@@ -92,7 +92,7 @@ class Worker:
             data = data[os.write(self._outgoing, data) :]
 
     def _receive(self) -> bytes:
-        line = wire.read_line(self._incoming, LONGEST_FRAME)
+        line = protocol.read_line(self._incoming, LONGEST_FRAME)
         if line is None:
             os._exit(0)
         return line
@@ -100,7 +100,7 @@ class Worker:
     def _print(self, text: bytes) -> None:
         allowed = text[: self._room]
         for start in range(0, len(allowed), PIECE_OF_OUTPUT):
-            self._write(wire.encode("print", text=wire.to_text(allowed[start : start + PIECE_OF_OUTPUT])))
+            self._write(protocol.frame("print", text=protocol.to_text(allowed[start : start + PIECE_OF_OUTPUT])))
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")
@@ -111,10 +111,10 @@ class Worker:
 
     def _write_end(self, fields: bytes) -> None:
         usage = json.dumps(self._usage()).encode()
-        self._write(wire.END + fields + b',"usage":' + usage + b"}\n")
+        self._write(protocol.END + fields + b',"usage":' + usage + b"}\n")
 
     def _limit(self, name: bytes) -> NoReturn:
-        self._write(wire.encode("limit", limit=name.decode(), usage=self._usage()))
+        self._write(protocol.frame("limit", limit=name.decode(), usage=self._usage()))
         os._exit(0)
 
     def _usage(self) -> dict[str, float]:

@@ -13,10 +13,10 @@ import signal
 import sys
 from typing import Any, NoReturn
 
+from kosmolua.protocol import FORK, KILL, NO_ROOM, ORDER, STATUS
 from kosmolua.sandbox import confinement
 from kosmolua.sandbox.vm import BROKEN
 from kosmolua.sandbox.worker import Worker
-from kosmolua.wire import FORK, KILL, NO_ROOM, ORDER, STATUS
 
 DESCRIPTORS_OF_A_WORKER = 2
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from kosmolua.cli import show
-from kosmolua.cli.accounts_command import permissions_of, show_permissions
+from kosmolua.cli import console
+from kosmolua.cli.commands.accounts import permissions_of, show_permissions
 from kosmolua.errors import UsageError
+from kosmolua.folders import expanded
 from kosmolua.limits import REPORTED
-from kosmolua.places import expanded
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
@@ -108,10 +108,10 @@ class Commands:
         return known[chosen]
 
     def _doc(self, page: str) -> None:
-        show.markdown(self._runtime.docs.read(page) if page else self._runtime.docs.list())
+        console.markdown(self._runtime.docs.read(page) if page else self._runtime.docs.list())
 
     def _search(self, words: str) -> None:
-        show.markdown(self._runtime.docs.search(words))
+        console.markdown(self._runtime.docs.search(words))
 
     def _accounts(self, _: str) -> None:
         show_permissions(permissions_of(self._runtime))
@@ -119,12 +119,12 @@ class Commands:
     def _list_calls(self, _: str) -> None:
         names = ("path", "account", "effect", "status", "duration_ms", "error")
         rows = [[_cell(call[name]) for name in names] for call in self._calls()]
-        show.table("Calls", ["path", "account", "effect", "status", "ms", "error"], rows)
+        console.table("Calls", ["path", "account", "effect", "status", "ms", "error"], rows)
 
     def _limits(self, _: str) -> None:
         limits = self._runtime.limits
         rows = [[name, limits.spell(attribute), remedy] for name, (attribute, _, remedy) in REPORTED.items()]
-        show.table("Limits", ["limit", "value", "to change it"], rows)
+        console.table("Limits", ["limit", "value", "to change it"], rows)
 
     def _load_file(self, name: str) -> None:
         if not name:
@@ -132,9 +132,11 @@ class Commands:
         self._load(Path(expanded(name)))
 
     def _help(self, _: str) -> None:
-        show.line("An expression shows its values, and the first of them stays in _. Locals live for one chunk only.\n")
+        console.line(
+            "An expression shows its values, and the first of them stays in _. Locals live for one chunk only.\n"
+        )
         rows = [[f":{name} {command.argument}".strip(), command.about] for name, command in self._table.items()]
-        show.table("Commands", ["command", "does"], rows)
+        console.table("Commands", ["command", "does"], rows)
 
 
 def _leave(_: str) -> None:

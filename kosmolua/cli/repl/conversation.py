@@ -3,30 +3,84 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from kosmolua.cli import show
+from kosmolua import protocol
+from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
-from kosmolua.cli.arguments import Options
-from kosmolua.cli.exits import status_of
-from kosmolua.cli.repl.answers import show_answer
-from kosmolua.cli.repl.candidates import Candidates
+from kosmolua.cli.console import status_of
+from kosmolua.cli.options import Options
+from kosmolua.cli.progress import watching
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
+from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.repl.readers import Reader
-from kosmolua.cli.source import name_of, read_file
+from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.cli.streams import standard
-from kosmolua.cli.watching import watching
 from kosmolua.errors import Interrupted, KosmoError
-from kosmolua.outcome import Outcome
+from kosmolua.escaping import harmless
+from kosmolua.runs.run import Outcome
+from kosmolua.runs.session import CHUNK, Answer, Session
 from kosmolua.runtime import Runtime
-from kosmolua.session import CHUNK, Answer, Session
 
 if TYPE_CHECKING:
-    from kosmolua.run_options import RunOptions
-    from kosmolua.session.chunk import State
+    from kosmolua.runs.run import RunOptions
+    from kosmolua.runs.session import State
+
+
+MOST_LINES, MOST_CHARACTERS = 60, 6000
+"""What a terminal is shown of a value that is much longer; a pipe gets all that there is."""
+FEW_LINES, FEW_CHARACTERS = 6, 600
+"""How far beyond that a value may go and still be shown whole."""
+REMARKS = {
+    "restored": "the state is as it was before this chunk",
+    "lost": "the state is gone; a new session begins",
+}
+
+
+def show_answer(answer: Answer, name: str = CHUNK) -> None:
+    """Show what came of a chunk: values on standard output, all else on standard error.
+
+    Args:
+        answer: What came of it.
+        name: The chunk's name in messages.
+    """
+    error = answer.outcome.error
+    if error:
+        console.complain_of(error, name.removeprefix("="))
+    if answer.state in REMARKS:
+        console.complain(REMARKS[answer.state])
+    if answer.text is None:
+        return
+    if answer.is_page:
+        console.markdown(answer.text)
+    else:
+        _show_values(answer.text, answer.size)
+
+
+def _show_values(text: str, size: int) -> None:
+    whole = protocol.to_bytes(text)
+    shown = _on_screen(whole) if standard.is_shown else whole
+    standard.write(shown + b"\n")
+    if len(shown) < len(whole) or len(whole) < size:
+        remark = f"... {size - len(shown):,} more bytes; print(_) shows the first value whole"
+        sys.stderr.write(console.styled(remark, "dim", sys.stderr) + "\n")
+
+
+def _on_screen(whole: bytes) -> bytes:
+    text = harmless(whole.decode("utf-8", "backslashreplace"))
+    return (_fitting(text) if console.on_terminal() else text).encode()
+
+
+def _fitting(text: str) -> str:
+    if len(text) > MOST_CHARACTERS + FEW_CHARACTERS:
+        text = text[:MOST_CHARACTERS]
+    lines = text.split("\n")
+    return text if len(lines) <= MOST_LINES + FEW_LINES else "\n".join(lines[:MOST_LINES])
+
 
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
 """What is typed in other programs, and is nothing in Lua."""
@@ -46,7 +100,7 @@ class Conversation:
         self._runtime = runtime
         self._session = session
         self._options = options
-        self._approver = Approver() if show.somebody_is_there() else None
+        self._approver = Approver() if console.somebody_is_there() else None
         self._calls: list[dict[str, object]] = []
         self.status = 0
         """The exit status of what failed so far; of several the highest."""
@@ -96,10 +150,10 @@ class Conversation:
             if self._options.json:
                 self._show_json(Outcome([], "", error, []), "kept")
             else:
-                show.complain_of(error)
+                console.complain_of(error)
 
     def _show_json(self, outcome: Outcome, state: State) -> None:
-        show.as_json({**outcome.to_json(), "state": state}, indent=None)
+        console.as_json({**outcome.to_json(), "state": state}, indent=None)
 
     def _note(self, error: KosmoError | None) -> None:
         self.status = max(self.status, status_of(error))
@@ -128,9 +182,9 @@ class Conversation:
 
     def _explain(self, answer: Answer) -> None:
         """Name what is in a part of ``app``."""
-        if show.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
+        if console.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
             names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
-            show.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
+            console.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
 
     def _begin_anew(self) -> None:
         self.candidates.forget()
@@ -147,7 +201,7 @@ class Conversation:
         if self._options.json:
             self._show_json(Outcome([], "", None, []), "lost")
         else:
-            show.complain("a new session begins")
+            console.complain("a new session begins")
 
 
 def _lua(chunk: str) -> str:

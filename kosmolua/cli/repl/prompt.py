@@ -17,12 +17,12 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.scripting import LuaLexer
 
-from kosmolua.cli import show
-from kosmolua.cli.repl.candidates import Candidates
+from kosmolua.cli import console
 from kosmolua.cli.repl.commands import is_command
+from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.repl.readers import FIRST, NEXT
-from kosmolua.spec import wording
-from kosmolua.spec.function import Function
+from kosmolua.schema import luacats
+from kosmolua.schema.function import Function
 
 INDENT = "  "
 KEYS = "Tab completes, Alt-Enter begins a new line, :help explains, Ctrl-D leaves"
@@ -131,7 +131,7 @@ def surplus_indent(lines: Sequence[str]) -> int:
 def signature(function: Function) -> str:
     """Return the parameters of a function with their types, and what it does, on one line."""
     parameters = [
-        f"{each.name}{'' if each.required else '?'}: {wording.label(each.type)}" for each in function.parameters
+        f"{each.name}{'' if each.required else '?'}: {luacats.label(each.type)}" for each in function.parameters
     ]
     return f"{function.name}{{ {', '.join(parameters)} }}  {function.summary}  ({function.effect})"
 
@@ -141,6 +141,6 @@ def _open(path: Path) -> History:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     except OSError as error:
-        show.warn(f"what is typed is not remembered: {path} cannot be written: {error.strerror}")
+        console.warn(f"what is typed is not remembered: {path} cannot be written: {error.strerror}")
         return InMemoryHistory()
     return FileHistory(path)

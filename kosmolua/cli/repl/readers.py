@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from kosmolua.cli.repl.candidates import Candidates
 from kosmolua.cli.repl.commands import is_command
+from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.streams import standard
 
 FIRST, NEXT = "> ", ">> "

@@ -34,15 +34,14 @@ end
 
 local json = module("json")
 local errors = module("errors", json)
-local failure = module("failure")
-local letterbox = module("letterbox", bridge, json, errors, limits, failure)
-local text = module("text", json, letterbox)
-local absent = module("absent")
-local foreign = module("foreign")
+local failure = module("traceback")
+local letterbox = module("requests", bridge, json, errors, limits, failure)
+local text = module("inspect", json, letterbox)
+local hints = module("hints")
 local app, forget = module("app", letterbox, json, text, failure)
 local parallel = module("parallel", letterbox, text, failure)
 local regex = module("regex", bridge, json)
-local env, without_host = module("env", letterbox, json, text, absent, failure, app, parallel, regex, is_taken, function(output)
+local env, without_host = module("env", letterbox, json, text, hints, failure, app, parallel, regex, is_taken, function(output)
   bridge("print", output)
 end)
 
@@ -73,7 +72,7 @@ end
 ---Sends what ended the script: an error value, and where it was raised as far as that is known.
 local function fail(value, line, frames)
   letterbox.stop_if_memory(value)
-  local call, message = errors.call_of(value), failure.within_script(text.safely(absent.explain(value)))
+  local call, message = errors.call_of(value), failure.within_script(text.safely(hints.explain(value)))
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "")
@@ -119,7 +118,7 @@ end
 
 local function reject(problem, source)
   local line = match(problem, ":(%d+):")
-  fail(foreign.explain(problem, source), line and tointeger(line))
+  fail(hints.explain_syntax(problem, source), line and tointeger(line))
 end
 
 local function describe(value)

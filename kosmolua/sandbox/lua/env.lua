@@ -1,6 +1,6 @@
 -- The environment of a script: an allow-list of copies. What is not named here does not exist for it.
 
-local letterbox, json, text, absent, failure, app, parallel, regex, is_taken, write = ...
+local letterbox, json, text, hints, failure, app, parallel, regex, is_taken, write = ...
 
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
@@ -67,7 +67,7 @@ local function caught(ok, value, ...)
     return ok, value, ...
   end
   letterbox.stop_if_memory(value)
-  return ok, absent.explain(failure.within_script(value))
+  return ok, hints.explain(failure.within_script(value))
 end
 
 function env.pcall(...)

@@ -1,0 +1,1 @@
+"""Accounts: the accounts file, its sections, and the sources of secrets."""

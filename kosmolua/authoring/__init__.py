@@ -1,0 +1,1 @@
+"""Tools for plugin authors: scaffold, lint, and definitions for editors."""

@@ -1,0 +1,76 @@
+"""A finding: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a plugin's author should look at.
+
+    Args:
+        place: Where it is, as ``file:line``.
+        problem: What is wrong.
+        remedy: What to do.
+        note: Whether it can well be left as it is.
+    """
+
+    place: str
+    problem: str
+    remedy: str
+    note: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.place}: {'note: ' if self.note else ''}{self.problem} ({self.remedy})"
+
+    @property
+    def order(self) -> tuple[bool, str, int, str]:
+        """What findings are sorted by: notes last, then file and line."""
+        file, _, line = self.place.rpartition(":")
+        return self.note, file, int(line), self.problem
+
+
+@dataclass(frozen=True)
+class Source:
+    """A function as it is written.
+
+    Args:
+        file: Its file.
+        first: The line of its first decorator, or of its ``def``.
+        node: Its syntax tree, whose lines count from the first.
+    """
+
+    file: str
+    first: int
+    node: ast.FunctionDef
+
+    def place_of(self, node: ast.expr | ast.stmt | ast.arg) -> str:
+        """Return the file and the line of a part."""
+        return f"{self.file}:{self.first + node.lineno - 1}"
+
+    @property
+    def parameter_places(self) -> dict[str, str]:
+        """The place of each parameter that Lua gives."""
+        return {argument.arg: self.place_of(argument) for argument in self.node.args.kwonlyargs}
+
+    @property
+    def docstring_place(self) -> str:
+        """The place of the docstring."""
+        return self.place_of(self.node.body[0])
+
+
+def source_of(function: Callable[..., Any]) -> Source | None:
+    """Return the source of a Python function, or None where it cannot be had."""
+    function = inspect.unwrap(function)
+    try:
+        lines, first = inspect.getsourcelines(function)
+        node = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return Source(function.__code__.co_filename, first, node) if isinstance(node, ast.FunctionDef) else None

@@ -1,0 +1,93 @@
+"""The check of a whole plugin: everything that there is to find, sorted by place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from kosmolua.authoring.findings import Finding, source_of
+from kosmolua.authoring.lint_examples import Example, check_calls, check_syntax, examples_in
+from kosmolua.authoring.lint_functions import check_effect, check_function, check_integration
+from kosmolua.catalog.plugins import Plugin, Plugins
+from kosmolua.docs import markdown
+from kosmolua.runtime import Runtime
+from kosmolua.schema.integration import Integration
+from kosmolua.suggestions import did_you_mean
+
+_LIKE_A_FUNCTION = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+
+
+def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
+    """Yield what is missing from the hand-written half of an integration's page.
+
+    Args:
+        integration: What it is about.
+        prose: Its text, or None where there is none.
+        file: Where it is, or would be.
+    """
+    if prose is None:
+        remedy = f"write {integration.name}.md beside it, with what the signatures do not say"
+        yield Finding(integration.origin, "there is no page", remedy, note=True)
+        return
+    document = markdown.read(prose)
+    if not document.title:
+        yield Finding(f"{file}:1", "the page has no title", "begin with '# NAME'")
+    spoken_of = {function.name for heading in document.sections if (function := integration.function(heading))}
+    for name in integration.functions:
+        if name not in spoken_of:
+            yield Finding(
+                f"{file}:1", f"{name} has no section", f"add '## {name}' with what its signature does not say"
+            )
+    for heading in document.sections:
+        if _LIKE_A_FUNCTION.fullmatch(heading) and not integration.function(heading):
+            hint = did_you_mean(heading, integration.functions) or "take the section out"
+            yield Finding(f"{file}:{_line_of(prose, heading)}", f"the section {heading} is about no function", hint)
+
+
+def _line_of(prose: str, heading: str) -> int:
+    pattern = re.compile(rf"##\s+`?{re.escape(heading)}`?\s*")
+    return next(number for number, line in enumerate(prose.splitlines(), 1) if pattern.fullmatch(line))
+
+
+def check(plugin: Plugin) -> list[Finding]:
+    """Return what could be better about a plugin that is loaded: the findings by file and line, then the notes."""
+    return sorted(_found(plugin), key=lambda finding: finding.order)
+
+
+def _found(plugin: Plugin) -> Iterator[Finding]:
+    integration, prose = plugin.integration, plugin.prose()
+    page = str(Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md")
+    yield from check_integration(integration)
+    for function in integration.functions.values():
+        yield from check_function(function, integration.prefix)
+        yield from check_effect(function)
+    yield from check_page(integration, prose, page)
+    examples = [*examples_in(prose or "", page), *_in_docstrings(integration)]
+    for example in examples:
+        yield from check_calls(example, integration)
+    yield from _misspelt(examples)
+    yield from _notes(integration)
+
+
+def _in_docstrings(integration: Integration) -> Iterator[Example]:
+    for function in integration.functions.values():
+        source = source_of(function.handler)
+        if source:
+            file, _, line = source.docstring_place.rpartition(":")
+            yield from examples_in(function.doc, file, int(line))
+
+
+def _misspelt(examples: list[Example]) -> Iterator[Finding]:
+    if examples:
+        with Runtime({}, plugins=Plugins(places=(), entry_points=dict), workers=1, environ={}) as runtime:
+            yield from check_syntax(examples, runtime)
+
+
+def _notes(integration: Integration) -> Iterator[Finding]:
+    if integration.simulate is None:
+        remedy = "write one with @integration.simulator, so that scripts can be tried"
+        yield Finding(integration.origin, "there is no simulator for --simulate", remedy, note=True)
+    if integration.identify is None and any(field.secret for field in integration.account_fields):
+        remedy = "write @integration.identifies with one cheap request"
+        yield Finding(integration.origin, "accounts check cannot say whose an account is", remedy, note=True)

@@ -1,0 +1,156 @@
+"""Signatures: what models and people are told of functions, parameters, results and accounts."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import FunctionType
+from typing import Any, TypeGuard
+
+from kosmolua.authoring.findings import Finding, source_of
+from kosmolua.http.messages import SAFE_METHODS
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import Function
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import KEYWORDS
+from kosmolua.schema.types import Type
+
+LONGEST_SUMMARY = 120
+_SNAKE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def check_integration(integration: Integration) -> Iterator[Finding]:
+    """Yield what an integration and its accounts leave unsaid."""
+    place, account = integration.origin, integration.account
+    module = sys.modules.get(account.__module__)
+    if module is not None and not module.__doc__:
+        yield Finding(place, "the module has no docstring", "say in its first line what it knows")
+    if not integration.about.endswith("."):
+        yield Finding(place, "about is not a sentence", "say what the integration is for, and end with a full stop")
+    if not account.__doc__ or account.__doc__.startswith(f"{account.__name__}("):
+        yield Finding(place, f"{account.__name__} has no docstring", "say what one account is")
+    for field in integration.account_fields:
+        if field.required and not field.about:
+            subject = f"{field.name} of {account.__name__}"
+            yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "where to find it"]')
+
+
+def check_function(function: Function, prefix: str) -> Iterator[Finding]:
+    """Yield what a function's name, docstring and result leave to be desired, and its parameters'."""
+    name, place = function.name, function.origin
+    source = source_of(function.handler)
+    parameters = source.parameter_places if source else {}
+    yield from _check_name(place, f"the function {name}", name)
+    if prefix and name.startswith(f"{prefix}_"):
+        yield Finding(
+            place, f"{name} has the prefix in its name", f"its full name is {function.full_name}: leave it out"
+        )
+    yield from _check_summary(source.docstring_place if source else place, name, function.summary)
+    if function.returns is None:
+        yield Finding(place, f"{name} does not say what it returns", "annotate the result, best with a TypedDict")
+    for parameter in function.parameters:
+        yield from _check_parameter(parameters.get(parameter.name, place), name, parameter)
+
+
+def _check_summary(place: str, function: str, summary: str) -> Iterator[Finding]:
+    subject = f"the first line of {function}'s docstring"
+    if not summary.endswith("."):
+        yield Finding(place, f"{subject} is not a sentence", "end it with a full stop")
+    if len(summary) > LONGEST_SUMMARY:
+        remedy = f"say it in {LONGEST_SUMMARY}, and the rest below an empty line"
+        yield Finding(place, f"{subject} has {len(summary)} characters", remedy)
+
+
+def _check_parameter(place: str, function: str, parameter: Parameter) -> Iterator[Finding]:
+    subject = f"parameter {parameter.name} of {function}"
+    yield from _check_name(place, subject, parameter.name)
+    if not parameter.about:
+        yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "what it is for"]')
+    if _says_nothing(parameter.type):
+        yield Finding(place, f"{subject} takes anything", "say what fits, such as dict[str, str] or a TypedDict")
+
+
+def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
+    if name in KEYWORDS:
+        yield Finding(
+            place, f"{subject} is named by a word of Lua", f'scripts would have to write ["{name}"]: rename it'
+        )
+    elif not _SNAKE.fullmatch(name):
+        yield Finding(place, f"{subject} is not in snake case", "use a-z, 0-9 and _")
+
+
+def _says_nothing(kind: Type) -> bool:
+    """Say whether a type is ``Any``, or a list or table of ``Any``."""
+    if kind.record or kind.choices or kind.label not in ("any", "array", "object"):
+        return False
+    return _says_nothing(kind.parts[0]) if kind.label != "any" else not kind.parts
+
+
+_WRITING = ("post", "put", "patch", "delete")
+_NAMED = ("request", "exchange", "fetch")
+_NAMED_LIKE_A_WRITE = re.compile(
+    r"(add|cancel|create|delete|edit|insert|patch|post|put|remove|rename|replace|send|set|update)_"
+)
+
+
+def check_effect(function: Function) -> Iterator[Finding]:
+    """Yield what speaks against a function's being registered to read."""
+    if function.effect != "read":
+        return
+    if _NAMED_LIKE_A_WRITE.match(function.name):
+        problem = f"{function.name} reads, but is named like one that writes"
+        yield Finding(function.origin, problem, "register it with .writes")
+    for method, place in _writes(function.handler, set()):
+        remedy = "register it with .writes, or give the request safe=True if it changes nothing"
+        yield Finding(place, f"{function.name} reads, but sends a {method}", remedy)
+
+
+def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
+    """Yield method and place of what a function sends, and those of its package that it calls, to change something."""
+    seen.add(function)
+    source = source_of(function)
+    known = getattr(function, "__globals__", {})
+    if source is None:
+        return
+    for call in filter(_is_call, ast.walk(source.node)):
+        method = _method_of(call, known)
+        if method and method not in SAFE_METHODS and not _is_declared_safe(call):
+            yield method, source.place_of(call)
+        called = known.get(call.func.id) if isinstance(call.func, ast.Name) else None
+        if isinstance(called, FunctionType) and called not in seen and _is_neighbour(called, function):
+            yield from _writes(called, seen)
+
+
+def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call)
+
+
+def _method_of(call: ast.Call, known: dict[str, Any]) -> str | None:
+    """Return the HTTP method of a call such as ``api.post("/notes")`` or ``api.request("POST", "/notes")``."""
+    if not isinstance(call.func, ast.Attribute) or not call.args:
+        return None
+    first = call.args[0]
+    if call.func.attr in _WRITING:
+        return call.func.attr.upper() if _may_be_path(first, known) else None
+    if call.func.attr in _NAMED and isinstance(first, ast.Constant):
+        return str(first.value).upper()
+    return None
+
+
+def _is_declared_safe(call: ast.Call) -> bool:
+    return any(keyword.arg == "safe" and ast.unparse(keyword.value) != "False" for keyword in call.keywords)
+
+
+def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and node.value.startswith("/")
+    if isinstance(node, ast.Name):
+        return isinstance(known.get(node.id, ""), str)
+    return isinstance(node, (ast.JoinedStr, ast.BinOp))
+
+
+def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
+    """Say whether two functions are of the same module or of the same package."""
+    return called.__module__.rpartition(".")[0] == caller.__module__.rpartition(".")[0]

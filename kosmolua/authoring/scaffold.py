@@ -1,0 +1,218 @@
+"""The scaffold of a new plugin, which loads, runs and passes its own test before anything in it is changed."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+import sys
+from collections.abc import Container
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from kosmolua.errors import UsageError
+from kosmolua.schema.names import objection_to_integration
+
+AUTH = ("bearer", "header", "query", "basic", "none")
+"""The ways in which a request can carry a credential."""
+EXAMPLE_URL = "https://api.example.com"
+
+_URL = re.compile(r"https?://[^\s/?#@\"'\\]+(/[^\s?#@\"'\\]*)?")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a new plugin is to be.
+
+    Args:
+        name: The integration's name, which is also that of its folder.
+        base_url: Where the service is.
+        auth: One of :data:`AUTH`.
+        header: The header that carries the key, where ``auth`` is ``header``.
+        parameter: The parameter of the query that carries it, where ``auth`` is ``query``.
+
+    Raises:
+        UsageError: One of them cannot be.
+    """
+
+    name: str
+    base_url: str = EXAMPLE_URL
+    auth: str = "none"
+    header: str = "X-Api-Key"
+    parameter: str = "api_key"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_url(self.base_url)
+        check_auth(self.auth)
+        check_token(self.header)
+        check_token(self.parameter)
+
+    @property
+    def title(self) -> str:
+        """The name as a heading has it."""
+        return self.name.replace("_", " ").capitalize()
+
+
+def check_name(name: str, taken: Container[str] = ()) -> str:
+    """Return a name that a new plugin can have.
+
+    Args:
+        name: The one that is wanted.
+        taken: The names of the integrations that there are.
+
+    Raises:
+        UsageError: It cannot have this one; the message says why.
+    """
+    if objection := objection_to_integration(name):
+        raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
+    better = f"choose another name, such as {name}_api"
+    if keyword.iskeyword(name):
+        raise UsageError(f"{name} is a word of Python itself", hint=better)
+    if name in taken:
+        raise UsageError(f"There is an integration called {name} already", hint=better)
+    if _is_importable(name):
+        raise UsageError(f"{name} is a Python module already, and its test would import that one", hint=better)
+    return name
+
+
+def check_url(url: str) -> str:
+    """Return a base URL that an account can have.
+
+    Raises:
+        UsageError: It is not such a URL.
+    """
+    if not _URL.fullmatch(url):
+        raise UsageError(f"{url!r} is not a base URL", hint="such as https://api.example.com/v1, without user or query")
+    return url.rstrip("/")
+
+
+def check_auth(auth: str) -> str:
+    """Return one of :data:`AUTH`.
+
+    Raises:
+        UsageError: It is not one of them.
+    """
+    if auth not in AUTH:
+        raise UsageError(f"There is no auth {auth!r}", hint=f"choose {', '.join(AUTH)}")
+    return auth
+
+
+def check_token(name: str) -> str:
+    """Return a name that a header or a parameter can have.
+
+    Raises:
+        UsageError: Neither can have it.
+    """
+    if not _TOKEN.fullmatch(name):
+        raise UsageError(f"{name!r} is not a name for a header or a parameter", hint="such as X-Api-Key")
+    return name
+
+
+def write(plan: Plan, parent: Path) -> list[Path]:
+    """Write the plugin's folder and return its files.
+
+    Raises:
+        UsageError: The folder is there already, or it cannot be written.
+    """
+    folder = parent / plan.name
+    try:
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise UsageError(f"{folder} is there already, so nothing was written", hint="choose another name, or --dir")
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_write(folder / name, text) for name, text in _texts(plan).items()]
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def _write(file: Path, text: str) -> Path:
+    with file.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+    return file
+
+
+def _texts(plan: Plan) -> dict[str, str]:
+    scheme = _scheme(plan)
+    values = {
+        "name": plan.name,
+        "title": plan.title,
+        "distribution": plan.name.replace("_", "-").strip("-"),
+        "base_url": check_url(plan.base_url),
+        "imports": ", ".join(["Api", "Integration", *(["Secret"] if scheme.fields else []), "Send", "between"]),
+        "fields": scheme.fields,
+        "credential": scheme.argument and f", {scheme.argument}",
+        "credential_test": scheme.test and Template(_CREDENTIAL_TEST).substitute(name=plan.name, test=scheme.test),
+    }
+    templates = {
+        "__init__.py": "plugin.py",
+        f"{plan.name}.md": "page.md",
+        "simulator.py": "simulator.py",
+        f"test_{plan.name}.py": "test.py",
+        "pyproject.toml": "pyproject.toml",
+    }
+    home = files("kosmolua.authoring") / "templates" / "integration"
+    return {
+        name: Template((home / f"{source}.txt").read_text(encoding="utf-8")).substitute(values)
+        for name, source in templates.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Scheme:
+    """How a credential goes into a request.
+
+    Args:
+        fields: Lines of the account class.
+        argument: What the client gets.
+        test: Python that shows where the credential was in ``request``.
+    """
+
+    fields: str = ""
+    argument: str = ""
+    test: str = ""
+
+
+_KEY = '    api_key: Annotated[Secret, "Where to get one."]\n'
+_PASSWORD = '    user: Annotated[str, "Who signs in."]\n    password: Annotated[Secret, "Where to get one."]\n'
+_CREDENTIAL_TEST = '''
+def test_the_credential_is_sent() -> None:
+    """It is where the service looks for it."""
+    play = Playground(integration, {("GET", "/items"): []})
+    play.call("$name.list_items")
+    request = play.requests[0]
+
+    assert $test
+
+'''
+
+
+def _scheme(plan: Plan) -> _Scheme:
+    header, parameter = json.dumps(plan.header), json.dumps(plan.parameter)
+    authorization = 'request.headers["Authorization"].reveal()'
+    return {
+        "bearer": _Scheme(_KEY, "bearer=self.api_key", f'{authorization} == "Bearer made-up-api_key"'),
+        "header": _Scheme(
+            _KEY, f"headers={{{header}: self.api_key}}", f'request.headers[{header}].reveal() == "made-up-api_key"'
+        ),
+        "query": _Scheme(
+            _KEY,
+            f"query={{{parameter}: self.api_key}}",
+            f'dict(request.query)[{parameter}].reveal() == "made-up-api_key"',
+        ),
+        "basic": _Scheme(
+            _PASSWORD,
+            'headers={"Authorization": self.password.as_password_of(self.user)}',
+            f'{authorization}.startswith("Basic ")',
+        ),
+        "none": _Scheme(),
+    }[plan.auth]
+
+
+def _is_importable(name: str) -> bool:
+    """Say whether Python has a module of this name, other than one in the folder where the user stands."""
+    elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
+    return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

@@ -1,0 +1,141 @@
+"""Stubs: LuaCATS definitions of everything that a script can name, so that editors complete and check it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from kosmolua.errors import ConfigError, PluginError
+from kosmolua.schema import luacats
+from kosmolua.schema.integration import Integration
+
+FOLDER = "kosmolua"
+"""The folder of the definitions, below the one that is asked for."""
+
+SETTINGS = {
+    "$schema": "https://raw.githubusercontent.com/LuaLS/vscode-lua/master/setting/schema.json",
+    "runtime.version": "Lua 5.4",
+    "runtime.builtin": {"io": "disable", "package": "disable"},
+    "workspace.checkThirdParty": False,
+    "workspace.library": [FOLDER],
+}
+"""Of lua-language-server, see https://luals.github.io/wiki/settings/."""
+
+_META = "---@meta"
+
+
+class Installed(Protocol):
+    """What stubs need to know of a catalog."""
+
+    def names(self) -> Sequence[str]:
+        """Return the name of every installed integration."""
+
+    def integration(self, name: str) -> Integration:
+        """Return an integration, loaded, or raise PluginError."""
+
+    def accounts(self, name: str) -> Sequence[str]:
+        """Return the names of an integration's accounts."""
+
+
+def write_stubs(catalog: Installed, folder: Path) -> list[Path]:
+    """Write the definitions of ``app``, of each integration and of the other globals, and ``.luarc.json``.
+
+    An integration that cannot be loaded gets a definition that says why.
+
+    Args:
+        catalog: What is installed.
+        folder: The root of an editor's workspace. Settings of a ``.luarc.json`` that is there already are kept.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ConfigError: The ``.luarc.json`` that is there is not plain JSON and stays as it is, after the definitions are
+            written; or a file cannot be written.
+    """
+    written = [_write(folder / FOLDER / name, text) for name, text in _definitions(catalog)]
+    settings = folder / ".luarc.json"
+    return [*written, _write(settings, json.dumps(_settings(settings), indent=2))]
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+def _settings(path: Path) -> dict[str, object]:
+    if not path.exists():
+        return dict(SETTINGS)
+    try:
+        present = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise _unmendable(path, f"is not plain JSON: {error}") from None
+    if not isinstance(present, dict):
+        raise _unmendable(path, "does not hold an object")
+    return present | SETTINGS
+
+
+def _unmendable(path: Path, problem: str) -> ConfigError:
+    """Return the refusal of settings that only their owner can add to, who may have written comments there."""
+    what = f"The definitions are written, and {path} is as it was, since it {problem}; what it needs is"
+    return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
+
+
+def _definitions(catalog: Installed) -> Iterator[tuple[str, str]]:
+    from pkgutil import get_data
+
+    shared = get_data("kosmolua.authoring", "globals.lua")
+    assert shared is not None, "globals.lua is not in the package"
+    names = catalog.names()
+    yield "globals.lua", shared.decode().strip()
+    yield "integrations.lua", index(names)
+    for name in names:
+        yield f"integrations/{name}.lua", _definition(catalog, name)
+
+
+def _definition(catalog: Installed, name: str) -> str:
+    try:
+        return definition(catalog.integration(name), catalog.accounts(name))
+    except PluginError as error:
+        reason = f"Cannot be loaded: {' '.join(error.message.split())}"
+        return f"{_META}\n\n{luacats.class_of(_namespace(name), reason, [])}"
+
+
+def index(names: Sequence[str]) -> str:
+    """Return the definition of ``app.integrations``."""
+    fields = [luacats.field(name, _namespace(name)) for name in names]
+    return f"{_META}\n\n{luacats.class_of('app.integrations', 'What is installed.', fields)}"
+
+
+def definition(integration: Integration, accounts: Sequence[str]) -> str:
+    """Return the definition of an integration: its types, its functions and its accounts."""
+    namespace = _namespace(integration.name)
+    functions = list(integration.functions.values())
+    holder = f"{namespace}.account"
+    fields = [luacats.field(account, holder) for account in dict.fromkeys(["default", *accounts])]
+    parts = [
+        _META,
+        *luacats.argument_types(functions, namespace),
+        *luacats.record_types(functions, namespace),
+        luacats.class_of(holder, f"One account of {integration.name}.", []) + "\nlocal account = {}",
+        *(luacats.function_stub(function, namespace, "account") for function in functions),
+        *(_alias(full_name, name) for full_name, name in integration.aliases.items()),
+        luacats.class_of(f"{namespace}: {holder}", " ".join(integration.about.split()), fields),
+    ]
+    return "\n\n".join(parts)
+
+
+def _alias(full_name: str, name: str) -> str:
+    return f"---The full name of `{name}`.\naccount.{full_name} = account.{name}"
+
+
+def _namespace(name: str) -> str:
+    return f"app.integrations.{name}"

@@ -1,0 +1,1 @@
+"""The broker: everything a script asks of the host."""

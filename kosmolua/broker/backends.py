@@ -1,0 +1,139 @@
+"""Answers calls from the services themselves, over one transport for each account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock, RLock
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from kosmolua.clock import Until
+from kosmolua.errors import NotConfigured
+from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
+from kosmolua.schema.integration import Integration
+
+if TYPE_CHECKING:
+    from kosmolua.http.transport import Transport
+
+
+class Sender(Protocol):
+    """Carries one account's requests."""
+
+    def __call__(self, request: Request, *, until: Until | None, observe: Observe) -> Response:
+        """Send a request and return the answer.
+
+        Args:
+            request: What to send.
+            until: When to give up.
+            observe: Told of each attempt.
+        """
+
+
+class Backend(Protocol):
+    """A way to answer calls."""
+
+    def sender(self, integration: Integration, account: str) -> Sender:
+        """Return what carries the requests of an account; the same one each time."""
+
+    def close(self) -> None:
+        """Give up connections."""
+
+
+class Live:
+    """Keeps the connections of each account, as long as the runtime lives."""
+
+    def __init__(self) -> None:
+        self._transports: dict[tuple[str, str], Transport] = {}
+        self._is_closed = False
+        self._lock = RLock()
+
+    def sender(self, integration: Integration, account: str) -> Sender:
+        """Return the transport of an account."""
+        key = (integration.name, account)
+        with self._lock:
+            if key not in self._transports:
+                from kosmolua.http.transport import Transport
+
+                self._transports[key] = Transport()
+            if self._is_closed:
+                self._transports[key].close()
+            return self._transports[key].send
+
+    def close(self) -> None:
+        """Close all connections. Nothing is sent any more."""
+        with self._lock:
+            self._is_closed = True
+            for transport in self._transports.values():
+                transport.close()
+
+
+class Simulated:
+    """Keeps one simulator for each account, as long as the runtime lives."""
+
+    def __init__(self) -> None:
+        self._simulators: dict[tuple[str, str], Sender] = {}
+        self._lock = Lock()
+
+    def sender(self, integration: Integration, account: str) -> Sender:
+        """Return the simulator of an account.
+
+        Raises:
+            NotConfigured: The integration has none.
+        """
+        if integration.simulate is None:
+            raise NotConfigured(f"{integration.name} has no simulator", hint="run it without --simulate")
+        with self._lock:
+            key = (integration.name, account)
+            if key not in self._simulators:
+                self._simulators[key] = one_at_a_time(integration.simulate(account))
+            return self._simulators[key]
+
+    def close(self) -> None:
+        """Forget all state."""
+        self._simulators.clear()
+
+
+def one_at_a_time(send: Send) -> Sender:
+    """Return a sender in front of a function that need not expect several threads."""
+    lock = Lock()
+
+    def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
+        started = monotonic()
+        with lock:
+            response = send(request)
+        observe(Attempt(1, monotonic() - started, status=response.status, request_id=response.request_id))
+        return response
+
+    return carry
+
+
+class Canned:
+    """A backend for tests; ``requests`` are all that were sent, in order.
+
+    Args:
+        answers: Given an account's name, returns what answers its requests.
+    """
+
+    def __init__(self, answers: Callable[[str], Send]) -> None:
+        self.requests: list[Request] = []
+        self._answers = answers
+        self._senders: dict[str, Sender] = {}
+        self._lock = Lock()
+
+    def sender(self, integration: Integration, account: str) -> Sender:
+        """Return what answers an account."""
+        with self._lock:
+            if account not in self._senders:
+                self._senders[account] = one_at_a_time(self._kept(self._answers(account)))
+            return self._senders[account]
+
+    def close(self) -> None:
+        """Forget the accounts; the requests stay."""
+        self._senders.clear()
+
+    def _kept(self, send: Send) -> Send:
+        def keep(request: Request) -> Response:
+            self.requests.append(request)
+            return send(request)
+
+        return keep

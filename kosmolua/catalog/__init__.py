@@ -1,0 +1,1 @@
+"""The catalog: integrations, where they come from, and what a path means."""

@@ -1,0 +1,207 @@
+"""Loading: running a plugin's own code for the first time, within bounded time, and saying where it failed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+from threading import Thread
+from types import FrameType, TracebackType
+from typing import Generic, TypeVar
+
+from kosmolua.errors import PluginError
+
+PATIENCE = 10.0
+"""Seconds that loading one plugin may take."""
+
+T = TypeVar("T")
+
+
+def guarded(load: Callable[[], T], origin: str, seconds: float = PATIENCE) -> T:
+    """Return what ``load`` returns, which runs a plugin's code.
+
+    It runs in a thread of its own, since nothing else bounds an import. A thread cannot be ended from outside: one that
+    hangs is asked to end, which works unless it hangs inside a system call, and is then left alone.
+
+    Args:
+        load: Imports the plugin.
+        origin: The plugin's file, for messages.
+        seconds: How long it may take.
+
+    Raises:
+        PluginError: It failed, or took too long; ``origin`` has the line of the plugin's own code where that was.
+    """
+    loading = _Loading(load)
+    loading.start()
+    loading.join(seconds)
+    if isinstance(loading.failure, PluginError):
+        raise loading.failure
+    if loading.failure:
+        raise _explained(loading.failure, origin) from loading.failure
+    if loading.loaded:
+        return loading.loaded[0]
+    place = _line_in(origin, _frames_of(loading))
+    _ask_to_end(loading)
+    raise PluginError(
+        f"it took longer than {seconds:g} s to load",
+        origin=place,
+        hint="a plugin must not work, wait or connect while it is imported",
+    )
+
+
+class _Loading(Thread, Generic[T]):
+    """The thread in which a plugin is loaded, and what came of it."""
+
+    def __init__(self, load: Callable[[], T]) -> None:
+        super().__init__(name="kosmolua-load", daemon=True)
+        self.loaded: tuple[T, ...] = ()
+        self.failure: BaseException | None = None
+        self._load = load
+
+    def run(self) -> None:
+        try:
+            self.loaded = (self._load(),)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits reports it
+            self.failure = error
+
+
+def _explained(error: BaseException, origin: str) -> PluginError:
+    if isinstance(error, SyntaxError) and error.filename:
+        return PluginError(f"it is not Python: {error.msg}", origin=f"{error.filename}:{error.lineno}")
+    place = _line_in(origin, _frames_in(error.__traceback__))
+    return PluginError(f"it failed while it was loaded: {type(error).__name__}: {error}", origin=place)
+
+
+def _line_in(origin: str, frames: Iterator[tuple[str, int]]) -> str:
+    """Return the innermost file and line that is the plugin's own, or else its origin."""
+    home = str(Path(origin).parent) if origin.endswith("__init__.py") else origin
+    lines = [f"{file}:{line}" for file, line in frames if file.startswith(home)]
+    return lines[-1] if lines else origin
+
+
+def _frames_in(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
+    while trace:
+        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def _frames_of(thread: Thread) -> Iterator[tuple[str, int]]:
+    frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
+    stack = []
+    while frame:
+        stack.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return reversed(stack)
+
+
+def _ask_to_end(thread: Thread) -> None:
+    """Raise SystemExit in a thread at its next step of Python; a loop would slow all other threads for ever."""
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+
+
+GROUP = "kosmolua.integrations"
+_METADATA = (".dist-info", ".egg-info")
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """An installed entry point: its value, and what imports it."""
+
+    value: str
+    load: Callable[[], object]
+
+    @property
+    def module(self) -> str:
+        """The name of its module."""
+        return self.value.partition(":")[0].strip()
+
+
+def installed_entry_points() -> dict[str, list[EntryPoint]]:
+    """Return the entry points of the group ``kosmolua.integrations`` by name; several where packages share a name."""
+    found: dict[str, list[EntryPoint]] = {}
+    for text in _texts():
+        for name, value in _read(text):
+            found.setdefault(name, []).append(EntryPoint(value, partial(_load, value)))
+    return found
+
+
+def _texts() -> Iterator[str]:
+    """Yield the entry points of each package; of two of the same name, those of the one that would be imported.
+
+    The folder that the user stands in is left out, also where Python imports from it: a cloned repository runs nothing.
+    """
+    seen = set()
+    for place in sys.path:
+        for entry, text in _in_folder(place) if os.path.isdir(place) else _in_archive(place):
+            package = os.path.splitext(entry)[0].partition("-")[0].lower()
+            if package not in seen:
+                seen.add(package)
+                yield text
+
+
+def _in_folder(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each package's metadata, and its entry points."""
+    for entry in () if _is_here(folder) else _entries(folder):
+        if entry.endswith(_METADATA):
+            yield entry, _text_of(os.path.join(folder, entry, "entry_points.txt"))
+
+
+def _in_archive(file: str) -> Iterator[tuple[str, str]]:
+    if not os.path.isfile(file):
+        return
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(file) as archive:
+            names = set(archive.namelist())
+            for entry in sorted({name.partition("/")[0] for name in names}):
+                inner = f"{entry}/entry_points.txt"
+                if entry.endswith(_METADATA):
+                    yield entry, archive.read(inner).decode("utf-8", "replace") if inner in names else ""
+    except (OSError, BadZipFile):
+        return  # Python imports nothing from it either
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []  # Python imports nothing from it either
+
+
+def _is_here(folder: str) -> bool:
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:
+        return False
+
+
+def _text_of(file: str) -> str:
+    try:
+        with open(file, "rb", buffering=0) as stream:
+            return stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _read(text: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each entry point of the group."""
+    for section in ("\n" + text).split("\n[")[1:] if GROUP in text else ():
+        head, _, body = section.partition("]")
+        if head.strip() == GROUP:
+            for line in body.splitlines():
+                name, equals, value = line.partition("=")
+                if equals and not name.lstrip().startswith(("#", ";")):
+                    yield name.strip(), value.partition("[")[0].strip()
+
+
+def _load(value: str) -> object:
+    module, _, attributes = value.partition(":")
+    names = filter(None, attributes.strip().split("."))
+    return reduce(getattr, names, importlib.import_module(module.strip()))

@@ -1,0 +1,315 @@
+"""Where integrations come from, and what went wrong with one that cannot be loaded."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+from threading import RLock
+from types import ModuleType
+from typing import TypeAlias
+
+from kosmolua.catalog.loading import PATIENCE, EntryPoint, guarded, installed_entry_points
+from kosmolua.concurrency import once
+from kosmolua.errors import ConfigError, PluginError, UnknownPath
+from kosmolua.folders import config_folder, expanded
+from kosmolua.schema.integration import Integration
+from kosmolua.suggestions import did_you_mean, list_of
+
+Named: TypeAlias = "str | os.PathLike[str] | Integration"
+_PACKAGE = "kosmolua_integrations"
+_RENAME = "rename it with a-z, 0-9 and _, a letter first"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An integration that was loaded, and where it stands.
+
+    Args:
+        integration: What its module holds.
+        origin: The file, or the entry point.
+        place: ``bundled``, ``user``, ``entry point``, ``--plugin``, or ``given`` for one that came as a value.
+        prose: Returns the hand-written half of its page, or None.
+    """
+
+    integration: Integration
+    origin: str
+    place: str
+    prose: Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of integrations: each a module, or a package, of the integration's name.
+
+    Args:
+        label: What users read.
+        folder: The folder; inside a zipped wheel, a path into the zip.
+    """
+
+    label: str
+    folder: Path
+
+    def names(self) -> list[str]:
+        """Return the names of the modules in the folder, none where there is no folder."""
+        import pkgutil
+
+        return [module.name for module in pkgutil.iter_modules([str(self.folder)]) if module.name[0] != "_"]
+
+    def find(self, name: str) -> ModuleSpec | None:
+        """Return the spec of a module by its name, or None."""
+        return self._spec(name) if _is_usable(name) else None
+
+    def misnamed(self, name: str) -> str | None:
+        """Return the file of a module that is listed, but under a name that no script could write; or None."""
+        spec = self._spec(name) if not _is_usable(name) and name in self.names() else None
+        return spec.origin if spec else None
+
+    def _spec(self, name: str) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(f"{_package_of(self.folder)}.{name}", [str(self.folder)])
+        return spec if spec and spec.origin else None
+
+
+class Plugins:
+    """Finds integrations by name and loads each at most once, when it is first needed.
+
+    Args:
+        named: Files or package folders given with ``--plugin``, and integrations given as values; or a single one.
+        places: The folders to look in, in order.
+        entry_points: Returns the installed entry points by name; asked once, when the first integration is loaded or
+            all are listed.
+        patience: Seconds that loading one of them may take.
+    """
+
+    def __init__(
+        self,
+        named: Named | Sequence[Named] = (),
+        *,
+        places: Sequence[Place] | None = None,
+        entry_points: Callable[[], Mapping[str, Sequence[EntryPoint]]] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._places = usual_places() if places is None else places
+        self._find_entry_points = entry_points or installed_entry_points
+        self._patience = patience
+        each_named = [named] if isinstance(named, (str, os.PathLike, Integration)) else named
+        self._given = [_wrapped(each) for each in each_named if isinstance(each, Integration)]
+        self._specs = [_spec_of_option(Path(each)) for each in each_named if not isinstance(each, Integration)]
+        self._from_options: dict[str, list[Plugin | PluginError]] | None = None
+        self._loaded: dict[str, Plugin | PluginError] = {}
+        self._lock = RLock()
+
+    def names(self) -> list[str]:
+        """Return the name of every integration, without loading those in folders and entry points."""
+        found = {name for place in self._places for name in place.names()}
+        return sorted(found | self._entry_points.keys() | self._load_from_options().keys())
+
+    def load(self, name: str) -> Plugin:
+        """Return the integration of this name.
+
+        Raises:
+            PluginError: It cannot be loaded, or two places have one of this name.
+            UnknownPath: There is none.
+        """
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name)
+        return _raise_or_return(self._loaded[name])
+
+    def require(self, name: str, where: str) -> None:
+        """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
+        if any(place.find(name) for place in self._places) or name in self.names():
+            return
+        raise ConfigError(f"{where} names no integration", hint=did_you_mean(name, self.names()))
+
+    def sources(self, name: str) -> list[str]:
+        """Return the text of each Python file of an integration in a folder, without running it."""
+        return [text for spec in self._unloaded(name) for text in _sources_of(spec)]
+
+    def prose(self, name: str) -> str | None:
+        """Return the hand-written half of an integration's page, or None; one in a folder is not run for it."""
+        specs = self._unloaded(name)
+        return _read_prose(specs[0], name) if len(specs) == 1 else self.load(name).prose()
+
+    def _unloaded(self, name: str) -> list[ModuleSpec]:
+        specs = [spec for place in self._places if (spec := place.find(name))]
+        return specs + [spec for spec in self._specs if spec.name.rpartition(".")[2] == name]
+
+    def _load(self, name: str) -> Plugin | PluginError:
+        candidates = self._candidates(name)
+        if not candidates:
+            return self._refused(name)
+        if len(candidates) > 1:
+            origins = " and ".join(candidates)
+            return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
+        (load,) = candidates.values()
+        try:
+            return load()
+        except PluginError as error:
+            return error
+
+    def _refused(self, name: str) -> PluginError:
+        """Return what is wrong with a file that is listed but cannot be found; raise UnknownPath where none is."""
+        for place in self._places:
+            if file := place.misnamed(name):
+                return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
+        hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
+        raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=hint)
+
+    def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
+        """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""
+        specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
+        found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
+        named = {each.origin: partial(_raise_or_return, each) for each in self._load_from_options().get(name, ())}
+        installed = {
+            point.value: partial(self._load_entry_point, point, name)
+            for point in self._entry_points.get(name, ())
+            if not any(_holds(point, origin) for origin in (*named, *found))
+        }
+        return {**named, **found, **installed}
+
+    @once
+    def _entry_points(self) -> Mapping[str, Sequence[EntryPoint]]:
+        return self._find_entry_points()
+
+    def _load_from_options(self) -> dict[str, list[Plugin | PluginError]]:
+        with self._lock:
+            if self._from_options is None:
+                self._from_options = {}
+                named = [(plugin.integration.name, plugin) for plugin in self._given]
+                for name, loaded in [*named, *map(self._load_from_option, self._specs)]:
+                    self._from_options.setdefault(name, []).append(loaded)
+            return self._from_options
+
+    def _load_from_option(self, spec: ModuleSpec) -> tuple[str, Plugin | PluginError]:
+        try:
+            plugin = self._load_spec(spec, "--plugin", None)
+        except PluginError as error:
+            return spec.name.rpartition(".")[2], error
+        return plugin.integration.name, plugin
+
+    def _load_spec(self, spec: ModuleSpec, label: str, name: str | None) -> Plugin:
+        origin = str(spec.origin)
+        module = guarded(partial(importlib.import_module, spec.name), origin, self._patience)
+        return _plugin_of(module, module, origin, label, name)
+
+    def _load_entry_point(self, point: EntryPoint, name: str) -> Plugin:
+        loaded = guarded(point.load, _file_of(point), self._patience)
+        module = sys.modules[point.module]
+        return _plugin_of(loaded, module, point.value, "entry point", name)
+
+
+def _wrapped(integration: Integration) -> Plugin:
+    page = Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md"
+    return Plugin(
+        integration,
+        integration.origin,
+        "given",
+        lambda: page.read_text(encoding="utf-8") if page.is_file() else None,
+    )
+
+
+def _raise_or_return(loaded: Plugin | PluginError) -> Plugin:
+    if isinstance(loaded, PluginError):
+        raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
+    return loaded
+
+
+def _sources_of(spec: ModuleSpec) -> list[str]:
+    origin = Path(str(spec.origin))
+    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    return [file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()]
+
+
+def usual_places() -> list[Place]:
+    """Return the folder of bundled integrations and the user's own."""
+    return [Place("bundled", bundled_folder()), Place("user", Path(config_folder()) / "integrations")]
+
+
+def bundled_folder() -> Path:
+    """Return the folder of bundled integrations: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "_bundled"
+    checkout = package.parent / "integrations"
+    return checkout if not inside.exists() and checkout.is_dir() else inside
+
+
+def _package_of(folder: Path) -> str:
+    """Return a private package name for a folder, so that two folders never share a module."""
+    package = f"{_PACKAGE}_{abs(hash(str(folder))):x}"
+    if package not in sys.modules:
+        module = ModuleType(package, "Integrations of one folder.")
+        module.__path__ = [str(folder)]
+        sys.modules[package] = module
+    return package
+
+
+def _spec_of_option(path: Path) -> ModuleSpec:
+    path = Path(expanded(path)).absolute()
+    module = path if path.suffix == ".py" else path / "__init__.py"
+    if not module.is_file():
+        raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, or a folder with an __init__.py")
+    name = path.name.removesuffix(".py")
+    spec = Place("--plugin", path.parent).find(name)
+    if spec is None:
+        raise ConfigError(f"The plugin {path} cannot be called {name!r}", hint=_RENAME)
+    return spec
+
+
+def _is_usable(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_")
+
+
+def _holds(point: EntryPoint, origin: str) -> bool:
+    """Say whether a file belongs to the package that an entry point names."""
+    package = os.path.realpath(_file_of(point)).removesuffix("__init__.py")
+    return os.path.realpath(origin).startswith(package)
+
+
+def _file_of(point: EntryPoint) -> str:
+    """Return the file of an entry point's outermost package, without running it."""
+    try:
+        spec = find_spec(point.module.partition(".")[0])
+    except ValueError:
+        spec = None
+    return str(spec.origin) if spec and spec.origin else point.value
+
+
+def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name: str | None) -> Plugin:
+    """Return the plugin that a module holds, or that an entry point named within it.
+
+    Args:
+        name: What it must be called; None where it may have any name.
+    """
+    integration = getattr(loaded, "integration", loaded)
+    if not isinstance(integration, Integration):
+        raise PluginError(
+            "it holds no integration",
+            origin=origin,
+            hint='write integration = Integration("NAME", Account, about="...")',
+        )
+    if name and integration.name != name:
+        raise PluginError(
+            f"it declares the integration {integration.name}, but is itself named {name}",
+            origin=origin,
+            hint="give both the same name",
+        )
+    return Plugin(integration, origin, label, lambda: _read_prose(module.__spec__, integration.name))
+
+
+def _read_prose(spec: ModuleSpec | None, name: str) -> str | None:
+    if not spec or not spec.origin or not spec.loader:
+        return None
+    page = Path(spec.origin).parent / f"{name}.md"
+    try:
+        text: bytes = spec.loader.get_data(str(page))  # type: ignore[attr-defined]
+    except OSError:
+        return None
+    return text.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""The commands of ``kosmolua``, a module each."""

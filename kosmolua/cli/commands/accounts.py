@@ -1,0 +1,120 @@
+"""``kosmolua accounts``: which there are, whether they work, and the stanza to paste for a new one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kosmolua.accounts.toml import example_file, stanza
+from kosmolua.cli import console
+from kosmolua.cli.completion import accounts, completes, integrations
+from kosmolua.cli.console import status_of
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Group, examples, listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.errors import KosmoError, PluginError
+from kosmolua.runtime import Runtime
+
+COLUMNS = ("integration", "account", "read", "write")
+
+
+@click.group(
+    "accounts",
+    cls=Group,
+    invoke_without_command=True,
+    epilog=examples(
+        "kosmolua accounts", "kosmolua accounts example render2 >> accounts.toml", "kosmolua accounts check render2"
+    ),
+)
+@listing_options
+@click.pass_context
+def command(context: click.Context, options: Options) -> None:
+    """List the accounts, never a secret.
+
+    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your folder
+    for configuration; on a terminal the list says where that is.
+    """
+    context.obj = options
+    if context.invoked_subcommand:
+        return
+    runtime = open_to_list(options)
+    path = runtime.catalog.accounts_path
+    entries = permissions_of(runtime)
+    if options.json:
+        console.as_json([{**entry, "file": str(path) if path.exists() else None} for entry in entries])
+    elif not entries:
+        console.complain(f"there are no accounts; run 'kosmolua accounts example' and write {path}")
+    else:
+        show_permissions(entries)
+        if console.on_terminal():
+            console.complain(f"accounts file: {path}{'' if path.exists() else ', which is not there'}")
+
+
+def show_permissions(entries: list[dict[str, object]]) -> None:
+    """Show what :func:`permissions_of` returns."""
+    console.table("Accounts", [*COLUMNS], [[str(entry[name]) for name in COLUMNS] for entry in entries])
+
+
+def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
+    """Return for each account ``integration``, its name as ``account``, and what it may do as ``read`` and ``write``.
+
+    An integration that cannot be loaded is a warning.
+    """
+    catalog = runtime.catalog
+    return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
+
+
+def _warn_of(name: str, error: PluginError) -> None:
+    console.warn(f"the integration {name} cannot be loaded: {error.message}")
+
+
+@command.command("example")
+@click.argument("names", nargs=-1, metavar="[INTEGRATION]...", shell_complete=completes(integrations))
+@listing_options
+@click.pass_obj
+def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
+    """Print the stanza of each INTEGRATION to paste into accounts.toml, or a whole file to start from."""
+    options = options.over(earlier)
+    catalog = open_to_list(options).catalog
+    stanzas = [stanza(catalog.integration(name)) for name in names]
+    text = "\n".join(stanzas) if names else example_file(catalog.loadable(_warn_of)).rstrip()
+    if options.json:
+        console.as_json({"text": text})
+    else:
+        console.line(text)
+
+
+@command.command("check")
+@click.argument("names", nargs=-1, metavar="[INTEGRATION[.ACCOUNT]]...", shell_complete=completes(accounts))
+@listing_options
+@click.pass_obj
+def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
+    """Make one cheap call with each account and say who it is, as far as the integration can."""
+    options = options.over(earlier)
+    with open_to_list(options) as runtime:
+        entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
+    errors = [error for entry in entries if isinstance(error := entry["error"], KosmoError)]
+    if options.json:
+        console.as_json(
+            [{**entry, "error": error.report() if (error := entry["error"]) else None} for entry in entries]
+        )
+    else:
+        console.table("Accounts", ["account", "is"], [_row(entry) for entry in entries])
+    return max(map(status_of, errors), default=0)
+
+
+def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"integration": integration, "account": account, "identity": None, "error": None}
+    if runtime.catalog.integration(integration).identify is None:
+        return entry
+    try:
+        entry["identity"] = runtime.identify(integration, account)
+    except KosmoError as error:
+        entry["error"] = error
+    return entry
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
+    return [f"{entry['integration']}.{entry['account']}", entry["identity"] or problem]

@@ -1,0 +1,68 @@
+"""``kosmolua docs``: read and search the documentation."""
+
+from __future__ import annotations
+
+import click
+
+from kosmolua.cli import completion, console
+from kosmolua.cli.completion import completes
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.docs import Library
+from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
+from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
+from kosmolua.errors import BadDocArguments, UsageError
+
+
+@click.command(
+    "docs",
+    cls=Command,
+    epilog=examples(
+        "kosmolua docs",
+        "kosmolua docs integrations.render2 --detail signatures",
+        "kosmolua docs render2.list_services",
+        "kosmolua docs --search 'failed deploys'",
+    ),
+)
+@click.argument("page", required=False, shell_complete=completes(completion.offered_pages))
+@click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
+@click.option("--limit", type=click.IntRange(1, MOST_HITS), metavar="N", help=f"How many pages to find [{USUAL_HITS}].")
+@click.option("--detail", type=click.Choice(DETAILS[::-1]), help=f"How much of the page [{USUAL_DETAIL}].")
+@click.option(
+    "--budget", type=click.IntRange(SMALLEST_BUDGET), metavar="N", help="The richest form in at most N characters."
+)
+@listing_options
+def command(
+    page: str | None, query: str | None, limit: int | None, detail: str | None, budget: int | None, options: Options
+) -> None:
+    """Read a PAGE, such as integrations.render2; without one, list the pages."""
+    if page is not None and query is not None:
+        raise click.UsageError("Name a PAGE, or --search for some, not both.")
+    if query is None and limit:
+        raise click.UsageError("--limit says how many pages --search finds, and there is no --search.")
+    if page is None and (detail or budget):
+        raise click.UsageError("--detail and --budget say how much of a PAGE to show, and no PAGE is named.")
+    docs = open_to_list(options).docs
+    if query is not None:
+        _search(docs, query, limit or USUAL_HITS, options)
+    else:
+        _read(docs, page, detail or USUAL_DETAIL, budget, options)
+
+
+def _read(docs: Library, page: str | None, detail: str, budget: int | None, options: Options) -> None:
+    text = docs.list() if page is None else docs.read(page, detail=detail, budget=budget)
+    if options.json:
+        console.as_json({"page": page, "text": text})
+    else:
+        console.markdown(text, paged=True)
+
+
+def _search(docs: Library, query: str, limit: int, options: Options) -> None:
+    try:
+        if options.json:
+            console.as_json({"query": query, "results": [hit._asdict() for hit in docs.find(query, limit=limit)]})
+        else:
+            console.markdown(docs.search(query, limit=limit), paged=True)
+    except BadDocArguments as error:
+        raise UsageError(error.message) from None

@@ -1,0 +1,163 @@
+"""``kosmolua journal``: show what a journal holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.parsing import Command, examples
+from kosmolua.schema.names import parts_of
+from kosmolua.suggestions import did_you_mean
+
+Entry = dict[str, Any]
+
+COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
+LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
+"""A terminal is shown a time without its year, and the beginning of a run's id."""
+TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
+
+
+@click.command(
+    "journal",
+    cls=Command,
+    epilog=examples(
+        "kosmolua journal calls.jsonl --effect write",
+        "kosmolua journal calls.jsonl --account render2.production --status failed",
+        "kosmolua journal calls.jsonl --totals",
+    ),
+)
+@click.argument("file", type=click.File("rb"))
+@click.option("--path", metavar="PATH", help="Only calls of this function or integration, as call takes it.")
+@click.option(
+    "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
+)
+@click.option("--effect", type=click.Choice(["read", "write"]), help="Only calls of this effect.")
+@click.option("--status", type=click.Choice(["ok", "failed", "refused"]), help="Only calls that ended like this.")
+@click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
+@click.option("--totals", is_flag=True, help="Show what the calls of each function and account come to.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the arguments of each call.")
+def command(
+    file: IO[bytes],
+    path: str | None,
+    account: str | None,
+    effect: str | None,
+    status: str | None,
+    run: str | None,
+    last: int | None,
+    totals: bool,  # noqa: FBT001 - the value of an option
+    as_json: bool,  # noqa: FBT001 - the value of an option
+) -> None:
+    """Show the calls that a journal holds, the oldest first. FILE is what --journal was given, or - for standard input.
+
+    A call that was refused is there too: nothing was sent for it. Lines that are not whole are left out.
+    """
+    wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
+    given = {option: value for option, value in wanted.items() if value is not None}
+    entries = [*_read(file)]
+    chosen = [entry for entry in entries if all(_fits(entry, *each) for each in given.items())]
+    if entries and not chosen:
+        console.complain(_why_none(entries, given))
+    chosen = chosen[-last:] if last else chosen
+    if totals:
+        _show_totals(_totals(chosen), as_json=as_json)
+    elif as_json:
+        console.as_json(chosen)
+    else:
+        console.table("Calls", [*COLUMNS], [_row(entry) for entry in chosen])
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[Entry]:
+    broken: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        entry = _parse(line)
+        if entry is None:
+            broken.append(number)
+        else:
+            yield entry
+    if broken:
+        others = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        console.warn(f"no whole record, and left out: line {broken[0]}{others}")
+
+
+def _parse(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("path"), str) else None
+
+
+def _fits(entry: Entry, option: str, value: str) -> bool:
+    if option == "run":
+        return _cell(entry.get("run")).startswith(value)
+    wanted = ".".join(parts_of(value)) if option == "path" else value
+    return wanted in _names(entry, option)
+
+
+def _names(entry: Entry, option: str) -> list[str]:
+    """Return what the value of an option may be for a record to fit."""
+    integration, _, function = entry["path"].partition(".")
+    account = _cell(entry.get("account"))
+    if option == "path":
+        return [entry["path"], integration, function, f"{integration}.{account}", f"{integration}.{account}.{function}"]
+    if option == "account":
+        return [account, f"{integration}.{account}"]
+    return [_cell(entry.get(option))]
+
+
+def _why_none(entries: list[Entry], given: dict[str, str]) -> str:
+    for option, value in given.items():
+        if not any(_fits(entry, option, value) for entry in entries):
+            known = sorted({name for entry in entries for name in _names(entry, option)[:2]})
+            hint = did_you_mean(value, known)
+            return f"no call has the {option} {value!r}" + (f" ({hint})" if hint else "")
+    return "no call fits all of these"
+
+
+def _row(entry: Entry) -> list[str]:
+    cells = [entry.get(name) for name in ("path", "account", "effect", "status")]
+    time, run = str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run"))
+    shown = [time[LENGTH_OF_YEAR:], run[:LENGTH_OF_RUN]] if console.on_terminal() else [time, run]
+    return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _milliseconds(entry: Entry) -> float:
+    value = entry.get("duration_ms")
+    return value if isinstance(value, (int, float)) else 0.0
+
+
+def _totals(entries: list[Entry]) -> list[Entry]:
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry["path"], _cell(entry.get("account"))), []).append(entry)
+    return [_total(path, account, groups[path, account]) for path, account in sorted(groups)]
+
+
+def _total(path: str, account: str, entries: list[Entry]) -> Entry:
+    statuses = [entry.get("status") for entry in entries]
+    times = [_milliseconds(entry) for entry in entries]
+    return {
+        "path": path,
+        "account": account,
+        "calls": len(entries),
+        **{status: statuses.count(status) for status in ("ok", "failed", "refused")},
+        "requests": sum(len(entry.get("attempts") or []) for entry in entries),
+        "ms": round(sum(times), 1),
+        "slowest": round(max(times), 1),
+    }
+
+
+def _show_totals(totals: list[Entry], *, as_json: bool) -> None:
+    if as_json:
+        console.as_json(totals)
+    else:
+        console.table("Totals", [*TOTALS], [[_cell(total[name]) for name in TOTALS] for total in totals])

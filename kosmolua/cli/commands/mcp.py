@@ -1,0 +1,53 @@
+"""``kosmolua mcp``: serve agents over the Model Context Protocol."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, running_options
+from kosmolua.cli.scripts import open_runtime
+from kosmolua.cli.streams import standard
+from kosmolua.errors import ConfigError, UsageError
+
+
+@click.command("mcp", cls=Command)
+@click.option("--http", "address", metavar="HOST:PORT", help="Serve over HTTP, not over standard input and output.")
+@running_options
+def command(address: str | None, options: Options) -> None:
+    """Serve agents over the Model Context Protocol.
+
+    Calls that need an approval are put to the user by the client where it can do that. Over HTTP, only the loopback
+    interface is served unless KOSMOLUA_MCP_TOKEN is set, which clients then have to send as a bearer token.
+    """
+    if not find_spec("mcp"):
+        raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
+    from kosmolua.cli.progress import tracer
+
+    with open_runtime(options) as runtime, tracer(options.trace) as watch:
+        from kosmolua.mcp.server import Handlers
+
+        handlers = Handlers(runtime, read_only=options.read_only, watch=watch)
+        if address is None:
+            if sys.stdin is None:
+                raise UsageError("Standard input is closed, so no client can speak")
+            from kosmolua.mcp import stdio
+
+            if standard.is_typed:
+                console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
+            with standard.given_back():  # the protocol's library keeps them apart itself
+                stdio.serve(handlers)
+        else:
+            from kosmolua.mcp import http
+
+            http.serve(
+                handlers,
+                http.Address.read(address),
+                token=os.environ.get(http.TOKEN_VARIABLE) or None,
+                announce=lambda url: console.complain(f"serving on {url}"),
+            )

@@ -1,0 +1,75 @@
+"""``kosmolua repl``: try Lua line by line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from kosmolua import __version__
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.repl.conversation import Conversation
+from kosmolua.cli.repl.readers import Lines, Reader, TypedLines, open_readline, piped_line
+from kosmolua.cli.scripts import open_runtime
+from kosmolua.cli.streams import standard
+from kosmolua.errors import UsageError
+from kosmolua.folders import state_folder
+from kosmolua.runs.session import Session
+
+GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
+
+
+@click.command(
+    "repl",
+    cls=Command,
+    epilog=examples(
+        "kosmolua repl --simulate", "kosmolua repl --read-only", "kosmolua repl --simulate --json < chunks.lua"
+    ),
+)
+@running_options
+def command(options: Options) -> int:
+    """Try Lua line by line; what one chunk defines, the next ones find, except for its locals.
+
+    An expression shows its values. A chunk that is not finished goes on in the next line. Ctrl-C ends a chunk that
+    runs, and the state from before it is kept where the operating system can fork. Limits hold for each chunk. Lines
+    that begin with a colon are commands; :help lists them.
+
+    In a pipe, chunks are read from standard input, and the exit status says whether one failed. With --json, each is
+    answered by one JSON object on its own line, and so are those commands that show nothing.
+    """
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed, so there is nothing to read chunks from")
+    with open_runtime(options) as runtime, Session(runtime.run) as session:
+        conversation = Conversation(runtime, session, options)
+        with _reader(conversation) as reader:
+            if reader.is_typed:
+                console.line(GREETING.format(version=__version__, mode=", simulated" if options.simulate else ""))
+            conversation.hold(reader)
+            return 0 if reader.is_typed else conversation.status
+
+
+@contextmanager
+def _reader(conversation: Conversation) -> Iterator[Reader]:
+    """Yield where chunks come from: the best that the terminal and the installed packages allow, or a pipe."""
+    if not (standard.is_typed and standard.is_shown):
+        yield Lines(piped_line, conversation.is_whole)
+        return
+    history = Path(state_folder())
+    if console.on_terminal() and find_spec("prompt_toolkit") and find_spec("pygments"):
+        from kosmolua.cli.repl.prompt import Prompt
+
+        with standard.given_back():
+            prompt = Prompt(conversation.candidates, conversation.is_whole, history / "repl_history")
+        yield prompt
+        return
+    save = open_readline(conversation.candidates, history / "repl_history.txt")
+    try:
+        yield TypedLines(conversation.is_whole)
+    finally:
+        save()

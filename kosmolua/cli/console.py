@@ -1,0 +1,158 @@
+"""What users see: text for people, JSON for programs, complaints on standard error."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import sys
+
+from kosmolua.cli.streams import OutputLost, standard
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError, UsageError
+from kosmolua.escaping import harmless, visible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+
+STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
+"""Select Graphic Rendition of ECMA-48, as far as it is used here."""
+
+
+def complain(sentence: str) -> None:
+    """Write one sentence to standard error."""
+    first, *more = harmless(sentence).rstrip("\n").split("\n")
+    sys.stderr.write("\n    ".join([f"kosmolua: {first}", *more]) + "\n")  # no further line passes for a complaint
+
+
+def warn(sentence: str) -> None:
+    """Write one warning to standard error."""
+    complain(f"warning: {sentence}")
+
+
+def complain_of(error: KosmoError, script: str | None = None) -> None:
+    """Write an error to standard error: its place, its message, its traceback and what to do.
+
+    Args:
+        error: What happened.
+        script: The name of the script that it ended, if it did.
+    """
+    complain(_place_of(error, script) + str(error))
+    if error.traceback and error.code == "script_error":
+        sys.stderr.write(harmless(error.traceback) + "\n")
+    if error.hint and "\n" in error.hint:
+        sys.stderr.write("\n" + "\n".join("    " + line for line in harmless(error.hint).splitlines()) + "\n")
+
+
+def _place_of(error: KosmoError, script: str | None) -> str:
+    if isinstance(error, PluginError):
+        return f"{error.origin}: "
+    is_new = script and error.line and not error.message.startswith(f"{script}:")
+    return f"{script}:{error.line}: " if is_new else ""
+
+
+def line(text: str) -> None:
+    """Write a line to standard output; on a terminal, it steers nothing."""
+    shown = harmless(text) if standard.is_shown else text
+    standard.write(shown.encode("utf-8", "replace") + b"\n")
+
+
+def as_json(value: object, indent: int | None = 2) -> None:
+    """Write a value to standard output as JSON, which on a terminal has no character that is not seen."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    line(visible(text) if standard.is_shown else text)
+
+
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Say whether a stream, by default standard output, is a terminal that shows more than plain text."""
+    is_terminal = stream.isatty() if stream else standard.is_shown
+    return is_terminal and os.environ.get("TERM", "windows" if os.name == "nt" else "") not in ("", "dumb")
+
+
+def draws_on(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal on which a line can be drawn over."""
+    return os.name != "nt" and on_terminal(stream)
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """Return text as a stream can show it: in one of :data:`STYLES` on a terminal, unless ``NO_COLOR`` is set."""
+    plain = os.environ.get("NO_COLOR") or not draws_on(stream)
+    return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+
+def markdown(text: str, *, paged: bool = False) -> None:
+    """Write a page of Markdown to standard output: rendered on a terminal, as it is in a pipe.
+
+    Args:
+        text: The page.
+        paged: Whether the user's pager shows a page that is longer than the screen.
+    """
+    if not on_terminal():
+        line(text.rstrip("\n"))
+        return
+    from kosmolua.cli.rendering import draw_page
+
+    draw_page(harmless(text), paged=paged)
+
+
+def somebody_is_there() -> bool:
+    """Say whether a person at a terminal can be asked."""
+    return standard.is_typed and sys.stderr.isatty()
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Write a table: by rich on a terminal, tab-separated in a pipe."""
+    if not on_terminal():
+        for row in rows:
+            line("\t".join(harmless(re.sub(r"[\t\r\n]", " ", cell)) for cell in row))
+        return
+    from kosmolua.cli.rendering import draw_table
+
+    draw_table(title, columns, [[visible(cell) for cell in row] for row in rows])
+
+
+def status_of(error: KosmoError | None) -> int:
+    """Return the exit status that an error stands for; 0 for none."""
+    if error is None:
+        return 0
+    if isinstance(error, UsageError):
+        return 2
+    if isinstance(error, (ConfigError, PluginError)) or isinstance(error.__cause__, PluginError):
+        return 3
+    if isinstance(error, LimitExceeded):
+        return 124
+    return 130 if isinstance(error, Interrupted) else 1
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Do the work of a command and return its exit status; an error is said on standard error."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except KosmoError as error:
+        complain_of(error)
+        return status_of(error)
+    except OutputLost as error:
+        if error.errno != errno.EPIPE:  # who reads has enough, as in `kosmolua run long.lua | head -1`
+            complain(f"standard output cannot be written: {error.strerror}")
+        return 1
+    except OSError as error:
+        complain(worded(error))
+        return 1
+
+
+def worded(error: OSError) -> str:
+    """Return a sentence about what the operating system refused."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"
+    if error.filename is None and error.errno == errno.ENOENT:
+        return "the folder that you are in is not there any more (change to another one)"
+    if error.filename is None:
+        return f"the operating system refuses: {reason}"
+    return f"{error.filename} cannot be used: {reason}"

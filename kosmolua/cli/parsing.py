@@ -1,0 +1,136 @@
+"""The options that commands share, as click reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from kosmolua.cli.options import OPTIONS, Option, Options
+from kosmolua.suggestions import closest
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
+"""Below WIDE columns the help gives option names at most NARROW_COLUMN columns, else USUAL_COLUMN."""
+_FILES = ("FILE", "PATH")
+LISTING = ("accounts", "plugin", "simulate")
+
+_JSON = Option("--json", section="Output", help="Print JSON, also on failure.")
+"""What the shared option is where there is no outcome of a script."""
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]
+    """The text of an option, read as the option reads it."""
+
+    def __init__(self, option: Option) -> None:
+        self.name = str(option.metavar)
+        self._read = option.read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or fail with a sentence."""
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return what a shell completes: files, where the value is one."""
+        return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
+
+
+class Sectioned(click.Option):
+    """An option that the help lists under a heading."""
+
+    def __init__(self, *args: Any, section: str, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.section = section
+
+
+class Examples:
+    """What ends the help of a command: lines to type, which stay as they are."""
+
+    epilog: str | None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        if self.epilog:
+            with formatter.section("Examples"):
+                indent = " " * formatter.current_indent
+                formatter.write("".join(f"{indent}{line}\n" for line in self.epilog.splitlines()))
+
+
+class Group(Examples, click.Group):
+    """A group of commands."""
+
+
+class Command(Examples, click.Command):
+    """A command whose help lists the shared options under their headings, after its own ones.
+
+    Args:
+        advice: Said of an option that there is not, with ``{name}`` for it: what it may have been meant for.
+    """
+
+    def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._advice = advice
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.lstrip("-")
+            options = [option.lstrip("-") for option in error.possibilities or ()]
+            close = [f"--{option}" for option in closest(name, options)]
+            said = click.NoSuchOption(error.option_name, possibilities=close).format_message()
+            raise click.UsageError(f"{said} {self._advice.format(name=name)}".rstrip(), ctx) from None
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record:
+                sections.setdefault(getattr(parameter, "section", "") or "Options", []).append(record)
+        for title in sorted(sections, key=lambda title: title != "Options"):
+            with formatter.section(title):
+                formatter.write_dl(sections[title], col_max=USUAL_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help."""
+    return "\n".join(lines)
+
+
+def running_options(command: _Command) -> _Command:
+    """Give a command the options of everything that runs scripts or makes calls, as one ``options`` argument."""
+    return _with_options(command, OPTIONS)
+
+
+def listing_options(command: _Command) -> _Command:
+    """Give a command the options that say which accounts and integrations there are, as one ``options`` argument."""
+    return _with_options(command, [*(option for option in OPTIONS if option.attribute in LISTING), _JSON])
+
+
+def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
+    names = [option.attribute for option in options]
+
+    @wraps(command)
+    def gather(*args: Any, **given: Any) -> Any:
+        return command(*args, options=Options(**{name: given.pop(name) for name in names}), **given)
+
+    decorated: Any = gather
+    for option in reversed(options):
+        decorated = _declare(option)(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _declare(option: Option) -> Callable[[Any], Any]:
+    said: dict[str, Any] = {"cls": Sectioned, "section": option.section, "help": option.help}
+    if option.metavar is None:
+        return click.option(*option.names, is_flag=True, **said)
+    said |= {"type": Text(option), "metavar": option.metavar}
+    return click.option(*option.names, multiple=option.repeatable, **said)

@@ -1,0 +1,199 @@
+"""What could stand at the cursor: names, arguments and their values, pages and commands, from the text before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from kosmolua.catalog.catalog import Catalog
+from kosmolua.cli import completion
+from kosmolua.cli.repl.commands import is_command
+from kosmolua.errors import KosmoError
+from kosmolua.lua.syntax import Place, place_of
+from kosmolua.runs.session import Names
+from kosmolua.schema import luacats
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import Function
+from kosmolua.schema.names import KEYWORDS, ROOT
+
+_COMMAND = re.compile(r":(\w*)$")
+_ARGUMENT_OF_COMMAND = re.compile(r":(\w+)\s+(.*)$", re.DOTALL)
+_DOTTED = re.compile(r"(?:([A-Za-z_][\w.]*)[.:])?(\w*)$")
+_CALLEE = re.compile(r"([A-Za-z_][\w.]*)\s*\(?\s*$")
+_INDEXES = re.compile(r"([A-Za-z_][\w.]*)\s*\[\s*$")
+_READS_PAGE = re.compile(r"\blua_(?:read_doc|list_docs)\s*\(?\s*$")
+_ASSIGNS = re.compile(r"\s*(\w+)\s*=\s*(.*)$", re.DOTALL)
+
+
+class Candidate(NamedTuple):
+    """One thing that could stand at the cursor.
+
+    Args:
+        text: What to insert.
+        start: Where it begins, counted back from the cursor.
+        about: A word on what it is.
+    """
+
+    text: str
+    start: int
+    about: str = ""
+
+
+class Candidates:
+    """Finds what could stand at the cursor.
+
+    Args:
+        catalog: Knows what is under ``app``.
+        names: Says what there is inside a table of the session; asked once for each until :meth:`forget`.
+        commands: The commands of the conversation, each with a word on what it does.
+        files: The paths that begin with a text.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        names: Callable[[str], Names],
+        commands: dict[str, str],
+        files: Callable[[str], Iterable[str]],
+    ) -> None:
+        self._catalog = catalog
+        self._ask = names
+        self._commands = commands
+        self._files = files
+        self._known: dict[str, Names] = {}
+
+    def forget(self) -> None:
+        """Ask the session anew, since a chunk has run."""
+        self._known.clear()
+
+    def of(self, text: str) -> list[Candidate]:
+        """Return what could stand at the end of a text, in the order in which it is best shown."""
+        try:
+            return list(self._of(text))
+        except KosmoError:
+            return []  # an integration that cannot be loaded completes nothing
+
+    def function_at(self, text: str) -> Function | None:
+        """Return the function whose arguments are being written at the end of a text."""
+        try:
+            return self._function_at(text, place_of(text))
+        except KosmoError:
+            return None
+
+    def _of(self, text: str) -> Iterator[Candidate]:
+        if is_command(text):
+            return self._in_command(text)
+        place = place_of(text)
+        if place.quote is not None:
+            return self._in_string(text, place)
+        function = self._function_at(text, place)
+        if function and place.opens_table(text) and "=" not in text[place.comma :]:
+            return self._argument_names(function, text, place)
+        choices = _values(_parameter(function, text[place.comma :])) if function else []
+        word = _DOTTED.search(text)
+        if choices and word and not word[1]:
+            return _matching(dict.fromkeys(choices, ""), word[2])
+        return self._names(text)
+
+    # Lua
+
+    def _names(self, text: str) -> Iterator[Candidate]:
+        found = _DOTTED.search(text)
+        base, word = (found[1] or "", found[2]) if found else ("", "")
+        if not base and not word and text.strip():
+            return iter(())
+        return _matching(self._inside(base), word)
+
+    def _inside(self, base: str) -> dict[str, str]:
+        if not base:
+            return {**self._types(""), **dict.fromkeys(KEYWORDS, "keyword"), "app": "table"}
+        path = self._path(base)
+        return self._types(base) if path is None else self._under_app(path.split(".")[1:])
+
+    def _types(self, base: str) -> dict[str, str]:
+        return self._names_in(base).types
+
+    def _names_in(self, base: str) -> Names:
+        if base not in self._known:
+            self._known[base] = self._ask(base)
+        return self._known[base]
+
+    def _path(self, base: str) -> str | None:
+        """Return the path under ``app`` that an expression stands for, or None."""
+        if base == "app" or base.startswith("app."):
+            return base
+        return self._names_in(base).path
+
+    def _under_app(self, parts: list[str]) -> dict[str, str]:
+        if not parts:
+            return {ROOT: "what is installed"}
+        if parts[0] != ROOT or len(parts) > 3:
+            return {}
+        if len(parts) == 1:
+            return completion.offered_integrations(self._catalog)
+        functions = completion.offered_functions(self._catalog, parts[1])
+        if len(parts) == 3:
+            return functions
+        return functions | {"default": "account"} | completion.offered_accounts(self._catalog, parts[1])
+
+    # Arguments
+
+    def _function_at(self, text: str, place: Place) -> Function | None:
+        if place.bracket is None or text[place.bracket] not in "{(":
+            return None
+        callee = _CALLEE.search(text[: place.bracket])
+        base, _, name = callee[1].rpartition(".") if callee else ("", "", "")
+        path = self._path(base) if base else None
+        return self._catalog.find(f"{path}.{name}") if path and path.count(".") in (2, 3) else None
+
+    def _argument_names(self, function: Function, text: str, place: Place) -> Iterator[Candidate]:
+        given = set(re.findall(r"(\w+)\s*=", text[place.bracket :]))
+        wanted = {f"{each.name} = ": _about(each) for each in function.parameters if each.name not in given}
+        return _matching(wanted, text[place.comma :].lstrip())
+
+    def _in_string(self, text: str, place: Place) -> Iterator[Candidate]:
+        assert place.quote is not None
+        before, word = text[: place.quote], text[place.quote + 1 :]
+        if _READS_PAGE.search(before):
+            return _matching(completion.offered_pages(self._catalog, word), word)
+        if indexed := _INDEXES.search(before):
+            return _matching(self._inside(indexed[1]), word)
+        function = self._function_at(text, place)
+        parameter = _parameter(function, before[place.comma :]) if function else None
+        return _matching(dict.fromkeys(luacats.choices_in(parameter.type), "") if parameter else {}, word)
+
+    # Commands and pages
+
+    def _in_command(self, text: str) -> Iterator[Candidate]:
+        if _COMMAND.match(text):
+            return _matching(self._commands, text)
+        found = _ARGUMENT_OF_COMMAND.match(text)
+        command, word = (found[1], found[2]) if found else ("", "")
+        if command == "doc":
+            return _matching(completion.offered_pages(self._catalog, word), word)
+        return _matching(dict.fromkeys(self._files(word) if command == "load" else (), ""), word)
+
+
+def _matching(wanted: dict[str, str], word: str) -> Iterator[Candidate]:
+    hidden = not word.startswith("_")
+    for text in sorted(wanted):
+        if text.startswith(word) and text.strip() != word and not (hidden and text.startswith("_")):
+            yield Candidate(text, -len(word), wanted[text])
+
+
+def _parameter(function: Function, text: str) -> Parameter | None:
+    found = _ASSIGNS.match(text)
+    return next((each for each in function.parameters if found and each.name == found[1]), None)
+
+
+def _values(parameter: Parameter | None) -> list[str]:
+    if parameter is None:
+        return []
+    choices = [luacats.literal(choice) for choice in luacats.choices_in(parameter.type)]
+    return choices or (["true", "false"] if parameter.type.label == "boolean" else [])
+
+
+def _about(parameter: Parameter) -> str:
+    required = "" if parameter.required else "?"
+    return f"{luacats.label(parameter.type)}{required}  {luacats.description(parameter)}".rstrip()

@@ -1,0 +1,130 @@
+"""Addresses: the page that a name stands for, however it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kosmolua.docs.outline import Outline, Outlines, Shelf, outline_of
+from kosmolua.docs.pages import NAMES
+from kosmolua.docs.ranking import fold, words_of
+from kosmolua.errors import DocNotFound, PluginError, UnknownPath
+from kosmolua.schema.names import page_of, parts_of
+from kosmolua.suggestions import closest
+
+MOST_SUGGESTIONS = 3
+LONGEST_QUOTED_PAGE = 80
+MOST_PARTS = 2
+"""Below an integration: an account, which need not be known since all have the same pages, and a function."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a reference page is.
+
+    Args:
+        integration: Its name.
+        function: The short name of one of its functions, or None for the page of the integration.
+    """
+
+    integration: str
+    function: str | None = None
+
+    def __str__(self) -> str:
+        return page_of(self.integration, *filter(None, [self.function]))
+
+
+class Directory:
+    """Finds addresses. It loads an integration only when the name does not say which one is meant."""
+
+    def __init__(self, shelf: Shelf, outlines: Outlines) -> None:
+        self._shelf = shelf
+        self._outlines = outlines
+
+    def find(self, page: str) -> Address:
+        """Return the address of a reference page.
+
+        Args:
+            page: ``render2``, ``render2.list_services``, ``render2.production.render_list_services``, whether there
+                is such an account or not, with ``integrations.`` or ``app.integrations.`` before it or not; or a
+                function's name alone, where only one integration has such a function.
+
+        Raises:
+            DocNotFound: There is no such page, or several. The hint names the likeliest, best first.
+            PluginError: The integration that the name says cannot be loaded.
+        """
+        first, *rest = parts_of(page)
+        try:
+            outline = outline_of(self._shelf.integration(first))
+        except UnknownPath:
+            return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
+        return self._inside(page, first, outline, rest)
+
+    def near(self, query: str) -> str:
+        """Return the words of names that resemble those of a query: ``list services`` for ``lst servces``."""
+        shorts = (short for _, outline in self._known() for short in outline.functions)
+        known = set(fold(" ".join([*NAMES, *self._shelf.names(), *shorts])).split())
+        return " ".join(dict.fromkeys(near for word in words_of(query) for near in closest(word, known, 1)))
+
+    def _inside(self, page: str, name: str, outline: Outline, rest: Sequence[str]) -> Address:
+        if not rest or (len(rest) == 1 and rest[0] in ("default", *self._shelf.accounts(name))):
+            return Address(name)
+        short = outline.find(rest[-1]) if len(rest) <= MOST_PARTS else None
+        if short is None:
+            raise _not_found(page, _resembling_in(name, outline, rest[-1]) or [Address(name)])
+        return Address(name, short)
+
+    def _anywhere(self, page: str, word: str) -> Address:
+        found = [Address(name, short) for name, outline in self._known() if (short := outline.find(word))]
+        if len(found) == 1:
+            return self.find(f"{found[0].integration}.{word}")
+        if found:
+            raise _ambiguous(word, found)
+        raise _not_found(page, self._resembling(word))
+
+    def _elsewhere(self, page: str, first: str, rest: Sequence[str]) -> Address:
+        names = closest(first, self._shelf.names(), MOST_SUGGESTIONS)
+        outlines = [(name, outline) for name, outline in self._known(names)]
+        same = [Address(name, short) for name, outline in outlines if (short := outline.find(rest[-1]))]
+        near = [address for name, outline in outlines for address in _resembling_in(name, outline, rest[-1])]
+        pages = [*same, *near, *map(Address, names)]
+        raise _not_found(page, pages or self._resembling(rest[-1]))
+
+    def _resembling(self, word: str) -> list[Address | str]:
+        pages: dict[str, Address | str] = {}
+        for name, outline in self._known():
+            pages |= _names_in(name, outline) | {name: Address(name)}
+        pages |= {name: name for name in NAMES}
+        return [pages[each] for each in closest(word, pages, MOST_SUGGESTIONS)]
+
+    def _known(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Outline]]:
+        for name in self._shelf.names() if names is None else names:
+            try:
+                yield name, self._outlines.of(name)
+            except PluginError:
+                continue
+
+
+def _names_in(name: str, outline: Outline) -> dict[str, Address]:
+    pages = {short: Address(name, short) for short in outline.functions}
+    return {sketch.full_name: pages[short] for short, sketch in outline.functions.items()} | pages
+
+
+def _resembling_in(name: str, outline: Outline, word: str) -> list[Address]:
+    pages = _names_in(name, outline)
+    return list(dict.fromkeys(pages[each] for each in closest(word, pages, MOST_SUGGESTIONS)))
+
+
+def _not_found(page: str, pages: Iterable[Address | str]) -> DocNotFound:
+    likely = _quoted(pages)
+    hint = f"did you mean {likely}?" if likely else "`kosmolua docs` and lua_list_docs() list the pages"
+    return DocNotFound(f"There is no page {page[:LONGEST_QUOTED_PAGE]!r}", hint=hint)
+
+
+def _ambiguous(word: str, found: Sequence[Address]) -> DocNotFound:
+    return DocNotFound(f"{len(found)} integrations have a function {word!r}", hint=f"read {_quoted(found)}")
+
+
+def _quoted(pages: Iterable[Address | str]) -> str:
+    distinct = list(dict.fromkeys(map(str, pages)))
+    return " or ".join(f"'{page}'" for page in distinct[:MOST_SUGGESTIONS])

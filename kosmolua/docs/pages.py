@@ -1,0 +1,127 @@
+"""A page: one subject in four degrees of detail, and the richest of them that fits a budget."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from kosmolua.docs import markdown
+
+DETAILS = ("full", "types", "signatures", "brief")
+"""From the richest to the poorest."""
+USUAL_DETAIL = "full"
+
+SMALLEST_BUDGET = 400
+_LEFT_OUT = {
+    "types": "prose and examples are left out",
+    "signatures": "descriptions, prose and examples are left out",
+    "brief": "everything but a line for each part is left out",
+}
+
+
+class Page(ABC):
+    """What there is to read under one name."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name that leads here."""
+
+    @property
+    def smaller(self) -> str:
+        """The pages that hold a part of this one, such as ``integrations.render2.FUNCTION``, or nothing."""
+        return ""
+
+    @abstractmethod
+    def full(self) -> str:
+        """Return everything."""
+
+    @abstractmethod
+    def types(self) -> str:
+        """Return LuaCATS declarations."""
+
+    @abstractmethod
+    def signatures(self) -> str:
+        """Return a call with its types for each function."""
+
+    @abstractmethod
+    def brief(self) -> str:
+        """Return a line for each function."""
+
+    def write(self, detail: str, budget: int | None = None) -> str:
+        """Return the page in a degree of detail, or in the richest poorer one that fits the budget.
+
+        Args:
+            detail: One of :data:`DETAILS`.
+            budget: Characters, at least :data:`SMALLEST_BUDGET`. What had to be left out is said in the last line.
+        """
+        whole = self._in(detail)
+        if budget is None or len(whole) <= budget:
+            return whole
+        how = self._how_to_get_it(detail, whole)
+        for poorer in DETAILS[DETAILS.index(detail) + 1 :]:
+            text = f"{self._in(poorer)}\n\n({_LEFT_OUT[poorer].capitalize()}: {how})"
+            if len(text) <= budget:
+                return text
+        return _cut(self.brief(), how, budget)
+
+    def _in(self, detail: str) -> str:
+        forms = {"full": self.full, "types": self.types, "signatures": self.signatures, "brief": self.brief}
+        return forms[detail]()
+
+    def _how_to_get_it(self, detail: str, whole: str) -> str:
+        part = f"read {self.smaller} for one part, or " if self.smaller else ""
+        return f"{part}read {self.name} with detail {detail} and a budget of {len(whole)}"
+
+
+def _cut(text: str, how: str, budget: int) -> str:
+    total = text.count("\n") + 1
+    room = budget - len(_note(total, total, how))
+    kept = text[: max(room, 0)].rpartition("\n")[0]
+    return (kept + _note(total - kept.count("\n") - 1, total, how))[:budget]
+
+
+def _note(left_out: int, total: int, how: str) -> str:
+    return f"\n\n({left_out:,} of {total:,} lines are left out: {how})"
+
+
+NAMES = ("overview", "accounts", "errors", "sandbox", "examples", "plugins", "mcp")
+"""In the order in which to read them."""
+
+
+@dataclass(frozen=True)
+class GuidePage(Page):
+    """A guide, which has the same text in every detail but the brief one.
+
+    Args:
+        topic: One of :data:`NAMES`.
+    """
+
+    topic: str
+
+    @property
+    def name(self) -> str:
+        """The name that leads here."""
+        return self.topic
+
+    def full(self) -> str:
+        """Return the Markdown of the guide, also from inside a zip."""
+        from pkgutil import get_data
+
+        data = get_data("kosmolua.docs", f"guides/{self.topic}.md")
+        assert data is not None, f"the guide {self.topic} is not in the package"
+        return data.decode().strip()
+
+    types = signatures = full
+
+    def brief(self) -> str:
+        """Return the first paragraph and the headings."""
+        document = markdown.read(self.full())
+        headings = "\n".join(f"- {heading}" for heading in document.sections)
+        return f"# {document.title}\n\n{self.summary}\n\n{headings}"
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph on one line."""
+        introduction = markdown.read(self.full()).introduction
+        return " ".join(introduction.partition("\n\n")[0].split())

@@ -1,0 +1,409 @@
+"""A client for one service and account: URL templates, bodies, statuses. It does no I/O; it is given ``send``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Literal, TypeAlias
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.http.errors import LOOK_FIRST, reason_of
+from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
+from kosmolua.http.rate_limit import retry_after, throttled
+from kosmolua.protocol import Json
+from kosmolua.secret import Secret
+
+_SLOT = re.compile(r"\{(\w+)\}")
+_NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+Scalar = str | int | float | bool
+Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"]
+Body = bytes | str | Secret
+Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
+"""JSON, in which a string may be a Secret."""
+
+
+class Api:
+    """Sends requests to one service with one account's credential, and turns error statuses into errors.
+
+    A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments; each is quoted, so that no
+    value can leave its path segment. In a query or a form None and an empty list are left out. A write that is answered
+    303 within the origin is done, and what it refers to is fetched as its answer (RFC 9110, 15.4.4).
+
+    Args:
+        send: What carries a request and brings the answer.
+        base_url: What every path starts with.
+        bearer: Sent as ``Authorization: Bearer ...`` (RFC 6750).
+        headers: Sent with every request.
+        query: Sent with every request, for services that want their key there.
+        lists: How a list goes into a query: ``joined`` by commas as Render wants it, or the name ``repeated``.
+
+    Raises:
+        NotConfigured: ``base_url`` is not an http or https address, or holds a user or a query.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        base_url: str,
+        *,
+        bearer: Secret | None = None,
+        headers: Headers | None = None,
+        query: Query | None = None,
+        lists: Literal["joined", "repeated"] = "joined",
+    ) -> None:
+        self._send = send
+        self._base_url = _checked(base_url).rstrip("/")
+        self._headers: dict[str, str | Secret] = {"Accept": "application/json", **(headers or {})}
+        if bearer:
+            self._headers["Authorization"] = bearer.prefixed("Bearer")
+        self._lists = lists
+        self._query = self._pairs(query or {})
+
+    def get(
+        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+    ) -> Json:
+        """GET a path and return its JSON, or None when the answer is empty.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(self.fetch("GET", template, segments, query=query, headers=headers))
+
+    def post(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+        safe: bool = False,
+        **segments: str | int,
+    ) -> Json:
+        """POST JSON, a form, any other body or nothing, and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(
+            self.fetch(
+                "POST", template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+            )
+        )
+
+    def put(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+        **segments: str | int,
+    ) -> Json:
+        """PUT JSON, a form or any other body and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(
+            self.fetch("PUT", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        )
+
+    def patch(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+        **segments: str | int,
+    ) -> Json:
+        """PATCH with JSON, a form or any other body and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does.
+        """
+        return decode(
+            self.fetch("PATCH", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+        )
+
+    def delete(
+        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+    ) -> Json:
+        """DELETE a path and return the answer's JSON.
+
+        Takes and raises what :meth:`request` does, which can send a body where a service wants one here.
+        """
+        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers))
+
+    def request(
+        self,
+        method: str,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+        safe: bool = False,
+        **segments: str | int,
+    ) -> Json:
+        """Send one request and return the answer's JSON, or None when it is empty.
+
+        Args:
+            method: In capitals.
+            template: A path below the base URL, with ``{name}`` for each segment to fill.
+            query: Names and values of the query.
+            headers: Sent with this request, in place of the client's own of the same name.
+            json: The body as JSON, in which a string may be a Secret; None sends none.
+            form: Names and values of a form, sent as the body instead.
+            body: Any other body, whose ``Content-Type`` is among the headers; text is sent as UTF-8.
+            safe: Say that it changes nothing although its method could, as a query by POST: it is then repeated after
+                a fault, as a GET is.
+            segments: The values of the template's names.
+
+        Raises:
+            BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
+            ApiError: The service answered with an error, or with a redirect that was not followed.
+            NetworkError: The service could not be reached, or its answer is not JSON.
+            TypeError: A value is of a type that has no place in a request, or there are two bodies.
+        """
+        return decode(
+            self.fetch(
+                method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+            )
+        )
+
+    def exchange(
+        self,
+        method: str,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+        safe: bool = False,
+        **segments: str | int,
+    ) -> Response:
+        """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
+        return self.fetch(
+            method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+        )
+
+    def fetch(
+        self,
+        method: str,
+        template: str,
+        segments: Mapping[str, str | int],
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        json: Sendable = None,
+        form: Query | None = None,
+        body: Body | None = None,
+        safe: bool = False,
+    ) -> Response:
+        """Like :meth:`exchange`, with the values of the template's names in a mapping."""
+        if sum(given is not None for given in (json, form, body)) > 1:
+            raise TypeError("json, form and body exclude each other, since a request has one body")
+        own = _merged(self._headers, headers or {})
+        if json is not None:
+            own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
+        sent = body.encode() if isinstance(body, str) else body
+        pairs = (*self._query, *self._pairs(query or {}))
+        url = self._base_url + fill(template, segments)
+        fields = self._pairs(form or {})
+        return self._answer(Request(method, url, pairs, own, sent, fields, route=template, declared_safe=safe))
+
+    def url(self, template: str, /, **segments: str | int) -> str:
+        """Return the absolute URL of a path, without a query."""
+        return self._base_url + fill(template, segments)
+
+    def follow(self, url: str) -> Response:
+        """GET an absolute URL that the service gave, such as a next page's, and return the whole answer.
+
+        Raises:
+            NetworkError: It is at another origin, where no credential may go.
+        """
+        if origin(url) != origin(self._base_url):
+            raise NetworkError(
+                f"The service referred to {origin(url) or url!r}, which is not {origin(self._base_url)}: "
+                "not fetched, since the account's credential must not go there",
+                retryable=False,
+            )
+        target = urlsplit(url)
+        own = dict(self._query)
+        given = (pair for pair in parse_qsl(target.query, keep_blank_values=True) if pair[0] not in own)
+        address = target._replace(query="", fragment="").geturl()
+        return self._answer(Request("GET", address, (*self._query, *given), self._headers))
+
+    def _answer(self, request: Request) -> Response:
+        response = replace(self._send(request), request=request)
+        if response.is_success:
+            return response
+        target = location(request, response)
+        if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):
+            return self.follow(target) if request.safe else self._see_other(request, target)
+        raise error_of(request, response)
+
+    def _see_other(self, write: Request, url: str) -> Response:
+        """GET what a write was answered with; where that fails the write must not look as if it could be repeated."""
+        try:
+            return self.follow(url)
+        except CallError as error:
+            raise NetworkError(
+                f"{write.method} {urlsplit(write.url).path} was answered 303, but what that refers to could not be "
+                f"fetched: {error.message}",
+                retryable=False,
+                hint=LOOK_FIRST,
+            ) from error
+
+    def _pairs(self, query: Query) -> Pairs:
+        return tuple(pair for name, value in query.items() for pair in self._spell(name, value))
+
+    def _spell(self, name: str, value: object) -> list[tuple[str, str | Secret]]:
+        if value is None:
+            return []
+        if isinstance(value, Secret):
+            return [(name, value)]
+        if not isinstance(value, (list, tuple)):
+            return [(name, _word(name, value))]
+        words = [_word(name, item) for item in value if item is not None]
+        if self._lists == "repeated":
+            return [(name, word) for word in words]
+        return [(name, ",".join(words))] if words else []
+
+
+def fill(template: str, segments: Mapping[str, str | int]) -> str:
+    """Return the path of a template with each segment quoted.
+
+    Raises:
+        BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
+        TypeError: A name of the template has no value, a value no name, or it is neither text nor a number.
+    """
+    if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
+        raise TypeError(f"{template} and its arguments do not agree on {', '.join(sorted(unmatched))}")
+    return _SLOT.sub(lambda slot: _segment(slot[1], _word(slot[1], segments[slot[1]])), template)
+
+
+def _segment(name: str, value: str) -> str:
+    if value in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(value):
+        raise BadArguments(f"{name} cannot be {value[:80]!r}, since it names one part of an address", param=name)
+    return quote(value, safe="")
+
+
+def _word(name: str, value: object) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(
+            f"{name} must be text, a number or a boolean to be part of an address or a form, not {kind(value)}"
+        )
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _merged(usual: Headers, own: Headers) -> Headers:
+    """Return headers of which each name has one value, whatever its case: the own one where there is one."""
+    names = {name.lower() for name in own}
+    return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
+
+
+def _encode(body: Sendable) -> bytes | Secret:
+    held: list[Secret] = []
+
+    def reveal(value: object) -> str:
+        if not isinstance(value, Secret):
+            raise TypeError(f"a body of JSON cannot hold {kind(value)}")
+        held.append(value)
+        return value.reveal()
+
+    text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=reveal)
+    return Secret(text, holding=held) if held else text.encode()
+
+
+def _checked(base_url: str) -> str:
+    host = origin(base_url).partition("://")[2]
+    if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
+        raise NotConfigured(
+            "base_url is not an address such as https://api.example.com/v1",
+            hint="it must have no user, query or space in it",
+        )
+    return base_url
+
+
+def decode(response: Response) -> Json:
+    """Return an answer's JSON, or None when it is empty.
+
+    Raises:
+        NetworkError: It is not JSON.
+    """
+    with suppress(ValueError, RecursionError):
+        return response.json()
+    request = response.request
+    asked = request.line if request else "A request"
+    raise NetworkError(
+        f"{asked} was answered {response.status} with something that is not JSON: "
+        f"{reason_of(response)}{_known_as(response)}",
+        retryable=False,
+        hint=None if request is None or request.safe else LOOK_FIRST,
+    )
+
+
+def error_of(request: Request, response: Response) -> ApiError:
+    """Return the error that a redirect or an error status stands for."""
+    path = urlsplit(request.url).path
+    wait = retry_after(response)
+    return ApiError(
+        f"{request.method} {path} was answered {response.status}: {_reason(request, response)}{_known_as(response)}",
+        status=response.status,
+        limited=throttled(response),
+        retryable=throttled(response) or (request.safe and response.status >= 500),
+        retry_after=wait,
+        request_id=response.request_id,
+        location=location(request, response) or None,
+        hint=_hint(request, response, wait),
+    )
+
+
+def _known_as(response: Response) -> str:
+    return f" [request {response.request_id}]" if response.request_id else ""
+
+
+def _reason(request: Request, response: Response) -> str:
+    if response.status >= 400:
+        return reason_of(response)
+    if response.status == 304:
+        return "what is there has not changed"
+    target = location(request, response)
+    if not target:
+        return "it is neither an answer nor an error, and leads nowhere"
+    if origin(target) != origin(request.url):
+        elsewhere = origin(target) or "another address"
+        return f"it redirects to {elsewhere}, which was not followed, since no credential may go there"
+    why = "" if request.safe else ", since no write is sent twice"
+    return f"it redirects to {urlsplit(target).path}, which was not followed{why}"
+
+
+def _hint(request: Request, response: Response, wait: float | None) -> str | None:
+    if throttled(response):
+        return None if wait is None else f"the service wants to be left alone for {wait:.0f} s"
+    if response.status == 401:
+        return "the account's credential is missing, wrong or expired; see kosmolua accounts check"
+    if response.status == 403:
+        return "the account's credential may not do this"
+    if response.status >= 500 and not request.safe:
+        return LOOK_FIRST
+    return None

@@ -1,0 +1,217 @@
+"""One request to a web service and one answer, as plain values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
+
+from kosmolua.protocol import Json, decode
+from kosmolua.secret import Secret
+
+SAFE_METHODS = ("GET", "HEAD")
+"""Methods that may be sent twice without harm (RFC 9110, 9.2.1)."""
+REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
+"""Where services put their own name for a request, the most telling first."""
+LONGEST_REQUEST_ID = 200
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
+
+Headers: TypeAlias = "Mapping[str, str | Secret]"
+Pairs: TypeAlias = "tuple[tuple[str, str | Secret], ...]"
+"""Names and values in order, not yet encoded."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that is ready to be sent; its secrets show themselves only in :attr:`target`, :attr:`fields` and
+    :attr:`content`.
+
+    Args:
+        method: In capitals.
+        url: Absolute and percent-encoded, without a query.
+        query: Names and values in order, not yet encoded.
+        headers: Names and values; the credential is one of them.
+        body: The encoded body, or None for none.
+        form: Names and values to send as the body instead, as HTML forms do.
+        route: What the path is a case of, such as ``/services/{service_id}``; empty where that is not known.
+        declared_safe: Whether it changes nothing, although its method could: a query by POST.
+
+    Raises:
+        TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
+    """
+
+    method: str
+    url: str
+    query: Pairs = ()
+    headers: Headers = field(default_factory=dict)
+    body: bytes | Secret | None = None
+    form: Pairs = ()
+    route: str = ""
+    declared_safe: bool = False
+
+    def __post_init__(self) -> None:
+        for place, pairs in (("header", self.headers.items()), ("query", self.query), ("form", self.form)):
+            for name, value in pairs:
+                if not isinstance(value, (str, Secret)):
+                    raise TypeError(f"{name} in the {place} must be a string or a Secret, not {kind(value)}")
+
+    @property
+    def target(self) -> str:
+        """Path and query exactly as they go over the wire, secrets revealed: with ``content``, what one signs."""
+        parts = urlsplit(self.url)
+        path = "/" + _escaped(parts.path).lstrip("/")
+        query = "&".join(filter(None, (_escaped(parts.query), _encoded(self.query))))
+        return f"{path}?{query}" if query else path
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The headers exactly as they go over the wire, secrets revealed."""
+        return {name: _reveal(value) for name, value in self.headers.items()}
+
+    @property
+    def content(self) -> bytes:
+        """The body exactly as it goes over the wire, be it a form; empty where there is none."""
+        if self.form:
+            return _encoded(self.form).encode()
+        return self.body.reveal().encode() if isinstance(self.body, Secret) else self.body or b""
+
+    @property
+    def secrets(self) -> Iterator[Secret]:
+        """Each credential that it carries."""
+        pairs = (*self.headers.items(), *self.query, *self.form, ("", self.body))
+        return (value for _, value in pairs if isinstance(value, Secret))
+
+    @property
+    def safe(self) -> bool:
+        """Whether sending it twice changes nothing."""
+        return self.declared_safe or self.method in SAFE_METHODS
+
+    @property
+    def line(self) -> str:
+        """The method and the address for a message, without user, query or anything else that may be a credential."""
+        parts = urlsplit(self.url)
+        return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@dataclass(frozen=True)
+class Response:
+    """A complete answer.
+
+    Args:
+        status: The HTTP status.
+        headers: Names in any case; read them with :meth:`header`.
+        body: Decompressed.
+        request: What it answers; the client notes it.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    request: Request | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked for."""
+        return 200 <= self.status < 300
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, whatever the case of its name, or None."""
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in reversed(list(self.headers.items()))}
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's own name for the request, or None where it gives none that fits into a message."""
+        given = (self.header(name) or "" for name in REQUEST_ID_HEADERS)
+        return next((name for name in given if 0 < len(name) <= LONGEST_REQUEST_ID and name.isprintable()), None)
+
+    def text(self) -> str:
+        """Return the body as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Json:
+        """Return the body as JSON, or None when it is empty.
+
+        Raises:
+            ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
+        """
+        text = self.body.decode(json.detect_encoding(self.body))
+        return decode(text) if text.strip() else None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of sending a request once; a call can need several.
+
+    Args:
+        number: Counted from 1 within one call of ``send``.
+        seconds: From the first byte sent to the last one received.
+        waited: Seconds spent before it, for the service's rate limit or after a failed attempt.
+        status: The HTTP status, or None where no complete answer came.
+        request_id: The service's own name for the request.
+        fault: Why no complete answer came.
+    """
+
+    number: int
+    seconds: float
+    waited: float = 0.0
+    status: int | None = None
+    request_id: str | None = None
+    fault: str | None = None
+
+
+Observe: TypeAlias = Callable[[Attempt], None]
+"""Told of each attempt when it is over."""
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or nothing where there is none.
+
+    A credential must never leave its origin.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    if not parts.netloc:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, " "))
+
+
+def location(request: Request, response: Response) -> str:
+    """Return the absolute address that an answer's ``Location`` leads to, without a fragment; empty without one."""
+    given = response.header("Location")
+    try:
+        return urldefrag(urljoin(request.url, given)).url if given else ""
+    except ValueError:
+        return ""
+
+
+def kind(value: object) -> str:
+    """Return what a value is, for a message to the author of an integration."""
+    return "None" if value is None else f"a Python {type(value).__name__}"
+
+
+def _escaped(text: str) -> str:
+    """Return a part of an address with whatever must not stand in it percent-encoded, once (RFC 3986, 2.1)."""
+    return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe="/?:@!$&'()*+,;=%"))
+
+
+def _encoded(pairs: Pairs) -> str:
+    return "&".join(f"{quote(name, safe='')}={quote(_reveal(value), safe='')}" for name, value in pairs)
+
+
+def _reveal(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+Send: TypeAlias = Callable[[Request], Response]
+"""Whatever answers a request: a transport, a simulator, or a function in a test."""

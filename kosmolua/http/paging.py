@@ -1,0 +1,110 @@
+"""How a list that comes in pages is fetched whole: by cursor, by page number, by Link header.
+
+Each function is a generator and fetches a page when its first item is asked for: ``itertools.islice`` bounds the work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+from urllib.parse import urljoin
+
+from kosmolua.errors import NetworkError
+from kosmolua.http.client import Api, Query, decode
+from kosmolua.http.messages import Response
+from kosmolua.protocol import Json
+
+T = TypeVar("T")
+
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s;,="]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)')
+_PARAMETER = re.compile(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?')
+
+
+def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> Iterator[T]:
+    """Yield the items of every page of a list whose pages are found by cursor.
+
+    It ends at a page without a next cursor, or whose next cursor was there before.
+
+    Args:
+        fetch: Given a cursor, None for the first page, it returns the page's items and the next page's cursor or None.
+    """
+    cursor: str | None = None
+    seen: set[str | None] = {None, ""}
+    while True:
+        items, cursor = fetch(cursor)
+        yield from items
+        if cursor in seen:
+            return
+        seen.add(cursor)
+
+
+def by_page(fetch: Callable[[int], Sequence[T]], *, size: int) -> Iterator[T]:
+    """Yield the items of every page of a list whose pages are numbered from 1.
+
+    Args:
+        fetch: Given a page's number, it returns that page's items.
+        size: How many items a full page has; a shorter one is the last.
+    """
+    number = 1
+    while True:
+        items = fetch(number)
+        yield from items
+        if len(items) < max(size, 1):
+            return
+        number += 1
+
+
+def by_link(
+    api: Api, template: str, /, *, query: Query | None = None, items: str | None = None, **segments: str | int
+) -> Iterator[Json]:
+    """Yield the items of every page of a list whose pages name the next in a ``Link`` header (RFC 8288).
+
+    Args:
+        api: The client to ask.
+        template: The first page's path, as in :meth:`Api.get`.
+        query: The first page's query; the links carry it on.
+        items: The key of the list, where a page is an object and not itself the list.
+        segments: The values of the template's names.
+
+    Raises:
+        NetworkError: A page is not such a list, or the next one is at another origin, where no credential may go.
+    """
+    url = api.url(template, **segments)
+    page = api.fetch("GET", template, segments, query=query)
+    seen: set[str] = set()
+    while True:
+        yield from _items_of(page, items)
+        target = next_link(page)
+        if target is None:
+            return
+        url = _join(url, target)
+        if url in seen:
+            return
+        seen.add(url)
+        page = api.follow(url)
+
+
+def next_link(response: Response) -> str | None:
+    """Return the target of the answer's ``Link`` with ``rel="next"``, as it is written, or None."""
+    for target, rest in _LINK.findall(response.header("Link") or ""):
+        parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}
+        if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:
+            return str(target)
+    return None
+
+
+def _join(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        raise NetworkError("The next page's address is not one", retryable=False) from None
+
+
+def _items_of(page: Response, key: str | None) -> Sequence[Json]:
+    body = decode(page)
+    found = (body.get(key) or []) if key is not None and isinstance(body, dict) else body
+    if isinstance(found, list):
+        return found
+    where = "A page" if key is None else f"{key!r} in a page"
+    raise NetworkError(f"{where} of the list is not a list itself", retryable=False)

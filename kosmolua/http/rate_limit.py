@@ -1,0 +1,217 @@
+"""How fast a service may be asked: what its answers say about that, and who has to wait for it."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition
+
+from kosmolua.clock import Until
+from kosmolua.errors import CallError
+from kosmolua.http.messages import Request, Response, origin
+
+EARLIEST_EPOCH = 1e9
+"""A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render sends it.
+
+Render's page on rate limiting calls it a point in time too, but its answers and its OpenAPI document do not.
+"""
+ROUNDING = 1.5
+"""Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
+_NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
+LONGEST_NAP = 1.0
+"""Seconds to wait at a stretch: the end may have come nearer meanwhile."""
+MOST_KNOWN = 1000
+"""How many buckets and routes are kept in mind before those that limit nothing are forgotten."""
+
+
+def throttled(response: Response) -> bool:
+    """Say whether the service refused for coming too often: 429, or 403 with nothing left as GitHub does.
+
+    A 403 that happens to be the last answer of a window is told from that by its words.
+    """
+    if response.status != 403:
+        return response.status == 429
+    used_up = _numeric(response, "Remaining") == 0 and b"rate limit" in response.body.lower()
+    return used_up or response.header("Retry-After") is not None
+
+
+def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds that the service wants to be left alone, or None where it does not say.
+
+    It is ``Retry-After``, in seconds or as a date (RFC 9110, 10.2.3). An answer that refuses for coming too often and
+    lacks it may tell the same by ``Ratelimit-Reset``.
+
+    Args:
+        response: The answer.
+        clock: Tells the time since the epoch, for answers without a ``Date`` of their own.
+    """
+    asked = response.header("Retry-After")
+    if asked is None:
+        return resets_in(response, clock=clock) if throttled(response) else None
+    seconds = _number(asked)
+    if seconds is None and (date := _date(asked)):
+        seconds = date - _sent_at(response, clock)
+    return None if seconds is None else max(seconds, 0.0)
+
+
+def resets_in(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds until the service's rate limit starts anew, or None where it does not say."""
+    reset = _numeric(response, "Reset")
+    if reset is not None and reset > EARLIEST_EPOCH:
+        reset -= _sent_at(response, clock)
+    return None if reset is None else max(reset, 0.0)
+
+
+def _numeric(response: Response, what: str) -> float | None:
+    value = response.header(f"Ratelimit-{what}") or response.header(f"X-Ratelimit-{what}")
+    return _number(value or "")
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a header holds, or the first where it came twice."""
+    found = _NUMBER.match(text)
+    return float(found[1]) if found else None
+
+
+def _sent_at(response: Response, clock: Callable[[], float]) -> float:
+    return _date(response.header("Date") or "") or clock()
+
+
+def _date(text: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+@dataclass
+class _Bucket:
+    """Requests that share a limit: how many are left until a point in time, as the service last said."""
+
+    left: float = math.inf
+    resets: float = math.inf
+    under_way: int = 0
+    told_by: Hashable = None
+
+    def has_room(self, now: float) -> bool:
+        """Say whether one more may go; after a reset one goes ahead alone and learns how many are left."""
+        left = max(self.left, 1) if now >= self.resets else self.left
+        return left > self.under_way
+
+    def learn(self, response: Response, route: Hashable, now: float) -> None:
+        """Take over what an answer says, unless it speaks of a window that is gone."""
+        refused = throttled(response)
+        left = 0 if refused else _numeric(response, "Remaining")
+        seconds = retry_after(response) if refused else resets_in(response)
+        if left is None or seconds is None:
+            self.left = math.inf if now >= self.resets and not refused else self.left
+            return
+        ends = now + seconds
+        if now < self.resets < math.inf:
+            if ends < self.resets - ROUNDING:
+                return
+            if ends <= self.resets + ROUNDING:
+                left, ends = min(left, self.left), max(ends, self.resets)
+        self.left, self.resets, self.told_by = left, ends, route
+
+
+class Pace:
+    """Lets the requests of one account pass at the rate that the service allows; many threads share it.
+
+    A service counts requests in buckets and says with each answer how many are left in that one. Here the reads of one
+    origin share a bucket when the service names the same limit for them; a write has one with its like at the same
+    address. Requests under way count as used, so that a hundred threads do not all take the last one.
+
+    Args:
+        clock: Tells seconds that never run backwards.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._turns = Condition()
+        self._buckets: dict[Hashable, _Bucket] = {}
+        self._families: dict[Hashable, Hashable] = {}
+
+    @contextmanager
+    def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
+        """Wait for a request's turn; inside, it is under way, and the value takes the answer to learn from.
+
+        Args:
+            request: What is to be sent.
+            until: When waiting makes no sense any more, by the clock.
+
+        Raises:
+            CallError: ``rate_limited``, because the turn comes too late.
+        """
+        answers: list[Response] = []
+        bucket = self._enter(request, until)
+        try:
+            yield answers.append
+        finally:
+            self._leave(request, bucket, answers)
+
+    def _enter(self, request: Request, until: Until) -> _Bucket:
+        with self._turns:
+            bucket = self._bucket(request)
+            while pause := self._pause(request, bucket, until):
+                self._turns.wait(min(pause, LONGEST_NAP))
+            bucket.under_way += 1
+            return bucket
+
+    def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
+        now = self._clock()
+        if bucket.has_room(now):
+            return 0
+        opens, time_left = bucket.resets - now, until() - now
+        if max(opens, 0) < time_left:
+            return opens if opens > 0 else time_left
+        if bucket.told_by != _route(request):
+            return 0  # another route told of this limit, and the service may count this one apart
+        raise CallError(
+            "rate_limited",
+            f"{request.line} was not sent: the service allows no more of these for {max(opens, 1):.0f} s, "
+            f"and the run ends before",
+            retryable=True,
+            retry_after=max(opens, 1),
+        )
+
+    def _leave(self, request: Request, bucket: _Bucket, answers: list[Response]) -> None:
+        with self._turns:
+            bucket.under_way -= 1
+            for answer in answers:
+                self._filed(request, bucket, answer).learn(answer, _route(request), self._clock())
+            self._turns.notify_all()
+
+    def _bucket(self, request: Request) -> _Bucket:
+        if len(self._buckets) + len(self._families) > MOST_KNOWN:
+            self._forget_idle()
+        route = _route(request)
+        return self._buckets.setdefault(self._families.get(route, route), _Bucket())
+
+    def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
+        """File the request's route under the limit that an answer names, and return the bucket that it speaks of."""
+        limit = _numeric(answer, "Limit")
+        if not request.safe or limit is None:
+            return bucket
+        family = (origin(request.url), limit)
+        self._families[_route(request)] = family
+        return self._buckets.setdefault(family, bucket)
+
+    def _forget_idle(self) -> None:
+        now = self._clock()
+        self._families.clear()
+        idle = [
+            key for key, bucket in self._buckets.items() if bucket.under_way == 0 and not now < bucket.resets < math.inf
+        ]
+        for key in idle:
+            del self._buckets[key]
+
+
+def _route(request: Request) -> Hashable:
+    return (origin(request.url), request.route or request.url) if request.safe else (request.method, request.url)

@@ -1,0 +1,1 @@
+"""Lua source, as the host reads it without running it."""

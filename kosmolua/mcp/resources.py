@@ -1,0 +1,105 @@
+"""The documentation as resources: one URI a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, unquote
+
+from mcp_types import (
+    GetPromptResult,
+    Prompt,
+    PromptArgument,
+    PromptMessage,
+    Resource,
+    ResourceTemplate,
+    TextContent,
+    TextResourceContents,
+)
+
+from kosmolua.docs import pages
+from kosmolua.errors import BadArguments, DocNotFound
+from kosmolua.runtime import Runtime
+from kosmolua.schema.names import ROOT, page_of
+
+PREFIX = "kosmolua://docs/"
+MARKDOWN = "text/markdown"
+TEMPLATE = ResourceTemplate(
+    uri_template=f"{PREFIX}{{page}}",
+    name="docs",
+    description="A page of the documentation: a guide, integrations.NAME or integrations.NAME.FUNCTION.",
+    mime_type=MARKDOWN,
+)
+
+
+def resources(runtime: Runtime) -> list[Resource]:
+    """Return the guides and the integrations; the functions' pages are found by the template."""
+    integrations = map(page_of, runtime.catalog.names())
+    return list(_listed([*pages.NAMES, *integrations]))
+
+
+def read(runtime: Runtime, uri: str) -> TextResourceContents:
+    """Return a page.
+
+    Raises:
+        DocNotFound: No page has this URI. The hint names the likeliest.
+        PluginError: The integration cannot be loaded.
+    """
+    if not uri.startswith(PREFIX):
+        raise DocNotFound(f"There is no resource {uri[:80]!r}", hint=f"pages are at {TEMPLATE.uri_template}")
+    text = runtime.docs.read(unquote(uri.removeprefix(PREFIX)))
+    return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
+
+
+def _listed(names: Iterable[str]) -> Iterable[Resource]:
+    for page in names:
+        about = pages.GuidePage(page).summary if page in pages.NAMES else None
+        yield Resource(uri=PREFIX + quote(page), name=page, description=about, mime_type=MARKDOWN)
+
+
+LARGEST_REFERENCE = 12_000
+WRITE_SCRIPT = Prompt(
+    name="write_script",
+    description="Write and run a Lua script for a task, with the pages that it needs.",
+    arguments=[
+        PromptArgument(name="task", description="What the script is to do.", required=True),
+        PromptArgument(name="integration", description="The integration it is about, such as render2."),
+    ],
+)
+_TASK = """\
+Write a Lua script for KosmoLua and run it with the tool execute_lua.
+
+The task: {task}
+
+Before you call a function, read its page with lua_read_doc. Let the script do the filtering and counting, and print
+only what answers the task. If it fails, mend it as the error says and run it again; if a call is denied, tell me what
+was refused instead.
+"""
+
+
+def write_script(runtime: Runtime, arguments: Mapping[str, str]) -> GetPromptResult:
+    """Return the messages of the prompt.
+
+    Raises:
+        BadArguments: There is no task, or an argument is unknown.
+        DocNotFound: There is no such integration.
+        PluginError: The integration cannot be loaded.
+    """
+    _check(arguments)
+    integration = arguments.get("integration")
+    pages = [runtime.docs.read("overview")]
+    if integration:
+        pages.append(runtime.docs.read(integration, detail="signatures", budget=LARGEST_REFERENCE))
+    else:
+        pages.append(runtime.docs.list(ROOT))
+    text = "\n\n---\n\n".join([_TASK.format(task=arguments["task"].strip()), *pages])
+    message = PromptMessage(role="user", content=TextContent(text=text))
+    return GetPromptResult(description=WRITE_SCRIPT.description, messages=[message])
+
+
+def _check(arguments: Mapping[str, str]) -> None:
+    known = [argument.name for argument in WRITE_SCRIPT.arguments or ()]
+    for name in arguments:
+        if name not in known:
+            raise BadArguments(f"write_script has no argument {name[:80]!r}", hint=f"it takes {', '.join(known)}")
+    if not arguments.get("task", "").strip():
+        raise BadArguments("write_script needs a task, in a sentence", param="task")

@@ -1,0 +1,110 @@
+"""How a script ended: what its last frame says, or, where there was none, the status of its process."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any, TypeGuard
+
+from kosmolua import protocol
+from kosmolua.errors import KosmoError, ScriptError, WorkerLost
+from kosmolua.limits import REPORTED, Limits
+
+_CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
+_LARGEST_NUMBER = 2**53
+LONGEST_TEXT = 16 * 1024
+"""Characters of a message or a traceback that a user, or a model, still reads."""
+NO_ROOM = "The sandbox cannot be started: the system allows no further process"
+Refused = Callable[[int], "KosmoError | None"]
+"""Returns the error of a request by its number, or None."""
+
+
+class Ending:
+    """What became of a script.
+
+    Args:
+        result: What it returned.
+        error: What ended it instead.
+        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
+    """
+
+    def __init__(
+        self,
+        result: list[Any] | None = None,
+        error: KosmoError | None = None,
+        usage: dict[str, Any] | None = None,
+    ) -> None:
+        self.result = result or []
+        self.error = error
+        self.usage = usage or {}
+
+
+def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
+    """Return what a guest's last frame says: a result, an error, or a limit that it found spent."""
+    usage = _usage(frame["usage"])
+    if frame["kind"] == "limit":
+        return Ending(error=_limit(frame["limit"], limits), usage=usage)
+    if isinstance(frame.get("error"), dict):
+        return Ending(error=_script_error(frame["error"], refused), usage=usage)
+    if isinstance(frame.get("result"), list):
+        return Ending(frame["result"], usage=usage)
+    return Ending(error=nonsense("an end without a result"), usage=usage)
+
+
+def ending_of_process(status: int, limits: Limits) -> Ending:
+    """Return the ending of a process that died without a last frame.
+
+    Args:
+        status: Negative for a signal.
+        limits: Those of the run; the kernel keeps that on processor time.
+    """
+    if -status in _CPU_SIGNALS:
+        return Ending(error=limits.exceeded("cpu"))
+    if status == protocol.NO_ROOM:
+        return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or have more processes allowed"))
+    return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint="run the script again"))
+
+
+def nonsense(problem: object) -> WorkerLost:
+    """Return the error for a guest that sent what no guest of ours would."""
+    return WorkerLost(f"The sandbox spoke nonsense and was stopped: {problem}")
+
+
+def _limit(name: str, limits: Limits) -> KosmoError:
+    return limits.exceeded(name) if name in REPORTED else nonsense("a limit of no known name")
+
+
+def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
+    number, line, trace = (fields.get(name) for name in ("call", "line", "traceback"))
+    error = refused(number) if _is_count(number) else None
+    error = error or ScriptError(str(fields.get("message", "the script failed")))
+    error.message = _cut(error.message)
+    error.line = line if _is_count(line) else None
+    error.traceback = _cut(trace) if isinstance(trace, str) and trace else None
+    return error
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... (cut)"
+
+
+def _usage(given: dict[str, Any]) -> dict[str, Any]:
+    values = {name: given.get(name) for name in ("cpu_ms", "memory_bytes")}
+    return {name: value for name, value in values.items() if _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LARGEST_NUMBER
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and _is_number(value) and value > 0
+
+
+def _describe(status: int) -> str:
+    if status >= 0:
+        return f"its process ended with status {status}"
+    try:
+        return f"its process was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"its process was ended by signal {-status}"

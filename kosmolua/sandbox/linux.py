@@ -1,0 +1,108 @@
+"""Calls of the Linux kernel that Python has no function for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_SECCOMP = 22
+_PR_CAPBSET_READ = 23
+_PR_SET_NO_NEW_PRIVS = 38
+_CAP_KILL = 5
+_SECCOMP_MODE_FILTER = 2
+_LANDLOCK_CREATE_RULESET = 444
+_LANDLOCK_RESTRICT_SELF = 446
+_LANDLOCK_CREATE_RULESET_VERSION = 1
+
+_libc = ctypes.CDLL(None)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def forbid_new_privileges() -> bool:
+    """Have no program that this process starts gain rights that it has not; say whether that is so."""
+    return _control(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def hide() -> bool:
+    """Have no other process of this user read this one's memory and environment; say whether that is so."""
+    return _control(_PR_SET_DUMPABLE, 0)
+
+
+def end_with_parent(signal: int) -> bool:
+    """Have a signal sent to this process when the thread that started it ends; say whether that is so."""
+    return _control(_PR_SET_PDEATHSIG, signal)
+
+
+def may_kill() -> bool:
+    """Say whether a root like this one can end processes of other users."""
+    return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
+
+
+def filter_calls(program: bytes) -> bool:
+    """Have a program of the kernel's packet filter judge each system call from now on; say whether that is so.
+
+    Args:
+        program: Its instructions, 8 bytes each, as ``struct sock_filter`` of ``linux/filter.h`` has them.
+    """
+    pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
+    return _control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
+
+
+def landlock_version() -> int:
+    """Return the version of Landlock that the kernel has; 0 or less for none."""
+    return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION))
+
+
+def landlock_ruleset(attributes: bytes) -> int:
+    """Return the descriptor of a new Landlock ruleset without rules, or -1.
+
+    Args:
+        attributes: What it handles, as ``struct landlock_ruleset_attr`` of ``linux/landlock.h`` has it.
+    """
+    return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
+
+
+def landlock_restrict(ruleset: int) -> bool:
+    """Put a ruleset in force for this process and all that it forks; say whether that is so."""
+    return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
+
+
+def _control(option: int, value: int, pointer: object = None) -> bool:
+    unused = ctypes.c_ulong(0)
+    return int(_libc.prctl(option, ctypes.c_ulong(value), pointer or unused, unused, unused)) == 0
+
+
+_FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}
+_NETWORK = {4: 1 << 2}
+_SCOPES = {6: 1 << 2}
+"""By the version that brought them: the first bit beyond the kinds of access that the kernel knows from then on.
+
+Files: 13 kinds, then moving between folders, truncating, and device control. Network: binding and connecting TCP
+sockets. Scopes: sockets with abstract names, and signals.
+"""
+
+
+def restrict() -> bool:
+    """Deny everything that the kernel's version of Landlock knows, also to later forks; say whether that is so."""
+    version = landlock_version()
+    if version < 1:
+        return False
+    kinds = [_known(table, version) for table in (_FILES, _NETWORK, _SCOPES)]
+    ruleset = landlock_ruleset(struct.pack("=QQQ", *kinds))
+    if ruleset < 0:
+        return False
+    try:
+        return landlock_restrict(ruleset)
+    finally:
+        os.close(ruleset)
+
+
+def _known(table: dict[int, int], version: int) -> int:
+    return max((bound - 1 for since, bound in table.items() if since <= version), default=0)

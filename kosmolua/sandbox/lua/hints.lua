@@ -1,0 +1,184 @@
+-- Hints that are added to Lua's own errors: names that the sandbox lacks, and habits of other languages.
+
+local ipairs, next, tonumber, type = ipairs, next, tonumber, type
+local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, string.match
+
+local MODULES = "there are no modules to load; json, regex and parallel are there already"
+local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
+local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
+local WAITING = "a script cannot sleep; the host waits where a service wants it"
+local AWAITING = "a call waits by itself; parallel.all runs several at once"
+local SERVICES = "services are reached through app.integrations only"
+local WRITING = "print writes"
+local JSON = "JSON is read with json.decode and written with json.encode"
+local DECODE, ENCODE = "JSON is read with json.decode", "JSON is written with json.encode"
+local SPLIT = "texts are split with regex.split"
+local TRIM = 'the space around a text is left out with text:match("^%s*(.-)%s*$")'
+local STARTS, ENDS = "compare text:sub(1, #start) with the start", "compare text:sub(-#ending) with the ending"
+local CONTAINS = "text:find(part, 1, true) finds a part"
+local LENGTH = "the length of a list is #list"
+local LOOP = "go through the list with for _, item in ipairs(list) do"
+local REGEX = "regex has match, match_all, gsub and split"
+local PARALLEL = "parallel has all and map"
+local LIST = "a result's list has a name, such as result.services"
+
+local globals = {
+  require = MODULES, package = MODULES,
+  io = FILES, dofile = FILES, loadfile = FILES,
+  sleep = WAITING, await = AWAITING,
+  http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
+  console = WRITING, log = WRITING, printf = "print(string.format(...)) writes",
+  cjson = JSON, JSON = JSON,
+  loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
+}
+
+---What the libraries have not. A name is in one of them only: Lua's error has the name and not the library.
+local fields = {
+  os = {
+    getenv = PROCESSES, execute = PROCESSES,
+    remove = FILES, rename = FILES, tmpname = FILES,
+    exit = "return ends a script, error lets it fail",
+    sleep = WAITING,
+  },
+  json = { parse = DECODE, loads = DECODE, stringify = ENCODE, dumps = ENCODE },
+  string = {
+    split = SPLIT, trim = TRIM, contains = CONTAINS,
+    startswith = STARTS, startsWith = STARTS, starts_with = STARTS,
+    endswith = ENDS, endsWith = ENDS, ends_with = ENDS,
+  },
+  table = { length = LENGTH, getn = LENGTH, map = LOOP, filter = LOOP },
+  math = { round = "math.floor(x + 0.5) rounds" },
+  regex = { test = REGEX, find = REGEX, gmatch = REGEX },
+  parallel = { each = PARALLEL },
+  debug = { getinfo = "debug has only traceback" },
+}
+
+---What else Lua says: by words that are in the message, its patterns. Only what C's functions find wrong has no place in
+---the script before it.
+local misuses = {
+  ["attempt to "] = {
+    { "^attempt to index a nil value$", "ipairs got nil, not a list; " .. LIST },
+    { "attempt to get length of a nil value", LIST },
+    { "value %(for iterator 'for iterator'%)$", LOOP },
+    { "call a table value %(global 'parallel'%)$", PARALLEL },
+    { "^attempt to call a %a+ value$", "pcall takes the function itself, as in pcall(f, x), not pcall(f(x))" },
+  },
+  ["bad "] = {
+    { "'for iterator' %(table expected, got nil%)$", "pairs got nil, not a table; " .. LIST },
+    { "#1 to '%a+' %(table expected, got nil%)$", LIST },
+    { "'for' limit %(number expected, got nil%)$", LENGTH },
+    { "%(string expected, got CallError%)$", "a failed call raises a table; err.message is its text, err.status the HTTP status" },
+  },
+}
+
+local function of_field(name)
+  for library, hints in next, fields do
+    if hints[name] then
+      return "if " .. library .. "." .. name .. " was meant, " .. hints[name]
+    end
+  end
+end
+
+---Returns what to do about a nil that has a name, or nil where nothing is known of it.
+---@param kind? string what Lua says that it is: a global, a field, a method
+local function of_nil(verb, kind, name)
+  if kind == "field" then
+    return of_field(name)
+  elseif kind == "method" then
+    return fields.string[name] or fields.table[name]
+  elseif kind == "global" then
+    return globals[name] or verb == "index" and "if an integration was meant, it is under app.integrations" or nil
+  end
+end
+
+local function among(patterns, problem)
+  for _, misuse in ipairs(patterns) do
+    if find(problem, misuse[1]) then
+      return misuse[2]
+    end
+  end
+end
+
+local function of_misuse(problem)
+  for words, patterns in next, misuses do
+    if find(problem, words, 1, true) then
+      return among(patterns, problem)
+    end
+  end
+end
+
+---Returns an error value; where it is Lua's own message about something of the kind, with what to do.
+local function explain(problem)
+  if type(problem) ~= "string" then
+    return problem
+  end
+  local advice = of_nil(match(problem, "attempt to (%a+) a nil value %((%a+) '([%w_]+)'%)$")) or of_misuse(problem)
+  return advice and problem .. ": " .. advice or problem
+end
+
+local ASSIGN = "Lua writes x = x + 1 for x += 1 and for x++"
+local COMMENT = "a comment begins with --"
+local NAMED = "Lua writes { name = value } for { name: value }"
+local LOCAL = "Lua writes local for const, let and var"
+
+---Each has a pattern of Lua's message, one of the text at fault, with a newline before each line, and what to do.
+local habits = {
+  { "near '`'$", "```", "the lines with ``` have to go" },
+  { "near '!'$", "!", "Lua writes ~= for != and not for !" },
+  { "near '='$", "===", "Lua writes == for ===" },
+  { "near '='$", "%f[%w_]if%f[^%w_][^=]*[^=~<>]=[^=]", "Lua compares with ==" },
+  { "near '&'$", "&&", "Lua writes and for &&" },
+  { "near '|'$", "||", "Lua writes or for ||" },
+  { "near '%?'$", "%?", "Lua writes c and a or b for c ? a : b, and a or b for a ?? b" },
+  { "near '[-+*/%%.]+'$", "[-+*/%%.]=", ASSIGN },
+  { "near '%+'$", "%+%+", ASSIGN },
+  { "near '#'$", "#", COMMENT },
+  { "near '//?'$", "/[/*]", COMMENT },
+  { "syntax error near", "\n[^\n]*//[ \t]+%a", COMMENT },
+  { "syntax error near", "\n[ \t]*const[ \t]", LOCAL },
+  { "syntax error near", "\n[ \t]*let[ \t]", LOCAL },
+  { "syntax error near", "\n[ \t]*var[ \t]", LOCAL },
+  { "syntax error near", "%f[%w_]continue%f[^%w_]", "Lua writes goto continue, and ::continue:: at the end of the loop" },
+  { "syntax error near", "%f[%w_]els?if%f[^%w_]", "Lua writes elseif" },
+  { "'end' expected", "%f[%w_]else[ \t]+if%f[^%w_]", "else if begins an if that needs an end of its own; elseif does not" },
+  { "unexpected symbol near '%['$", "%[", "Lua writes { a, b } for [a, b]" },
+  { "'}' expected near ':'$", ":", NAMED },
+  { "<name> expected near ", "[{,][ \t]*[%a_][%w_]*[ \t]*:", NAMED },
+  { "function arguments expected near ", "[{,][ \t]*[%a_][%w_]*[ \t]*:", NAMED },
+  { "'%)' expected near '='$", "[%w_]%(.-[%a_][%w_]*[ \t]*=", "arguments by name stand in a table, as in f({ name = value })" },
+  { "invalid escape sequence", "\\", "in [[...]] a backslash stands for itself, in quotes it is doubled" },
+}
+
+---Returns a line of a text, and before it the one that it may be the end of.
+local function lines_to(source, number)
+  local previous, line, count = "", "", 0
+  for each in gmatch(source, "[^\n]*") do
+    previous, line, count = line, each, count + 1
+    if count == number then
+      break
+    end
+  end
+  return previous .. "\n" .. line
+end
+
+---Returns what may be at fault, without comments. What the end of a script lacks may be missing anywhere.
+local function text_at_fault(problem, source)
+  local number = not find(problem, "near <eof>$") and match(problem, ":(%d+):")
+  local text = number and lines_to(source, tonumber(number)) or "\n" .. source
+  return (gsub(text, "%-%-[^\n]*", ""))
+end
+
+---Returns Lua's message about the syntax of a text, with what to do where a habit is known.
+---@param problem string
+---@param source string
+local function explain_syntax(problem, source)
+  local text = text_at_fault(problem, source)
+  for _, habit in ipairs(habits) do
+    if find(problem, habit[1]) and find(text, habit[2]) then
+      return problem .. ": " .. habit[3]
+    end
+  end
+  return problem
+end
+
+return { explain = explain, explain_syntax = explain_syntax }

@@ -1,0 +1,179 @@
+"""A function of an integration, as its signature and docstring describe it."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+
+from kosmolua.errors import PluginError
+from kosmolua.protocol import Json
+from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
+from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
+from kosmolua.schema.names import objection_to_function
+from kosmolua.schema.types import Mismatch, Type, Unless
+
+Effect: TypeAlias = Literal["read", "write"]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that scripts can call.
+
+    Args:
+        name: Its short name, as in ``list_services``.
+        full_name: Its name with the integration's prefix, as in ``render_list_services``.
+        effect: Whether it only reads or also writes.
+        handler: The Python function: the opened account first, then the arguments by name.
+        parameters: In the order of the signature, which is the order of positional arguments.
+        doc: The whole docstring; its first line is the summary.
+        returns: The type of the result, where the signature says more than ``dict``.
+        origin: The file and line of the handler.
+    """
+
+    name: str
+    full_name: str
+    effect: Effect
+    handler: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    doc: str
+    returns: Type | None
+    origin: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0]
+
+    @property
+    def signature(self) -> str:
+        """The call as Lua writes it, optional parameters with a question mark."""
+        names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
+        return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
+
+    @cached_property
+    def _binder(self) -> Binder:
+        return Binder(self.parameters, f"call it as {self.signature}")
+
+    def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
+        """Return the arguments of a call by name, see :meth:`Binder.bind`."""
+        return self._binder.bind(path, given)
+
+
+def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
+    """Return the function that a handler's signature and docstring describe.
+
+    Raises:
+        PluginError: The handler has a name that Lua cannot call, or no docstring, a parameter has no annotation, an
+            annotation no Lua value, or the signature is not ``(opened, /, *, name: type, ...)``.
+    """
+    origin = origin_of(handler)
+    name = handler.__name__
+    if objection := objection_to_function(name):
+        raise PluginError(f"a function cannot be called {name!r}", origin=origin, hint=objection)
+    doc = inspect.getdoc(handler)
+    if not doc:
+        raise PluginError(f"{name} has no docstring", origin=origin, hint="say in one sentence what it does")
+    if inspect.iscoroutinefunction(handler):
+        raise PluginError(f"{name} is async, and calls are made in threads", origin=origin, hint="write it with def")
+    host, *parameters = _parameters_of(handler, origin)
+    if host.kind is not inspect.Parameter.POSITIONAL_ONLY:
+        raise _misshapen(name, origin)
+    hints = _hints_of(handler, origin)
+    return Function(
+        name=name,
+        full_name=f"{prefix}_{name}" if prefix else name,
+        effect=effect,
+        handler=handler,
+        parameters=tuple(_read_parameter(parameter, hints, name, origin) for parameter in parameters),
+        doc=doc,
+        returns=_returns(hints, name, origin),
+        origin=origin,
+    )
+
+
+def origin_of(handler: Callable[..., Any]) -> str:
+    """Return ``file:line`` of a Python function."""
+    code = inspect.unwrap(handler).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _parameters_of(handler: Callable[..., Any], origin: str) -> list[inspect.Parameter]:
+    parameters = list(inspect.signature(handler).parameters.values())
+    if not parameters:
+        raise _misshapen(handler.__name__, origin)
+    return parameters
+
+
+def _misshapen(name: str, origin: str) -> PluginError:
+    return PluginError(
+        f"{name} must take one argument from the host, then named ones from Lua",
+        origin=origin,
+        hint=f"write it as def {name}(api, /, *, first: type, second: type = default)",
+    )
+
+
+def _hints_of(handler: Callable[..., Any], origin: str) -> dict[str, Any]:
+    try:
+        hints = typing.get_type_hints(handler, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise PluginError(f"{handler.__name__} has an annotation that fails: {error}", origin=origin) from None
+    return {name: _as_written(hint) for name, hint in hints.items()}
+
+
+def _as_written(hint: Any) -> Any:
+    """Return an annotation without the Optional that Python 3.10 puts around it where the default is None."""
+    inner = [argument for argument in get_args(hint) if argument is not type(None)]
+    wrapped = get_origin(hint) is typing.Union and len(inner) == 1 and get_origin(inner[0]) is Annotated
+    return inner[0] if wrapped else hint
+
+
+def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], function: str, origin: str) -> Parameter:
+    if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+        raise _misshapen(function, origin)
+    if parameter.name not in hints:
+        raise PluginError(f"parameter {parameter.name} of {function} has no annotation", origin=origin)
+    annotation = hints[parameter.name]
+    instead = _unless(annotation)
+    if parameter.default is REQUIRED and optional(annotation) and not instead:
+        raise PluginError(
+            f"parameter {parameter.name} of {function} may be None but has no default",
+            origin=origin,
+            hint="give it = None",
+        )
+    kind = _type(annotation, parameter.name, function, origin)
+    _check_default(parameter, kind, function, origin)
+    return Parameter(parameter.name, kind, sentence(annotation), parameter.default, instead)
+
+
+def _check_default(parameter: inspect.Parameter, kind: Type, function: str, origin: str) -> None:
+    if parameter.default is REQUIRED or parameter.default is None:
+        return
+    try:
+        kind.accept(parameter.default)
+    except Mismatch as mismatch:
+        raise PluginError(
+            f"the default of parameter {parameter.name} of {function} {mismatch.problem}", origin=origin
+        ) from None
+
+
+def _unless(annotation: object) -> str:
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((extra.other for extra in extras if isinstance(extra, Unless)), "")
+
+
+def _type(annotation: object, name: str, function: str, origin: str) -> Type:
+    try:
+        return type_of(annotation)
+    except Uncarriable as error:
+        raise PluginError(f"{name} of {function}: {error}", origin=origin, hint=error.hint) from None
+
+
+def _returns(hints: Mapping[str, Any], function: str, origin: str) -> Type | None:
+    annotation = hints.get("return")
+    if annotation is None or annotation is type(None):
+        return None
+    return _type(annotation, "the result", function, origin)

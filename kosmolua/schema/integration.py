@@ -1,0 +1,215 @@
+"""An integration: a named set of functions, the shape of its accounts, and the simulator that can stand in."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin
+
+from kosmolua.errors import PluginError
+from kosmolua.http.messages import Send
+from kosmolua.schema.annotations import Uncarriable, sentence, type_of
+from kosmolua.schema.arguments import REQUIRED
+from kosmolua.schema.function import Effect, Function, origin_of, read_function
+from kosmolua.schema.names import objection_to_integration
+from kosmolua.schema.types import Type
+from kosmolua.secret import Secret
+
+if TYPE_CHECKING:
+    from kosmolua.schema.types import Type
+
+
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+_Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
+_Identifier = TypeVar("_Identifier", bound=Callable[[Any], str])
+
+
+class Account(Protocol):
+    """What an account class must have beside its fields."""
+
+    def open(self, send: Send) -> Any:
+        """Return what every function of the integration gets as its first argument."""
+
+
+@dataclass(frozen=True)
+class AccountField:
+    """One key of an account's table in accounts.toml.
+
+    Args:
+        name: The key.
+        about: One sentence for the stanza.
+        secret: Whether it holds a credential, which may come from a secret source.
+        type: What fits; a credential is a string.
+        default: What the account gets when nothing is given; :data:`REQUIRED` where something must be.
+    """
+
+    name: str
+    about: str
+    secret: bool
+    type: Type
+    default: object = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether an account must have it."""
+        return self.default is REQUIRED
+
+
+class Integration:
+    """A set of functions that scripts find under ``app.integrations.NAME``.
+
+    Args:
+        name: In lower case, as Lua and accounts.toml write it.
+        account: A dataclass with a docstring, a field for each setting, and ``open(send)``.
+        about: One sentence for the list of integrations.
+        prefix: What the full names start with: ``render`` makes ``render_list_services``. The name, if not given.
+
+    Raises:
+        PluginError: The name is not a Lua name, or the account class lacks something.
+    """
+
+    def __init__(self, name: str, account: type[Account], *, about: str, prefix: str | None = None) -> None:
+        self.origin = _caller()
+        if objection := objection_to_integration(name):
+            raise PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection)
+        self.name = name
+        self.about = about
+        self.prefix = name if prefix is None else prefix
+        self.account = account
+        self.account_fields = _read_fields(account, self.origin)
+        self.functions: dict[str, Function] = {}
+        self.simulate: Callable[[str], Send] | None = None
+        self.identify: Callable[[Any], str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Integration({self.name!r}, {len(self.functions)} functions)"
+
+    def reads(self, handler: _Handler) -> _Handler:
+        """Register a function that changes nothing."""
+        return self._register(handler, "read")
+
+    def writes(self, handler: _Handler) -> _Handler:
+        """Register a function that creates, changes or deletes something."""
+        return self._register(handler, "write")
+
+    def simulator(self, simulate: _Simulator) -> _Simulator:
+        """Register what stands in for the service under ``--simulate``.
+
+        It is called once for each account, with the account's name, and returns a ``send``.
+        """
+        self.simulate = simulate
+        return simulate
+
+    def identifies(self, identify: _Identifier) -> _Identifier:
+        """Register what ``accounts check`` calls: one cheap live request that says whose account this is.
+
+        It gets what the account's ``open`` returned, and returns words such as ``ann@example.com (tea-...)``.
+        """
+        self.identify = identify
+        return identify
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The full names, each with the short name that it stands for."""
+        return {function.full_name: name for name, function in self.functions.items() if function.full_name != name}
+
+    def function(self, name: str) -> Function | None:
+        """Return a function by its short or its full name, or None."""
+        return self.functions.get(name) or self.functions.get(self.aliases.get(name, ""))
+
+    def variable(self, field: AccountField) -> str:
+        """Return the environment variable that can fill an account's field, such as ``RENDER_API_KEY``."""
+        return f"{self.prefix or self.name}_{field.name}".upper()
+
+    def _register(self, handler: _Handler, effect: Effect) -> _Handler:
+        function = read_function(handler, effect, self.prefix)
+        taken = {*self.functions, *self.aliases}
+        if function.name in taken or function.full_name in taken:
+            raise PluginError(f"{self.name} has two functions named {function.name}", origin=origin_of(handler))
+        self.functions[function.name] = function
+        return handler
+
+
+def _caller() -> str:
+    frame = sys._getframe(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _read_fields(account: type[Account], origin: str) -> tuple[AccountField, ...]:
+    name = getattr(account, "__name__", repr(account))
+    if not dataclasses.is_dataclass(account):
+        raise PluginError(
+            f"the account class {name} is not a dataclass", origin=origin, hint="decorate it with @dataclass"
+        )
+    if not callable(getattr(account, "open", None)):
+        raise PluginError(f"the account class {name} has no open(self, send)", origin=origin)
+    _refuse_bare_fields(account, origin)
+    hints = typing.get_type_hints(account, include_extras=True)
+    fields = [field for field in dataclasses.fields(account) if field.init]
+    return tuple(_read_field(field, hints[field.name], name, origin) for field in fields)
+
+
+def _refuse_bare_fields(account: type[Account], origin: str) -> None:
+    annotated = {field.name for field in dataclasses.fields(account)}  # type: ignore[arg-type]
+    for name, value in vars(account).items():
+        plain = not name.startswith("_") and isinstance(value, (str, int, float, bool))
+        if plain and name not in annotated:
+            raise PluginError(f"the account field {name} of {account.__name__} has no type", origin=origin)
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return REQUIRED if field.default is dataclasses.MISSING else field.default
+
+
+def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, origin: str) -> AccountField:
+    about = sentence(annotation)
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    secret = bare is Secret or Secret in get_args(bare)
+    try:
+        return AccountField(field.name, about, secret, type_of(str if secret else annotation), _default(field))
+    except Uncarriable as error:
+        raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None
+
+
+_ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
+
+
+def made_up(owner: str, field: AccountField) -> object:
+    """Return what an account gets for a field in a simulation or a test; of a credential, its text.
+
+    Args:
+        owner: The integration's name.
+        field: The field.
+    """
+    return placeholder(owner, field, f"made-up-{field.name}")
+
+
+def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
+    """Return a value that fits a field.
+
+    Args:
+        owner: The integration's name, of which an address is made.
+        field: The field.
+        text: What stands for a string that is no address.
+    """
+    address = f"https://{owner.replace('_', '-')}.example"
+    return _fitting(field.type, address if _ADDRESS.search(field.name) else text)
+
+
+def _fitting(kind: Type, text: str) -> object:
+    if kind.choices:
+        return kind.choices[0]
+    if kind.example is not None:
+        return kind.example
+    if kind.record:
+        fields = kind.record.fields
+        return {key: _fitting(fields[key], text) for key in fields if key in kind.record.required}
+    if kind.label == "any" and kind.parts:
+        return _fitting(kind.parts[0], text)
+    return {"integer": 1, "number": 1.0, "boolean": False, "array": [], "object": {}}.get(kind.label, text)
