@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Annotated, Any, Literal
 
 import pytest
-from processes import eventually
+from support.processes import eventually
 
 from kosmolua import ConfigError, Limits, NotConfigured
 from kosmolua.accounts.accounts import Accounts, read

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Program, Write
-from processes import in_time
-from terminal import Terminal
+from support.processes import in_time
+from support.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 

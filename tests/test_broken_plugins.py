@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback import Loopback
+from support.loopback import Loopback
 
 from kosmolua.plugin import Response
 

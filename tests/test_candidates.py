@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shelves import books
+from support.shelves import books
 
 from kosmolua import Runtime
 from kosmolua.catalog.plugins import Plugins

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from library import library
+from support.library import library
 
 from kosmolua import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.accounts.accounts import Accounts

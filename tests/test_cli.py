@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Program, Write
-from processes import eventually
+from support.processes import eventually
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 KEY = "rnd_SECRET_of_the_cli"

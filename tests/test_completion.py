@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program, Write
-from terminal import Terminal
+from support.terminal import Terminal
 from test_screens import ACCOUNTS, PLUGIN
 
 

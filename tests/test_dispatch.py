@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from library import ACCOUNTS, FAILURES, KEY, Account, library, nested, service
+from support.library import ACCOUNTS, FAILURES, KEY, Account, library, nested, service
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime
 from kosmolua.broker.backends import Canned

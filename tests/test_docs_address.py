@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shelves import Folder, Shelf, library_shelf, write_plugin
+from support.shelves import Folder, Shelf, library_shelf, write_plugin
 
 from kosmolua.docs.lookup import Directory
 from kosmolua.docs.outline import Outlines

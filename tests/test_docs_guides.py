@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import tomli
-from shelves import library_shelf, load
+from support.shelves import library_shelf, load
 
 import kosmolua.plugin
 from kosmolua import Runtime

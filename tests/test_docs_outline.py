@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shelves import Folder, Shelf, books, load, write_plugin
+from support.shelves import Folder, Shelf, books, load, write_plugin
 
 from kosmolua.docs import outline
 from kosmolua.docs.outline import Outline, Outlines

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from shelves import PROSE, Account, Author, Shelf, books, library_shelf
+from support.shelves import PROSE, Account, Author, Shelf, books, library_shelf
 
 from kosmolua.docs import Library
 from kosmolua.plugin import Integration, between, matching

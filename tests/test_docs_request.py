@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shelves import library_shelf
+from support.shelves import library_shelf
 
 from kosmolua.docs import Library
 from kosmolua.docs.library import answer

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import process_time
 
 import pytest
-from shelves import Folder, write_plugin
+from support.shelves import Folder, write_plugin
 
 from kosmolua.docs import Library
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Program, Write
-from loopback import Loopback, by_bearer
-from render2_account import Simulator
+from support.loopback import Loopback, by_bearer
+from support.render2_account import Simulator
 
 SEED = ROOT.parent / "shared" / "seed" / "render2-lua-reference.txt"
 ACCOUNTS = ("default", "production", "staging")

@@ -11,8 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
-from processes import in_time
-from rawserver import (
+from support.processes import in_time
+from support.rawserver import (
     Step,
     announce_100_mb,
     answer,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import eventually, is_running, linux_only
-from rawserver import answer, serving
+from support.processes import eventually, is_running, linux_only
+from support.rawserver import answer, serving
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -116,7 +116,7 @@ def test_a_fork_makes_its_calls_over_connections_of_its_own(environment: dict[st
     """Two processes on one connection would read each other's answers."""
     with serving(answer(200, [])) as service:
         body = f"""
-            from library import library
+            from support.library import library
             account = {{"api_key": "key", "base_url": "{service.url}"}}
             runtime = Runtime({{"library": {{"work": account}}}}, plugins=[library()])
             list_books = lambda: runtime.call("library.list_books")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import responses
-from loopback import Loopback
+from support.loopback import Loopback
 
 from kosmolua import Runtime
 from kosmolua.catalog.plugins import Place, Plugins, bundled_folder

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Program
-from processes import eventually
+from support.processes import eventually
 
 
 def record(path: str, account: str | None, effect: str | None, status: str, **more: Any) -> dict[str, Any]:

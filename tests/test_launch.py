@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 import pytest
-from processes import eventually, linux_only
+from support.processes import eventually, linux_only
 
 from kosmolua import Outcome, Runtime, WorkerLost
 from kosmolua.processes import launch

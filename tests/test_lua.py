@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from library import ACCOUNTS, library, service
+from support.library import ACCOUNTS, library, service
 
 from kosmolua import Runtime
 from kosmolua.broker.backends import Canned

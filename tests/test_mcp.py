@@ -11,11 +11,11 @@ from pathlib import Path
 
 import anyio
 import pytest
-from agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
-from processes import descendants, in_time, is_running, linux_only
+from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
+from support.processes import descendants, in_time, is_running, linux_only
 
 from kosmolua.mcp.executions import SHORTEST_SILENCE
 

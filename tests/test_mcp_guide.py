@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 import tomli
-from agents import ENVIRON
 from mcp import Client, StdioServerParameters
+from support.agents import ENVIRON
 
 from kosmolua.docs.pages import GuidePage
 from kosmolua.limits import Limits

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import ENVIRON, SERVER, http_server
+from support.agents import ENVIRON, SERVER, http_server
 
 PACKAGE = "@modelcontextprotocol/inspector"
 

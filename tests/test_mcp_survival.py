@@ -16,11 +16,11 @@ from typing import Any
 
 import anyio
 import pytest
-from agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, execute, http_server, text_of
 from mcp import Client
 from mcp_types import InputRequiredResult
-from processes import descendants, eventually, in_time, is_running, linux_only
 from requests import Session
+from support.agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, execute, http_server, text_of
+from support.processes import descendants, eventually, in_time, is_running, linux_only
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
 PATIENCE = 120.0

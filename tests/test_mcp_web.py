@@ -7,12 +7,12 @@ import subprocess
 
 import anyio
 import pytest
-from agents import ENVIRON, SERVER, execute, http_server
 from httpx2 import AsyncClient
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from requests import Session
 from starlette.types import Message, Receive, Scope, Send
+from support.agents import ENVIRON, SERVER, execute, http_server
 
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.mcp.http import Address, Guard

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
-from processes import eventually
+from support.processes import eventually
 
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
-from processes import children, eventually, linux_only
+from support.processes import children, eventually, linux_only
 
 from kosmolua import ApiError, BadArguments, CallError, Runtime, ScriptError
 from kosmolua.errors import Denied

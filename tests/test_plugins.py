@@ -15,7 +15,7 @@ from traceback import walk_tb
 
 import pytest
 from conftest import Program, Write
-from processes import in_time
+from support.processes import in_time
 
 from kosmolua import ConfigError, PluginError, Runtime, UnknownPath
 from kosmolua.catalog.plugins import EntryPoint, Place, Plugins, bundled_folder

@@ -10,7 +10,7 @@ from time import sleep
 from typing import Any
 
 import pytest
-from library import library
+from support.library import library
 
 from kosmolua import Denied
 from kosmolua.accounts.accounts import Accounts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program, Write
-from terminal import Terminal
+from support.terminal import Terminal
 
 needs_terminal = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 import responses
-from render2_account import KEY, Canned, account, answer, body_of, integration, page, simulated
+from support.render2_account import KEY, Canned, account, answer, body_of, integration, page, simulated
 
 from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError, Request, Response, Secret
 from kosmolua.schema.luacats import description

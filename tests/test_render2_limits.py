@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import Loopback
-from render2_account import KEY, Simulator
+from support.loopback import Loopback
+from support.render2_account import KEY, Simulator
 
 from kosmolua import Runtime
 from kosmolua.plugin import Request, Response

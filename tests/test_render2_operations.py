@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from render2_account import Canned, account, answer, body_of, integration, page, simulated
+from support.render2_account import Canned, account, answer, body_of, integration, page, simulated
 
 from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError
 

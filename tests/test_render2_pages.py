@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Loopback, by_bearer
-from render2_account import Simulator, integration
+from support.loopback import Loopback, by_bearer
+from support.render2_account import Simulator, integration
 
 from kosmolua import Runtime
 

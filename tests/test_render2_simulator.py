@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from loopback import Loopback, by_bearer
-from render2_account import KEY, Simulator, account, integration, simulated
-from render2_bodies import CREATIONS, creation
+from support.loopback import Loopback, by_bearer
+from support.render2_account import KEY, Simulator, account, integration, simulated
+from support.render2_bodies import CREATIONS, creation
 
 from kosmolua.plugin import ApiError, Request, Response, Secret
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 import requests
-from render2_account import KEY, account, answer, body_of, integration, line_of
-from render2_bodies import CREATIONS, creation
+from support.render2_account import KEY, account, answer, body_of, integration, line_of
+from support.render2_bodies import CREATIONS, creation
 
 from kosmolua.plugin import Request, Response, Secret
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from conftest import Write
-from library import ACCOUNTS, KEY, library, service
-from rawserver import serving, silence
+from support.library import ACCOUNTS, KEY, library, service
+from support.rawserver import serving, silence
 
 import kosmolua
 from kosmolua import (

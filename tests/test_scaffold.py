@@ -14,7 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from conftest import ROOT, Program
-from loopback import Loopback
+from support.loopback import Loopback
 
 from kosmolua.authoring.scaffold import AUTH, Plan, check_name, check_url, write
 from kosmolua.catalog.plugins import Plugins

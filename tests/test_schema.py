@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from conftest import Program, Write
-from processes import eventually
+from support.processes import eventually
 
 from kosmolua import errors
 from kosmolua.errors import KosmoError

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Program
-from terminal import Terminal
+from support.terminal import Terminal
 
 from kosmolua.cli.options import OPTIONS
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from loopback import Loopback
+from support.loopback import Loopback
 
 from kosmolua import CallError, Runtime
 from kosmolua.authoring.stubs import write_stubs

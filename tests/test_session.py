@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from processes import eventually, in_time, linux_only, look, running_in_group
+from support.processes import eventually, in_time, linux_only, look, running_in_group
 
 from kosmolua import Runtime, protocol
 from kosmolua.broker.journal import Record

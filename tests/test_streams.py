@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program, Write
-from processes import eventually
+from support.processes import eventually
 
 NOISY = '''"""An integration that prints and reads wherever it can, as a library in it may."""
 import os

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from lupa import lua54
-from shelves import Account, Shelf, books, library_shelf
+from support.shelves import Account, Shelf, books, library_shelf
 
 from kosmolua.authoring.stubs import SETTINGS, write_stubs
 from kosmolua.errors import ConfigError

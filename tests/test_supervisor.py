@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from library import ACCOUNTS, library, service
-from processes import children, descendants, eventually, in_time, is_running, linux_only
+from support.library import ACCOUNTS, library, service
+from support.processes import children, descendants, eventually, in_time, is_running, linux_only
 
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
 from kosmolua.broker.backends import Canned

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program
-from terminal import Terminal
+from support.terminal import Terminal
 
 from kosmolua.broker.journal import Record
 from kosmolua.cli.progress import Live, Printed

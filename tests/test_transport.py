@@ -16,8 +16,8 @@ import pytest
 import responses
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from processes import in_time
-from rawserver import (
+from support.processes import in_time
+from support.rawserver import (
     Service,
     Step,
     answer,

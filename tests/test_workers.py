@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import children, eventually, in_time, linux_only, look
+from support.processes import children, eventually, in_time, linux_only, look
 
 from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
 from kosmolua.processes.child import ColdChild

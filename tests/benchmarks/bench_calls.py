@@ -17,7 +17,7 @@ from kosmolua import Runtime
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from loopback import Loopback
+from support.loopback import Loopback
 
 from kosmolua.plugin import Request, Response
 

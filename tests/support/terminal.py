@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 import pyte
-from processes import eventually
+
+from support.processes import eventually
 
 PATIENCE = 60.0
 """Seconds in which the screen has to show what is waited for."""

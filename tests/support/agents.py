@@ -16,7 +16,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.context import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SERVER = [sys.executable, "-m", "kosmolua", "mcp", "--simulate"]
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KOSMOLUA_")}
 ENVIRON |= {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(ROOT / "nowhere")}

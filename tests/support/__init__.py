@@ -1,0 +1,1 @@
+"""What several tests share: servers, terminals, processes, and sample integrations."""
