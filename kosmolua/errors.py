@@ -12,6 +12,7 @@
     │   ├── NotConfigured           the integration has no usable account
     │   ├── ApiError                the service answered with an error; status, retry_after, request_id
     │   ├── NetworkError            the service could not be reached, or its answer not be read
+    │   ├── CallTimeout             a call took longer than a call may take
     │   ├── PluginFault             the integration's own code failed
     │   └── DocNotFound             no such page
     ├── ScriptError                 the script failed; line, traceback
@@ -34,11 +35,13 @@ class KosmoError(Exception):
         hint: What to do about it. One line joins the message in parentheses; more lines stay apart.
         detail: What is for the user's eyes and no script's: a path, a command, the words of an exception.
 
-    Where the error ended a script, ``line`` is the script's line, counted from 1, and ``traceback`` is Lua's own.
+    ``call`` is the function whose call the error cut off, if any. If the error ended a script, ``line`` is the script's
+    line, counted from 1, and ``traceback`` is Lua's own.
     """
 
     code = "error"
     epilogue = ""
+    call: str | None = None
     line: int | None = None
     traceback: str | None = None
 
@@ -70,7 +73,7 @@ class KosmoError(Exception):
 
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values: ``code``, ``message`` and whatever else applies but the detail."""
-        return {"code": self.code, "message": self.message} | self._present("hint", "line", "traceback")
+        return {"code": self.code, "message": self.message} | self._present("hint", "call", "line", "traceback")
 
     def report(self) -> dict[str, object]:
         """Return what a user may know as JSON values: the fields, and the detail."""
@@ -253,6 +256,24 @@ class NetworkError(CallError):
 
     def __init__(self, message: str, *, retryable: bool = True, hint: str | None = None) -> None:
         super().__init__("network", message, retryable=retryable, hint=hint)
+
+
+class CallTimeout(CallError):
+    """A call took longer than a call may take.
+
+    Args:
+        path: The function.
+        seconds: How long a call may take.
+        hint: What to do about it.
+    """
+
+    def __init__(self, path: str, seconds: float, *, hint: str | None = None) -> None:
+        super().__init__(
+            "timeout",
+            f"{path} took longer than {seconds:g} s",
+            retryable=True,
+            hint="; ".join(filter(None, (hint, "raise it with --call-timeout"))),
+        )
 
 
 class PluginFault(CallError):

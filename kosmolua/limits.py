@@ -28,6 +28,8 @@ class Limits:
     """Seconds on the wall, waiting for services included; the clock stands still while a person is asked."""
     cpu: float = 30.0
     """Seconds of processor time in the sandbox."""
+    call_timeout: float = 30.0
+    """Seconds that one call may take."""
     memory: int = 96 * MIB
     """Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow"."""
     max_calls: int = 1000
@@ -90,10 +92,10 @@ class Limits:
 
 
 NAMES = tuple(Limits.__annotations__)
-SECONDS = ("timeout", "cpu")
+SECONDS = ("timeout", "cpu", "call_timeout")
 COUNTS = ("max_calls", "max_lookups", "max_depth")
 BYTES = tuple(name for name in NAMES if name not in (*SECONDS, *COUNTS))
-ADJUSTABLE = ("timeout", "cpu", "memory", "max_calls", "max_output")
+ADJUSTABLE = ("timeout", "cpu", "call_timeout", "memory", "max_calls", "max_output")
 """Those that one run, or the command line, may set."""
 
 REPORTED = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.journal import Record
+from kosmolua.broker.records import CallEnded, Event, Record
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.completion import completes, pairs, paths
@@ -73,10 +73,10 @@ def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Rec
         _check_shape(path)
         arguments = {**given, **_read_pairs(runtime, path, pairs)}
 
-        def watch(record: Record) -> None:
-            watched.watch(record)
-            if record.status != "running":
-                records.append(record)
+        def watch(event: Event) -> None:
+            watched.watch(event)
+            if isinstance(event, CallEnded):
+                records.append(event.record)
 
         try:
             return runtime.call(path, arguments, watch=watch)
