@@ -3,7 +3,7 @@
 The modules are imported in the order of the reference page; each registers the functions of its noun.
 """
 
-from . import services, lifecycle, deploys, jobs, variables, logs, domains, stores, owners  # noqa: F401, I001
+from . import services, creation, changes, lifecycle, deploys, jobs, variables, logs, domains, stores, owners  # noqa: F401, I001
 from .account import Account, integration
 
 __all__ = ["Account", "integration"]
