@@ -327,7 +327,7 @@ def test_the_limit_of_a_service_is_its_own() -> None:
         last = ask(send, "POST", f"/services/{SERVICE}/deploys", body={})
 
     assert last.status == 429
-    assert ask(send, "POST", "/services/crn-cabc12345678/deploys", body={}).status == 202
+    assert ask(send, "POST", "/services/crn-cabc12345678/deploys", body={}).status == 201
     assert ask(send, "GET", "/users").status == 200
 
 
