@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 import requests
 from loopback import Loopback, by_bearer
-from render2_account import KEY, Simulator, account, integration, simulated
+from render2_account import BASE, HEADERS, KEY, Simulator, account, ask, integration, owner_of, simulated
 from render2_bodies import CREATIONS, creation
 
 from kosmolua.plugin import ApiError, Request, Response, Secret
 
-BASE = "https://api.render.com/v1"
-HEADERS = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
 SERVICE, CRON, DEPLOY = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc12345678"
-
-
-def ask(
-    send: Any, method: str, path: str, *query: tuple[str, str], body: Any = None, headers: dict[str, Any] | None = None
-) -> Response:
-    headers = HEADERS if headers is None else headers
-    content = None if body is None else json.dumps(body).encode()
-    if content is not None:
-        headers = headers | {"Content-Type": "application/json"}
-    return send(Request(method, BASE + path, query, headers, content))
-
-
-def owner_of(send: Any) -> str:
-    return ask(send, "GET", "/owners").json()[0]["owner"]["id"]
 
 
 # What is in an account
