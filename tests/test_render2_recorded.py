@@ -50,7 +50,7 @@ def test_most_cron_jobs_run_an_image() -> None:
     assert images[0]["serviceDetails"]["envSpecificDetails"].keys() >= {"dockerCommand", "dockerfilePath"}
 
 
-def test_most_stores_allow_nobody_from_outside() -> None:
+def test_most_stores_have_no_list_of_addresses() -> None:
     """Render tells it by null, so a script that counts the ranges has to look first."""
     call = simulated()
 

@@ -501,7 +501,7 @@ def test_results_declare_what_render_always_sends(name: str, key: str, fields: s
 
 
 def test_what_is_null_on_the_wire_is_nil_and_what_is_always_there_is_text() -> None:
-    """Most databases allow nobody from outside, which Render tells by null; a slug is never nil."""
+    """Most databases have no list of addresses, which Render tells by null; a slug is never nil."""
     call = account(Canned(answer(200, {"id": "dpg-1", "ipAllowList": None}), answer(200, {"id": "srv-1"})))
 
     assert call("get_postgres", postgres_id="dpg-1")["postgres"]["ipAllowList"] is None

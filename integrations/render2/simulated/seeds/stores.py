@@ -61,7 +61,7 @@ def caches(profile: Profile) -> list[Thing]:
 
 
 def _store(profile: Profile, prefix: str, number: int, name: str) -> Thing:
-    """Return what both kinds have in common; most allow nobody from outside, which Render tells by null."""
+    """Return what both kinds have in common; most have no list of addresses, which Render tells by null."""
     store_id = f"{prefix}-{KNOWN}" if number == 0 else identifier(prefix, profile.account, number)
     workspace = owner(profile)
     store = {
