@@ -219,6 +219,7 @@ def test_scaling_and_deleting() -> None:
         ("web_service", "image", {"start_command": "x"}, _details(envSpecificDetails={"dockerCommand": "x"})),
         ("cron_job", "image", {"start_command": ""}, _details(envSpecificDetails={"dockerCommand": ""})),
         ("web_service", "image", {"root_dir": ""}, {"rootDir": ""}),
+        ("cron_job", "image", {"docker_context": ""}, _details(envSpecificDetails={"dockerContext": ""})),
     ],
 )
 def test_a_change_goes_where_the_service_keeps_it(

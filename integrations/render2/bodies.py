@@ -48,7 +48,7 @@ _DOCKER = {
     "docker_context": "dockerContext",
     "registry_credential_id": "registryCredentialId",
 }
-_IMAGE = {"start_command": "dockerCommand"}
+_IMAGE = {name: field for name, field in _DOCKER.items() if name != "registry_credential_id"}
 _SWITCH = {True: "yes", False: "no"}
 _SPELLED = {"size_gb": "sizeGB"}
 _UNDERSCORE = re.compile(r"_(\w)")

@@ -74,7 +74,7 @@ def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: st
     return (
         _of_type(given, kind)
         or _of_source(given, runtime)
-        or _of_runtime(given, runtime)
+        or _of_runtime({name for name in given if settings[name] != ""}, runtime)
         or _of_scale(settings, plan)
         or variable_misfit(settings.get("env_vars") or {})
     )
@@ -106,6 +106,7 @@ def _of_source(given: set[str], runtime: str | None) -> Misfit | None:
 
 
 def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
+    """Find what a runtime has no use for; an empty text asks for nothing, and Render takes it."""
     if runtime is None:
         return None
     group = runtime if runtime in ("docker", "image") else _NATIVE

@@ -105,7 +105,7 @@ RootDir = Annotated[str | None, "Folder of the repository to work in."]
 AutoDeploy = Annotated[bool | None, "Whether each push to the branch is deployed."]
 AutoDeployTrigger = Annotated[
     Literal["commit", "checksPass", "off"] | None,
-    "When a push is deployed: at once, once its checks pass, or never; says more than auto_deploy.",
+    'When a push is deployed: "commit" at once, "checksPass" once its checks pass, "off" never.',
 ]
 BuildFilters = Annotated[
     BuildFilter | None, 'Which changed files start a build: { paths = { "api/**" }, ignored_paths = { "docs/**" } }.'
@@ -134,7 +134,7 @@ MaxShutdownDelay = Annotated[
 ]
 IpAllowList = Annotated[
     list[AllowedRange] | None,
-    'Who may connect to a web service or static site: { { cidr_block = "10.0.0.0/8", description = ... } }.',
+    'Who may connect: { { cidr_block = "10.0.0.0/8", description = ... } }; web services and static sites.',
 ]
 RenderSubdomainPolicy = Annotated[
     Literal["enabled", "disabled"] | None, "Whether a web service or static site answers at onrender.com too."

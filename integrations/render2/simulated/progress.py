@@ -11,6 +11,8 @@ from typing import Any
 from ..wire import Thing
 
 UNDER_WAY = ("created", "queued", "build_in_progress", "pre_deploy_in_progress", "update_in_progress")
+BUILD_SECONDS = 2
+STAGE_SECONDS = 1
 SEEDED_DEPLOY_SECONDS = 120
 """How long a deploy that an account starts with goes on, since somebody first looked at it."""
 
@@ -23,8 +25,6 @@ _STAGES = {
     "canceled": ("canceled",),
     "live": ("update_in_progress", "live"),
 }
-_SHORTEST_STAGE = 1
-_BUILD = 2
 
 
 class Progress:
@@ -60,7 +60,7 @@ class Progress:
     def start_job(self, service: Thing, job: Thing, ending: str | None, now: float) -> None:
         """Start a job."""
         usual = "failed" if job["startCommand"] in _FAILING else "succeeded"
-        self._plan(service["id"], "job", job["id"], ("running", ending or usual), now + _BUILD)
+        self._plan(service["id"], "job", job["id"], ("running", ending or usual), now + BUILD_SECONDS)
 
     def due(self, now: float) -> Iterator[Thing]:
         """Yield what has become due until now, the earliest first: the time, the thing and its new status."""
@@ -86,11 +86,11 @@ class Progress:
     def _begin(self, service_id: str, deploy: Thing, stages: tuple[str, ...] | list[str], now: float) -> None:
         started = self._written(now)
         deploy |= {"status": "build_in_progress", "startedAt": started, "updatedAt": started}
-        self._plan(service_id, "deploy", deploy["id"], stages or ("live",), now + (_BUILD if stages else 0))
+        self._plan(service_id, "deploy", deploy["id"], stages or ("live",), now + (BUILD_SECONDS if stages else 0))
 
     def _plan(self, service_id: str, kind: str, key: str, statuses: tuple[str, ...] | list[str], first: float) -> None:
         for place, status in enumerate(statuses):
-            at = first + place * _SHORTEST_STAGE
+            at = first + place * STAGE_SECONDS
             self._due.append({"at": at, "service": service_id, "kind": kind, "id": key, "status": status})
         self._due.sort(key=lambda due: float(due["at"]))
 

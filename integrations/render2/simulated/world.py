@@ -45,8 +45,7 @@ class World:
         self._started = clock()
         self._state = _fresh(self.profile) if state is None else _checked(state, account)
         self._progress = Progress(self._state["progress"], self._written)
-        seeded = (service["id"] for service in services.services(self.profile))
-        self._places = {service_id: place for place, service_id in enumerate(seeded)}
+        self._places = services.places(self.profile)
 
     def dump(self) -> dict[str, Any]:
         """Return the whole state as plain values, as it is at this moment."""

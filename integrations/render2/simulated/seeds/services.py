@@ -48,11 +48,17 @@ _SCALING = {
 
 def services(profile: Profile) -> Iterator[Thing]:
     """Yield the services of an account, the newest first."""
+    workspace = owner(profile)["id"]
     for number in range(profile.services):
-        yield _service(profile, number)
+        yield _service(profile, number, workspace)
 
 
-def _service(profile: Profile, number: int) -> Thing:
+def places(profile: Profile) -> dict[str, int]:
+    """Return the place of each service in the list that an account starts with."""
+    return {_id(profile, number, TYPES[number % len(TYPES)]): number for number in range(profile.services)}
+
+
+def _service(profile: Profile, number: int, workspace: str) -> Thing:
     kind = TYPES[number % len(TYPES)]
     name = _name(profile, number, kind)
     service_id = _id(profile, number, kind)
@@ -74,7 +80,7 @@ def _service(profile: Profile, number: int) -> Thing:
         "id": service_id,
         "name": name,
         "type": kind,
-        "ownerId": owner(profile)["id"],
+        "ownerId": workspace,
         "slug": slug,
         "suspended": "suspended" if suspended else "not_suspended",
         "suspenders": ["user"] if suspended else [],
