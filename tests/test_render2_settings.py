@@ -190,6 +190,15 @@ def test_docker_and_images_take_a_command_and_a_credential() -> None:
     }
 
 
+@pytest.mark.parametrize("hint", [{"dockerfile_path": "api/Dockerfile"}, {"docker_context": "api"}])
+def test_what_only_docker_has_says_that_it_is_docker(hint: dict[str, str]) -> None:
+    """A command such as ./serve belongs to no runtime; a Dockerfile belongs to one."""
+    body = created(**REPO, type="web_service", start_command="./serve", **hint)
+
+    assert body["serviceDetails"]["runtime"] == "docker"
+    assert body["serviceDetails"]["envSpecificDetails"]["dockerCommand"] == "./serve"
+
+
 def test_a_mistake_inside_a_table_is_said_with_its_place() -> None:
     """The message names the key at fault, and nothing is sent."""
     send = Canned()

@@ -1,7 +1,5 @@
 """Changing the settings of a service."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from kosmolua.plugin import BadArguments, CallError, non_empty

@@ -1,7 +1,5 @@
 """Creating a service."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict
 
 from kosmolua.plugin import BadArguments, between, matching, non_empty, unless
@@ -71,7 +69,7 @@ def create_service(
     plan: Annotated[
         str | None, 'Plan: "starter", if none is given, "standard", "pro", "pro_plus"; "free" for web services.'
     ] = None,
-    runtime: Annotated[Runtime | None, "Runtime; read off the commands where none is given."] = None,
+    runtime: Annotated[Runtime | None, "Runtime; read off the commands if none is given."] = None,
     build_command: BuildCommand = None,
     start_command: StartCommand = None,
     env_vars: Variables = None,
@@ -116,8 +114,8 @@ def create_service(
 ) -> CreatedService:
     """Create a new service on Render, and start its first deploy.
 
-    Where no runtime is given, it is read off the commands: ``npm`` is node's, ``pip`` python's, and so on. An image
-    has its own, and no command at all means a Dockerfile. The result says which one it was.
+    If no runtime is given, it is read off the commands: ``npm`` is node's, ``pip`` python's, and so on. An image has
+    its own; a dockerfile_path or a docker_context, or no command at all, means docker. The result says which it was.
     """
     settings = {
         "name": name,
@@ -162,6 +160,8 @@ def create_service(
 def _inferred(settings: Thing) -> str:
     if settings["image"]:
         return "image"
+    if settings["dockerfile_path"] or settings["docker_context"]:
+        return "docker"
     found = runtime_of(settings["build_command"], settings["start_command"])
     if found is None:
         raise BadArguments(

@@ -1,7 +1,5 @@
 """Deploys: listing, finding, triggering, cancelling and rolling back what was shipped."""
 
-from __future__ import annotations
-
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
 

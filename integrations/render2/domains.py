@@ -1,7 +1,5 @@
 """Custom domains of a service."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching

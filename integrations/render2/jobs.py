@@ -1,7 +1,5 @@
 """Jobs: commands run once beside a service, and runs of cron jobs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching, non_empty

@@ -1,7 +1,5 @@
 """The life of a service that exists: deleted, suspended, resumed, restarted, scaled."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict
 
 from kosmolua.plugin import between

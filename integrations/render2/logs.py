@@ -1,7 +1,5 @@
 """Logs and events: what a service said, and what happened to it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypedDict, cast
 
 from kosmolua.plugin import non_empty

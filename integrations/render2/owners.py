@@ -1,7 +1,5 @@
 """Owners: the user behind a key, and the workspaces that it reaches."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import CallError, non_empty

@@ -3,8 +3,6 @@
 An id may hold nothing but letters, digits and dashes, so that no id can change an address.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated
 

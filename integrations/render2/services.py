@@ -1,7 +1,5 @@
 """Services: listing and reading what runs on Render."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, TypedDict, cast
 
 from kosmolua.plugin import non_empty

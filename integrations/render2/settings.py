@@ -1,7 +1,5 @@
 """Settings of a service: the parameters that creating and updating one share, and the tables that some of them take."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict
 
 from kosmolua.plugin import between, matching, non_empty
@@ -16,7 +14,7 @@ class Generated(TypedDict):
 
 
 class BuildFilter(TypedDict):
-    """Which changed files start a build, as globs; ``ignored_paths`` goes before ``paths``."""
+    """Which changed files start a build, as globs; a file that fits both starts none."""
 
     paths: list[str] | None
     ignored_paths: list[str] | None

@@ -1,7 +1,5 @@
 """Data stores: Postgres databases and Key Value instances, without their passwords and connection strings."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, TypedDict, cast
 
 from .account import integration

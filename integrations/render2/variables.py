@@ -1,7 +1,5 @@
 """Environment variables of a service. A change takes effect with the next deploy."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import BadArguments

@@ -51,11 +51,6 @@ class World:
         """Return the whole state as plain values, as it is at this moment."""
         return deepcopy(self._state) | {"seconds": self.seconds}
 
-    @classmethod
-    def load(cls, state: Mapping[str, Any], clock: Callable[[], float] = standing_still) -> World:
-        """Return the world that a state is of."""
-        return cls(str(state.get("account")), clock, state)
-
     @property
     def services(self) -> dict[str, Thing]:
         """The services by id, the newest first."""
@@ -259,7 +254,7 @@ def _fresh(profile: accounts.Profile) -> dict[str, Any]:
 
 def _checked(state: Mapping[str, Any], account: str) -> dict[str, Any]:
     fresh = _fresh(accounts.profile_of(account))
-    missing = [name for name in fresh if not isinstance(state.get(name), type(fresh[name]))]
-    if missing or state["account"] != account:
+    kinds = {name: (int, float) if name == "seconds" else type(value) for name, value in fresh.items()}
+    if state.get("account") != account or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
         raise ValueError(f"this is not the state of a simulated Render account {account}")
     return deepcopy(dict(state))
