@@ -579,7 +579,7 @@ def test_a_static_site_has_its_build_in_its_details() -> None:
         ("build_command", {"type": "web_service", "name": "x", "image": "nginx", "build_command": "make"}),
         ("branch", {"type": "web_service", "name": "x", "image": "nginx", "branch": "next"}),
         ("registry_credential_id", NATIVE | {"start_command": "npm start", "registry_credential_id": "rgc-1"}),
-        ("docker_context", NATIVE | {"start_command": "npm start", "docker_context": "api"}),
+        ("docker_context", NATIVE | {"runtime": "node", "docker_context": "api"}),
         ("dockerfile_path", NATIVE | {"type": "static_site", "dockerfile_path": "Dockerfile"}),
         ("disk", NATIVE | {"type": "cron_job", "schedule": "0 3 * * *", "disk": {"name": "d", "mount_path": "/d"}}),
         ("disk", NATIVE | {"disk": {"name": "d"}}),
