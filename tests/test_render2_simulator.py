@@ -8,7 +8,7 @@ import pytest
 import requests
 from loopback import Loopback, by_bearer
 from render2_account import BASE, HEADERS, KEY, Simulator, account, ask, integration, owner_of, simulated
-from render2_bodies import CREATIONS, creation
+from render2_bodies import CHANGE_BODIES, CREATIONS, creation
 
 from kosmolua.plugin import ApiError, Request, Response, Secret
 
@@ -161,6 +161,15 @@ def test_creations_are_judged_as_the_strict_document_judges_them(changes: dict[s
 
     assert reply.status == status
     assert set(reply.json()) == ({"service", "deployId"} if status == 201 else {"message"})
+
+
+@pytest.mark.parametrize(("kind", "body", "status"), CHANGE_BODIES)
+def test_changes_are_judged_as_the_strict_document_judges_them(kind: str, body: dict[str, Any], status: int) -> None:
+    """Right bodies for the service's type are 200, others 400."""
+    send = Simulator("default")
+    service = ask(send, "GET", "/services", ("type", kind), ("limit", "1")).json()[0]["service"]
+
+    assert ask(send, "PATCH", f"/services/{service['id']}", body=body).status == status
 
 
 @pytest.mark.parametrize(

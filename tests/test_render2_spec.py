@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 from render2_account import KEY, account, answer, body_of, integration, line_of
-from render2_bodies import CREATIONS, creation
+from render2_bodies import CHANGE_BODIES, CREATIONS, creation
 from render2_settings import FULL, every_change, everything
 
 from kosmolua.plugin import Request, Response, Secret
@@ -280,6 +280,15 @@ def test_prism_and_the_simulator_agree_on_creations(prism: str, changes: dict[st
     reply = requests.post(f"{prism}/services", json=body, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
 
     assert reply.status_code == (status if "repo" in body or "image" in body else 201)
+
+
+@pytest.mark.parametrize(("kind", "body", "status"), CHANGE_BODIES)
+def test_prism_and_the_simulator_agree_on_changes(prism: str, kind: str, body: dict[str, Any], status: int) -> None:
+    """So they do on what changes a service; the document does not know of which type it is."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    reply = requests.patch(f"{prism}/services/{SERVICE}", json=body, headers=headers, timeout=30)
+
+    assert reply.status_code == status
 
 
 def test_prism_wants_the_statuses_of_deploys_repeated(prism: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .demands import FLAG, NUMBER, TEXT, Demand, a, anything, at_least_one, between, either, listing, record
+from .demands import FLAG, NUMBER, TEXT, Demand, a, anything, at_least_one, between, either, listing, or_null, record
 from .seeds.services import TYPES
 
 RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
@@ -85,7 +85,7 @@ _TOP: dict[str, Demand] = {
     "rootDir": TEXT,
     "autoDeploy": _SWITCH,
     "autoDeployTrigger": a(str, "commit", "checksPass", "off"),
-    "buildFilter": record({}, {"paths": _PATHS, "ignoredPaths": _PATHS}),
+    "buildFilter": record({"paths": or_null(_PATHS), "ignoredPaths": or_null(_PATHS)}),
 }
 
 

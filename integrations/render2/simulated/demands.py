@@ -74,6 +74,11 @@ def either(*demands: Demand) -> Demand:
     return demand
 
 
+def or_null(demand: Demand) -> Demand:
+    """Demand null, or what another demand does."""
+    return lambda value, where: None if value is None else demand(value, where)
+
+
 def anything(value: object, where: str) -> str | None:
     """Demand nothing."""
     return None
