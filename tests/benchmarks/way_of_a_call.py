@@ -9,6 +9,7 @@ from ``Runtime.run`` to its outcome. What the child itself does is not counted.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,7 +79,7 @@ def main() -> None:
     """Print what the call crosses."""
     steps = walk()
     files = [file for file, _ in steps]
-    changes = sum(before != after for before, after in zip(files, files[1:], strict=False))
+    changes = sum(before != after for before, after in itertools.pairwise(files))
     if "--list" in sys.argv:
         print("\n".join(f"{file:32} {function}" for file, function in steps))
     print(f"{len(set(files))} files, {len(set(steps))} functions, {len(steps)} calls, {changes} changes of file")
