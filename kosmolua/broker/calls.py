@@ -235,7 +235,7 @@ class Dispatcher:
         try:
             yield
         except NotConfigured as error:
-            error.message = f"The account {integration.name}.{account} cannot be used: {error.message}"
+            error.what = f"The account {integration.name}.{account} cannot be used: {error.what}"
             error.detail = error.detail or self._accounts.place(integration, account)
             raise
 
@@ -266,12 +266,11 @@ class Dispatcher:
 
     def _finish_error(self, record: Record, error: KosmoError) -> None:
         if record.attempts:
-            error.message = error.message.removesuffix(error.epilogue)
+            error.sent = ""
         if record.wrote:
             error.advise(LOOK_FIRST)
         for name, value in list(vars(error).items()):
             setattr(error, name, self._redactor.value(value))
-        error.args = (error.message,)
         if error.__cause__ and self._redactor.knows(_spell(error.__cause__)):
             error.__cause__ = None
         if isinstance(error, CallError) and record.account:
