@@ -26,10 +26,6 @@ when it is read, so that a part can be added or replaced at any time.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from kosmolua.protocol import Json
-
 NOTHING_SENT = "Nothing was sent."
 
 
@@ -168,7 +164,7 @@ class CallError(KosmoError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
-        body: Json = None,
+        body: object = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, detail=detail)
@@ -253,7 +249,7 @@ class ApiError(CallError):
         retryable: bool = False,
         retry_after: float | None = None,
         request_id: str | None = None,
-        body: Json = None,
+        body: object = None,
         location: str | None = None,
         hint: str | None = None,
     ) -> None:

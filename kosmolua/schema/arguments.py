@@ -125,7 +125,7 @@ class Binder:
         for parameter in self._parameters:
             if parameter.required and not {parameter.name, parameter.unless} & (named.keys() | meant):
                 instead = f", or {parameter.unless}" if parameter.unless else ""
-                problem = f"needs {parameter.name}, {parameter.type.article}{instead}"
+                problem = f"needs {parameter.name}, {parameter.type.words}{instead}"
                 yield Fault(parameter.name, problem, hint=self._usage)
         for name, likely in unknown.items():
             hint = as_hint(likely) or f"it takes {', '.join(self._names) or 'no arguments'}"

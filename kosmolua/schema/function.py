@@ -13,8 +13,9 @@ from kosmolua.errors import PluginError
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
+from kosmolua.schema.bounds import Unless
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Mismatch, Type, Unless
+from kosmolua.schema.types import Mismatch, Type
 
 Effect: TypeAlias = Literal["read", "write"]
 

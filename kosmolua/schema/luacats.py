@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import KEYWORDS
-from kosmolua.schema.types import Record, Type
+from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -53,7 +54,7 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
 
 def _unsaid_choices(parameter: Parameter, sentence: str) -> Iterator[str]:
     choices = choices_in(parameter.type)
-    if not all(choice in sentence for choice in choices):
+    if not all(str(choice) in sentence for choice in choices):
         yield "one of " + ", ".join(map(literal, choices))
 
 
@@ -78,31 +79,50 @@ def prose(text: str) -> str:
     return text.replace("``", "`")
 
 
-def choices_in(kind: Type) -> tuple[str, ...]:
-    """Return the only strings that fit a type, or its items where it is a list or a union; none where any fit."""
-    if kind.record or kind.choices:
-        return kind.choices
-    return next(filter(None, map(choices_in, kind.parts)), ())
+def parts_of(kind: Type) -> tuple[Type, ...]:
+    """Return the types inside a list, a map or a union."""
+    if isinstance(kind, Union):
+        return kind.members
+    return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
+
+
+def choices_in(kind: Type) -> tuple[Json, ...]:
+    """Return the only values that fit a type, its items or one of its members; none if any other fits."""
+    if isinstance(kind, Choice):
+        return kind.values
+    return next(filter(None, map(choices_in, parts_of(kind))), ())
 
 
 def bounds_in(kind: Type) -> tuple[str, ...]:
-    """Return the bounds of a type and those of what is inside it, as in ``each in 1..9``."""
-    inside = [bound for part in kind.parts for bound in bounds_in(part)]
-    if kind.label in ("array", "object"):
+    """Return the bounds of a type and those of the types inside it, as in ``each in 1..9``."""
+    own = [bound.words for bound in kind.bounds] if isinstance(kind, (Scalar, List, Map)) else []
+    inside = [bound for part in parts_of(kind) for bound in bounds_in(part)]
+    if isinstance(kind, (List, Map)):
         inside = [f"each {bound.removeprefix('each ')}" for bound in inside]
-    return tuple(dict.fromkeys([*kind.bounds, *inside]))
+    return tuple(dict.fromkeys([*own, *inside]))
 
 
 def is_compound(kind: Type) -> bool:
-    """Say whether a type is a list or a table, or may be one."""
-    return kind.label in ("array", "object") or any(map(is_compound, kind.parts))
+    """Return True if a type is a list or a table, or may be one."""
+    return isinstance(kind, (List, Map, Record)) or any(map(is_compound, parts_of(kind)))
 
 
 def label(kind: Type) -> str:
-    """Return the word for a type in a reference table: ``integer``, or ``string or array`` where either fits."""
-    if kind.label != "any" or not kind.parts:
-        return kind.label
-    return " or ".join(dict.fromkeys(label(part) for part in kind.parts))
+    """Return the word for a type in a reference table: ``integer``, or ``string or array`` if either fits."""
+    if isinstance(kind, Union):
+        return " or ".join(dict.fromkeys(label(member) for member in kind.members))
+    if isinstance(kind, Scalar):
+        return kind.kind
+    if isinstance(kind, Choice):
+        return _label_of_values(kind.values)
+    return "array" if isinstance(kind, List) else "object"
+
+
+_LABELS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+
+
+def _label_of_values(values: Iterable[Json]) -> str:
+    return " or ".join(dict.fromkeys(_LABELS.get(type(value), "any") for value in values)) or "any"
 
 
 def literal(value: object) -> str:
@@ -161,25 +181,7 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
 
 def returned(function: Function, namespace: str) -> str:
     """Return the spelling of a function's result."""
-    return spell(function.returns, namespace) if function.returns else "any"
-
-
-def spell(kind: Type, namespace: str, choices: str = "") -> str:
-    """Return the spelling of a type.
-
-    Args:
-        kind: The type.
-        namespace: What the names of records start with.
-        choices: What stands for the choices in the type, if they are not to be spelled out.
-    """
-    if kind.record:
-        return f"{namespace}.{kind.record.name}"
-    if not kind.parts:
-        return choices if kind.choices and choices else kind.lua
-    parts = [spell(part, namespace, choices) for part in kind.parts]
-    if kind.label == "array":
-        return f"({parts[0]})[]" if "|" in parts[0] else f"{parts[0]}[]"
-    return f"table<string, {parts[0]}>" if kind.label == "object" else "|".join(parts)
+    return function.returns.spell(namespace) if function.returns else "any"
 
 
 def class_of(name: str, about: str, fields: Iterable[str]) -> str:
@@ -214,10 +216,10 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
 
 def _find_records(kinds: Iterable[Type], found: dict[str, Record]) -> None:
     for kind in kinds:
-        _find_records(kind.parts, found)
-        if kind.record and kind.record.name not in found:
-            found[kind.record.name] = kind.record
-            _find_records(kind.record.fields.values(), found)
+        _find_records(parts_of(kind), found)
+        if isinstance(kind, Record) and kind.name not in found:
+            found[kind.name] = kind
+            _find_records(kind.fields.values(), found)
 
 
 def _aliases(function: Function, namespace: str) -> Iterator[str]:
@@ -249,14 +251,14 @@ def _argument_class(function: Function, namespace: str) -> str:
 
 
 def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
-    return spell(parameter.type, namespace, _alias_name(function, parameter, namespace))
+    return parameter.type.spell(namespace, _alias_name(function, parameter, namespace))
 
 
 def _record_class(record: Record, namespace: str) -> str:
     fields = [
         field(
             key,
-            spell(kind, namespace),
+            kind.spell(namespace),
             with_bounds(record.about.get(key, ""), kind),
             may_be_absent=key not in record.required,
         )
@@ -284,6 +286,6 @@ def _positional_argument(function: Function, parameter: Parameter, namespace: st
 
 def _plain_values(parameters: Sequence[Parameter]) -> Iterator[Parameter]:
     for parameter in parameters:
-        if parameter.type.label in ("array", "object", "any"):
+        if is_compound(parameter.type) or label(parameter.type) == "any" or isinstance(parameter.type, Union):
             return
         yield parameter
