@@ -210,16 +210,15 @@ def _types_of(function: Function) -> list[Type]:
 def records_in(kinds: Iterable[Type]) -> list[Record]:
     """Return the records in some types and those inside them, each once, though it may contain itself."""
     found: dict[str, Record] = {}
-    _find_records(kinds, found)
-    return list(found.values())
-
-
-def _find_records(kinds: Iterable[Type], found: dict[str, Record]) -> None:
-    for kind in kinds:
-        _find_records(parts_of(kind), found)
+    left = [*kinds][::-1]
+    while left:
+        kind = left.pop()
+        inside = parts_of(kind)
         if isinstance(kind, Record) and kind.name not in found:
             found[kind.name] = kind
-            _find_records(kind.fields.values(), found)
+            inside = (*kind.fields.values(), *([kind.extra] if kind.extra else []))
+        left.extend(reversed(inside))
+    return list(found.values())
 
 
 def _aliases(function: Function, namespace: str) -> Iterator[str]:

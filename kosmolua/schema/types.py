@@ -125,7 +125,8 @@ class Type:
         """Return the type as a JSON Schema (draft 2020-12), records in ``$defs``."""
         definitions = _Definitions()
         schema = self._schema(definitions)
-        return schema | ({"$defs": definitions.schemas} if definitions.schemas else {})
+        defined = definitions.define()
+        return schema | ({"$defs": defined} if defined else {})
 
     def _fit(self, value: Any) -> object:
         raise NotImplementedError
@@ -149,17 +150,22 @@ class _Definitions:
 
     def __init__(self) -> None:
         self._names: dict[Record, str] = {}
-        self.schemas: dict[str, dict[str, Any]] = {}
 
     def reference(self, record: Record) -> dict[str, Any]:
-        """Return the reference to a record, which is defined on the first use."""
-        record = replace(record, nullable=False)
+        """Return a reference to a record."""
+        record = replace(record, nullable=False) if record.nullable else record
         if record not in self._names:
             same = sum(other.name == record.name for other in self._names)
-            name = self._names[record] = f"{record.name}_{same + 1}" if same else record.name
-            self.schemas[name] = {}
-            self.schemas[name] = record.definition(self)
+            self._names[record] = f"{record.name}_{same + 1}" if same else record.name
         return {"$ref": f"#/$defs/{self._names[record]}"}
+
+    def define(self) -> dict[str, dict[str, Any]]:
+        """Return the schemas of all records by name: those that were referred to, and those inside them."""
+        schemas: dict[str, dict[str, Any]] = {}
+        while left := [(record, name) for record, name in self._names.items() if name not in schemas]:
+            for record, name in left:
+                schemas[name] = record.definition(self)
+        return schemas
 
 
 _UNFIT = object()
