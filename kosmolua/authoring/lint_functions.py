@@ -85,7 +85,7 @@ def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
 def _says_nothing(kind: Type) -> bool:
     """Return True if a type is ``Any``, or a list or table of ``Any``."""
     if isinstance(kind, (List, Map)):
-        return all(map(_says_nothing, luacats.parts_of(kind)))
+        return all(map(_says_nothing, luacats.types_inside(kind)))
     return isinstance(kind, Scalar) and kind.kind == "any"
 
 

@@ -79,7 +79,7 @@ def prose(text: str) -> str:
     return text.replace("``", "`")
 
 
-def parts_of(kind: Type) -> tuple[Type, ...]:
+def types_inside(kind: Type) -> tuple[Type, ...]:
     """Return the types inside a list, a map or a union."""
     if isinstance(kind, Union):
         return kind.members
@@ -90,13 +90,13 @@ def choices_in(kind: Type) -> tuple[Json, ...]:
     """Return the only values that fit a type, its items or one of its members; none if any other fits."""
     if isinstance(kind, Choice):
         return kind.values
-    return next(filter(None, map(choices_in, parts_of(kind))), ())
+    return next(filter(None, map(choices_in, types_inside(kind))), ())
 
 
 def bounds_in(kind: Type) -> tuple[str, ...]:
     """Return the bounds of a type and those of the types inside it, as in ``each in 1..9``."""
     own = [bound.words for bound in kind.bounds] if isinstance(kind, (Scalar, List, Map)) else []
-    inside = [bound for part in parts_of(kind) for bound in bounds_in(part)]
+    inside = [bound for part in types_inside(kind) for bound in bounds_in(part)]
     if isinstance(kind, (List, Map)):
         inside = [f"each {bound.removeprefix('each ')}" for bound in inside]
     return tuple(dict.fromkeys([*own, *inside]))
@@ -104,7 +104,7 @@ def bounds_in(kind: Type) -> tuple[str, ...]:
 
 def is_compound(kind: Type) -> bool:
     """Return True if a type is a list or a table, or may be one."""
-    return isinstance(kind, (List, Map, Record)) or any(map(is_compound, parts_of(kind)))
+    return isinstance(kind, (List, Map, Record)) or any(map(is_compound, types_inside(kind)))
 
 
 def label(kind: Type) -> str:
@@ -213,7 +213,7 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
     left = [*kinds][::-1]
     while left:
         kind = left.pop()
-        inside = parts_of(kind)
+        inside = types_inside(kind)
         if isinstance(kind, Record) and kind.name not in found:
             found[kind.name] = kind
             inside = (*kind.fields.values(), *([kind.extra] if kind.extra else []))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,14 +24,12 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, shortened
 
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean"]
 
 MAX_QUOTED = 60
 """Characters of a value that a message quotes."""
-MAX_LISTED = 40
-"""Keys or choices that a message lists."""
 _WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
 """The digits of an integer that Lua got as a string, since it has none beyond 64 bits."""
 _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
@@ -211,13 +209,14 @@ def _anything(value: object) -> object:
     return value
 
 
-_FIT: dict[Kind, tuple[str, Callable[[object], object]]] = {
+_KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
     "any": ("anything", _anything),
     "integer": ("an integer", _integer),
     "number": ("a number", _number),
     "string": ("a string", _string),
     "boolean": ("a boolean", _boolean),
 }
+"""Each kind with its words, and what converts a value or returns :data:`_UNFIT`."""
 
 
 @dataclass(frozen=True)
@@ -244,13 +243,17 @@ class Scalar(Type):
         """Return the kind: LuaCATS uses the same words."""
         return self.kind
 
+    @cached_property
+    def _convert(self) -> Callable[[object], object]:
+        return _KINDS[self.kind][1]
+
     @property
     def words(self) -> str:
         """The kind and the bounds."""
-        return " ".join([_FIT[self.kind][0], *(bound.words for bound in self.bounds)])
+        return " ".join([_KINDS[self.kind][0], *(bound.words for bound in self.bounds)])
 
     def _fit(self, value: Any) -> object:
-        fitting = _FIT[self.kind][1](value)
+        fitting = self._convert(value)
         if fitting is _UNFIT:
             raise must_be(self.words, value)
         for bound in self.bounds:
@@ -304,9 +307,7 @@ class Choice(Type):
         """The first choices, and how many more there are."""
         if not self.values:
             return "nothing"
-        listed = [repr(value) if isinstance(value, str) else json.dumps(value) for value in self.values[:MAX_LISTED]]
-        more = len(self.values) - MAX_LISTED
-        return "one of " + ", ".join(listed) + (f" and {more} more" if more > 0 else "")
+        return "one of " + shortened(repr(each) if isinstance(each, str) else json.dumps(each) for each in self.values)
 
     def _fit(self, value: Any) -> object:
         if isinstance(value, str) and value in self._strings:
@@ -465,7 +466,7 @@ class Record(Type):
     def _fit(self, value: Any) -> object:
         value = {} if value == [] else value
         if not isinstance(value, dict):
-            raise must_be(f"a table with the keys {_listed(self.fields)}" if self.fields else "a table", value)
+            raise must_be(f"a table with the keys {shortened(self.fields)}" if self.fields else "a table", value)
         if value.keys() - self.fields.keys():
             self._check_unknown(value)
         for key in sorted(self.required - value.keys()):
@@ -481,7 +482,7 @@ class Record(Type):
         if self.extra:
             return
         key = min(map(str, value.keys() - self.fields.keys()))
-        known = f"its keys are {_listed(self.fields)}" if self.fields else "it has no keys"
+        known = f"its keys are {shortened(self.fields)}" if self.fields else "it has no keys"
         raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, self.fields) or known})")
 
     def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
@@ -500,12 +501,6 @@ class Record(Type):
         if self.extra != ANY:
             schema["additionalProperties"] = self.extra._schema(definitions) if self.extra else False
         return schema
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
 
 
 def _accepted(kind: Type, value: object, key: str) -> object:
