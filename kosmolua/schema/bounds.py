@@ -63,7 +63,7 @@ class Range(Bound):
         if None not in (self.minimum, self.maximum) and not (self.exclusive_minimum or self.exclusive_maximum):
             return f"in {self.minimum}..{self.maximum}"
         low = "above" if self.exclusive_minimum else "of at least"
-        high = "below" if self.exclusive_maximum else "of at most"
+        high = "below" if self.exclusive_maximum else "at most" if self.minimum is not None else "of at most"
         ends = [(low, self.minimum), (high, self.maximum)]
         return " and ".join(f"{end} {number}" for end, number in ends if number is not None)
 
