@@ -11,7 +11,7 @@ import responses
 from support.render2_account import KEY, Canned, account, answer, body_of, integration, page, simulated
 
 from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError, Request, Response, Secret
-from kosmolua.schema.luacats import description
+from kosmolua.schema.luacats import description, label
 
 BASE = "https://api.render.com/v1"
 SERVICE, DEPLOY = "srv-cabc12345678", "dep-cabc12345678"
@@ -707,7 +707,7 @@ def test_the_seeds_parameters_are_all_there(seed: dict[str, list[list[str]]]) ->
     for name, (parameter_name, kind, required, about) in rows:
         function = integration.functions[name]
         parameter = next(each for each in function.parameters if each.name == parameter_name)
-        assert (parameter.type.label, parameter.required) == (kind, required == "yes")
+        assert (label(parameter.type), parameter.required) == (kind, required == "yes")
         for promised in ("default: 20", "max: 100", 'default: "main"'):
             if promised in about:
                 assert promised.removeprefix("max: ") in description(parameter)

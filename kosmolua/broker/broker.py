@@ -224,7 +224,11 @@ class Broker:
         except NetworkError as error:
             if not self._clock.left or monotonic() < ends:
                 raise
-            raise CallTimeout(call.path, self._limits.call_timeout, hint=error.hint) from error
+            took = f"{call.path} took longer than {self._limits.call_timeout:g} s"
+            timeout = CallTimeout(took, retryable=call.effect == "read", hint="raise it with --call-timeout")
+            for hint in error.hints:
+                timeout.advise(hint)
+            raise timeout from error
 
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON, without secrets, unless it is too large."""
@@ -285,4 +289,4 @@ def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
     _, *names = path.split(".")
     page = f'"{names[0]}"' if len(names) > 1 else ""
     way = f"lua_list_docs({page}) lists what there is"
-    return UnknownPath(f"{error.message}; {way}") if error.hint else UnknownPath(error.message, hint=way)
+    return UnknownPath(f"{error.message}; {way}") if error.hint else UnknownPath(error.what, hint=way)

@@ -74,12 +74,11 @@ class Call:
     def complete(self, error: KosmoError, redactor: Redactor) -> None:
         """Complete an error that ended the call: what was sent, by which account, and nothing secret."""
         if self._attempts:
-            error.message = error.message.removesuffix(error.epilogue)
+            error.sent = ""
         if self.has_written:
             error.advise(LOOK_FIRST)
         for name, value in list(vars(error).items()):
             setattr(error, name, redactor.value(value))
-        error.args = (error.message,)
         if error.__cause__ and redactor.knows(_trace_of(error.__cause__)):
             error.__cause__ = None
         if isinstance(error, CallError) and self.account:

@@ -73,7 +73,7 @@ class OpenAccounts:
         try:
             return opened.open(partial(self._send, (integration.name, account), sender))
         except NotConfigured as error:
-            error.message = f"The account {integration.name}.{account} cannot be used: {error.message}"
+            error.what = f"The account {integration.name}.{account} cannot be used: {error.what}"
             error.detail = error.detail or self._host.accounts.place(integration, account)
             raise
 

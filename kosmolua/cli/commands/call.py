@@ -22,7 +22,7 @@ from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.runs.run import Outcome
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import parts_of
-from kosmolua.schema.types import Type
+from kosmolua.schema.types import List, Type, Union
 
 
 @click.command(
@@ -139,14 +139,14 @@ def _value(name: str, kind: Type, texts: list[str]) -> object:
     if len(texts) > 1 and item is None:
         raise UsageError(f"{name} is given {len(texts)} times and takes one value")
     value = kind.read(first)
-    is_bare = kind.label == "array" and not isinstance(value, (list, type(None))) and not first.startswith("[")
+    is_bare = isinstance(kind, List) and not isinstance(value, (list, type(None))) and not first.startswith("[")
     return [item.read(text) for text in texts] if item and (is_bare or len(texts) > 1) else value
 
 
 def _item_of(kind: Type) -> Type | None:
-    """Return the type of what is in the list that a type is or allows, or None where it allows none."""
-    allowed = kind.parts if kind.label == "any" else (kind,)
-    return next((each.parts[0] for each in allowed if each.label == "array"), None)
+    """Return the type of the items, if a type is a list or a union with one, else None."""
+    allowed = kind.members if isinstance(kind, Union) else (kind,)
+    return next((each.item for each in allowed if isinstance(each, List)), None)
 
 
 def _types_of(runtime: Runtime, path: str) -> dict[str, Type]:
