@@ -17,7 +17,8 @@
     ├── ScriptError                 the script failed; line, traceback
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
-    └── WorkerLost                  the sandboxed process died
+    ├── WorkerLost                  the sandboxed process died
+    └── Busy                        too many scripts wait; the same one may run later
 
 A message is one line and says what happened, where, and what to do. A hint is the part that says what to do; a
 one-line hint is part of the message, a longer one (a stanza to paste) stands beside it.
@@ -323,3 +324,13 @@ class WorkerLost(KosmoError):
     def unstartable(cls, error: OSError) -> WorkerLost:
         """Return the error for a process that the system does not let start."""
         return cls(f"The sandbox cannot be started: {error.strerror}")
+
+
+class Busy(KosmoError):
+    """Too many scripts wait for their turn. Nothing was run; the same script may run later."""
+
+    code = "busy"
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``retryable``."""
+        return super().fields() | {"retryable": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,10 @@ from weakref import WeakSet
 
 from kosmolua.clock import Clock
 from kosmolua.concurrency import LOCK, Occupancy, computed, once
-from kosmolua.errors import NetworkError
+from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
 from kosmolua.folders import accounts_file
 from kosmolua.limits import ADJUSTABLE, Limits
-from kosmolua.processes.pool import Workers
+from kosmolua.processes.pool import Turn, WorkerPool
 from kosmolua.runs.run import OPTIONS, Outcome, Run, lend
 
 # What only a call needs is imported by the first call: a script that makes none starts without it.
@@ -68,8 +69,8 @@ class Runtime:
         approve: Asks a person about a call; without it, what has to be asked is refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies where None.
         journal: A file to which a line is appended for each call.
-        workers: How many scripts run at once; more wait in the order in which they came. A callback that runs a script
-            of its own needs one more.
+        workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
+            script that waits for ``approve`` needs none.
         require_isolation: Run nothing where the system lacks a layer of those around the sandbox, such as ``seccomp``;
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Told of what is unwise but works, as one sentence.
@@ -106,8 +107,7 @@ class Runtime:
         self._approve = approve
         self._journal_path = journal
         self._warn = warn
-        self._workers = Workers(workers)
-        self._most = workers
+        self._pool = WorkerPool(workers)
         self._runs: set[Run] = set()
         self._at_work = Occupancy()
         self._is_closed = False
@@ -139,7 +139,7 @@ class Runtime:
             run.stop()
         if computed(self, "_threads"):
             self._threads.shutdown(wait=False)
-        self._workers.close()
+        self._pool.close()
         self._at_work.wait(LONGEST_FAREWELL)
         if computed(self, "_backend"):
             self._backend.close()
@@ -151,7 +151,7 @@ class Runtime:
         self._lock = RLock()
         self._runs = set()
         self._at_work = Occupancy()
-        self._workers.start_anew()
+        self._pool.start_anew()
         vars(self).pop("_threads", None)
         vars(self).pop(LOCK, None)
         if not (self._given_backend or self._simulate):
@@ -203,7 +203,6 @@ class Runtime:
         Raises:
             ConfigError: A limit is out of bounds.
             TypeError: There is no such option, or it is of another type.
-            WorkerLost: No process can be started for the script.
             RuntimeError: The runtime is closed.
         """
         return self._execute(self._prepare(source, options))
@@ -216,7 +215,30 @@ class Runtime:
         import asyncio
 
         run = self._prepare(source, options)
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, run)
+        loop, come = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                loop.call_soon_threadsafe(come.set)
+
+        try:
+            turn = self._pool.queue(options.get("client"), tell)
+        except Busy as error:
+            self._forget(run)
+            return Outcome([], "", error, [])
+        try:
+            await come.wait()
+            work = loop.run_in_executor(self._threads, self._execute, run, turn)
+        except asyncio.CancelledError:
+            turn.end()
+            self._forget(run)
+            raise
+        except RuntimeError as error:
+            turn.end()
+            self._forget(run)
+            lost = WorkerLost(f"The script cannot be started: {error}")
+            closed = Interrupted("The runtime was closed before the script began")
+            return Outcome([], "", closed if self._is_closed else lost, [])
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -282,7 +304,7 @@ class Runtime:
             arguments=options.get("args", ()),
             limits=limits,
             make_desk=partial(self._make_desk, limits, read_only=options.get("read_only", False)),
-            take=lend(child) if child else self._workers.take,
+            take=lend(child) if child else partial(self._pool.take, options.get("client")),
             on_output=options.get("on_output", _ignore),
             watch=options.get("watch"),
             approve=options.get("approve") or self._approve,
@@ -293,13 +315,16 @@ class Runtime:
             self._runs.add(run)
         return run
 
-    def _execute(self, run: Run) -> Outcome:
+    def _execute(self, run: Run, turn: Turn | None = None) -> Outcome:
         try:
             with self._at_work.one_more():
-                return run.execute()
+                return run.execute(turn)
         finally:
-            with self._lock:
-                self._runs.discard(run)
+            self._forget(run)
+
+    def _forget(self, run: Run) -> None:
+        with self._lock:
+            self._runs.discard(run)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -356,7 +381,7 @@ class Runtime:
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
-        return ThreadPoolExecutor(self._most, thread_name_prefix="kosmolua-run")
+        return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
 
     @once
     def _backend(self) -> Backend:

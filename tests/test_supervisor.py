@@ -223,7 +223,7 @@ def test_a_limit_holds_where_the_warm_process_does_not_hear(monkeypatch: pytest.
     monkeypatch.setattr("kosmolua.runs.supervisor.PATIENCE", 0.1)
     with Runtime({}, environ={}) as runtime:
         runtime.run("return 1")
-        zygote = runtime._workers._zygote
+        zygote = runtime._pool._zygote
         assert zygote
 
         def stop(_: bytes) -> None:
@@ -306,7 +306,7 @@ def test_nobody_is_asked_after_the_end() -> None:
 
     def approve(approval: object) -> bool:
         asked.append(approval)
-        zygote = runtime._workers._zygote
+        zygote = runtime._pool._zygote
         assert zygote
         return eventually(lambda: not children(zygote._process.pid)) and eventually(lambda: not run_has_time())
 

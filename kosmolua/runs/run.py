@@ -12,9 +12,10 @@ from typing import TypedDict
 
 from kosmolua.clock import Clock
 from kosmolua.concurrency import computed, once
-from kosmolua.errors import CallError, Interrupted, KosmoError, ScriptError
+from kosmolua.errors import Busy, CallError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.processes.child import Child
+from kosmolua.processes.pool import Lease, Turn
 from kosmolua.runs.caller import Caller
 from kosmolua.runs.ending import Ending
 from kosmolua.runs.supervisor import Supervision
@@ -75,7 +76,7 @@ class Outcome:
 
 
 _RETURN = re.compile(rb"\breturn\b")
-OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", *ADJUSTABLE)
+OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", "client", *ADJUSTABLE)
 """The keys of :class:`kosmolua.runs.run.RunOptions`, which takes long to import."""
 
 
@@ -89,7 +90,8 @@ class Run:
         limits: What it may use.
         make_desk: Opens the desk that answers the script, when it first asks for something; given the run's clock,
             whom to tell of records, and who asks a person.
-        take: Lends a fresh worker. Where it raises Interrupted, that is the outcome.
+        take: Leases a fresh process, for a turn that was queued earlier or a new one. A KosmoError that it raises is
+            the outcome.
         on_output: Is given what the script prints. Like ``watch`` and ``approve``, it is called by the thread that
             executes the run, which does one thing at a time.
         watch: Told of each call's record when it starts and when it ends.
@@ -105,7 +107,7 @@ class Run:
         arguments: Sequence[str],
         limits: Limits,
         make_desk: Callable[[Clock, Watch | None, Approve | None], FrontDesk],
-        take: Callable[[], AbstractContextManager[Child]],
+        take: Callable[[Turn | None], AbstractContextManager[Lease]],
         on_output: Callable[[bytes], None],
         watch: Watch | None = None,
         approve: Approve | None = None,
@@ -124,38 +126,44 @@ class Run:
         self._printed: list[bytes] = []
         self._is_refused = False
         self._supervision: Supervision | None = None
+        self._lease: Lease | None = None
         self._stopped = False
         self._lock = RLock()
 
-    def execute(self) -> Outcome:
+    def execute(self, turn: Turn | None = None) -> Outcome:
         """Run the script in this thread and return its outcome.
 
-        Raises:
-            WorkerLost: There is no process for it.
+        Args:
+            turn: A turn that was queued earlier, which ends with the run; by default a new one.
         """
         if self._stopped:
+            if turn:
+                turn.end()
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
-                child = stack.enter_context(self._take())
-            except Interrupted as error:
+                lease = stack.enter_context(self._take(turn))
+            except (Busy, Interrupted, WorkerLost) as error:
                 return Outcome([], "", error, [])
             started = monotonic()
             self._clock, self._caller = Clock(self._limits.timeout), Caller()
             with self._lock:
-                self._supervision = self._supervise(child)
+                self._lease = lease
+                self._supervision = self._supervise(lease.child)
                 if self._stopped:
                     self._supervision.interrupt()
             try:
                 ending = self._supervision.run(self._source, self._name, self._arguments)
                 return self._outcome(ending, monotonic() - started)
+            except WorkerLost as error:  # the system has no thread for it
+                return Outcome([], "", error, [])
             finally:
                 self._close()
 
     def _close(self) -> None:
         """Make no more calls, and leave no circle of references."""
         with self._lock:
-            self._supervision = None
+            self._supervision = self._lease = None
         if computed(self, "_desk"):
             self._desk.close(None)
 
@@ -165,6 +173,8 @@ class Run:
             self._stopped = True
             if self._supervision:
                 self._supervision.interrupt()
+            if self._lease:
+                self._lease.cancel()
 
     @once
     def _desk(self) -> FrontDesk:
@@ -177,11 +187,16 @@ class Run:
 
     def _ask(self, approval: Approval) -> bool:
         assert self._approve
-        approve = self._approve
-        allowed = self._caller.ask(lambda: self._clock.left > 0 and approve(approval))
+        allowed = self._caller.ask(lambda: self._clock.left > 0 and self._ask_person(approval))
         if not self._clock.left:
             raise Interrupted("The run is over")
         return allowed
+
+    def _ask_person(self, approval: Approval) -> bool:
+        assert self._approve
+        assert self._lease
+        with self._lease.waiting():
+            return self._approve(approval)
 
     def _supervise(self, child: Child) -> Supervision:
         return Supervision(
@@ -239,9 +254,9 @@ def _as_chunk(source: bytes) -> bytes:
     return b"--" + source if source.startswith(b"#") else source
 
 
-def lend(child: Child) -> Callable[[], AbstractContextManager[Child]]:
-    """Return a ``take`` for :class:`Run` that lends this one worker, and leaves ending it to its owner."""
-    return lambda: nullcontext(child)
+def lend(child: Child) -> Callable[[Turn | None], AbstractContextManager[Lease]]:
+    """Return a ``take`` for :class:`Run` that lends this one process, and leaves ending it to its owner."""
+    return lambda _: nullcontext(Lease(child))
 
 
 class RunOptions(TypedDict, total=False):
@@ -262,6 +277,8 @@ class RunOptions(TypedDict, total=False):
     """Told of each call's record when it starts and when it ends."""
     child: Child | None
     """A worker that was started earlier, for this script only."""
+    client: str | None
+    """Whose run it is, where a server has several clients: each gets its share of the workers."""
     timeout: float | None
     """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
     cpu: float | None
