@@ -37,6 +37,7 @@ HOMES = {
     "jsonschema": ["mcp"],
     "anyio": ["mcp"],
     "uvicorn": ["mcp"],
+    "h11": ["mcp"],
     "typing_extensions": ["runtime", "runs", "testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }
