@@ -18,7 +18,8 @@
     ├── ScriptError                 the script failed; line, traceback
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
-    └── WorkerLost                  the sandboxed process died
+    ├── WorkerLost                  the sandboxed process died
+    └── Busy                        too many scripts wait; the same one may run later
 
 A message is one line and says what happened, where, and what to do. An error keeps these parts apart and joins them
 when it is read, so that a part can be added or replaced at any time.
@@ -359,6 +360,16 @@ class WorkerLost(KosmoError):
     code = "worker_lost"
 
     @classmethod
-    def unstartable(cls, error: OSError) -> WorkerLost:
-        """Return the error for a process that the system did not start."""
-        return cls(f"The sandbox cannot be started: {error.strerror}")
+    def unstartable(cls, error: OSError | RuntimeError) -> WorkerLost:
+        """Return the error for a process, or its thread, that the system did not start."""
+        return cls(f"The sandbox cannot be started: {getattr(error, 'strerror', None) or error}")
+
+
+class Busy(KosmoError):
+    """Too many scripts wait for their turn. Nothing was run; the same script may run later."""
+
+    code = "busy"
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``retryable``."""
+        return super().fields() | {"retryable": True}

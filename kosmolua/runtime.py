@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from kosmolua.broker.host import Host
+from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.host import Host
+from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.pool import Workers
+from kosmolua.processes.pool import Turn, WorkerPool
 from kosmolua.runs.run import Outcome, Run, RunOptions
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -23,9 +26,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.permissions import Approve
     from kosmolua.broker.records import Watch
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Named, Plugins
@@ -61,8 +64,8 @@ class Runtime:
         approve: Asks a person about a call; without it, what has to be asked is refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies if None.
         journal: A file to which a line is appended for each call.
-        workers: How many scripts run at once; more wait in the order in which they came. A callback that runs a script
-            of its own needs one more.
+        workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
+            script that waits for ``approve`` needs none.
         require_isolation: Run nothing if the system lacks a layer of those around the sandbox, such as ``seccomp``;
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Called with a sentence about what is unwise but works.
@@ -89,8 +92,7 @@ class Runtime:
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._pool = Workers(workers)
-        self._max_threads = workers
+        self._pool = WorkerPool(workers)
         self._isolated = require_isolation
         self._host = Host(
             accounts,
@@ -142,7 +144,6 @@ class Runtime:
         Raises:
             ConfigError: A limit is out of bounds.
             TypeError: There is no such option, or it is of another type.
-            WorkerLost: No process can be started for the script.
             RuntimeError: The runtime is closed.
         """
         return self._execute(self._prepare(source, options))
@@ -155,7 +156,29 @@ class Runtime:
         import asyncio
 
         run = self._prepare(source, options)
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, run)
+        loop, has_come = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # the loop is closed, and nothing waits
+                loop.call_soon_threadsafe(has_come.set)
+
+        try:
+            turn = self._pool.queue(options.get("client"), tell)
+        except Busy as error:
+            self._forget(run)
+            return Outcome([], "", error, [])
+        try:
+            await has_come.wait()
+            work = loop.run_in_executor(self._threads, self._execute, run, turn)
+        except asyncio.CancelledError:
+            turn.end()
+            self._forget(run)
+            raise
+        except RuntimeError as error:
+            turn.end()
+            self._forget(run)
+            closed = Interrupted("The runtime was closed before the script began")
+            return Outcome([], "", closed if self._is_closed else WorkerLost.unstartable(error), [])
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -183,9 +206,18 @@ class Runtime:
             RuntimeError: The runtime is closed.
         """
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        broker = self._broker(watch)
-        with self._active.one_more():
-            return json.loads(broker.call(path, given))
+        clock = Clock(self.limits.timeout)
+        broker = self._broker(clock, watch)
+        try:
+            with self._active.one_more():
+                return json.loads(broker.call(path, given))
+        except NetworkError as error:
+            if clock.left:
+                raise
+            limit = self.limits.exceeded("wall", "call")
+            if error.hint:
+                limit.advise(error.hint)
+            raise limit from error
 
     def identify(self, integration: str, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
@@ -195,7 +227,7 @@ class Runtime:
             PluginError: The integration cannot be loaded.
             RuntimeError: The runtime is closed.
         """
-        broker = self._broker()
+        broker = self._broker(Clock(self.limits.timeout))
         with self._active.one_more():
             return broker.identify(self.catalog.integration(integration), account)
 
@@ -221,21 +253,23 @@ class Runtime:
             self._runs.add(run)
         return run
 
-    def _execute(self, run: Run) -> Outcome:
+    def _execute(self, run: Run, turn: Turn | None = None) -> Outcome:
         try:
             with self._active.one_more():
-                return run.execute(self._pool)
+                return run.execute(self._pool, turn)
         finally:
-            with self._lock:
-                self._runs.discard(run)
+            self._forget(run)
 
-    def _broker(self, watch: Watch | None = None) -> Broker:
+    def _forget(self, run: Run) -> None:
+        with self._lock:
+            self._runs.discard(run)
+
+    def _broker(self, clock: Clock, watch: Watch | None = None) -> Broker:
         """Return what answers calls that no script makes."""
         from kosmolua.broker.broker import Broker
-        from kosmolua.clock import Clock
 
         self._check_open()
-        return Broker(self._host, Clock(self.limits.timeout), self.limits, approve=self._host.approve, watch=watch)
+        return Broker(self._host, clock, self.limits, approve=self._host.approve, watch=watch)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -245,7 +279,7 @@ class Runtime:
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
-        return ThreadPoolExecutor(self._max_threads, thread_name_prefix="kosmolua-run")
+        return ThreadPoolExecutor(self._pool.max_runs, thread_name_prefix="kosmolua-run")
 
     def _start_anew(self) -> None:
         """In a fork of the process, drop the parent's locks, workers and connections; its threads are not here."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kosmolua import LimitExceeded, Limits, protocol
 from kosmolua.clock import Clock
-from kosmolua.processes.pool import Workers
+from kosmolua.processes.pool import WorkerPool
 from kosmolua.runs.ending import Ending
 from kosmolua.runs.supervisor import Supervisor
 
@@ -48,18 +48,18 @@ class Box:
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
-    workers = Workers(4)
-    yield workers
-    workers.close()
+def pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(4)
+    yield pool
+    pool.close()
 
 
-def run(workers: Workers, box: Box, source: str, *arguments: str, **limits: Any) -> tuple[Ending, bytes]:
+def run(pool: WorkerPool, box: Box, source: str, *arguments: str, **limits: Any) -> tuple[Ending, bytes]:
     """Run a script that finds the box as `box`, and return its end and what it printed."""
     printed: list[bytes] = []
-    with workers.take() as child:
+    with pool.take() as lease:
         allowed = Limits(**limits)
-        supervision = Supervisor(child, allowed, Clock(allowed.timeout), lambda: box, printed.append)
+        supervision = Supervisor(lease.child, allowed, Clock(allowed.timeout), lambda: box, printed.append)
         ending = supervision.run(f"local box = app.integrations.box {source}".encode(), "=crossing", arguments)
     return ending, b"".join(printed)
 
@@ -81,10 +81,10 @@ def spelled(value: Any) -> str:
 
 @slowly
 @given(value=VALUES)
-def test_what_comes_from_the_host_goes_back_the_same(workers: Workers, value: Any) -> None:
+def test_what_comes_from_the_host_goes_back_the_same(pool: WorkerPool, value: Any) -> None:
     """A result of a call that the script returns, and passes on as an argument, is what it was."""
     box = Box(value)
-    ending, _ = run(workers, box, "local value = box.give() box.take({ value = value }) return value")
+    ending, _ = run(pool, box, "local value = box.give() box.take({ value = value }) return value")
     assert ending.error is None
     expected = as_lua_has_it(value)
     assert spelled(ending.result) == spelled([expected])
@@ -93,20 +93,20 @@ def test_what_comes_from_the_host_goes_back_the_same(workers: Workers, value: An
 
 @slowly
 @given(value=st.integers(-(2**70), 2**70))
-def test_wide_integers_arrive_as_strings(workers: Workers, value: int) -> None:
+def test_wide_integers_arrive_as_strings(pool: WorkerPool, value: int) -> None:
     """Up to 64 bits an integer is one; beyond them it is its digits."""
-    ending, _ = run(workers, Box([value]), "local it = box.give()[1] return it, math.type(it) or type(it)")
+    ending, _ = run(pool, Box([value]), "local it = box.give()[1] return it, math.type(it) or type(it)")
     is_narrow = -(2**63) <= value < 2**63
     assert ending.result == ([value, "integer"] if is_narrow else [str(value), "string"])
 
 
 @slowly
 @given(value=VALUES, style=st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}]))
-def test_json_agrees_with_pythons(workers: Workers, value: Any, style: dict[str, Any]) -> None:
+def test_json_agrees_with_pythons(pool: WorkerPool, value: Any, style: dict[str, Any]) -> None:
     """What json.decode reads and json.encode writes is what Python's json has, in each style of writing."""
     text = json.dumps(value, **style)
     source = "local text = box.give() local value = json.decode(text) "
-    ending, _ = run(workers, Box(text), source + "return json.encode(value), json.encode(value, { pretty = true })")
+    ending, _ = run(pool, Box(text), source + "return json.encode(value), json.encode(value, { pretty = true })")
     assert ending.error is None
     expected = spelled(as_lua_has_it(value))
     assert [spelled(json.loads(result)) for result in ending.result] == [expected, expected]
@@ -132,37 +132,37 @@ def is_json(text: str) -> bool:
 
 @slowly
 @given(texts=st.lists(st.lists(PIECES, max_size=12).map("".join), min_size=50, max_size=50))
-def test_json_refuses_what_python_refuses(workers: Workers, texts: list[str]) -> None:
+def test_json_refuses_what_python_refuses(pool: WorkerPool, texts: list[str]) -> None:
     """A text is JSON for the script exactly where it is for Python."""
     source = "local texts = box.give() for i, text in ipairs(texts) do texts[i] = (pcall(json.decode, text)) end"
-    ending, _ = run(workers, Box(texts), f"{source} return texts")
+    ending, _ = run(pool, Box(texts), f"{source} return texts")
     assert dict(zip(texts, ending.result[0], strict=True)) == {text: is_json(text) for text in texts}
 
 
 @slowly
 @given(raw=st.binary().filter(lambda raw: b"\0" not in raw))
-def test_any_bytes_are_printed_as_they_are(workers: Workers, raw: bytes) -> None:
+def test_any_bytes_are_printed_as_they_are(pool: WorkerPool, raw: bytes) -> None:
     """Lua's strings are bytes: an argument of any bytes is found in arg, and printed, as it is."""
-    ending, printed = run(workers, Box(None), "print(arg[1], #arg[1])", os.fsdecode(raw))
+    ending, printed = run(pool, Box(None), "print(arg[1], #arg[1])", os.fsdecode(raw))
     assert ending.error is None
     assert printed == raw + b"\t%d\n" % len(raw)
 
 
 @slowly
 @given(code=st.integers(0, 255), length=st.integers(0, 200_000))
-def test_long_output_is_whole(workers: Workers, code: int, length: int) -> None:
+def test_long_output_is_whole(pool: WorkerPool, code: int, length: int) -> None:
     """Output is cut into pieces on its way, also in the middle of a character, and put together again."""
-    _, printed = run(workers, Box(None), f"print(('\\{code}'):rep({length}))")
+    _, printed = run(pool, Box(None), f"print(('\\{code}'):rep({length}))")
     assert printed == bytes([code]) * length + b"\n"
 
 
 @slowly
 @given(raw=st.binary(max_size=40))
-def test_only_utf8_is_a_value(workers: Workers, raw: bytes) -> None:
+def test_only_utf8_is_a_value(pool: WorkerPool, raw: bytes) -> None:
     """A string that is UTF-8 leaves as a value; another is refused by name, and nothing is sent."""
     box = Box(None)
     literal = "".join(f"\\{byte:03d}" for byte in raw)
-    run(workers, box, f"pcall(box.take, {{ value = '{literal}' }})")
+    run(pool, box, f"pcall(box.take, {{ value = '{literal}' }})")
     try:
         assert box.given == [{"value": raw.decode()}]
     except UnicodeDecodeError:
@@ -170,38 +170,38 @@ def test_only_utf8_is_a_value(workers: Workers, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("depth", [98, 99, 100, 101, 5000])
-def test_depth_counts_the_same_both_ways(workers: Workers, depth: int) -> None:
+def test_depth_counts_the_same_both_ways(pool: WorkerPool, depth: int) -> None:
     """A value of 100 levels crosses in each direction; one level more is the limit named depth."""
     value: Any = 1
     for _ in range(min(depth, 900)):
         value = [value]
     made = f"local value = 1 for _ = 1, {depth} do value = {{ value }} end"
-    back = run(workers, Box(None), f"{made} return value")[0]
-    into = run(workers, Box(value), "return #box.give()")[0]
+    back = run(pool, Box(None), f"{made} return value")[0]
+    into = run(pool, Box(value), "return #box.give()")[0]
     for ending in (back, into):
         assert isinstance(ending.error, LimitExceeded) == (depth > 100)
         assert ending.error is None or ending.error.limit == "depth"  # type: ignore[attr-defined]
     box = Box(None)
-    run(workers, box, f"{made} pcall(box.take, value)")
+    run(pool, box, f"{made} pcall(box.take, value)")
     assert ("problem" in box.given) == (depth > 100)
 
 
-def test_wide_values_cross(workers: Workers) -> None:
+def test_wide_values_cross(pool: WorkerPool) -> None:
     """A list of a hundred thousand, and a map of ten thousand keys."""
     value = {"list": list(range(100_000)), "map": {f"key {number}": number / 8 for number in range(10_000)}}
-    ending, _ = run(workers, Box(value), "return box.give()")
+    ending, _ = run(pool, Box(value), "return box.give()")
     assert ending.result == [value]
 
 
-def test_what_has_no_value_is_null_or_absent(workers: Workers) -> None:
+def test_what_has_no_value_is_null_or_absent(pool: WorkerPool) -> None:
     """Nil among the returned values is null; at the end of a map it is nothing; json.null stays null inside lists."""
     source = "return nil, { a = json.null, b = nil, c = { json.null } }, json.null, nil"
-    assert run(workers, Box(None), source)[0].result == [None, {"a": None, "c": [None]}, None, None]
-    assert run(workers, Box(None), "return")[0].result == []
-    assert run(workers, Box(None), "box.take(nil, 1, nil)")[0].error is None
+    assert run(pool, Box(None), source)[0].result == [None, {"a": None, "c": [None]}, None, None]
+    assert run(pool, Box(None), "return")[0].result == []
+    assert run(pool, Box(None), "box.take(nil, 1, nil)")[0].error is None
 
 
-def test_an_empty_table_is_a_map_unless_it_is_marked(workers: Workers) -> None:
+def test_an_empty_table_is_a_map_unless_it_is_marked(pool: WorkerPool) -> None:
     """Nothing says what an empty table is: it leaves as a map, and as a list where it came as one or was marked."""
-    ending, _ = run(workers, Box([[], {}]), "local pair = box.give() return pair, {}, json.array()")
+    ending, _ = run(pool, Box([[], {}]), "local pair = box.give() return pair, {}, json.array()")
     assert ending.result == [[[], {}], {}, []]

@@ -26,7 +26,7 @@ def tell(**facts):
     os.write(1, json.dumps(facts).encode() + b"\\n")
 
 def zygote_of(runtime):
-    zygote = runtime._workers._zygote
+    zygote = runtime._pool._zygote
     return zygote and zygote._process.pid
 
 runtime = Runtime({}, workers=1)

@@ -13,7 +13,7 @@ from support.processes import eventually, linux_only
 from kosmolua import Outcome, Runtime, WorkerLost
 from kosmolua.processes import launch
 from kosmolua.processes.child import ColdChild
-from kosmolua.processes.pool import Workers
+from kosmolua.processes.pool import WorkerPool
 from kosmolua.runs.session import Guest, Session
 
 pytestmark = linux_only
@@ -55,13 +55,13 @@ def free_descriptors(count: int) -> Iterator[None]:
 
 def take_one() -> None:
     """Take a worker, and wait until a thread has closed what belongs to its zygote."""
-    workers = Workers(1)
+    pool = WorkerPool(1)
     try:
-        with workers.take():
+        with pool.take():
             pass
     finally:
-        zygote = workers._zygote
-        workers.close()
+        zygote = pool._zygote
+        pool.close()
         assert not zygote or eventually(lambda: zygote._control.fileno() < 0)
 
 
@@ -84,16 +84,16 @@ def test_too_many_open_files_is_a_sentence_and_leaves_none_open(start: Callable[
 
 def test_too_many_open_files_end_no_script_that_runs() -> None:
     """The warm process goes on for those that have a worker already."""
-    workers = Workers(2)
-    with workers.take() as child:
-        zygote = workers._zygote
-        with free_descriptors(3), pytest.raises(WorkerLost, match="Too many open files"), workers.take():
+    pool = WorkerPool(2)
+    with pool.take() as lease:
+        zygote = pool._zygote
+        with free_descriptors(3), pytest.raises(WorkerLost, match="Too many open files"), pool.take():
             pass
         assert zygote
         assert zygote.alive
-        assert workers._zygote is zygote
-        child.close()
-    workers.close()
+        assert pool._zygote is zygote
+        lease.child.close()
+    pool.close()
 
 
 def allow_forks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:

@@ -36,6 +36,7 @@ HOMES = {
     "starlette": ["mcp"],
     "anyio": ["mcp"],
     "uvicorn": ["mcp"],
+    "h11": ["mcp"],
     "typing_extensions": ["runtime", "runs", "testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }

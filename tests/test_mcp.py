@@ -17,7 +17,7 @@ from mcp_types import ElicitResult
 from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
 from support.processes import descendants, in_time, is_running, linux_only
 
-from kosmolua.mcp.executions import SHORTEST_SILENCE
+from kosmolua.mcp.executions import MIN_SILENCE
 
 SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
 SUSPEND = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -155,7 +155,7 @@ def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
         for script in scripts:
             result = await execute(client, script)
             assert not result.is_error, text_of(result)
-            assert result.structured_content["calls"]
+            assert result.structured_content["calls"]["total"]
 
     scripts = seed_scripts()
     assert len(scripts) > 7
@@ -164,7 +164,7 @@ def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
 
 
 def test_an_answer_has_text_and_structure(agent: Agent) -> None:
-    """The text has result, output and calls; the structured content is the object that --json prints."""
+    """The text has result, output and calls; the structured content has the first two, the error, and counts."""
 
     async def conversation(client: Client) -> None:
         code = "print('hello', ...) return #app.integrations.render2.list_services({limit = 3}).services, {a = {}}"
@@ -173,7 +173,8 @@ def test_an_answer_has_text_and_structure(agent: Agent) -> None:
         assert "Output:\nhello\tyou" in text_of(result)
         assert "1 x render2.list_services [default, read] ok" in text_of(result)
         outcome = result.structured_content
-        assert outcome.keys() == {"ok", "result", "output", "error", "calls", "usage"}
+        assert outcome.keys() == {"ok", "result", "output", "error", "calls"}
+        assert outcome["calls"] == {"total": 1, "ok": 1}
         assert (outcome["ok"], outcome["result"][0], outcome["output"]) == (True, 3, "hello\tyou\n")
 
     agent.talk(conversation)
@@ -297,7 +298,7 @@ def test_progress_is_told_while_calls_run(any_agent: Agent) -> None:
     started = time.monotonic()
     any_agent.talk(conversation)
     assert "render2.get_current_user [default]" in str(heard[-1][1])
-    assert 2 <= len(heard) <= 2 + (time.monotonic() - started) / SHORTEST_SILENCE
+    assert 2 <= len(heard) <= 2 + (time.monotonic() - started) / MIN_SILENCE
     assert [progress for progress, _ in heard] == sorted({progress for progress, _ in heard})
 
 
@@ -310,7 +311,7 @@ def test_a_write_that_a_person_allows_is_made(any_agent: Agent) -> None:
     async def conversation(client: Client) -> None:
         result = await execute(client, SUSPEND)
         assert not result.is_error, text_of(result)
-        assert result.structured_content["calls"][0]["status"] == "ok"
+        assert result.structured_content["calls"] == {"total": 1, "ok": 1}
 
     person = Person("accept", allow="this call")
     any_agent.talk(conversation, person)
@@ -416,11 +417,11 @@ def test_a_person_may_think_for_longer_than_the_script_may_run(web_agent: Agent)
         async def conversation(client: Client) -> None:
             result = await execute(client, SUSPEND.removeprefix("return ") + " while true do end", timeout=seconds)
             assert result.structured_content["error"]["limit"] == "wall"
-            statuses.extend(call["status"] for call in result.structured_content["calls"])
+            counts.append(result.structured_content["calls"])
 
-        statuses: list[str] = []
+        counts: list[dict[str, int]] = []
         web_agent.talk(conversation, think)  # type: ignore[arg-type]
-        return statuses == ["ok"]
+        return counts == [{"total": 1, "ok": 1}]
 
     assert in_time(is_allowed_to, 0.4)
 

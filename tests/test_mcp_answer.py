@@ -25,7 +25,9 @@ def answered(
     calls: list[dict[str, object]] | None = None,
     **script: Any,
 ) -> CallToolResult:
-    return answer(Outcome(list(result), output, error, calls or []), Script("", **script), HOST)
+    return answer(
+        Outcome(list(result), output, error, calls or []), Script("", **script), HOST, lambda text: "run:last"
+    )
 
 
 def text(*result: Any, **said: Any) -> str:
@@ -49,7 +51,11 @@ def test_calls_are_counted_by_kind() -> None:
     said = text(1, calls=[OK] * 998 + [FAILED] * 2)
     assert "Calls made: 1,000\n- 998 x render2.list_deploys [default, read] ok\n- 2 x render2.get_service" in said
     assert said.endswith("[default, read] failed: api_error")
-    assert "calls: " in answered(1, calls=[OK] * 1000).structured_content["left_out"]["parts"][0]
+    assert answered(1, calls=[OK] * 998 + [FAILED] * 2).structured_content["calls"] == {
+        "total": 1000,
+        "ok": 998,
+        "failed": 2,
+    }
     kinds = text(1, calls=[OK | {"path": f"render2.f{number}"} for number in range(10)])
     assert kinds.endswith("- and 4 more kinds")
 
@@ -85,7 +91,7 @@ def test_advice_is_what_a_model_can_do(error: KosmoError, script: dict[str, Any]
 
 
 def test_everything_large_at_once_keeps_to_the_budget() -> None:
-    """Result, output, calls and error are all cut; each is still there, and nothing is longer than asked for."""
+    """Result, output and error are all cut; each is still there, and nothing is longer than asked for."""
     calls = [OK | {"path": f"render2.function_with_a_long_name_{number}"} for number in range(1000)]
     error = ScriptError("m" * 100_000, line=1, traceback="t" * 100_000)
     result = answered([["r" * 100] * 9999], output="o" * 100_000, error=error, calls=calls, budget=8_000)
@@ -94,7 +100,7 @@ def test_everything_large_at_once_keeps_to_the_budget() -> None:
     assert len(said.text) <= 8_000
     outcome = result.structured_content
     assert len(str(outcome)) <= 8_000
-    for part in ("result", "output", "calls", "error.message", "error.traceback"):
+    for part in ("result", "output", "error.message", "error.traceback"):
         assert any(note.startswith(part) for note in outcome["left_out"]["parts"]), part
     assert outcome["ok"] is False
 

@@ -15,7 +15,7 @@ from support.agents import ENVIRON
 
 from kosmolua.docs.pages import GuidePage
 from kosmolua.limits import Limits
-from kosmolua.mcp.tools import LARGEST_ANSWER, USUAL_ANSWER, USUAL_PAGE, tools_for
+from kosmolua.mcp.tools import DEFAULT_ANSWER, DEFAULT_PAGE, MAX_ANSWER, tools_for
 
 GUIDE = GuidePage("mcp").full()
 
@@ -48,5 +48,5 @@ def test_every_tool_and_argument_is_named() -> None:
         assert f"`{tool.name}`" in GUIDE
         for name in tool.input_schema["properties"]:
             assert f"`{name}`" in GUIDE, f"{tool.name} {name}"
-    for number in (USUAL_PAGE, USUAL_ANSWER, LARGEST_ANSWER):
+    for number in (DEFAULT_PAGE, DEFAULT_ANSWER, MAX_ANSWER):
         assert f"{number:,}" in GUIDE

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.agents import ENVIRON, SERVER, http_server
+from support.agents import ENVIRON, SERVER, TOKEN, http_server
 
+HEADER = f"Authorization: Bearer {TOKEN}"
 PACKAGE = "@modelcontextprotocol/inspector"
 
 
@@ -48,9 +49,8 @@ def test_it_runs_a_script_over_http() -> None:
     """A call whose result has structure too, over the other transport."""
     code = "code=return #app.integrations.render2.list_services({limit = 2}).services"
     with http_server() as (_, url):
-        result = inspect(
-            url, "--transport", "http", "--method", "tools/call", "--tool-name", "execute_lua", "--tool-arg", code
-        )
+        call = ["--method", "tools/call", "--tool-name", "execute_lua", "--tool-arg", code]
+        result = inspect(url, "--transport", "http", "--header", HEADER, *call)
     assert result["structuredContent"]["result"] == [2]
 
 

@@ -19,7 +19,7 @@ import pytest
 from mcp import Client
 from mcp_types import InputRequiredResult
 from requests import Session
-from support.agents import DISCOVERY, ENVIRON, HANDSHAKE, SERVER, Agent, execute, http_server, text_of
+from support.agents import BEARER, DISCOVERY, ENVIRON, HANDSHAKE, ROOT, SERVER, Agent, execute, http_server, text_of
 from support.processes import descendants, eventually, in_time, is_running, linux_only
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
@@ -143,7 +143,7 @@ def test_a_malformed_body_costs_only_itself() -> None:
 
     with http_server() as (_, url), Session() as web:
         for version in ("2025-06-18", "2026-07-28"):
-            headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+            headers = BEARER | {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
             headers["MCP-Protocol-Version"] = version
             assert 400 <= web.post(url, b'{"jsonrpc": ', headers=headers).status_code < 500
         assert web.post(url, b"x" * 5_000_000, headers=headers).status_code == 413
@@ -179,14 +179,12 @@ def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     """The same over HTTP, while a client waits for a script; what the client still hears is left to chance."""
-    with http_server() as (process, url):
-        command = [sys.executable, "-c", VANISHING, url, DISCOVERY, ENDLESS]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as waiting:
-            assert eventually(lambda: len(descendants(process.pid)) > 1)
-            left = descendants(process.pid)
-            process.send_signal(how)
-            assert process.wait(60) == {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}[how]
-            waiting.kill()
+    with http_server() as (process, url), vanishing(url, DISCOVERY, ENDLESS) as waiting:
+        assert eventually(lambda: len(descendants(process.pid)) > 1)
+        left = descendants(process.pid)
+        process.send_signal(how)
+        assert process.wait(60) == {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}[how]
+        waiting.kill()
     assert eventually(lambda: not any(map(is_running, left)))
 
 
@@ -238,14 +236,22 @@ def test_a_full_disk_costs_only_the_journal() -> None:
 
 VANISHING = """
 import sys, anyio
-from mcp import Client
+from support.agents import execute, open_client
 
 async def main():
-    async with Client(sys.argv[1], mode=sys.argv[2]) as client:
-        await client.call_tool("execute_lua", {"code": sys.argv[3]})
+    async with open_client(sys.argv[1], sys.argv[2]) as client, anyio.create_task_group() as group:
+        for _ in range(int(sys.argv[4])):
+            group.start_soon(execute, client, sys.argv[3])
 
 anyio.run(main)
 """
+
+
+def vanishing(url: str, era: str, code: str, times: int = 1) -> subprocess.Popen[bytes]:
+    """Start a client that runs scripts at once, and that a test will kill."""
+    command = [sys.executable, "-c", VANISHING, url, era, code, str(times)]
+    here = ENVIRON | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    return subprocess.Popen(command, env=here, stderr=subprocess.DEVNULL)
 
 
 @linux_only
@@ -259,10 +265,10 @@ def test_an_http_client_that_vanishes_ends_its_script(tmp_path: Path) -> None:
     with http_server("--journal", str(journal), "--max-calls", "1000000") as (process, url):
         Agent(url, DISCOVERY).talk(conversation)
         before = descendants(process.pid)
-        with subprocess.Popen([sys.executable, "-c", VANISHING, url, DISCOVERY, ENDLESS]) as vanishing:
+        with vanishing(url, DISCOVERY, ENDLESS) as client:
             assert eventually(lambda: journal.stat().st_size > 0)
             workers = descendants(process.pid) - before
-            vanishing.kill()
+            client.kill()
         assert workers
         assert eventually(lambda: not any(map(is_running, workers)))
         Agent(url, DISCOVERY).talk(conversation)

@@ -66,7 +66,7 @@ def test_limits_may_only_be_lowered() -> None:
     ("tool", "given", "said", "param"),
     [
         ("lua_read_doc", {"pag": "x"}, "has no argument 'pag' (did you mean 'page'?)", "pag"),
-        ("lua_read_doc", {"zzz": "x"}, "(it takes page, detail, budget)", "zzz"),
+        ("lua_read_doc", {"zzz": "x"}, "(it takes page, detail, budget, offset)", "zzz"),
         ("lua_read_doc", {}, "lua_read_doc needs page", "page"),
         (
             "lua_read_doc",
@@ -104,6 +104,30 @@ def test_wrong_arguments_are_said(tool: str, given: dict[str, Any], said: str, p
     assert len(caught.value.message) < 300
     assert caught.value.param == param
     assert ("Nothing was sent" in caught.value.message) == (tool == "execute_lua")
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "taken"),
+    [
+        ("lua_search_docs", {"query": "3", "limit": "3"}, {"query": "3", "limit": 3}),
+        ("lua_read_doc", {"page": "x", "budget": "9000", "offset": "7"}, {"page": "x", "budget": 9000, "offset": 7}),
+        (
+            "execute_lua",
+            {"code": "1", "timeout": "2.5", "max_calls": "30"},
+            {"code": "1", "timeout": 2.5, "max_calls": 30},
+        ),
+    ],
+)
+def test_a_number_may_be_written_as_a_string(tool: str, given: dict[str, Any], taken: dict[str, Any]) -> None:
+    """Some clients send every argument as a string; where a string is wanted it stays one."""
+    assert check(TOOLS[tool], given) == taken
+
+
+@pytest.mark.parametrize("wrong", ["", "three", "3 s", "0x10", "nan", "1e999"])
+def test_a_string_that_is_no_number_is_refused(wrong: str) -> None:
+    """The message shows it as it was given, or as the number that no limit can be."""
+    with pytest.raises(BadArguments, match="timeout must be"):
+        check(TOOLS["execute_lua"], {"code": "", "timeout": wrong})
 
 
 def test_null_counts_as_not_given() -> None:

@@ -16,7 +16,8 @@ from support.library import library
 from kosmolua import Denied
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.toml import PERMISSIONS
-from kosmolua.broker.permissions import Approval, Permissions
+from kosmolua.broker.approvals import Approval
+from kosmolua.broker.permissions import Permissions
 from kosmolua.catalog.catalog import Target
 from kosmolua.clock import Clock
 from kosmolua.secret import Redactor

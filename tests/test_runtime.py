@@ -234,7 +234,7 @@ def test_what_is_under_way_when_a_runtime_closes_is_in_its_journal(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing waits until other threads have noted what became of their calls."""
-    monkeypatch.setattr("kosmolua.runtime.LONGEST_FAREWELL", 60.0)
+    monkeypatch.setattr("kosmolua.runtime.CLOSE_TIMEOUT", 60.0)
     journal, begun = tmp_path / "journal", Event()
     plugin = Path(__file__).parent / "plugins" / "slow.py"
     runtime = Runtime(os.devnull, plugins=[plugin], journal=journal, environ={})

@@ -13,16 +13,17 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import children, eventually, in_time, linux_only, look
+from support.processes import children, eventually, in_time, is_running, linux_only, look
 
 from kosmolua import ConfigError, Interrupted, LimitExceeded, Outcome, Runtime, WorkerLost
+from kosmolua.errors import Busy
 from kosmolua.processes.child import ColdChild
-from kosmolua.processes.pool import Workers
-from kosmolua.processes.zygote import Zygote
+from kosmolua.processes.pool import Turn, WorkerPool
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 forks_only = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -34,20 +35,23 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
-def zygote_of(runtime: Runtime) -> Zygote:
+def zygote_of(runtime: Runtime) -> int:
+    """Return the process that the runtime forks workers from: what its first run leaves."""
+    before = children(os.getpid())
     assert runtime.run("return 1").ok
-    zygote = runtime._workers._zygote
-    assert zygote
+    (zygote,) = filter(is_running, children(os.getpid()) - before)
     return zygote
 
 
 @forks_only
+@linux_only
 def test_runs_share_a_warm_process_but_nothing_else(runtime: Runtime) -> None:
     """Each run is a fork of the same zygote: what one leaves in its globals, the next does not see."""
-    zygote = zygote_of(runtime)
+    zygote_of(runtime)
+    before = children(os.getpid())
     assert runtime.run("leak = 1 string.leak = 2").ok
     assert runtime.run("return leak == nil and string.leak == nil").result == [True]
-    assert runtime._workers._zygote is zygote
+    assert children(os.getpid()) == before
 
 
 @forks_only
@@ -65,17 +69,17 @@ def test_a_finished_run_leaves_no_process(runtime: Runtime) -> None:
     runtime.run("error('x')")
     runtime.run("while true do end", timeout=0.2)
     runtime.run("while true do end", cpu=0.2)
-    assert eventually(lambda: not children(zygote._process.pid))
+    assert eventually(lambda: not children(zygote))
 
 
 @forks_only
+@linux_only
 def test_a_warm_process_that_dies_is_replaced(runtime: Runtime) -> None:
     """When the zygote is killed, the next run gets a new one."""
     zygote = zygote_of(runtime)
-    os.kill(zygote._process.pid, signal.SIGKILL)
-    assert eventually(lambda: not zygote.alive)
-    assert runtime.run("return 2").result == [2]
-    assert runtime._workers._zygote is not zygote
+    os.kill(zygote, signal.SIGKILL)
+    assert eventually(lambda: not is_running(zygote))
+    assert zygote_of(runtime) != zygote
 
 
 @forks_only
@@ -83,9 +87,7 @@ def test_a_warm_process_that_dies_is_replaced(runtime: Runtime) -> None:
 def test_a_run_whose_warm_process_dies_is_lost_with_a_sentence(runtime: Runtime) -> None:
     """Killing the zygote ends the runs under way, each with one clear sentence."""
     zygote = zygote_of(runtime)
-    outcome = runtime.run(
-        "print('begun') while true do end", on_output=lambda piece: os.kill(zygote._process.pid, signal.SIGKILL)
-    )
+    outcome = runtime.run("print('begun') while true do end", on_output=lambda piece: os.kill(zygote, signal.SIGKILL))
     assert isinstance(outcome.error, WorkerLost)
     assert "SIGKILL" in outcome.error.message
 
@@ -94,23 +96,24 @@ def test_a_run_whose_warm_process_dies_is_lost_with_a_sentence(runtime: Runtime)
 @linux_only
 def test_the_warm_process_outlives_the_thread_that_started_it(runtime: Runtime) -> None:
     """A zygote that a short-lived thread started serves the threads after it."""
-    thread = threading.Thread(target=lambda: runtime.run("return 1"))
+    zygotes: list[int] = []
+    thread = threading.Thread(target=lambda: zygotes.append(zygote_of(runtime)))
     thread.start()
     thread.join()
-    zygote = runtime._workers._zygote
     time.sleep(0.1)
-    assert zygote
-    assert zygote.alive
+    before = children(os.getpid())
+    assert zygotes[0] in before
     assert runtime.run("return 2").result == [2]
-    assert runtime._workers._zygote is zygote
+    assert children(os.getpid()) == before
 
 
+@forks_only
+@linux_only
 def test_closing_a_runtime_ends_its_warm_process() -> None:
     """Nothing is left behind."""
     with Runtime(environ={}) as runtime:
-        runtime.run("return 1")
-        zygote = runtime._workers._zygote
-    assert zygote is None or not zygote.alive
+        zygote = zygote_of(runtime)
+    assert not look(zygote)
 
 
 @forks_only
@@ -118,7 +121,7 @@ def test_closing_a_runtime_ends_its_warm_process() -> None:
 def test_a_runtime_that_is_given_up_ends_its_warm_process() -> None:
     """Also where nobody closed it."""
     runtime = Runtime(environ={})
-    pid = zygote_of(runtime)._process.pid
+    pid = zygote_of(runtime)
     del runtime
     gc.collect()
     assert eventually(lambda: not look(pid))
@@ -150,85 +153,212 @@ def test_there_is_room_for_one_at_least(most: int) -> None:
         Runtime(environ={}, workers=most)
 
 
-def test_closed_workers_give_no_process() -> None:
-    """Neither to who comes later, nor to who waits, who does so no longer; and none is started."""
-    workers, errors = Workers(1), list[Interrupted]()
+@contextmanager
+def pool_of(workers: int) -> Iterator[WorkerPool]:
+    pool = WorkerPool(workers)
+    try:
+        yield pool
+    finally:
+        pool.close()
 
-    def wait() -> None:
+
+class Runs:
+    """Runs that queue for a pool's places without a thread each, and in which order they got them."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self.order: list[str] = []
+        self._pool = pool
+
+    def queue(self, name: str, client: str | None = None) -> Turn:
+        return self._pool.queue(client, lambda: self.order.append(name))
+
+
+@linux_only
+def test_closed_workers_give_no_process() -> None:
+    """Neither to a run that comes later, nor to those that wait, which do so no longer; and none is started."""
+    pool, errors = WorkerPool(1), list[Interrupted]()
+
+    def wait(turn: Turn | None = None) -> None:
         try:
-            with workers.take():
+            with pool.take(turn=turn):
                 pass
         except Interrupted as error:
             errors.append(error)
 
-    with workers.take():
-        threads = [threading.Thread(target=wait) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        assert eventually(lambda: len(workers._gate._waiting) == 3)
-        workers.close()
-        for thread in threads:
-            thread.join()
+    with pool.take():
+        turns = [pool.queue() for _ in range(3)]
+        pool.close()
+        before = children(os.getpid())
+        for turn in turns:
+            wait(turn)
     wait()
     assert [error.message for error in errors] == ["The runtime was closed before the script began"] * 4
-    assert workers._zygote is None
+    assert children(os.getpid()) <= before
 
 
 def test_a_run_that_waits_while_its_runtime_is_closed_is_interrupted() -> None:
-    """It has an outcome like any other, and starts no process that nobody would end."""
-    begun, outcomes = threading.Event(), list[Outcome]()
-    runtime = Runtime(environ={}, workers=1)
+    """It has an outcome like any other."""
 
-    def work() -> None:
-        outcomes.append(runtime.run("print(1) while true do end", on_output=lambda _: begun.set()))
+    async def main() -> list[Outcome]:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        runtime = Runtime(environ={}, workers=1)
+        endless = "print(1) while true do end"
+        tell: Any = {"on_output": lambda _: loop.call_soon_threadsafe(begun.set)}
+        runs = [asyncio.create_task(runtime.run_async(endless, **tell)) for _ in range(2)]
+        await begun.wait()
+        await asyncio.to_thread(runtime.close)
+        return await asyncio.gather(*runs)
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    assert begun.wait(20)
-    assert eventually(lambda: runtime._workers._gate._waiting)
-    runtime.close()
-    for thread in threads:
-        thread.join()
-    assert all(isinstance(outcome.error, Interrupted) for outcome in outcomes)
-    assert runtime._workers._zygote is None
+    assert all(isinstance(outcome.error, Interrupted) for outcome in asyncio.run(main()))
 
 
 def test_workers_bounds_how_many_run() -> None:
     """Two run at once, and never more."""
-    workers, at_work, peak = Workers(2), [], []
+    at_work, peak = [], []
     both = threading.Barrier(2, timeout=60)
 
     def work(number: int) -> None:
-        with workers.take():
+        with pool.take():
             at_work.append(number)
             peak.append(len(at_work))
             both.wait()
             at_work.remove(number)
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(work, range(6)))
-    workers.close()
+    with pool_of(2) as pool, ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(6)))
     assert max(peak) == 2
 
 
-def test_runs_that_wait_come_in_the_order_in_which_they_asked() -> None:
-    """Who waits longest is next."""
-    workers, order = Workers(1), []
+def test_runs_of_one_client_come_in_the_order_in_which_they_asked() -> None:
+    """The run that waits longest is next."""
+    with pool_of(1) as pool:
+        runs = Runs(pool)
+        for turn in [runs.queue(str(number)) for number in range(6)]:
+            assert turn.wait()
+            turn.end()
+    assert runs.order == list("012345")
 
-    def work(number: int) -> None:
-        with workers.take():
-            order.append(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    with workers.take():
-        for number, thread in enumerate(threads, start=1):
-            thread.start()
-            assert eventually(lambda number=number: len(workers._gate._waiting) == number)
-    for thread in threads:
-        thread.join()
-    workers.close()
-    assert order == list(range(6))
+def test_clients_take_turns() -> None:
+    """A client with one run waits for one run of each other client, however many those have."""
+    with pool_of(1) as pool:
+        runs = Runs(pool)
+        turns = [runs.queue(f"a{number}", "a") for number in range(4)]
+        turns += [runs.queue(f"b{number}", "b") for number in range(2)] + [runs.queue("c0", "c")]
+        while len(runs.order) < len(turns):
+            next(turn for turn in turns if turn.holds).end()
+    assert runs.order == ["a0", "a1", "b0", "c0", "a2", "b1", "a3"]
+
+
+@pytest.mark.parametrize("workers", [2, 8, 32])
+def test_no_client_takes_every_place(workers: int) -> None:
+    """A client alone gets all but a few; the last ones are for clients that have none, who wait for nothing."""
+    with pool_of(workers) as pool:
+        runs = Runs(pool)
+        for number in range(2 * workers):
+            runs.queue(f"a{number}", "a")
+        kept = workers - len(runs.order)
+        assert 1 <= kept <= max(1, workers // 4)
+        assert runs.queue("b", "b").holds
+        assert not runs.queue("b", "b").holds or kept > 1
+
+
+def test_the_program_itself_may_use_every_place() -> None:
+    """Runs that name no client are all one's own, so nothing is kept free for others."""
+    with pool_of(8) as pool:
+        assert all(pool.queue().holds for _ in range(8))
+        assert not pool.queue().holds
+
+
+def test_a_full_queue_refuses() -> None:
+    """What a client has no room for is refused at once, in a sentence, and may be tried again; others still queue."""
+    with pool_of(2) as pool:
+        for _ in range(25):
+            pool.queue("a")
+        with pytest.raises(Busy, match=r"24 scripts of this client and 0 of others wait \(nothing was run") as refused:
+            pool.queue("a")
+        assert refused.value.fields()["retryable"] is True
+        assert pool.queue("b").holds
+        for number in range(8):
+            pool.queue(f"c{number}")
+        with pytest.raises(Busy, match="0 scripts of this client and 32 of others wait"):
+            pool.queue("d")
+        for _ in range(100):
+            pool.queue()
+
+
+def test_a_busy_runtime_returns_an_outcome() -> None:
+    """A run that is refused has an outcome with the code busy, from asyncio and from a thread."""
+
+    async def main() -> list[Outcome]:
+        script: Any = {"client": "a", "timeout": 30}
+        endless = [asyncio.create_task(runtime.run_async("while true do end", **script)) for _ in range(14)]
+        await asyncio.sleep(0.1)
+        refused = [await runtime.run_async("return 1", **script)]
+        refused.append(await asyncio.to_thread(runtime.run, "return 1", client="a"))
+        for task in endless:
+            task.cancel()
+        await asyncio.gather(*endless, return_exceptions=True)
+        return refused
+
+    with Runtime(environ={}, workers=1) as runtime:
+        outcomes = asyncio.run(main())
+    assert [outcome.error.code for outcome in outcomes if outcome.error] == ["busy", "busy"]
+
+
+def test_a_run_that_waits_for_a_person_holds_no_place() -> None:
+    """Its process lives on; another run has the place meanwhile, and it goes on when it has one again."""
+    with pool_of(1) as pool:
+        runs = Runs(pool)
+        with pool.take("a") as lease:
+            with lease.waiting():
+                other = runs.queue("b", "b")
+                late = runs.queue("a", "a")
+                assert other.holds
+                threading.Timer(0.1, other.end).start()
+            assert not late.holds
+        assert late.holds
+
+
+def test_only_so_many_runs_give_their_place_back() -> None:
+    """The number of processes is bounded: a run beyond it keeps its place while its person is asked."""
+    with pool_of(1) as pool, ExitStack() as stack:
+        for _ in range(pool.max_runs - 1):
+            stack.enter_context(stack.enter_context(pool.take("a")).waiting())
+        with pool.take("a") as lease, lease.waiting():
+            other = pool.queue("b")
+            assert not other.holds
+            other.end()
+
+
+def test_a_run_that_is_stopped_waits_for_no_place() -> None:
+    """A run whose person has answered, and that is stopped while it waits for a place, ends at once."""
+    with pool_of(1) as pool, pool.take("a") as lease:
+        with lease.waiting():
+            assert pool.queue("b").holds
+            threading.Timer(0.1, lease.cancel).start()
+        assert not pool.queue("c").holds
+
+
+def test_approvals_hold_no_worker() -> None:
+    """With one worker, a script that waits for a person does not keep another one from running."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask(approval: object) -> bool:
+        asked.set()
+        return answered.wait(60)
+
+    async def main() -> list[Outcome]:
+        suspend = "return app.integrations.render2.suspend_service('srv-cabc12345678').accepted"
+        first = asyncio.create_task(runtime.run_async(suspend, approve=ask))
+        assert await asyncio.to_thread(asked.wait, 60)
+        second = await runtime.run_async("return 5")
+        answered.set()
+        return [second, await first]
+
+    with Runtime(simulate=True, environ={}, workers=1) as runtime:
+        assert [outcome.result for outcome in asyncio.run(main())] == [[5], [True]]
 
 
 def test_waiting_for_a_worker_does_not_count_as_running(tmp_path: Path) -> None:
@@ -236,15 +366,18 @@ def test_waiting_for_a_worker_does_not_count_as_running(tmp_path: Path) -> None:
 
     def ends_well(seconds: float) -> bool:
         gate = tmp_path / str(seconds)
-        with Runtime(plugins=[SLOW], environ={}, workers=1) as runtime, ThreadPoolExecutor(2) as pool:
-            first = pool.submit(runtime.run, "app.integrations.slow.wait({ file = arg[1] })", args=[str(gate)])
-            assert eventually(lambda: runtime._workers._gate._free == 0)
-            second = pool.submit(runtime.run, "return 1", timeout=seconds)
-            assert eventually(lambda: runtime._workers._gate._waiting)
-            time.sleep(seconds)
+
+        async def main() -> bool:
+            wait = "app.integrations.slow.wait({ file = arg[1] })"
+            first = asyncio.create_task(runtime.run_async(wait, args=[str(gate)]))
+            second = asyncio.create_task(runtime.run_async("return 1", timeout=seconds))
+            await asyncio.sleep(2 * seconds)
             gate.touch()
-            assert first.result().ok
-            return second.result().result == [1]
+            assert (await first).ok
+            return (await second).result == [1]
+
+        with Runtime(plugins=[SLOW], environ={}, workers=1) as runtime:
+            return asyncio.run(main())
 
     assert in_time(ends_well, 0.3)
 
@@ -285,13 +418,26 @@ def test_cancelling_a_task_ends_its_script(runtime: Runtime) -> None:
         assert asyncio.run(main(narrow)) == [5]
 
 
-def test_a_run_that_was_stopped_before_it_began_never_begins(runtime: Runtime) -> None:
-    """Stopping a prepared run keeps it from starting."""
-    run = runtime._prepare("print('never')", {})
-    run.stop()
-    outcome = run.execute()
-    assert isinstance(outcome.error, Interrupted)
-    assert outcome.output == ""
+def test_a_run_that_was_cancelled_before_it_began_never_begins() -> None:
+    """A run that waits for a worker when its task is cancelled prints nothing, and takes nobody's place."""
+
+    async def main() -> object:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        tell: Any = {"on_output": lambda _: loop.call_soon_threadsafe(begun.set)}
+        endless = asyncio.create_task(narrow.run_async("print('begun') while true do end", **tell))
+        await begun.wait()
+        never = asyncio.create_task(narrow.run_async("print('never')", on_output=printed.append))
+        await asyncio.sleep(0.1)
+        never.cancel()
+        endless.cancel()
+        await asyncio.gather(never, endless, return_exceptions=True)
+        return (await narrow.run_async("return 5")).result
+
+    printed: list[bytes] = []
+    with Runtime(environ={}, workers=1) as narrow:
+        assert asyncio.run(main()) == [5]
+    assert not printed
 
 
 def test_threads_share_one_runtime(runtime: Runtime) -> None:

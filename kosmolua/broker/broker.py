@@ -9,10 +9,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
+from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, unsendable
 from kosmolua.broker.faults import blaming, unloadable
 from kosmolua.broker.open_accounts import OpenAccounts
-from kosmolua.broker.permissions import Approve, Permissions
+from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.records import CallEnded, CallStarted, Record, Summary, Watch
 from kosmolua.clock import Clock
 from kosmolua.errors import (
@@ -31,8 +32,8 @@ from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.names import parts_of
 
 if TYPE_CHECKING:
+    from kosmolua.broker.host import Host
     from kosmolua.catalog.catalog import Target
-    from kosmolua.host import Host
     from kosmolua.schema.integration import Integration
 
 CLOSE_TIMEOUT = 1.0

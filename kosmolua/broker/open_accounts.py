@@ -15,8 +15,8 @@ from kosmolua.errors import NetworkError, NotConfigured
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
     from kosmolua.broker.calls import Call
+    from kosmolua.broker.host import Host
     from kosmolua.clock import Until
-    from kosmolua.host import Host
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
 

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from inspect import iscoroutinefunction
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from kosmolua.broker.approvals import Approval, Approve
 from kosmolua.errors import Denied
 
 if TYPE_CHECKING:
+    from kosmolua.broker.host import Host
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
-    from kosmolua.host import Host
-
-
-@dataclass(frozen=True)
-class Approval:
-    """What a person is asked to approve.
-
-    Args:
-        path: The function, such as ``render2.create_service``.
-        account: The account.
-        effect: ``read`` or ``write``.
-        arguments: By name, secrets redacted.
-    """
-
-    path: str
-    account: str
-    effect: str
-    arguments: Mapping[str, object]
-
-
-Approve: TypeAlias = Callable[[Approval], bool]
 
 
 class Permissions:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from kosmolua.broker.permissions import Approval
+from kosmolua.broker.approvals import Approval
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed, shortened

@@ -13,7 +13,7 @@ from threading import Event as Flag
 from threading import Lock, RLock, Thread
 from typing import Any, TextIO
 
-from kosmolua.broker.permissions import Approval
+from kosmolua.broker.approvals import Approval
 from kosmolua.broker.records import CallStarted, Event, Watch
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, BinaryIO, NoReturn
 
-    from kosmolua.broker.permissions import Approve
+    from kosmolua.broker.approvals import Approve
 
 
 def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:

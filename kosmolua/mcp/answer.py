@@ -1,30 +1,30 @@
-"""The answer to execute_lua: text that a model can act on, and the outcome as one JSON object, both within a budget."""
+"""The answer to execute_lua: text that a model can act on, and the same as a JSON object, each within the budget."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
-from kosmolua.mcp.tools import LARGEST_ANSWER, Script
+from kosmolua.mcp.tools import Script
 from kosmolua.runs.run import Outcome
 
-SMALLEST_SHARE = 80
-"""Characters: a member of a list or map that would get less is left out instead of cut."""
-MOST_NOTES = 6
-LONGEST_PLACE = 60
+MIN_SHARE = 80
+"""Characters. A member of a list or map that would get less is left out, not cut."""
+MAX_NOTES = 6
+MAX_PLACE = 60
 
 
-def excerpt(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
-    """Return as much of a value as fits, and what was left out, a few words for each place.
+def truncate(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
+    """Return as much of a value as fits, and notes on what was left out.
 
-    A list of small members keeps its first ones whole; a map, and a list of large members, shares the room among
-    them, so that the small ones stay whole; a long string keeps its beginning and its end.
+    A list of small members keeps the first of them whole. A map, and a list of large members, shares the room among
+    its members, so that small ones stay whole. A long string keeps its beginning and its end.
 
     Args:
         value: What JSON can carry.
@@ -34,8 +34,8 @@ def excerpt(value: Any, room: int, place: str = "") -> tuple[Any, list[str]]:
     cutter = _Cutter()
     kept = cutter.fit(value, room, place)
     notes = cutter.notes
-    if len(notes) > MOST_NOTES:
-        notes = [*notes[: MOST_NOTES - 1], f"{len(notes) - MOST_NOTES + 1:,} more places"]
+    if len(notes) > MAX_NOTES:
+        notes = [*notes[: MAX_NOTES - 1], f"{len(notes) - MAX_NOTES + 1:,} more places"]
     return kept, notes
 
 
@@ -106,7 +106,7 @@ class _Cutter:
     def _note(self, place: str, kept: int, total: int, what: str) -> None:
         if kept < total:
             shown = place.removeprefix(".")
-            shown = shown if len(shown) <= LONGEST_PLACE else "..." + shown[-LONGEST_PLACE:]
+            shown = shown if len(shown) <= MAX_PLACE else "..." + shown[-MAX_PLACE:]
             self.notes.append(f"{shown}: {total - kept:,} of {total:,} {what}")
 
 
@@ -135,8 +135,8 @@ def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[in
     """
     chosen, left = [], room
     for index, (price, weight) in enumerate(zip(prices, weights, strict=True)):
-        if price + min(weight, SMALLEST_SHARE) <= left:
-            left -= price + min(weight, SMALLEST_SHARE)
+        if price + min(weight, MIN_SHARE) <= left:
+            left -= price + min(weight, MIN_SHARE)
             room -= price
             chosen.append(index)
     portions = {}
@@ -146,41 +146,46 @@ def _portions(prices: list[int], weights: list[int], room: int) -> list[tuple[in
     return sorted(portions.items())
 
 
-ROOM_FOR_WORDS = 2_000
-"""Characters of a budget kept for what the text says beside results and output: calls, advice, what was left out."""
-MOST_KINDS_OF_CALL = 6
-LONGEST_TRACEBACK = 600
-GET_LESS = (
-    "Return or print only what is needed: pick fields, filter, count or page inside the script"
-    f"; or pass a budget, at most {LARGEST_ANSWER:,}"
-)
+ROOM_FOR_REST = 2_000
+"""Characters of the budget for what the answer has beside result, output and error: calls, advice, notes."""
+MAX_KINDS_OF_CALL = 6
+MAX_TRACEBACK = 600
+GET_LESS = "return or print only what is needed: pick fields, filter, count or page inside the script"
 
 
-def answer(outcome: Outcome, script: Script, host: Limits) -> CallToolResult:
+def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str], str]) -> CallToolResult:
     """Return what a client is told of an outcome.
 
     Args:
         outcome: What became of the script.
         script: What was asked for.
         host: The limits that a script may lower only.
+        keep: Keeps the whole text of an answer that is cut, and returns the page that it can be read by.
     """
-    whole = outcome.to_json() | {"error": outcome.error and outcome.error.fields()}  # a model writes the next script
-    kept, left_out = excerpt(whole, script.budget - ROOM_FOR_WORDS)
+    error = outcome.error and outcome.error.fields()  # without the detail: a model writes the next script
+    whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
+    kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
     found = decodable(kept)
+    found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
     if left_out:
-        found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": GET_LESS}
-    text = "\n\n".join(filter(None, _sections(found, outcome, script, host)))
+        page = keep(_join(_sections(decodable(whole), outcome, script, host)))
+        hint = f'read on with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
+        found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
     return CallToolResult(
-        content=[TextContent(text=decodable(text))],
+        content=[TextContent(text=decodable(_join(_sections(found, outcome, script, host))))],
         structured_content=found,
         is_error=not outcome.ok,
     )
 
 
 def refusal(error: KosmoError) -> CallToolResult:
-    """Return what a client is told of a call that cannot be answered, for its model to mend."""
+    """Return what a client is told of a call that cannot be answered."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
     return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
+
+
+def _join(sections: Sequence[str]) -> str:
+    return "\n\n".join(filter(None, sections))
 
 
 def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: Limits) -> Sequence[str]:
@@ -206,12 +211,12 @@ def _failure(error: Mapping[str, Any]) -> str:
     if "\n" in hint:
         lines.append(hint)
     if error["code"] == "script_error" and "traceback" in error:
-        lines.append(error["traceback"][:LONGEST_TRACEBACK])
+        lines.append(error["traceback"][:MAX_TRACEBACK])
     return "\n".join(lines)
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits) -> str:
-    """Return what the model can do that the error itself does not know of."""
+    """Return what the model can do, beside what the error itself says."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:
@@ -235,9 +240,9 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> str:
     if not calls:
         return ""
     kinds = Counter(_kind(call) for call in calls)
-    lines = [f"- {count:,} x {kind}" for kind, count in kinds.most_common(MOST_KINDS_OF_CALL)]
-    if len(kinds) > MOST_KINDS_OF_CALL:
-        lines.append(f"- and {len(kinds) - MOST_KINDS_OF_CALL:,} more kinds")
+    lines = [f"- {count:,} x {kind}" for kind, count in kinds.most_common(MAX_KINDS_OF_CALL)]
+    if len(kinds) > MAX_KINDS_OF_CALL:
+        lines.append(f"- and {len(kinds) - MAX_KINDS_OF_CALL:,} more kinds")
     return "\n".join([f"Calls made: {len(calls):,}", *lines])
 
 
@@ -249,7 +254,4 @@ def _kind(call: Mapping[str, Any]) -> str:
 
 
 def _left_out(left_out: Mapping[str, Any]) -> str:
-    """Return what the text lacks; it has a count of all calls, whatever the structured content had to leave out."""
-    parts = [part for part in left_out["parts"] if not part.startswith("calls")]
-    said = f"Left out to fit {left_out['budget']:,} characters: {'; '.join(parts)}. {left_out['hint']}."
-    return said if parts else ""
+    return f"Left out to fit {left_out['budget']:,} characters: {'; '.join(left_out['parts'])}. {left_out['hint']}."

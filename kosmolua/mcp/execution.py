@@ -1,11 +1,11 @@
-"""An execution: a script that runs, what it does and asks meanwhile, and what became of it."""
+"""An execution: a script that runs for a client, what it does and asks meanwhile, and its outcome."""
 
 from __future__ import annotations
 
 import asyncio
 from time import monotonic
 
-from kosmolua.broker.permissions import Approval
+from kosmolua.broker.approvals import Approval
 from kosmolua.broker.records import CallStarted, Event, Watch
 from kosmolua.mcp.questions import Answer, Question
 from kosmolua.mcp.tools import Script
@@ -14,18 +14,19 @@ from kosmolua.runtime import Runtime
 
 
 class Execution:
-    """A script that runs on the event loop's behalf; it may outlive the request that started it.
+    """A running script. It may outlive the request that started it.
 
     Args:
         runtime: Runs it.
         script: What runs.
+        client: Whose it is, as the runtime shares its workers among clients.
         asks: Whether its client can put questions to a person.
         watch: Told of each call's record when it starts and when it ends, in another thread.
 
     ``question`` is what the script waits for, and ``latest`` the call that it started last.
     """
 
-    def __init__(self, runtime: Runtime, script: Script, *, asks: bool, watch: Watch) -> None:
+    def __init__(self, runtime: Runtime, script: Script, *, client: str | None, asks: bool, watch: Watch) -> None:
         self.script = script
         self.question: Question | None = None
         self.calls = 0
@@ -34,10 +35,11 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._started = monotonic()
-        self._longest_wait = runtime.limits.timeout
+        self._approval_timeout = runtime.limits.timeout
         self._allowed: set[tuple[str, str]] = set()
         self._asks_no_more = False
         options = script.options
+        options["client"] = client
         options["watch"] = self._note
         options["approve"] = self._approve if asks else None
         self._task = asyncio.create_task(runtime.run_async(script.code, **options))
@@ -45,7 +47,7 @@ class Execution:
 
     @property
     def done(self) -> bool:
-        """Whether the script has ended."""
+        """True if the script has ended."""
         return self._task.done()
 
     @property
@@ -62,11 +64,7 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return what became of the script, once it is done.
-
-        Raises:
-            KosmoError: It could not be started.
-        """
+        """Return what became of the script, once it is done."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:
@@ -94,13 +92,18 @@ class Execution:
         if self._asks_no_more or subject in self._allowed:
             return not self._asks_no_more
         question = Question(approval)
-        self._loop.call_soon_threadsafe(self._ask, question)
-        answer = question.wait(self._longest_wait) or Answer.NEVER
-        self._loop.call_soon_threadsafe(self.answer, question, answer)
+        while (answer := self._put(question)) is Answer.MORE:
+            question = question.next_page()
         self._asks_no_more |= answer is Answer.NEVER
         if answer is Answer.ALWAYS:
             self._allowed.add(subject)
         return answer in (Answer.YES, Answer.ALWAYS)
+
+    def _put(self, question: Question) -> Answer:
+        self._loop.call_soon_threadsafe(self._ask, question)
+        answer = question.wait(self._approval_timeout) or Answer.NEVER
+        self._loop.call_soon_threadsafe(self.answer, question, answer)
+        return answer
 
     # On the event loop
 

@@ -1,11 +1,13 @@
-"""The executions of a server: started for a client, followed, and kept while a client fetches an approval."""
+"""The executions of a server: started for a client, followed, parked while a client fetches an approval, and ended."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -14,18 +16,39 @@ from mcp_types import CallToolResult, ElicitRequest, ElicitRequestFormParams, In
 from pydantic import ValidationError
 
 from kosmolua.broker.records import Watch
-from kosmolua.errors import WorkerLost
-from kosmolua.mcp.answer import answer
+from kosmolua.errors import Interrupted, WorkerLost
+from kosmolua.mcp.answer import answer, refusal
+from kosmolua.mcp.clients import client_of
 from kosmolua.mcp.execution import Execution
-from kosmolua.mcp.questions import SCHEMA, Question, can_be_asked, meaning
+from kosmolua.mcp.questions import Question, can_be_asked
 from kosmolua.mcp.tools import Script
+from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 
 HEARTBEAT = 5.0
 """Seconds after which a client hears that a script still runs, though nothing happened."""
-SHORTEST_SILENCE = 0.1
+MIN_SILENCE = 0.1
 """Seconds between two notices of progress, however many calls there are."""
 APPROVAL = "approval"
+
+
+_Given = TypeVar("_Given")
+
+
+async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
+    """Do in a thread what would hold up the event loop.
+
+    Raises:
+        WorkerLost: The system allows no further thread.
+    """
+    try:
+        return await asyncio.to_thread(work, *given)
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        raise WorkerLost(
+            "The system allows no further thread", hint="try again when other programs have ended"
+        ) from None
 
 
 class Client:
@@ -33,16 +56,20 @@ class Client:
 
     Args:
         context: The request, as the SDK hands it to a handler.
+
+    ``name`` tells it from other clients; it is None if there are no others.
     """
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
+        software = context.session.client_params and context.session.client_params.client_info
+        self.name = client_of(context.request, f"{software.name} {software.version}" if software else "")
         self._session = context.session
         self._request = context.request_id
-        self._told = -SHORTEST_SILENCE
+        self._told = -MIN_SILENCE
 
     @property
     def asks_a_person(self) -> bool:
-        """Whether it can put a question to a person."""
+        """True if it can put a question to a person."""
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
@@ -67,13 +94,13 @@ class Client:
 
     async def _ask(self, execution: Execution, question: Question) -> None:
         try:
-            reply = await self._session.elicit_form(question.message, SCHEMA, related_request_id=self._request)
+            reply = await self._session.elicit_form(question.message, question.schema, related_request_id=self._request)
         except (MCPError, ValidationError):
             reply = None
-        execution.answer(question, meaning(reply))
+        execution.answer(question, question.meaning(reply))
 
     async def _tell(self, execution: Execution) -> None:
-        if execution.done or execution.seconds - self._told < SHORTEST_SILENCE:
+        if execution.done or execution.seconds - self._told < MIN_SILENCE:
             return
         self._told = execution.seconds
         waiting = "; waiting for an approval" if execution.question else ""
@@ -85,10 +112,11 @@ class Client:
 
 def put_off(question: Question) -> InputRequests:
     """Return the question for a client that answers it with its next request."""
-    return {APPROVAL: ElicitRequest(params=ElicitRequestFormParams(message=question.message, requested_schema=SCHEMA))}
+    form = ElicitRequestFormParams(message=question.message, requested_schema=question.schema)
+    return {APPROVAL: ElicitRequest(params=form)}
 
 
-LONGEST_PARKED = 600.0
+PARKING_TIMEOUT = 600.0
 """Seconds for which an execution is kept for a client that was asked and may never come back.
 
 Its script waits for the answer no longer than the server's own ``--timeout``, and goes on without one.
@@ -100,17 +128,21 @@ class Executions:
 
     Args:
         runtime: Runs them.
+        transcripts: Keeps answers that are cut.
         watch: Told of each call's record when it starts and when it ends, in another thread.
     """
 
-    def __init__(self, runtime: Runtime, watch: Watch) -> None:
+    def __init__(self, runtime: Runtime, transcripts: Transcripts, watch: Watch) -> None:
         self._runtime = runtime
+        self._transcripts = transcripts
         self._watch = watch
+        self._followed: defaultdict[str | None, set[anyio.CancelScope]] = defaultdict(set)
         self._parked: dict[str, Execution] = {}
 
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
         """Run a script and return its answer, or what the client has to ask a person first."""
-        execution = Execution(self._runtime, script, asks=client.asks_a_person, watch=self._watch)
+        asks = client.asks_a_person
+        execution = Execution(self._runtime, script, client=client.name, asks=asks, watch=self._watch)
         return await self._follow(execution, client)
 
     async def resume(
@@ -129,7 +161,7 @@ class Executions:
         if execution is None:
             raise WorkerLost("The script that asked for this approval is gone", hint="run it again")
         if execution.question and APPROVAL in replies:
-            execution.answer(execution.question, meaning(replies[APPROVAL]))
+            execution.answer(execution.question, execution.question.meaning(replies[APPROVAL]))
         return await self._follow(execution, client)
 
     def close(self) -> None:
@@ -137,23 +169,38 @@ class Executions:
         for state in list(self._parked):
             self._forget(state)
 
+    def has_runs(self, client: str) -> bool:
+        """Return True if scripts of a client run, and a request of it waits for them."""
+        return client in self._followed
+
+    def end_runs(self, client: str) -> None:
+        """End these scripts."""
+        for scope in list(self._followed.get(client, ())):
+            scope.cancel()
+
     async def _follow(self, execution: Execution, client: Client) -> CallToolResult | InputRequiredResult:
-        parked = False
-        try:
-            if await client.follow(execution):
-                outcome = execution.outcome()
-                return await asyncio.to_thread(answer, outcome, execution.script, self._runtime.limits)
-            parked = True
-            return self._park(execution)
-        finally:
-            if not parked:
-                execution.stop()
+        with anyio.CancelScope() as scope:
+            self._followed[client.name].add(scope)
+            parked = False
+            try:
+                if await client.follow(execution):
+                    keep = partial(self._transcripts.keep, client.name)
+                    return await in_thread(answer, execution.outcome(), execution.script, self._runtime.limits, keep)
+                parked = True
+                return self._park(execution)
+            finally:
+                if not parked:
+                    execution.stop()
+                self._followed[client.name].discard(scope)
+                if not self._followed[client.name]:
+                    del self._followed[client.name]
+        return refusal(Interrupted("The client was gone, so the script was ended"))
 
     def _park(self, execution: Execution) -> InputRequiredResult:
         assert execution.question
         state = secrets.token_urlsafe(16)
         self._parked[state] = execution
-        asyncio.get_running_loop().call_later(LONGEST_PARKED, self._forget, state)
+        asyncio.get_running_loop().call_later(PARKING_TIMEOUT, self._forget, state)
         return InputRequiredResult(input_requests=put_off(execution.question), request_state=state)
 
     def _forget(self, state: str) -> None:

@@ -1,4 +1,4 @@
-"""Serving clients over HTTP: where to listen, who may come in, and the SDK's streamable transport behind that."""
+"""Serving clients over HTTP: where to listen, which requests are let in, and the SDK's transport behind that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import hmac
 import os
 import socket
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -16,17 +18,23 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.mcp.clients import Clients
+from kosmolua.mcp.connections import Connection, Listener
 from kosmolua.mcp.server import Handlers
+from kosmolua.mcp.tokens import find_token
 
 PATH = "/mcp"
-TOKEN_VARIABLE = "KOSMOLUA_MCP_TOKEN"
-SECONDS_TO_LEAVE = 2
-"""For connections that are open when the server is told to stop."""
+UNIX = "unix:"
+SHUTDOWN_TIMEOUT = 2
+"""Seconds for connections that are open when the server is told to stop."""
+SESSION_TIMEOUT = 600.0
+"""Seconds after which a session ends if its client has no connection."""
+MAX_SESSIONS = 500
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen.
+    """Where to listen for programs on this machine or on others.
 
     Args:
         family: The kind of address, as :mod:`socket` has it.
@@ -39,13 +47,15 @@ class Address:
     port: int
 
     @classmethod
-    def read(cls, text: str) -> Address:
-        """Return the address that ``HOST:PORT`` stands for; a name with several addresses means its IPv4 one.
+    def read(cls, text: str) -> Address | UnixAddress:
+        """Return the address that ``HOST:PORT`` or ``unix:PATH`` stands for; of several, a name means its IPv4 one.
 
         Raises:
             UsageError: The text is not of that form.
             ConfigError: The name has no address.
         """
+        if text.startswith(UNIX):
+            return UnixAddress(text.removeprefix(UNIX))
         host, port = _read(text)
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -58,20 +68,82 @@ class Address:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
     @property
-    def loopback(self) -> bool:
-        """Whether only programs on this machine can reach it."""
-        return ip_address(self.ip).is_loopback
+    def url(self) -> str:
+        """What clients connect to."""
+        return f"http://{self}{PATH}"
 
-    def listen(self) -> socket.socket:
-        """Return a socket that listens here.
+    def listen(self) -> tuple[Listener, Address]:
+        """Return a socket that listens here, and the address with its real port.
 
         Raises:
             ConfigError: It cannot.
         """
+        listener = Listener(self.family)
         try:
-            return socket.create_server((self.ip, self.port), family=self.family, backlog=128)
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self.family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((self.ip, self.port))
+            listener.listen()
         except OSError as error:
+            listener.close()
             raise ConfigError(f"Cannot listen on {self}: {os.strerror(error.errno or 0)}") from None
+        return listener, replace(self, port=listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class UnixAddress:
+    """A Unix socket: where to listen for programs of the same user, and for no others.
+
+    Args:
+        path: The file.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise UsageError(f"{UNIX!r} names no file", hint=f"such as {UNIX}/run/user/1000/kosmolua.sock")
+        if not hasattr(socket, "AF_UNIX"):
+            raise UsageError("This system has no Unix sockets", hint="give HOST:PORT")
+
+    def __str__(self) -> str:
+        return UNIX + self.path
+
+    @property
+    def url(self) -> str:
+        """What clients connect to."""
+        return f"{self}, as http://localhost{PATH}"
+
+    def listen(self) -> tuple[Listener, UnixAddress]:
+        """Return a socket that listens here, in place of one that an earlier server has left.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        listener = Listener(socket.AF_UNIX)
+        mask = os.umask(0o177)
+        try:
+            self._remove_unused()
+            listener.bind(self.path)
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError(f"Cannot listen on {self}: {reason}") from None
+        finally:
+            os.umask(mask)
+        return listener, self
+
+    def _remove_unused(self) -> None:
+        with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
+            if not stat.S_ISSOCK(os.stat(self.path).st_mode):
+                return
+            probe.connect(self.path)
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 class Guard:
@@ -119,7 +191,9 @@ def _read(text: str) -> tuple[str, int]:
             return host, port
     except ValueError:
         pass
-    raise UsageError(f"{text!r} is not of the form HOST:PORT", hint="such as 127.0.0.1:8000 or [::1]:8000")
+    raise UsageError(
+        f"{text!r} is not of the form HOST:PORT", hint="such as 127.0.0.1:8000, [::1]:8000 or unix:/path/of.sock"
+    )
 
 
 def _is_loopback_name(host: str) -> bool:
@@ -130,46 +204,51 @@ def _is_loopback_name(host: str) -> bool:
         return False
 
 
-def serve(handlers: Handlers, address: Address, *, token: str | None, announce: Callable[[str], None]) -> None:
+def serve(
+    handlers: Handlers, address: Address | UnixAddress, *, environ: Mapping[str, str], announce: Callable[[str], None]
+) -> None:
     """Serve until the process is told to stop.
 
     Args:
         handlers: Answers the requests.
-        address: Where to listen.
-        token: What clients have to bear; without it only the loopback interface is served.
-        announce: Told the URL once clients can connect.
+        address: Where to listen. Over TCP, clients have to send a token.
+        environ: Where the token may be; by default it is in a file of its own.
+        announce: Told where the server is, and where its token, once clients can connect.
 
     Raises:
-        ConfigError: The address cannot be listened on, or is not a loopback one and there is no token.
+        ConfigError: The address cannot be listened on, or there is no usable token.
     """
-    if token is None and not address.loopback:
-        raise ConfigError(
-            f"Without a token only the loopback interface is served, not {address}",
-            hint=f"set {TOKEN_VARIABLE} to a long random string, or listen on 127.0.0.1:{address.port}",
-        )
-    with address.listen() as listening:
-        bound = replace(address, port=listening.getsockname()[1])
-        announce(f"http://{bound}{PATH}")
-        asyncio.run(_serve(handlers, listening, token))
+    token, file = find_token(environ) if isinstance(address, Address) else (None, None)
+    listener, bound = address.listen()
+    with listener:
+        announce(f"serving on {bound.url}")
+        if file:
+            announce(f"clients have to send the token in {file}")
+        asyncio.run(_serve(handlers, listener, token))
 
 
-async def _serve(handlers: Handlers, listening: socket.socket, token: str | None) -> None:
+async def _serve(handlers: Handlers, listener: socket.socket, token: str | None) -> None:
     import uvicorn
     from mcp.server.transport_security import TransportSecuritySettings
 
     app = handlers.server().streamable_http_app(
         streamable_http_path=PATH,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+        session_idle_timeout=SESSION_TIMEOUT,
+        max_sessions=MAX_SESSIONS,
     )
+    clients = Clients(app, has_runs=handlers.has_runs, end_runs=handlers.end_runs)
     config = uvicorn.Config(
-        Guard(app, token),
-        log_level="warning",
+        Guard(clients, token),
+        http=Connection,
+        log_config=None,
         access_log=False,
         ws="none",
         server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_LEAVE,
+        backlog=1,  # how many connections asyncio accepts at once; the listener has a backlog of its own
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
     try:
-        await uvicorn.Server(config).serve([listening])
+        await uvicorn.Server(config).serve([listener])
     finally:
         handlers.close()

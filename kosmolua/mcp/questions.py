@@ -1,4 +1,4 @@
-"""A question to the person at the client: may this call be made, how it is worded, and what the answer means."""
+"""Approval questions: how a call is shown to the person at the client, and what the answer means."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from typing import Any
 
 from mcp_types import ClientCapabilities, ElicitResult
 
-from kosmolua.broker.permissions import Approval
-from kosmolua.escaping import exposed, shortened
+from kosmolua.broker.approvals import Approval
+from kosmolua.escaping import exposed
 
 ONCE, EVERY = "this call", "every call of this function in this script"
-LONGEST_VALUE, HEAD, TAIL = 300, 200, 100
-MOST_ARGUMENTS = 30
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"allow": {"type": "string", "title": "Allow", "enum": [ONCE, EVERY], "default": ONCE}},
-}
+MORE = "nothing yet: show the rest"
+MAX_PAGE = 4_000
+"""Characters of one question. What does not fit is on further pages; nothing is left out."""
 
 
 class Answer(Enum):
-    """What a person said: no, yes, yes to all such calls, or that they do not want to be asked any more."""
+    """What a person said: no, yes, yes to all such calls, show me the rest, or do not ask any more."""
 
     NO = "no"
     YES = "yes"
     ALWAYS = "always"
+    MORE = "more"
     NEVER = "never"
 
 
@@ -35,12 +33,29 @@ class Question:
 
     Args:
         approval: The call.
+        page: Which part of it is shown, counted from 0, if it is too long for one question.
     """
 
-    def __init__(self, approval: Approval) -> None:
+    def __init__(self, approval: Approval, page: int = 0) -> None:
+        pages = _pages(approval)
         self._approval = approval
+        self._page = page
+        self._is_last = page + 1 >= len(pages)
         self._answer: Answer | None = None
         self._answered = Event()
+        self.message = pages[page]
+        """What the person reads."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The form for the answer; without a choice, accepting it means this call, once all of it was shown."""
+        choices = [ONCE, EVERY] if self._is_last else [MORE, ONCE, EVERY]
+        choice = {"type": "string", "title": "Allow", "enum": choices, "default": choices[0]}
+        return {"type": "object", "properties": {"allow": choice}}
+
+    def next_page(self) -> Question:
+        """Return the question that shows the next part of the call."""
+        return Question(self._approval, self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
         """Return the answer, or None when there is none within so many seconds."""
@@ -53,37 +68,38 @@ class Question:
             self._answer = answer
             self._answered.set()
 
-    @property
-    def message(self) -> str:
-        """What the person reads."""
-        return _worded(self._approval)
-
-
-def meaning(reply: object) -> Answer:
-    """Return what a client's reply to an elicitation says; a dismissed one says that nothing more is to be asked."""
-    if not isinstance(reply, ElicitResult) or reply.action == "decline":
-        return Answer.NO
-    if reply.action == "cancel":
-        return Answer.NEVER
-    return Answer.ALWAYS if (reply.content or {}).get("allow") == EVERY else Answer.YES
+    def meaning(self, reply: object) -> Answer:
+        """Return what a client's reply says. Dismissing the form means that nothing more is to be asked."""
+        if not isinstance(reply, ElicitResult) or reply.action == "decline":
+            return Answer.NO
+        if reply.action == "cancel":
+            return Answer.NEVER
+        allowed = (reply.content or {}).get("allow")
+        if not self._is_last and allowed not in (ONCE, EVERY):
+            return Answer.MORE
+        return Answer.ALWAYS if allowed == EVERY else Answer.YES
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:
-    """Say whether a client shows forms to a person; a client that names no mode of elicitation means forms."""
+    """Return True if a client shows forms to a person; one that names no mode of elicitation means forms."""
     mode = client.elicitation if client else None
     return mode is not None and (mode.form is not None or mode.url is None)
 
 
-def _worded(approval: Approval) -> str:
-    lines = [f"A script wants to {approval.effect} with {approval.path}, account {approval.account}."]
-    for name, value in list(approval.arguments.items())[:MOST_ARGUMENTS]:
-        lines.append(f"{exposed(name)} = {_shown(value)}")
-    if (more := len(approval.arguments) - MOST_ARGUMENTS) > 0:
-        lines.append(f"and {more} more arguments")
-    return "\n".join(lines)
+def _pages(approval: Approval) -> list[str]:
+    """Return the text of a question in parts that a client can show, each under a line that says what is asked."""
+    subject = f"A script wants to {approval.effect} with {approval.path}, account {approval.account}"
+    lines = [f"{exposed(name)} = {_shown(value)}" for name, value in approval.arguments.items()]
+    text = "\n".join(lines)
+    if len(text) <= MAX_PAGE:
+        return ["\n".join([f"{subject}.", *lines])]
+    parts = [text[start : start + MAX_PAGE] for start in range(0, len(text), MAX_PAGE)]
+    return [
+        f"{subject} (part {number:,} of {len(parts):,} of its {len(text):,} characters of arguments).\n{part}"
+        for number, part in enumerate(parts, start=1)
+    ]
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON in which nothing hides; of a long one both ends, and how much is between them."""
-    text = exposed(json.dumps(value, ensure_ascii=False, default=str))
-    return text if len(text) <= LONGEST_VALUE else shortened(text, HEAD, TAIL)
+    """Return a value as JSON in which nothing hides."""
+    return exposed(json.dumps(value, ensure_ascii=False, default=str))

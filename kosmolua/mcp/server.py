@@ -1,8 +1,7 @@
-"""The server: what each kind of request is answered with, over whichever transport it comes."""
+"""The MCP server: how each kind of request is answered, over either transport."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,13 +30,15 @@ from kosmolua import __version__
 from kosmolua.broker.records import Watch
 from kosmolua.docs.pages import USUAL_DETAIL
 from kosmolua.docs.ranking import USUAL_HITS
-from kosmolua.errors import KosmoError
-from kosmolua.mcp import resources
+from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
+from kosmolua.mcp import resources, transcripts
 from kosmolua.mcp.answer import decodable, refusal
-from kosmolua.mcp.executions import LONGEST_PARKED, Client, Executions
+from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
-from kosmolua.mcp.tools import USUAL_PAGE, Script, check, tools_for
+from kosmolua.mcp.tools import DEFAULT_PAGE, Script, check, tools_for
+from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
+from kosmolua.schema.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
 NAME = "kosmolua"
@@ -45,6 +46,9 @@ INSTRUCTIONS = (
     "Lua scripts that call the user's web APIs. Find functions with lua_search_docs, read their pages with "
     "lua_read_doc, then do the whole task in one script with execute_lua. The page overview says how to write one."
 )
+MAX_ABOUT = 100
+"""Characters of what is said of one integration."""
+MAX_ACCOUNTS = 8
 
 Context = ServerRequestContext[Any]
 Paging = PaginatedRequestParams | None
@@ -55,21 +59,25 @@ class Handlers:
 
     Args:
         runtime: Runs scripts and serves the documentation.
-        read_only: Whether it denies every write, which the tools then say.
+        read_only: True if it denies every write, which the tools then say.
+        simulated: True if its data is made up, which the tools then say.
         watch: Told of each call's record when it starts and when it ends, in another thread.
     """
 
-    def __init__(self, runtime: Runtime, *, read_only: bool, watch: Watch) -> None:
+    def __init__(self, runtime: Runtime, *, read_only: bool, simulated: bool, watch: Watch) -> None:
         self._runtime = runtime
-        self._executions = Executions(runtime, watch)
-        self._tools = {tool.name: tool for tool in tools_for(runtime.limits, read_only=read_only)}
+        self._transcripts = Transcripts()
+        self._executions = Executions(runtime, self._transcripts, watch)
+        self._about = _about(runtime, simulated=simulated)
+        tools = tools_for(runtime.limits, read_only=read_only, about=self._about)
+        self._tools = {tool.name: tool for tool in tools}
 
     def server(self) -> Server[Any]:
         """Return the SDK's server in front of this."""
         server: Server[Any] = Server(
             NAME,
             version=__version__,
-            instructions=INSTRUCTIONS,
+            instructions=f"{INSTRUCTIONS} {self._about}",
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
             on_list_resources=self.list_resources,
@@ -78,7 +86,7 @@ class Handlers:
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
         )
-        sealed = RequestStateSecurity.ephemeral(ttl=LONGEST_PARKED)
+        sealed = RequestStateSecurity.ephemeral(ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
         return server
 
@@ -86,12 +94,20 @@ class Handlers:
         """End the scripts that still wait for a client."""
         self._executions.close()
 
+    def has_runs(self, client: str) -> bool:
+        """Return True if scripts of a client run."""
+        return self._executions.has_runs(client)
+
+    def end_runs(self, client: str) -> None:
+        """End the scripts of a client that is gone."""
+        self._executions.end_runs(client)
+
     async def list_tools(self, context: Context, params: Paging) -> ListToolsResult:
-        """Say which tools there are."""
+        """List the tools."""
         return ListToolsResult(tools=list(self._tools.values()))
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
-        """Use a tool. What goes wrong is a result that the model sees; only a tool that is not there is not."""
+        """Use a tool. A failure is a result that the model sees, unless there is no such tool."""
         tool = self._tools.get(params.name)
         if tool is None:
             hint = did_you_mean(params.name, self._tools) or f"the tools are {', '.join(self._tools)}"
@@ -100,29 +116,29 @@ class Handlers:
             arguments = check(tool, decodable(params.arguments or {}))
             if tool.name == "execute_lua":
                 return await self._execute(arguments, params, Client(context))
-            text = await asyncio.to_thread(self._read_docs, tool.name, arguments)
+            text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
         except KosmoError as error:
             return refusal(error)
         return CallToolResult(content=[TextContent(text=text)])
 
     async def list_resources(self, context: Context, params: Paging) -> ListResourcesResult:
-        """Say which pages there are."""
-        return ListResourcesResult(resources=await asyncio.to_thread(resources.resources, self._runtime))
+        """List the pages."""
+        return ListResourcesResult(resources=await in_thread(resources.resources, self._runtime))
 
     async def list_templates(self, context: Context, params: Paging) -> ListResourceTemplatesResult:
-        """Say how the URI of a page is made."""
+        """Return how the URI of a page is made."""
         return ListResourceTemplatesResult(resource_templates=[resources.TEMPLATE])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Read a page."""
         try:
-            contents = await asyncio.to_thread(resources.read, self._runtime, params.uri)
+            contents = await in_thread(resources.read, self._runtime, params.uri)
         except KosmoError as error:
             raise MCPError(INVALID_PARAMS, error.message, {"uri": params.uri}) from error
         return ReadResourceResult(contents=[contents])
 
     async def list_prompts(self, context: Context, params: Paging) -> ListPromptsResult:
-        """Say which prompts there are."""
+        """List the prompts."""
         return ListPromptsResult(prompts=[WRITE_SCRIPT])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
@@ -130,7 +146,7 @@ class Handlers:
         if params.name != WRITE_SCRIPT.name:
             raise MCPError(INVALID_PARAMS, f"There is no prompt {params.name[:80]!r} (there is {WRITE_SCRIPT.name})")
         try:
-            return await asyncio.to_thread(write_script, self._runtime, params.arguments or {})
+            return await in_thread(write_script, self._runtime, params.arguments or {})
         except KosmoError as error:
             raise MCPError(INVALID_PARAMS, error.message) from error
 
@@ -141,11 +157,35 @@ class Handlers:
             return await self._executions.resume(params.request_state, params.input_responses or {}, client)
         return await self._executions.start(Script.of(arguments), client)
 
-    def _read_docs(self, tool: str, arguments: Mapping[str, Any]) -> str:
+    def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs
         if tool == "lua_list_docs":
             return docs.list(arguments.get("namespace"))
         if tool == "lua_search_docs":
             return docs.search(arguments["query"], limit=int(arguments.get("limit", USUAL_HITS)))
-        budget = int(arguments.get("budget", USUAL_PAGE))
-        return docs.read(arguments["page"], detail=arguments.get("detail", USUAL_DETAIL), budget=budget)
+        page, budget = arguments["page"], int(arguments.get("budget", DEFAULT_PAGE))
+        if page.startswith(transcripts.PREFIX):
+            return self._transcripts.read(client, page, offset=int(arguments.get("offset", 0)), budget=budget)
+        if "offset" in arguments:
+            raise BadDocArguments(
+                f"offset is for pages such as {transcripts.LAST}, not for {page[:80]!r}", param="offset"
+            )
+        return docs.read(page, detail=arguments.get("detail", USUAL_DETAIL), budget=budget)
+
+
+def _about(runtime: Runtime, *, simulated: bool) -> str:
+    """Return which integrations and accounts there are, so that an agent finds the server by their names."""
+    parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable()]
+    known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
+    return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")
+
+
+def _about_integration(runtime: Runtime, integration: Integration) -> str:
+    about = integration.about.rstrip(".")[:MAX_ABOUT]
+    try:
+        accounts = runtime.catalog.accounts(integration.name)
+    except ConfigError:
+        accounts = []
+    more = f" and {len(accounts) - MAX_ACCOUNTS:,} more" if len(accounts) > MAX_ACCOUNTS else ""
+    named = f"accounts {', '.join(accounts[:MAX_ACCOUNTS])}{more}" if accounts else "no account yet"
+    return f"{integration.name} ({about}; {named})."

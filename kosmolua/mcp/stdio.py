@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
 
@@ -14,16 +16,45 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
+from kosmolua.errors import KosmoError
 from kosmolua.mcp.answer import decodable
 from kosmolua.mcp.server import Handlers
 
 
 def serve(handlers: Handlers) -> None:
-    """Serve until the client closes its end. Nothing but the protocol reaches standard output."""
-    # A thread waits for the next line, and no exception reaches it there: let Ctrl-C end the process instead. Scripts
-    # end with it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    asyncio.run(_serve(handlers))
+    """Serve until the client closes its end. Nothing but the protocol reaches standard output.
+
+    Raises:
+        KosmoError: Standard output cannot be written any more.
+    """
+    # A thread waits for the next line, and no exception reaches it there: these signals end the process instead.
+    # Scripts end with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    try:
+        asyncio.run(_serve(handlers))
+    except BaseException as error:
+        if not _is_lost_client(error):
+            raise
+        raise KosmoError("The client reads no answers any more, so the server has ended") from None
+
+
+def _leave(number: int, frame: object) -> None:
+    """End the process as the signal would by default, which it does not for the first process of a container."""
+    if os.getpid() == 1:
+        os._exit(128 + number)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _is_lost_client(error: BaseException) -> bool:
+    """Return True if all that went wrong is that standard output cannot be written."""
+    inner = getattr(error, "exceptions", None)
+    if inner:
+        return all(map(_is_lost_client, inner))
+    return isinstance(error, (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError)) or (
+        isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EIO, errno.ENOSPC)
+    )
 
 
 async def _serve(handlers: Handlers) -> None:
@@ -43,7 +74,7 @@ async def _sift(
     messages: MemoryObjectSendStream[SessionMessage | Exception],
     answer: Callable[[SessionMessage], Awaitable[None]],
 ) -> None:
-    """Hand on what can be read, and answer the rest, which the SDK drops: a client may wait for an answer."""
+    """Pass on what is a message, and answer the rest, which the SDK drops though a client may wait for it."""
     async with messages:
         async for item in incoming:
             if not isinstance(item, ValidationError):
@@ -77,5 +108,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Say whether a value is an integer, or a string that can be written: JSON can spell what is no character."""
+    """Return True for an integer, and for a string that can be written: JSON can spell what is no character."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

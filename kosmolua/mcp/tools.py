@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
@@ -14,29 +15,32 @@ from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs.run import RunOptions
 from kosmolua.schema.json_schema import Reader
-from kosmolua.schema.types import Mismatch, Type
+from kosmolua.schema.types import Mismatch, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
-USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
-SMALLEST_ANSWER, LARGEST_ANSWER = 4_000, 100_000
+DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
+MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}
 
 
-def tools_for(limits: Limits, *, read_only: bool) -> list[Tool]:
+def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]:
     """Return the tools of a host.
 
     Args:
         limits: The host's, which a call may lower.
-        read_only: Whether the host denies every write.
+        read_only: True if the host denies every write.
+        about: Which integrations there are, and whether they are real.
     """
-    return [*_DOCS, _execute_lua(limits, read_only=read_only)]
+    return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
 
 
 def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call that its tool understands; those that are null count as not given.
+    """Return the arguments of a call that its tool understands.
+
+    Null counts as not given, and a number may be written as a string, as some clients do.
 
     Raises:
         BadArguments: A name is unknown, a value does not fit, or a required one is missing.
@@ -53,7 +57,7 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
             raise refused(f"{tool.name} needs {name}", param=name)
     for name, value in arguments.items():
         try:
-            arguments[name] = known[name].accept(value)
+            arguments[name] = known[name].accept(_number(value, known[name]))
         except Mismatch as mismatch:
             raise refused(f"{tool.name}: {name}{mismatch.where} {mismatch.problem}", param=name) from None
     return arguments
@@ -63,6 +67,17 @@ def _types_of(tool: Tool) -> dict[str, Type]:
     """Return the type of each argument of a tool."""
     reader = Reader()
     return {name: reader.read(schema, name) for name, schema in tool.input_schema["properties"].items()}
+
+
+def _number(value: object, wanted: Type) -> object:
+    """Return the number that a string spells if a number is wanted, else the value itself."""
+    if not isinstance(value, str) or not isinstance(wanted, Scalar) or wanted.kind not in ("integer", "number"):
+        return value
+    try:
+        number = int(value) if wanted.kind == "integer" else float(value)
+    except ValueError:
+        return value
+    return number if isfinite(number) else value
 
 
 def _tool(
@@ -101,9 +116,10 @@ _DOCS = (
             "budget": {
                 "type": "integer",
                 "minimum": SMALLEST_BUDGET,
-                "default": USUAL_PAGE,
+                "default": DEFAULT_PAGE,
                 "description": "Most characters; the richest detail that fits is chosen",
             },
+            "offset": {"type": "integer", "minimum": 0, "description": "For run:last, an answer that was cut"},
         },
         ["page"],
         _READS,
@@ -111,12 +127,12 @@ _DOCS = (
 )
 
 
-def _execute_lua(limits: Limits, *, read_only: bool) -> Tool:
+def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
     return _tool(
         "execute_lua",
         "Run a Lua 5.4 script in a sandbox. It calls web APIs as app.integrations.NAME.FUNCTION({...}); read their "
         "pages first, names cannot be guessed. What it prints and returns is the answer, so filter, join and count "
-        "inside it. Calls that write may need the user's approval.",
+        f"inside it. Calls that write may need the user's approval. {about}".rstrip(),
         {
             "code": {"type": "string"},
             "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
@@ -124,9 +140,9 @@ def _execute_lua(limits: Limits, *, read_only: bool) -> Tool:
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
             "budget": {
                 "type": "integer",
-                "minimum": SMALLEST_ANSWER,
-                "maximum": LARGEST_ANSWER,
-                "default": USUAL_ANSWER,
+                "minimum": MIN_ANSWER,
+                "maximum": MAX_ANSWER,
+                "default": DEFAULT_ANSWER,
                 "description": "Most characters of the answer",
             },
         },
@@ -157,7 +173,7 @@ class Script:
     args: tuple[str, ...] = ()
     read_only: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
-    budget: int = USUAL_ANSWER
+    budget: int = DEFAULT_ANSWER
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
@@ -167,7 +183,7 @@ class Script:
             tuple(arguments.get("args", ())),
             arguments.get("mode") == "read_only",
             {name: arguments[name] for name in ADJUSTABLE if name in arguments},
-            int(arguments.get("budget", USUAL_ANSWER)),
+            int(arguments.get("budget", DEFAULT_ANSWER)),
         )
 
     @property

@@ -1,58 +1,100 @@
-"""Where the processes that run scripts come from, and how many there are at once."""
+"""Worker pool: a fresh process for each script, how many run at once, and which client is next."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import inf
 from threading import Event, RLock
 from typing import TYPE_CHECKING
 
-from kosmolua.errors import ConfigError, Interrupted, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
 from kosmolua.processes.child import Child, ColdChild
 
 if TYPE_CHECKING:
     from kosmolua.processes.zygote import Zygote
 
+MAX_QUEUE = 16
+"""Runs that may wait for each worker, those of all clients together."""
+MAX_QUEUE_OF_CLIENT = 12
+MAX_PAUSED = 4
+"""Runs for each worker that may have given their place back; further ones keep theirs while a person is asked."""
+RESERVE = 8
+"""One worker in so many is kept for clients that have none."""
 
-class Workers:
-    """Gives each run a process that ran no other script, and bounds how many there are at once.
 
-    Where the OS can fork they come from a zygote; elsewhere one spare worker is kept warm.
+class WorkerPool:
+    """Gives each run a process that ran no other script, and bounds how many run at once.
+
+    A place is the right to run; a process that waits for a person needs none. Clients take turns: when a place is
+    free, the next run of each waiting client comes before the second run of any. The last free places go only to
+    clients that hold none, so that no client alone can keep another one waiting.
+
+    Where the system can fork, processes come from a zygote; elsewhere one spare process is kept warm.
 
     Args:
-        most: How many may be at work; more wait in the order in which they came.
+        workers: How many runs go on at once; more wait.
 
     Raises:
-        ConfigError: There is room for none.
+        ConfigError: There are none.
     """
 
-    def __init__(self, most: int) -> None:
-        if most < 1:
-            raise ConfigError(f"the number of workers must be at least 1, not {most}")
-        self._most = most
+    def __init__(self, workers: int) -> None:
+        if workers < 1:
+            raise ConfigError(f"the number of workers must be at least 1, not {workers}")
+        self._workers = workers
         self._closed = False
         self._zygote: Zygote | None = None
         self._spare: ColdChild | None = None
         self._lock = RLock()
-        self._gate = _Gate(most)
+        self._places = _Places(workers)
 
-    @contextmanager
-    def take(self) -> Iterator[Child]:
-        """Yield a fresh worker, and end it afterwards.
+    @property
+    def max_runs(self) -> int:
+        """How many runs have a process at most: those that go on, and those that wait for a person."""
+        return self._workers * (1 + MAX_PAUSED)
+
+    def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
+        """Get in line for a place without waiting for it.
+
+        Args:
+            client: Whose run it is. None stands for the program itself, which may use all places and waits in a queue
+                without end.
+            on_come: Called, in any thread, when the place is there.
 
         Raises:
-            Interrupted: They are closed, or were while it waited.
+            Busy: Too many runs wait already.
+        """
+        turn = Turn(self._places, client, on_come)
+        turn.queue()
+        return turn
+
+    @contextmanager
+    def take(self, client: str | None = None, turn: Turn | None = None) -> Iterator[Lease]:
+        """Wait for a place, yield a fresh process with it, and end both afterwards.
+
+        Args:
+            client: Whose run it is, as for :meth:`queue`.
+            turn: A turn that was queued earlier, in place of a new one.
+
+        Raises:
+            Busy: Too many runs wait already.
+            Interrupted: The pool is closed, or the turn was cancelled.
             WorkerLost: No process can be started.
         """
-        with self._gate.passage():
-            child = self._fresh()
+        turn = turn or self.queue(client)
+        try:
+            if not turn.wait():
+                raise Interrupted("The script was interrupted before it began")
+            child = self._start()
             try:
-                yield child
+                yield Lease(child, turn)
             finally:
                 child.close()
+        finally:
+            turn.end()
 
     def close(self) -> None:
         """End everything that is kept warm; runs that wait for their turn end too."""
@@ -62,23 +104,23 @@ class Workers:
                 if warm:
                     warm.close()
             self._zygote = self._spare = None
-        self._gate.open()
+        self._places.open()
 
     def start_anew(self) -> None:
-        """In a fork of the process: leave the zygote to the other one, and forget who was at work there."""
+        """In a fork of the program: leave the zygote to the parent, and forget the parent's runs."""
         if self._zygote:
             self._zygote.leave()
         self._zygote = None
         self._lock = RLock()
-        self._gate = _Gate(self._most)
+        self._places = _Places(self._workers)
 
-    def _fresh(self) -> Child:
+    def _start(self) -> Child:
         with self._lock:
             if self._closed:
                 raise Interrupted("The runtime was closed before the script began")
             try:
                 return self._fork() if hasattr(os, "fork") else self._swap()
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # such as "can't start new thread"
                 raise WorkerLost.unstartable(error) from None
 
     def _swap(self) -> Child:
@@ -100,42 +142,190 @@ class Workers:
         return self._zygote.fork()
 
 
-class _Gate:
-    """Lets a bounded number of threads pass, in the order in which they came."""
+class Lease:
+    """A process for one run, and the place that the run holds.
 
-    def __init__(self, most: int) -> None:
-        self._free: float = most
-        self._waiting: deque[Event] = deque()
-        self._lock = RLock()
+    Args:
+        child: The process.
+        turn: The place; None for a process that is in no pool.
+    """
+
+    def __init__(self, child: Child, turn: Turn | None = None) -> None:
+        self.child = child
+        self._turn = turn
 
     @contextmanager
-    def passage(self) -> Iterator[None]:
-        """Wait for a turn, and give it on afterwards."""
-        turn = Event()
-        with self._lock:
-            if self._free > 0:
-                self._free -= 1
-                turn.set()
-            else:
-                self._waiting.append(turn)
+    def waiting(self) -> Iterator[None]:
+        """Give the place back while a person is asked, and wait for one afterwards. The process lives on."""
+        is_paused = self._turn is not None and self._turn.pause()
         try:
-            turn.wait()
             yield
         finally:
-            self._leave(turn)
+            if self._turn and is_paused:
+                self._turn.resume()
+                self._turn.wait()
+
+    def cancel(self) -> None:
+        """Wait for no place any more: the run is to end."""
+        if self._turn:
+            self._turn.cancel()
+
+
+class Turn:
+    """A run's wait for a place, and then its place.
+
+    Args:
+        places: The places.
+        client: Whose run it is, or None.
+        on_come: Called when the place is there.
+    """
+
+    def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
+        self.client = client
+        self.holds = False
+        self._places = places
+        self._on_come = on_come
+        self._over = Event()
+
+    def wait(self) -> bool:
+        """Wait for the place, and return True if there is one, False if the turn was cancelled."""
+        self._over.wait()
+        return self.holds
+
+    def queue(self) -> None:
+        """Get in line; raises Busy where that is too long."""
+        self._places.queue(self)
+
+    def pause(self) -> bool:
+        """Give the place back for a while, and return True, unless too many runs have done so."""
+        self._over.clear()
+        if self._places.pause(self):
+            return True
+        self._over.set()
+        return False
+
+    def resume(self) -> None:
+        """Get in line again, before the client's runs that did not begin."""
+        self._places.resume(self)
+
+    def cancel(self) -> None:
+        """Get out of the line."""
+        self._places.cancel(self)
+
+    def end(self) -> None:
+        """Give the place back for good, or get out of the line."""
+        self._places.end(self)
+
+    def come(self, *, holds: bool) -> None:
+        """Tell the run that it waits no longer."""
+        self.holds = holds
+        self._over.set()
+        if self._on_come:
+            self._on_come()
+
+
+class _Places:
+    """A bounded number of places, given to clients in turn.
+
+    ``_queues`` has a client only while one of its runs waits, and the client that is next comes first.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free: float = count
+        self._reserve = 0 if count == 1 else max(1, count // RESERVE)
+        self._held: Counter[str | None] = Counter()
+        self._queues: dict[str | None, deque[Turn]] = {}
+        self._paused: set[Turn] = set()
+        self._cancelled: set[Turn] = set()
+        self._lock = RLock()
+
+    def queue(self, turn: Turn) -> None:
+        with self._lock:
+            if turn.client is not None:
+                self._refuse_if_full(turn.client)
+            self._queues.setdefault(turn.client, deque()).append(turn)
+            self._give()
+
+    def pause(self, turn: Turn) -> bool:
+        with self._lock:
+            if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
+                return False
+            self._paused.add(turn)
+            self._take_back(turn)
+            self._give()
+            return True
+
+    def resume(self, turn: Turn) -> None:
+        with self._lock:
+            self._paused.discard(turn)
+            if turn in self._cancelled:
+                turn.come(holds=False)
+                return
+            self._queues.setdefault(turn.client, deque()).appendleft(turn)
+            self._give()
+
+    def cancel(self, turn: Turn) -> None:
+        with self._lock:
+            if self._remove(turn):
+                turn.come(holds=False)
+            elif turn in self._paused:
+                self._cancelled.add(turn)
+
+    def end(self, turn: Turn) -> None:
+        with self._lock:
+            self._remove(turn)
+            self._paused.discard(turn)
+            self._cancelled.discard(turn)
+            if turn.holds:
+                self._take_back(turn)
+            self._give()
 
     def open(self) -> None:
-        """Let everybody pass from now on."""
+        """Let every run pass from now on."""
         with self._lock:
             self._free = inf
-            while self._waiting:
-                self._waiting.popleft().set()
+            self._give()
 
-    def _leave(self, turn: Event) -> None:
-        with self._lock:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._free += 1
+    def _give(self) -> None:
+        while turn := self._next():
+            self._free -= 1
+            self._held[turn.client] += 1
+            turn.come(holds=True)
+
+    def _next(self) -> Turn | None:
+        """Return the next run, out of its queue, and send its client to the back; None if all have to wait."""
+        for client, waiting in self._queues.items():
+            kept_free = self._reserve if client is not None and self._held[client] else 0
+            if self._free > kept_free:
+                turn = waiting.popleft()
+                del self._queues[client]
+                if waiting:
+                    self._queues[client] = waiting
+                return turn
+        return None
+
+    def _take_back(self, turn: Turn) -> None:
+        turn.holds = False
+        self._free += 1
+        self._held[turn.client] -= 1
+        if not self._held[turn.client]:
+            del self._held[turn.client]
+
+    def _remove(self, turn: Turn) -> bool:
+        waiting = self._queues.get(turn.client, ())
+        if turn not in waiting:
+            return False
+        self._queues[turn.client].remove(turn)
+        if not self._queues[turn.client]:
+            del self._queues[turn.client]
+        return True
+
+    def _refuse_if_full(self, client: str) -> None:
+        own = len(self._queues.get(client, ()))
+        everybody = sum(len(waiting) for name, waiting in self._queues.items() if name is not None)
+        if own >= MAX_QUEUE_OF_CLIENT * self._count or everybody >= MAX_QUEUE * self._count:
+            raise Busy(
+                f"The server is busy: {own:,} scripts of this client and {everybody - own:,} of others wait",
+                hint="nothing was run; try again when some have ended",
+            )

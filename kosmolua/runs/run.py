@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext
 from threading import RLock
 from time import monotonic
 from typing import TypedDict, TypeVar
 
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
-from kosmolua.errors import CallError, Interrupted, KosmoError, ScriptError
+from kosmolua.errors import Busy, CallError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.runs.supervisor import Supervisor
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from kosmolua.broker.approvals import Approval, Approve
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.permissions import Approval, Approve
+    from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event, Watch
-    from kosmolua.host import Host
     from kosmolua.processes.child import Child
-    from kosmolua.processes.pool import Workers
+    from kosmolua.processes.pool import Lease, Turn, WorkerPool
     from kosmolua.runs.ending import Ending
 
 _T = TypeVar("_T")
@@ -50,6 +50,8 @@ class RunOptions(TypedDict, total=False):
     ``CallEnded``."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
+    client: str | None
+    """Whose run it is, in a server of several clients: each gets its share of the workers."""
     timeout: float | None
     """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
     cpu: float | None
@@ -138,28 +140,30 @@ class Run:
         self._printed: list[bytes] = []
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
+        self._lease: Lease | None = None
         self._is_stopped = False
         self._lock = RLock()
 
-    def execute(self, pool: Workers) -> Outcome:
+    def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
         """Run the script in this thread and return its outcome.
 
         Args:
             pool: Provides the child process, unless the options name one.
-
-        Raises:
-            WorkerLost: There is no process for it.
+            turn: A turn that was queued in the pool earlier, which ends with the run; by default a new one.
         """
         if self._is_stopped:
+            if turn:
+                turn.end()
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
-        given = self._options.get("child")
-        lease: AbstractContextManager[Child] = nullcontext(given) if given else pool.take()
         with ExitStack() as stack:
             try:
-                child = stack.enter_context(lease)
-            except Interrupted as error:
+                child = self._options.get("child")
+                if child is None:
+                    self._lease = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    child = self._lease.child
+                return self._supervise(child)
+            except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
                 return Outcome([], "", error, [])
-            return self._supervise(child)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -167,6 +171,8 @@ class Run:
             self._is_stopped = True
             if self._supervisor:
                 self._supervisor.interrupt()
+            if self._lease:
+                self._lease.cancel()
 
     def _supervise(self, child: Child) -> Outcome:
         started = monotonic()
@@ -208,7 +214,13 @@ class Run:
         return vars(self).get("_broker")
 
     def _ask(self, approve: Approve, approval: Approval) -> bool:
-        allowed = self._in_owner(lambda: self._clock.left > 0 and approve(approval))
+        """Ask a person, and give the place in the pool back meanwhile."""
+
+        def ask() -> bool:
+            with self._lease.waiting() if self._lease else nullcontext():
+                return self._clock.left > 0 and approve(approval)
+
+        allowed = self._in_owner(ask)
         if not self._clock.left:
             raise Interrupted("The run is over")
         return allowed

@@ -6,20 +6,25 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+from httpx2 import AsyncClient, Limits, Timeout
 from mcp import Client, StdioServerParameters
 from mcp.client.context import ClientRequestContext
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
 ROOT = Path(__file__).parent.parent.parent
 SERVER = [sys.executable, "-m", "kosmolua", "mcp", "--simulate"]
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KOSMOLUA_")}
 ENVIRON |= {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(ROOT / "nowhere")}
+TOKEN = "a-long-token-for-a-test"
+ENVIRON |= {"KOSMOLUA_MCP_TOKEN": TOKEN}
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 HANDSHAKE, DISCOVERY = "legacy", "2026-07-28"
 """The eras of the protocol: servers ask clients in requests of their own, or in the answer to the client's request."""
 
@@ -57,14 +62,29 @@ class Agent:
 
         async def connect() -> None:
             with anyio.fail_after(180):
-                async with Client(self._server(), mode=self._era, elicitation_callback=person) as client:
+                if self._url:
+                    opened = open_client(self._url, self._era, elicitation_callback=person)
+                else:
+                    opened = Client(self._command(), mode=self._era, elicitation_callback=person)
+                async with opened as client:
                     await conversation(client)
 
         anyio.run(connect)
 
-    def _server(self) -> str | StdioServerParameters:
+    def _command(self) -> StdioServerParameters:
         command, *arguments = [*SERVER, *self._options]
-        return self._url or StdioServerParameters(command=command, args=arguments, env=ENVIRON)
+        return StdioServerParameters(command=command, args=arguments, env=ENVIRON)
+
+
+@asynccontextmanager
+async def open_client(url: str, era: str, **options: Any) -> AsyncIterator[Client]:
+    """Connect to a server over HTTP with the token of the tests, with connections and cookies of one's own."""
+    patient, many = Timeout(300), Limits(max_connections=1_000)
+    async with (
+        AsyncClient(headers=BEARER, timeout=patient, limits=many) as web,
+        Client(streamable_http_client(url, http_client=web), mode=era, **options) as client,
+    ):
+        yield client
 
 
 async def execute(client: Client, code: str, **arguments: Any) -> CallToolResult:
@@ -79,10 +99,20 @@ def text_of(result: CallToolResult) -> str:
 
 
 @contextmanager
-def http_server(*options: str, **environ: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Start a server on a free port and yield its process and its URL."""
-    command = [*SERVER, "--http", "127.0.0.1:0", *options]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRON | environ) as process:
+def http_server(
+    *options: str, before: Sequence[str] = (), environ: Mapping[str, str] = ENVIRON, **variables: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start a server on a free port and yield its process and its URL.
+
+    Args:
+        options: What its command line has besides.
+        before: A command that runs the server's, which follows it.
+        environ: Its environment.
+        variables: What the environment has besides.
+    """
+    command = [*before, *SERVER, "--http", "127.0.0.1:0", *options]
+    streams: Any = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env={**environ, **variables}, **streams) as process:
         assert process.stderr
         said = process.stderr.readline().decode()
         found = re.search(r"http://\S+", said)

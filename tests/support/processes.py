@@ -63,6 +63,12 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def running_in_group(group: int) -> list[int]:
     """Return the processes of a group that have not ended."""
     return [pid for pid, seen in _everyone() if seen.group == group and seen.state != "Z"]

@@ -17,25 +17,33 @@ from kosmolua.errors import ConfigError, UsageError
 
 
 @click.command("mcp", cls=Command)
-@click.option("--http", "address", metavar="HOST:PORT", help="Serve over HTTP, not over standard input and output.")
+@click.option(
+    "--http", "address", metavar="HOST:PORT|unix:PATH", help="Serve over HTTP, not over standard input and output."
+)
 @running_options
 def command(address: str | None, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
-    Calls that need an approval are put to the user by the client where it can do that. Over HTTP, only the loopback
-    interface is served unless KOSMOLUA_MCP_TOKEN is set, which clients then have to send as a bearer token.
+    Calls that need an approval are put to the user by the client where it can do that. Over HTTP, clients have to send
+    a bearer token: KOSMOLUA_MCP_TOKEN if that is set, else the token in a file that the server names. A Unix socket
+    needs none.
     """
     if not find_spec("mcp"):
         raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
     from kosmolua.cli.progress import tracer
 
     with open_runtime(options) as runtime, tracer(options.trace) as watch:
+        from kosmolua.mcp.log import tell_in_sentences
         from kosmolua.mcp.server import Handlers
 
-        handlers = Handlers(runtime, read_only=options.read_only, watch=watch)
+        tell_in_sentences(console.warn)
+        simulated = bool(options.simulate)
+        handlers = Handlers(runtime, read_only=options.read_only, simulated=simulated, watch=watch)
         if address is None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can speak")
+            if sys.stdout is None:
+                raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
 
             if standard.is_typed:
@@ -45,9 +53,4 @@ def command(address: str | None, options: Options) -> None:
         else:
             from kosmolua.mcp import http
 
-            http.serve(
-                handlers,
-                http.Address.read(address),
-                token=os.environ.get(http.TOKEN_VARIABLE) or None,
-                announce=lambda url: console.complain(f"serving on {url}"),
-            )
+            http.serve(handlers, http.Address.read(address), environ=os.environ, announce=console.complain)

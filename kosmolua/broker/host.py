@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.journal import Journal
-    from kosmolua.broker.permissions import Approve
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library

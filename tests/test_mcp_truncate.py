@@ -1,4 +1,4 @@
-"""Excerpts of JSON values: within their room, still JSON, whole where they can be, and honest about the rest."""
+"""Truncated JSON values: within their room, still JSON, whole where they can be, with notes on the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua.mcp.answer import MOST_NOTES, decodable, excerpt, weigh
+from kosmolua.mcp.answer import MAX_NOTES, decodable, truncate, weigh
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=60)
@@ -29,19 +29,19 @@ def test_a_weight_is_the_length_of_compact_json(value: Any) -> None:
 
 
 @given(LONG, st.integers(200, 2_000))
-def test_an_excerpt_fits_and_says_what_it_lacks(value: Any, room: int) -> None:
+def test_a_truncated_value_fits_and_says_what_it_lacks(value: Any, room: int) -> None:
     """Whatever the value: the excerpt is within its room, equal where all fits, and cut nowhere without a note."""
-    kept, notes = excerpt(value, room)
+    kept, notes = truncate(value, room)
     assert len(compact(kept)) <= room
     assert (kept == value) == (len(compact(value)) <= room)
     assert bool(notes) == (kept != value)
-    assert len(notes) <= MOST_NOTES
+    assert len(notes) <= MAX_NOTES
 
 
 @given(st.lists(st.text(max_size=9), min_size=20, max_size=60), st.integers(100, 200))
 def test_a_list_of_small_items_keeps_its_first_ones(items: list[str], room: int) -> None:
     """The items that are kept are the first ones, whole, and as many as fit."""
-    kept, _ = excerpt(items, room)
+    kept, _ = truncate(items, room)
     assert kept == items[: len(kept)]
     assert kept == items or len(compact(items[: len(kept) + 1])) > room
 
@@ -49,7 +49,7 @@ def test_a_list_of_small_items_keeps_its_first_ones(items: list[str], room: int)
 def test_large_items_share_the_room() -> None:
     """Two long lists get half of the room each; a short one beside them stays whole."""
     long, short = list(range(10_000)), [1, 2, 3]
-    (first, whole, second), notes = excerpt([long, short, long], 1000, "result")
+    (first, whole, second), notes = truncate([long, short, long], 1000, "result")
     assert whole == short
     assert abs(len(first) - len(second)) <= 1
     assert len(first) > 100
@@ -61,23 +61,23 @@ def test_large_items_share_the_room() -> None:
 
 def test_a_map_keeps_its_small_members() -> None:
     """What is large is cut; a cursor beside it is not."""
-    kept, notes = excerpt({"a": 1, "services": ["x" * 50] * 1000, "cursor": "next"}, 1000)
+    kept, notes = truncate({"a": 1, "services": ["x" * 50] * 1000, "cursor": "next"}, 1000)
     assert (kept["a"], kept["cursor"], len(compact(kept)) > 900) == (1, "next", True)
     assert notes == [f"services: {1000 - len(kept['services'])} of 1,000 items"]
 
 
 def test_a_map_of_many_members_keeps_as_many_as_fit() -> None:
     """A hundred thousand keys are cut too, and so is one that is itself too long."""
-    kept, notes = excerpt({str(number): number for number in range(100_000)}, 1000, "it")
+    kept, notes = truncate({str(number): number for number in range(100_000)}, 1000, "it")
     assert len(compact(kept)) > 900
     assert notes == [f"it: {100_000 - len(kept):,} of 100,000 keys"]
-    assert excerpt({"k" * 5000: 1, "b": 2}, 1000) == ({"b": 2}, [": 1 of 2 keys"])
+    assert truncate({"k" * 5000: 1, "b": 2}, 1000) == ({"b": 2}, [": 1 of 2 keys"])
 
 
 @pytest.mark.parametrize("letter", ["x", "\n", "\x00", '"', "€", "😀"])
 def test_a_long_string_keeps_its_ends(letter: str) -> None:
     """The beginning and the end of a string are kept, whatever its characters cost as JSON."""
-    kept, (note,) = excerpt("<" + letter * 100_000 + ">", 1000, "output")
+    kept, (note,) = truncate("<" + letter * 100_000 + ">", 1000, "output")
     assert kept.startswith("<" + letter)
     assert kept.endswith(letter + ">")
     assert 800 < len(compact(kept)) <= 1000
@@ -90,7 +90,7 @@ def test_deep_values_are_cut_at_their_depth() -> None:
     value: Any = "core"
     for _ in range(100):
         value = {"inner": value, "text": "y" * 300}
-    kept, _ = excerpt(value, 2000)
+    kept, _ = truncate(value, 2000)
     assert len(compact(kept)) <= 2000
     assert kept["inner"]["inner"]
 

@@ -1,0 +1,163 @@
+"""Connections of the HTTP server: how many there are, and how long each may take to send a request."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+HEAD_TIMEOUT = 10.0
+"""Seconds for the head of a request, counted from the connection or from the answer before."""
+BODY_TIMEOUT = 30.0
+"""Seconds for the body, counted from the end of the head."""
+MAX_CONNECTIONS = 1_000
+BACKLOG = 128
+"""Connections that the system holds until they are accepted."""
+_SORRY = b"All connections are in use; try again in a moment.\n"
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(_SORRY), _SORRY)
+)
+"""The answer to a connection that there is no room for."""
+
+
+def max_connections() -> int:
+    """Return how many connections there may be: at most half of the descriptors that the process may have."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return MAX_CONNECTIONS
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if allowed == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, allowed // 2))
+
+
+_UNIX = getattr(socket, "AF_UNIX", None)
+
+
+class Listener(socket.socket):
+    """A socket that listens, and closes what it cannot accept for want of descriptors, so that nobody spins on it.
+
+    Args:
+        family: The kind of address, as :mod:`socket` has it.
+    """
+
+    def __init__(self, family: int) -> None:
+        # asyncio sets TCP_NODELAY on connections whose socket names its protocol
+        super().__init__(family, socket.SOCK_STREAM, 0 if family == _UNIX else socket.IPPROTO_TCP)
+        self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    def listen(self, backlog: int = BACKLOG) -> None:
+        """Listen. The backlog is always :data:`BACKLOG`: asyncio also accepts as many at once as it is told here."""
+        super().listen(BACKLOG)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection.
+
+        Raises:
+            BlockingIOError: There is none, or the process has no descriptor for it, and it was closed.
+        """
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        os.close(self._spare)
+        try:
+            super().accept()[0].close()
+        finally:
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+        raise BlockingIOError(errno.EAGAIN, "no descriptor is left")
+
+    def close(self) -> None:
+        """Close the socket, and remove its file if it has one."""
+        if self.fileno() >= 0:
+            os.close(self._spare)
+            if self.family == _UNIX and (path := self.getsockname()):
+                with suppress(OSError):
+                    os.unlink(path)
+        super().close()
+
+
+class Connection(H11Protocol):
+    """One connection of a client, which is closed if it does not send its requests in time.
+
+    If there are too many connections, a new one takes the place of the one that has owed a request for longest, so
+    that connections that send nothing keep nobody out.
+
+    Args:
+        config: The server's settings.
+        server_state: What its connections share.
+        app_state: What the application shares.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.owes: float | None = None
+        """Seconds that it has for the head or the body that it owes; None while it waits for an answer."""
+        self.owes_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take up a connection."""
+        super().connection_made(transport)
+        if len(self.connections) > max_connections():
+            self._make_room()
+        self._note_what_it_owes()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give it up."""
+        if self._timer:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Do what has come of a request."""
+        super().handle_events()
+        self._note_what_it_owes()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._note_what_it_owes()
+
+    def _note_what_it_owes(self) -> None:
+        owes = self._what_it_owes()
+        if owes == self.owes:
+            return
+        self.owes, self.owes_since = owes, self.loop.time()
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(owes, self.transport.abort) if owes else None
+
+    def _what_it_owes(self) -> float | None:
+        if self.conn.their_state is h11.SEND_BODY:
+            return BODY_TIMEOUT
+        return HEAD_TIMEOUT if self.cycle is None or self.cycle.response_complete else None
+
+    def _make_room(self) -> None:
+        others = list(self._others_that_owe())
+        if others:
+            min(others, key=lambda other: other.owes_since).transport.abort()
+        else:
+            self.transport.write(FULL)
+            self.transport.close()
+
+    def _others_that_owe(self) -> Iterator[Connection]:
+        for other in self.connections:
+            if isinstance(other, Connection) and other is not self and other.owes and not other.transport.is_closing():
+                yield other

@@ -1,0 +1,53 @@
+"""What the protocol's libraries log, as sentences on standard error."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+SILENCE = 60.0
+"""Seconds in which the same sentence is not written again."""
+MAX_SENTENCES = 1_000
+
+
+class Sentences(logging.Handler):
+    """Writes each warning and error as one sentence, without a traceback, and not again and again.
+
+    Args:
+        tell: Writes a sentence.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+        self._told: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what was logged."""
+        message = record.getMessage().partition("\n")[0]
+        if record.exc_info and record.exc_info[1]:
+            message += f" ({_cause_of(record.exc_info[1])})"
+        now = time.monotonic()
+        if now - self._told.get(message, -SILENCE) < SILENCE:
+            return
+        if len(self._told) >= MAX_SENTENCES:
+            self._told.clear()
+        self._told[message] = now
+        self._tell(message)
+
+
+def tell_in_sentences(tell: Callable[[str], None]) -> None:
+    """Have everything that libraries log told in sentences.
+
+    Args:
+        tell: Writes a sentence.
+    """
+    logging.getLogger().handlers = [Sentences(tell)]
+
+
+def _cause_of(error: BaseException) -> str:
+    """Return the innermost of grouped errors in words."""
+    while inner := getattr(error, "exceptions", ()):
+        error = inner[0]
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -1,0 +1,71 @@
+"""Transcripts: answers that were cut, kept whole for a while so that their client can read on."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+
+from kosmolua.errors import BadDocArguments, DocNotFound
+from kosmolua.mcp.clients import is_exact
+
+PREFIX = "run:"
+LAST = "run:last"
+MAX_CHARACTERS = 64_000_000
+"""What is kept for all clients together; the oldest goes first."""
+MAX_OF_CLIENT = 4
+
+
+class Transcripts:
+    """The whole text of the last answers that were cut, of each client."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
+
+    def keep(self, client: str | None, text: str) -> str:
+        """Keep a text, and return the page that it is read by.
+
+        Args:
+            client: Whose it is. A client that shares its name with others has to read it by the page returned.
+            text: The whole answer.
+        """
+        page = PREFIX + secrets.token_hex(4)
+        self._kept[page] = (client, text[:MAX_CHARACTERS])
+        own = [name for name, (owner, _) in self._kept.items() if owner == client]
+        for name in own[:-MAX_OF_CLIENT]:
+            del self._kept[name]
+        while sum(len(text) for _, text in self._kept.values()) > MAX_CHARACTERS:
+            self._kept.popitem(last=False)
+        return LAST if is_exact(client) else page
+
+    def read(self, client: str | None, page: str, *, offset: int, budget: int) -> str:
+        """Return a part of a kept answer, and where the next one begins.
+
+        Args:
+            client: Who asks.
+            page: ``run:last``, or the page that :meth:`keep` returned.
+            offset: Characters to skip.
+            budget: Characters of the part.
+
+        Raises:
+            DocNotFound: There is no such answer, or it is kept no longer.
+            BadDocArguments: The answer has fewer characters than are to be skipped.
+        """
+        text = self._find(client, page)
+        if offset and offset >= len(text):
+            raise BadDocArguments(
+                f"{page} has {len(text):,} characters, so nothing is at offset {offset:,}", param="offset"
+            )
+        end = min(offset + budget, len(text))
+        more = f'\n\n[Characters {offset:,} to {end:,} of {len(text):,}. Read on: page "{page}", offset {end}]'
+        return text[offset:end] + (more if end < len(text) else "")
+
+    def _find(self, client: str | None, page: str) -> str:
+        own = [text for owner, text in self._kept.values() if owner == client]
+        if page == LAST and own and is_exact(client):
+            return own[-1]
+        owner, text = self._kept.get(page, (None, ""))
+        if text and owner == client:
+            return text
+        raise DocNotFound(
+            f"There is no answer {page[:80]!r} to read on", hint="only answers that were cut are kept, the last few"
+        )
