@@ -1,0 +1,148 @@
+"""The time of a call: its own limit, and what is said of a call that the end of a run cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.library import library
+from support.processes import eventually, in_time
+
+from kosmolua import CallError, Interrupted, LimitExceeded, Runtime
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.errors import CallTimeout
+
+SLOW = Path(__file__).parent / "plugins" / "slow.py"
+KEY = "rnd_SECRET_of_a_slow_service"
+
+
+@contextmanager
+def silent_service() -> Iterator[str]:
+    """A service that takes requests and never answers."""
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            while True:
+                try:
+                    taken.append(server.accept()[0])
+                except OSError:
+                    return
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in taken:
+            connection.close()
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    """A runtime whose library never answers."""
+    with silent_service() as url:
+        accounts = {"library": {"default": {"api_key": KEY, "base_url": url, "permissions": {"write": "allow"}}}}
+        plugins = Plugins([library()], places=(), entry_points=dict)
+        with Runtime(accounts, plugins=plugins, journal=tmp_path / "journal", environ={}) as runtime:
+            yield runtime
+
+
+def statuses(folder: Path) -> list[tuple[Any, Any]]:
+    """Return the status and the error code of each call in the journal."""
+    lines = map(json.loads, (folder / "journal").read_text().splitlines())
+    return [(line["status"], line["error"]) for line in lines]
+
+
+def test_a_call_that_takes_too_long_can_be_caught(runtime: Runtime, tmp_path: Path) -> None:
+    """One service that hangs does not take the script with it: the error names the call and the option."""
+    script = """
+    local ok, err = pcall(app.integrations.library.list_books)
+    return ok, err.code, err.retryable, err.message
+    """
+    outcome = runtime.run(script, call_timeout=0.3, timeout=60)
+    assert outcome.error is None
+    ok, code, retryable, message = outcome.result
+    assert (ok, code, retryable) == (False, "timeout", True)
+    assert message.startswith("library.list_books took longer than 0.3 s")
+    assert "raise it with --call-timeout" in message
+    assert statuses(tmp_path) == [("failed", "timeout")]
+
+
+def test_a_write_that_takes_too_long_may_have_been_done(runtime: Runtime, tmp_path: Path) -> None:
+    """Its status is unknown, and it is not to be tried again without a look."""
+    outcome = runtime.run("app.integrations.library.lend({ book = 'b-1' })", call_timeout=0.3)
+    assert isinstance(outcome.error, CallTimeout)
+    assert outcome.error.retryable is False
+    assert [call["status"] for call in outcome.calls] == ["unknown"]
+    assert statuses(tmp_path) == [("unknown", "timeout")]
+
+
+def test_a_call_without_a_script_has_the_same_limit(runtime: Runtime) -> None:
+    """What the command line's ``call`` makes ends like any other."""
+    runtime.limits = runtime.limits.but(call_timeout=0.3)
+    with pytest.raises(CallError) as failed:
+        runtime.call("library.list_books")
+    assert failed.value.code == "timeout"
+
+
+def test_a_limit_names_the_write_that_it_cut_off(runtime: Runtime, tmp_path: Path) -> None:
+    """Outcome, journal and message say that it was under way and may have been done."""
+
+    def is_cut_off(seconds: float) -> bool:
+        outcome = runtime.run("app.integrations.library.lend({ book = 'b-1' })", timeout=seconds)
+        assert isinstance(outcome.error, LimitExceeded)
+        if outcome.calls[0]["status"] == "refused":
+            return False  # it had not begun
+        assert outcome.calls[0]["status"] == "unknown"
+        assert outcome.error.fields()["call"] == "library.lend"
+        assert "library.lend with default was under way and may have been done: check before you retry" in str(
+            outcome.error
+        )
+        return True
+
+    assert in_time(is_cut_off, 0.5)
+    assert statuses(tmp_path)[-1][0] == "unknown"
+
+
+def test_a_limit_names_the_read_that_it_cut_off(runtime: Runtime) -> None:
+    """It may be tried again, so nothing is said of looking first."""
+
+    def is_cut_off(seconds: float) -> bool:
+        outcome = runtime.run("app.integrations.library.list_books()", timeout=seconds)
+        if outcome.calls[0]["status"] == "refused":
+            return False
+        assert "library.list_books with default was under way" in str(outcome.error)
+        assert "check before" not in str(outcome.error)
+        return True
+
+    assert in_time(is_cut_off, 0.5)
+
+
+def test_ctrl_c_names_the_calls_that_it_cut_off(tmp_path: Path) -> None:
+    """Of several branches, the first few by name."""
+    script = """
+    local folder = ...
+    parallel.map({ 1, 2, 3, 4, 5 }, function(i)
+      app.integrations.slow.wait({ file = folder .. "/never", sign = folder .. "/" .. i })
+    end)
+    """
+
+    def interrupt() -> None:
+        if eventually(lambda: len(list(tmp_path.iterdir())) == 5):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with Runtime({}, plugins=[SLOW], environ={}) as runtime:
+        threading.Thread(target=interrupt, daemon=True).start()
+        outcome = runtime.run(script, args=[str(tmp_path)])
+    (tmp_path / "never").touch()
+    assert isinstance(outcome.error, Interrupted)
+    assert [call["status"] for call in outcome.calls] == ["unknown"] * 5
+    named = " and ".join(["slow.wait with default"] * 3)
+    assert f"{named} and 2 more were under way" in str(outcome.error)
