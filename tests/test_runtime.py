@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import pickle
+import pydoc
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -338,3 +341,13 @@ def test_a_closed_runtime_has_closed_its_file(tmp_path: Path) -> None:
     runtime.close()
     runtime.close()
     assert (tmp_path / "journal").read_text().count("\n") == 1
+
+
+def test_help_shows_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defaults, reprs and docstrings of the public names hold no variable of the user."""
+    monkeypatch.setenv("FAKE_SECRET_KEY", "hunter2secret")
+    shown = pydoc.render_doc(Runtime) + inspect.getsource(Runtime) + repr(inspect.signature(Runtime))
+    with Runtime(os.devnull, simulate=True) as runtime:
+        shown += repr(runtime)
+    assert "hunter2secret" not in shown
+    assert not any(isinstance(each.default, Mapping) for each in inspect.signature(Runtime).parameters.values())
