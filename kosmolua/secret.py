@@ -14,10 +14,14 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+MIN_SECRET = 8
+"""Characters that a secret of the user must have: masking a shorter one would help a script to guess it."""
 SHORTEST_REDACTED = 6
 """Shorter secrets are not looked for in other texts: ``1234`` would blot out half of every reply."""
 MOST_OF_ONE_OWNER = 16
 """How many secrets an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
+_KEY_PREFIX = re.compile(r"(rnd|gh[opsur]|github_pat|glpat|npm|pypi|sk|pk|rk|xox[a-z])[_-]|AKIA|eyJ|Bearer ")
+_LONG_RUN = re.compile(r"[A-Za-z0-9]{16,}")
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
 
@@ -151,3 +155,13 @@ def _within_base64(value: bytes) -> Iterator[str]:
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
         yield from (within, within.replace("+", "-").replace("/", "_"))
+
+
+def looks_like_key(text: str) -> bool:
+    """Return True if a text that should be a name looks like a credential, so that no message should show it.
+
+    It begins as the keys of well-known services do, or holds 16 letters and digits in a row, both among them.
+    """
+    return bool(_KEY_PREFIX.match(text)) or any(
+        not run.isalpha() and not run.isdigit() for run in _LONG_RUN.findall(text)
+    )

@@ -60,3 +60,9 @@ def as_hint(names: Sequence[str]) -> str | None:
 def list_of(intro: str, names: Sequence[str]) -> str | None:
     """Return a hint with all names where they are few, as in ``it has github, render2``, or None."""
     return f"{intro} {', '.join(names)}" if 0 < len(names) <= FEW else None
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names for a message, cut if they are many: ``a, b, c and 97 more``."""
+    more = len(names) - most
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:most])} and {more:,} more"

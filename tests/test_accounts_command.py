@@ -95,7 +95,7 @@ def test_the_stanza_of_an_integration_can_be_pasted(kosmolua: Callable[..., Any]
     [
         ("api_key = 5", "api_key must be a string or one secret source, such as"),
         ('api_key = { command = "op read" }', "api_key.command must be a list of strings, such as"),
-        ('api_key = "rnd_1"\nbase_url = 5', "base_url must be a string, not 5"),
+        ('api_key = "rnd_12345"\nbase_url = 5', "base_url must be a string, not 5"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
@@ -114,7 +114,7 @@ def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
 def test_an_account_that_cannot_be_opened_is_named(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
     """The user learns the account, the file and the line; the script learns the account."""
     path = tmp_path / "accounts.toml"
-    path.write_text('\n[render2.p]\napi_key = "rnd_1"\nbase_url = "api.render.com"\n')
+    path.write_text('\n[render2.p]\napi_key = "rnd_12345"\nbase_url = "api.render.com"\n')
     said = "The account render2.p cannot be used: base_url is not an address such as https://api.example.com/v1"
     done = kosmolua("call", "render2.list_services", "--accounts", path)
     assert said in done.stderr

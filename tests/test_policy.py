@@ -14,7 +14,7 @@ from support.library import library
 
 from kosmolua import Denied
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.toml import PERMISSIONS
+from kosmolua.accounts.sections import PERMISSIONS
 from kosmolua.broker.permissions import Approval, Policy
 from kosmolua.catalog.catalog import Target
 from kosmolua.clock import Clock

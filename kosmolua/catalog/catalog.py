@@ -15,7 +15,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect, Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import ROOT, parts_of
-from kosmolua.suggestions import did_you_mean, list_of
+from kosmolua.suggestions import did_you_mean, list_of, listed
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Catalog:
         chosen = self._accounts.default(integration) if account == "default" else account
         if chosen is None and names:
             raise NotConfigured(
-                f"{integration.name} has several accounts and no default: {', '.join(names)}",
+                f"{integration.name} has several accounts and no default: {listed(names)}",
                 hint=f'name one, as in app.integrations.{integration.name}.{names[0]}, or set default = "{names[0]}"',
             )
         if chosen is None:
