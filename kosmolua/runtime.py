@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from kosmolua.clock import Clock
 from kosmolua.concurrency import LOCK, Occupancy, computed, once
-from kosmolua.errors import NetworkError
+from kosmolua.errors import ConfigError, NetworkError
 from kosmolua.folders import accounts_file
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.processes.pool import Workers
@@ -371,9 +371,13 @@ class Runtime:
         return Live()
 
     def _check_sections(self) -> None:
+        """Warn of each section without an integration; only a call to it is an error."""
         plugins = self._plugins
         for name in self._accounts.sections():
-            plugins.require(name, f"{self._accounts.path}: [{name}]")
+            try:
+                plugins.require(name, f"{self._accounts.path}: [{name}]")
+            except ConfigError as error:
+                self._warn(error.message)
 
 
 def _check_options(options: RunOptions) -> None:

@@ -133,3 +133,23 @@ def test_a_command_for_a_secret_is_bound_by_the_timeout(kosmolua: Callable[..., 
     done = kosmolua("call", "render2.list_services", "--timeout", "1", "--accounts", path, timeout=40)
     assert done.returncode == 1
     assert "The command for the secret render2.p.api_key failed: it gave no text within" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_no_endless_list(
+    kosmolua: Callable[..., Any], environment: dict[str, str], write: Write
+) -> None:
+    """Of 1,000 accounts a terminal shows as many as can be looked at, and how many are left; a pipe gets all."""
+    from support.terminal import Terminal
+
+    text = "".join(f"[render2.a{number:04}]\napi_key = {{ env = 'X' }}\n" for number in range(1000))
+    path = str(write("many.toml", text))
+    listed = kosmolua("accounts", "--accounts", path)
+    assert listed.stdout.count("render2\ta") == 1000
+    command = [sys.executable, "-m", "kosmolua", "accounts", "--accounts", path]
+    with Terminal(command, {**environment, "PAGER": "cat"}) as terminal:
+        assert terminal.wait() == 0
+    shown = "\n".join(terminal.everything())
+    assert "a0190" in shown
+    assert "a0200" not in shown
+    assert "more; 'kosmolua accounts | less' and --json have all" in shown

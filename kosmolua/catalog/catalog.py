@@ -65,7 +65,12 @@ class Catalog:
             PluginError: It cannot be loaded.
             UnknownPath: There is none of this name.
         """
-        return self._plugins.load(name).integration
+        try:
+            return self._plugins.load(name).integration
+        except UnknownPath as error:
+            if name in self._accounts.sections():
+                error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
+            raise
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
