@@ -131,6 +131,7 @@ class CallError(KosmoError):
         retryable: Whether the same call may succeed later.
         retry_after: Seconds to wait before that.
         request_id: The service's own name for the request.
+        body: The service's answer, decoded; at most 16 KiB.
         detail: What the user may know of it, but no script.
     """
 
@@ -145,10 +146,12 @@ class CallError(KosmoError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
+        body: object = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, detail=detail)
         self.code = code
+        self.body = body
         self.param = param
         self.status = status
         self.retryable = retryable
@@ -160,7 +163,7 @@ class CallError(KosmoError):
     def fields(self) -> dict[str, object]:
         """Return what a script sees: ``code``, ``message``, and the other fields that are set."""
         return super().fields() | self._present(
-            "param", "status", "retryable", "retry_after", "request_id", "path", "account"
+            "param", "status", "retryable", "retry_after", "request_id", "body", "path", "account"
         )
 
 
@@ -214,6 +217,7 @@ class ApiError(CallError):
         retryable: Whether the same call may succeed later.
         retry_after: Seconds to wait before that.
         request_id: The service's own name for the request.
+        body: The service's answer, decoded; at most 16 KiB.
         location: The absolute address that the answer leads to, where it names one; no script sees it.
         hint: What to do about it.
     """
@@ -227,6 +231,7 @@ class ApiError(CallError):
         retryable: bool = False,
         retry_after: float | None = None,
         request_id: str | None = None,
+        body: object = None,
         location: str | None = None,
         hint: str | None = None,
     ) -> None:
@@ -239,6 +244,7 @@ class ApiError(CallError):
             retryable=retryable,
             retry_after=retry_after,
             request_id=request_id,
+            body=body,
         )
 
 

@@ -327,7 +327,7 @@ def test_fault(row: Row, method: str, caplog: pytest.LogCaptureFixture) -> None:
 
     def is_met(deadline: float) -> bool:
         pauses: list[float] = []
-        transport = Transport(largest=MIB, backoff=lambda retry: 0.01, sleep=pauses.append)
+        transport = Transport(max_bytes=MIB, backoff=lambda retry: 0.01, sleep=pauses.append)
         with serving(*row.steps) as service, closing(transport):
             started = time.monotonic()
             outcome, error = call(open_api(transport, service.url, deadline), method)
@@ -382,7 +382,7 @@ def test_a_write_that_was_answered_with_no_json(body: bytes) -> None:
         _, error = call(open_api(Transport(), service.url, 60), "POST")
     assert error is not None
     assert "/services/srv-1 was answered 201 with something that is not JSON" in error.message
-    assert error.message.endswith("[request r-7] (it may have been done all the same: look before you try again)")
+    assert error.message.endswith("[request r-7] (the request may have succeeded: check before you retry)")
     assert error.__context__ is None
 
 
@@ -426,7 +426,7 @@ def test_gzip_bomb_takes_no_memory() -> None:
     step = answer(200, bomb(), Content_Encoding="gzip")
     with serving(step) as service:
         tracemalloc.start()
-        outcome, _ = call(open_api(Transport(largest=MIB), service.url, 60), "GET")
+        outcome, _ = call(open_api(Transport(max_bytes=MIB), service.url, 60), "GET")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert outcome == "network"
