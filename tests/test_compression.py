@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -57,13 +57,10 @@ def test_any_body(body: bytes, repeated: int, size: int) -> None:
     assert b"".join(decompressed(cut(raw_deflate(whole), size), "deflate")) == whole
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-def test_pieces_are_small(pack: object) -> None:
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_pieces_are_small(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     """However much one piece unfolds to, it comes out a little at a time."""
-    assert callable(pack)
-    sizes = [
-        len(piece) for piece in decompressed([pack(bytes(10_000_000))], "gzip" if pack is gzip.compress else "deflate")
-    ]
+    sizes = [len(piece) for piece in decompressed([pack(bytes(10_000_000))], encoding)]
     assert max(sizes) <= MAX_PIECE
     assert sum(sizes) == 10_000_000
 

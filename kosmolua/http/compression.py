@@ -48,14 +48,19 @@ def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
                     return  # padding
                 inflate = zlib.decompressobj(_window_bits(coding, rest))
                 members += 1
-            unpacked = inflate.decompress(rest, MAX_PIECE)
-            while len(unpacked) == MAX_PIECE and not inflate.unconsumed_tail:
-                yield unpacked
-                unpacked = inflate.decompress(b"", MAX_PIECE)
-            yield unpacked
-            rest = inflate.unconsumed_tail
-            if inflate.eof:
-                rest, inflate = inflate.unused_data, None
+            yield from _unpacked(inflate, rest)
+            if not inflate.eof:
+                break
+            rest, inflate = inflate.unused_data, None
+
+
+def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
+    """Yield what all of some input unpacks to, at most :data:`MAX_PIECE` bytes at a time."""
+    is_full = True
+    while (packed or is_full) and not inflate.eof:
+        piece = inflate.decompress(packed, MAX_PIECE)
+        packed, is_full = inflate.unconsumed_tail, len(piece) == MAX_PIECE
+        yield piece
 
 
 def _window_bits(coding: str, body: bytes) -> int:

@@ -92,15 +92,15 @@ class _BoundedStream(io.RawIOBase):
 
 
 class _BoundedReader(io.BufferedReader):
-    """Bounds each line: urllib3 reads trailers and the sizes of chunks without a bound."""
+    """Bounds each line: some versions of urllib3 read trailers and the sizes of chunks without a bound."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return the next line.
 
         Raises:
-            LineTooLong: It is longer than :data:`MAX_LINE`, and no size was given.
+            LineTooLong: It is longer than :data:`MAX_LINE`.
         """
-        if size is not None and size >= 0:
+        if size is not None and 0 <= size <= MAX_LINE:
             return super().readline(size)
         line = super().readline(MAX_LINE + 1)
         if len(line) > MAX_LINE:
