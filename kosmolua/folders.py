@@ -1,30 +1,45 @@
-"""Where the user's own files are."""
+"""The user's own folders: configuration and state."""
 
 from __future__ import annotations
 
 import os
 
+from kosmolua.errors import ConfigError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ACCOUNTS_VARIABLE = "KOSMOLUA_ACCOUNTS"
 
 
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
-    """Return the accounts file, and whether it is to be read: a named one in any case, the usual one if it is there.
+    """Return the path of the accounts file, and True if it must be read.
+
+    A named file must be read even if it is missing; the default one only if it exists.
 
     Args:
-        named: The file that the user named; else ``KOSMOLUA_ACCOUNTS`` names one.
-        environ: The environment.
+        named: The file that the user named, or None.
+        environ: The environment, where ``KOSMOLUA_ACCOUNTS`` may name one.
+
+    Raises:
+        ConfigError: Permissions hide whether the default file exists. It may deny what would be allowed without it.
     """
-    chosen = os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE)
-    path = expanded(chosen) if chosen else os.path.join(config_folder(), "accounts.toml")
-    return path, bool(chosen) or os.path.exists(path)
+    if chosen := os.fspath(named) if named else environ.get(ACCOUNTS_VARIABLE):
+        return expanded(chosen), True
+    path = os.path.join(config_folder(), "accounts.toml")
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return path, False
+    except OSError as error:
+        hint = f"make the folder readable, or name another file with --accounts or {ACCOUNTS_VARIABLE}"
+        raise ConfigError(f"The accounts file {path} cannot be reached: {error.strerror}", hint=hint) from None
+    return path, True
 
 
 def expanded(path: str | os.PathLike[str]) -> str:
-    """Return a path with ``~`` or ``~user`` at its beginning replaced, or as it is where there is no such home."""
+    """Return a path with a leading ``~`` or ``~user`` replaced, or unchanged if there is no such home."""
     try:
         return os.path.expanduser(path)
     except ValueError:  # no user's name has a zero byte in it
@@ -32,14 +47,26 @@ def expanded(path: str | os.PathLike[str]) -> str:
 
 
 def config_folder() -> str:
-    """Return the folder of accounts.toml and of the user's own integrations."""
+    """Return the folder of accounts.toml and of the user's own integrations; it need not exist."""
     from platformdirs import user_config_dir
 
-    return user_config_dir("kosmolua")
+    return _folder(user_config_dir, ".config")
 
 
 def state_folder() -> str:
-    """Return the folder of what the program remembers, such as what was typed."""
+    """Return the folder of what the program remembers, such as the REPL's history; it need not exist."""
     from platformdirs import user_state_dir
 
-    return user_state_dir("kosmolua")
+    return _folder(user_state_dir, ".local/state")
+
+
+def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
+    """Return the program's folder, below the root if the user has no home, as container runtimes have it.
+
+    platformdirs raises RuntimeError then, or returns a path with ``~`` in it, which would be in the current folder.
+    """
+    try:
+        folder = folder_of("kosmolua")
+    except RuntimeError:
+        folder = ""
+    return folder if os.path.isabs(folder) else os.path.join(os.path.abspath(os.sep), below_home, "kosmolua")

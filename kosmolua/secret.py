@@ -1,4 +1,4 @@
-"""A credential that shows itself to nobody, and the redactor that keeps known ones out of every text.
+"""Secrets: the credential that no text shows, and the redactor that masks known ones wherever text leaves.
 
 A secret is revealed where a request is encoded for the wire, and nowhere else.
 """
@@ -6,7 +6,8 @@ A secret is revealed where a request is encoded for the wire, and nowhere else.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b32encode, b64encode
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from json import dumps
 from threading import Lock
@@ -14,11 +15,25 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-SHORTEST_REDACTED = 6
-"""Shorter secrets are not looked for in other texts: ``1234`` would blot out half of every reply."""
-MOST_OF_ONE_OWNER = 16
-"""How many secrets an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
-_PERCENT = re.compile("%[0-9A-F]{2}")
+MIN_SECRET = 8
+"""Characters that a secret of the user must have: masking a shorter one would help a script to guess it."""
+MIN_REDACTED = 6
+"""Characters that a secret must have to be masked: masking ``1234`` would blot out half of every reply."""
+MAX_PER_OWNER = 16
+"""Secrets that an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
+MAX_SEARCHED = 256
+"""Spellings that are searched for one by one; more are found by their ends, whose cost does not grow with them."""
+_WINDOW = 3 << 15
+_GRAM = 6
+"""Bytes of a spelling's end by which it is found."""
+_STRIDE = 3
+"""Every third place of a text is looked at, so a spelling is known by its end at three alignments."""
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+_HTML_DECIMAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
+_HTML_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_NUMBER = re.compile(r"[-+.\deE]+")
+_KEY_PREFIX = re.compile(r"(rnd|gh[opsur]|github_pat|glpat|npm|pypi|sk|pk|rk|xox[a-z])[_-]|AKIA|eyJ|Bearer ")
+_LONG_RUN = re.compile(r"[A-Za-z0-9]{16,}")
 
 
 class Secret:
@@ -28,7 +43,7 @@ class Secret:
 
     Args:
         value: The credential itself.
-        holding: The secrets that it was made of, where it is not one of its own: it is they that are redacted.
+        holding: The secrets that it was made of, if it is not one of its own; they are redacted instead of it.
     """
 
     __slots__ = ("_holding", "_value")
@@ -53,7 +68,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return a secret that reads ``scheme value``, as an ``Authorization`` header has it."""
+        """Return the secret ``scheme value``, as an ``Authorization`` header has it."""
         return Secret(f"{scheme} {self._value}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
@@ -62,7 +77,7 @@ class Secret:
 
     @property
     def roots(self) -> tuple[Secret, ...]:
-        """The secrets that it was made of, or itself where it was made of none."""
+        """The secrets that it was made of, or itself if it was made of none."""
         return (self,) if self._holding is None else tuple(root for held in self._holding for root in held.roots)
 
     def reveal(self) -> str:
@@ -71,44 +86,80 @@ class Secret:
 
 
 class Redactor:
-    """Knows the secrets in use and takes them out of any text or JSON value; many threads may share it."""
+    """Masks known secrets in any text or JSON value; many threads may share it.
+
+    A secret is found in any case (upper or lower), escaped for JSON, HTML, a URL or Python, in hex, inside base64 and
+    base32, and escaped or encoded twice. The cost grows with the text, and beyond :data:`MAX_SEARCHED` spellings
+    not with the number of secrets.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, dict[str, set[str]]] = {}
-        self._spellings: tuple[str, ...] = ()
+        self._known: dict[Hashable, dict[str, set[bytes]]] = {}
+        self._users: Counter[bytes] = Counter()
+        self._by_end: dict[bytes, tuple[bytes, ...]] = {}
+        self._short: tuple[bytes, ...] = ()
+        self._few: tuple[bytes, ...] | None = ()
+        self._has_numbers = False
         self._lock = Lock()
 
     def learn(self, secret: Secret, owner: Hashable = None) -> None:
-        """Redact this secret from now on, or those that it was made of.
-
-        They are also found where they are quoted for JSON, a URL or Python, in hex, and within base64.
+        """Mask this secret from now on, or those that it was made of.
 
         Args:
             secret: What must not be shown.
-            owner: The account that came by it and will come by others: only the newest of each owner are kept in mind.
+            owner: The account that obtained it and will obtain others: only its newest are kept in mind.
         """
         for root in secret.roots:
             value = root.reveal()
-            if len(value) >= SHORTEST_REDACTED:
+            if len(value) >= MIN_REDACTED:
                 self._keep(value, owner)
 
     def _keep(self, value: str, owner: Hashable) -> None:
         with self._lock:
             kept = self._known.setdefault(owner, {})
-            known = kept.pop(value, set())
-            kept[value] = known or _spellings_of(value)
-            if owner is not None and len(kept) > MOST_OF_ONE_OWNER:
-                del kept[next(iter(kept))]
-            if not known:
-                spellings = set().union(*(each for values in self._known.values() for each in values.values()))
-                self._spellings = tuple(sorted(spellings, key=len, reverse=True))
+            spellings = kept.pop(value, None)
+            if spellings is not None:
+                kept[value] = spellings
+                return
+            kept[value] = spellings = _spellings_of(value)
+            self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
+            self._add(spellings)
+            if owner is not None and len(kept) > MAX_PER_OWNER:
+                self._remove(kept.pop(next(iter(kept))))
+            self._few = tuple(self._users) if len(self._users) <= MAX_SEARCHED else None
+
+    def _add(self, spellings: set[bytes]) -> None:
+        for spelling in [each for each in spellings if each not in self._users]:
+            if len(spelling) < _GRAM + _STRIDE - 1:
+                self._short += (spelling,)
+            for gram in _ends_of(spelling):
+                self._by_end[gram] = (*self._by_end.get(gram, ()), spelling)
+        self._users.update(spellings)
+
+    def _remove(self, spellings: set[bytes]) -> None:
+        for spelling in spellings:
+            self._users[spelling] -= 1
+            if self._users[spelling]:
+                continue
+            del self._users[spelling]
+            self._short = tuple(each for each in self._short if each != spelling)
+            for gram in _ends_of(spelling):
+                if not (left := tuple(each for each in self._by_end[gram] if each != spelling)):
+                    del self._by_end[gram]
+                else:
+                    self._by_end[gram] = left
 
     def text(self, text: str) -> str:
         """Return the text with each known secret as ``***``."""
-        for spelling in self._spellings:
-            if spelling in text:
-                text = text.replace(spelling, MASK)
-        return text
+        data = text.encode("utf-8", "surrogatepass")
+        spans = self._spans(data.lower())
+        if not spans:
+            return text
+        pieces, end = [], 0
+        for start, stop in spans:
+            pieces += [data[end:start], MASK.encode()]
+            end = stop
+        return b"".join([*pieces, data[end:]]).decode("utf-8", "surrogatepass")
 
     def value(self, value: object) -> object:
         """Return a copy of a JSON value with each known secret in its strings and keys as ``***``, however deep."""
@@ -120,29 +171,79 @@ class Redactor:
                 if isinstance(item, str):
                     copy[place] = self.text(item)
                 elif isinstance(item, (dict, list, tuple)):
-                    copy[place] = part = self._copy(item)
+                    part: Any
+                    if isinstance(item, dict):
+                        part = {self.text(str(key)): each for key, each in item.items()}
+                    else:
+                        part = list(item)
+                    copy[place] = part
                     unseen.append(part)
-                elif isinstance(item, Secret) or (isinstance(item, (int, float)) and self.knows(str(item))):
+                elif isinstance(item, Secret) or (
+                    self._has_numbers and isinstance(item, (int, float)) and self.knows(str(item))
+                ):
                     copy[place] = MASK
         return whole[0]
 
-    def _copy(self, part: Any) -> dict[str, object] | list[object]:
-        return {self.text(str(key)): item for key, item in part.items()} if isinstance(part, dict) else list(part)
-
     def knows(self, encoded: str) -> bool:
-        """Say whether this JSON text holds a known secret, much faster than redacting it."""
-        return any(spelling in encoded for spelling in self._spellings)
+        """Return True if this JSON text holds a known secret; much faster than redacting it."""
+        return next(self._found(encoded.encode("utf-8", "surrogatepass").lower()), None) is not None
+
+    def _found(self, folded: bytes) -> Iterator[bytes]:
+        """Yield each known spelling that a text in lower case holds; some may come twice."""
+        few = self._few
+        yield from (spelling for spelling in (self._short if few is None else few) if spelling in folded)
+        if few is not None:
+            return
+        known = self._by_end
+        for start in range(0, len(folded), _WINDOW):
+            places = range(start, min(start + _WINDOW, len(folded)), _STRIDE)
+            grams = {folded[at : at + _GRAM] for at in places}
+            candidates = {spelling for gram in grams if gram in known for spelling in known.get(gram, ())}
+            yield from (spelling for spelling in candidates if spelling in folded)
+
+    def _spans(self, folded: bytes) -> list[tuple[int, int]]:
+        """Return where known spellings stand in a text in lower case, in order; those that overlap are one span."""
+        spans = []
+        for spelling in {*self._found(folded)}:
+            at = folded.find(spelling)
+            while at >= 0:
+                spans.append((at, at + len(spelling)))
+                at = folded.find(spelling, at + 1)
+        merged: list[tuple[int, int]] = []
+        for start, stop in sorted(spans):
+            if merged and start < merged[-1][1]:
+                merged[-1] = merged[-1][0], max(stop, merged[-1][1])
+            else:
+                merged.append((start, stop))
+        return merged
 
 
-def _spellings_of(value: str) -> set[str]:
-    """Return the ways in which a value may stand in a text, and in the JSON that holds that text."""
-    encoded = value.encode()
-    in_url = {quote(value), quote(value, safe=""), quote_plus(value), quote_plus(value, safe="/")}
-    in_json = {dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1]}
-    spellings = {value, repr(value)[1:-1], encoded.hex(), encoded.hex().upper(), *_within_base64(encoded)}
-    spellings |= in_url | {_PERCENT.sub(lambda escape: escape[0].lower(), text) for text in in_url}
-    spellings |= in_json | {text.replace("/", "\\/") for text in in_json}
-    return spellings | {dumps(text, ensure_ascii=False)[1:-1] for text in spellings}
+def _ends_of(spelling: bytes) -> set[bytes]:
+    """Return the grams of which one is seen when every third place of a text is looked at; none if it is too short."""
+    ends = range(len(spelling), len(spelling) - _STRIDE, -1)
+    return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
+
+
+def _spellings_of(value: str) -> set[bytes]:
+    """Return the ways in which a value may stand in a text and in JSON that holds the text, all in lower case."""
+    raw = value.encode("utf-8", "surrogatepass")
+    escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
+    escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}
+    in_url = _quoted(value)
+    escaped |= in_url | {twice for once in in_url for twice in _quoted(once)}
+    escaped |= {dumps(text)[1:-1] for text in escaped} | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}
+    escaped |= {text.replace("/", "\\/") for text in escaped}
+    encoded = {raw.hex(), *_within_base32(raw)}
+    for once in {*_within_base64(raw)}:
+        encoded |= {once, *_within_base64(once.encode())}
+    texts = escaped | encoded | {dumps(text, ensure_ascii=False)[1:-1] for text in escaped}
+    return {text.encode("utf-8", "surrogatepass").lower() for text in texts}
+
+
+def _quoted(text: str) -> set[str]:
+    """Return a text percent-encoded as programs differ in what they leave unescaped."""
+    safe = ("", "/", "!*'()")
+    return {how(text, safe=each, errors="surrogatepass") for how in (quote, quote_plus) for each in safe}
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
@@ -151,3 +252,19 @@ def _within_base64(value: bytes) -> Iterator[str]:
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
         yield from (within, within.replace("+", "-").replace("/", "_"))
+
+
+def _within_base32(value: bytes) -> Iterator[str]:
+    """Yield the characters that stand for a value inside a longer text in base32, by where in the text it starts."""
+    for before in range(5):
+        encoded = b32encode(bytes(before) + value).decode()
+        yield encoded[-(-before * 8 // 5) : (before + len(value)) * 8 // 5]
+
+
+def looks_like_key(text: str) -> bool:
+    """Return True if a text that should be a name looks like a credential, so that no message should show it.
+
+    It begins as the keys of well-known services do, or holds 16 letters and digits in a row, both among them.
+    """
+    runs = _LONG_RUN.findall(text)
+    return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)

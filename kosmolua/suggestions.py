@@ -82,8 +82,8 @@ def list_of(intro: str, names: Sequence[str]) -> str | None:
     return f"{intro} {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else None
 
 
-def shortened(names: Iterable[object], most: int = 40) -> str:
-    """Return the first names, joined by commas, and how many more there are."""
-    listed = list(map(str, names))
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """Return names for a message, cut if they are many: ``a, b, c and 97 more``."""
+    every = list(map(str, names))
+    more = len(every) - most
+    return ", ".join(every) if more <= 0 else f"{', '.join(every[:most])} and {more:,} more"

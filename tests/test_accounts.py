@@ -18,6 +18,8 @@ from support.processes import eventually
 from kosmolua import ConfigError, Limits, NotConfigured
 from kosmolua.accounts.accounts import Accounts, read
 from kosmolua.accounts.toml import stanza
+from kosmolua.catalog.catalog import Catalog
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.folders import accounts_file
 from kosmolua.plugin import Api, Integration, Secret, Send, between
 from kosmolua.secret import Redactor
@@ -447,8 +449,10 @@ def test_a_file_of_another_system(make: Make) -> None:
     [
         ("lib = 3", "lib must be a table, such as [lib.production]"),
         ("kosmolua = 3", "kosmolua must be a table"),
-        ("[kosmolua]\nlimit = 3", "[kosmolua] has no key 'limit' (its only table is [kosmolua.limits])"),
-        ("[kosmolua]\nlimits = 3", "[kosmolua] has no key 'limits'"),
+        ("[kosmolua]\nlimit = 3", "[kosmolua] has no key 'limit' (did you mean 'limits'?)"),
+        ("[kosmolua]\nlimits = 3", "[kosmolua] limits must be a table, such as [kosmolua.limits], not 3"),
+        ("[kosmolua]\nzzz = 3", "[kosmolua] has no key 'zzz' (its keys are limits and journal_required)"),
+        ("[kosmolua]\njournal_required = 'yes'", '[kosmolua] journal_required must be true or false, not "yes"'),
         ("[lib\n", "this is not TOML: "),
         ("[lib.a]\nx = 1\n\ny = =", "(at line 4, column 5)"),
         ("[lib.a]\n[lib.a]", "accounts.toml:2: this is not TOML: "),
@@ -473,7 +477,101 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             read(path, usual=path, environ={}, redactor=Redactor())
 
 
-# Limits
+TWO_DEFAULTS = "[lib] uses the word default twice: for a key and for the account [lib.default] (remove the key"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[lib]\ndefault = 'default'\n[lib.default]\npages = 3",
+        "[lib]\ndefault = 'work'\n\n[lib.default]",
+        "[lib.default]\npages = 3\n[lib]\ndefault = 'default'",
+    ],
+)
+def test_the_word_default_for_a_key_and_an_account(make: Make, text: str) -> None:
+    """TOML cannot hold both, and the refusal says so in words of accounts."""
+    with pytest.raises(ConfigError) as refused:
+        make(text)
+    assert TWO_DEFAULTS in refused.value.message
+    assert "accounts.toml:" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[lib]\ndefault = 'rnd_SECRETSECRET'\n[lib.work]",
+        "[lib]\nrnd_SECRETSECRET = ''\n[lib.work]",
+        "[lib.work]\nrnd_SECRETSECRET = ''",
+    ],
+)
+def test_a_key_in_place_of_a_name_is_not_shown(make: Make, text: str) -> None:
+    """The refusal has the line, and no credential that stands there."""
+    with pytest.raises(ConfigError, match=r"accounts\.toml:2: .*looks like a secret") as refused:
+        make(text).default(lib)
+    assert "SECRET" not in str(refused.value)
+
+
+# Many accounts
+
+
+@pytest.fixture
+def many() -> Accounts:
+    """Ten thousand accounts, the last with permissions of its own."""
+    tables: dict[str, Any] = {f"a{number:05}": {"api_key": KEY} for number in range(10_000)}
+    tables["a09999"]["permissions"] = {"write": "allow"}
+    return read({"lib": tables}, usual="accounts.toml", environ={}, redactor=Redactor())
+
+
+def test_one_of_ten_thousand_accounts(many: Accounts) -> None:
+    """It is found as one of ten is."""
+    assert many.has(lib, "a09999")
+    assert not many.has(lib, "a10000")
+    assert many.default(lib) is None
+    assert [many.permission(lib, f"a{number:05}", "write") for number in (0, 9999)] == ["ask", "allow"]
+    assert many.settings(lib, "a00007")["api_key"].reveal() == KEY
+
+
+def test_ten_thousand_accounts_cost_a_call_no_more_than_ten(many: Accounts) -> None:
+    """After the first question none looks at all accounts: what is asked for each call makes the same steps."""
+    few = read({"lib": {"a09999": {"api_key": KEY}}}, usual="accounts.toml", environ={}, redactor=Redactor())
+
+    def steps(accounts: Accounts) -> int:
+        counted = 0
+
+        def count(*_: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        accounts.settings(lib, "a09999")
+        sys.setprofile(count)
+        try:
+            accounts.names(lib)
+            accounts.has(lib, "a09999")
+            accounts.permission(lib, "a09999", "write")
+            accounts.settings(lib, "a09999")
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    assert abs(steps(many) - steps(few)) < 5
+
+
+def test_many_accounts_are_cut_in_a_message(many: Accounts) -> None:
+    """A call that names none of them lists a few, and says how many more there are."""
+    with pytest.raises(NotConfigured) as refused:
+        Catalog(Plugins([lib]), many).resolve("lib.list_books")
+    assert "a00000, a00001" in refused.value.message
+    assert "a00007 and 9,992 more" in refused.value.message
+    assert len(refused.value.message) < 300
+
+
+# The journal and limits
+
+
+@pytest.mark.parametrize(("text", "required"), [("", False), ("journal_required = true", True)])
+def test_whether_the_journal_is_required(make: Make, text: str, required: bool) -> None:
+    """The file can demand that no write goes unrecorded; without a word it does not."""
+    assert make(f"[kosmolua]\n{text}").journal_required is required
 
 
 def test_limits_of_the_file(make: Make) -> None:

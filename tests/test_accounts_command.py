@@ -95,7 +95,7 @@ def test_the_stanza_of_an_integration_can_be_pasted(kosmolua: Callable[..., Any]
     [
         ("api_key = 5", "api_key must be a string or one secret source, such as"),
         ('api_key = { command = "op read" }', "api_key.command must be a list of strings, such as"),
-        ('api_key = "rnd_1"\nbase_url = 5', "base_url must be a string, not 5"),
+        ('api_key = "rnd_12345"\nbase_url = 5', "base_url must be a string, not 5"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
@@ -114,7 +114,7 @@ def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
 def test_an_account_that_cannot_be_opened_is_named(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
     """The user learns the account, the file and the line; the script learns the account."""
     path = tmp_path / "accounts.toml"
-    path.write_text('\n[render2.p]\napi_key = "rnd_1"\nbase_url = "api.render.com"\n')
+    path.write_text('\n[render2.p]\napi_key = "rnd_12345"\nbase_url = "api.render.com"\n')
     said = "The account render2.p cannot be used: base_url is not an address such as https://api.example.com/v1"
     done = kosmolua("call", "render2.list_services", "--accounts", path)
     assert said in done.stderr
@@ -133,3 +133,23 @@ def test_a_command_for_a_secret_is_bound_by_the_timeout(kosmolua: Callable[..., 
     done = kosmolua("call", "render2.list_services", "--timeout", "1", "--accounts", path, timeout=40)
     assert done.returncode == 1
     assert "The command for the secret render2.p.api_key failed: it gave no text within" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_no_endless_list(
+    kosmolua: Callable[..., Any], environment: dict[str, str], write: Write
+) -> None:
+    """Of 1,000 accounts a terminal shows as many as can be looked at, and how many are left; a pipe gets all."""
+    from support.terminal import Terminal
+
+    text = "".join(f"[render2.a{number:04}]\napi_key = {{ env = 'X' }}\n" for number in range(1000))
+    path = str(write("many.toml", text))
+    listed = kosmolua("accounts", "--accounts", path)
+    assert listed.stdout.count("render2\ta") == 1000
+    command = [sys.executable, "-m", "kosmolua", "accounts", "--accounts", path]
+    with Terminal(command, {**environment, "PAGER": "cat"}) as terminal:
+        assert terminal.wait() == 0
+    shown = "\n".join(terminal.everything())
+    assert "a0190" in shown
+    assert "a0200" not in shown
+    assert "more; 'kosmolua accounts | less' and --json have all" in shown

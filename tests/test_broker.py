@@ -255,7 +255,7 @@ def test_what_was_sent_is_not_denied(open_library: Open, sent: list[Request]) ->
     error = refusal_of(open_library(), "library.lend_and_look", {"book": "b-1"})
     assert error.code == "bad_arguments"
     assert "Nothing was sent" not in str(error)
-    assert error.message.endswith("(it may have been done all the same: look before you try again)")
+    assert error.message.endswith("(the request may have succeeded: check before you retry)")
     assert [request.method for request in sent] == ["POST"]
 
 

@@ -235,11 +235,27 @@ def test_a_write_that_nobody_can_approve(kosmolua: Program) -> None:
     said(kosmolua(*words, "--yes", "--read-only"), status=1, error="this run is read-only")
 
 
+def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, write: Write) -> None:
+    """It is a warning for every command, and an error only for a call to that integration."""
+    path = write("accounts.toml", "[crm.work]\napi_key = 'x'\n[render9.work]\n")
+    warnings = [
+        f"{path}: [crm] names no integration (is it a plugin? pass --plugin)",
+        f"{path}: [render9] names no integration (did you mean 'render2'?)",
+    ]
+    for words in (("run", "-e", "print('hello')"), ("accounts",), ("call", "render2.list_owners", "--simulate")):
+        done = kosmolua(*words, "--accounts", path)
+        assert done.returncode == 0, done.stderr
+        assert all(warning in done.stderr for warning in warnings)
+    called = kosmolua("call", "crm.list_people", "--accounts", path)
+    assert called.returncode == 1
+    assert "app.integrations has no 'crm'" in called.stderr
+    assert "the accounts file has a section of this name: if it is a plugin, pass --plugin" in called.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
         ("[render2\n", "this is not TOML: Expected ']' at the end of a table declaration (at line 1, column 9)"),
-        ("[render9.production]\napi_key = 'x'\n", "[render9] names no integration (did you mean 'render2'?)"),
         (
             "[render2.production]\napi_kee = 'x'\n",
             "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",

@@ -269,6 +269,75 @@ def test_error_bodies(body: bytes, says: str) -> None:
     assert "\x1b" not in error.message
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"detail": [{"loc": ["body", "user", "age"], "msg": "field required"}]}, "body.user.age: field required"),
+        (
+            {"title": "Bad", "errors": [{"detail": "must be positive", "pointer": "#/age"}]},
+            "Bad: age: must be positive",
+        ),
+        (
+            {"title": "Bad", "invalid-params": [{"name": "age", "reason": "must be positive"}]},
+            "Bad: age: must be positive",
+        ),
+        (
+            {"message": "Validation Failed", "errors": [{"field": "title", "code": "custom", "message": "too short"}]},
+            "Validation Failed: title: too short",
+        ),
+        (
+            {"errors": [{"source": {"pointer": "/data/name"}, "title": "Invalid", "detail": "too long"}]},
+            "data.name: too long",
+        ),
+        (
+            {"error": {"message": "invalid", "details": [{"fieldViolations": [{"field": "x", "description": "y"}]}]}},
+            "invalid: x: y",
+        ),
+        ({"message": "invalid", "errors": {"email": ["is taken", "is odd"]}}, "invalid: email: is taken; is odd"),
+        ({"email": ["This field is required."]}, "email: This field is required."),
+        ({"errors": [{"param": "limit", "msg": "too many"}, "and more"]}, "limit: too many; and more"),
+        ({"errors": [{"field": 7, "message": "odd"}, {"loc": [], "msg": "none"}]}, "odd; msg: none"),
+    ],
+    ids=["FastAPI", "RFC 9457", "RFC 7807", "GitHub", "JSON:API", "Google", "Laravel", "Django", "Express", "odd"],
+)
+def test_field_errors(body: object, says: str) -> None:
+    """Which field is wrong, and what is wrong with it, is in the message, in whatever shape the service says it."""
+    error = failure(Response(422, {}, json.dumps(body).encode()), "POST")
+    assert error.message == f"POST /v1/things/t-1 was answered 422: {says}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b'{"errors": [{"field": "a"}], "n": 2}', {"errors": [{"field": "a"}], "n": 2}),
+        (b"<p>Sorry</p>", "<p>Sorry</p>"),
+        (b"", None),
+        (b"{}", {}),
+        (b'{"a": NaN}', '{"a": NaN}'),
+        (b"\xff", "\ufffd"),
+        (b"[" * 40 + b"]" * 40, "[" * 40 + "]" * 40),
+        (b"[" * 5000, "[" * 5000),
+        (b'"' + b"x" * 20_000 + b'"', '"' + "x" * (16 * 1024 - 1)),
+    ],
+    ids=["JSON", "HTML", "nothing", "empty", "NaN", "bytes", "deep", "deep and broken", "large"],
+)
+def test_the_body_of_an_error(answer: bytes, body: object) -> None:
+    """A script finds all that the service said: decoded where it is JSON, as text where not, at most 16 KiB of it."""
+    error = failure(Response(422, {}, answer))
+    assert error.body == body
+    assert error.fields().get("body") == body
+
+
+@pytest.mark.parametrize("answer", ['{"echo": "rnd_SECRET_KEY"}', "x" * 16_378 + "rnd_SECRET_KEY"])
+def test_the_body_of_an_error_shows_no_credential(answer: str) -> None:
+    """Nor the beginning of one at the place where it is cut."""
+    api = Api(Wire(Response(400, {}, answer.encode())), BASE, bearer=Secret("rnd_SECRET_KEY"))
+    with pytest.raises(ApiError) as caught:
+        api.get("/x")
+    assert "rnd_" not in str(caught.value.fields())
+    assert "***" in str(caught.value.body)
+
+
 def test_request_id() -> None:
     """The service's own name for the request is in the message and in the field, for whoever asks the support."""
     error = failure(Response(500, {"render-request-id": "req-1"}, b""))
@@ -285,7 +354,7 @@ def test_request_id() -> None:
         (404, "GET", "api_error", False, None),
         (429, "POST", "rate_limited", True, None),
         (500, "GET", "api_error", True, None),
-        (503, "POST", "api_error", False, "look before you try again"),
+        (503, "POST", "api_error", False, "check before you retry"),
     ],
 )
 def test_statuses(status: int, method: str, code: str, retryable: bool, hint: str | None) -> None:
@@ -370,7 +439,7 @@ def test_a_write_whose_answer_is_not_there(answer: Response) -> None:
     ) as caught:
         Api(wire, BASE).post("/x")
     assert not caught.value.retryable
-    assert "look before you try again" in caught.value.message
+    assert "check before you retry" in caught.value.message
 
 
 def test_a_query_whose_answer_is_not_there() -> None:

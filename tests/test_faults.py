@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
+import threading
 import time
 import traceback
 import tracemalloc
@@ -17,6 +19,7 @@ from support.rawserver import (
     announce_100_mb,
     answer,
     endless,
+    endless_lines,
     hang_up,
     interim,
     reset_after_request,
@@ -70,6 +73,7 @@ def refused(status: int, body: object = b"", *, says: str, **headers: str) -> Ro
     return Row(str(status), (answer(status, body, **headers),), once, once, says, status)
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = answer(200, {"ok": True})
 OK_VALUE = {"ok": True}
 HTML = b"<!DOCTYPE html><html><head><title>502 Bad&nbsp;Gateway</title></head><body><h1>Oops</h1></body></html>"
@@ -228,6 +232,41 @@ FAULTS = [
         post=("network", 1),
         says="larger than 1 MiB",
     ),
+    *[
+        Row(name, (step,), ("network", 1), ("network", 1), says="failed: its answer is not valid HTTP")
+        for name, step in {
+            "a chunk extension without end": endless(CHUNKED + b"2;x="),
+            "a chunk size without end": endless_lines(CHUNKED, b"0"),
+            "a trailer without end": endless(CHUNKED + b"2\r\n{}\r\n0\r\nX: "),
+            "interim answers without end": endless_lines(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        }.items()
+    ],
+    *[
+        Row(name, (step,), ("network", 1), ("network", 1), says="failed: its answer does not end")
+        for name, step in {
+            "trailers without end": endless_lines(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: 1\r\n"),
+            "chunks of nothing but extensions": endless_lines(CHUNKED, b"1;" + b"x" * 1000 + b"\r\n \r\n"),
+        }.items()
+    ],
+    *[
+        Row(
+            f"compressed with {coding}",
+            (step,),
+            ("network", 1),
+            ("network", 1),
+            says="compressed in a way that was not",
+        )
+        for coding, step in {
+            "gzip twice": answer(200, gzip.compress(bomb()), Content_Encoding="gzip, gzip"),
+            "br": answer(200, b"{}", Content_Encoding="br"),
+        }.items()
+    ],
+    Row(
+        "gzip and deflate",
+        (answer(200, gzip.compress(b"{}"), Content_Encoding="gzip"),),
+        get=({}, 1),
+        post=({}, 1),
+    ),
     Row(
         "a gzip bomb",
         (answer(200, bomb(), Content_Encoding="gzip"),),
@@ -327,7 +366,7 @@ def test_fault(row: Row, method: str, caplog: pytest.LogCaptureFixture) -> None:
 
     def is_met(deadline: float) -> bool:
         pauses: list[float] = []
-        transport = Transport(largest=MIB, backoff=lambda retry: 0.01, sleep=pauses.append)
+        transport = Transport(max_bytes=MIB, backoff=lambda retry: 0.01, sleep=pauses.append)
         with serving(*row.steps) as service, closing(transport):
             started = time.monotonic()
             outcome, error = call(open_api(transport, service.url, deadline), method)
@@ -382,7 +421,7 @@ def test_a_write_that_was_answered_with_no_json(body: bytes) -> None:
         _, error = call(open_api(Transport(), service.url, 60), "POST")
     assert error is not None
     assert "/services/srv-1 was answered 201 with something that is not JSON" in error.message
-    assert error.message.endswith("[request r-7] (it may have been done all the same: look before you try again)")
+    assert error.message.endswith("[request r-7] (the request may have succeeded: check before you retry)")
     assert error.__context__ is None
 
 
@@ -421,16 +460,62 @@ def test_connection_refused() -> None:
     assert waits == [0.0, 1.0, 2.0]
 
 
-def test_gzip_bomb_takes_no_memory() -> None:
-    """A bomb is put down before it has unfolded."""
-    step = answer(200, bomb(), Content_Encoding="gzip")
+@pytest.mark.parametrize(
+    "step",
+    [
+        answer(200, bomb(), Content_Encoding="gzip"),
+        answer(200, gzip.compress(bomb()), Content_Encoding="gzip, gzip"),
+        endless(CHUNKED + b"2;x="),
+        endless(CHUNKED + b"2\r\n{}\r\n0\r\nX: "),
+    ],
+    ids=["gzip", "two layers", "chunk extension", "trailer"],
+)
+def test_a_bomb_takes_no_memory(step: Step) -> None:
+    """A hostile answer is given up before it has unfolded, whatever version of urllib3 reads it."""
     with serving(step) as service:
         tracemalloc.start()
-        outcome, _ = call(open_api(Transport(largest=MIB), service.url, 60), "GET")
+        outcome, _ = call(open_api(Transport(max_bytes=MIB), service.url, 60), "GET")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert outcome == "network"
     assert peak < 24 * MIB
+
+
+PHASES = {
+    "connecting": None,
+    "TLS": trickle(b""),
+    "the head": trickle(b"HTTP/1.1 200 OK\r\nX-Slow: "),
+    "an interim answer": interim(103, trickle(b"HTTP/1.1 100 Continue\r\nX: ")),
+    "the body": trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
+    "a chunk": trickle(CHUNKED + b"100\r\n"),
+    "a trailer": trickle(CHUNKED + b"2\r\n{}\r\n0\r\nX: "),
+    "silence": silence,
+    "a wait before a retry": answer(503, b"", Retry_After="600"),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_phase_ends_with_the_call(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly a service goes, a call ends when its time is over, with an error that names the request."""
+    over = threading.Event()
+    if phase == "connecting":
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args: over.wait() and [])
+
+    def ends_in_time(seconds: float) -> bool:
+        with serving(PHASES[phase] or silence) as service, closing(Transport(backoff=lambda retry: 0.01)) as transport:
+            url = service.url.replace("http:", "https:") if phase == "TLS" else service.url
+            started = time.monotonic()
+            with pytest.raises(CallError) as caught:
+                open_api(transport, url, seconds).get("/services")
+            assert time.monotonic() - started < SOON
+        assert "GET" in caught.value.message
+        assert "/v1/services" in caught.value.message
+        return caught.value.code == "network" or phase == "a wait before a retry"
+
+    try:
+        assert in_time(ends_in_time, 0.3)
+    finally:
+        over.set()
 
 
 def test_other_host_never_hears_of_the_key() -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,9 +17,9 @@ from support.records import record
 
 from kosmolua import ConfigError, NetworkError
 from kosmolua.broker.calls import Call
-from kosmolua.broker.journal import Journal
+from kosmolua.broker.journal import MAX_PENDING, Journal
 from kosmolua.broker.records import Record
-from kosmolua.errors import BadArguments
+from kosmolua.errors import BadArguments, Denied
 from kosmolua.http.messages import Attempt
 from kosmolua.plugin import Secret
 from kosmolua.secret import Redactor
@@ -166,3 +167,118 @@ def test_a_record_is_not_glued_to_half_a_line(tmp_path: Path, redactor: Redactor
     _, half, *others = path.read_text().splitlines()
     assert half == '{"run": "ha'
     assert [json.loads(line)["run"] for line in others] == ["next", "next"]
+
+
+def paths_in(path: Path) -> list[object]:
+    return [line["path"] for line in lines_of(path)]
+
+
+full_device = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+follows_renames = pytest.mark.skipif(sys.platform == "win32", reason="Windows renames no open file")
+
+
+@full_device
+def test_a_journal_goes_on_after_a_full_disk(tmp_path: Path, redactor: Redactor) -> None:
+    """The records of the meantime are written when there is space again, and the user is told of both."""
+    path, warnings = tmp_path / "journal", list[str]()
+    path.symlink_to("/dev/full")
+    journal = Journal(path, redactor, warnings.append)
+    for name in ("a", "b"):
+        journal.write(Record("r", name))
+    path.unlink()
+    for name in ("c", "d"):
+        journal.write(Record("r", name))
+    assert paths_in(path) == ["a", "b", "c", "d"]
+    assert warnings == [
+        f"The journal {path} cannot be written any more: No space left on device",
+        f"The journal {path} can be written again",
+    ]
+
+
+@full_device
+def test_a_journal_keeps_no_more_records_than_it_may(tmp_path: Path, redactor: Redactor) -> None:
+    """While the disk is full the oldest records are given up, and how many is said."""
+    path, warnings = tmp_path / "journal", list[str]()
+    path.symlink_to("/dev/full")
+    journal = Journal(path, redactor, warnings.append)
+    for number in range(MAX_PENDING + 3):
+        journal.write(Record("r", str(number)))
+    path.unlink()
+    journal.reopen()
+    assert paths_in(path) == [str(number) for number in range(3, MAX_PENDING + 3)]
+    assert warnings[1] == f"The journal {path} can be written again; 3 records are missing"
+
+
+@full_device
+def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: Path, redactor: Redactor) -> None:
+    """Each write is refused, in a sentence that says what to do, until the file takes the records that it missed."""
+    path, warnings = tmp_path / "journal", list[str]()
+    path.symlink_to("/dev/full")
+    journal = Journal(path, redactor, warnings.append, required=True)
+    journal.require()
+    journal.write(Record("r", "a"))
+    for _ in range(2):
+        with pytest.raises(Denied, match=r"the accounts file requires it for writes \(free its disk.*Nothing was sent"):
+            journal.require()
+    path.unlink()
+    journal.require()
+    assert paths_in(path) == ["a"]
+    assert len(warnings) == 2
+
+
+def test_a_required_journal_needs_a_file(redactor: Redactor) -> None:
+    """Where none is named the configuration is wrong, and that is said before anything runs."""
+    with pytest.raises(ConfigError, match=r"A journal is required, and there is none \(name its file with --journal"):
+        Journal(None, redactor, pytest.fail, required=True)
+
+
+def test_a_journal_that_is_not_required_refuses_nothing(redactor: Redactor) -> None:
+    """Without a file every write goes on."""
+    Journal(None, redactor, pytest.fail).require()
+
+
+@follows_renames
+@pytest.mark.parametrize("rotate", [lambda path: path.rename(path.with_suffix(".1")), lambda path: path.unlink()])
+def test_a_journal_follows_rotation(tmp_path: Path, redactor: Redactor, rotate: Callable[[Path], object]) -> None:
+    """After a rename or a removal the next record goes into a new file of the same name."""
+    path = tmp_path / "journal"
+    journal = Journal(path, redactor, pytest.fail)
+    journal.write(Record("r", "before"))
+    rotate(path)
+    journal.write(Record("r", "after"))
+    assert paths_in(path) == ["after"]
+    assert [paths_in(old) for old in tmp_path.glob("journal.1")] in ([["before"]], [])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_journal_is_opened_anew_when_asked(tmp_path: Path, redactor: Redactor) -> None:
+    """After reopen the file is there again even before the next record, which is written once."""
+    path = tmp_path / "journal"
+    journal = Journal(path, redactor, pytest.fail)
+    journal.write(Record("r", "before"))
+    if sys.platform != "win32":
+        path.unlink()
+    journal.reopen()
+    journal.write(Record("r", "after"))
+    journal.close()
+    journal.reopen()
+    journal.write(Record("r", "late"))
+    assert paths_in(path)[-1] == "after"
+
+
+def test_a_folder_that_is_gone(tmp_path: Path, redactor: Redactor) -> None:
+    """It is one warning, and the records are kept until the folder is back."""
+    folder, warnings = tmp_path / "log", list[str]()
+    folder.mkdir()
+    journal = Journal(folder / "journal", redactor, warnings.append)
+    (folder / "journal").unlink()
+    folder.rmdir()
+    for name in ("a", "b"):
+        journal.write(Record("r", name))
+    folder.mkdir()
+    journal.write(Record("r", "c"))
+    assert paths_in(folder / "journal") == ["a", "b", "c"]
+    assert [warning.rpartition("/journal ")[2] for warning in warnings] == [
+        "cannot be written any more: No such file or directory",
+        "can be written again",
+    ]

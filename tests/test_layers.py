@@ -21,8 +21,8 @@ SANDBOX = {"errors", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],
-    "requests": ["http.transport"],
-    "urllib3": ["http.transport", "http.connections"],
+    "requests": ["http.transport", "http.connections", "http.faults"],
+    "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomli": ["accounts.toml"],
     "keyring": ["accounts.sources"],
     "platformdirs": ["folders"],

@@ -15,7 +15,7 @@ from support.library import library
 
 from kosmolua import Denied
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.toml import PERMISSIONS
+from kosmolua.accounts.sections import PERMISSIONS
 from kosmolua.broker.approvals import Approval
 from kosmolua.broker.permissions import Permissions
 from kosmolua.catalog.catalog import Target

@@ -179,12 +179,11 @@ def test_accounts_as_a_file_or_as_values(write: Write) -> None:
 
 
 def test_an_accounts_file_of_somebody_else(write: Write) -> None:
-    """A section that no integration has is a typo, said at once with the file."""
-    path = write("accounts.toml", "[rendr2.work]\napi_key = 'x'\n")
-    with pytest.raises(
-        ConfigError, match=r"accounts.toml: \[rendr2\] names no integration \(did you mean 'render2'\?\)"
-    ):
-        Runtime(path, environ={})
+    """A section that no integration has may be a typo: it is a warning with the file, and scripts run."""
+    path, warnings = write("accounts.toml", "[rendr2.work]\napi_key = 'x'\n"), list[str]()
+    with Runtime(path, environ={}, warn=warnings.append) as runtime:
+        assert runtime.run("return 1").result == [1]
+    assert warnings == [f"{path}: [rendr2] names no integration (did you mean 'render2'?)"]
 
 
 def test_a_warning_reaches_whoever_wants_it(write: Write) -> None:

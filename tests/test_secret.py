@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
 import logging
 import pickle
+import time
 import traceback
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b32encode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,6 +43,15 @@ SPELLINGS = [
     urlsafe_b64encode(KEY.encode()).decode(),
     KEY.encode().hex(),
     KEY.encode().hex().upper(),
+    KEY.upper(),
+    KEY.lower(),
+    b32encode(KEY.encode()).decode(),
+    b32encode(KEY.encode()).decode().lower(),
+    b64encode(b64encode(KEY.encode())).decode(),
+    urlsafe_b64encode(b64encode(KEY.encode())).decode(),
+    quote(quote(KEY)),
+    quote(quote(KEY, safe=""), safe=""),
+    quote_plus(quote_plus(KEY)),
 ]
 
 
@@ -93,6 +104,77 @@ def test_basic_authentication_is_redacted(redactor: Redactor, user: str) -> None
     assert b64encode(KEY.encode()).decode()[4:12] not in redactor.text(header)
 
 
+@pytest.mark.parametrize("value", ["pass<word>&'more'", 'p&ss"word'])
+@pytest.mark.parametrize("quotes", [True, False])
+def test_a_secret_in_html_is_redacted(value: str, quotes: bool) -> None:
+    """A page that shows a password, also inside JSON, gives none of it away."""
+    redactor = Redactor()
+    redactor.learn(Secret(value))
+    for escaped in (html.escape(value, quotes), html.escape(value, quotes).replace("&#x27;", "&#39;")):
+        assert redactor.text(f"<p>{escaped}</p>") == "<p>***</p>"
+        assert redactor.text(json.dumps(f"<p>{escaped}</p>")) == '"<p>***</p>"'
+
+
+@pytest.mark.parametrize("encode", [b64encode, b32encode, urlsafe_b64encode], ids=["base64", "base32", "url-safe"])
+@pytest.mark.parametrize("before", range(9))
+def test_a_secret_inside_something_encoded(redactor: Redactor, encode: Callable[[bytes], bytes], before: int) -> None:
+    """Wherever in a longer text it stands before the text is encoded, and before base64 is encoded again."""
+    within = encode(b"x" * before + KEY.encode() + b" and more").decode()
+    assert "***" in redactor.text(within)
+    assert len(redactor.text(within)) < len(within) - len(KEY)
+    if encode is b64encode:
+        assert "***" in redactor.text(b64encode(b"y" * (before // 3) + within.encode()).decode())
+
+
+def test_letters_of_any_case_and_script() -> None:
+    """A password is found in capitals and in small letters, also beyond ASCII."""
+    redactor = Redactor()
+    redactor.learn(Secret("Pässwörd-Straße"))
+    assert redactor.text("PÄSSWÖRD-STRASSE pässwörd-straße Pässwörd-Straße") == "*** *** ***"
+
+
+def test_secrets_that_overlap_leave_no_rest() -> None:
+    """Where the end of one is the beginning of another the whole is one mask."""
+    redactor = Redactor()
+    for value in ("abcdefgh", "efghijkl", "nananana"):
+        redactor.learn(Secret(value))
+    assert redactor.text("<abcdefghijkl>") == "<***>"
+    assert redactor.text("<nanananana>") == "<***>"
+
+
+def test_a_secret_that_is_no_text() -> None:
+    """A variable of the environment may hold bytes that are no UTF-8; they are masked like others."""
+    redactor = Redactor()
+    redactor.learn(Secret("key-\udcff-secret"))
+    assert redactor.text("<key-\udcff-secret> \ud800") == "<***> \ud800"
+
+
+def test_many_secrets_cost_no_more_than_few() -> None:
+    """With 5,000 keys, as of a fleet, a long text is looked through once, and every key in it is found."""
+    redactor = Redactor()
+    keys = [f"rnd_{number:05}_SECRET_{number * 7919:09}" for number in range(5000)]
+    for number, key in enumerate(keys):
+        redactor.learn(Secret(key), owner=number)
+    text = "nothing of interest, " * 50_000
+    started = time.process_time()
+    assert redactor.text(text) == text
+    assert not redactor.knows(text)
+    seconds = time.process_time() - started
+    assert seconds < 5, "one search for each of 100,000 spellings takes a minute"
+    for before in range(4):
+        told = f"{text}{'.' * before} {keys[7]} {keys[-1].upper()} {keys[9].encode().hex()}"
+        assert redactor.text(told).endswith(" *** *** ***")
+
+
+def test_forgotten_secrets_are_masked_no_more() -> None:
+    """Also where there are so many secrets that they are found by how they begin."""
+    redactor = Redactor()
+    for number in range(100):
+        redactor.learn(Secret(f"key-of-account-{number:03}"), owner=number)
+        redactor.learn(Secret(f"token-{number:04}"), owner="one")
+    assert redactor.text("token-0099 token-0001 key-of-account-007") == "*** token-0001 ***"
+
+
 def test_values_are_redacted_to_the_last_key(redactor: Redactor) -> None:
     """Strings and keys of JSON are looked through, everything else stays as it is."""
     value = {"a": [1, None, 2.5, True, f"x {KEY} y"], KEY: {"b": (KEY,)}, "c": Secret("other")}
@@ -137,6 +219,13 @@ def test_a_secret_that_was_made_of_another(redactor: Redactor) -> None:
     for made in (Secret("tok_ABCDEF").prefixed("Bearer"), Secret("hunter22").as_password_of("ann").prefixed("X")):
         redactor.learn(made)
     assert redactor.text("token tok_ABCDEF has expired, hunter22 too") == "token *** has expired, *** too"
+
+
+def test_a_number_that_is_a_secret() -> None:
+    """A PIN of eight digits is masked as a number too; other numbers stay."""
+    redactor = Redactor()
+    redactor.learn(Secret("20461234"))
+    assert redactor.value([20461234, 2046, "pin 20461234", 1.5]) == ["***", 2046, "pin ***", 1.5]
 
 
 def test_a_placeholder_is_no_secret(redactor: Redactor) -> None:

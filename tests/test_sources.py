@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kosmolua import NotConfigured
-from kosmolua.accounts.sources import Sources, check_secret
+from kosmolua.accounts.sources import SOURCES, Source, Sources, check_secret
 from kosmolua.schema.types import Mismatch
 
 WHERE = "render2.production.api_key"
@@ -32,8 +32,8 @@ def read(tmp_path: Path, warnings: list[str]) -> Read:
 
 def test_a_string_is_the_secret(read: Read) -> None:
     """The secret itself may stand in the file; space around it does not belong to it."""
-    assert read("rnd_1") == "rnd_1"
-    assert read(" rnd_1\n") == "rnd_1"
+    assert read("rnd_12345") == "rnd_12345"
+    assert read(" rnd_12345\n") == "rnd_12345"
 
 
 def test_the_environment(read: Read) -> None:
@@ -58,9 +58,9 @@ def test_a_file(read: Read, tmp_path: Path, warnings: list[str]) -> None:
 
 def test_a_file_of_another_system(read: Read, tmp_path: Path) -> None:
     """A byte order mark, which editors on Windows write first, is no part of a secret."""
-    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfrnd_1\r\n")
-    assert read({"file": "key"}) == "rnd_1"
-    assert read({"command": python("import sys; sys.stdout.buffer.write('\\ufeffrnd_1'.encode())")}) == "rnd_1"
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfrnd_12345\r\n")
+    assert read({"file": "key"}) == "rnd_12345"
+    assert read({"command": python("import sys; sys.stdout.buffer.write('\\ufeffrnd_12345'.encode())")}) == "rnd_12345"
 
 
 def test_a_file_in_the_home(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +68,8 @@ def test_a_file_in_the_home(read: Read, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "key").write_text("at home")
-    assert read({"file": "~/key"}) == "at home"
+    (tmp_path / "home" / "key").write_text("at home again")
+    assert read({"file": "~/key"}) == "at home again"
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/key", "~\0/key"])
@@ -84,9 +84,9 @@ def test_a_file_in_the_home_of_nobody(read: Read, name: str) -> None:
 def test_a_file_that_others_can_read_is_a_warning(read: Read, tmp_path: Path, warnings: list[str], mode: int) -> None:
     """It works, and the user is told what to run."""
     path = tmp_path / "key"
-    path.write_text("open")
+    path.write_text("open to all")
     path.chmod(mode)
-    assert read({"file": "key"}) == "open"
+    assert read({"file": "key"}) == "open to all"
     assert warnings == [f"The secret file {path} can be read by others; run: chmod 600 {path}"]
 
 
@@ -113,7 +113,7 @@ def test_a_command(read: Read) -> None:
     ("command", "reason"),
     [
         (["no-such-program-7"], f"the secret {WHERE} failed: No such file"),
-        (python("import sys; print('rnd_1'); sys.exit('locked')"), "ended with status 1"),
+        (python("import sys; print('rnd_12345'); sys.exit('locked')"), "ended with status 1"),
         (python("pass"), f"The secret {WHERE} is empty"),
         (python("import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "failed: what it printed is not text"),
         (python("import sys; sys.stderr.buffer.write(b'\\xff'); sys.exit(2)"), "failed: it ended with status 2"),
@@ -126,12 +126,12 @@ def test_a_command_that_fails(read: Read, command: list[str], reason: str) -> No
     with pytest.raises(NotConfigured) as refused:
         read({"command": command})
     assert reason in refused.value.message
-    assert "rnd_1" not in refused.value.message
+    assert "rnd_12345" not in refused.value.message
 
 
 def test_a_command_reads_no_input(read: Read) -> None:
     """A command that waits for input is not left to wait on the user's terminal."""
-    assert read({"command": python("import sys; print(repr(sys.stdin.read()))")}) == "''"
+    assert read({"command": python("import sys; print('what is read:', repr(sys.stdin.read()))")}) == "what is read: ''"
 
 
 def keyring(passwords: dict[tuple[str, str], str]) -> dict[str, ModuleType]:
@@ -189,7 +189,7 @@ def test_a_source_of_the_wrong_type(source: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["rnd_1", {"env": "A"}, {"file": "a"}, {"command": ["a", "b"]}, {"keyring": "a"}], ids=str
+    "given", ["rnd_12345", {"env": "A"}, {"file": "a"}, {"command": ["a", "b"]}, {"keyring": "a"}], ids=str
 )
 def test_what_may_be_a_secret(given: object) -> None:
     """The secret itself, or one source."""
@@ -202,3 +202,52 @@ def test_an_empty_secret(tmp_path: Path, given: str | dict[str, str]) -> None:
     sources = Sources(tmp_path, {"SPACE": " "}, pytest.fail)
     with pytest.raises(NotConfigured, match=f"The secret {WHERE} is empty"):
         sources.read(WHERE, given)
+
+
+@pytest.mark.parametrize("given", ["1234567", " short \n", {"env": "SHORT"}])
+def test_a_secret_that_is_too_short_to_be_masked(tmp_path: Path, given: str | dict[str, str]) -> None:
+    """It is refused with the reason and what to do, and is not shown: a mask in an answer would confirm a guess."""
+    sources = Sources(tmp_path, {"SHORT": "1234567"}, pytest.fail)
+    with pytest.raises(NotConfigured, match=f"The secret {WHERE} has fewer than 8 characters .set a longer") as refused:
+        sources.read(WHERE, given)
+    assert "1234567" not in f"{refused.value} {refused.value.report()}"
+    assert sources.read(WHERE, "12345678").reveal() == "12345678"
+
+
+@pytest.mark.parametrize("key", ["rnd_SECRET", "ghp_SECRET", "SECRET7890abcdefgh", "rnd/abcDEF123ghiJKL456"])
+@pytest.mark.parametrize("source", ["env", "file", "keyring", "command"])
+def test_a_key_in_place_of_a_name_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, key: str
+) -> None:
+    """Who writes the key itself where a name belongs learns what is wrong, and no error repeats the key."""
+    for name, module in keyring({}).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(NotConfigured) as refused:
+        Sources(tmp_path, {}, pytest.fail).read(WHERE, {source: [key] if source == "command" else key})
+    assert key not in f"{refused.value} {refused.value.report()} {refused.value!r}"
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("env", "RENDER_API_KEY_2"), ("env", "my_key"), ("file", "~/.secrets/render-staging-2.txt")]
+)
+def test_a_name_is_shown(tmp_path: Path, source: str, name: str) -> None:
+    """The name of a variable or a file that is missing is what a user needs to know."""
+    with pytest.raises(NotConfigured) as refused:
+        Sources(tmp_path, {}, pytest.fail).read(WHERE, {source: name})
+    assert Path(name).name in str(refused.value.detail)
+
+
+def test_each_source_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that is added there is checked, listed in refusals, and read."""
+
+    def fetch(sources: Sources, where: str, value: Any, until: float) -> str:
+        return f"{value} of {where}"
+
+    source = Source("7", "a number", lambda value: isinstance(value, int), fetch)
+    monkeypatch.setitem(SOURCES, "vault", source)
+    check_secret({"vault": 3})
+    with pytest.raises(Mismatch, match="must be a number"):
+        check_secret({"vault": "x"})
+    with pytest.raises(Mismatch, match=r"or { vault = 7 }"):
+        check_secret({})
+    assert Sources(tmp_path, {}, pytest.fail).read(WHERE, {"vault": 3}).reveal() == f"3 of {WHERE}"

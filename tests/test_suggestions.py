@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, parameters_meant, shortened
+from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, listed, parameters_meant
 
 NAMES = ["list_services", "get_service", "create_service", "list_deploys", "limit"]
 
@@ -82,8 +82,8 @@ def test_very_long_names_are_not_compared() -> None:
     assert closest("y" * 121, ["y" * 120]) == []
 
 
-def test_very_many_names_are_shortened() -> None:
+def test_very_many_names_are_listed() -> None:
     """The first ones tell what kind of names there are."""
-    assert shortened([]) == ""
-    assert shortened("abc") == "a, b, c"
-    assert shortened(range(42), 3) == "0, 1, 2 and 39 more"
+    assert listed([], 40) == ""
+    assert listed("abc", 40) == "a, b, c"
+    assert listed(range(42), 3) == "0, 1, 2 and 39 more"

@@ -37,7 +37,7 @@ from kosmolua.errors import ApiError, CallError, NetworkError
 from kosmolua.http import connections
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Attempt, Request, Response
-from kosmolua.http.rate_limit import Pace
+from kosmolua.http.rate_limit import RateLimit
 from kosmolua.http.transport import Transport, jittered
 from kosmolua.secret import Secret
 
@@ -254,10 +254,10 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even with time left, a server that says nothing counts as dead after a while; a read is tried again."""
 
     def be_patient(_: int) -> float:
-        monkeypatch.setattr(connections, "LONGEST_SILENCE", 60)
+        monkeypatch.setattr(connections, "SILENCE_TIMEOUT", 60)
         return 0.0
 
-    monkeypatch.setattr(connections, "LONGEST_SILENCE", 0.1)
+    monkeypatch.setattr(connections, "SILENCE_TIMEOUT", 0.1)
     transport = Transport(backoff=be_patient)
     with serving(silence, OK) as service:
         assert transport.send(Request("GET", service.url), until=ending(time.monotonic() + 120)).status == 200
@@ -402,7 +402,7 @@ def check_sent_once(url: str, service: Service, kept: bool) -> None:
     transport = quick()
     if kept:
         assert transport.send(Request("GET", url)).status == 200
-    with pytest.raises(NetworkError, match=r"failed: the connection broke .*may have been done") as caught:
+    with pytest.raises(NetworkError, match=r"failed: the connection broke .*may have succeeded") as caught:
         transport.send(Request("POST", url))
     assert not caught.value.retryable
     assert [request.split()[0] for request in service.heard] == [b"GET"] * kept + [b"POST"]
@@ -561,11 +561,11 @@ def test_backoff_doubles_and_is_jittered() -> None:
     assert len({jittered(0) for _ in range(10)}) > 1
 
 
-def test_a_pace_can_be_shared_by_tests_and_transports() -> None:
+def test_a_rate_limit_can_be_shared_by_tests_and_transports() -> None:
     """The rate limiter is a value that is given, so its clock is too."""
-    pace = Pace(clock=lambda: 0.0)
-    with pace.turn(Request("GET", "http://127.0.0.1:9/x"), ending(10)) as learn:
+    limit = RateLimit(clock=lambda: 0.0)
+    with limit.turn(Request("GET", "http://127.0.0.1:9/x"), ending(10)) as learn:
         learn(Response(429, {"Retry-After": "99"}))
     with pytest.raises(CallError, match="was not sent") as caught:
-        Transport(pace=pace).send(Request("GET", "http://127.0.0.1:9/x"), until=ending(50))
+        Transport(rate_limit=limit).send(Request("GET", "http://127.0.0.1:9/x"), until=ending(50))
     assert not isinstance(caught.value, ApiError)

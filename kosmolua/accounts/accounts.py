@@ -1,4 +1,4 @@
-"""accounts.toml: which accounts there are, where their secrets come from, and what each may do."""
+"""The accounts of a user: their names, permissions and settings."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from kosmolua.accounts.sections import Permission, Sections
 from kosmolua.accounts.sources import Sources
-from kosmolua.accounts.toml import Permission, Sections, Table, parse, stanza
+from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
 from kosmolua.schema.types import Mismatch
-from kosmolua.secret import Redactor, Secret
+from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
-USUAL: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
-SIMULATED = ("default", "production", "staging")
+DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
+SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 
 
 class Accounts:
-    """The accounts of every integration, as one file and the environment give them.
+    """The accounts of every integration, from one file and the environment.
+
+    A section of the file is checked when it is first asked for; after that, every question about one account takes the
+    same time however many there are.
 
     Args:
-        tables: The content of the file; empty where there is none.
+        tables: The content of the file; empty if there is none.
         path: The file, or where it would be.
         environ: The environment that secrets may come from.
-        simulate: Whether accounts need no credentials, and exist also where the file has none.
         redactor: Learns each secret that is resolved.
-        warn: Told of what is unwise but works, as one sentence.
+        simulate: True if accounts need no credentials, and exist also if the file has none.
+        warn: Called with a sentence about what is unwise but works.
     """
 
     def __init__(
@@ -55,104 +59,129 @@ class Accounts:
         self._redactor = redactor
         self._simulate = simulate
         self._sources = Sources(path.parent, environ, warn)
-        self._settings: dict[tuple[str, str], _Settings] = {}
+        self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._lock = Lock()
 
     def sections(self) -> list[str]:
-        """Return the integrations that the file speaks of."""
+        """Return the integrations that the file has a section for."""
         return self._sections.names()
 
     def names(self, integration: Integration) -> list[str]:
-        """Return the accounts of an integration, sorted.
+        """Return the accounts of an integration in alphabetical order; the list is shared, so do not change it.
 
         Raises:
-            ConfigError: Something in the integration's section may not be there, or does not fit.
+            ConfigError: Something in the integration's section is unknown or does not fit.
         """
         section = self._sections.of(integration)
-        named = sorted(name for name, value in section.items() if isinstance(value, dict) and name != "permissions")
-        if named:
-            return named
+        if section.names:
+            return section.names
         if self._simulate:
-            return list(SIMULATED)
+            return SIMULATED_ACCOUNTS
         return ["default"] if self._is_complete(integration) else []
 
     def has(self, integration: Integration, account: str) -> bool:
         """Return True if an integration has an account of this name."""
-        return account in self.names(integration)
+        return account in (self._sections.of(integration).accounts or self.names(integration))
 
     def default(self, integration: Integration) -> str | None:
-        """Return the account that ``app.integrations.NAME.FUNCTION`` uses, or None where it is not clear."""
-        names = self.names(integration)
-        chosen = self._sections.of(integration).get("default")
-        if isinstance(chosen, str):
-            if chosen not in names:
-                what = f"[{integration.name}] default = {chosen!r} names no account"
-                hint = did_you_mean(chosen, names)
-                raise self._sections.wrong(what, integration.name, "default", hint=hint)
+        """Return the account of ``app.integrations.NAME.FUNCTION``, or None if several could be meant or none is there.
+
+        Raises:
+            ConfigError: ``default`` names no account.
+        """
+        chosen = self._sections.of(integration).default
+        if chosen is not None:
+            if not self.has(integration, chosen):
+                raise self._no_such_default(integration, chosen)
             return chosen
-        if "default" in names:
+        if self.has(integration, "default"):
             return "default"
+        names = self.names(integration)
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return what an account may do: its own word, else its integration's, else read is allowed and write asks."""
-        section = self._sections.of(integration)
-        given = {**section.get("permissions", {}), **section.get(account, {}).get("permissions", {})}
-        return cast("Permission", given.get(effect, USUAL[effect]))
+        """Return the permission of an account: its own, else its integration's, else read is allowed and write asks."""
+        for permissions in (
+            self.option(integration, account, "permissions"),
+            self._sections.of(integration).permissions,
+        ):
+            if permissions and effect in permissions:
+                return cast("Permission", permissions[effect])
+        return DEFAULT_PERMISSIONS[effect]
+
+    def option(self, integration: Integration, account: str, key: str) -> Any:
+        """Return what an account's table says for one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, or None."""
+        return self._table(integration, account).get(key)
 
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
-        """Return the fields to make an account of, each secret resolved.
+        """Return the fields of an account, each secret resolved.
 
         They are resolved once for each account. Threads that need the same account wait meanwhile, others do not.
 
         Args:
-            integration: Says which fields there are.
+            integration: Declares the fields.
             account: One of :meth:`names`.
-            until: When they have to be there, in terms of :func:`time.monotonic`.
+            until: When they must be there, by :func:`time.monotonic`.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
-            NotConfigured: A field is missing, or a secret cannot be had in time.
+            NotConfigured: A field is missing, or a secret does not come in time.
         """
         with self._lock:
-            settings = self._settings.setdefault((integration.name, account), _Settings())
-        if not settings.lock.acquire(timeout=min(max(until - monotonic(), 0), TIMEOUT_MAX)):
+            resolved = self._resolved.setdefault((integration.name, account), _Resolved())
+        if not resolved.lock.acquire(timeout=min(max(until - monotonic(), 0), TIMEOUT_MAX)):
             where = f"{integration.name}.{account}"
             raise NotConfigured(f"Another call fetches the secrets of {where}, and they did not come in time")
         try:
-            if settings.table is None:
-                settings.table = self._resolve(integration, account, until)
-            return settings.table
+            if resolved.settings is None:
+                resolved.settings = self._resolve(integration, account, until)
+            return resolved.settings
         finally:
-            settings.lock.release()
+            resolved.lock.release()
 
     def place(self, integration: Integration, account: str) -> str:
-        """Return where an account's settings come from: the file, with the line where known, or the environment."""
-        in_file = self._table(integration, account)
+        """Return where an account's settings come from: the file, with a line if known, or the environment."""
+        in_file = self._table(integration, account).keys() - {"permissions"}
         return self._sections.place(integration.name, account) if in_file else "the environment"
 
     def limits(self, base: Limits) -> Limits:
-        """Return limits with what ``[kosmolua.limits]`` says.
+        """Return limits changed as ``[kosmolua.limits]`` says.
 
         Raises:
             ConfigError: A key is unknown, or a value does not fit.
         """
         return self._sections.limits(base)
 
+    @property
+    def journal_required(self) -> bool:
+        """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
+        return self._sections.journal_required
+
     def check(self, integration: Integration) -> None:
-        """Raise the first ConfigError of an integration's section, without resolving a secret."""
+        """Check an integration's section, without resolving a secret.
+
+        Raises:
+            ConfigError: The first fault.
+        """
         self.default(integration)
 
     def _table(self, integration: Integration, account: str) -> Table:
-        table: Table = self._sections.of(integration).get(account, {})
-        return {key: value for key, value in table.items() if key != "permissions"}
+        return self._sections.of(integration).accounts.get(account, {})
+
+    def _no_such_default(self, integration: Integration, chosen: str) -> ConfigError:
+        shown = "..., which looks like a secret," if looks_like_key(chosen) else repr(chosen)
+        what = f"[{integration.name}] default = {shown} names no account"
+        hint = did_you_mean(chosen, self.names(integration))
+        return self._sections.wrong(what, integration.name, "default", hint=hint)
 
     def _is_complete(self, integration: Integration) -> bool:
+        """Return True if the environment has all that an account must have."""
         required = [field for field in integration.account_fields if field.required]
         return all(self._environ.get(integration.variable(field)) for field in required)
 
     def _resolve(self, integration: Integration, account: str, until: float) -> Table:
         table = self._table(integration, account)
+        from_environment = not table.keys() - {"permissions"}
         settings: Table = {}
         for field in integration.account_fields:
             variable = integration.variable(field)
@@ -162,10 +191,16 @@ class Accounts:
                 settings[field.name] = self._secret_in_file(integration, account, field, table[field.name], until)
             elif field.name in table:
                 settings[field.name] = field.type.accept(table[field.name])
-            elif not table and self._environ.get(variable) and (field.required or field.secret):
-                settings[field.name] = self._from_environment(variable, field)
+            elif from_environment and self._environ.get(variable) and (field.required or field.secret):
+                settings[field.name] = self._value_in_environment(variable, field)
+            elif field.required and self._simulate:
+                settings[field.name] = made_up(integration.name, field)
             elif field.required:
-                settings[field.name] = self._missing(integration, account, field)
+                raise NotConfigured(
+                    f"The account {integration.name}.{account} has no {field.name}; add it to the accounts file",
+                    hint=stanza(integration, account),
+                    detail=str(self.path),
+                )
         return settings
 
     def _secret_in_file(
@@ -178,16 +213,7 @@ class Accounts:
             error.detail = f"{place}: {error.detail}" if error.detail else place
             raise
 
-    def _missing(self, integration: Integration, account: str, field: AccountField) -> object:
-        if self._simulate:
-            return made_up(integration.name, field)
-        raise NotConfigured(
-            f"The account {integration.name}.{account} has no {field.name}; add it to the accounts file",
-            hint=stanza(integration, account),
-            detail=str(self.path),
-        )
-
-    def _from_environment(self, variable: str, field: AccountField) -> object:
+    def _value_in_environment(self, variable: str, field: AccountField) -> object:
         text = self._environ[variable]
         if field.secret:
             return self._secret(variable, text)
@@ -203,12 +229,12 @@ class Accounts:
         return secret
 
 
-class _Settings:
-    """The fields to make an account of, once somebody has resolved them."""
+class _Resolved:
+    """The fields of an account once they are resolved, and the lock of the thread that resolves them."""
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.table: Table | None = None
+        self.settings: Table | None = None
 
 
 def read(
@@ -220,18 +246,18 @@ def read(
     simulate: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> Accounts:
-    """Return the accounts of a file, or those that the environment gives where there is none.
+    """Return the accounts of a file, or those of the environment alone.
 
     Args:
-        source: The file, or what would be in it; None for none.
-        usual: Where a file would be, for messages.
+        source: The file, or its content; None for none.
+        usual: What messages call the file, and the place that relative names of secret files start from.
         environ: The environment that secrets may come from.
         redactor: Learns each secret.
-        simulate: Whether made-up values stand for whatever is missing.
-        warn: Told of what is unwise but works, as one sentence.
+        simulate: True if made-up values stand for what is missing.
+        warn: Called with a sentence about what is unwise but works.
 
     Raises:
-        ConfigError: The file is not there, or it is not TOML or not of this shape.
+        ConfigError: The file is missing, is not TOML, or has the wrong shape.
     """
     tables = dict(source or {}) if source is None or isinstance(source, Mapping) else parse(source)
     return Accounts(tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn)

@@ -1,4 +1,4 @@
-"""Where a secret comes from: the file itself, the environment, another file, a command, or the keyring."""
+"""Secret sources: where a value of accounts.toml fetches its secret. A new source is one line in :data:`SOURCES`."""
 
 from __future__ import annotations
 
@@ -8,99 +8,85 @@ from collections.abc import Callable, Mapping
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from kosmolua.errors import NotConfigured
 from kosmolua.folders import expanded
 from kosmolua.schema.types import Mismatch
-from kosmolua.secret import Secret
+from kosmolua.secret import MIN_SECRET, Secret, looks_like_key
 
-LONGEST_COMMAND = 60.0
-"""Seconds that a command may take to print a secret, which may mean to wait for a person."""
-_SOURCES = ("env", "file", "command", "keyring")
-_EXAMPLES = 'such as { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM"] } or { keyring = "NAME" }'
+COMMAND_TIMEOUT = 60.0
+"""Seconds that a command may take to print a secret; it may have to wait for a person."""
+_HIDDEN = "not shown, since it looks like a key itself"
 
 
 class Sources:
     """Fetches secrets.
 
     Args:
-        folder: What a relative file name starts from.
+        folder: The folder that relative file names start from.
         environ: The environment that ``{ env = "NAME" }`` reads.
-        warn: Told of a file that others can read, as one sentence.
+        warn: Called with a sentence about a file that others can read.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], warn: Callable[[str], None]) -> None:
-        self._folder = folder
-        self._environ = environ
-        self._warn = warn
+        self.folder = folder
+        self.environ = environ
+        self.warn = warn
 
     def read(self, where: str, given: str | Mapping[str, Any], until: float = inf) -> Secret:
-        """Return the secret that a value of accounts.toml stands for, which :func:`check_secret` has let pass.
+        """Return the secret of a value that :func:`check_secret` accepts.
 
         Args:
             where: The key, for messages, such as ``render2.production.api_key``.
             given: The secret itself, or a table with one source.
-            until: When a command has to have printed it, in terms of :func:`time.monotonic`.
+            until: When a command must have printed it, by :func:`time.monotonic`.
 
         Raises:
-            NotConfigured: The source does not give a secret.
+            NotConfigured: The source gives no secret, or one that is too short to be masked.
         """
-        text = given if isinstance(given, str) else self._fetch(where, given, until)
-        if not text.strip():
+        if isinstance(given, str):
+            text = given.strip()
+        else:
+            ((source, value),) = given.items()
+            text = SOURCES[source].fetch(self, where, value, until).strip()
+        if not text:
             raise NotConfigured(f"The secret {where} is empty")
-        return Secret(text.strip())
+        if len(text) < MIN_SECRET:
+            raise NotConfigured(
+                f"The secret {where} has fewer than {MIN_SECRET} characters",
+                hint="set a longer one at the service: masking one this short would help a script to guess it",
+            )
+        return Secret(text)
 
-    def _fetch(self, where: str, given: Mapping[str, Any], until: float) -> str:
-        ((source, value),) = given.items()
-        if source == "env":
-            return self._from_env(where, value)
-        if source == "file":
-            return self._from_file(where, value)
-        if source == "command":
-            return _from_command(where, value, min(LONGEST_COMMAND, max(until - monotonic(), 0)))
-        return _from_keyring(where, value)
 
-    def _from_env(self, where: str, name: str) -> str:
-        if not self._environ.get(name):
-            raise NotConfigured(f"The secret {where} comes from an environment variable that is not set", detail=name)
-        return self._environ[name]
-
-    def _from_file(self, where: str, name: str) -> str:
-        path = self._folder / expanded(name)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise NotConfigured(f"The file of the secret {where} cannot be read: {reason}", detail=str(path)) from None
-        warn_of_readers(path, self._warn)
+def _from_env(sources: Sources, where: str, name: str, _: float) -> str:
+    if text := sources.environ.get(name):
         return text
+    raise NotConfigured(
+        f"The secret {where} comes from an environment variable that is not set",
+        detail=_HIDDEN if looks_like_key(name) else name,
+    )
 
 
-def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
-    """Say of a file that holds a secret that others can read it, if they can."""
-    if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")
+def _from_file(sources: Sources, where: str, name: str, _: float) -> str:
+    path = sources.folder / expanded(name)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise NotConfigured(
+            f"The file of the secret {where} cannot be read: {reason}",
+            detail=_HIDDEN if looks_like_key(name) else str(path),
+        ) from None
+    warn_of_readers(path, sources.warn)
+    return text
 
 
-def check_secret(given: object) -> None:
-    """Raise a Mismatch unless a value of accounts.toml is a secret, or a table that says where one comes from."""
-    if isinstance(given, str):
-        return
-    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in _SOURCES:
-        raise Mismatch(f"must be a string or one secret source, {_EXAMPLES}")
-    ((source, value),) = given.items()
-    words = isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
-    if not (words if source == "command" else isinstance(value, str) and value):
-        kind = (
-            'a list of strings, such as ["PROGRAM", "ARGUMENT"]' if source == "command" else 'a string, such as "NAME"'
-        )
-        raise Mismatch(f"must be {kind}", f".{source}")
-
-
-def _from_command(where: str, command: list[str], seconds: float) -> str:
+def _from_command(sources: Sources, where: str, command: list[str], until: float) -> str:
     import subprocess
 
+    seconds = min(COMMAND_TIMEOUT, max(until - monotonic(), 0))
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=seconds, check=True)
         return done.stdout.decode("utf-8-sig")
@@ -112,10 +98,13 @@ def _from_command(where: str, command: list[str], seconds: float) -> str:
         reason = "what it printed is not text"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-    raise NotConfigured(f"The command for the secret {where} failed: {reason}", detail=command[0])
+    raise NotConfigured(
+        f"The command for the secret {where} failed: {reason}",
+        detail=_HIDDEN if looks_like_key(command[0]) else command[0],
+    )
 
 
-def _from_keyring(where: str, name: str) -> str:
+def _from_keyring(sources: Sources, where: str, name: str, _: float) -> str:
     try:
         import keyring
         from keyring.errors import KeyringError
@@ -126,8 +115,66 @@ def _from_keyring(where: str, name: str) -> str:
     try:
         password = keyring.get_password("kosmolua", name)
     except KeyringError as error:
-        raise NotConfigured(f"The secret {where} cannot be had from the keyring: {error}") from None
+        raise NotConfigured(f"The keyring does not give the secret {where}: {error}") from None
     if password is None:
-        hint = f"store it with: keyring set kosmolua {name}"
+        hint = f"store it with: keyring set kosmolua {'NAME' if looks_like_key(name) else name}"
         raise NotConfigured(f"The secret {where} is not in the keyring", hint=hint)
     return password
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_command(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
+
+
+class Source(NamedTuple):
+    """A way to fetch a secret.
+
+    Args:
+        example: Its value in TOML, for messages.
+        takes: What its value must be, for messages.
+        accepts: Returns True if a value has the right type.
+        fetch: Returns the text, given the sources, the key, the value, and the time when it must be there.
+    """
+
+    example: str
+    takes: str
+    accepts: Callable[[object], bool]
+    fetch: Callable[[Sources, str, Any, float], str]
+
+
+_NAME = 'a string, such as "NAME"'
+_COMMAND = 'a list of strings, such as ["PROGRAM", "ARGUMENT"]'
+SOURCES = {
+    "env": Source('"NAME"', _NAME, _is_name, _from_env),
+    "file": Source('"PATH"', _NAME, _is_name, _from_file),
+    "command": Source('["PROGRAM"]', _COMMAND, _is_command, _from_command),
+    "keyring": Source('"NAME"', _NAME, _is_name, _from_keyring),
+}
+"""Each source by the key that names it in accounts.toml."""
+
+
+def check_secret(given: object) -> None:
+    """Accept a secret itself, or a table with one source.
+
+    Raises:
+        Mismatch: The value of accounts.toml is neither.
+    """
+    if isinstance(given, str):
+        return
+    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in SOURCES:
+        examples = [f"{{ {name} = {source.example} }}" for name, source in SOURCES.items()]
+        listed = f"{', '.join(examples[:-1])} or {examples[-1]}"
+        raise Mismatch(f"must be a string or one secret source, such as {listed}")
+    ((name, value),) = given.items()
+    if not SOURCES[name].accepts(value):
+        raise Mismatch(f"must be {SOURCES[name].takes}", f".{name}")
+
+
+def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
+    """Warn if a file that holds a secret can be read by others."""
+    if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")

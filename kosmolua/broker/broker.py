@@ -188,6 +188,8 @@ class Broker:
                 raise unsendable(target.path, fault)
             arguments = target.function.bind(target.path, given)
         call.arguments = arguments
+        if target.function.effect != "read":
+            self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
         self._permissions.ask_if_needed(target, redacted)
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))

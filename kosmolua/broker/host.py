@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import forget, lazy
+from kosmolua.errors import ConfigError
 from kosmolua.folders import accounts_file
 
 # Only a call needs most of this. What it takes is imported on first use: a script without calls starts without it.
@@ -56,7 +57,7 @@ class Host:
         self.approve = approve
         if plugins or self._accounts_source is not None:
             self._check_sections()
-        if journal is not None:
+        if journal is not None or (self._accounts_source is not None and self.accounts.journal_required):
             self.journal  # noqa: B018 - opens the file, so that one that cannot be opened is an error here
 
     @lazy
@@ -106,7 +107,8 @@ class Host:
         """Keeps a record of each call."""
         from kosmolua.broker.journal import Journal
 
-        return Journal(self._journal_path, self.redactor, self._warn)
+        required = self._accounts_source is not None and self.accounts.journal_required
+        return Journal(self._journal_path, self.redactor, self._warn, required=required)
 
     @lazy
     def backend(self) -> Backend:
@@ -132,8 +134,12 @@ class Host:
         forget(self, *live)
 
     def _check_sections(self) -> None:
+        """Warn of each section without an integration; only a call to it is an error."""
         for name in self.accounts.sections():
-            self.plugins.require(name, f"{self.accounts.path}: [{name}]")
+            try:
+                self.plugins.require(name, f"{self.accounts.path}: [{name}]")
+            except ConfigError as error:
+                self._warn(error.message)
 
 
 def _source_of(

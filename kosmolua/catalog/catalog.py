@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.toml import Permission, stanza
+from kosmolua.accounts.sections import Permission
+from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect, Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, parts_of
-from kosmolua.suggestions import did_you_mean, list_of
+from kosmolua.suggestions import did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
 """Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
@@ -104,7 +105,12 @@ class Catalog:
             PluginError: It cannot be loaded.
             UnknownPath: There is none of this name.
         """
-        return self.plugin(name).integration
+        try:
+            return self.plugin(name).integration
+        except UnknownPath as error:
+            if name in self._accounts.sections():
+                error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
+            raise
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
@@ -256,7 +262,7 @@ class Catalog:
             return chosen
         if names := self._accounts.names(integration):
             raise NotConfigured(
-                f"{integration.name} has several accounts and no default: {', '.join(names)}",
+                f"{integration.name} has several accounts and no default: {listed(names)}",
                 hint=f'name one, as in {APP}.{ROOT}.{integration.name}.{names[0]}, or set default = "{names[0]}"',
             )
         raise NotConfigured(

@@ -130,7 +130,8 @@ class Plugins:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
         if any(place.find(name) for place in self._places) or name in self.names():
             return
-        raise ConfigError(f"{where} names no integration", hint=did_you_mean(name, self.names()))
+        hint = did_you_mean(name, self.names()) or "is it a plugin? pass --plugin"
+        raise ConfigError(f"{where} names no integration", hint=hint)
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration in a folder, without running it."""

@@ -1,1 +1,1 @@
-"""How to talk to a web service: messages, a client that does no I/O, and the transport that does."""
+"""HTTP: messages, authentication, a client that does no I/O, and the transport that does."""

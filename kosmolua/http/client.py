@@ -1,4 +1,4 @@
-"""A client for one service and account: URL templates, bodies, statuses. It does no I/O; it is given ``send``."""
+"""A client for one service and account: URL templates, bodies, statuses. It does no I/O itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
-from kosmolua.http.errors import LOOK_FIRST, body_of, reason_of
+from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.http.auth import Auth, Bearer
+from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
-from kosmolua.http.rate_limit import retry_after, throttled
 from kosmolua.protocol import Json
 from kosmolua.secret import Secret
 
@@ -31,19 +31,21 @@ class Api:
     """Sends requests to one service with one account's credential, and turns error statuses into errors.
 
     A template such as ``/services/{service_id}/deploys`` is filled from keyword arguments; each is quoted, so that no
-    value can leave its path segment. In a query or a form None and an empty list are left out. A write that is answered
+    value can leave its path segment. None and an empty list are left out of a query or a form. A write that is answered
     303 within the origin is done, and what it refers to is fetched as its answer (RFC 9110, 15.4.4).
 
     Args:
-        send: What carries a request and brings the answer.
-        base_url: What every path starts with.
-        bearer: Sent as ``Authorization: Bearer ...`` (RFC 6750).
+        send: Sends a request and returns the answer.
+        base_url: The beginning of every path.
+        bearer: Sent as ``Authorization: Bearer ...`` (RFC 6750); short for ``auth=Bearer(bearer)``.
+        auth: Signs every request; see :mod:`kosmolua.http.auth`.
         headers: Sent with every request.
         query: Sent with every request, for services that want their key there.
         lists: How a list goes into a query: ``joined`` by commas as Render wants it, or the name ``repeated``.
 
     Raises:
         NotConfigured: ``base_url`` is not an http or https address, or holds a user or a query.
+        TypeError: Both ``bearer`` and ``auth`` are given.
     """
 
     def __init__(
@@ -52,22 +54,24 @@ class Api:
         base_url: str,
         *,
         bearer: Secret | None = None,
+        auth: Auth | None = None,
         headers: Headers | None = None,
         query: Query | None = None,
         lists: Literal["joined", "repeated"] = "joined",
     ) -> None:
+        if bearer and auth:
+            raise TypeError("bearer and auth exclude each other, since a request has one credential")
         self._send = send
         self._base_url = _checked(base_url).rstrip("/")
+        self._auth = Bearer(bearer) if bearer else auth
         self._headers: dict[str, str | Secret] = {"Accept": "application/json", **(headers or {})}
-        if bearer:
-            self._headers["Authorization"] = bearer.prefixed("Bearer")
         self._lists = lists
         self._query = self._pairs(query or {})
 
     def get(
         self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
     ) -> Json:
-        """GET a path and return its JSON, or None when the answer is empty.
+        """GET a path and return its JSON, or None if the answer is empty.
 
         Takes and raises what :meth:`request` does.
         """
@@ -141,7 +145,7 @@ class Api:
     ) -> Json:
         """DELETE a path and return the answer's JSON.
 
-        Takes and raises what :meth:`request` does, which can send a body where a service wants one here.
+        Takes and raises what :meth:`request` does; that can send a body too.
         """
         return decode(self.fetch("DELETE", template, segments, query=query, headers=headers))
 
@@ -159,25 +163,25 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """Send one request and return the answer's JSON, or None when it is empty.
+        """Send one request and return the answer's JSON, or None if it is empty.
 
         Args:
             method: In capitals.
             template: A path below the base URL, with ``{name}`` for each segment to fill.
             query: Names and values of the query.
-            headers: Sent with this request, in place of the client's own of the same name.
-            json: The body as JSON, in which a string may be a Secret; None sends none.
+            headers: Sent with this request, instead of the client's own of the same name.
+            json: The body as JSON, where a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
-            body: Any other body, whose ``Content-Type`` is among the headers; text is sent as UTF-8.
-            safe: Say that it changes nothing although its method could, as a query by POST: it is then repeated after
-                a fault, as a GET is.
+            body: Any other body, with its ``Content-Type`` among the headers; text is sent as UTF-8.
+            safe: True if the request changes nothing although its method could, as a query by POST: it is then
+                repeated after a fault, as a GET is.
             segments: The values of the template's names.
 
         Raises:
             BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
-            TypeError: A value is of a type that has no place in a request, or there are two bodies.
+            TypeError: A value has a type that no request can carry, or there are two bodies.
         """
         return decode(
             self.fetch(
@@ -235,10 +239,10 @@ class Api:
         return self._base_url + fill(template, segments)
 
     def follow(self, url: str) -> Response:
-        """GET an absolute URL that the service gave, such as a next page's, and return the whole answer.
+        """GET an absolute URL that the service gave, such as that of the next page, and return the whole answer.
 
         Raises:
-            NetworkError: It is at another origin, where no credential may go.
+            NetworkError: The URL is at another origin, where no credential may go.
         """
         if origin(url) != origin(self._base_url):
             raise NetworkError(
@@ -253,6 +257,8 @@ class Api:
         return self._answer(Request("GET", address, (*self._query, *given), self._headers))
 
     def _answer(self, request: Request) -> Response:
+        if self._auth:
+            request = self._auth.sign(request)
         response = replace(self._send(request), request=request)
         if response.is_success:
             return response
@@ -262,7 +268,7 @@ class Api:
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
-        """GET what a write was answered with; where that fails the write must not look as if it could be repeated."""
+        """GET the answer of a write. If that fails, the error must not invite a repetition of the write."""
         try:
             return self.follow(url)
         except CallError as error:
@@ -274,37 +280,38 @@ class Api:
             ) from error
 
     def _pairs(self, query: Query) -> Pairs:
-        return tuple(pair for name, value in query.items() for pair in self._spell(name, value))
-
-    def _spell(self, name: str, value: object) -> list[tuple[str, str | Secret]]:
-        if value is None:
-            return []
-        if isinstance(value, Secret):
-            return [(name, value)]
-        if not isinstance(value, (list, tuple)):
-            return [(name, _word(name, value))]
-        words = [_word(name, item) for item in value if item is not None]
-        if self._lists == "repeated":
-            return [(name, word) for word in words]
-        return [(name, ",".join(words))] if words else []
+        pairs: list[tuple[str, str | Secret]] = []
+        for name, value in query.items():
+            if isinstance(value, Secret):
+                pairs.append((name, value))
+            elif isinstance(value, (list, tuple)):
+                words = [_word(name, item) for item in value if item is not None]
+                if self._lists == "joined" and words:
+                    words = [",".join(words)]
+                pairs += [(name, word) for word in words]
+            elif value is not None:
+                pairs.append((name, _word(name, value)))
+        return tuple(pairs)
 
 
 def fill(template: str, segments: Mapping[str, str | int]) -> str:
-    """Return the path of a template with each segment quoted.
+    """Return the path of a template, with each segment quoted.
 
     Raises:
         BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
-        TypeError: A name of the template has no value, a value no name, or it is neither text nor a number.
+        TypeError: A name of the template has no value, a value has no name, or is neither text nor a number.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():
         raise TypeError(f"{template} and its arguments do not agree on {', '.join(sorted(unmatched))}")
-    return _SLOT.sub(lambda slot: _segment(slot[1], _word(slot[1], segments[slot[1]])), template)
 
+    def segment(slot: re.Match[str]) -> str:
+        name = slot[1]
+        value = _word(name, segments[name])
+        if value in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(value):
+            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it names one part of an address", param=name)
+        return quote(value, safe="")
 
-def _segment(name: str, value: str) -> str:
-    if value in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(value):
-        raise BadArguments(f"{name} cannot be {value[:80]!r}, since it names one part of an address", param=name)
-    return quote(value, safe="")
+    return _SLOT.sub(segment, template)
 
 
 def _word(name: str, value: object) -> str:
@@ -316,7 +323,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:
-    """Return headers of which each name has one value, whatever its case: the own one where there is one."""
+    """Return the own headers, and of the usual ones those of another name, whatever its case."""
     names = {name.lower() for name in own}
     return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
 
@@ -345,10 +352,10 @@ def _checked(base_url: str) -> str:
 
 
 def decode(response: Response) -> Json:
-    """Return an answer's JSON, or None when it is empty.
+    """Return an answer's JSON, or None if it is empty.
 
     Raises:
-        NetworkError: It is not JSON.
+        NetworkError: The answer is not JSON.
     """
     with suppress(ValueError, RecursionError):
         return response.json()
@@ -356,55 +363,7 @@ def decode(response: Response) -> Json:
     asked = request.line if request else "A request"
     raise NetworkError(
         f"{asked} was answered {response.status} with something that is not JSON: "
-        f"{reason_of(response)}{_known_as(response)}",
+        f"{message_of(response)}{id_suffix(response)}",
         retryable=False,
         hint=None if request is None or request.safe else LOOK_FIRST,
     )
-
-
-def error_of(request: Request, response: Response) -> ApiError:
-    """Return the error that a redirect or an error status stands for."""
-    path = urlsplit(request.url).path
-    wait = retry_after(response)
-    return ApiError(
-        f"{request.method} {path} was answered {response.status}: {_reason(request, response)}{_known_as(response)}",
-        status=response.status,
-        limited=throttled(response),
-        retryable=throttled(response) or (request.safe and response.status >= 500),
-        retry_after=wait,
-        request_id=response.request_id,
-        body=body_of(response),
-        location=location(request, response) or None,
-        hint=_hint(request, response, wait),
-    )
-
-
-def _known_as(response: Response) -> str:
-    return f" [request {response.request_id}]" if response.request_id else ""
-
-
-def _reason(request: Request, response: Response) -> str:
-    if response.status >= 400:
-        return reason_of(response)
-    if response.status == 304:
-        return "what is there has not changed"
-    target = location(request, response)
-    if not target:
-        return "it is neither an answer nor an error, and leads nowhere"
-    if origin(target) != origin(request.url):
-        elsewhere = origin(target) or "another address"
-        return f"it redirects to {elsewhere}, which was not followed, since no credential may go there"
-    why = "" if request.safe else ", since no write is sent twice"
-    return f"it redirects to {urlsplit(target).path}, which was not followed{why}"
-
-
-def _hint(request: Request, response: Response, wait: float | None) -> str | None:
-    if throttled(response):
-        return None if wait is None else f"the service wants to be left alone for {wait:.0f} s"
-    if response.status == 401:
-        return "the account's credential is missing, wrong or expired; see kosmolua accounts check"
-    if response.status == 403:
-        return "the account's credential may not do this"
-    if response.status >= 500 and not request.safe:
-        return LOOK_FIRST
-    return None

@@ -1,7 +1,7 @@
-"""Connections whose whole answer must come in time, however slowly the other side speaks.
+"""Connections that bound the time and the size of a whole answer, whatever the other side sends.
 
-A socket's timeout starts anew with each byte, so a server that sends one a second is never late for it. Here the time
-that urllib3 sets on the socket before it reads an answer is the time for all of it, status line and headers included.
+A socket's timeout starts anew with each byte, so a server that sends one a second is never late. Here the timeout that
+urllib3 sets on the socket before it reads an answer is the time for all of it, status line and headers included.
 """
 
 from __future__ import annotations
@@ -12,43 +12,60 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from http.client import CONTINUE, SWITCHING_PROTOCOLS, BadStatusLine, HTTPException, HTTPResponse
+from functools import partial
+from http.client import CONTINUE, SWITCHING_PROTOCOLS, BadStatusLine, HTTPException, HTTPResponse, LineTooLong
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
+
+from kosmolua.http.messages import origin
+from kosmolua.limits import MIB
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LONGEST_SILENCE = 60.0
+SILENCE_TIMEOUT = 60.0
 """Seconds without a byte after which a server counts as dead, even if there is time left."""
-SHORTEST = 0.001
-"""Seconds that a socket gets when there are none left; a timeout of 0 would mean something else."""
+MIN_TIMEOUT = 0.001
+"""Seconds that a socket gets if none are left; a timeout of 0 would mean something else."""
+MAX_LINE = 64 * 1024
+"""Bytes of a line of the protocol: a header, a trailer, the size of a chunk with its extensions."""
+MAX_INTERIM = 16
+"""Interim answers, such as 103, before the answer itself."""
+_FRAMING = 8
+"""How many times as large as its body an answer may be on the wire: chunks of one byte make it six."""
 
 
 class Unconnected(HTTPError):
     """No connection came about, so nothing was sent; its cause says why."""
 
 
-class _TimedStream(io.RawIOBase):
-    """Reads from a socket until the socket's timeout, counted from now, has passed."""
+class AnswerTooLong(HTTPException):
+    """An answer is far larger on the wire than any body that is accepted."""
 
-    def __init__(self, sock: socket.socket) -> None:
+
+class _BoundedStream(io.RawIOBase):
+    """Reads one answer from a socket, for the socket's timeout counted from now and up to a number of bytes."""
+
+    def __init__(self, sock: socket.socket, max_bytes: int) -> None:
         seconds = sock.gettimeout()
         self._ends = monotonic() + (math.inf if seconds is None else seconds)
+        self._left = max_bytes
         self._socket = sock
         self._stream = sock.makefile("rb", buffering=0)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return the buffered stream that :class:`http.client.HTTPResponse` asks its socket for."""
-        return io.BufferedReader(self)
+        return _BoundedReader(self)
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
@@ -56,38 +73,69 @@ class _TimedStream(io.RawIOBase):
 
         Raises:
             TimeoutError: The time is over, or the server was silent for too long.
+            AnswerTooLong: The answer has more bytes than it may have.
         """
-        left = self._ends - monotonic()
-        if left <= 0:
+        seconds = self._ends - monotonic()
+        if seconds <= 0:
             raise TimeoutError("timed out")
-        self._socket.settimeout(min(left, LONGEST_SILENCE))
-        return self._stream.readinto(buffer)
+        self._socket.settimeout(min(seconds, SILENCE_TIMEOUT))
+        count = self._stream.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise AnswerTooLong("the answer does not end")
+        return count
 
     def close(self) -> None:
-        """Let go of the socket, which lives on if its connection is kept."""
+        """Release the socket, which stays open if its connection is kept."""
         self._stream.close()
         super().close()
 
 
-class _TimedResponse(HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(_TimedStream(sock), *args, **options)  # type: ignore[arg-type]
+class _BoundedReader(io.BufferedReader):
+    """Bounds each line: some versions of urllib3 read trailers and the sizes of chunks without a bound."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the next line.
+
+        Raises:
+            LineTooLong: It is longer than :data:`MAX_LINE`.
+        """
+        if size is not None and 0 <= size <= MAX_LINE:
+            return super().readline(size)
+        line = super().readline(MAX_LINE + 1)
+        if len(line) > MAX_LINE:
+            raise LineTooLong("of the protocol")
+        return line
+
+
+class _BoundedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, max_bytes: int, **options: Any) -> None:
+        super().__init__(_BoundedStream(sock, max_bytes), *args, **options)  # type: ignore[arg-type]
+        self._interim = 0
 
     def _read_status(self) -> tuple[str, int, str]:
         """Read a status line, and let http.client skip each interim answer as it does 100 (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
             raise BadStatusLine("101, which nobody asked for")
-        return version, CONTINUE if 100 <= status < 200 else status, reason
+        if not 100 <= status < 200:
+            return version, status, reason
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise BadStatusLine(f"more than {MAX_INTERIM} interim answers")
+        return version, CONTINUE, reason
 
 
 class _PlainConnection(HTTPConnection):
-    response_class = _TimedResponse
     has_connected_to_proxy = True
-    """For urllib3, which blames the proxy for a fault where this is false, and clears it before it looks."""
+    """For urllib3, which blames the proxy for a fault if this is false, and clears it before it looks."""
+
+    def __init__(self, *args: Any, max_bytes: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.response_class = partial(_BoundedResponse, max_bytes=max_bytes)  # type: ignore[assignment]
 
     def connect(self) -> None:
-        """Connect, by way of the proxy if there is one.
+        """Connect, through the proxy if there is one.
 
         Raises:
             ProxyError: No connection came about through the proxy.
@@ -101,7 +149,7 @@ class _PlainConnection(HTTPConnection):
             raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
-        """Connect within the timeout as a whole, of which the resolver knows nothing and each address gets all."""
+        """Connect within the timeout as a whole; the resolver knows none, and each address would get all of it."""
         seconds = cast(float, self.timeout)
         ends = monotonic() + seconds
         made: Future[socket.socket] = Future()
@@ -111,12 +159,12 @@ class _PlainConnection(HTTPConnection):
         except FutureTimeout:
             made.add_done_callback(_close_late)
             raise ConnectTimeoutError(self, "no connection in time") from None
-        sock.settimeout(max(ends - monotonic(), SHORTEST))
+        sock.settimeout(max(ends - monotonic(), MIN_TIMEOUT))
         return sock
 
 
 class _SecureConnection(_PlainConnection, HTTPSConnection):
-    """The same with TLS, whose handshake has what is left of the time."""
+    """The same with TLS; its handshake has what is left of the time."""
 
 
 def _fulfil(promise: Future[socket.socket], connect: Callable[[], socket.socket]) -> None:
@@ -139,5 +187,44 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-POOLS: dict[str, type] = {"http": _PlainPool, "https": _SecurePool}
-"""What a urllib3 pool manager takes as its ``pool_classes_by_scheme``."""
+class Adapter(HTTPAdapter):
+    """Gives requests these connections. The pool of the latest origin is kept at hand.
+
+    Args:
+        size: Connections that are kept.
+        max_bytes: Bytes of the largest body that is accepted.
+    """
+
+    _latest: tuple[str, Any] = ("", None)
+
+    def __init__(self, *, size: int, max_bytes: int) -> None:
+        on_the_wire = _FRAMING * max_bytes + MIB
+        self._pools = {
+            "http": partial(_PlainPool, max_bytes=on_the_wire),
+            "https": partial(_SecurePool, max_bytes=on_the_wire),
+        }
+        super().__init__(pool_maxsize=size)
+
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *given: Any, **settings: Any) -> Any:
+        """Return the pool of a request's origin."""
+        place, latest = origin(str(request.url)), self._latest
+        if latest[0] != place:
+            self._latest = latest = place, super().get_connection_with_tls_context(request, *given, **settings)
+        return latest[1]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._latest = ("", None)
+        super().close()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> PoolManager:
+        """Return the pools of connections through a proxy."""
+        manager: PoolManager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]
+        return manager

@@ -1,55 +1,124 @@
-"""What an error answer says: the sentence in its body, be it JSON of any shape, HTML or text."""
+"""Errors of a service: the error status as an :class:`ApiError`, and the sentence in its body of any shape."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import cast
+from urllib.parse import urlsplit
 
-from kosmolua.http.messages import Response
+from kosmolua.errors import ApiError
+from kosmolua.http.messages import Request, Response, location, origin
+from kosmolua.http.rate_limit import is_throttled, retry_after
 from kosmolua.protocol import Json
 from kosmolua.secret import Redactor
 
-LONGEST = 300
-"""Characters of a service's own words that a message quotes."""
-LOOK_FIRST = "it may have been done all the same: look before you try again"
-"""The hint for a write that failed after the service may have got it."""
+MAX_QUOTED = 300
+"""Characters of a service's own words in a message."""
 MAX_BODY = 16 * 1024
-"""Characters of a service's answer that an error keeps."""
-_TELLING = ("message", "error", "error_description", "detail", "title", "errors")
-_DEEPEST = 4
-_MOST_READ = 20_000
+"""Bytes of a service's answer in an error's ``body``."""
+LOOK_FIRST = "the request may have succeeded: check before you retry"
+"""The hint for a write that failed after the service may have got it."""
+_MESSAGES = (
+    *("message", "error", "error_description", "detail", "title", "errors"),
+    *("invalid-params", "invalid_params", "violations", "fieldViolations", "details"),
+)
+"""The keys of an object that say what is wrong, the most telling first."""
+_FIELDS = ("field", "loc", "pointer", "parameter", "param", "attribute", "property", "source", "name", "path")
+"""The keys of one of several errors that say where it is."""
+_FIELD_MESSAGES = ("message", "msg", "detail", "description", "reason", "defaultMessage", "title")
+"""The keys beside them that say what is wrong there."""
+_MAX_DEPTH = 5
+_MAX_BODY_DEPTH = 32
+_MAX_READ = 20_000
 _TITLE = re.compile(r"<title[^>]*>([^<]*)</title", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 
 
-def reason_of(response: Response) -> str:
+def error_of(request: Request, response: Response) -> ApiError:
+    """Return the error for a redirect or an error status."""
+    wait, throttled = retry_after(response), is_throttled(response)
+    said = message_of(response) if response.status >= 400 else _message_of_redirect(request, response)
+    return ApiError(
+        f"{request.method} {urlsplit(request.url).path} was answered {response.status}: {said}{id_suffix(response)}",
+        status=response.status,
+        limited=throttled,
+        retryable=throttled or (request.safe and response.status >= 500),
+        retry_after=wait,
+        request_id=response.request_id,
+        body=body_of(response),
+        location=location(request, response) or None,
+        hint=_hint(request, response, wait),
+    )
+
+
+def message_of(response: Response) -> str:
     """Return what an answer says went wrong, on one line.
 
-    Of JSON it is ``message``, ``error``, ``detail`` (RFC 9457) and what is nested in ``errors``; of HTML it is the
-    title or else the text; anything else is quoted. It shows no secret of the request, and so no beginning of one
-    where it is cut.
+    Of JSON it is ``message``, ``error``, ``detail`` (RFC 9457) and what is nested in ``errors``, with the field of
+    each; of HTML it is the title or else the text; anything else is quoted. It shows no secret of the request, and so
+    no beginning of one at the place where it is cut.
     """
     redactor = _redactor_of(response)
     try:
-        said = _words(response.json(), _DEEPEST)
+        said = _words(response.json(), _MAX_DEPTH)
     except (ValueError, RecursionError):
-        said = _without_markup(redactor.text(response.text())[:_MOST_READ])
+        said = _without_markup(redactor.text(response.text())[:_MAX_READ])
     return one_line(redactor.text(said)) or "no reason given"
 
 
 def body_of(response: Response) -> Json:
-    """Return what an error answer holds, without the secrets of its request, or None if it is empty.
+    """Return an answer's body for a script: decoded JSON, else text, at most :data:`MAX_BODY` of it, or None if empty.
 
-    It is decoded if it is JSON of at most :data:`MAX_BODY` characters; otherwise it is the beginning of the text.
+    JSON that is larger, or nested too deeply to be worth it, is text and cut. It shows no secret of the request.
     """
     redactor = _redactor_of(response)
-    text = redactor.text(response.text())
-    if len(text) <= MAX_BODY:
-        with suppress(ValueError, RecursionError):
-            return cast("Json", redactor.value(response.json()))
-    return text[:MAX_BODY]
+    if len(response.body) <= MAX_BODY:
+        try:
+            value = response.json()
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if _is_shallow(value):
+                redacted: Json = redactor.value(value)  # type: ignore[assignment]
+                return redacted
+    text = redactor.text(response.text()).encode("utf-8", "replace")
+    return text[:MAX_BODY].decode("utf-8", "ignore") or None
+
+
+def id_suffix(response: Response) -> str:
+    """Return the service's id of the request as the end of a message, or nothing."""
+    return f" [request {response.request_id}]" if response.request_id else ""
+
+
+def one_line(text: str) -> str:
+    """Return the beginning of a text, on one line and without control characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[:_MAX_READ]).split())
+    return line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED] + "..."
+
+
+def _message_of_redirect(request: Request, response: Response) -> str:
+    if response.status == 304:
+        return "what is there has not changed"
+    target = location(request, response)
+    if not target:
+        return "it is neither an answer nor an error, and leads nowhere"
+    if origin(target) != origin(request.url):
+        elsewhere = origin(target) or "another address"
+        return f"it redirects to {elsewhere}, which was not followed, since no credential may go there"
+    why = "" if request.safe else ", since no write is sent twice"
+    return f"it redirects to {urlsplit(target).path}, which was not followed{why}"
+
+
+def _hint(request: Request, response: Response, wait: float | None) -> str | None:
+    if is_throttled(response):
+        return None if wait is None else f"rate limited: retry in {wait:.0f} s"
+    if response.status == 401:
+        return "the account's credential is missing, wrong or expired; see kosmolua accounts check"
+    if response.status == 403:
+        return "the account's credential may not do this"
+    if response.status >= 500 and not request.safe:
+        return LOOK_FIRST
+    return None
 
 
 def _redactor_of(response: Response) -> Redactor:
@@ -59,10 +128,12 @@ def _redactor_of(response: Response) -> Redactor:
     return redactor
 
 
-def one_line(text: str) -> str:
-    """Return the beginning of a text, on one line and without control characters."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[:_MOST_READ]).split())
-    return line if len(line) <= LONGEST else line[:LONGEST] + "..."
+def _is_shallow(value: Json) -> bool:
+    level = [value]
+    for _ in range(_MAX_BODY_DEPTH):
+        parts = [part for part in level if isinstance(part, (dict, list))]
+        level = [each for part in parts for each in (part.values() if isinstance(part, dict) else part)]
+    return not level
 
 
 def _words(body: Json, depth: int) -> str:
@@ -71,17 +142,37 @@ def _words(body: Json, depth: int) -> str:
     if body is None or depth == 0:
         return ""
     if isinstance(body, dict):
-        return _words_of_object(body, depth)
+        messages = [_words(body[key], depth - 1) for key in _MESSAGES if body.get(key)]
+        if any(messages):
+            return ": ".join(dict.fromkeys(filter(None, messages)))
+        return ", ".join(f"{key}: {words}" for key, item in body.items() if (words := _words(item, depth - 1)))
     if isinstance(body, list):
-        return "; ".join(filter(None, (_words(item, depth - 1) for item in body)))
+        return "; ".join(filter(None, (_field_error(item) or _words(item, depth - 1) for item in body)))
     return str(body)
 
 
-def _words_of_object(body: dict[str, Json], depth: int) -> str:
-    telling = [_words(body[key], depth - 1) for key in _TELLING if body.get(key)]
-    if any(telling):
-        return ": ".join(dict.fromkeys(filter(None, telling)))
-    return ", ".join(f"{key}: {words}" for key, item in body.items() if (words := _words(item, depth - 1)))
+def _field_error(item: Json) -> str | None:
+    """Return one of several errors as ``field: message``, or None if it does not say both.
+
+    The shapes are those of FastAPI (``loc``, ``msg``), RFC 9457 (``pointer``, ``detail``), JSON:API (``source``),
+    GitHub (``field``, ``message``) and their like.
+    """
+    if not isinstance(item, dict):
+        return None
+    message = next((item[key] for key in _FIELD_MESSAGES if isinstance(item.get(key), str) and item[key]), None)
+    field = next((place for key in _FIELDS if (place := _place(item.get(key)))), None)
+    return f"{field}: {message}" if field and message else None
+
+
+def _place(value: Json) -> str:
+    """Return a field as ``user.age``, from its name, a JSON pointer, a list of keys, or the ``source`` of JSON:API."""
+    if isinstance(value, dict):
+        value = value.get("pointer") or value.get("parameter") or value.get("header")
+    if isinstance(value, list):
+        return ".".join(str(part) for part in value if isinstance(part, (str, int)))
+    if not isinstance(value, str):
+        return ""
+    return value.lstrip("#/").replace("/", ".") if value.startswith(("#/", "/")) else value
 
 
 def _without_markup(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One request to a web service and one answer, as plain values."""
+"""Requests to a web service and their answers, as plain values."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from kosmolua.secret import Secret
 SAFE_METHODS = ("GET", "HEAD")
 """Methods that may be sent twice without harm (RFC 9110, 9.2.1)."""
 REQUEST_ID_HEADERS = ("Render-Request-Id", "X-GitHub-Request-Id", "X-Request-Id", "Request-Id", "X-Correlation-Id")
-"""Where services put their own name for a request, the most telling first."""
-LONGEST_REQUEST_ID = 200
+"""Where services put their own id of a request, the most telling first."""
+MAX_REQUEST_ID = 200
+"""Characters of a service's id of a request; a longer one is left out of messages."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _PERCENT = re.compile("%([0-9A-Fa-f]{2})?")
 
@@ -28,18 +29,17 @@ Pairs: TypeAlias = "tuple[tuple[str, str | Secret], ...]"
 
 @dataclass(frozen=True)
 class Request:
-    """A request that is ready to be sent; its secrets show themselves only in :attr:`target`, :attr:`fields` and
-    :attr:`content`.
+    """A request that is ready to be sent. Only :attr:`target`, :attr:`fields` and :attr:`content` reveal its secrets.
 
     Args:
         method: In capitals.
         url: Absolute and percent-encoded, without a query.
         query: Names and values in order, not yet encoded.
         headers: Names and values; the credential is one of them.
-        body: The encoded body, or None for none.
+        body: The encoded body, or None.
         form: Names and values to send as the body instead, as HTML forms do.
-        route: What the path is a case of, such as ``/services/{service_id}``; empty where that is not known.
-        declared_safe: Whether it changes nothing, although its method could: a query by POST.
+        route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
+        declared_safe: True if the request changes nothing although its method could: a query by POST.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -62,7 +62,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Path and query exactly as they go over the wire, secrets revealed: with ``content``, what one signs."""
+        """Path and query exactly as they are sent, secrets revealed: what a signature covers, with ``content``."""
         parts = urlsplit(self.url)
         path = "/" + _escaped(parts.path).lstrip("/")
         query = "&".join(filter(None, (_escaped(parts.query), _encoded(self.query))))
@@ -70,30 +70,30 @@ class Request:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The headers exactly as they go over the wire, secrets revealed."""
+        """The headers exactly as they are sent, secrets revealed."""
         return {name: _reveal(value) for name, value in self.headers.items()}
 
     @property
     def content(self) -> bytes:
-        """The body exactly as it goes over the wire, be it a form; empty where there is none."""
+        """The body exactly as it is sent, also of a form; empty if there is none."""
         if self.form:
             return _encoded(self.form).encode()
         return self.body.reveal().encode() if isinstance(self.body, Secret) else self.body or b""
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """Each credential that it carries."""
+        """The credentials in the request."""
         pairs = (*self.headers.items(), *self.query, *self.form, ("", self.body))
         return (value for _, value in pairs if isinstance(value, Secret))
 
     @property
     def safe(self) -> bool:
-        """Whether sending it twice changes nothing."""
+        """True if sending the request twice changes nothing."""
         return self.declared_safe or self.method in SAFE_METHODS
 
     @property
     def line(self) -> str:
-        """The method and the address for a message, without user, query or anything else that may be a credential."""
+        """The method and the address for messages, without user, query or anything else that may be a credential."""
         parts = urlsplit(self.url)
         return f"{self.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -106,7 +106,7 @@ class Response:
         status: The HTTP status.
         headers: Names in any case; read them with :meth:`header`.
         body: Decompressed.
-        request: What it answers; the client notes it.
+        request: The request that it answers; set by the client.
     """
 
     status: int
@@ -116,7 +116,7 @@ class Response:
 
     @property
     def is_success(self) -> bool:
-        """Whether the service did what it was asked for."""
+        """True if the service did what was requested."""
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
@@ -129,19 +129,20 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The service's own name for the request, or None where it gives none that fits into a message."""
+        """The service's id of the request, or None if it gives none that fits into a message."""
         given = (self.header(name) or "" for name in REQUEST_ID_HEADERS)
-        return next((name for name in given if 0 < len(name) <= LONGEST_REQUEST_ID and name.isprintable()), None)
+        return next((name for name in given if 0 < len(name) <= MAX_REQUEST_ID and name.isprintable()), None)
 
     def text(self) -> str:
         """Return the body as text; bytes that are not UTF-8 become U+FFFD."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
-        """Return the body as JSON, or None when it is empty.
+        """Return the body as JSON, or None if it is empty.
 
         Raises:
-            ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
+            ValueError: The body is not JSON, or holds NaN, infinity, or a number beyond the range of a float.
+            RecursionError: The body is nested too deeply.
         """
         text = self.body.decode(json.detect_encoding(self.body))
         return decode(text) if text.strip() else None
@@ -149,14 +150,14 @@ class Response:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of sending a request once; a call can need several.
+    """One attempt to send a request; a call can need several.
 
     Args:
         number: Counted from 1 within one call of ``send``.
-        seconds: From the first byte sent to the last one received.
-        waited: Seconds spent before it, for the service's rate limit or after a failed attempt.
-        status: The HTTP status, or None where no complete answer came.
-        request_id: The service's own name for the request.
+        seconds: The time from the first byte sent to the last one received.
+        waited: Seconds before the attempt, for a rate limit or after a failed attempt.
+        status: The HTTP status, or None if no complete answer came.
+        request_id: The service's id of the request.
         fault: Why no complete answer came.
     """
 
@@ -169,11 +170,11 @@ class Attempt:
 
 
 Observe: TypeAlias = Callable[[Attempt], None]
-"""Told of each attempt when it is over."""
+"""Called with each attempt when it is over."""
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or nothing where there is none.
+    """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or an empty string.
 
     A credential must never leave its origin.
     """
@@ -187,7 +188,7 @@ def origin(url: str) -> str:
 
 
 def location(request: Request, response: Response) -> str:
-    """Return the absolute address that an answer's ``Location`` leads to, without a fragment; empty without one."""
+    """Return the absolute URL of an answer's ``Location``, without a fragment, or an empty string."""
     given = response.header("Location")
     try:
         return urldefrag(urljoin(request.url, given)).url if given else ""
@@ -196,12 +197,12 @@ def location(request: Request, response: Response) -> str:
 
 
 def kind(value: object) -> str:
-    """Return what a value is, for a message to the author of an integration."""
+    """Return the type of a value, for a message to the author of an integration."""
     return "None" if value is None else f"a Python {type(value).__name__}"
 
 
 def _escaped(text: str) -> str:
-    """Return a part of an address with whatever must not stand in it percent-encoded, once (RFC 3986, 2.1)."""
+    """Return a part of a URL with the characters that it may not have percent-encoded, once (RFC 3986, 2.1)."""
     return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe="/?:@!$&'()*+,;=%"))
 
 
@@ -214,4 +215,4 @@ def _reveal(value: str | Secret) -> str:
 
 
 Send: TypeAlias = Callable[[Request], Response]
-"""Whatever answers a request: a transport, a simulator, or a function in a test."""
+"""Answers a request: a transport, a simulator, or a function in a test."""

@@ -1,6 +1,6 @@
-"""How a list that comes in pages is fetched whole: by cursor, by page number, by Link header.
+"""Paging: lists that come in pages, by cursor, by page number, by Link header.
 
-Each function is a generator and fetches a page when its first item is asked for: ``itertools.islice`` bounds the work.
+Each function is a generator and fetches a page when its first item is needed: ``itertools.islice`` bounds the work.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PARAMETER = re.compile(r';\s*([^\s;,="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s
 
 
 def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> Iterator[T]:
-    """Yield the items of every page of a list whose pages are found by cursor.
+    """Yield the items of every page of a list with cursors.
 
-    It ends at a page without a next cursor, or whose next cursor was there before.
+    It ends at a page without a next cursor, or with one that came before.
 
     Args:
-        fetch: Given a cursor, None for the first page, it returns the page's items and the next page's cursor or None.
+        fetch: Takes a cursor, None for the first page; returns the page's items and the next cursor or None.
     """
     cursor: str | None = None
     seen: set[str | None] = {None, ""}
@@ -40,11 +40,11 @@ def by_cursor(fetch: Callable[[str | None], tuple[Sequence[T], str | None]]) -> 
 
 
 def by_page(fetch: Callable[[int], Sequence[T]], *, size: int) -> Iterator[T]:
-    """Yield the items of every page of a list whose pages are numbered from 1.
+    """Yield the items of every page of a list with pages numbered from 1.
 
     Args:
-        fetch: Given a page's number, it returns that page's items.
-        size: How many items a full page has; a shorter one is the last.
+        fetch: Takes the number of a page; returns its items.
+        size: The number of items of a full page; a shorter one is the last.
     """
     number = 1
     while True:
@@ -64,11 +64,11 @@ def by_link(
         api: The client to ask.
         template: The first page's path, as in :meth:`Api.get`.
         query: The first page's query; the links carry it on.
-        items: The key of the list, where a page is an object and not itself the list.
+        items: The key of the list, if a page is an object and not itself the list.
         segments: The values of the template's names.
 
     Raises:
-        NetworkError: A page is not such a list, or the next one is at another origin, where no credential may go.
+        NetworkError: A page holds no such list, or the next one is at another origin, where no credential may go.
     """
     url = api.url(template, **segments)
     page = api.fetch("GET", template, segments, query=query)
@@ -78,7 +78,10 @@ def by_link(
         target = next_link(page)
         if target is None:
             return
-        url = _join(url, target)
+        try:
+            url = urljoin(url, target)
+        except ValueError:
+            raise NetworkError("The next page's address is not one", retryable=False) from None
         if url in seen:
             return
         seen.add(url)
@@ -86,19 +89,12 @@ def by_link(
 
 
 def next_link(response: Response) -> str | None:
-    """Return the target of the answer's ``Link`` with ``rel="next"``, as it is written, or None."""
+    """Return the target of an answer's ``Link`` with ``rel="next"``, as it is written, or None."""
     for target, rest in _LINK.findall(response.header("Link") or ""):
         parameters = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(rest))}
         if "next" in parameters.get("rel", "").lower().split() and "anchor" not in parameters:
             return str(target)
     return None
-
-
-def _join(url: str, target: str) -> str:
-    try:
-        return urljoin(url, target)
-    except ValueError:
-        raise NetworkError("The next page's address is not one", retryable=False) from None
 
 
 def _items_of(page: Response, key: str | None) -> Sequence[Json]:

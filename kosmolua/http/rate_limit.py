@@ -1,4 +1,4 @@
-"""How fast a service may be asked: what its answers say about that, and who has to wait for it."""
+"""Rate limiting: what a service's answers say about its limits, and the requests that wait for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kosmolua.clock import Until
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, origin
 
-EARLIEST_EPOCH = 1e9
+MIN_EPOCH = 1e9
 """A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render sends it.
 
 Render's page on rate limiting calls it a point in time too, but its answers and its OpenAPI document do not.
@@ -22,16 +22,16 @@ Render's page on rate limiting calls it a point in time too, but its answers and
 ROUNDING = 1.5
 """Seconds by which two answers may disagree about the same end of a window, since they count whole seconds."""
 _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
-LONGEST_NAP = 1.0
-"""Seconds to wait at a stretch: the end may have come nearer meanwhile."""
-MOST_KNOWN = 1000
-"""How many buckets and routes are kept in mind before those that limit nothing are forgotten."""
+POLL_INTERVAL = 1.0
+"""Seconds to wait at a time: the end of the call may come nearer meanwhile."""
+MAX_KNOWN = 1000
+"""Buckets and routes that are kept before those that limit nothing are forgotten."""
 
 
-def throttled(response: Response) -> bool:
-    """Say whether the service refused for coming too often: 429, or 403 with nothing left as GitHub does.
+def is_throttled(response: Response) -> bool:
+    """Return True if a rate limit refused the request: 429, or 403 with nothing left as GitHub has it.
 
-    A 403 that happens to be the last answer of a window is told from that by its words.
+    A 403 for another reason may be the last answer of a window; its words tell them apart.
     """
     if response.status != 403:
         return response.status == 429
@@ -40,18 +40,17 @@ def throttled(response: Response) -> bool:
 
 
 def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds that the service wants to be left alone, or None where it does not say.
+    """Return the seconds to wait before a retry, or None if the service does not say.
 
-    It is ``Retry-After``, in seconds or as a date (RFC 9110, 10.2.3). An answer that refuses for coming too often and
-    lacks it may tell the same by ``Ratelimit-Reset``.
+    It is ``Retry-After``, in seconds or as a date (RFC 9110, 10.2.3), or ``Ratelimit-Reset`` if a rate limit refused.
 
     Args:
         response: The answer.
-        clock: Tells the time since the epoch, for answers without a ``Date`` of their own.
+        clock: Returns the seconds since the epoch, for answers without a ``Date``.
     """
     asked = response.header("Retry-After")
     if asked is None:
-        return resets_in(response, clock=clock) if throttled(response) else None
+        return resets_in(response, clock=clock) if is_throttled(response) else None
     seconds = _number(asked)
     if seconds is None and (date := _date(asked)):
         seconds = date - _sent_at(response, clock)
@@ -59,9 +58,9 @@ def retry_after(response: Response, *, clock: Callable[[], float] = time.time) -
 
 
 def resets_in(response: Response, *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds until the service's rate limit starts anew, or None where it does not say."""
+    """Return the seconds until the window of a rate limit ends, or None if the service does not say."""
     reset = _numeric(response, "Reset")
-    if reset is not None and reset > EARLIEST_EPOCH:
+    if reset is not None and reset > MIN_EPOCH:
         reset -= _sent_at(response, clock)
     return None if reset is None else max(reset, 0.0)
 
@@ -72,7 +71,7 @@ def _numeric(response: Response, what: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """Return the number that a header holds, or the first where it came twice."""
+    """Return the number in a header, or the first if the header came twice."""
     found = _NUMBER.match(text)
     return float(found[1]) if found else None
 
@@ -92,21 +91,21 @@ def _date(text: str) -> float | None:
 
 @dataclass
 class _Bucket:
-    """Requests that share a limit: how many are left until a point in time, as the service last said."""
+    """Requests that share a limit: how many are left until when, as the service last said."""
 
     left: float = math.inf
     resets: float = math.inf
     under_way: int = 0
-    told_by: Hashable = None
+    learned_from: Hashable = None
 
     def has_room(self, now: float) -> bool:
-        """Say whether one more may go; after a reset one goes ahead alone and learns how many are left."""
+        """Return True if one more may go; after a reset one goes ahead alone and learns how many are left."""
         left = max(self.left, 1) if now >= self.resets else self.left
         return left > self.under_way
 
     def learn(self, response: Response, route: Hashable, now: float) -> None:
-        """Take over what an answer says, unless it speaks of a window that is gone."""
-        refused = throttled(response)
+        """Adopt what an answer says, unless it is about an earlier window."""
+        refused = is_throttled(response)
         left = 0 if refused else _numeric(response, "Remaining")
         seconds = retry_after(response) if refused else resets_in(response)
         if left is None or seconds is None:
@@ -118,18 +117,18 @@ class _Bucket:
                 return
             if ends <= self.resets + ROUNDING:
                 left, ends = min(left, self.left), max(ends, self.resets)
-        self.left, self.resets, self.told_by = left, ends, route
+        self.left, self.resets, self.learned_from = left, ends, route
 
 
-class Pace:
-    """Lets the requests of one account pass at the rate that the service allows; many threads share it.
+class RateLimit:
+    """Delays the requests of one account to the rate that the service allows; many threads share it.
 
-    A service counts requests in buckets and says with each answer how many are left in that one. Here the reads of one
-    origin share a bucket when the service names the same limit for them; a write has one with its like at the same
-    address. Requests under way count as used, so that a hundred threads do not all take the last one.
+    A service counts requests in buckets and says with each answer how many are left. Here the reads of one origin share
+    a bucket if the service names the same limit for them; a write shares one with writes of its method and address.
+    Requests under way count as used, so that a hundred threads do not all take the last one.
 
     Args:
-        clock: Tells seconds that never run backwards.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -140,29 +139,32 @@ class Pace:
 
     @contextmanager
     def turn(self, request: Request, until: Until) -> Iterator[Callable[[Response], None]]:
-        """Wait for a request's turn; inside, it is under way, and the value takes the answer to learn from.
+        """Wait until a request may be sent; inside, it counts as under way.
 
         Args:
-            request: What is to be sent.
-            until: When waiting makes no sense any more, by the clock.
+            request: The request.
+            until: Returns when the call must be over, by the clock.
+
+        Yields:
+            What takes the answer, to learn from it.
 
         Raises:
-            CallError: ``rate_limited``, because the turn comes too late.
+            CallError: ``rate_limited``: the request could only be sent after the end of the call.
         """
         answers: list[Response] = []
-        bucket = self._enter(request, until)
-        try:
-            yield answers.append
-        finally:
-            self._leave(request, bucket, answers)
-
-    def _enter(self, request: Request, until: Until) -> _Bucket:
         with self._turns:
             bucket = self._bucket(request)
             while pause := self._pause(request, bucket, until):
-                self._turns.wait(min(pause, LONGEST_NAP))
+                self._turns.wait(min(pause, POLL_INTERVAL))
             bucket.under_way += 1
-            return bucket
+        try:
+            yield answers.append
+        finally:
+            with self._turns:
+                bucket.under_way -= 1
+                for answer in answers:
+                    self._filed(request, bucket, answer).learn(answer, _route(request), self._clock())
+                self._turns.notify_all()
 
     def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
         now = self._clock()
@@ -171,25 +173,18 @@ class Pace:
         opens, time_left = bucket.resets - now, until() - now
         if max(opens, 0) < time_left:
             return opens if opens > 0 else time_left
-        if bucket.told_by != _route(request):
-            return 0  # another route told of this limit, and the service may count this one apart
+        if bucket.learned_from != _route(request):
+            return 0  # the limit is known from another route, and the service may count this one apart
         raise CallError(
             "rate_limited",
             f"{request.line} was not sent: the service allows no more of these for {max(opens, 1):.0f} s, "
-            f"and the run ends before",
+            f"and the call must end before",
             retryable=True,
             retry_after=max(opens, 1),
         )
 
-    def _leave(self, request: Request, bucket: _Bucket, answers: list[Response]) -> None:
-        with self._turns:
-            bucket.under_way -= 1
-            for answer in answers:
-                self._filed(request, bucket, answer).learn(answer, _route(request), self._clock())
-            self._turns.notify_all()
-
     def _bucket(self, request: Request) -> _Bucket:
-        if len(self._buckets) + len(self._families) > MOST_KNOWN:
+        if len(self._buckets) + len(self._families) > MAX_KNOWN:
             self._forget_idle()
         route = _route(request)
         return self._buckets.setdefault(self._families.get(route, route), _Bucket())

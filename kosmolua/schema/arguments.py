@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
 from kosmolua.schema.types import Mismatch, Type
-from kosmolua.suggestions import as_hint, parameters_meant, shortened
+from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 REQUIRED = inspect.Parameter.empty
 
@@ -152,7 +152,7 @@ class Binder:
 
     def _unknown(self, likely: Mapping[str, Sequence[str]], known: Sequence[str]) -> Iterator[Fault]:
         for name, names in likely.items():
-            hint = as_hint(names) or f"it takes {shortened(known) or 'no arguments'}"
+            hint = as_hint(names) or f"it takes {listed(known, 40) or 'no arguments'}"
             yield Fault(name[:MAX_NAME], f"has no parameter {name[:MAX_NAME]!r}", hint=hint)
 
     def _misfits(self, named: Mapping[str, Json]) -> Iterator[Fault]:

@@ -24,7 +24,7 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
-from kosmolua.suggestions import did_you_mean, shortened
+from kosmolua.suggestions import did_you_mean, listed
 
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean"]
 
@@ -307,7 +307,9 @@ class Choice(Type):
         """The first choices, and how many more there are."""
         if not self.values:
             return "nothing"
-        return "one of " + shortened(repr(each) if isinstance(each, str) else json.dumps(each) for each in self.values)
+        return "one of " + listed(
+            (repr(each) if isinstance(each, str) else json.dumps(each) for each in self.values), 40
+        )
 
     def _fit(self, value: Any) -> object:
         if isinstance(value, str) and value in self._strings:
@@ -466,7 +468,7 @@ class Record(Type):
     def _fit(self, value: Any) -> object:
         value = {} if value == [] else value
         if not isinstance(value, dict):
-            raise must_be(f"a table with the keys {shortened(self.fields)}" if self.fields else "a table", value)
+            raise must_be(f"a table with the keys {listed(self.fields, 40)}" if self.fields else "a table", value)
         if value.keys() - self.fields.keys():
             self._check_unknown(value)
         for key in sorted(self.required - value.keys()):
@@ -482,7 +484,7 @@ class Record(Type):
         if self.extra:
             return
         key = min(map(str, value.keys() - self.fields.keys()))
-        known = f"its keys are {shortened(self.fields)}" if self.fields else "it has no keys"
+        known = f"its keys are {listed(self.fields, 40)}" if self.fields else "it has no keys"
         raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, self.fields) or known})")
 
     def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:

@@ -191,6 +191,20 @@ def announce_100_mb(connection: socket.socket, heard: list[bytes]) -> bool:
     return False
 
 
+def endless_lines(head: bytes, line: bytes) -> Step:
+    """Send a line again and again after the head, 100 MB of it, or as much as the client takes."""
+
+    def step(connection: socket.socket, heard: list[bytes]) -> bool:
+        read_request(connection, heard)
+        connection.sendall(head)
+        many = line * (65536 // len(line))
+        for _ in range(HUNDRED_MB // len(many)):
+            connection.sendall(many)
+        return False
+
+    return step
+
+
 def hang_up(connection: socket.socket, heard: list[bytes]) -> bool:
     """Take the request and close the connection politely, without an answer."""
     read_request(connection, heard)

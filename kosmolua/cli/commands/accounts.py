@@ -17,6 +17,8 @@ from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 
 COLUMNS = ("integration", "account", "read", "write")
+MAX_SHOWN = 200
+"""Accounts that a terminal shows; a pipe and --json get all."""
 
 
 @click.group(
@@ -52,8 +54,11 @@ def command(context: click.Context, options: Options) -> None:
 
 
 def show_permissions(entries: list[dict[str, object]]) -> None:
-    """Show what :func:`permissions_of` returns."""
-    console.table("Accounts", [*COLUMNS], [[str(entry[name]) for name in COLUMNS] for entry in entries])
+    """Show what :func:`permissions_of` returns, on a terminal at most :data:`MAX_SHOWN` of it."""
+    shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
+    console.table("Accounts", [*COLUMNS], [[str(entry[name]) for name in COLUMNS] for entry in shown])
+    if more := len(entries) - len(shown):
+        console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json have all")
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from support.processes import eventually
 
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response
-from kosmolua.http.rate_limit import MOST_KNOWN, Pace, resets_in, retry_after, throttled
+from kosmolua.http.rate_limit import MAX_KNOWN, RateLimit, is_throttled, resets_in, retry_after
 
 BASE = "https://api.example.com/v1"
 NOON = 1_790_000_000.0
@@ -67,10 +68,10 @@ def test_reset_is_seconds_left_or_a_point_in_time(reset: str, seconds: float) ->
 
 def test_throttled() -> None:
     """429 is; 403 is only where the service says that nothing is left, or when to come back."""
-    assert throttled(Response(429))
-    assert throttled(Response(403, {"Retry-After": "60"}))
-    assert not throttled(Response(403))
-    assert not throttled(Response(503, {"Retry-After": "60"}))
+    assert is_throttled(Response(429))
+    assert is_throttled(Response(403, {"Retry-After": "60"}))
+    assert not is_throttled(Response(403))
+    assert not is_throttled(Response(503, {"Retry-After": "60"}))
 
 
 @dataclass
@@ -90,16 +91,16 @@ def ending(when: float) -> Callable[[], float]:
 
 @dataclass
 class Desk:
-    """A pace with a clock of its own, and answers to feed it."""
+    """A rate limit with a clock of its own, and answers to feed it."""
 
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.pace = Pace(clock=self.clock)
+        self.limit = RateLimit(clock=self.clock)
 
     def ask(self, request: Request, until: float = 110.0, **headers: str) -> None:
         """Pass a request, whose answer has these headers; it would raise if it had to wait beyond the end."""
-        with self.pace.turn(request, ending(until)) as learn:
+        with self.limit.turn(request, ending(until)) as learn:
             learn(Response(200, {name.replace("_", "-"): text for name, text in headers.items()}))
 
     def refusal(self, request: Request, until: float = 110.0) -> CallError:
@@ -152,7 +153,7 @@ def test_requests_under_way_count_as_used() -> None:
     """With two left, a third waits even before the answers of the two are there."""
     desk = Desk()
     desk.ask(get("/services"), **(SPENT | {"Ratelimit_Remaining": "2"}))
-    with desk.pace.turn(get("/services"), ending(110)), desk.pace.turn(get("/services"), ending(110)):
+    with desk.limit.turn(get("/services"), ending(110)), desk.limit.turn(get("/services"), ending(110)):
         assert desk.refusal(get("/services")).code == "rate_limited"
 
 
@@ -161,7 +162,7 @@ def test_answers_that_come_out_of_order() -> None:
     desk = Desk()
     desk.ask(get("/services"), **(SPENT | {"Ratelimit_Remaining": "1", "Ratelimit_Reset": "50"}))
     desk.ask(get("/services"), **SPENT)
-    with pytest.raises(CallError), desk.pace.turn(get("/services"), ending(110)) as learn:
+    with pytest.raises(CallError), desk.limit.turn(get("/services"), ending(110)) as learn:
         learn(Response(200, {"Ratelimit-Remaining": "9", "Ratelimit-Reset": "50"}))
 
 
@@ -183,12 +184,12 @@ def test_reads_of_one_limit_share_it() -> None:
 
 def test_who_waits_goes_when_the_limit_starts_anew() -> None:
     """A reset that comes in time is waited for, also by a route that shares the limit, and not longer."""
-    pace = Pace()
+    limit = RateLimit()
     began = time.monotonic()
     for route, left in (("/owners", "9"), ("/services", "0")):
-        with pace.turn(get(route), ending(time.monotonic() + 60)) as learn:
+        with limit.turn(get(route), ending(time.monotonic() + 60)) as learn:
             learn(Response(200, {"Ratelimit-Limit": "400", "Ratelimit-Remaining": left, "Ratelimit-Reset": "0.2"}))
-    with pace.turn(get("/owners"), ending(time.monotonic() + 60)):
+    with limit.turn(get("/owners"), ending(time.monotonic() + 60)):
         waited = time.monotonic() - began
     assert 0.2 <= waited < 30
 
@@ -223,7 +224,7 @@ def test_writes_are_counted_by_address() -> None:
 def test_a_429_closes_the_route_for_as_long_as_it_says() -> None:
     """Others do not run into the limit that one has met; the answer of an older request does not open it."""
     desk = Desk()
-    with desk.pace.turn(get("/x"), ending(110)) as learn:
+    with desk.limit.turn(get("/x"), ending(110)) as learn:
         learn(Response(429, {"Retry-After": "30"}))
     assert desk.refusal(get("/x")).retry_after == 30
     desk.clock.now += 30
@@ -234,7 +235,7 @@ def test_a_429_closes_the_route_for_as_long_as_it_says() -> None:
 def test_a_429_without_a_time_closes_nothing() -> None:
     """How long to wait is then the backoff's affair."""
     desk = Desk()
-    with desk.pace.turn(get("/x"), ending(110)) as learn:
+    with desk.limit.turn(get("/x"), ending(110)) as learn:
         learn(Response(429))
     desk.ask(get("/x"))
 
@@ -244,7 +245,7 @@ def test_a_failed_request_gives_its_place_back() -> None:
     desk = Desk()
     desk.ask(get("/x"), **(SPENT | {"Ratelimit_Remaining": "1"}))
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), desk.pace.turn(get("/x"), ending(110)):
+        with pytest.raises(ZeroDivisionError), desk.limit.turn(get("/x"), ending(110)):
             raise ZeroDivisionError
 
 
@@ -252,22 +253,28 @@ def test_idle_buckets_are_forgotten() -> None:
     """A long life with many addresses does not fill the memory, and what still counts is kept."""
     desk = Desk()
     desk.ask(post("/spent"), **SPENT)
-    for number in range(3 * MOST_KNOWN):
+    tracemalloc.start()
+    for number in range(7 * MAX_KNOWN // 2):
         desk.ask(post(f"/{number}"))
-    assert len(desk.pace._buckets) <= MOST_KNOWN + 1
+    few = tracemalloc.get_traced_memory()[0]
+    for number in range(20 * MAX_KNOWN):
+        desk.ask(post(f"/more/{number}"))
+    many = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert many < 3 * few
     desk.refusal(post("/spent"))
 
 
 def test_after_a_reset_one_goes_ahead() -> None:
     """Many wait for the reset; one goes first, and the others follow when its answer says how many may."""
-    pace = Pace()
+    limit = RateLimit()
     gone: list[int] = []
     answered = threading.Event()
-    with pace.turn(get("/x"), ending(time.monotonic() + 60)) as learn:
+    with limit.turn(get("/x"), ending(time.monotonic() + 60)) as learn:
         learn(Response(200, {"Ratelimit-Remaining": "0", "Ratelimit-Reset": "0.05"}))
 
     def ask(number: int) -> None:
-        with pace.turn(get("/x"), ending(time.monotonic() + 60)) as learn:
+        with limit.turn(get("/x"), ending(time.monotonic() + 60)) as learn:
             gone.append(number)
             answered.wait(60)
             learn(Response(200))

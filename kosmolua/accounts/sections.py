@@ -1,0 +1,224 @@
+"""The sections of accounts.toml: what they hold, and what is refused in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+
+from kosmolua.accounts.sources import check_secret, warn_of_readers
+from kosmolua.accounts.toml import Table, line_of
+from kosmolua.errors import ConfigError
+from kosmolua.limits import BYTES, NAMES, SECONDS, Limits, parse_size
+from kosmolua.schema.types import Mismatch, quoted
+from kosmolua.secret import looks_like_key
+from kosmolua.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from kosmolua.schema.integration import AccountField, Integration
+
+
+Permission: TypeAlias = Literal["allow", "ask", "deny"]
+
+PERMISSIONS = ("allow", "ask", "deny")
+_EFFECTS = ("read", "write")
+_OWN = "kosmolua"
+
+
+class Section(NamedTuple):
+    """The checked section of one integration.
+
+    Args:
+        accounts: Each account's table, by name, in alphabetical order.
+        names: The names of the accounts, in the same order.
+        default: What ``default`` names, or None.
+        permissions: The permissions of the integration, by effect.
+    """
+
+    accounts: dict[str, Table]
+    names: list[str]
+    default: str | None
+    permissions: Table
+
+
+class Sections:
+    """The sections of an accounts file. A section is checked as a whole before anything in it is used.
+
+    Args:
+        tables: The content of the file; empty if there is none.
+        path: The file, or where it would be.
+        warn: Called with a sentence if others can read a file that holds a secret itself.
+
+    Raises:
+        ConfigError: Something in the file is no section, or ``[kosmolua]`` holds what it may not.
+    """
+
+    def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
+        self.path = path
+        self._tables = tables
+        self._own: Table = tables.get(_OWN, {})
+        self._warn = warn
+        self._has_warned = False
+        self._checked: dict[str, Section] = {}
+        for name, table in tables.items():
+            if not isinstance(table, dict):
+                raise self.wrong(f"{name} must be a table, such as [{name}.production]", name)
+        for key, value in self._own.items():
+            self._check_own(key, value)
+
+    def names(self) -> list[str]:
+        """Return the integrations that the file has a section for."""
+        return [name for name in self._tables if name != _OWN]
+
+    def of(self, integration: Integration) -> Section:
+        """Return the section of an integration; empty if the file has none. It is checked once.
+
+        Raises:
+            ConfigError: An account is named like a function, a key is unknown, or a value does not fit, anywhere in the
+                section. A typo must not widen what a script may do.
+        """
+        section = self._checked.get(integration.name)
+        if section is None:
+            section = self._checked[integration.name] = self._check(integration)
+        return section
+
+    def limits(self, base: Limits) -> Limits:
+        """Return limits changed as ``[kosmolua.limits]`` says.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+        """
+        return base.but(**{name: self._limit(name, value) for name, value in self._own.get("limits", {}).items()})
+
+    @property
+    def journal_required(self) -> bool:
+        """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
+        return bool(self._own.get("journal_required", False))
+
+    def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
+        """Return the error for the value at some keys, each inside the one before."""
+        return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
+
+    def place(self, *keys: str) -> str:
+        """Return the file, with the line of the innermost of these keys that has a line of its own."""
+        line = line_of(self.path, *keys)
+        return f"{self.path}:{line}" if line else str(self.path)
+
+    def _check_own(self, key: str, value: object) -> None:
+        if key not in OWN_KEYS:
+            hint = did_you_mean(key, OWN_KEYS) or f"its keys are {' and '.join(OWN_KEYS)}"
+            raise self.wrong(f"[{_OWN}] has no key {key!r}", _OWN, key, hint=hint)
+        kind, words = OWN_KEYS[key]
+        if not isinstance(value, kind):
+            raise self.wrong(f"[{_OWN}] {key} must be {words}, not {quoted(value)}", _OWN, key)
+
+    def _check(self, integration: Integration) -> Section:
+        table: Table = self._tables.get(integration.name, {})
+        functions = {*integration.functions, *integration.aliases}
+        for key, value in table.items():
+            self._check_entry(integration, functions, key, value)
+        accounts = {key: value for key, value in sorted(table.items()) if _is_account(key, value)}
+        default = table.get("default")
+        return Section(
+            accounts, list(accounts), default if isinstance(default, str) else None, table.get("permissions", {})
+        )
+
+    def _check_entry(self, integration: Integration, functions: set[str], key: str, value: object) -> None:
+        name = integration.name
+        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            hint = "single brackets make it one"
+            raise self.wrong(f"[[{name}.{key}]] is a list of tables, and an account is a table", name, key, hint=hint)
+        if key == "permissions":
+            self._check_permissions(value, name)
+        elif isinstance(value, dict):
+            if key in functions:
+                raise self.wrong(f"[{name}.{key}]: an account cannot be named like a function", name, key)
+            self._check_account(integration, key, value)
+        elif key != "default":
+            instead = f"an account is a table, such as [{name}.production]"
+            hint = did_you_mean(key, ["default", "permissions"]) or instead
+            raise self.wrong(f"[{name}] has no key {_shown(key)}", name, key, hint=hint)
+        elif not isinstance(value, str):
+            raise self.wrong(f'[{name}] default must be a string, such as "production"', name, key)
+
+    def _check_account(self, integration: Integration, account: str, table: Table) -> None:
+        name = integration.name
+        if "." in account or not account.isprintable() or not account:
+            what = f"[{name}.{account!r}]: an account's name cannot hold a dot or be empty"
+            raise self.wrong(what, name, account)
+        known = [*(field.name for field in integration.account_fields), *ACCOUNT_KEYS]
+        for key in table:
+            if key not in known:
+                hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+                raise self.wrong(f"[{name}.{account}] has no key {_shown(key)}", name, account, key, hint=hint)
+        for field in integration.account_fields:
+            if field.name in table:
+                self._check_value(field, table[field.name], name, account)
+        for key, check in ACCOUNT_KEYS.items():
+            if key in table:
+                check(self, table[key], name, account)
+
+    def _check_value(self, field: AccountField, value: object, *where: str) -> None:
+        check = check_secret if field.secret else field.type.accept
+        try:
+            check(value)
+        except Mismatch as mismatch:
+            what = f"[{'.'.join(where)}] {field.name}{mismatch.where} {mismatch.problem}"
+            raise self.wrong(what, *where, field.name) from None
+        if field.secret and isinstance(value, str) and not self._has_warned:
+            self._has_warned = True
+            warn_of_readers(self.path, self._warn)
+
+    def _check_permissions(self, permissions: object, *where: str) -> None:
+        said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
+        if not isinstance(permissions, dict):
+            raise self.wrong(f'{said} must be a table, such as {{ write = "ask" }}', *keys)
+        for effect, value in permissions.items():
+            if effect not in _EFFECTS:
+                hint = did_you_mean(effect, _EFFECTS) or "its keys are read and write"
+                raise self.wrong(f"{said} has no key {effect!r}", *keys, effect, hint=hint)
+            if value not in PERMISSIONS:
+                what = f'{said}: {effect} must be "allow", "ask" or "deny", not {quoted(value)}'
+                raise self.wrong(what, *keys, effect)
+
+    def _limit(self, name: str, value: object) -> float:
+        keys = (_OWN, "limits", name)
+        if name not in NAMES:
+            hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
+            raise self.wrong(f"[kosmolua.limits] has no key {name!r}", *keys, hint=hint)
+        try:
+            given = parse_size(value) if name in BYTES and isinstance(value, str) else _number(name, value)
+            Limits(**{name: given})
+        except (ValueError, ConfigError) as error:
+            raise self.wrong(f"[kosmolua.limits] {name}: {error}", *keys) from None
+        return given
+
+
+OWN_KEYS: dict[str, tuple[type, str]] = {
+    "limits": (dict, "a table, such as [kosmolua.limits]"),
+    "journal_required": (bool, "true or false"),
+}
+"""The keys of ``[kosmolua]``, each with its type, also in words."""
+
+ACCOUNT_KEYS: dict[str, Callable[[Sections, Any, str, str], None]] = {
+    "permissions": Sections._check_permissions,
+}
+"""The keys of an account's table beside the fields of its integration, each with its check.
+
+A new one, such as a proxy, is a line here; what needs it reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
+"""
+
+
+def _is_account(key: str, value: object) -> bool:
+    return isinstance(value, dict) and key != "permissions"
+
+
+def _shown(name: str) -> str:
+    return "***, which looks like a secret" if looks_like_key(name) else repr(name)
+
+
+def _number(name: str, value: object) -> float:
+    whole = name not in SECONDS
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ValueError(f"it must be a {'whole ' if whole else ''}number, not {quoted(value)}")
+    return cast("float", value)

@@ -1,0 +1,71 @@
+"""Authentication: how a request carries an account's credential. A new kind is a class here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from kosmolua.http.messages import Request
+from kosmolua.secret import Secret
+
+
+class Auth(Protocol):
+    """Signs each request of a client."""
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the credential. It is called right before each request is sent, by any thread."""
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """``Authorization: Bearer ...`` (RFC 6750)."""
+
+    token: Secret
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the header, unless it has its own."""
+        return with_header(request, "Authorization", self.token.prefixed("Bearer"))
+
+
+@dataclass(frozen=True)
+class Basic:
+    """``Authorization: Basic ...`` (RFC 7617)."""
+
+    user: str
+    password: Secret
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the header, unless it has its own."""
+        return with_header(request, "Authorization", self.password.as_password_of(self.user))
+
+
+@dataclass(frozen=True)
+class HeaderKey:
+    """A key in a header of its own, such as ``X-API-Key``."""
+
+    name: str
+    key: Secret
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the header, unless it has its own."""
+        return with_header(request, self.name, self.key)
+
+
+@dataclass(frozen=True)
+class QueryKey:
+    """A key in the query, such as ``?api_key=...``."""
+
+    name: str
+    key: Secret
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the key in its query, in place of others of this name."""
+        others = tuple(pair for pair in request.query if pair[0] != self.name)
+        return replace(request, query=((self.name, self.key), *others))
+
+
+def with_header(request: Request, name: str, value: Secret) -> Request:
+    """Return a request with a header, or as it is if it has one of this name, whatever its case."""
+    if name.lower() in {each.lower() for each in request.headers}:
+        return request
+    return replace(request, headers={**request.headers, name: value})

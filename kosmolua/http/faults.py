@@ -1,0 +1,103 @@
+"""Faults: why no complete answer came, and which exception of the HTTP library means what."""
+
+from __future__ import annotations
+
+import ssl
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException, IncompleteRead
+
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, RequestException
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+)
+from urllib3.exceptions import InvalidHeader as BadAnswerHeader
+
+from kosmolua.errors import NetworkError
+from kosmolua.http.compression import UnknownCoding
+from kosmolua.http.connections import AnswerTooLong, Unconnected
+from kosmolua.http.errors import LOOK_FIRST
+from kosmolua.http.messages import Request
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why no complete answer came.
+
+    Args:
+        text: A clause of ours, without anything that the service or a library wrote.
+        hint: What to do.
+        sent: True if the service may have got the request.
+        passing: True if another attempt may succeed.
+    """
+
+    text: str
+    hint: str | None = None
+    sent: bool = True
+    passing: bool = True
+
+    def error(self, request: Request) -> NetworkError:
+        """Return the error for a request that met this fault."""
+        unsure = self.sent and not request.safe
+        return NetworkError(
+            f"{request.line} {'failed' if self.sent else 'was not sent'}: {self.text}",
+            retryable=self.passing and not unsure,
+            hint=self.hint or (LOOK_FIRST if unsure else None),
+        )
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return what an exception means: the first line of the table whose exception is in its chain of causes."""
+    causes = list(_causes(error))
+    for kind, fault in _FAULTS:
+        if any(isinstance(cause, kind) for cause in causes):
+            return fault
+    return Fault("it, or its answer, is not valid HTTP", passing=False)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    for cause in (getattr(error, "reason", None), *error.args, error.__cause__):
+        if isinstance(cause, BaseException):
+            yield from _causes(cause)
+
+
+_unsent = partial(Fault, sent=False)
+_hopeless = partial(Fault, sent=False, passing=False)
+
+OUT_OF_TIME = _unsent("the time for it was over")
+_BROKEN = Fault("the connection broke before the answer was complete")
+_GARBLED = Fault("its answer is not valid HTTP", passing=False)
+_FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
+    (AnswerTooLong, Fault("its answer does not end", "ask for less at a time", passing=False)),
+    (UnknownCoding, Fault("its answer is compressed in a way that was not asked for", passing=False)),
+    (zlib.error, Fault("its answer's compression is broken", passing=False)),
+    (BadAnswerHeader, _GARBLED),
+    (InvalidHeader, _hopeless("a header cannot hold its value", "look for spaces and line ends in the credential")),
+    (UnicodeError, _hopeless("its address or a header holds what cannot be sent", "look at the credential")),
+    (InvalidSchema, _hopeless("its address, or the proxy's, is of a kind that is not supported")),
+    (InvalidURL, _hopeless("its address, or the proxy's, is not valid")),
+    (ssl.SSLCertVerificationError, _hopeless("the server's certificate is not trusted", "see REQUESTS_CA_BUNDLE")),
+    (ProxyError, _unsent("no connection came about through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
+    (NameResolutionError, _unsent("its host name cannot be resolved")),
+    (ConnectionRefusedError, _unsent("the connection was refused")),
+    (NewConnectionError, _unsent("no connection could be made")),
+    (ConnectTimeoutError, _unsent("no connection came about in time")),
+    (Unconnected, _unsent("no TLS connection came about", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
+    (ReadTimeoutError, Fault("no complete answer came in time")),
+    (ConnectionError, _BROKEN),
+    (IncompleteRead, _BROKEN),
+    (HTTPException, _GARBLED),
+    (ProtocolError, _BROKEN),
+    (ssl.SSLError, Fault("the TLS connection broke")),
+    (RequestException, Fault("the exchange broke off")),
+    (OSError, _hopeless("the bundle of CAs cannot be read", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
+)
+"""What each exception means, the most telling first. Their own texts are not used, since they quote addresses."""

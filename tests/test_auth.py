@@ -1,0 +1,101 @@
+"""How a request carries its credential."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from kosmolua.http.auth import Auth, Basic, Bearer, HeaderKey, QueryKey, with_header
+from kosmolua.http.client import Api
+from kosmolua.http.messages import Request, Response
+from kosmolua.secret import Secret
+
+KEY = Secret("rnd_SECRET_KEY")
+BASE = "https://api.example.com/v1"
+
+
+def sent(auth: Auth | None, *, headers: dict[str, str] | None = None, **settings: Secret) -> Request:
+    """Return the request that a client with this authentication sends."""
+    requests: list[Request] = []
+
+    def send(request: Request) -> Response:
+        requests.append(request)
+        return Response(200, {}, b"{}")
+
+    Api(send, BASE, auth=auth, **settings).get("/x", query={"a": 1}, headers=headers)
+    return requests[0]
+
+
+@pytest.mark.parametrize(
+    ("auth", "name", "value"),
+    [
+        (Bearer(KEY), "Authorization", "Bearer rnd_SECRET_KEY"),
+        (Basic("ann", KEY), "Authorization", "Basic YW5uOnJuZF9TRUNSRVRfS0VZ"),
+        (HeaderKey("X-API-Key", KEY), "X-API-Key", "rnd_SECRET_KEY"),
+    ],
+)
+def test_a_credential_in_a_header(auth: Auth, name: str, value: str) -> None:
+    """It goes with every request, is a secret until it is sent, and names its root to the redactor."""
+    request = sent(auth)
+    assert request.fields[name] == value
+    assert "SECRET" not in repr((auth, request))
+    assert [root.reveal() for secret in request.secrets for root in secret.roots] == ["rnd_SECRET_KEY"]
+
+
+@pytest.mark.parametrize("auth", [Bearer(KEY), Basic("ann", KEY), HeaderKey("authorization", KEY)])
+def test_a_header_of_one_request_replaces_the_credential(auth: Auth) -> None:
+    """Whatever the case of its name."""
+    assert sent(auth, headers={"AUTHORIZATION": "other"}).fields == {
+        "Accept": "application/json",
+        "AUTHORIZATION": "other",
+    }
+
+
+def test_a_credential_in_the_query() -> None:
+    """It stands once, also where an address of the service already has one."""
+    assert sent(QueryKey("key", KEY)).target == "/v1/x?key=rnd_SECRET_KEY&a=1"
+    assert QueryKey("a", KEY).sign(Request("GET", BASE, (("a", "1"), ("b", "2")))).query == (("a", KEY), ("b", "2"))
+
+
+def test_a_next_page_is_signed_too() -> None:
+    """What the service refers to is fetched with the same credential."""
+    requests: list[Request] = []
+
+    def send(request: Request) -> Response:
+        requests.append(request)
+        return Response(200, {}, b"[]")
+
+    Api(send, BASE, auth=QueryKey("key", KEY)).follow(f"{BASE}/x?key=old&page=2")
+    assert requests[0].query == (("key", KEY), ("page", "2"))
+
+
+@dataclass
+class Counting:
+    """A credential of its own for each request, as a token that is renewed."""
+
+    count: int = 0
+
+    def sign(self, request: Request) -> Request:
+        self.count += 1
+        return with_header(request, "X-Token", Secret(f"token-number-{self.count}"))
+
+
+def test_an_auth_of_ones_own() -> None:
+    """Whatever has a ``sign`` is asked anew for every request."""
+    requests: list[Request] = []
+
+    def send(request: Request) -> Response:
+        requests.append(request)
+        return Response(200, {}, b"{}")
+
+    api = Api(send, BASE, auth=Counting())
+    api.get("/x")
+    api.get("/x")
+    assert [request.fields["X-Token"] for request in requests] == ["token-number-1", "token-number-2"]
+
+
+def test_bearer_and_auth_exclude_each_other() -> None:
+    """A request has one credential; two are a slip of the author."""
+    with pytest.raises(TypeError, match="exclude each other"):
+        sent(Bearer(KEY), bearer=KEY)

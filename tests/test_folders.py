@@ -1,0 +1,105 @@
+"""Where the user's own files are, also for a user who has no home or may not enter it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+from conftest import ROOT
+
+from kosmolua import ConfigError
+from kosmolua.folders import accounts_file, config_folder, state_folder
+
+NOBODY = 54321
+"""A user id without a passwd entry."""
+as_root = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root can become a user without a passwd entry"
+)
+
+
+@pytest.fixture
+def open_home() -> Iterator[Path]:
+    """A home that every user can enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        yield home
+
+
+def run_as_nobody(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user without a passwd entry, with these variables alone."""
+    command = [sys.executable, "-m", "kosmolua", *words]
+    variables |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    options = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return subprocess.run(command, env=variables, cwd="/", capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("folder", [config_folder, state_folder])
+@pytest.mark.parametrize("answer", [None, "~/.config/kosmolua"])
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, folder: Callable[[], str], answer: str | None) -> None:
+    """The folder is below the root, never below the current folder, whatever the version of platformdirs does."""
+
+    def without_home(name: str) -> str:
+        if answer is None:
+            raise RuntimeError("could not determine the home directory")
+        return answer
+
+    monkeypatch.setattr(platformdirs, "user_config_dir", without_home)
+    monkeypatch.setattr(platformdirs, "user_state_dir", without_home)
+    assert os.path.isabs(folder())
+    assert Path(folder()).name == "kosmolua"
+    assert accounts_file(None, {})[1] is False
+
+
+@as_root
+@pytest.mark.parametrize("words", [("run", "-e", "print('works')"), ("docs", "--search", "works"), ("accounts",)])
+def test_the_program_works_without_home_and_passwd_entry(words: tuple[str, ...]) -> None:
+    """No command ends in a traceback because nobody knows the user's home."""
+    done = run_as_nobody(*words)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert done.stdout
+
+
+@as_root
+def test_a_folder_that_cannot_be_entered_is_an_error(open_home: Path) -> None:
+    """An accounts file that may deny a call is not taken for missing: status 3, and the write is not made."""
+    folder = open_home / ".config" / "kosmolua"
+    folder.mkdir(parents=True)
+    (folder / "accounts.toml").write_text('[render2]\npermissions = { read = "deny", write = "deny" }\n')
+    words = ("call", "render2.list_owners", "--simulate", "--yes")
+    folder.chmod(0o700)
+    hidden = run_as_nobody(*words, HOME=str(open_home))
+    assert (hidden.returncode, hidden.stdout) == (3, "")
+    assert f"{folder / 'accounts.toml'} cannot be reached: Permission denied" in hidden.stderr
+    folder.chmod(0o755)
+    assert "its permissions deny that" in run_as_nobody(*words, HOME=str(open_home)).stderr
+    (folder / "accounts.toml").unlink()
+    assert run_as_nobody(*words, HOME=str(open_home)).returncode == 0
+
+
+def test_why_the_file_cannot_be_reached(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal names the file, the reason, and the ways to name another; a named file is not looked for."""
+    reached = os.stat
+
+    def stat(path: str, **options: object) -> os.stat_result:
+        if str(path) == str(config / "accounts.toml"):
+            raise PermissionError(13, "Permission denied")
+        return reached(path, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(ConfigError, match=r"cannot be reached: Permission denied .*--accounts or KOSMOLUA_ACCOUNTS"):
+        accounts_file(None, {})
+    assert accounts_file("a.toml", {}) == ("a.toml", True)
+
+
+def test_a_file_in_place_of_a_folder_is_no_accounts_file(config: Path) -> None:
+    """Where a folder of the path is a file there can be no accounts file, so nothing is lost without it."""
+    config.rmdir()
+    config.write_text("")
+    assert accounts_file(None, {}) == (str(config / "accounts.toml"), False)
