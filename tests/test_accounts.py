@@ -559,7 +559,7 @@ def test_ten_thousand_accounts_cost_a_call_no_more_than_ten(many: Accounts) -> N
 def test_many_accounts_are_cut_in_a_message(many: Accounts) -> None:
     """A call that names none of them lists a few, and says how many more there are."""
     with pytest.raises(NotConfigured) as refused:
-        Catalog(Plugins([lib]), many).resolve("lib.list_books")
+        Catalog([Plugins([lib])], many).resolve("lib.list_books")
     assert "a00000, a00001" in refused.value.message
     assert "a00007 and 9,992 more" in refused.value.message
     assert len(refused.value.message) < 300
@@ -584,7 +584,7 @@ def test_limits_of_the_file(make: Make) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("timout = 3", "has no key 'timout' (did you mean 'timeout'?)"),
+        ("timout = 3", "has no key 'timout' (did you mean 'timeout' or 'call_timeout'?)"),
         ("timeout = '3s'", 'timeout: it must be a number, not "3s" (a string)'),
         ("timeout = true", "timeout: it must be a number, not true"),
         ("timeout = 0", "the limit timeout must be more than 0"),

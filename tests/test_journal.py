@@ -184,10 +184,10 @@ def test_a_journal_goes_on_after_a_full_disk(tmp_path: Path, redactor: Redactor)
     path.symlink_to("/dev/full")
     journal = Journal(path, redactor, warnings.append)
     for name in ("a", "b"):
-        journal.write(Record("r", name))
+        journal.write(record(path=name))
     path.unlink()
     for name in ("c", "d"):
-        journal.write(Record("r", name))
+        journal.write(record(path=name))
     assert paths_in(path) == ["a", "b", "c", "d"]
     assert warnings == [
         f"The journal {path} cannot be written any more: No space left on device",
@@ -202,7 +202,7 @@ def test_a_journal_keeps_no_more_records_than_it_may(tmp_path: Path, redactor: R
     path.symlink_to("/dev/full")
     journal = Journal(path, redactor, warnings.append)
     for number in range(MAX_PENDING + 3):
-        journal.write(Record("r", str(number)))
+        journal.write(record(path=str(number)))
     path.unlink()
     journal.reopen()
     assert paths_in(path) == [str(number) for number in range(3, MAX_PENDING + 3)]
@@ -216,7 +216,7 @@ def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: 
     path.symlink_to("/dev/full")
     journal = Journal(path, redactor, warnings.append, required=True)
     journal.require()
-    journal.write(Record("r", "a"))
+    journal.write(record(path="a"))
     for _ in range(2):
         with pytest.raises(Denied, match=r"the accounts file requires it for writes \(free its disk.*Nothing was sent"):
             journal.require()
@@ -243,9 +243,9 @@ def test_a_journal_follows_rotation(tmp_path: Path, redactor: Redactor, rotate: 
     """After a rename or a removal the next record goes into a new file of the same name."""
     path = tmp_path / "journal"
     journal = Journal(path, redactor, pytest.fail)
-    journal.write(Record("r", "before"))
+    journal.write(record(path="before"))
     rotate(path)
-    journal.write(Record("r", "after"))
+    journal.write(record(path="after"))
     assert paths_in(path) == ["after"]
     assert [paths_in(old) for old in tmp_path.glob("journal.1")] in ([["before"]], [])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -255,14 +255,14 @@ def test_a_journal_is_opened_anew_when_asked(tmp_path: Path, redactor: Redactor)
     """After reopen the file is there again even before the next record, which is written once."""
     path = tmp_path / "journal"
     journal = Journal(path, redactor, pytest.fail)
-    journal.write(Record("r", "before"))
+    journal.write(record(path="before"))
     if sys.platform != "win32":
         path.unlink()
     journal.reopen()
-    journal.write(Record("r", "after"))
+    journal.write(record(path="after"))
     journal.close()
     journal.reopen()
-    journal.write(Record("r", "late"))
+    journal.write(record(path="late"))
     assert paths_in(path)[-1] == "after"
 
 
@@ -274,9 +274,9 @@ def test_a_folder_that_is_gone(tmp_path: Path, redactor: Redactor) -> None:
     (folder / "journal").unlink()
     folder.rmdir()
     for name in ("a", "b"):
-        journal.write(Record("r", name))
+        journal.write(record(path=name))
     folder.mkdir()
-    journal.write(Record("r", "c"))
+    journal.write(record(path="c"))
     assert paths_in(folder / "journal") == ["a", "b", "c"]
     assert [warning.rpartition("/journal ")[2] for warning in warnings] == [
         "cannot be written any more: No such file or directory",
