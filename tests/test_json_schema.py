@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
+import hypothesis
 import jsonschema
 import pytest
 
@@ -36,6 +37,15 @@ def problem(kind: Type, value: object) -> str:
     with pytest.raises(Mismatch) as refused:
         kind.accept(value)
     return f"{refused.value.where} {refused.value.problem}".strip()
+
+
+def fits(kind: Type, value: object) -> bool:
+    """Return True if a value fits."""
+    try:
+        kind.accept(value)
+    except Mismatch:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
@@ -325,6 +335,36 @@ def test_keywords_of_a_wrong_type_harm_nobody(schema: Any) -> None:
     assert kind.accept({}) in ({}, [])
 
 
+KEYWORDS = [
+    *("type", "properties", "required", "items", "prefixItems", "additionalProperties", "patternProperties", "allOf"),
+    *("oneOf", "anyOf", "not", "enum", "const", "nullable", "format", "pattern", "minimum", "maximum", "default"),
+    *("exclusiveMinimum", "minLength", "maxItems", "minProperties", "title", "description", "readOnly", "$ref"),
+]
+WORDS = ["string", "integer", "object", "array", "null", "#", "#/a", "#/properties/a", "a", "^a*$", "", "("]
+SLOPPY = hypothesis.strategies.recursive(
+    hypothesis.strategies.sampled_from([*WORDS, None, True, False, 0, 1, -1, 2.5, 2**70]),
+    lambda inner: (
+        hypothesis.strategies.lists(inner, max_size=4)
+        | hypothesis.strategies.dictionaries(hypothesis.strategies.sampled_from([*KEYWORDS, "a"]), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+
+
+@hypothesis.settings(max_examples=400, deadline=None)
+@hypothesis.given(SLOPPY, SLOPPY)
+def test_no_schema_breaks_the_reader(schema: Any, value: Any) -> None:
+    """Whatever stands in a document, it becomes a type that can be used and spelled, and refuses in its own words."""
+    kind = Reader(schema).read(schema)
+    luacats.records_in([kind])
+    assert isinstance(kind.lua + kind.words + luacats.label(kind) + repr(luacats.bounds_in(kind)), str)
+    assert (kind, hash(kind)) == (kind, hash(kind))
+    read_back = Reader().read(json.loads(json.dumps(kind.json_schema())))
+    assert isinstance(read_back, Type)
+    fits(kind, value)
+    fits(kind, None)
+
+
 def test_very_deep_schemas_end() -> None:
     """A document cannot make the reader recurse without end."""
     schema: Any = {"type": "string"}
@@ -416,14 +456,6 @@ VALUES = [
     ),
     *([{"children": [{"name": "1"}]}], [None, {"labels": {"x": "a"}}], {"nmae": "oak"}),
 ]
-
-
-def fits(kind: Type, value: object) -> bool:
-    try:
-        kind.accept(value)
-    except Mismatch:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=str)

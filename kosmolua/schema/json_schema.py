@@ -12,14 +12,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
+from kosmolua.schema.merging import Schema, merged, normal
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
-
-Schema: TypeAlias = "dict[str, Any]"
 
 MAX_DEPTH = 64
 """Schemas inside one another, up to the next record."""
@@ -44,8 +42,6 @@ _SHAPES = {
     *(word for each in _INFERRED.values() for word in each),
 }
 """The keywords that make up a type; ``required`` alone does not."""
-_HIGHER = ("minimum", "minLength", "minItems", "minProperties")
-_LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
 """A repetition inside a repeated group, on which Python's ``re`` may take exponential time."""
 _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
@@ -125,7 +121,7 @@ class Reader:
                 name, "nested too deeply" if isinstance(schema, dict) else f"a {type(schema).__name__} is no schema"
             )
             return ANY
-        schema = _normal(schema)
+        schema = normal(schema)
         shapes = _SHAPES & schema.keys()
         if not shapes and isinstance(schema.get("$ref"), str):
             kind = self._referred(schema["$ref"], trail)
@@ -150,15 +146,15 @@ class Reader:
         if isinstance(pointer, str) and pointer not in seen and len(seen) < MAX_DEPTH:
             seen |= {pointer}
             target = self._look_up(pointer)
-            parts += [self._merged(_normal(target), seen)] if isinstance(target, dict) else []
-        members = [_normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
+            parts += [self._merged(normal(target), seen)] if isinstance(target, dict) else []
+        members = [normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
         parts += [self._merged(member, seen) for member in members]
-        merged = parts[0]
+        whole = parts[0]
         for part in parts[1:]:
-            merged = _both(merged, part)
+            whole = merged(whole, part)
         others = [part for part in parts[1:] if _SHAPES & part.keys()]
-        merged["nullable"] = schema["nullable"] or (bool(others) and all(part["nullable"] for part in others))
-        return merged
+        whole["nullable"] = schema["nullable"] or (bool(others) and all(part["nullable"] for part in others))
+        return whole
 
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
         alternatives = "oneOf" if "oneOf" in schema else "anyOf"
@@ -216,7 +212,7 @@ class Reader:
         }
         required = schema.get("required")
         must = {key for key in required if key in kept} if isinstance(required, list) else set()
-        filled = frozenset(key for key in must if isinstance(kept[key], dict) and _normal(kept[key])["nullable"])
+        filled = frozenset(key for key in must if isinstance(kept[key], dict) and normal(kept[key])["nullable"])
         name = self._unique(name, schema)
         return Record(
             name,
@@ -307,38 +303,6 @@ class _Fields(Mapping[str, Type]):
         return dict, (), None, None, iter(self.items())
 
 
-def _normal(schema: Schema) -> Schema:
-    """Return a schema that says null in one way, by ``nullable``, in place of the five that there are."""
-    normal = dict(schema)
-    nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
-    kinds = schema.get("type")
-    if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
-        nullable = True
-        left = [kind for kind in kinds if kind != "null"] if isinstance(kinds, list) else []
-        normal["type"] = left[0] if len(left) == 1 else left
-        if not left:
-            normal = {"enum": []}
-    for word in ("oneOf", "anyOf"):
-        if isinstance(members := schema.get(word), list):
-            normal[word] = [member for member in members if not _is_null(member)]
-            nullable = nullable or len(normal[word]) < len(members)
-    if isinstance(values := schema.get("enum"), list):
-        normal["enum"] = [value for value in values if value is not None]
-        nullable = nullable or None in values
-    if "const" in schema and schema["const"] is None:
-        nullable, normal = True, {"enum": []}
-    for word in ("allOf", "oneOf", "anyOf", "enum"):
-        if word in normal and not isinstance(normal[word], list):
-            del normal[word]
-    return normal | {"nullable": nullable}
-
-
-def _is_null(schema: Json) -> bool:
-    return isinstance(schema, dict) and (
-        schema.get("type") in ("null", ["null"]) or schema.get("enum") == [None] or schema.get("const", ...) is None
-    )
-
-
 def _or_null(kind: Type) -> Type:
     return kind if kind.nullable else replace(kind, nullable=True)
 
@@ -346,35 +310,6 @@ def _or_null(kind: Type) -> Type:
 def _says_more_than_required(member: Json) -> bool:
     """Return False for an alternative such as ``{required: [a]}``, which only restricts what is said elsewhere."""
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
-
-
-def _both(one: Schema, other: Schema) -> Schema:
-    """Return a schema for values that fit two; where they contradict each other the first is right."""
-    merged = other | one
-    for word in one.keys() & other.keys():
-        merged[word] = _both_of(word, one[word], other[word])
-    return merged
-
-
-def _both_of(word: str, one: Any, other: Any) -> Any:
-    """Return what the value of a keyword is for values that fit two schemas."""
-    if one == other:
-        return one
-    if word == "properties" and isinstance(one, dict) and isinstance(other, dict):
-        shared = {key: {"allOf": [one[key], other[key]]} for key in one if key in other and one[key] != other[key]}
-        return one | other | {key: one[key] for key in one} | shared
-    if word == "required" and isinstance(one, list) and isinstance(other, list):
-        return [*one, *(key for key in other if key not in one)]
-    if word == "enum":
-        return [value for value in one if value in other] or one
-    if word == "type":
-        kinds, others = (each if isinstance(each, list) else [each] for each in (one, other))
-        left = [kind for kind in kinds if kind in others]
-        return (left[0] if len(left) == 1 else left) if left else "integer" if "integer" in (one, other) else one
-    if word in ("items", "additionalProperties"):
-        return False if False in (one, other) else {"allOf": [one, other]}
-    numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
-    return max(one, other) if numbers and word in _HIGHER else min(one, other) if numbers and word in _LOWER else one
 
 
 def _inferred(schema: Schema) -> str:

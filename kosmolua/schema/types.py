@@ -277,7 +277,7 @@ STRING = Scalar("string")
 BOOLEAN = Scalar("boolean")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice(Type):
     """One of some values.
 
@@ -286,6 +286,17 @@ class Choice(Type):
     """
 
     values: tuple[Json, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> tuple[bool, str]:
+        """What is compared: 1 and true are equal in Python, and lists have no hash."""
+        return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
     def _strings(self) -> frozenset[str]:
