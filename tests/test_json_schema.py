@@ -258,6 +258,43 @@ def test_a_circle_without_a_record_ends(schemas: Any) -> None:
     assert kind.json_schema() is not None
 
 
+def test_alternatives_do_not_multiply_without_end() -> None:
+    """A schema of a few lines must not stand for millions of types."""
+    level: dict[str, Any] = {
+        f"L{number}": {
+            "properties": {f"p{number}": {}},
+            "anyOf": [{"$ref": f"#/$defs/L{number + 1}"}, {"$ref": f"#/$defs/L{number + 1}", "title": "x"}],
+        }
+        for number in range(60)
+    }
+    itself = {"properties": {"a": {}}, "anyOf": [{"$ref": "#/$defs/It"}, {"$ref": "#/$defs/It", "required": ["a"]}]}
+    diamond = {f"D{number}": {"allOf": [{"$ref": f"#/$defs/D{number + 1}"}] * 2} for number in range(60)}
+    document = {"$defs": level | diamond | {"L60": {"type": "object"}, "D60": PET, "It": itself}}
+    started = time.process_time()
+    for name in ("L0", "D0", "It"):
+        kind = Reader(document).read({"$ref": f"#/$defs/{name}"})
+        luacats.records_in([kind])
+    assert time.process_time() - started < 5
+
+
+def test_a_parent_that_lists_its_children_is_merged_into_one() -> None:
+    """Inheritance with a discriminator refers in a circle."""
+    base = {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"type": "string"}},
+        "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
+        "discriminator": {"propertyName": "kind"},
+    }
+    cat = {"allOf": [{"$ref": "#/$defs/Pet"}, {"properties": {"lives": {"type": "integer"}}}]}
+    dog = {"allOf": [{"$ref": "#/$defs/Pet"}, {"properties": {"barks": {"type": "boolean"}}}]}
+    document = {"$defs": {"Pet": base, "Cat": cat, "Dog": dog}}
+    kind = read({"$ref": "#/$defs/Cat"}, document)
+    assert isinstance(kind, Record)
+    assert list(kind.fields) == ["kind", "lives"]
+    assert luacats.label(read({"$ref": "#/$defs/Pet"}, document)) == "object"
+
+
 def test_a_list_of_lists_of_itself_is_checked_on_its_first_turn() -> None:
     """JSON values are declared like this."""
     value = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Value"}}]}

@@ -136,5 +136,3 @@ def definition(integration: Integration, accounts: Sequence[str]) -> str:
 
 def _alias(full_name: str, name: str) -> str:
     return f"---The full name of `{name}`.\naccount.{full_name} = account.{name}"
-
-

@@ -21,6 +21,12 @@ from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, 
 
 MAX_DEPTH = 64
 """Schemas inside one another, up to the next record."""
+MAX_FOLLOWED = 1000
+"""References that are merged into one schema."""
+MAX_SPREAD = 2
+"""Alternatives inside alternatives that are each joined with the keys around them: their number grows exponentially."""
+_STEP, _SPREAD = "", "+"
+"""Marks in a trail: a step inwards, and alternatives that were joined with the keys around them."""
 NOTHING = Choice(())
 """The type that no value fits."""
 
@@ -116,7 +122,7 @@ class Reader:
         """
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
-        if not isinstance(schema, dict) or len(trail) > MAX_DEPTH:
+        if not isinstance(schema, dict) or trail.count(_STEP) > MAX_DEPTH:
             self.note(
                 name, "nested too deeply" if isinstance(schema, dict) else f"a {type(schema).__name__} is no schema"
             )
@@ -126,9 +132,11 @@ class Reader:
         if not shapes and isinstance(schema.get("$ref"), str):
             kind = self._referred(schema["$ref"], trail)
         elif shapes == {"allOf"} and len(schema["allOf"]) == 1 and not schema.keys() & {"$ref", "required"}:
-            kind = self._read(schema["allOf"][0], name, (*trail, ""))
+            kind = self._read(schema["allOf"][0], name, (*trail, _STEP))
         else:
-            return self._read_merged(self._merged(schema, frozenset()), name, (*trail, ""))
+            followed = dict.fromkeys(trail)
+            whole = self._merged(schema, followed)
+            return self._read_merged(whole, name, (*trail, *[each for each in followed if each not in trail], _STEP))
         return _or_null(kind) if schema["nullable"] else kind
 
     def _referred(self, pointer: str, trail: tuple[str, ...]) -> Type:
@@ -139,16 +147,22 @@ class Reader:
             self._types[pointer] = self._read(target, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
         return self._types[pointer]
 
-    def _merged(self, schema: Schema, seen: frozenset[str]) -> Schema:
-        """Return a schema with what it refers to and the members of its ``allOf`` in it."""
+    def _merged(self, schema: Schema, followed: dict[str, None]) -> Schema:
+        """Return a schema with what it refers to and the members of its ``allOf`` in it.
+
+        Args:
+            schema: The schema, null in one spelling.
+            followed: The references that are in it already; those that are followed now are added.
+        """
         parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
         pointer = schema.get("$ref")
-        if isinstance(pointer, str) and pointer not in seen and len(seen) < MAX_DEPTH:
-            seen |= {pointer}
+        if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_FOLLOWED:
+            followed[pointer] = None
             target = self._look_up(pointer)
-            parts += [self._merged(normal(target), seen)] if isinstance(target, dict) else []
+            if isinstance(target, dict):
+                parts.append(self._merged(_without_descendants(normal(target), followed), followed))
         members = [normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
-        parts += [self._merged(member, seen) for member in members]
+        parts += [self._merged(member, followed) for member in members]
         whole = parts[0]
         for part in parts[1:]:
             whole = merged(whole, part)
@@ -159,7 +173,7 @@ class Reader:
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
         alternatives = "oneOf" if "oneOf" in schema else "anyOf"
         members = [member for member in schema.get(alternatives, ()) if _says_more_than_required(member)]
-        if members:
+        if members and trail.count(_SPREAD) < MAX_SPREAD:
             kind = self._any_of(schema, members, name, trail)
         elif "enum" in schema or "const" in schema:
             kind = _choice(schema)
@@ -176,6 +190,7 @@ class Reader:
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
         says_more = bool(_SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
+        trail = (*trail, _SPREAD) if says_more else trail
         names = [name if len(wholes) == 1 else f"{name}.option{number}" for number in range(1, len(wholes) + 1)]
         return _union([self._read(each, name, trail) for each, name in zip(wholes, names, strict=True)])
 
@@ -301,6 +316,14 @@ class _Fields(Mapping[str, Type]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return dict, (), None, None, iter(self.items())
+
+
+def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
+    """Return a schema without the alternatives by which a parent lists its children, if a child is being read."""
+    for word in ("oneOf", "anyOf"):
+        if any(isinstance(each, dict) and each.get("$ref") in followed for each in schema.get(word, ())):
+            schema = {key: value for key, value in schema.items() if key != word}
+    return schema
 
 
 def _or_null(kind: Type) -> Type:
