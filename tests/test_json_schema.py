@@ -587,3 +587,37 @@ def test_one_schema_costs_little(name: str) -> None:
     for pointer in pointers:
         Reader(document).read({"$ref": pointer})
     assert time.process_time() - started < 0.5
+
+
+def in_draft_2020(schema: Any) -> Any:
+    """Return a schema of OpenAPI 3.0 with ``nullable`` as a validator understands it."""
+    if isinstance(schema, list):
+        return [in_draft_2020(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: in_draft_2020(each) for key, each in schema.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain
+
+
+@pytest.mark.slow
+def test_what_a_validator_takes_is_accepted() -> None:
+    """Of GitHub's own examples none is refused that fits its schema, so that no right call is refused either."""
+    document = loaded(DOCUMENTS / "github.json")
+    reader = Reader(document)
+    components = in_draft_2020(document["components"])
+    answers = [
+        reader.resolve(answer)
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+        for answer in operation["responses"].values()
+    ]
+    count = 0
+    for media in (media for answer in answers for media in answer.get("content", {}).values()):
+        validator = jsonschema.Draft202012Validator(in_draft_2020(media["schema"]) | {"components": components})
+        kind = reader.read(media["schema"], "answer")
+        for example in map(reader.resolve, media.get("examples", {}).values()):
+            assert isinstance(example, dict)
+            count += 1
+            assert fits(kind, example["value"]) or not validator.is_valid(example["value"])
+    assert count > 1000
