@@ -38,7 +38,7 @@ class KosmoError(Exception):
         hints: What to do. The message contains those of one line; longer ones, such as lines to paste, stand beside it.
         sent: A sentence about what has been sent, or nothing.
         detail: What the user may see and scripts may not: a path, a command, the text of an exception.
-        call: The function whose call the error cut off.
+        call: The function whose call the error cut off, if any.
         line: The line of the script that the error ended, counted from 1.
         traceback: Lua's traceback, if the error ended a script.
 
@@ -284,16 +284,18 @@ class NetworkError(CallError):
 
 
 class CallTimeout(CallError):
-    """A call took longer than one call may (``--call-timeout``).
+    """A call took longer than one call may.
 
     Args:
-        message: What happened and where, on one line.
-        retryable: True if the same call may succeed later: it was a read, or was surely not sent.
+        path: The function.
+        seconds: How long a call may take.
+        retryable: True if the same call may succeed later.
         hint: What to do about it.
     """
 
-    def __init__(self, message: str, *, retryable: bool, hint: str | None = None) -> None:
-        super().__init__("timeout", message, retryable=retryable, hint=hint)
+    def __init__(self, path: str, seconds: float, *, retryable: bool = True, hint: str | None = None) -> None:
+        super().__init__("timeout", f"{path} took longer than {seconds:g} s", retryable=retryable, hint=hint)
+        self.advise("raise it with --call-timeout")
 
 
 class PluginFault(CallError):

@@ -89,7 +89,7 @@ def test_only_a_refused_call_says_that_nothing_was_sent() -> None:
         PluginError("m", origin="x.py:1"),
         CallError("own", "m", param="p"),
         ApiError("m", status=429, body={"error": [1]}, location="https://x.example"),
-        CallTimeout("m", retryable=True),
+        CallTimeout("lib.lend", 30),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -101,8 +101,9 @@ def test_an_error_survives_pickling(error: KosmoError) -> None:
 
 def test_a_timeout_of_a_call_can_be_caught() -> None:
     """It is a call's error like any other, and says if a retry makes sense."""
-    fields = CallTimeout("lib.lend took longer than 30 s", retryable=False).fields()
-    assert fields == {"code": "timeout", "message": "lib.lend took longer than 30 s", "retryable": False}
+    fields = CallTimeout("lib.lend", 30, hint="ask for less", retryable=False).fields()
+    assert (fields["code"], fields["retryable"]) == ("timeout", False)
+    assert fields["message"] == "lib.lend took longer than 30 s (ask for less; raise it with --call-timeout)"
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

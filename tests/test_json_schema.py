@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
+import hypothesis
 import jsonschema
 import pytest
 
@@ -36,6 +37,15 @@ def problem(kind: Type, value: object) -> str:
     with pytest.raises(Mismatch) as refused:
         kind.accept(value)
     return f"{refused.value.where} {refused.value.problem}".strip()
+
+
+def fits(kind: Type, value: object) -> bool:
+    """Return True if a value fits."""
+    try:
+        kind.accept(value)
+    except Mismatch:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
@@ -248,6 +258,43 @@ def test_a_circle_without_a_record_ends(schemas: Any) -> None:
     assert kind.json_schema() is not None
 
 
+def test_alternatives_do_not_multiply_without_end() -> None:
+    """A schema of a few lines must not stand for millions of types."""
+    level: dict[str, Any] = {
+        f"L{number}": {
+            "properties": {f"p{number}": {}},
+            "anyOf": [{"$ref": f"#/$defs/L{number + 1}"}, {"$ref": f"#/$defs/L{number + 1}", "title": "x"}],
+        }
+        for number in range(60)
+    }
+    itself = {"properties": {"a": {}}, "anyOf": [{"$ref": "#/$defs/It"}, {"$ref": "#/$defs/It", "required": ["a"]}]}
+    diamond = {f"D{number}": {"allOf": [{"$ref": f"#/$defs/D{number + 1}"}] * 2} for number in range(60)}
+    document = {"$defs": level | diamond | {"L60": {"type": "object"}, "D60": PET, "It": itself}}
+    started = time.process_time()
+    for name in ("L0", "D0", "It"):
+        kind = Reader(document).read({"$ref": f"#/$defs/{name}"})
+        luacats.records_in([kind])
+    assert time.process_time() - started < 5
+
+
+def test_a_parent_that_lists_its_children_is_merged_into_one() -> None:
+    """Inheritance with a discriminator refers in a circle."""
+    base = {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"type": "string"}},
+        "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
+        "discriminator": {"propertyName": "kind"},
+    }
+    cat = {"allOf": [{"$ref": "#/$defs/Pet"}, {"properties": {"lives": {"type": "integer"}}}]}
+    dog = {"allOf": [{"$ref": "#/$defs/Pet"}, {"properties": {"barks": {"type": "boolean"}}}]}
+    document = {"$defs": {"Pet": base, "Cat": cat, "Dog": dog}}
+    kind = read({"$ref": "#/$defs/Cat"}, document)
+    assert isinstance(kind, Record)
+    assert list(kind.fields) == ["kind", "lives"]
+    assert luacats.label(read({"$ref": "#/$defs/Pet"}, document)) == "object"
+
+
 def test_a_list_of_lists_of_itself_is_checked_on_its_first_turn() -> None:
     """JSON values are declared like this."""
     value = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Value"}}]}
@@ -323,6 +370,36 @@ def test_keywords_of_a_wrong_type_harm_nobody(schema: Any) -> None:
     kind = Reader().read(schema)
     luacats.records_in([kind])
     assert kind.accept({}) in ({}, [])
+
+
+KEYWORDS = [
+    *("type", "properties", "required", "items", "prefixItems", "additionalProperties", "patternProperties", "allOf"),
+    *("oneOf", "anyOf", "not", "enum", "const", "nullable", "format", "pattern", "minimum", "maximum", "default"),
+    *("exclusiveMinimum", "minLength", "maxItems", "minProperties", "title", "description", "readOnly", "$ref"),
+]
+WORDS = ["string", "integer", "object", "array", "null", "#", "#/a", "#/properties/a", "a", "^a*$", "", "("]
+SLOPPY = hypothesis.strategies.recursive(
+    hypothesis.strategies.sampled_from([*WORDS, None, True, False, 0, 1, -1, 2.5, 2**70]),
+    lambda inner: (
+        hypothesis.strategies.lists(inner, max_size=4)
+        | hypothesis.strategies.dictionaries(hypothesis.strategies.sampled_from([*KEYWORDS, "a"]), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+
+
+@hypothesis.settings(max_examples=400, deadline=None)
+@hypothesis.given(SLOPPY, SLOPPY)
+def test_no_schema_breaks_the_reader(schema: Any, value: Any) -> None:
+    """Whatever stands in a document, it becomes a type that can be used and spelled, and refuses in its own words."""
+    kind = Reader(schema).read(schema)
+    luacats.records_in([kind])
+    assert isinstance(kind.lua + kind.words + luacats.label(kind) + repr(luacats.bounds_in(kind)), str)
+    assert (kind, hash(kind)) == (kind, hash(kind))
+    read_back = Reader().read(json.loads(json.dumps(kind.json_schema())))
+    assert isinstance(read_back, Type)
+    fits(kind, value)
+    fits(kind, None)
 
 
 def test_very_deep_schemas_end() -> None:
@@ -418,14 +495,6 @@ VALUES = [
 ]
 
 
-def fits(kind: Type, value: object) -> bool:
-    try:
-        kind.accept(value)
-    except Mismatch:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=str)
 def test_a_type_says_in_json_schema_what_it_accepts(annotation: Any) -> None:
     """A validator agrees with it on each value, but for tables that are empty in Lua, and so does what is read back."""
@@ -518,3 +587,37 @@ def test_one_schema_costs_little(name: str) -> None:
     for pointer in pointers:
         Reader(document).read({"$ref": pointer})
     assert time.process_time() - started < 0.5
+
+
+def in_draft_2020(schema: Any) -> Any:
+    """Return a schema of OpenAPI 3.0 with ``nullable`` as a validator understands it."""
+    if isinstance(schema, list):
+        return [in_draft_2020(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: in_draft_2020(each) for key, each in schema.items() if key != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain
+
+
+@pytest.mark.slow
+def test_what_a_validator_takes_is_accepted() -> None:
+    """Of GitHub's own examples none is refused that fits its schema, so that no right call is refused either."""
+    document = loaded(DOCUMENTS / "github.json")
+    reader = Reader(document)
+    components = in_draft_2020(document["components"])
+    answers = [
+        reader.resolve(answer)
+        for path in document["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+        for answer in operation["responses"].values()
+    ]
+    count = 0
+    for media in (media for answer in answers for media in answer.get("content", {}).values()):
+        validator = jsonschema.Draft202012Validator(in_draft_2020(media["schema"]) | {"components": components})
+        kind = reader.read(media["schema"], "answer")
+        for example in map(reader.resolve, media.get("examples", {}).values()):
+            assert isinstance(example, dict)
+            count += 1
+            assert fits(kind, example["value"]) or not validator.is_valid(example["value"])
+    assert count > 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Optional, TypedDict, Union
 
@@ -338,6 +339,23 @@ def test_a_union_of_records_names_what_is_wrong_in_the_one_that_is_meant() -> No
     with pytest.raises(Mismatch) as refused:
         AnyOf((card, cash)).accept({"type": "cash", "amount": "5"})
     assert f"{refused.value.where} {refused.value.problem}" == '.amount must be an integer, not "5" (a string)'
+
+
+def test_unions_inside_unions_are_tried_once() -> None:
+    """The time grows with the size of a value, and not with the power of its depth."""
+    fields: dict[str, Type] = {"a": INTEGER}
+    more: dict[str, Type] = {"a": STRING}
+    node = AnyOf((Record("One", fields), Record("Two", more), List(INTEGER)))
+    fields["inner"] = more["inner"] = AnyOf((STRING, node, List(node)))
+    fitting: dict[str, Any] = {"a": 1}
+    wrong: dict[str, Any] = {"a": None}
+    for _ in range(45):
+        fitting, wrong = {"inner": [fitting], "a": "x"}, {"inner": [wrong], "a": "x"}
+    started = time.process_time()
+    assert node.accept(fitting) == fitting
+    with pytest.raises(Mismatch):
+        node.accept(wrong)
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(("text", "value"), [("5", 5), ("a", "a"), ("true", True), ("x", "x")])

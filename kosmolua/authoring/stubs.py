@@ -10,6 +10,7 @@ from typing import Protocol
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import lua_path
 
 FOLDER = "kosmolua"
 """The folder of the definitions, below the one that is asked for."""
@@ -106,18 +107,18 @@ def _definition(catalog: Installed, name: str) -> str:
         return definition(catalog.integration(name), catalog.accounts(name))
     except PluginError as error:
         reason = f"Cannot be loaded: {' '.join(error.message.split())}"
-        return f"{_META}\n\n{luacats.class_of(_namespace(name), reason, [])}"
+        return f"{_META}\n\n{luacats.class_of(lua_path(name), reason, [])}"
 
 
 def index(names: Sequence[str]) -> str:
     """Return the definition of ``app.integrations``."""
-    fields = [luacats.field(name, _namespace(name)) for name in names]
-    return f"{_META}\n\n{luacats.class_of('app.integrations', 'What is installed.', fields)}"
+    fields = [luacats.field(name, lua_path(name)) for name in names]
+    return f"{_META}\n\n{luacats.class_of(lua_path(), 'What is installed.', fields)}"
 
 
 def definition(integration: Integration, accounts: Sequence[str]) -> str:
     """Return the definition of an integration: its types, its functions and its accounts."""
-    namespace = _namespace(integration.name)
+    namespace = lua_path(integration.name)
     functions = list(integration.functions.values())
     holder = f"{namespace}.account"
     fields = [luacats.field(account, holder) for account in dict.fromkeys(["default", *accounts])]
@@ -135,7 +136,3 @@ def definition(integration: Integration, accounts: Sequence[str]) -> str:
 
 def _alias(full_name: str, name: str) -> str:
     return f"---The full name of `{name}`.\naccount.{full_name} = account.{name}"
-
-
-def _namespace(name: str) -> str:
-    return f"app.integrations.{name}"

@@ -227,11 +227,8 @@ class Broker:
         except NetworkError as error:
             if not self._clock.left or monotonic() < ends:
                 raise
-            took = f"{call.path} took longer than {self._limits.call_timeout:g} s"
-            timeout = CallTimeout(took, retryable=call.effect == "read", hint="raise it with --call-timeout")
-            for hint in error.hints:
-                timeout.advise(hint)
-            raise timeout from error
+            seconds, is_read = self._limits.call_timeout, call.effect == "read"
+            raise CallTimeout(call.path, seconds, retryable=is_read, hint=error.hint) from error
 
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON, without secrets, unless it is too large."""

@@ -1,1 +1,1 @@
-"""What an integration offers, read from the signatures of plain Python functions."""
+"""What functions take and return: types, read from Python signatures or JSON Schema, and what is made of them."""

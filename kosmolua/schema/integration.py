@@ -1,4 +1,4 @@
-"""An integration: a named set of functions, the shape of its accounts, and the simulator that can stand in."""
+"""An integration: a named set of functions, the fields of its accounts, and its simulator."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _Identifier = TypeVar("_Identifier", bound=Callable[[Any], str])
 
 
 class Account(Protocol):
-    """What an account class must have beside its fields."""
+    """The interface of an account class, beside its fields."""
 
     def open(self, send: Send) -> Any:
-        """Return what every function of the integration gets as its first argument."""
+        """Return the first argument of every function of the integration."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class AccountField:
     Args:
         name: The key.
         about: One sentence for the stanza.
-        secret: Whether it holds a credential, which may come from a secret source.
+        secret: True if it holds a credential, which may come from a secret source.
         type: What fits; a credential is a string.
-        default: What the account gets when nothing is given; :data:`REQUIRED` where something must be.
+        default: The class's own default, or :data:`REQUIRED` if it has none.
     """
 
     name: str
@@ -51,7 +51,7 @@ class AccountField:
 
     @property
     def required(self) -> bool:
-        """Whether an account must have it."""
+        """True if every account must have it."""
         return self.default is REQUIRED
 
 
@@ -62,14 +62,15 @@ class Integration:
         name: In lower case, as Lua and accounts.toml write it.
         account: A dataclass with a docstring, a field for each setting, and ``open(send)``.
         about: One sentence for the list of integrations.
-        prefix: What the full names start with: ``render`` makes ``render_list_services``. The name, if not given.
+        prefix: What full names start with: ``render`` makes ``render_list_services``. The default is the name.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
     """
 
     def __init__(self, name: str, account: type[Account], *, about: str, prefix: str | None = None) -> None:
-        self.origin = _caller()
+        frame = sys._getframe(1)
+        self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if objection := objection_to_integration(name):
             raise PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection)
         self.name = name
@@ -93,7 +94,7 @@ class Integration:
         return self._register(handler, "write")
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
-        """Register what stands in for the service under ``--simulate``.
+        """Register the simulator of the service, for ``--simulate``.
 
         It is called once for each account, with the account's name, and returns a ``send``.
         """
@@ -101,16 +102,16 @@ class Integration:
         return simulate
 
     def identifies(self, identify: _Identifier) -> _Identifier:
-        """Register what ``accounts check`` calls: one cheap live request that says whose account this is.
+        """Register the function that ``accounts check`` calls: one cheap live request that tells whose account it is.
 
-        It gets what the account's ``open`` returned, and returns words such as ``ann@example.com (tea-...)``.
+        It takes what the account's ``open`` returned, and returns words such as ``ann@example.com (tea-...)``.
         """
         self.identify = identify
         return identify
 
     @property
     def aliases(self) -> dict[str, str]:
-        """The full names, each with the short name that it stands for."""
+        """The short name of each full name."""
         return {function.full_name: name for name, function in self.functions.items() if function.full_name != name}
 
     def function(self, name: str) -> Function | None:
@@ -130,11 +131,6 @@ class Integration:
         return handler
 
 
-def _caller() -> str:
-    frame = sys._getframe(2)
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
 def _read_fields(account: type[Account], origin: str) -> tuple[AccountField, ...]:
     name = getattr(account, "__name__", repr(account))
     if not dataclasses.is_dataclass(account):
@@ -143,32 +139,25 @@ def _read_fields(account: type[Account], origin: str) -> tuple[AccountField, ...
         )
     if not callable(getattr(account, "open", None)):
         raise PluginError(f"the account class {name} has no open(self, send)", origin=origin)
-    _refuse_bare_fields(account, origin)
+    annotated = {field.name for field in dataclasses.fields(account)}
+    for key, value in vars(account).items():
+        plain = not key.startswith("_") and isinstance(value, (str, int, float, bool))
+        if plain and key not in annotated:
+            raise PluginError(f"the account field {key} of {name} has no type", origin=origin)
     hints = typing.get_type_hints(account, include_extras=True)
     fields = [field for field in dataclasses.fields(account) if field.init]
     return tuple(_read_field(field, hints[field.name], name, origin) for field in fields)
-
-
-def _refuse_bare_fields(account: type[Account], origin: str) -> None:
-    annotated = {field.name for field in dataclasses.fields(account)}  # type: ignore[arg-type]
-    for name, value in vars(account).items():
-        plain = not name.startswith("_") and isinstance(value, (str, int, float, bool))
-        if plain and name not in annotated:
-            raise PluginError(f"the account field {name} of {account.__name__} has no type", origin=origin)
-
-
-def _default(field: dataclasses.Field[Any]) -> object:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return REQUIRED if field.default is dataclasses.MISSING else field.default
 
 
 def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, origin: str) -> AccountField:
     about = sentence(annotation)
     bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     secret = bare is Secret or Secret in get_args(bare)
+    default: object = REQUIRED if field.default is dataclasses.MISSING else field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
     try:
-        return AccountField(field.name, about, secret, type_of(str if secret else annotation), _default(field))
+        return AccountField(field.name, about, secret, type_of(str if secret else annotation), default)
     except Uncarriable as error:
         raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None
 
@@ -177,7 +166,7 @@ _ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
 
 
 def made_up(owner: str, field: AccountField) -> object:
-    """Return what an account gets for a field in a simulation or a test; of a credential, its text.
+    """Return the value of a field in a simulation or a test; for a credential, its text.
 
     Args:
         owner: The integration's name.
@@ -190,9 +179,9 @@ def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
     """Return a value that fits a field.
 
     Args:
-        owner: The integration's name, of which an address is made.
+        owner: The integration's name, which becomes part of an address.
         field: The field.
-        text: What stands for a string that is no address.
+        text: The value of a string that is no address.
     """
     address = f"https://{owner.replace('_', '-')}.example"
     return _fitting(field.type, address if _ADDRESS.search(field.name) else text)

@@ -12,17 +12,21 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound, Length, Pattern, Range
+from kosmolua.schema.merging import Schema, merged, normal
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
-
-Schema: TypeAlias = "dict[str, Any]"
 
 MAX_DEPTH = 64
 """Schemas inside one another, up to the next record."""
+MAX_FOLLOWED = 1000
+"""References that are merged into one schema."""
+MAX_SPREAD = 2
+"""Alternatives inside alternatives that are each joined with the keys around them: their number grows exponentially."""
+_STEP, _SPREAD = "", "+"
+"""Marks in a trail: a step inwards, and alternatives that were joined with the keys around them."""
 NOTHING = Choice(())
 """The type that no value fits."""
 
@@ -44,8 +48,6 @@ _SHAPES = {
     *(word for each in _INFERRED.values() for word in each),
 }
 """The keywords that make up a type; ``required`` alone does not."""
-_HIGHER = ("minimum", "minLength", "minItems", "minProperties")
-_LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
 """A repetition inside a repeated group, on which Python's ``re`` may take exponential time."""
 _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
@@ -120,19 +122,21 @@ class Reader:
         """
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
-        if not isinstance(schema, dict) or len(trail) > MAX_DEPTH:
+        if not isinstance(schema, dict) or trail.count(_STEP) > MAX_DEPTH:
             self.note(
                 name, "nested too deeply" if isinstance(schema, dict) else f"a {type(schema).__name__} is no schema"
             )
             return ANY
-        schema = _normal(schema)
+        schema = normal(schema)
         shapes = _SHAPES & schema.keys()
         if not shapes and isinstance(schema.get("$ref"), str):
             kind = self._referred(schema["$ref"], trail)
         elif shapes == {"allOf"} and len(schema["allOf"]) == 1 and not schema.keys() & {"$ref", "required"}:
-            kind = self._read(schema["allOf"][0], name, (*trail, ""))
+            kind = self._read(schema["allOf"][0], name, (*trail, _STEP))
         else:
-            return self._read_merged(self._merged(schema, frozenset()), name, (*trail, ""))
+            followed = dict.fromkeys(trail)
+            whole = self._merged(schema, followed)
+            return self._read_merged(whole, name, (*trail, *[each for each in followed if each not in trail], _STEP))
         return _or_null(kind) if schema["nullable"] else kind
 
     def _referred(self, pointer: str, trail: tuple[str, ...]) -> Type:
@@ -143,27 +147,33 @@ class Reader:
             self._types[pointer] = self._read(target, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
         return self._types[pointer]
 
-    def _merged(self, schema: Schema, seen: frozenset[str]) -> Schema:
-        """Return a schema with what it refers to and the members of its ``allOf`` in it."""
+    def _merged(self, schema: Schema, followed: dict[str, None]) -> Schema:
+        """Return a schema with what it refers to and the members of its ``allOf`` in it.
+
+        Args:
+            schema: The schema, null in one spelling.
+            followed: The references that are in it already; those that are followed now are added.
+        """
         parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
         pointer = schema.get("$ref")
-        if isinstance(pointer, str) and pointer not in seen and len(seen) < MAX_DEPTH:
-            seen |= {pointer}
+        if isinstance(pointer, str) and pointer not in followed and len(followed) < MAX_FOLLOWED:
+            followed[pointer] = None
             target = self._look_up(pointer)
-            parts += [self._merged(_normal(target), seen)] if isinstance(target, dict) else []
-        members = [_normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
-        parts += [self._merged(member, seen) for member in members]
-        merged = parts[0]
+            if isinstance(target, dict):
+                parts.append(self._merged(_without_descendants(normal(target), followed), followed))
+        members = [normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
+        parts += [self._merged(member, followed) for member in members]
+        whole = parts[0]
         for part in parts[1:]:
-            merged = _both(merged, part)
+            whole = merged(whole, part)
         others = [part for part in parts[1:] if _SHAPES & part.keys()]
-        merged["nullable"] = schema["nullable"] or (bool(others) and all(part["nullable"] for part in others))
-        return merged
+        whole["nullable"] = schema["nullable"] or (bool(others) and all(part["nullable"] for part in others))
+        return whole
 
     def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
         alternatives = "oneOf" if "oneOf" in schema else "anyOf"
         members = [member for member in schema.get(alternatives, ()) if _says_more_than_required(member)]
-        if members:
+        if members and trail.count(_SPREAD) < MAX_SPREAD:
             kind = self._any_of(schema, members, name, trail)
         elif "enum" in schema or "const" in schema:
             kind = _choice(schema)
@@ -180,6 +190,7 @@ class Reader:
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
         says_more = bool(_SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
+        trail = (*trail, _SPREAD) if says_more else trail
         names = [name if len(wholes) == 1 else f"{name}.option{number}" for number in range(1, len(wholes) + 1)]
         return _union([self._read(each, name, trail) for each, name in zip(wholes, names, strict=True)])
 
@@ -216,7 +227,7 @@ class Reader:
         }
         required = schema.get("required")
         must = {key for key in required if key in kept} if isinstance(required, list) else set()
-        filled = frozenset(key for key in must if isinstance(kept[key], dict) and _normal(kept[key])["nullable"])
+        filled = frozenset(key for key in must if isinstance(kept[key], dict) and normal(kept[key])["nullable"])
         name = self._unique(name, schema)
         return Record(
             name,
@@ -307,36 +318,12 @@ class _Fields(Mapping[str, Type]):
         return dict, (), None, None, iter(self.items())
 
 
-def _normal(schema: Schema) -> Schema:
-    """Return a schema that says null in one way, by ``nullable``, in place of the five that there are."""
-    normal = dict(schema)
-    nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
-    kinds = schema.get("type")
-    if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
-        nullable = True
-        left = [kind for kind in kinds if kind != "null"] if isinstance(kinds, list) else []
-        normal["type"] = left[0] if len(left) == 1 else left
-        if not left:
-            normal = {"enum": []}
+def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
+    """Return a schema without the alternatives by which a parent lists its children, if a child is being read."""
     for word in ("oneOf", "anyOf"):
-        if isinstance(members := schema.get(word), list):
-            normal[word] = [member for member in members if not _is_null(member)]
-            nullable = nullable or len(normal[word]) < len(members)
-    if isinstance(values := schema.get("enum"), list):
-        normal["enum"] = [value for value in values if value is not None]
-        nullable = nullable or None in values
-    if "const" in schema and schema["const"] is None:
-        nullable, normal = True, {"enum": []}
-    for word in ("allOf", "oneOf", "anyOf", "enum"):
-        if word in normal and not isinstance(normal[word], list):
-            del normal[word]
-    return normal | {"nullable": nullable}
-
-
-def _is_null(schema: Json) -> bool:
-    return isinstance(schema, dict) and (
-        schema.get("type") in ("null", ["null"]) or schema.get("enum") == [None] or schema.get("const", ...) is None
-    )
+        if any(isinstance(each, dict) and each.get("$ref") in followed for each in schema.get(word, ())):
+            schema = {key: value for key, value in schema.items() if key != word}
+    return schema
 
 
 def _or_null(kind: Type) -> Type:
@@ -346,35 +333,6 @@ def _or_null(kind: Type) -> Type:
 def _says_more_than_required(member: Json) -> bool:
     """Return False for an alternative such as ``{required: [a]}``, which only restricts what is said elsewhere."""
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
-
-
-def _both(one: Schema, other: Schema) -> Schema:
-    """Return a schema for values that fit two; where they contradict each other the first is right."""
-    merged = other | one
-    for word in one.keys() & other.keys():
-        merged[word] = _both_of(word, one[word], other[word])
-    return merged
-
-
-def _both_of(word: str, one: Any, other: Any) -> Any:
-    """Return what the value of a keyword is for values that fit two schemas."""
-    if one == other:
-        return one
-    if word == "properties" and isinstance(one, dict) and isinstance(other, dict):
-        shared = {key: {"allOf": [one[key], other[key]]} for key in one if key in other and one[key] != other[key]}
-        return one | other | {key: one[key] for key in one} | shared
-    if word == "required" and isinstance(one, list) and isinstance(other, list):
-        return [*one, *(key for key in other if key not in one)]
-    if word == "enum":
-        return [value for value in one if value in other] or one
-    if word == "type":
-        kinds, others = (each if isinstance(each, list) else [each] for each in (one, other))
-        left = [kind for kind in kinds if kind in others]
-        return (left[0] if len(left) == 1 else left) if left else "integer" if "integer" in (one, other) else one
-    if word in ("items", "additionalProperties"):
-        return False if False in (one, other) else {"allOf": [one, other]}
-    numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
-    return max(one, other) if numbers and word in _HIGHER else min(one, other) if numbers and word in _LOWER else one
 
 
 def _inferred(schema: Schema) -> str:

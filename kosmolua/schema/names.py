@@ -1,18 +1,18 @@
-"""Names: those that an integration or a function cannot have, and why."""
+"""Names: how paths are spelled and read, and which names an integration or a function cannot have."""
 
 from __future__ import annotations
 
 import re
 
 APP, ROOT = "app", "integrations"
-"""What a path begins with, in full."""
+"""The first two words of a full path."""
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the names in a path without what it begins with: ``["render2", "list_services"]``.
+    """Return the names in a path below the root, as in ``["render2", "list_services"]``.
 
     Args:
-        path: ``render2.list_services``, with ``integrations.`` or ``app.integrations.`` before it or not.
+        path: ``render2.list_services``, with or without ``integrations.`` or ``app.integrations.`` before it.
     """
     parts = path.strip().split(".")
     for beginning in (APP, ROOT):
@@ -22,31 +22,36 @@ def parts_of(path: str) -> list[str]:
 
 
 def page_of(*names: str) -> str:
-    """Return the name of the page of an integration, or of one of its functions: ``integrations.render2``."""
+    """Return the page of an integration or of one of its functions, such as ``integrations.render2``."""
     return ".".join((ROOT, *names))
+
+
+def lua_path(*names: str) -> str:
+    """Return the path of an integration, an account or a function in Lua, such as ``app.integrations.render2``."""
+    return ".".join((APP, ROOT, *names))
 
 
 _RESERVED = """
 and break do else elseif end false for function goto if in local nil not or repeat return then true until while
 """
 KEYWORDS = frozenset(_RESERVED.split())
-"""The words of Lua."""
+"""The reserved words of Lua."""
 
 _INTEGRATION = re.compile(r"[a-z][a-z0-9_]*")
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def objection_to_integration(name: str) -> str:
-    """Return what speaks against calling an integration by a name, as a clause and what to do, or nothing."""
+    """Return why an integration cannot have a name, as a hint, or nothing if it can."""
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
-        return "paths such as app.integrations.NAME begin with it"
+        return f"paths such as {lua_path('NAME')} begin with it"
     return _word_of_lua(name)
 
 
 def objection_to_function(name: str) -> str:
-    """Return what speaks against calling a function by a name, or nothing."""
+    """Return why a function cannot have a name, as a hint, or nothing if it can."""
     if not _FUNCTION.fullmatch(name):
         return "use A-Z, a-z, 0-9 and _, a letter first"
     if name == "default":

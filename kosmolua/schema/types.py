@@ -32,6 +32,11 @@ MAX_QUOTED = 60
 """Characters of a value that a message quotes."""
 _WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
 """The digits of an integer that Lua got as a string, since it has none beyond 64 bits."""
+_found: ContextVar[dict[tuple[int, int], object] | None] = ContextVar("found", default=None)
+"""What the unions around made of each table inside, or its mismatch, by the ids of union and table.
+
+Without it a union inside a union would try its members once for each member of the outer one, and so on.
+"""
 _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
 """The records whose comparison is under way, by their ids: a record may contain itself."""
 
@@ -277,7 +282,7 @@ STRING = Scalar("string")
 BOOLEAN = Scalar("boolean")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice(Type):
     """One of some values.
 
@@ -286,6 +291,17 @@ class Choice(Type):
     """
 
     values: tuple[Json, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> tuple[bool, str]:
+        """What is compared: 1 and true are equal in Python, and lists have no hash."""
+        return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
     def _strings(self) -> frozenset[str]:
@@ -547,6 +563,28 @@ class Union(Type):
         return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
 
     def _fit(self, value: Any) -> object:
+        if not isinstance(value, (dict, list)):
+            return self._tried(value)
+        found = _found.get()
+        if found is None:
+            token = _found.set({})
+            try:
+                return self._fit(value)
+            finally:
+                _found.reset(token)
+        key = id(self), id(value)
+        if key not in found:
+            try:
+                found[key] = self._tried(value)
+            except Mismatch as mismatch:
+                found[key] = mismatch
+        outcome = found[key]
+        if isinstance(outcome, Mismatch):
+            raise outcome.inside("")
+        return outcome
+
+    def _tried(self, value: Any) -> object:
+        """Return what the first member that takes a value makes of it."""
         for member in self._for_text if isinstance(value, str) else self.members:
             try:
                 return member.accept(value)

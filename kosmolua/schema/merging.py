@@ -1,0 +1,76 @@
+"""JSON Schemas merged into one, as ``allOf`` and references with siblings demand.
+
+Values fit the merged schema if they fit all parts; where parts contradict each other, the first is right.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from kosmolua.protocol import Json
+
+Schema: TypeAlias = "dict[str, Any]"
+
+_HIGHER = ("minimum", "minLength", "minItems", "minProperties")
+_LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
+
+
+def normal(schema: Schema) -> Schema:
+    """Return a schema that says null in one way, by ``nullable``, in place of the five that there are."""
+    plain = dict(schema)
+    nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
+    kinds = schema.get("type")
+    if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
+        nullable = True
+        left = [kind for kind in kinds if kind != "null"] if isinstance(kinds, list) else []
+        plain["type"] = left[0] if len(left) == 1 else left
+        if not left:
+            plain = {"enum": []}
+    for word in ("oneOf", "anyOf"):
+        if isinstance(members := schema.get(word), list):
+            plain[word] = [member for member in members if not _is_null(member)]
+            nullable = nullable or len(plain[word]) < len(members)
+    if isinstance(values := schema.get("enum"), list):
+        plain["enum"] = [value for value in values if value is not None]
+        nullable = nullable or None in values
+    if "const" in schema and schema["const"] is None:
+        nullable, plain = True, {"enum": []}
+    for word in ("allOf", "oneOf", "anyOf", "enum"):
+        if word in plain and not isinstance(plain[word], list):
+            del plain[word]
+    return plain | {"nullable": nullable}
+
+
+def _is_null(schema: Json) -> bool:
+    return isinstance(schema, dict) and (
+        schema.get("type") in ("null", ["null"]) or schema.get("enum") == [None] or schema.get("const", ...) is None
+    )
+
+
+def merged(one: Schema, other: Schema) -> Schema:
+    """Return a schema for values that fit two; where they contradict each other the first is right."""
+    whole = other | one
+    for word in one.keys() & other.keys():
+        whole[word] = _merged_keyword(word, one[word], other[word])
+    return whole
+
+
+def _merged_keyword(word: str, one: Any, other: Any) -> Any:
+    """Return what the value of a keyword is for values that fit two schemas."""
+    if one == other:
+        return one
+    if word == "properties" and isinstance(one, dict) and isinstance(other, dict):
+        shared = {key: {"allOf": [one[key], other[key]]} for key in one if key in other and one[key] != other[key]}
+        return one | other | {key: one[key] for key in one} | shared
+    if word == "required" and isinstance(one, list) and isinstance(other, list):
+        return [*one, *(key for key in other if key not in one)]
+    if word == "enum":
+        return [value for value in one if value in other] or one
+    if word == "type":
+        kinds, others = (each if isinstance(each, list) else [each] for each in (one, other))
+        left = [kind for kind in kinds if kind in others]
+        return (left[0] if len(left) == 1 else left) if left else "integer" if "integer" in (one, other) else one
+    if word in ("items", "additionalProperties"):
+        return False if False in (one, other) else {"allOf": [one, other]}
+    numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
+    return max(one, other) if numbers and word in _HIGHER else min(one, other) if numbers and word in _LOWER else one
