@@ -73,11 +73,13 @@ def test_help_goes_to_standard_output(kosmolua: Program, words: tuple[str, ...])
 
 
 def test_help_names_every_option_of_the_contract(kosmolua: Program) -> None:
-    """The options of run and call are the same."""
-    options = "accounts plugin simulate read-only yes timeout cpu memory max-calls max-output journal trace json"
-    for command in ("run", "call"):
+    """Everything that runs scripts or makes calls has the same options."""
+    options = (
+        "accounts plugin simulate read-only yes timeout call-timeout cpu memory max-calls max-output journal trace"
+    )
+    for command in ("run", "call", "repl", "mcp"):
         text = kosmolua(command, "--help").stdout
-        assert [option for option in options.split() if f"--{option}" not in text] == []
+        assert [option for option in [*options.split(), "json", "debug"] if f"--{option}" not in text] == []
 
 
 # Bad input gets a sentence and the right status
@@ -124,13 +126,14 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("run", ""), "No script is named (is a variable empty?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run'?)"),
-        (("run", "x.lua", "--timeot", "3"), "Did you mean '--timeout'? Arguments of the script that begin with a dash"),
+        (("run", "x.lua", "--timeot", "3"), "'--timeout'?) Arguments of the script that begin with a dash"),
         (("run", "x.lua", "-b"), "No such option '-b'. Arguments of the script that begin with a dash go after --."),
         (("docs", "--bogus"), "No such option '--bogus'."),
         (("--simulate", "run", "x.lua"), "--simulate goes after the command, as in kosmolua run --simulate."),
         (("--bogus", "run", "x.lua"), "No such option '--bogus'."),
         (("run", "-e", "x", "--timeout", "soon"), "Invalid value for '--timeout'"),
-        (("run", "-e", "x", "--timeout", "10m"), "'10m' is not a number of seconds above 0 and at most 1000000000."),
+        (("run", "-e", "x", "--timeout", "10x"), "'10x' is not a duration such as 90s, 10m or 1h."),
+        (("run", "-e", "x", "--timeout", "1e9h"), "'1e9h' is not a number of seconds above 0 and at most 1000000000."),
         (("run", "-e", "x", "--timeout", "0"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--timeout", "inf"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--cpu", "nan"), "Invalid value for '--cpu'"),
@@ -153,7 +156,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("call", "render2.list_services", "--limit", "1"), "No such option '--limit'. An argument of the function is"),
         (
             ("call", "render2.list_services", "--timout", "1"),
-            "Did you mean '--timeout'? An argument of the function is",
+            "'--timeout'?) An argument of the function is",
         ),
         (("call", "render2.list_services", "--args", '{"limit": 1, "limit": 2}'), "--args has the key 'limit' twice."),
         (("call", "render2.list_services", "--args", "[1]"), "--args must be a JSON object"),
@@ -245,7 +248,11 @@ def test_a_write_that_nobody_can_approve(kosmolua: Program) -> None:
             "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",
         ),
         ("[render2.list_services]\napi_key = 'x'\n", "an account cannot be named like a function"),
-        ("[kosmolua.limits]\ntimeout = 'x'\n", '[kosmolua.limits] timeout: it must be a number, not "x" (a string)'),
+        (
+            "[kosmolua.limits]\ntimeout = 'x'\n",
+            "[kosmolua.limits] timeout: 'x' is not a duration such as 90s, 10m or 1h",
+        ),
+        ("[kosmolua.limits]\nmax_calls = '5'\n", 'max_calls: it must be a whole number, not "5" (a string)'),
         ("[kosmolua.limits]\ntimeout = -1\n", "the limit timeout must be more than 0"),
     ],
 )
@@ -302,6 +309,14 @@ def test_limits_of_the_file_and_of_the_command_line(kosmolua: Program, write: Wr
     words = ("run", "-e", "print('x')print('y')print('z')", "--accounts", path)
     assert kosmolua(*words).returncode == 124
     assert kosmolua(*words, "--max-output", "10").returncode == 0
+
+
+def test_limits_in_time_are_durations(kosmolua: Program, write: Write) -> None:
+    """Both the option and the file take a unit, and seconds without one."""
+    words = ("run", "-e", "while true do end")
+    assert "it ran longer than 0.3 s" in kosmolua(*words, "--timeout", "300ms").stderr
+    path = write("accounts.toml", "[kosmolua.limits]\ntimeout = '0.005m'\n")
+    assert "it ran longer than 0.3 s" in kosmolua(*words, "--accounts", path).stderr
 
 
 # Streams that are closed, full or cut off

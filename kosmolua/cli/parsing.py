@@ -16,16 +16,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
 """Below WIDE columns the help gives option names at most NARROW_COLUMN columns, else USUAL_COLUMN."""
 _FILES = ("FILE", "PATH")
-LISTING = ("accounts", "plugin", "simulate")
-
-_JSON = Option("--json", section="Output", help="Print JSON, also on failure.")
-"""What the shared option is where there is no outcome of a script."""
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]
     """The text of an option, read as the option reads it."""
 
-    def __init__(self, option: Option) -> None:
+    def __init__(self, option: Option[Any]) -> None:
         self.name = str(option.metavar)
         self._read = option.read
 
@@ -112,10 +108,10 @@ def running_options(command: _Command) -> _Command:
 
 def listing_options(command: _Command) -> _Command:
     """Give a command the options that say which accounts and integrations there are, as one ``options`` argument."""
-    return _with_options(command, [*(option for option in OPTIONS if option.attribute in LISTING), _JSON])
+    return _with_options(command, [option for option in OPTIONS if option.for_listing])
 
 
-def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
+def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command:
     names = [option.attribute for option in options]
 
     @wraps(command)
@@ -128,9 +124,9 @@ def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
     return decorated  # type: ignore[no-any-return]
 
 
-def _declare(option: Option) -> Callable[[Any], Any]:
+def _declare(option: Option[Any]) -> Callable[[Any], Any]:
     said: dict[str, Any] = {"cls": Sectioned, "section": option.section, "help": option.help}
     if option.metavar is None:
         return click.option(*option.names, is_flag=True, **said)
     said |= {"type": Text(option), "metavar": option.metavar}
-    return click.option(*option.names, multiple=option.repeatable, **said)
+    return click.option(*option.names, multiple=option.is_repeatable, **said)

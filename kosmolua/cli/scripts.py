@@ -48,13 +48,7 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
         require_isolation=options.require_isolation,
         warn=console.warn,
     )
-    runtime.limits = runtime.limits.but(
-        timeout=options.timeout,
-        cpu=options.cpu,
-        memory=options.memory,
-        max_calls=options.max_calls,
-        max_output=options.max_output,
-    )
+    runtime.limits = runtime.limits.but(**options.limits)
     return runtime
 
 

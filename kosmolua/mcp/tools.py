@@ -29,7 +29,13 @@ _WANTED = {
     "exclusiveMinimum": "more than {:,.15g}",
 }
 """For each rule that the schemas have, what would keep it."""
-_UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}
+_UNITS = {
+    "timeout": "Seconds",
+    "call_timeout": "Seconds for one call",
+    "cpu": "CPU seconds",
+    "memory": "Bytes",
+    "max_output": "Bytes",
+}
 
 
 def tools_for(limits: Limits, *, read_only: bool) -> list[Tool]:

@@ -264,6 +264,8 @@ class RunOptions(TypedDict, total=False):
     """A worker that was started earlier, for this script only."""
     timeout: float | None
     """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
+    call_timeout: float | None
+    """Seconds on the wall for one call."""
     cpu: float | None
     """Seconds of processor time."""
     memory: int | None
