@@ -515,14 +515,28 @@ def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
         (("one_or_more=a",), {"one_or_more": "a"}),
         (("one_or_more=a", "one_or_more=b"), {"one_or_more": ["a", "b"]}),
         (("--args", '{"count": 1, "name": "x"}', "count=2"), {"name": "x", "count": 2}),
+        (("x", "5"), {"name": "x", "count": 5}),
+        (("x", "flag=true", "5"), {"name": "x", "count": 5, "flag": True}),
+        (("https://a.b/c?d=e",), {"name": "https://a.b/c?d=e"}),
+        (("name=@note.txt",), {"name": "line 1\nline 2\n"}),
+        (("name=@@x",), {"name": "@x"}),
+        (("@@x",), {"name": "@x"}),
+        (("name=a@b",), {"name": "a@b"}),
+        (("env=@env.json",), {"env": {"A": "b"}}),
+        (("count:=5",), {"count": 5}),
+        (('any:="5"',), {"any": "5"}),
+        (('any:={"a": [1, null]}',), {"any": {"a": [1, None]}}),
+        (("env:=@env.json",), {"env": {"A": "b"}}),
     ],
     ids=str,
 )
 def test_values_take_the_declared_type(
     kosmolua: Program, write: Write, pairs: tuple[str, ...], arguments: dict[str, Any]
 ) -> None:
-    """``id=00420`` stays a string, ``limit=5`` is a number, and lists and tables are JSON."""
-    done = kosmolua("call", "echo.echo", *pairs, "--plugin", write("echo.py", ECHO), "--simulate")
+    """``id=00420`` stays a string, ``limit=5`` is a number, tables are JSON, ``@`` reads a file, ``:=`` takes JSON."""
+    folder = write("note.txt", "line 1\nline 2\n").parent
+    write("env.json", '{"A": "b"}\n')
+    done = kosmolua("call", "echo.echo", *pairs, "--plugin", write("echo.py", ECHO), "--simulate", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == arguments
 
@@ -576,6 +590,26 @@ def test_arguments_are_utf_8(kosmolua: Program, write: Write) -> None:
         said(done, status=1, error=f"echo.echo: {where} is a string that is not UTF-8. Nothing was sent.")
 
 
+def test_a_value_from_standard_input(kosmolua: Program, write: Write) -> None:
+    """``KEY=@-`` is what a pipe holds, as it is."""
+    plugin = write("echo.py", ECHO)
+    done = kosmolua("call", "echo.echo", "name=@-", "--simulate", "--plugin", plugin, input="from a pipe\n")
+    assert json.loads(done.stdout) == {"name": "from a pipe\n"}
+
+
+def test_help_on_a_function(kosmolua: Program) -> None:
+    """``call PATH --help`` shows the parameters, wherever the options stand, and needs no account."""
+    for words in (("render2.list_services", "--help"), ("-h", "render2.production.list_services", "--simulate")):
+        done = kosmolua("call", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "List all services in the Render account. (read)" in done.stdout
+        assert "limit integer" in done.stdout
+        assert "kosmolua docs integrations.render2.list_services" in done.stdout
+    assert "service_id=VALUE" in kosmolua("call", "render2.get_service", "--help").stdout
+    said(kosmolua("call", "render2.get_servic", "--help"), status=1, error="did you mean 'get_service'")
+    assert "KEY=@FILE" in kosmolua("call", "--help").stdout
+
+
 def test_arguments_from_standard_input(kosmolua: Program) -> None:
     """``--args -`` reads a JSON object."""
     done = kosmolua("call", "render2.list_services", "--simulate", "--args", "-", input='{"limit": 1}')
@@ -587,7 +621,17 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "error"),
     [
-        (("render2.list_services", "limit"), 2, "'limit' is not of the form KEY=VALUE"),
+        (("render2.list_services", "many"), 1, 'limit must be an integer in 1..100, not "many" (a string)'),
+        (("render2.get_service", "a", "b"), 2, "render2.get_service has no parameter for the value 'b'"),
+        (("render2.get_service", "a", "service_id=b"), 2, "service_id is given 2 times and takes one value"),
+        (("render2.list_services", "limit=1", "limit:=2"), 2, "limit is given both as text and as JSON"),
+        (("render2.list_services", "limit:=x"), 2, "limit:= takes JSON: Expecting value"),
+        (
+            ("render2.list_services", "cursor=@no/file"),
+            2,
+            "@no/file cannot be read: No such file or directory (write @",
+        ),
+        (("render2.list_service", "5"), 1, "app.integrations.render2 has no 'list_service' (did you mean"),
         (
             ("render2.list_services", "limit=five"),
             1,

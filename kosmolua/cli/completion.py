@@ -111,14 +111,14 @@ def _within(prefix: str, found: Offers) -> Offers:
     return {f"{prefix}{name}": about for name, about in found.items()}
 
 
-def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the arguments of the function that stands earlier on the line, as KEY=, or the values of the one begun."""
     try:
         with standard.apart():
             function = _catalog(context).find(str(context.params.get("path")))
     except KosmoError:
         return []
-    words = [*(context.params.get("pairs") or ())]
+    words = [*(context.params.get("words") or ())]
     given = {word.partition("=")[0] for word in words}
     found = {f"{each.name}=": each.about for each in function.parameters if each.name not in given}
     for each in function.parameters:

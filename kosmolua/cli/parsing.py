@@ -93,7 +93,12 @@ class Command(Examples, click.Command):
                 sections.setdefault(getattr(parameter, "section", "") or "Options", []).append(record)
         for title in sorted(sections, key=lambda title: title != "Options"):
             with formatter.section(title):
-                formatter.write_dl(sections[title], col_max=USUAL_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
+                write_list(formatter, sections[title])
+
+
+def write_list(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
+    """Write names and what they mean, in two columns that fit a narrow terminal too."""
+    formatter.write_dl(rows, col_max=USUAL_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
 
 
 def examples(*lines: str) -> str:
