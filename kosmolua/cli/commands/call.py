@@ -133,7 +133,7 @@ def _row_of(parameter: Parameter) -> tuple[str, str]:
 
 def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[Record], options: Options) -> Any:
     _check_shape(path)
-    approver = Approver(single=True) if console.somebody_is_there() else None
+    approver = Approver(is_single=True) if console.somebody_is_there() else None
     with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
         try:
             function: Function | None = runtime.catalog.find(path)
