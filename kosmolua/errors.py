@@ -323,3 +323,17 @@ class WorkerLost(KosmoError):
     def unstartable(cls, error: OSError) -> WorkerLost:
         """Return the error for a process that the system does not let start."""
         return cls(f"The sandbox cannot be started: {error.strerror}")
+
+
+def log_traceback(subject: str, error: BaseException) -> None:
+    """Log what an integration's own code raised, at level DEBUG of the logger ``kosmolua.integrations``.
+
+    Scripts see one line of it. ``--debug`` shows the log, with secrets masked.
+
+    Args:
+        subject: The function that was called, or the plugin that was loaded.
+        error: The exception.
+    """
+    import logging
+
+    logging.getLogger("kosmolua.integrations").debug("%s failed", subject, exc_info=error)

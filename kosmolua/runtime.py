@@ -271,6 +271,10 @@ class Runtime:
         with self._at_work.one_more():
             return dispatcher.identify(self.catalog.integration(integration), account)
 
+    def redact(self, text: str) -> str:
+        """Return text with a mask in place of each secret that is in use."""
+        return self._redactor.text(text)
+
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
         _check_options(options)
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}

@@ -733,3 +733,62 @@ def test_the_environment_alone_makes_an_account(kosmolua: Program) -> None:
     done = kosmolua("accounts", variables={"RENDER_API_KEY": KEY})
     assert "render2\tdefault\tallow\task\n" in done.stdout
     assert KEY not in done.stdout
+
+
+# --debug
+
+BROKEN = '''"""Fails."""
+from dataclasses import dataclass
+from kosmolua.plugin import Integration, Secret
+
+
+@dataclass(frozen=True)
+class Account:
+    """A key."""
+
+    api_key: Secret
+
+    def open(self, send):
+        return self.api_key
+
+
+integration = Integration("broken", Account, about="Fails.")
+
+
+@integration.reads
+def fail(key, /) -> str:
+    """Fail."""
+    return inner(key.reveal())
+
+
+def inner(key):
+    raise KeyError(f"no {key}")
+'''
+
+
+@pytest.mark.parametrize(
+    "words", [("call", "broken.fail"), ("run", "-e", "app.integrations.broken.fail()"), ("repl",)], ids=str
+)
+def test_debug_shows_the_traceback_of_a_call(kosmolua: Program, write: Write, words: tuple[str, ...]) -> None:
+    """The frames of the plugin's own code, without its secrets; without --debug there is the usual line only."""
+    accounts = write("accounts.toml", f'[broken.mine]\napi_key = "{KEY}"\n')
+    command = (*words, "--plugin", write("broken.py", BROKEN), "--accounts", accounts)
+    done = kosmolua(*command, "--debug", input="app.integrations.broken.fail()\n")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "in inner" in done.stderr
+    assert KEY not in done.stdout + done.stderr
+    plain = kosmolua(*command, input="app.integrations.broken.fail()\n")
+    said(plain, status=1, error="broken.fail failed inside its integration: KeyError")
+
+
+@pytest.mark.parametrize(
+    "words", [("integrations",), ("call", "broken.fail"), ("run", "-e", "app.integrations.broken.fail()")], ids=str
+)
+def test_debug_shows_why_a_plugin_does_not_load(kosmolua: Program, write: Write, words: tuple[str, ...]) -> None:
+    """The traceback of its import is on standard error."""
+    plugin = write("broken.py", "def inner():\n    return {}['x']\n\n\ninner()\n")
+    done = kosmolua(*words, "--plugin", plugin, "--debug")
+    assert "broken.py failed\nTraceback (most recent call last)" in done.stderr
+    assert "in inner" in done.stderr
+    assert "Traceback" not in kosmolua(*words, "--plugin", plugin).stderr

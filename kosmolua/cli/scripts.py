@@ -37,7 +37,8 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
         ConfigError: A file cannot be read, or says something that it may not.
     """
     standard.set_apart()
-    runtime = Runtime(
+    runtime = _debugged(
+        options,
         options.accounts,
         simulate=options.simulate,
         plugins=options.plugin,
@@ -55,7 +56,19 @@ def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
 def open_to_list(options: Options) -> Runtime:
     """Return a runtime for a command that only lists what there is."""
     standard.set_apart()
-    return Runtime(options.accounts, plugins=options.plugin, simulate=options.simulate, warn=console.warn)
+    return _debugged(options, options.accounts, plugins=options.plugin, simulate=options.simulate, warn=console.warn)
+
+
+def _debugged(options: Options, *args: Any, **given: Any) -> Runtime:
+    """Return a new runtime; with ``--debug``, tracebacks of integrations are shown from now on."""
+    if not options.debug:
+        return Runtime(*args, **given)
+    from kosmolua.cli.tracebacks import Tracebacks
+
+    shown = Tracebacks()
+    runtime = Runtime(*args, **given)
+    shown.redact = runtime.redact
+    return runtime
 
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
