@@ -370,6 +370,31 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
 
 
 @posix_only
+def test_a_server_whose_output_is_closed(environment: dict[str, str]) -> None:
+    """A client could not be answered, and the person who started the server reads why."""
+    done = shell(environment, "kosmolua mcp --simulate >&- <<<'{}'")
+    said(done, status=2, error="kosmolua: Standard output is closed, so no client can be answered")
+
+
+WITHOUT_NULL = "import os, sys; os.devnull = '/no/such/null'; from kosmolua.cli import main; main(sys.argv[1:])"
+
+
+@posix_only
+@pytest.mark.parametrize("closed", ["", "<&-", ">&-", "<&- >&-"])
+def test_a_system_without_dev_null(environment: dict[str, str], closed: str) -> None:
+    """In a bare chroot commands work, and a script that cannot be run is a sentence."""
+    program = f'"{sys.executable}" -c "{WITHOUT_NULL}"'
+    done = shell(environment, f"{program} docs overview {closed}")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (1 if ">&-" in closed else 0)
+    assert done.stdout.startswith("# ") == (">&-" not in closed)
+    done = shell(environment, f"{program} run -e 'return 1' {closed}")
+    assert done.returncode == 0 or done.stderr == "kosmolua: The sandbox cannot be started: No such file or directory\n"
+    command = f"{program} docs overview {closed}"
+    assert shell(environment, f"exec 3>&1; {command} 2>&-; echo $? >&3").stdout[-2:] in ("0\n", "1\n")
+
+
+@posix_only
 def test_everything_closed(environment: dict[str, str]) -> None:
     """A program started without any stream runs its script; the sandbox's pipes take nobody's place."""
     command = "kosmolua run --simulate -e 'local r = app.integrations.render2.list_owners() return 1'"
@@ -463,7 +488,9 @@ def test_json_of_what_is_ended_by_a_signal(environment: dict[str, str], tmp_path
     number, begun = getattr(signal, name), tmp_path / "begun"
     script = "print('begun') app.integrations.render2.list_owners() while true do end"
     command = [sys.executable, "-m", "kosmolua", "run", "--json", "--simulate", "--journal", begun, "-e", script]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    given: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    given["preexec_fn"] = lambda: signal.signal(number, signal.SIG_DFL)  # nohup has these tests ignore SIGHUP
+    with subprocess.Popen(command, **given) as process:
         assert eventually(lambda: begun.is_file() and begun.stat().st_size > 0)
         process.send_signal(number)
         output, errors = process.communicate(timeout=50)

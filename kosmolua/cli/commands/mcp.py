@@ -36,6 +36,8 @@ def command(address: str | None, options: Options) -> None:
         if address is None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can speak")
+            if not standard.is_writable:
+                raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
 
             if standard.is_typed:
