@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kosmolua.secret import Redactor
 
 Warn = Callable[[str], None]
-USUAL_WORKERS = 32
+DEFAULT_WORKERS = 32
 LONGEST_FAREWELL = 2.0
 """Seconds for which closing waits until other threads have ended what they were doing, and noted it."""
 
@@ -91,7 +91,7 @@ class Runtime:
         approve: Approve | None = None,
         limits: Limits | None = None,
         journal: str | os.PathLike[str] | None = None,
-        workers: int = USUAL_WORKERS,
+        workers: int = DEFAULT_WORKERS,
         require_isolation: bool = False,
         warn: Warn = _ignore,
         environ: Mapping[str, str] = os.environ,

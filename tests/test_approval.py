@@ -469,3 +469,29 @@ def test_what_is_printed_meanwhile_waits_for_the_answer(open_terminal: Open) -> 
         terminal.send("y\r")
         assert terminal.wait() == 0
         assert terminal.everything()[-1] == "forged"
+
+
+# What a script returns
+
+
+def test_a_terminal_shows_what_a_script_returned(open_terminal: Open) -> None:
+    """Strings as they are, other values as JSON, after what was printed; a pipe has the script's output only."""
+    script = "print('printed') return 'text', { a = { 1, 2.5 } }, nil, true"
+    with open_terminal("run", "-e", script) as terminal:
+        assert terminal.wait() == 0
+        expected = ["printed", "text", "{", '  "a": [', "    1,", "    2.5", "  ]", "}", "null", "true"]
+        assert terminal.everything() == expected
+
+
+def test_a_terminal_shows_the_beginning_of_what_is_long(open_terminal: Open) -> None:
+    """A remark says how much there is, and how to see it."""
+    with open_terminal("run", "-e", "return ('x'):rep(100000)") as terminal:
+        assert terminal.wait() == 0
+        assert terminal.everything()[-1] == "... 94,000 more characters; --json shows the value whole"
+
+
+def test_nothing_returned_is_nothing_shown(open_terminal: Open) -> None:
+    """A script without a return ends with what it printed."""
+    with open_terminal("run", "-e", "print('printed')") as terminal:
+        assert terminal.wait() == 0
+        assert terminal.everything() == ["printed"]

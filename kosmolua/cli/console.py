@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+MAX_LINES, MAX_CHARACTERS = 60, 6000
+"""What a terminal shows of a value that is much longer; a pipe gets the whole value."""
+FEW_LINES, FEW_CHARACTERS = 6, 600
+"""How much longer a value may be that is still shown whole."""
 STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 """Select Graphic Rendition of ECMA-48, as far as it is used here."""
 
@@ -64,6 +68,25 @@ def as_json(value: object, indent: int | None = 2) -> None:
     """Write a value to standard output as JSON, which on a terminal has no character that is not seen."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     line(visible(text) if standard.is_shown else text)
+
+
+def show_values(values: list[object]) -> None:
+    """Write what a script returned to a terminal: strings as they are, all else as JSON; long values are cut."""
+    for value in values:
+        whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        shown = fit(whole) if on_terminal() else whole
+        line(shown)
+        if len(shown) < len(whole):
+            remark = f"... {len(whole) - len(shown):,} more characters; --json shows the value whole"
+            sys.stderr.write(styled(remark, "dim", sys.stderr) + "\n")
+
+
+def fit(text: str) -> str:
+    """Return the beginning of a text that is much longer than a screen, or the whole text."""
+    if len(text) > MAX_CHARACTERS + FEW_CHARACTERS:
+        text = text[:MAX_CHARACTERS]
+    lines = text.split("\n")
+    return text if len(lines) <= MAX_LINES + FEW_LINES else "\n".join(lines[:MAX_LINES])
 
 
 def on_terminal(stream: TextIO | None = None) -> bool:

@@ -14,12 +14,20 @@ from kosmolua.cli.parsing import Command, running_options
 from kosmolua.cli.scripts import open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.runtime import DEFAULT_WORKERS
 
 
 @click.command("mcp", cls=Command)
 @click.option("--http", "address", metavar="HOST:PORT", help="Serve over HTTP, not over standard input and output.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=DEFAULT_WORKERS,
+    help=f"Scripts that run at once; more wait their turn [{DEFAULT_WORKERS}].",
+)
 @running_options
-def command(address: str | None, options: Options) -> None:
+def command(address: str | None, workers: int, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
     Calls that need an approval are put to the user by the client where it can do that. Over HTTP, only the loopback
@@ -29,7 +37,7 @@ def command(address: str | None, options: Options) -> None:
         raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
     from kosmolua.cli.progress import tracer
 
-    with open_runtime(options) as runtime, tracer(options.trace) as watch:
+    with open_runtime(options, workers=workers) as runtime, tracer(options.trace) as watch:
         from kosmolua.mcp.server import Handlers
 
         handlers = Handlers(runtime, read_only=options.read_only, watch=watch)

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.session import State
 
 
-MOST_LINES, MOST_CHARACTERS = 60, 6000
-"""What a terminal is shown of a value that is much longer; a pipe gets all that there is."""
-FEW_LINES, FEW_CHARACTERS = 6, 600
-"""How far beyond that a value may go and still be shown whole."""
 REMARKS = {
     "restored": "the state is as it was before this chunk",
     "lost": "the state is gone; a new session begins",
@@ -72,14 +68,7 @@ def _show_values(text: str, size: int) -> None:
 
 def _on_screen(whole: bytes) -> bytes:
     text = harmless(whole.decode("utf-8", "backslashreplace"))
-    return (_fitting(text) if console.on_terminal() else text).encode()
-
-
-def _fitting(text: str) -> str:
-    if len(text) > MOST_CHARACTERS + FEW_CHARACTERS:
-        text = text[:MOST_CHARACTERS]
-    lines = text.split("\n")
-    return text if len(lines) <= MOST_LINES + FEW_LINES else "\n".join(lines[:MOST_LINES])
+    return (console.fit(text) if console.on_terminal() else text).encode()
 
 
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
