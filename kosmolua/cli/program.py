@@ -34,6 +34,8 @@ COMMANDS = {
         "integrations": "List, make and check integrations.",
         "accounts": "List and check accounts.",
         "stubs": "Write definitions for editors.",
+        "completion": "Print the completion script of a shell.",
+        "doctor": "Say what is set up and what is wrong.",
     },
 }
 WIDEST_HELP = 80
