@@ -1,4 +1,4 @@
-"""``kosmolua accounts``: which there are, whether they work, and the stanza to paste for a new one."""
+"""``kosmolua accounts``: list them, check them, and print the stanza of a new one."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ COLUMNS = ("integration", "account", "read", "write")
 def command(context: click.Context, options: Options) -> None:
     """List the accounts, never a secret.
 
-    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your folder
-    for configuration; on a terminal the list says where that is.
+    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your config
+    folder. On a terminal the list ends with the file.
     """
     context.obj = options
     if context.invoked_subcommand:
@@ -57,7 +57,7 @@ def show_permissions(entries: list[dict[str, object]]) -> None:
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
-    """Return for each account ``integration``, its name as ``account``, and what it may do as ``read`` and ``write``.
+    """Return the ``integration``, name (``account``) and permissions (``read`` and ``write``) of each account.
 
     An integration that cannot be loaded is a warning.
     """
@@ -90,7 +90,7 @@ def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Make one cheap call with each account and say who it is, as far as the integration can."""
+    """Make one cheap call with each account and show whose it is, if the integration can tell."""
     options = options.over(earlier)
     with open_to_list(options) as runtime:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]
@@ -116,5 +116,5 @@ def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
+    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot tell"
     return [f"{entry['integration']}.{entry['account']}", entry["identity"] or problem]

@@ -21,6 +21,7 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, running_options, write_list
 from kosmolua.cli.progress import watching
 from kosmolua.cli.scripts import open_runtime, open_to_list, taken_as_interrupts
+from kosmolua.cli.streams import standard
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.folders import expanded
 from kosmolua.runs.run import Outcome
@@ -133,7 +134,7 @@ def _row_of(parameter: Parameter) -> tuple[str, str]:
 
 def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[Record], options: Options) -> Any:
     _check_shape(path)
-    approver = Approver(is_single=True) if console.somebody_is_there() else None
+    approver = Approver(is_single=True) if console.can_ask() else None
     with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
         try:
             function: Function | None = runtime.catalog.find(path)
@@ -221,7 +222,7 @@ def _content(text: str) -> str:
     if name == "-" and sys.stdin is None:
         raise UsageError("Standard input is closed, so there is no value to read")
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(expanded(name)).read_bytes()
+        content = standard.reader.read() if name == "-" else Path(expanded(name)).read_bytes()
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"

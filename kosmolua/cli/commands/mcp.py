@@ -30,8 +30,8 @@ from kosmolua.runtime import DEFAULT_WORKERS
 def command(address: str | None, workers: int, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
-    Calls that need an approval are put to the user by the client where it can do that. Over HTTP, only the loopback
-    interface is served unless KOSMOLUA_MCP_TOKEN is set, which clients then have to send as a bearer token.
+    If the client can ask its user, calls that need an approval are asked about. Over HTTP, only the loopback interface
+    is served unless KOSMOLUA_MCP_TOKEN is set, which clients then have to send as a bearer token.
     """
     if not find_spec("mcp"):
         raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
