@@ -42,6 +42,7 @@ class Option(Generic[Value]):
         default: Its value if it is not given.
         section: The heading under which the help lists it.
         help: One sentence, with the default in brackets.
+        name: Its attribute, if it is not declared in :class:`Options`.
         short: Its short name, such as ``-y``.
         metavar: The placeholder for its value in the help; None for a flag.
         read: Returns the value of a text, or raises ValueError.

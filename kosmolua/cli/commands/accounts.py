@@ -116,5 +116,5 @@ def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot tell"
+    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
     return [f"{entry['integration']}.{entry['account']}", entry["identity"] or problem]
