@@ -10,7 +10,7 @@ from kosmolua.cli import console
 from kosmolua.cli.commands.accounts import permissions_of, show_permissions
 from kosmolua.errors import UsageError
 from kosmolua.folders import expanded
-from kosmolua.limits import REPORTED
+from kosmolua.limits import LIMITS
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
@@ -123,7 +123,7 @@ class Commands:
 
     def _limits(self, _: str) -> None:
         limits = self._runtime.limits
-        rows = [[name, limits.spell(attribute), remedy] for name, (attribute, _, remedy) in REPORTED.items()]
+        rows = [[limit.code or name, limits.spell(name), limit.remedy] for name, limit in LIMITS.items()]
         console.table("Limits", ["limit", "value", "to change it"], rows)
 
     def _load_file(self, name: str) -> None:
