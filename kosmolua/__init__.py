@@ -20,6 +20,7 @@ _HOMES = {
     "NotConfigured": "errors",
     "ApiError": "errors",
     "NetworkError": "errors",
+    "CallTimeout": "errors",
     "ScriptError": "errors",
     "LimitExceeded": "errors",
     "Interrupted": "errors",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from kosmolua.errors import ApiError as ApiError
     from kosmolua.errors import BadArguments as BadArguments
     from kosmolua.errors import CallError as CallError
+    from kosmolua.errors import CallTimeout as CallTimeout
     from kosmolua.errors import ConfigError as ConfigError
     from kosmolua.errors import Denied as Denied
     from kosmolua.errors import Interrupted as Interrupted

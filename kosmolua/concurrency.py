@@ -1,4 +1,4 @@
-"""Threads of the host. Neither a run nor the program waits for one that is stuck."""
+"""Threads, attributes that are computed once, and a count of the threads that are active."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from typing import Any, Generic, TypeVar
 
 from kosmolua.errors import WorkerLost
 
+_Value = TypeVar("_Value")
+_LOCK = "_lazy_lock"
+"""The attribute in which an instance keeps the lock of its lazy attributes."""
+
 
 def start_thread(work: Callable[[], object], name: str) -> None:
-    """Have work done in a thread, which sees the context variables of this one.
+    """Start a daemon thread with a copy of this thread's context variables. Nothing waits for one that is stuck.
 
     Args:
-        work: What to do; nobody hears of what it raises.
+        work: What to do; what it raises is reported nowhere.
         name: What debuggers show, after ``kosmolua-``.
 
     Raises:
@@ -28,8 +32,37 @@ def start_thread(work: Callable[[], object], name: str) -> None:
         raise WorkerLost("The system allows no further thread", hint="end others, or raise its limit") from error
 
 
-class Occupancy:
-    """Counts threads that are at work."""
+class lazy(Generic[_Value]):
+    """An attribute that is computed on first use, once, also if several threads ask for it at the same time.
+
+    It is ``functools.cached_property`` with a lock for each instance, which that lost in Python 3.12. The value is kept
+    in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
+    """
+
+    def __init__(self, compute: Callable[[Any], _Value]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> _Value:
+        if instance is None:
+            return self  # type: ignore[return-value]  # as every descriptor that is looked at on the class
+        kept: dict[str, Any] = instance.__dict__
+        with kept.setdefault(_LOCK, RLock()):
+            if self._name not in kept:
+                kept[self._name] = self._compute(instance)
+        value: _Value = kept[self._name]
+        return value
+
+
+def forget(instance: object, *names: str) -> None:
+    """Drop lazy attributes and their lock, in a fork of the process: the thread that held the lock is not there."""
+    for name in (*names, _LOCK):
+        vars(instance).pop(name, None)
+
+
+class ActiveThreads:
+    """Counts the threads that are active in something, so that what closes it can wait for them."""
 
     def __init__(self) -> None:
         self._threads: Counter[int] = Counter()
@@ -37,7 +70,7 @@ class Occupancy:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count this thread as at work until the ``with`` block ends."""
+        """Count this thread as active until the ``with`` block ends."""
         thread = get_ident()
         self._count(thread, 1)
         try:
@@ -46,9 +79,9 @@ class Occupancy:
             self._count(thread, -1)
 
     def wait(self, seconds: float) -> None:
-        """Wait until no other thread is at work, or for so many seconds.
+        """Wait until no other thread is active, at most ``seconds``.
 
-        This one may be: a signal handler interrupts what it was doing.
+        This one may be active: a signal handler interrupts what it was doing.
         """
         own = get_ident()
         with self._changed:
@@ -60,32 +93,3 @@ class Occupancy:
             if not self._threads[thread]:
                 del self._threads[thread]
             self._changed.notify_all()
-
-
-_Value = TypeVar("_Value")
-LOCK = "_once"
-"""The attribute that an instance keeps its lock in; a fork drops it, since who held it may not be there."""
-
-
-class once(Generic[_Value]):
-    """Like ``functools.cached_property``, with a lock, which that lost in Python 3.12: one for each instance."""
-
-    def __init__(self, compute: Callable[[Any], _Value]) -> None:
-        self._compute = compute
-        self._name = compute.__name__
-        self.__doc__ = compute.__doc__
-
-    def __get__(self, instance: Any, owner: type | None = None) -> _Value:
-        if instance is None:
-            return self  # type: ignore[return-value]  # as every descriptor that is looked at on the class
-        kept: dict[str, Any] = instance.__dict__
-        with kept.setdefault(LOCK, RLock()):
-            if self._name not in kept:
-                kept[self._name] = self._compute(instance)
-        value: _Value = kept[self._name]
-        return value
-
-
-def computed(instance: object, name: str) -> bool:
-    """Say whether a property of this name was asked for already."""
-    return name in instance.__dict__

@@ -1,17 +1,18 @@
-"""Every way in which KosmoLua says no.
+"""Every error that KosmoLua reports.
 
-    KosmoError                      code, hint
+    KosmoError                      code; what, hint, sent, detail, and message, which joins the first three
     ├── UsageError                  the command line is wrong
     ├── ConfigError                 an accounts file, an option or a secret source is wrong
-    ├── PluginError                 an integration cannot be loaded; origin says where it is
-    ├── CallError                   one call under app.integrations failed; the script can catch it
+    ├── PluginError                 an integration cannot be loaded; origin
+    ├── CallError                   a call under app.integrations failed; scripts can catch it; param, retryable
     │   ├── UnknownPath             no such integration, account or function
-    │   ├── BadArguments            refused before anything was sent; param names the culprit
-    │   │   └── BadDocArguments     the documentation was asked for with wrong arguments
-    │   ├── Denied                  the policy of the account, or the person asked, said no
-    │   ├── NotConfigured           the integration has no usable account
-    │   ├── ApiError                the service answered with an error; status, retry_after, request_id
-    │   ├── NetworkError            the service could not be reached, or its answer not be read
+    │   ├── BadArguments            the arguments do not fit; nothing was sent
+    │   │   └── BadDocArguments     the arguments of a documentation function do not fit
+    │   ├── Denied                  the permissions or a person refused the call; nothing was sent
+    │   ├── NotConfigured           the integration has no usable account; nothing was sent
+    │   ├── ApiError                the service answered with an error; status, body, retry_after, request_id
+    │   ├── NetworkError            the service could not be reached, or its answer could not be read
+    │   ├── CallTimeout             the call took longer than one call may
     │   ├── PluginFault             the integration's own code failed
     │   └── DocNotFound             no such page
     ├── ScriptError                 the script failed; line, traceback
@@ -19,36 +20,59 @@
     ├── Interrupted                 the user ended the script
     └── WorkerLost                  the sandboxed process died
 
-A message is one line and says what happened, where, and what to do. A hint is the part that says what to do; a
-one-line hint is part of the message, a longer one (a stanza to paste) stands beside it.
+A message is one line and says what happened, where, and what to do. An error keeps these parts apart and joins them
+when it is read, so that a part can be added or replaced at any time.
 """
 
 from __future__ import annotations
 
+NOTHING_SENT = "Nothing was sent."
+
 
 class KosmoError(Exception):
-    """Anything that KosmoLua reports to a user.
+    """An error that KosmoLua reports to a user.
+
+    Attributes:
+        what: What happened and where.
+        hints: What to do. The message contains those of one line; longer ones, such as lines to paste, stand beside it.
+        sent: A sentence about what has been sent, or nothing.
+        detail: What the user may see and scripts may not: a path, a command, the text of an exception.
+        call: The function whose call the error cut off.
+        line: The line of the script that the error ended, counted from 1.
+        traceback: Lua's traceback, if the error ended a script.
 
     Args:
         message: What happened and where, on one line.
-        hint: What to do about it. One line joins the message in parentheses; more lines stay apart.
-        detail: What is for the user's eyes and no script's: a path, a command, the words of an exception.
-
-    Where the error ended a script, ``line`` is the script's line, counted from 1, and ``traceback`` is Lua's own.
+        hint: What to do about it.
+        detail: What the user may see and scripts may not.
     """
 
     code = "error"
-    epilogue = ""
+    sent = ""
+    call: str | None = None
     line: int | None = None
     traceback: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
-        joins = hint is not None and "\n" not in hint
-        said = f"{message} ({hint})" if joins else message
-        self.message = said.removesuffix(".") + self.epilogue if self.epilogue else said
-        self.hint = hint
+        super().__init__()
+        self.what = message
+        self.hints = [hint] if hint else []
         self.detail = detail
-        super().__init__(self.message)
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it; more than one line if there is something to paste."""
+        return "\n".join(filter(None, [self._advice, *(hint for hint in self.hints if "\n" in hint)])) or None
+
+    @property
+    def message(self) -> str:
+        """What happened, where, what to do, and whether anything was sent, on one line."""
+        said = f"{self.what} ({self._advice})" if self._advice else self.what
+        return f"{said.removesuffix('.')}. {self.sent}" if self.sent else said
+
+    @property
+    def _advice(self) -> str:
+        return "; ".join(hint for hint in self.hints if "\n" not in hint)
 
     def __str__(self) -> str:
         return f"{self.message} [{self.detail}]" if self.detail else self.message
@@ -57,32 +81,28 @@ class KosmoError(Exception):
         return f"{type(self).__name__}({self.message!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _revived, (type(self), self.args), vars(self)
+        return _revived, (type(self),), vars(self)
 
     def advise(self, hint: str) -> None:
-        """Say one line more of what to do, unless it is said already."""
-        if hint in self.message:
-            return
-        what = self.message.removesuffix(f" ({self.hint})")
-        self.hint = hint if what == self.message else f"{self.hint}; {hint}"
-        self.message = f"{what} ({self.hint})"
-        self.args = (self.message,)
+        """Add a hint, unless the message contains it already."""
+        if hint not in self.message:
+            self.hints.append(hint)
 
     def fields(self) -> dict[str, object]:
-        """Return the error as JSON values: ``code``, ``message`` and whatever else applies but the detail."""
-        return {"code": self.code, "message": self.message} | self._present("hint", "line", "traceback")
+        """Return ``code``, ``message``, and the other fields that are set, as JSON values, without the detail."""
+        return {"code": self.code, "message": self.message} | self._present("hint", "call", "line", "traceback")
 
     def report(self) -> dict[str, object]:
-        """Return what a user may know as JSON values: the fields, and the detail."""
+        """Return the fields and the detail, as JSON values for the user."""
         return self.fields() | self._present("detail")
 
     def _present(self, *names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def _revived(kind: type[KosmoError], args: tuple[object, ...]) -> KosmoError:
-    """Return what is left to fill of a pickled error, whose own arguments are not those of its class."""
-    return kind.__new__(kind, *args)
+def _revived(kind: type[KosmoError]) -> KosmoError:
+    """Return an empty error for pickle to fill: constructors of subclasses take arguments of their own."""
+    return kind.__new__(kind)
 
 
 class UsageError(KosmoError):
@@ -92,17 +112,17 @@ class UsageError(KosmoError):
 
 
 class ConfigError(KosmoError):
-    """A file, an option or a secret source that the user has to mend."""
+    """A file, an option or a secret source is wrong."""
 
     code = "config_error"
 
 
 class PluginError(KosmoError):
-    """An integration that cannot be loaded.
+    """An integration cannot be loaded.
 
     Args:
         message: What happened and where, on one line.
-        origin: The file, with its line where known, or the entry point.
+        origin: The file, with its line if known, or the entry point.
         hint: What to do about it.
     """
 
@@ -123,15 +143,16 @@ class CallError(KosmoError):
     Plugins may raise it with a code of their own.
 
     Args:
-        code: A stable word that a script can compare, such as ``bad_arguments``.
-        message: One line that a model can repair its script from.
-        hint: What to do.
+        code: A stable word that scripts compare, such as ``bad_arguments``.
+        message: What happened and where, on one line.
+        hint: What to do about it.
         param: The parameter at fault.
-        status: The HTTP status, where a service answered.
-        retryable: Whether the same call may succeed later.
-        retry_after: Seconds to wait before that.
-        request_id: The service's own name for the request.
-        detail: What the user may know of it, but no script.
+        status: The HTTP status, if the service answered.
+        retryable: True if the same call may succeed later.
+        retry_after: Seconds to wait before a retry.
+        request_id: The service's id of the request.
+        body: The service's answer, decoded.
+        detail: What the user may see and scripts may not.
     """
 
     def __init__(
@@ -145,6 +166,7 @@ class CallError(KosmoError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
+        body: object = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, detail=detail)
@@ -154,18 +176,19 @@ class CallError(KosmoError):
         self.retryable = retryable
         self.retry_after = retry_after
         self.request_id = request_id
+        self.body = body
         self.path: str | None = None
         self.account: str | None = None
 
     def fields(self) -> dict[str, object]:
         """Return what a script sees: ``code``, ``message``, and the other fields that are set."""
         return super().fields() | self._present(
-            "param", "status", "retryable", "retry_after", "request_id", "path", "account"
+            "param", "status", "retryable", "retry_after", "request_id", "body", "path", "account"
         )
 
 
 class UnknownPath(CallError):
-    """Nothing has this name under ``app``."""
+    """Nothing under ``app`` has this name."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__("unknown_path", message, hint=hint)
@@ -174,31 +197,31 @@ class UnknownPath(CallError):
 class BadArguments(CallError):
     """The arguments do not fit the function's parameters. Nothing was sent."""
 
-    epilogue = ". Nothing was sent."
+    sent = NOTHING_SENT
 
     def __init__(self, message: str, *, param: str | None = None, hint: str | None = None) -> None:
         super().__init__("bad_arguments", message, param=param, hint=hint)
 
 
 class BadDocArguments(BadArguments):
-    """The documentation was asked for with wrong arguments."""
+    """The arguments of a documentation function do not fit."""
 
-    epilogue = ""
+    sent = ""
 
 
 class Denied(CallError):
-    """The policy, or the person who was asked, does not allow this call. Nothing was sent."""
+    """The permissions, or the person who was asked, do not allow this call. Nothing was sent."""
 
-    epilogue = ". Nothing was sent."
+    sent = NOTHING_SENT
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         super().__init__("denied", message, hint=hint, detail=detail)
 
 
 class NotConfigured(CallError):
-    """The integration has no account that this call could use. Nothing was sent."""
+    """The integration has no account that this call can use. Nothing was sent."""
 
-    epilogue = ". Nothing was sent."
+    sent = NOTHING_SENT
 
     def __init__(self, message: str, *, hint: str | None = None, detail: str | None = None) -> None:
         super().__init__("not_configured", message, hint=hint, detail=detail)
@@ -210,11 +233,12 @@ class ApiError(CallError):
     Args:
         message: What happened and where, on one line.
         status: The HTTP status.
-        limited: Whether it was asked too often, which is ``rate_limited`` in place of ``api_error``.
-        retryable: Whether the same call may succeed later.
-        retry_after: Seconds to wait before that.
-        request_id: The service's own name for the request.
-        location: The absolute address that the answer leads to, where it names one; no script sees it.
+        limited: True if a rate limit was hit; the code is then ``rate_limited``, as for status 429.
+        retryable: True if the same call may succeed later.
+        retry_after: Seconds to wait before a retry.
+        request_id: The service's id of the request.
+        body: The service's answer, decoded; at most 16 KiB.
+        location: The absolute URL of a redirect; scripts do not see it.
         hint: What to do about it.
     """
 
@@ -227,6 +251,7 @@ class ApiError(CallError):
         retryable: bool = False,
         retry_after: float | None = None,
         request_id: str | None = None,
+        body: object = None,
         location: str | None = None,
         hint: str | None = None,
     ) -> None:
@@ -239,6 +264,7 @@ class ApiError(CallError):
             retryable=retryable,
             retry_after=retry_after,
             request_id=request_id,
+            body=body,
         )
 
 
@@ -247,7 +273,7 @@ class NetworkError(CallError):
 
     Args:
         message: What happened and where, on one line.
-        retryable: Whether the same call may succeed later.
+        retryable: True if the same call may succeed later.
         hint: What to do about it.
     """
 
@@ -255,8 +281,21 @@ class NetworkError(CallError):
         super().__init__("network", message, retryable=retryable, hint=hint)
 
 
+class CallTimeout(CallError):
+    """A call took longer than one call may (``--call-timeout``).
+
+    Args:
+        message: What happened and where, on one line.
+        retryable: True if the same call may succeed later: it was a read, or was surely not sent.
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, *, retryable: bool, hint: str | None = None) -> None:
+        super().__init__("timeout", message, retryable=retryable, hint=hint)
+
+
 class PluginFault(CallError):
-    """The integration's own code failed while it answered a call."""
+    """The integration's own code failed during a call."""
 
     def __init__(self, message: str, *, detail: str | None = None) -> None:
         super().__init__("plugin_error", message, detail=detail)
@@ -274,8 +313,8 @@ class ScriptError(KosmoError):
 
     Args:
         message: What happened and where, on one line.
-        line: The line of the script, counted from 1, where known.
-        traceback: Lua's own traceback, without a trace of the host.
+        line: The line of the script, counted from 1, if known.
+        traceback: Lua's traceback, without frames of the host.
     """
 
     code = "script_error"
@@ -309,19 +348,19 @@ class LimitExceeded(KosmoError):
 
 
 class Interrupted(KosmoError):
-    """The user ended the script with Ctrl-C, or the embedder cancelled it or closed its runtime."""
+    """The script was ended by Ctrl-C, by a cancelled task, or by closing the runtime."""
 
     code = "interrupted"
 
 
 class WorkerLost(KosmoError):
-    """The sandboxed process died, spoke nonsense and was killed, or could not be started."""
+    """The sandboxed process died, broke the protocol and was killed, or could not be started."""
 
     code = "worker_lost"
 
     @classmethod
     def unstartable(cls, error: OSError) -> WorkerLost:
-        """Return the error for a process that the system does not let start."""
+        """Return the error for a process that the system did not start."""
         return cls(f"The sandbox cannot be started: {error.strerror}")
 
 

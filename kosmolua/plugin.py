@@ -8,8 +8,9 @@ from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, Not
 from kosmolua.http.client import Api, decode
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
+from kosmolua.schema.bounds import between, matching, non_empty, unless
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.types import between, matching, non_empty, one_of, unless
+from kosmolua.schema.types import one_of
 from kosmolua.secret import Secret
 
 __all__ = [

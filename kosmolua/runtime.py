@@ -1,46 +1,39 @@
-"""The runtime puts the rooms together once, and runs scripts, makes calls and serves documentation."""
+"""The runtime: runs scripts, makes calls, and serves documentation."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from kosmolua.clock import Clock
-from kosmolua.concurrency import LOCK, Occupancy, computed, once
-from kosmolua.errors import NetworkError
-from kosmolua.folders import accounts_file
-from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.concurrency import ActiveThreads, forget, lazy
+from kosmolua.host import Host
+from kosmolua.limits import Limits
 from kosmolua.processes.pool import Workers
-from kosmolua.runs.run import OPTIONS, Outcome, Run, lend
+from kosmolua.runs.run import Outcome, Run, RunOptions
 
-# What only a call needs is imported by the first call: a script that makes none starts without it.
+# What only a call needs is imported by the first call: a script without calls starts without it.
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
     from typing_extensions import Unpack
 
-    from kosmolua.accounts.accounts import Accounts
     from kosmolua.broker.backends import Backend
-    from kosmolua.broker.broker import FrontDesk
-    from kosmolua.broker.calls import Dispatcher
-    from kosmolua.broker.journal import Journal, Watch
+    from kosmolua.broker.broker import Broker
     from kosmolua.broker.permissions import Approve
+    from kosmolua.broker.records import Watch
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
-    from kosmolua.runs.run import RunOptions
-    from kosmolua.secret import Redactor
 
-Warn = Callable[[str], None]
 DEFAULT_WORKERS = 32
-LONGEST_FAREWELL = 2.0
-"""Seconds for which closing waits until other threads have ended what they were doing, and noted it."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds that closing waits for other threads to end their calls and to write them down."""
 
 
 def _ignore(_: object) -> None:
@@ -61,19 +54,19 @@ class Runtime:
             none.
         simulate: Answer calls from the integrations' simulators: no network, no credentials.
         plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
-            itself. A :class:`kosmolua.catalog.plugins.Plugins` says what there is in place of the installed ones too.
+            itself. A :class:`kosmolua.catalog.plugins.Plugins` replaces the installed ones too.
         backend: Answers calls, in place of the services and the simulators.
         read_only: Deny every write.
         yes: Allow what the permissions say to ask about.
         approve: Asks a person about a call; without it, what has to be asked is refused.
-        limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies where None.
+        limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies if None.
         journal: A file to which a line is appended for each call.
         workers: How many scripts run at once; more wait in the order in which they came. A callback that runs a script
             of its own needs one more.
-        require_isolation: Run nothing where the system lacks a layer of those around the sandbox, such as ``seccomp``;
+        require_isolation: Run nothing if the system lacks a layer of those around the sandbox, such as ``seccomp``;
             without it, ``Outcome.usage["isolation"]`` says which there were.
-        warn: Told of what is unwise but works, as one sentence.
-        environ: The environment that secrets may come from.
+        warn: Called with a sentence about what is unwise but works.
+        environ: The environment that secrets may come from; that of the process if None.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not.
@@ -93,31 +86,29 @@ class Runtime:
         journal: str | os.PathLike[str] | None = None,
         workers: int = DEFAULT_WORKERS,
         require_isolation: bool = False,
-        warn: Warn = _ignore,
-        environ: Mapping[str, str] = os.environ,
+        warn: Callable[[str], None] = _ignore,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._environ = environ
-        self._accounts_source, self._accounts_path = _source_of(accounts, environ)
-        self._given_plugins = plugins
-        self._given_backend = backend
-        self._simulate = simulate
-        self._read_only = read_only
-        self._yes = yes
-        self._approve = approve
-        self._journal_path = journal
-        self._warn = warn
-        self._workers = Workers(workers)
-        self._most = workers
+        self._pool = Workers(workers)
+        self._max_threads = workers
+        self._isolated = require_isolation
+        self._host = Host(
+            accounts,
+            simulate=simulate,
+            plugins=plugins,
+            backend=backend,
+            read_only=read_only,
+            yes=yes,
+            approve=approve,
+            journal=journal,
+            warn=warn,
+            environ=environ,
+        )
+        self.limits = limits or self._host.limits(Limits())
         self._runs: set[Run] = set()
-        self._at_work = Occupancy()
+        self._active = ActiveThreads()
         self._is_closed = False
         self._lock = RLock()
-        self._isolated = require_isolation
-        self.limits = limits or (Limits() if self._accounts_source is None else self._accounts.limits(Limits()))
-        if self._given_plugins or self._accounts_source is not None:
-            self._check_sections()
-        if journal is not None:
-            self._journal  # noqa: B018 - opens the file, so that it fails here where it cannot be opened
         _runtimes.add(self)
 
     def __enter__(self) -> Runtime:
@@ -128,67 +119,15 @@ class Runtime:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End all scripts and workers, and close connections and the journal; nothing can be run or called any more.
-
-        It waits, not for long, until other threads have noted what became of their calls.
-        """
-        with self._lock:
-            self._is_closed, runs = True, list(self._runs)
-        for run in runs:
-            run.stop()
-        if computed(self, "_threads"):
-            self._threads.shutdown(wait=False)
-        self._workers.close()
-        self._at_work.wait(LONGEST_FAREWELL)
-        if computed(self, "_backend"):
-            self._backend.close()
-        if computed(self, "_journal"):
-            self._journal.close()
-
-    def _start_anew(self) -> None:
-        """In a fork of the process: drop the parent's locks, workers and connections; its threads are not here."""
-        self._lock = RLock()
-        self._runs = set()
-        self._at_work = Occupancy()
-        self._workers.start_anew()
-        vars(self).pop("_threads", None)
-        vars(self).pop(LOCK, None)
-        if not (self._given_backend or self._simulate):
-            vars(self).pop("_backend", None)
-
-    @once
+    @property
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
-        from kosmolua.catalog.catalog import Catalog
+        return self._host.catalog
 
-        return Catalog(self._plugins, self._accounts)
-
-    @once
-    def _accounts(self) -> Accounts:
-        from kosmolua.accounts import accounts
-
-        return accounts.read(
-            self._accounts_source,
-            usual=self._accounts_path,
-            environ=self._environ,
-            redactor=self._redactor,
-            simulate=self._simulate,
-            warn=self._warn,
-        )
-
-    @once
-    def _redactor(self) -> Redactor:
-        from kosmolua.secret import Redactor
-
-        return Redactor()
-
-    @once
+    @property
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
-        from kosmolua.docs import Library
-
-        return Library(self.catalog)
+        return self._host.docs
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script in a process of its own.
@@ -235,7 +174,7 @@ class Runtime:
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
             args: Arguments by name, or in declared order.
-            watch: Told of the call's record when it starts and when it ends.
+            watch: Called when the call starts and when it ends.
 
         Raises:
             CallError: The call was refused, or it failed.
@@ -243,20 +182,14 @@ class Runtime:
             ConfigError: The accounts file says something that it may not.
             RuntimeError: The runtime is closed.
         """
-        self._check_open()
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
-        clock = Clock(self.limits.timeout)
-        dispatcher = self._dispatcher(clock, self.limits, watch, self._approve)
-        try:
-            with self._at_work.one_more():
-                return json.loads(dispatcher.call(path, given))
-        except NetworkError as error:
-            if clock.left:
-                raise
-            limit = self.limits.exceeded("wall", "call")
-            if error.hint:
-                limit.advise(error.hint)
-            raise limit from error
+        broker = self._broker(watch)
+        with self._active.one_more():
+            return json.loads(broker.call(path, given))
+
+    def redact(self, text: str) -> str:
+        """Return text with a mask in place of each secret that is in use."""
+        return self._host.redactor.text(text)
 
     def identify(self, integration: str, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
@@ -266,32 +199,27 @@ class Runtime:
             PluginError: The integration cannot be loaded.
             RuntimeError: The runtime is closed.
         """
-        self._check_open()
-        dispatcher = self._dispatcher(Clock(self.limits.timeout), self.limits, None, self._approve)
-        with self._at_work.one_more():
-            return dispatcher.identify(self.catalog.integration(integration), account)
+        broker = self._broker()
+        with self._active.one_more():
+            return broker.identify(self.catalog.integration(integration), account)
 
-    def redact(self, text: str) -> str:
-        """Return text with a mask in place of each secret that is in use."""
-        return self._redactor.text(text)
+    def close(self) -> None:
+        """End all scripts and workers, and close connections and the journal; nothing can be run or called any more.
+
+        It waits, not for long, until other threads have written down what became of their calls.
+        """
+        with self._lock:
+            self._is_closed, runs = True, list(self._runs)
+        for run in runs:
+            run.stop()
+        if threads := vars(self).get("_threads"):
+            threads.shutdown(wait=False)
+        self._pool.close()
+        self._active.wait(CLOSE_TIMEOUT)
+        self._host.close()
 
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
-        _check_options(options)
-        changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
-        limits = self.limits.but(**changes)
-        child = options.get("child")
-        run = Run(
-            source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source,
-            name=options.get("name", "script.lua"),
-            arguments=options.get("args", ()),
-            limits=limits,
-            make_desk=partial(self._make_desk, limits, read_only=options.get("read_only", False)),
-            take=lend(child) if child else self._workers.take,
-            on_output=options.get("on_output", _ignore),
-            watch=options.get("watch"),
-            approve=options.get("approve") or self._approve,
-            isolated=self._isolated,
-        )
+        run = Run(self._host, source, options, self.limits, isolated=self._isolated)
         with self._lock:
             self._check_open()
             self._runs.add(run)
@@ -299,106 +227,38 @@ class Runtime:
 
     def _execute(self, run: Run) -> Outcome:
         try:
-            with self._at_work.one_more():
-                return run.execute()
+            with self._active.one_more():
+                return run.execute(self._pool)
         finally:
             with self._lock:
                 self._runs.discard(run)
+
+    def _broker(self, watch: Watch | None = None) -> Broker:
+        """Return what answers calls that no script makes."""
+        from kosmolua.broker.broker import Broker
+        from kosmolua.clock import Clock
+
+        self._check_open()
+        return Broker(self._host, Clock(self.limits.timeout), self.limits, approve=self._host.approve, watch=watch)
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError("this runtime is closed")
 
-    def _make_desk(
-        self, limits: Limits, clock: Clock, watch: Watch | None, approve: Approve | None, *, read_only: bool
-    ) -> FrontDesk:
-        from kosmolua.broker.broker import FrontDesk
-
-        dispatcher = self._dispatcher(clock, limits, watch, approve, read_only=read_only)
-        return FrontDesk(self.catalog, dispatcher, lambda: self.docs, self._redactor, limits)
-
-    def _dispatcher(
-        self,
-        clock: Clock,
-        limits: Limits,
-        watch: Watch | None,
-        approve: Approve | None,
-        *,
-        read_only: bool = False,
-    ) -> Dispatcher:
-        from kosmolua.broker.calls import Dispatcher
-        from kosmolua.broker.permissions import Policy
-
-        read_only = self._read_only or read_only
-        policy = Policy(self._accounts, clock, read_only=read_only, yes=self._yes, approve=approve)
-        return Dispatcher(
-            run=os.urandom(6).hex(),
-            clock=clock,
-            limits=limits,
-            catalog=self.catalog,
-            accounts=self._accounts,
-            backend=lambda: self._backend,
-            policy=policy,
-            journal=self._journal,
-            redactor=self._redactor,
-            watch=watch,
-        )
-
-    @once
-    def _journal(self) -> Journal:
-        from kosmolua.broker.journal import Journal
-
-        return Journal(self._journal_path, self._redactor, self._warn)
-
-    @once
-    def _plugins(self) -> Plugins:
-        from kosmolua.catalog.plugins import Plugins
-
-        return self._given_plugins if isinstance(self._given_plugins, Plugins) else Plugins(self._given_plugins)
-
-    @once
+    @lazy
     def _threads(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor
 
-        return ThreadPoolExecutor(self._most, thread_name_prefix="kosmolua-run")
+        return ThreadPoolExecutor(self._max_threads, thread_name_prefix="kosmolua-run")
 
-    @once
-    def _backend(self) -> Backend:
-        if self._given_backend:
-            return self._given_backend
-        if self._simulate:
-            from kosmolua.broker.backends import Simulated
-
-            return Simulated()
-        from kosmolua.broker.backends import Live
-
-        return Live()
-
-    def _check_sections(self) -> None:
-        plugins = self._plugins
-        for name in self._accounts.sections():
-            plugins.require(name, f"{self._accounts.path}: [{name}]")
-
-
-def _check_options(options: RunOptions) -> None:
-    for option in options:
-        if option not in OPTIONS:
-            raise TypeError(f"a run has no option {option!r}")
-    name, arguments = options.get("name", ""), options.get("args", ())
-    if not isinstance(name, str):
-        raise TypeError(f"the name of a script must be a string, not {name!r}")
-    if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
-        raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
-
-
-def _source_of(
-    accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
-) -> tuple[str | Mapping[str, Any] | None, str]:
-    """Return what to read accounts from, or None, and what messages call it."""
-    if isinstance(accounts, Mapping):
-        return accounts, "the accounts given"
-    path, exists = accounts_file(accounts, environ)
-    return (path if exists else None), path
+    def _start_anew(self) -> None:
+        """In a fork of the process, drop the parent's locks, workers and connections; its threads are not here."""
+        self._lock = RLock()
+        self._runs = set()
+        self._active = ActiveThreads()
+        self._pool.start_anew()
+        self._host.start_anew()
+        forget(self, "_threads")
 
 
 def _start_all_anew() -> None:

@@ -1,12 +1,20 @@
-"""Did you mean: the names closest to one that does not exist."""
+"""Did you mean: the names closest to one that does not exist.
+
+Names come from scripts and documents, so the work is bounded: a very long word resembles nothing, and of very many
+names only those that share most with the word are compared closely.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
-FEW = 12
-"""How many names a hint may list."""
+MAX_LISTED = 12
+"""Names that a hint lists if all of them fit."""
+MAX_WORD = 120
+"""Characters of a word that may resemble a name."""
+MAX_COMPARED = 200
+"""Names that are compared closely with a word."""
 _WORDS = {
     "limit": "per_page page_size max_results results count size max top first num n",
     "query": "q search term keyword keywords",
@@ -20,43 +28,62 @@ _WORDS = {
     "until": "end to before end_time end_date",
 }
 MEANINGS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
-"""For parameters that many services have: what else they are called. These words are never matched by spelling."""
+"""What other services call parameters that many have. These words are never matched by spelling."""
 
 
 def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     """Return at most ``most`` names that resemble a word, the likeliest first.
 
-    A name that contains the word counts as close, however long it is.
+    A name that contains the word is close, however long the name is.
     """
     from difflib import get_close_matches
 
-    names = list(names)
+    if len(word) > MAX_WORD:
+        return []
+    word, names = word.lower(), list(names)
     folded = {name.lower(): name for name in names}
-    close = [folded[match] for match in get_close_matches(word.lower()[:200], folded, n=most, cutoff=0.6)]
-    containing = [name for name in names if len(word) > 2 and word.lower() in name.lower() and name not in close]
+    close = [folded[match] for match in get_close_matches(word, _most_alike(word, folded), n=most, cutoff=0.6)]
+    containing = [name for name in names if len(word) > 2 and word in name.lower() and name not in close]
     return (close + sorted(containing, key=len))[:most]
 
 
+def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
+    """Return those of very many names that have the most pairs of letters in common with a word."""
+    near = [name for name in names if len(name) <= MAX_WORD]
+    if len(near) <= MAX_COMPARED:
+        return near
+    pairs = {word[place : place + 2] for place in range(len(word) - 1)}
+    return sorted(near, key=lambda name: sum(pair in name for pair in pairs), reverse=True)[:MAX_COMPARED]
+
+
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:
-    """Return a hint such as ``did you mean 'limit'?``, or None when nothing is close."""
+    """Return a hint such as ``did you mean 'limit'?``, or None if nothing is close."""
     return as_hint(closest(word, names))
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
-    """Return what :func:`closest` does for a parameter, where ``per_page`` means ``limit`` and no ``page``."""
+    """Return the parameters that a word is likely meant for.
+
+    It is :func:`closest`, except that ``per_page`` means ``limit`` and never ``page``.
+    """
     names = list(names)
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:200]).replace("-", "_").lower()
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word[:MAX_WORD]).replace("-", "_").lower()
     known = [name for name, words in MEANINGS.items() if plain in words]
     return [name for name in known if name in names] if known else closest(word, names)
 
 
 def as_hint(names: Sequence[str]) -> str | None:
-    """Return the question whether one of some names was meant, or None where there are none."""
-    if not names:
-        return None
-    return "did you mean " + " or ".join(f"'{name}'" for name in names) + "?"
+    """Return the question if one of some names was meant, or None if there are none."""
+    return f"did you mean {' or '.join(map(repr, names))}?" if names else None
 
 
 def list_of(intro: str, names: Sequence[str]) -> str | None:
-    """Return a hint with all names where they are few, as in ``it has github, render2``, or None."""
-    return f"{intro} {', '.join(names)}" if 0 < len(names) <= FEW else None
+    """Return a hint with all names if they are few, as in ``it has github, render2``, or None."""
+    return f"{intro} {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else None
+
+
+def shortened(names: Iterable[object], most: int = 40) -> str:
+    """Return the first names, joined by commas, and how many more there are."""
+    listed = list(map(str, names))
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

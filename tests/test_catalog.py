@@ -20,7 +20,7 @@ def catalog_of(*accounts: str, places: list[Place] | None = None, **more: Any) -
     """Return a catalog of the library with these accounts."""
     section = {"library": {name: {} for name in accounts} | more} if accounts else {}
     found = Accounts(section, Path("accounts.toml"), environ={}, redactor=Redactor())
-    return Catalog(Plugins([library()], places=places or [], entry_points=dict), found)
+    return Catalog([Plugins([library()], places=places or [], entry_points=dict)], found)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from kosmolua import LimitExceeded, Limits, protocol
 from kosmolua.clock import Clock
 from kosmolua.processes.pool import Workers
-from kosmolua.runs.caller import Caller
 from kosmolua.runs.ending import Ending
-from kosmolua.runs.supervisor import Supervision
+from kosmolua.runs.supervisor import Supervisor
 
 slowly = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
@@ -60,7 +59,7 @@ def run(workers: Workers, box: Box, source: str, *arguments: str, **limits: Any)
     printed: list[bytes] = []
     with workers.take() as child:
         allowed = Limits(**limits)
-        supervision = Supervision(child, allowed, Clock(allowed.timeout), Caller(), lambda: box, printed.append)
+        supervision = Supervisor(child, allowed, Clock(allowed.timeout), lambda: box, printed.append)
         ending = supervision.run(f"local box = app.integrations.box {source}".encode(), "=crossing", arguments)
     return ending, b"".join(printed)
 

@@ -210,7 +210,7 @@ def render2_page() -> str:
 
     plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
     accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor(), simulate=True)
-    return Library(Catalog(plugins, accounts)).read("integrations.render2")
+    return Library(Catalog([plugins], accounts)).read("integrations.render2")
 
 
 def test_the_page_of_render2_has_the_tables_of_the_seed() -> None:

@@ -22,9 +22,7 @@ from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.caller import Caller
-from kosmolua.runs.pump import ROOM_FOR_A_FRAME
-from kosmolua.runs.supervisor import Supervision
+from kosmolua.runs.supervisor import FRAME_OVERHEAD, Supervisor
 
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
 FRAMES_OF_A_RUN = 8
@@ -217,7 +215,7 @@ def test_each_run_ends_in_a_known_way() -> None:
     for lines in runs(SEED + 1):
         guest, printed = Madman(lines), []
         started = time.monotonic()
-        ending = Supervision(guest, LIMITS, Clock(LIMITS.timeout), Caller(), Careful, printed.append).run(
+        ending = Supervisor(guest, LIMITS, Clock(LIMITS.timeout), Careful, printed.append).run(
             b"return 1", "fuzz.lua", []
         )
         assert time.monotonic() - started < PATIENCE, (SEED, lines)
@@ -278,13 +276,11 @@ BOMBS = {
 def test_only_a_result_may_be_large(bomb: bytes) -> None:
     """A frame that is small for a result, but would be large as values, is refused before it is read into any."""
     limits = Limits()
-    assert limits.max_arguments + ROOM_FOR_A_FRAME < len(bomb) < limits.max_result
+    assert limits.max_arguments + FRAME_OVERHEAD < len(bomb) < limits.max_result
     guest = Madman([bomb])
     tracemalloc.start()
     try:
-        ending = Supervision(guest, limits, Clock(limits.timeout), Caller(), Careful, lambda piece: None).run(
-            b"", "bomb.lua", []
-        )
+        ending = Supervisor(guest, limits, Clock(limits.timeout), Careful, lambda piece: None).run(b"", "bomb.lua", [])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

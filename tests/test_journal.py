@@ -12,9 +12,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from support.records import record
 
 from kosmolua import ConfigError, NetworkError
-from kosmolua.broker.journal import Journal, Record
+from kosmolua.broker.calls import Call
+from kosmolua.broker.journal import Journal
+from kosmolua.broker.records import Record
 from kosmolua.errors import BadArguments
 from kosmolua.http.messages import Attempt
 from kosmolua.plugin import Secret
@@ -36,12 +39,14 @@ def lines_of(path: Path) -> list[dict[str, object]]:
 
 def test_a_line_says_everything(redactor: Redactor) -> None:
     """Time, run, path, account, effect, arguments, status, duration, request id, attempts and error code."""
-    record = Record("run-1", "library.lend", "work", "write", {"book": "b-1", "note": f"x {KEY}"})
-    record.observe(Attempt(1, 0.1, status=503))
-    record.observe(Attempt(2, 0.1, fault="reset"))
-    record.observe(Attempt(3, 0.1, status=200, request_id="req-7"))
-    record.end(None)
-    line = json.loads(record.line(redactor))
+    call = Call("run-1", 7, "library.lend")
+    call.account, call.effect = "work", "write"
+    call.arguments = {"book": "b-1", "note": f"x {KEY}"}
+    call.observe(Attempt(1, 0.1, status=503))
+    call.observe(Attempt(2, 0.1, fault="reset"))
+    call.observe(Attempt(3, 0.1, status=200, request_id="req-7"))
+    ended = call.record(None, redactor, is_over=False)
+    line = json.loads(ended.line(redactor))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("time"))
     assert line.pop("duration_ms") >= 0
     assert line == {
@@ -57,13 +62,15 @@ def test_a_line_says_everything(redactor: Redactor) -> None:
     }
 
 
-def test_refused_is_not_failed() -> None:
+def test_refused_is_not_failed(redactor: Redactor) -> None:
     """A call that ended before anything was sent is refused; one that was sent and went wrong has failed."""
-    refused, failed = Record("r", "a.b"), Record("r", "a.b")
-    refused.end(BadArguments("no"))
+    refused, failed = Call("r", 1, "a.b"), Call("r", 2, "a.b")
     failed.observe(Attempt(1, 0.1))
-    failed.end(NetworkError("no"))
-    assert [(record.status, record.error) for record in (refused, failed)] == [
+    records = [
+        refused.record(BadArguments("no"), redactor, is_over=False),
+        failed.record(NetworkError("no"), redactor, is_over=False),
+    ]
+    assert [(record.status, record.error) for record in records] == [
         ("refused", "bad_arguments"),
         ("failed", "network"),
     ]
@@ -74,7 +81,7 @@ def test_the_file_is_appended_to(tmp_path: Path, redactor: Redactor) -> None:
     path = tmp_path / "journal.jsonl"
     for number in range(3):
         journal = Journal(path, redactor, pytest.fail)
-        journal.write(Record(f"run-{number}", "a.b"))
+        journal.write(record(run=f"run-{number}"))
         journal.close()
         journal.close()
     assert [line["run"] for line in lines_of(path)] == ["run-0", "run-1", "run-2"]
@@ -88,7 +95,7 @@ def test_each_line_is_one_write(tmp_path: Path, redactor: Redactor) -> None:
 
     def write(number: int) -> None:
         for _ in range(50):
-            journal.write(Record(f"run-{number}", "x" * 2000))
+            journal.write(record(run=f"run-{number}", path="x" * 2000))
 
     threads = [Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -100,8 +107,8 @@ def test_each_line_is_one_write(tmp_path: Path, redactor: Redactor) -> None:
 
 def test_a_line_stays_a_line(redactor: Redactor) -> None:
     """Line ends, broken text and values that JSON does not know leave one line of UTF-8."""
-    record = Record("r", "a\nb\ud800", arguments={"x": "1\n2", "when": Path("p"), "key": Secret(KEY)})
-    line = record.line(redactor)
+    arguments = {"x": "1\n2", "when": Path("p"), "key": Secret(KEY)}
+    line = record(path="a\nb\ud800", arguments=arguments).line(redactor)
     assert line.count(b"\n") == 1
     assert json.loads(line)["arguments"] == {"x": "1\n2", "when": "p", "key": "***"}
 
@@ -117,7 +124,7 @@ def test_a_journal_that_is_closed_takes_no_more(tmp_path: Path, redactor: Redact
             return super().line(redactor)
 
     innocent: list[Any] = []
-    journal.write(Late("run", "render2.create_service"))
+    journal.write(Late(**vars(record(path="render2.create_service"))))
     innocent[0].close()
     assert (tmp_path / "innocent").read_text() == (tmp_path / "journal").read_text() == ""
 
@@ -126,7 +133,7 @@ def test_no_file(tmp_path: Path, redactor: Redactor, monkeypatch: pytest.MonkeyP
     """Without a file nothing is kept."""
     monkeypatch.chdir(tmp_path)
     journal = Journal(None, redactor, pytest.fail)
-    journal.write(Record("r", "a.b"))
+    journal.write(record())
     journal.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -144,7 +151,7 @@ def test_a_full_disk_stops_no_call(redactor: Redactor) -> None:
     warnings: list[str] = []
     journal = Journal("/dev/full", redactor, warnings.append)
     for _ in range(3):
-        journal.write(Record("r", "a.b"))
+        journal.write(record())
     assert warnings == ["The journal /dev/full cannot be written any more: No space left on device"]
 
 
@@ -154,7 +161,7 @@ def test_a_record_is_not_glued_to_half_a_line(tmp_path: Path, redactor: Redactor
     path.write_bytes(b'{"run": "whole"}\n{"run": "ha')
     for _ in range(2):
         journal = Journal(path, redactor, pytest.fail)
-        journal.write(Record("next", "a.b"))
+        journal.write(record(run="next"))
         journal.close()
     _, half, *others = path.read_text().splitlines()
     assert half == '{"run": "ha'

@@ -34,7 +34,6 @@ HOMES = {
     "mcp_types": ["mcp"],
     "pydantic": ["mcp"],
     "starlette": ["mcp"],
-    "jsonschema": ["mcp"],
     "anyio": ["mcp"],
     "uvicorn": ["mcp"],
     "typing_extensions": ["runtime", "runs", "testing"],

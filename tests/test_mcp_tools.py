@@ -55,7 +55,10 @@ def test_limits_may_only_be_lowered() -> None:
     """The host's limits are the maxima of the schema, and the check holds them."""
     assert TOOLS["execute_lua"].input_schema["properties"]["timeout"]["maximum"] == 30
     assert check(TOOLS["execute_lua"], {"code": "", "timeout": 30}) == {"code": "", "timeout": 30}
-    with pytest.raises(BadArguments, match=r"execute_lua: timeout must be at most 30, not 30\.5\. Nothing was sent\."):
+    with pytest.raises(
+        BadArguments,
+        match=r"execute_lua: timeout must be a number above 0 and at most 30, not 30\.5\. Nothing was sent\.",
+    ):
         check(TOOLS["execute_lua"], {"code": "", "timeout": 30.5})
 
 
@@ -71,11 +74,26 @@ def test_limits_may_only_be_lowered() -> None:
             "detail must be one of 'brief', 'signatures',",
             "detail",
         ),
-        ("lua_search_docs", {"query": "x", "limit": 0}, "lua_search_docs: limit must be at least 1, not 0", "limit"),
-        ("execute_lua", {"code": "", "args": ["a", 1]}, "args[2] must be of type string, not 1", "args"),
-        ("execute_lua", {"code": "", "timeout": True}, "timeout must be of type number, not true", "timeout"),
-        ("execute_lua", {"code": "", "timeout": 0}, "timeout must be more than 0, not 0", "timeout"),
-        ("execute_lua", {"code": ["x" * 5000]}, "code must be of type string, not a list", "code"),
+        (
+            "lua_search_docs",
+            {"query": "x", "limit": 0},
+            "lua_search_docs: limit must be an integer in 1..100, not 0",
+            "limit",
+        ),
+        ("execute_lua", {"code": "", "args": ["a", 1]}, "args[2] must be a string, not 1", "args"),
+        (
+            "execute_lua",
+            {"code": "", "timeout": True},
+            "timeout must be a number above 0 and at most 30, not true",
+            "timeout",
+        ),
+        (
+            "execute_lua",
+            {"code": "", "timeout": 0},
+            "timeout must be a number above 0 and at most 30, not 0",
+            "timeout",
+        ),
+        ("execute_lua", {"code": ["x" * 5000]}, "code must be a string, not a list", "code"),
     ],
 )
 def test_wrong_arguments_are_said(tool: str, given: dict[str, Any], said: str, param: str | None) -> None:

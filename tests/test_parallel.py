@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kosmolua import CallError, LimitExceeded, Limits, Outcome, Runtime
-from kosmolua.broker.journal import Record
+from kosmolua.broker.records import CallEnded, CallStarted, Event
 
 PLUGIN = Path(__file__).parent / "plugins" / "slow.py"
 
@@ -76,10 +76,10 @@ def test_the_limit_bounds_what_is_under_way(runtime: Runtime, options: str, limi
 def test_an_account_has_a_cap_of_its_own(runtime: Runtime, tmp_path: Path) -> None:
     """Whatever limit a script asks for, no more than 32 calls of an account are under way."""
     gate = tmp_path / "gate"
-    told: list[Record] = []
+    told: list[Event] = []
 
-    def watch(record: Record) -> None:
-        told.append(record)
+    def watch(event: Event) -> None:
+        told.append(event)
         if len(told) == 64:
             gate.touch()
 
@@ -282,10 +282,10 @@ def test_calls_are_listed_as_they_began(runtime: Runtime, tmp_path: Path) -> Non
     begun, gate = tmp_path / "begun", tmp_path / "gate"
     ended: list[str] = []
 
-    def watch(record: Record) -> None:
-        if record.status != "running":
-            ended.append(record.path)
-        if record.path == "slow.wait":
+    def watch(event: Event) -> None:
+        if isinstance(event, CallEnded):
+            ended.append(event.record.path)
+        if isinstance(event, CallStarted) and event.path == "slow.wait":
             begun.touch()
         if ended[-1:] == ["slow.counts"]:
             gate.touch()

@@ -11,7 +11,7 @@ import responses
 from support.render2_account import KEY, Canned, account, answer, body_of, integration, page, simulated
 
 from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError, Request, Response, Secret
-from kosmolua.schema.luacats import description
+from kosmolua.schema.luacats import description, label
 
 BASE = "https://api.render.com/v1"
 SERVICE, DEPLOY = "srv-cabc12345678", "dep-cabc12345678"
@@ -522,7 +522,7 @@ def test_values_of_environment_variables_become_strings() -> None:
 
 
 def test_an_image_needs_no_repository() -> None:
-    """An image brings its own runtime, and neither branch nor commands."""
+    """An image brings its own runtime and no branch."""
     send = Canned({"service": WEB})
 
     account(send, owner_id="tea-1")("create_service", type="web_service", name="web", image="docker.io/library/nginx")
@@ -575,11 +575,28 @@ def test_a_static_site_has_its_build_in_its_details() -> None:
         ("image", NATIVE | {"runtime": "image"}),
         ("image", {"type": "web_service", "name": "x", "image": "nginx", "runtime": "node"}),
         ("image", {"type": "static_site", "name": "x", "image": "nginx"}),
-        ("start_command", {"type": "web_service", "name": "x", "image": "nginx", "start_command": "nginx"}),
+        ("dockerfile_path", {"type": "web_service", "name": "x", "image": "nginx", "dockerfile_path": "Dockerfile"}),
         ("build_command", {"type": "web_service", "name": "x", "image": "nginx", "build_command": "make"}),
         ("branch", {"type": "web_service", "name": "x", "image": "nginx", "branch": "next"}),
-        ("root_dir", {"type": "web_service", "name": "x", "image": "nginx", "root_dir": "web"}),
-        ("registry_credential_id", NATIVE | {"registry_credential_id": "rgc-1"}),
+        ("registry_credential_id", NATIVE | {"start_command": "npm start", "registry_credential_id": "rgc-1"}),
+        ("docker_context", NATIVE | {"runtime": "node", "docker_context": "api"}),
+        ("dockerfile_path", NATIVE | {"type": "static_site", "dockerfile_path": "Dockerfile"}),
+        ("disk", NATIVE | {"type": "cron_job", "schedule": "0 3 * * *", "disk": {"name": "d", "mount_path": "/d"}}),
+        ("disk", NATIVE | {"disk": {"name": "d"}}),
+        ("previews", NATIVE | {"type": "cron_job", "schedule": "0 3 * * *", "previews": {"generation": "off"}}),
+        ("previews", NATIVE | {"previews": {"generation": "always"}}),
+        ("maintenance_mode", NATIVE | {"plan": "free", "maintenance_mode": {"enabled": False}}),
+        ("maintenance_mode", NATIVE | {"type": "private_service", "maintenance_mode": {"enabled": True}}),
+        ("ip_allow_list", NATIVE | {"type": "background_worker", "ip_allow_list": []}),
+        ("max_shutdown_delay", NATIVE | {"max_shutdown_delay": 301}),
+        ("max_shutdown_delay", NATIVE | {"type": "static_site", "max_shutdown_delay": 30}),
+        ("headers", NATIVE | {"headers": [{"path": "/*", "name": "X-A", "value": "b"}]}),
+        (
+            "routes",
+            NATIVE | {"type": "static_site", "routes": [{"type": "alias", "source": "/a", "destination": "/b"}]},
+        ),
+        ("autoscaling", NATIVE | {"autoscaling": {"min": 3, "max": 1, "criteria": {"cpu": {"percentage": 60}}}}),
+        ("auto_deploy_trigger", NATIVE | {"auto_deploy_trigger": "always"}),
         ("type", NATIVE | {"type": "webservice"}),
         ("env_vars", NATIVE | {"env_vars": {"A": ["list"]}}),
         ("owner_id", NATIVE | {"owner_id": "tea-1/../.."}),
@@ -690,7 +707,7 @@ def test_the_seeds_parameters_are_all_there(seed: dict[str, list[list[str]]]) ->
     for name, (parameter_name, kind, required, about) in rows:
         function = integration.functions[name]
         parameter = next(each for each in function.parameters if each.name == parameter_name)
-        assert (parameter.type.label, parameter.required) == (kind, required == "yes")
+        assert (label(parameter.type), parameter.required) == (kind, required == "yes")
         for promised in ("default: 20", "max: 100", 'default: "main"'):
             if promised in about:
                 assert promised.removeprefix("max: ") in description(parameter)

@@ -216,6 +216,10 @@ def test_scaling_and_deleting() -> None:
         ("static_site", None, {"build_command": "npm run build"}, _details(buildCommand="npm run build")),
         ("cron_job", "python", {"schedule": "1 * * * *", "plan": "pro"}, _details(schedule="1 * * * *", plan="pro")),
         ("private_service", "image", {"image": "nginx:2"}, {"image": {"imagePath": "nginx:2", "ownerId": "tea-1"}}),
+        ("web_service", "image", {"start_command": "x"}, _details(envSpecificDetails={"dockerCommand": "x"})),
+        ("cron_job", "image", {"start_command": ""}, _details(envSpecificDetails={"dockerCommand": ""})),
+        ("web_service", "image", {"root_dir": ""}, {"rootDir": ""}),
+        ("cron_job", "image", {"docker_context": ""}, _details(envSpecificDetails={"dockerContext": ""})),
     ],
 )
 def test_a_change_goes_where_the_service_keeps_it(
@@ -237,8 +241,14 @@ def test_a_change_goes_where_the_service_keeps_it(
     [
         ("web_service", "node", {"schedule": "1 * * * *"}),
         ("web_service", "docker", {"build_command": "make"}),
-        ("web_service", "image", {"start_command": "nginx"}),
-        ("web_service", "node", {"image": "nginx"}),
+        ("web_service", "image", {"build_command": "make"}),
+        ("web_service", "image", {"branch": "next"}),
+        ("web_service", "node", {"dockerfile_path": "Dockerfile"}),
+        ("web_service", "node", {"registry_credential_id": "rgc-1"}),
+        ("static_site", None, {"image": "nginx"}),
+        ("static_site", None, {"runtime": "image"}),
+        ("cron_job", "node", {"previews": {"generation": "off"}}),
+        ("background_worker", "node", {"cache": {"profile": "no-cache"}}),
         ("cron_job", "node", {"health_check_path": "/up"}),
         ("static_site", None, {"plan": "pro"}),
     ],
@@ -425,14 +435,26 @@ def test_events_without_times_are_those_of_the_last_hour() -> None:
     assert event["timestamp"].startswith("2026-03-02T09:00:0")
 
 
-def test_a_deploy_of_a_cron_job_has_no_id_at_first() -> None:
+def test_a_deploy_of_a_private_service_has_no_id_at_first() -> None:
     """Render answers without a body; the list of deploys knows what was started."""
     call = simulated()
+    service_id = call("list_services", type="private_service", limit=1)["services"][0]["id"]
 
+    deploy = call("trigger_deploy", service_id=service_id)["deploy"]
+
+    assert (deploy["id"], deploy["status"], deploy["service_id"]) == ("", "queued", service_id)
+    assert call("list_deploys", service_id=service_id, limit=1)["deploys"][0]["trigger"] == "api"
+
+
+def test_a_deploy_of_a_cron_job_has_an_id() -> None:
+    """One that runs an image has nothing to build and is live at once; one with a repository is built."""
+    call = simulated()
+    crons = call("list_services", type="cron_job", all=True)["services"]
+    image = next(cron for cron in crons if cron.get("imagePath"))
+
+    assert call("trigger_deploy", service_id=image["id"])["deploy"]["status"] == "live"
     deploy = call("trigger_deploy", service_id=CRON)["deploy"]
-
-    assert (deploy["id"], deploy["status"], deploy["service_id"]) == ("", "queued", CRON)
-    assert call("list_deploys", service_id=CRON, limit=1)["deploys"][0]["trigger"] == "api"
+    assert (deploy["id"][:4], deploy["status"]) == ("dep-", "build_in_progress")
 
 
 # Domains and stores

@@ -43,13 +43,25 @@ def test_each_example_of_the_page_runs(block: str) -> None:
     assert outcome.output or "print" not in block
 
 
-def test_the_example_of_a_deploy_is_right_for_a_cron_job_too() -> None:
-    """Its deploy has no id at first, and is found all the same."""
+@pytest.mark.parametrize("kind", ["web_service", "cron_job", "private_service"])
+def test_the_example_of_a_deploy_is_right_for_other_services_too(kind: str) -> None:
+    """A cron job's deploy may be live at once, and a private service's has no id at first: it is found all the same."""
     (block,) = (block for block in blocks(PAGE.read_text()) if "clear_cache = true" in block)
-    outcome = simulated(block.replace("srv-", "crn-"))
+    find = f'return app.integrations.render2.list_services({{ type = "{kind}", limit = 1 }}).services[1].id'
+    outcome = simulated(block.replace("srv-cabc12345678", simulated(find).result[0]))
 
     assert outcome.error is None
     assert outcome.output.endswith("ended as live\n")
+
+
+@pytest.mark.parametrize("named", ["clear_cache = true", "rake db:migrate"])
+def test_no_example_takes_what_is_under_way_for_an_end(named: str) -> None:
+    """A build takes minutes: an example that has looked often enough says that it is still under way."""
+    (block,) = (block for block in blocks(PAGE.read_text()) if named in block)
+    outcome = simulated(block.replace("looks < 100", "looks < 1"))
+
+    assert outcome.error is None
+    assert re.fullmatch(r"(dep|job)-\w+ is still \w+\n", outcome.output)
 
 
 def test_every_function_has_an_example_that_calls_it() -> None:

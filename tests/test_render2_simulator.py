@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 import requests
 from support.loopback import Loopback, by_bearer
-from support.render2_account import KEY, Simulator, account, integration, simulated
-from support.render2_bodies import CREATIONS, creation
+from support.render2_account import BASE, HEADERS, KEY, Simulator, account, ask, integration, owner_of, simulated
+from support.render2_bodies import CHANGE_BODIES, CREATIONS, creation
 
 from kosmolua.plugin import ApiError, Request, Response, Secret
 
-BASE = "https://api.render.com/v1"
-HEADERS = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
 SERVICE, CRON, DEPLOY = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc12345678"
-
-
-def ask(
-    send: Any, method: str, path: str, *query: tuple[str, str], body: Any = None, headers: dict[str, Any] | None = None
-) -> Response:
-    headers = HEADERS if headers is None else headers
-    content = None if body is None else json.dumps(body).encode()
-    if content is not None:
-        headers = headers | {"Content-Type": "application/json"}
-    return send(Request(method, BASE + path, query, headers, content))
-
-
-def owner_of(send: Any) -> str:
-    return ask(send, "GET", "/owners").json()[0]["owner"]["id"]
 
 
 # What is in an account
@@ -180,6 +163,15 @@ def test_creations_are_judged_as_the_strict_document_judges_them(changes: dict[s
     assert set(reply.json()) == ({"service", "deployId"} if status == 201 else {"message"})
 
 
+@pytest.mark.parametrize(("kind", "body", "status"), CHANGE_BODIES)
+def test_changes_are_judged_as_the_strict_document_judges_them(kind: str, body: dict[str, Any], status: int) -> None:
+    """Right bodies for the service's type are 200, others 400."""
+    send = Simulator("default")
+    service = ask(send, "GET", "/services", ("type", kind), ("limit", "1")).json()[0]["service"]
+
+    assert ask(send, "PATCH", f"/services/{service['id']}", body=body).status == status
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -327,7 +319,7 @@ def test_the_limit_of_a_service_is_its_own() -> None:
         last = ask(send, "POST", f"/services/{SERVICE}/deploys", body={})
 
     assert last.status == 429
-    assert ask(send, "POST", "/services/crn-cabc12345678/deploys", body={}).status == 202
+    assert ask(send, "POST", "/services/crn-cabc12345678/deploys", body={}).status == 201
     assert ask(send, "GET", "/users").status == 200
 
 

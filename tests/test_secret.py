@@ -21,8 +21,8 @@ from support.loopback import Loopback
 from kosmolua import CallError, Runtime
 from kosmolua.authoring.stubs import write_stubs
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.journal import Record
 from kosmolua.broker.permissions import Approval
+from kosmolua.broker.records import Event
 from kosmolua.plugin import Api, Integration, Request, Response, Secret, Send
 from kosmolua.processes.child import ColdChild
 from kosmolua.secret import Redactor
@@ -266,9 +266,9 @@ class Recorder:
 
 def leave_traces(runtime: Runtime, folder: Path, recorder: Recorder) -> dict[str, str]:
     """Do everything that could leave the key somewhere, and return the texts that were left, by place."""
-    records: list[Record] = []
+    events: list[Event] = []
     # The script is given the key, so that it can try; its own output and its job are the only texts that may have it.
-    outcome = runtime.run(SCRIPT, args=[KEY], child=recorder, watch=records.append)
+    outcome = runtime.run(SCRIPT, args=[KEY], child=recorder, watch=events.append)
     assert outcome.error is None
     assert outcome.result[0] == [True, False, False, False, False]
     texts = {"replies": b"".join(frame for frame in recorder.frames if b'"kind":"reply"' in frame).decode()}
@@ -279,7 +279,7 @@ def leave_traces(runtime: Runtime, folder: Path, recorder: Recorder) -> dict[str
         texts[f"fields of {path}"] = f"{failed.value!r} {failed.value.args} {failed.value.report()}"
     texts["result"] = json.dumps(outcome.result)
     texts["calls"] = json.dumps(outcome.calls)
-    texts["reprs"] = repr((runtime, vars(runtime)["catalog"], outcome.calls, outcome.error, records))
+    texts["reprs"] = repr((runtime, runtime.catalog, outcome.calls, outcome.error, events))
     texts["stubs"] = "".join(path.read_text() for path in write_stubs(runtime.catalog, folder / "stubs"))
     texts["docs"] = runtime.docs.read("integrations.echo") + runtime.docs.search("key")
     texts["journal"] = (folder / "journal").read_text()

@@ -16,11 +16,11 @@ import pytest
 from support.processes import eventually, in_time, linux_only, look, running_in_group
 
 from kosmolua import Runtime, protocol
-from kosmolua.broker.journal import Record
+from kosmolua.broker.records import Event
+from kosmolua.clock import Clock
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.processes import launch
 from kosmolua.runs.session import Chunk, Guest, Session
-from kosmolua.runs.supervisor import Supervision
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -251,17 +251,17 @@ def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever Ctrl-C comes, the frames of the next chunk are read for that one."""
-    is_over = Supervision._is_over.fget
-    assert is_over
+    left = Clock.left.fget
+    assert left
     armed: list[bytes] = []
 
-    def interrupted(supervision: Supervision) -> bool:
-        if armed:
+    def interrupted(clock: Clock) -> float:
+        if armed and threading.current_thread() is threading.main_thread():
             armed.clear()
             raise KeyboardInterrupt
-        return is_over(supervision)
+        return left(clock)
 
-    monkeypatch.setattr(Supervision, "_is_over", property(interrupted))
+    monkeypatch.setattr(Clock, "left", property(interrupted))
     session.evaluate("x = 42")
     for _ in range(5):
         answer = session.evaluate("while true do print(1) end", on_output=armed.append)
@@ -273,7 +273,7 @@ def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
 @linux_only
 def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit holds also where the process that should end the chunk cannot."""
-    monkeypatch.setattr("kosmolua.runs.supervisor.PATIENCE", 0.1)
+    monkeypatch.setattr("kosmolua.runs.supervisor.KILL_TIMEOUT", 0.1)
     guests: list[Watched] = []
 
     def start() -> Watched:
@@ -410,7 +410,7 @@ def test_a_reply_to_a_chunk_that_is_gone_reaches_no_other(tmp_path: Path) -> Non
         assert session.evaluate(chunk.format(late, "late"), timeout=seconds).state == "restored"
         return bool(answering())
 
-    def let_the_late_one_reply(_: Record) -> None:
+    def let_the_late_one_reply(_: Event) -> None:
         late.touch()
         for thread in stuck:
             thread.join()
@@ -454,7 +454,6 @@ def test_calls_are_journaled_and_counted_for_their_chunk(session: Session) -> No
 HOST = """
 import os, sys, time
 from kosmolua import Runtime
-from kosmolua.broker.journal import Record
 from kosmolua.runs.session import Session
 
 session = Session(Runtime(os.devnull, simulate=True).run)

@@ -144,7 +144,7 @@ def render2_catalog() -> Any:
     from kosmolua.secret import Redactor
 
     plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
-    return Catalog(plugins, Accounts({}, Path("a.toml"), environ={}, redactor=Redactor(), simulate=True))
+    return Catalog([plugins], Accounts({}, Path("a.toml"), environ={}, redactor=Redactor(), simulate=True))
 
 
 class Folder(TypedDict):

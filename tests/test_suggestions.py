@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, parameters_meant
+from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, parameters_meant, shortened
 
 NAMES = ["list_services", "get_service", "create_service", "list_deploys", "limit"]
 
@@ -62,3 +64,26 @@ def test_few_names_are_listed_and_many_are_not() -> None:
     assert list_of("it has", ["a", "b"]) == "it has a, b"
     assert list_of("it has", []) is None
     assert list_of("it has", [f"name_{number}" for number in range(13)]) is None
+
+
+def test_of_very_many_names_the_closest_is_found_soon() -> None:
+    """An API may have 11,000 functions, and a script may ask for a wrong one again and again."""
+    names = [
+        f"{verb}_{noun}_{number}" for verb in ("list", "get") for noun in ("users", "teams") for number in range(3000)
+    ]
+    started = time.process_time()
+    assert closest("list_user_1234", names)[0] == "list_users_1234"
+    assert time.process_time() - started < 1
+
+
+def test_very_long_names_are_not_compared() -> None:
+    """Comparing takes time that grows with the square of the length."""
+    assert closest("list", ["list" + "x" * 10_000_000, "lists"]) == ["lists", "list" + "x" * 10_000_000]
+    assert closest("y" * 121, ["y" * 120]) == []
+
+
+def test_very_many_names_are_shortened() -> None:
+    """The first ones tell what kind of names there are."""
+    assert shortened([]) == ""
+    assert shortened("abc") == "a, b, c"
+    assert shortened(range(42), 3) == "0, 1, 2 and 39 more"

@@ -17,19 +17,19 @@ from typing import Any
 
 import pytest
 from support.library import ACCOUNTS, library, service
-from support.processes import children, descendants, eventually, in_time, is_running, linux_only
+from support.processes import children, descendants, eventually, in_time, is_running, linux_only, zygotes
+from support.records import status_of
 
 from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
 from kosmolua.broker.backends import Canned
+from kosmolua.broker.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
-from kosmolua.runs.caller import Caller
 from kosmolua.runs.ending import Ending
-from kosmolua.runs.pump import _memory_of
-from kosmolua.runs.supervisor import Supervision
+from kosmolua.runs.supervisor import Supervisor, memory_of
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
@@ -155,15 +155,15 @@ def test_the_wall_is_kept_around_a_call_that_is_stuck(source: str, count: int, t
         journal = tmp_path / f"journal-{seconds}"
         watched: list[str] = []
         with Runtime(os.devnull, plugins=[SLOW], journal=journal, environ={}) as runtime:
-            limits: dict[str, Any] = {"timeout": seconds, "watch": lambda record: watched.append(record.status)}
+            limits: dict[str, Any] = {"timeout": seconds, "watch": lambda event: watched.append(status_of(event))}
             outcome = runtime.run(source, args=[str(free)], **limits)
             assert isinstance(outcome.error, LimitExceeded)
             assert outcome.error.limit == "wall"
             assert runtime.run("return 1").result == [1]
-        if watched[:count] != ["running"] * count or "refused" in watched:
+        if watched[:count] != ["started"] * count or "refused" in watched:
             return False
-        assert watched[count:] == ["failed"] * count
-        assert [(call["status"], call["error"]) for call in outcome.calls] == [("failed", "limit_exceeded")] * count
+        assert watched[count:] == ["unknown"] * count
+        assert [(call["status"], call["error"]) for call in outcome.calls] == [("unknown", "limit_exceeded")] * count
         assert [json.loads(line)["error"] for line in journal.read_text().splitlines()] == ["limit_exceeded"] * count
         return True
 
@@ -174,8 +174,8 @@ def test_the_wall_is_kept_around_a_call_that_is_stuck(source: str, count: int, t
 EMBEDDER = """
 import sys, kosmolua
 
-def watch(record):
-    print(record.status)
+def watch(event):
+    print(type(event).__name__)
 
 runtime = kosmolua.Runtime({}, plugins=[sys.argv[1]])
 print(runtime.run(sys.argv[2], timeout=float(sys.argv[3]), args=["never"], watch=watch).error)
@@ -220,14 +220,14 @@ def test_a_listener_that_failed_hears_nothing_more() -> None:
 @linux_only
 def test_a_limit_holds_where_the_warm_process_does_not_hear(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is stopped, or whose orders are lost, is ended with all its workers; the next run gets a new one."""
-    monkeypatch.setattr("kosmolua.runs.supervisor.PATIENCE", 0.1)
+    monkeypatch.setattr("kosmolua.runs.supervisor.KILL_TIMEOUT", 0.1)
+    before = zygotes()
     with Runtime({}, environ={}) as runtime:
         runtime.run("return 1")
-        zygote = runtime._workers._zygote
-        assert zygote
+        (zygote,) = zygotes() - before
 
         def stop(_: bytes) -> None:
-            os.kill(zygote._process.pid, signal.SIGSTOP)
+            os.kill(zygote, signal.SIGSTOP)
 
         outcome = runtime.run("print('on') while true do end", timeout=1, on_output=stop)
         assert isinstance(outcome.error, LimitExceeded)
@@ -245,7 +245,7 @@ def test_what_waits_is_counted_by_the_memory_it_takes(item: str) -> None:
     finally:
         tracemalloc.stop()
     assert len(kept) == 50_000
-    assert taken < 2 * _memory_of(line)
+    assert taken < 2 * memory_of(line)
 
 
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])
@@ -272,7 +272,7 @@ def test_no_call_begins_after_the_end(limit: str, tmp_path: Path) -> None:
         assert isinstance(outcome.error, LimitExceeded)
         statuses = sorted(str(call["status"]) for call in outcome.calls)
         begun = len(list(signs.iterdir()))
-        assert statuses == ["failed"] * begun + ["refused"] * (len(statuses) - begun)
+        assert statuses == ["refused"] * (len(statuses) - begun) + ["unknown"] * begun
         assert sorted(json.loads(line)["status"] for line in journal.read_text().splitlines()) == statuses
         return "refused" in statuses and begun == 32
 
@@ -285,7 +285,7 @@ def test_a_listener_that_fails_leaves_no_call_unwritten(broken: str, tmp_path: P
     free, journal = tmp_path / "free", tmp_path / "journal"
 
     def fail(heard: object) -> None:
-        if getattr(heard, "status", "printed") != "running":
+        if not isinstance(heard, CallStarted):
             raise LookupError("not listening")
 
     last = "function() app.integrations.slow.wait({ among = 3 }) print('x') end"
@@ -295,7 +295,7 @@ def test_a_listener_that_fails_leaves_no_call_unwritten(broken: str, tmp_path: P
         with pytest.raises(LookupError):
             runtime.run(script, args=[str(free)], **listener)
         lines = [json.loads(line) for line in journal.read_text().splitlines()]
-        assert sorted(line["status"] for line in lines) == ["failed", "failed", "ok"]
+        assert sorted(line["status"] for line in lines) == ["ok", "unknown", "unknown"]
     free.touch()
 
 
@@ -306,14 +306,12 @@ def test_nobody_is_asked_after_the_end() -> None:
 
     def approve(approval: object) -> bool:
         asked.append(approval)
-        zygote = runtime._workers._zygote
-        assert zygote
-        return eventually(lambda: not children(zygote._process.pid)) and eventually(lambda: not run_has_time())
+        (zygote,) = zygotes() - before
+        has_ended = eventually(lambda: not children(zygote))
+        time.sleep(0.1)  # until the host has read that
+        return has_ended
 
-    def run_has_time() -> bool:
-        (run,) = runtime._runs
-        return run._clock.left > 0
-
+    before = zygotes()
     accounts = {"slow": {"permissions": {"read": "ask"}}}
     script = """
     local wait = app.integrations.slow.wait
@@ -334,7 +332,7 @@ def test_a_program_does_not_wait_for_a_call_that_is_stuck(environment: dict[str,
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "cwd": home}
         done = subprocess.run(command, env=environment, check=True, timeout=50, **pipes)
         assert "--timeout" in done.stdout
-        return done.stdout.startswith("running\nrunning\n")
+        return done.stdout.startswith("CallStarted\nCallStarted\n")
 
     assert in_time(ends_before_its_call, 0.3)
 
@@ -459,8 +457,8 @@ def supervise(liar: Liar, desk: EchoDesk | None = None, output: Callable[[bytes]
     return supervision_of(liar, desk or EchoDesk(), output).run(b"return 1", "job.lua", [])
 
 
-def supervision_of(child: Child, desk: EchoDesk, output: Callable[[bytes], None]) -> Supervision:
-    return Supervision(child, QUICK, Clock(QUICK.timeout), Caller(), lambda: desk, output)
+def supervision_of(child: Child, desk: EchoDesk, output: Callable[[bytes], None]) -> Supervisor:
+    return Supervisor(child, QUICK, Clock(QUICK.timeout), lambda: desk, output)
 
 
 END = {"kind": "end", "result": [1], "usage": {}}
@@ -485,7 +483,7 @@ def test_nonsense_ends_the_run(line: Any) -> None:
     liar = Liar(line, END)
     ending = supervise(liar)
     assert isinstance(ending.error, WorkerLost)
-    assert ending.error.message.startswith("The sandbox spoke nonsense and was stopped: ")
+    assert ending.error.message.startswith("The sandbox broke the protocol and was stopped: ")
     assert liar.killed
     assert ending.result == []
 

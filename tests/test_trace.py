@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Program
+from support.records import record, started
 from support.terminal import Terminal
 
-from kosmolua.broker.journal import Record
+from kosmolua.broker.records import CallEnded
 from kosmolua.cli.progress import Live, Printed
 
 CALLS = """
@@ -202,13 +203,10 @@ def test_the_line_waits_for_its_time(live: Live, terminal: io.StringIO, clock: C
 
 def test_the_line_counts(live: Live, terminal: io.StringIO, clock: Clock) -> None:
     """Calls are under way from their start to their end; one that is refused was never under way."""
-    first, second, refused = (Record("run", "a.b") for _ in range(3))
-    live.note(first)
-    live.note(second)
-    second.status = "ok"
-    live.note(second)
-    refused.status = "refused"
-    live.note(refused)
+    live.note(started(1))
+    live.note(started(2))
+    live.note(CallEnded(record(number=2)))
+    live.note(CallEnded(record(number=3, status="refused")))
     clock.now = 75.2
     live.draw()
     assert terminal.getvalue() == "\r\x1b[2K2 calls done, 1 under way, 1 min 15 s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from kosmolua.plugin import Api, Integration, Secret, Send
 
@@ -34,8 +34,8 @@ integration = Integration(
 
 
 @integration.simulator
-def simulate(account: str) -> Send:
-    """Return a Render of its own for an account."""
+def simulate(account: str, **options: Any) -> Send:
+    """Return a Render of its own for an account; the options are those of the simulator."""
     from .simulator import Simulator
 
-    return Simulator(account)
+    return Simulator(account, **options)

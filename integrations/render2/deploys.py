@@ -1,7 +1,5 @@
 """Deploys: listing, finding, triggering, cancelling and rolling back what was shipped."""
 
-from __future__ import annotations
-
 from itertools import islice
 from typing import Annotated, Literal, TypedDict, cast
 
@@ -9,7 +7,17 @@ from kosmolua.plugin import ApiError, BadArguments, CallError, by_cursor, non_em
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import DeployId, OptionalServiceId, ServiceId
+from .parameters import (
+    CreatedAfter,
+    CreatedBefore,
+    DeployId,
+    FinishedAfter,
+    FinishedBefore,
+    OptionalServiceId,
+    ServiceId,
+    UpdatedAfter,
+    UpdatedBefore,
+)
 from .render import Render
 from .wire import Thing, filled, inner, thing_of
 
@@ -88,11 +96,26 @@ def list_deploys(
     status: Annotated[
         DeployStatus | list[DeployStatus] | None, "Only these statuses: one, or a list.", non_empty()
     ] = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    finished_before: FinishedBefore = None,
+    finished_after: FinishedAfter = None,
     all: All = False,
 ) -> DeployPage:
     """List deploys for a specific Render service, in practice the newest first."""
+    filters = {
+        "status": status,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+        "finishedBefore": finished_before,
+        "finishedAfter": finished_after,
+    }
     page = Page(limit, cursor, all)
-    deploys, after = page.of(render.repeating, _DEPLOYS, "deploy", {"status": status}, service_id=service_id)
+    deploys, after = page.of(render.repeating, _DEPLOYS, "deploy", filters, service_id=service_id)
     return {"deploys": [_shaped(render, deploy, service_id) for deploy in deploys], "cursor": after}
 
 
@@ -125,8 +148,8 @@ def trigger_deploy(
 ) -> OneDeploy:
     """Start a deploy of a service.
 
-    Where Render queues it behind another, and for a cron job, the deploy has the status ``queued`` and no id yet:
-    ``list_deploys`` knows it.
+    Where Render accepts it without an answer, as it does for private services and behind another deploy, the deploy
+    has the status ``queued`` and no id yet: ``list_deploys`` knows it.
     """
     body: dict[str, str] = {"clearCache": "clear"} if clear_cache else {}
     body |= {"commitId": commit_id} if commit_id else {}

@@ -1,14 +1,12 @@
 """Custom domains of a service."""
 
-from __future__ import annotations
-
-from typing import Annotated, TypedDict, cast
+from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import Domain, ServiceId
+from .parameters import CreatedAfter, CreatedBefore, Domain, Names, ServiceId
 from .render import Render
 from .wire import Thing, filled, thing_of, things_of
 
@@ -63,10 +61,28 @@ class VerifyingDomain(TypedDict):
 
 @integration.reads
 def list_custom_domains(
-    render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    domain_type: Annotated[Literal["apex", "subdomain"] | None, "Only this type."] = None,
+    verification_status: Annotated[Literal["verified", "unverified"] | None, "Only this status."] = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    all: All = False,
 ) -> DomainPage:
     """List the custom domains of a service."""
-    found, after = Page(limit, cursor, all).of(render.api, _DOMAINS, "customDomain", service_id=service_id)
+    filters = {
+        "name": name,
+        "domainType": domain_type,
+        "verificationStatus": verification_status,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+    }
+    found, after = Page(limit, cursor, all).of(render.api, _DOMAINS, "customDomain", filters, service_id=service_id)
     return {"custom_domains": [_shaped(domain) for domain in found], "cursor": after}
 
 

@@ -1,14 +1,21 @@
 """Jobs: commands run once beside a service, and runs of cron jobs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypedDict, cast
 
 from kosmolua.plugin import matching, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import JobId, ServiceId
+from .parameters import (
+    CreatedAfter,
+    CreatedBefore,
+    FinishedAfter,
+    FinishedBefore,
+    JobId,
+    ServiceId,
+    StartedAfter,
+    StartedBefore,
+)
 from .render import Render
 from .wire import Thing, filled, thing_of
 
@@ -69,10 +76,25 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
     status: Annotated[JobStatus | list[JobStatus] | None, "Only these statuses: one, or a list.", non_empty()] = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    started_before: StartedBefore = None,
+    started_after: StartedAfter = None,
+    finished_before: FinishedBefore = None,
+    finished_after: FinishedAfter = None,
     all: All = False,
 ) -> JobPage:
     """List jobs for a specific Render service."""
-    jobs, after = Page(limit, cursor, all).of(render.api, _JOBS, "job", {"status": status}, service_id=service_id)
+    filters = {
+        "status": status,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "startedBefore": started_before,
+        "startedAfter": started_after,
+        "finishedBefore": finished_before,
+        "finishedAfter": finished_after,
+    }
+    jobs, after = Page(limit, cursor, all).of(render.api, _JOBS, "job", filters, service_id=service_id)
     return {"jobs": [_shaped(job) for job in jobs], "cursor": after}
 
 

@@ -1,6 +1,4 @@
-"""The life of a service that exists: suspended, resumed, restarted, scaled."""
-
-from __future__ import annotations
+"""The life of a service that exists: deleted, suspended, resumed, restarted, scaled."""
 
 from typing import Annotated, TypedDict
 
@@ -17,6 +15,20 @@ class Accepted(TypedDict):
 
     service_id: str
     accepted: bool
+
+
+class DeletedService(TypedDict):
+    """What was deleted."""
+
+    service_id: str
+    deleted: bool
+
+
+@integration.writes
+def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedService:
+    """Delete a service for good, with its deploys, variables and disk."""
+    render.api.delete("/services/{service_id}", service_id=service_id)
+    return {"service_id": service_id, "deleted": True}
 
 
 @integration.writes

@@ -1,7 +1,5 @@
 """Logs and events: what a service said, and what happened to it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypedDict, cast
 
 from kosmolua.plugin import non_empty
@@ -75,6 +73,15 @@ def list_logs(
         str | list[str] | None, "Only these types: app, request, build; one, or a list.", non_empty()
     ] = None,
     text: Annotated[str | list[str] | None, "Only messages with this text; * and /regex/ work.", non_empty()] = None,
+    instance: Annotated[str | list[str] | None, "Only these instances: one, or a list.", non_empty()] = None,
+    host: Annotated[str | list[str] | None, "Only requests to these hosts: one, or a list.", non_empty()] = None,
+    method: Annotated[str | list[str] | None, "Only requests by these methods: one, or a list.", non_empty()] = None,
+    path: Annotated[str | list[str] | None, "Only requests of these paths: one, or a list.", non_empty()] = None,
+    status_code: Annotated[
+        str | list[str] | None, 'Only requests answered so, such as "5*": one, or a list.', non_empty()
+    ] = None,
+    task: Annotated[str | list[str] | None, "Only these workflow tasks: one, or a list.", non_empty()] = None,
+    task_run: Annotated[str | list[str] | None, "Only these runs of tasks: one, or a list.", non_empty()] = None,
     limit: Limit = 20,
     owner_id: OwnerId = None,
 ) -> LogPage:
@@ -93,6 +100,13 @@ def list_logs(
         "level": level,
         "type": type,
         "text": text,
+        "instance": instance,
+        "host": host,
+        "method": method,
+        "path": path,
+        "statusCode": status_code,
+        "task": task,
+        "taskRun": task_run,
         "limit": limit,
     }
     reply = thing_of(render.repeating.get("/logs", query=query))

@@ -1,13 +1,12 @@
 """Owners: the user behind a key, and the workspaces that it reaches."""
 
-from __future__ import annotations
+from typing import Annotated, TypedDict, cast
 
-from typing import TypedDict, cast
-
-from kosmolua.plugin import CallError
+from kosmolua.plugin import CallError, non_empty
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
+from .parameters import Names
 from .render import Render
 from .wire import Thing, filled, thing_of
 
@@ -53,9 +52,19 @@ def get_current_user(render: Render, /) -> User:
 
 
 @integration.reads
-def list_owners(render: Render, /, *, limit: Limit = 20, cursor: Cursor = None, all: All = False) -> OwnerPage:
+def list_owners(
+    render: Render,
+    /,
+    *,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    email: Annotated[str | list[str] | None, "Only those of these addresses: one, or a list.", non_empty()] = None,
+    all: All = False,
+) -> OwnerPage:
     """List the workspaces that the key reaches; their ids are what ``owner_id`` takes."""
-    owners, after = Page(limit, cursor, all).of(render.api, "/owners", "owner")
+    filters = {"name": name, "email": email}
+    owners, after = Page(limit, cursor, all).of(render.repeating, "/owners", "owner", filters)
     return {
         "owners": [cast(Owner, filled(owner, id="", name="", email="", type="")) for owner in owners],
         "cursor": after,

@@ -1,7 +1,5 @@
 """Pages of a list, as every list function takes and returns them: ``limit``, ``cursor`` and ``all``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -1,7 +1,9 @@
-"""Parameters that several functions share: ids, which may hold nothing but letters, digits and dashes, and times."""
+"""Parameters that several functions share: ids, times and filters.
 
-from __future__ import annotations
+An id may hold nothing but letters, digits and dashes, so that no id can change an address.
+"""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from kosmolua.plugin import matching, non_empty
@@ -32,3 +34,19 @@ Time = Annotated[str, matching(f"{_DAY}T{_TIME_OF_DAY}(Z|[+-]{_HOUR_AND_MINUTE})
 Names = Annotated[str | list[str] | None, "Only these names: one, or a list.", non_empty()]
 Regions = Annotated[str | list[str] | None, "Only these regions: one, or a list.", non_empty()]
 Workspaces = Annotated[str | list[str] | None, "Only those of these workspaces: one, or a list.", non_empty()]
+Environments = Annotated[
+    str | list[str] | None, "Only those of these project environments: one, or a list.", non_empty()
+]
+Suspended = Annotated[bool | None, "Only suspended ones, or only those that are not."]
+CreatedBefore = Annotated[Time | None, "Only those created before this time."]
+CreatedAfter = Annotated[Time | None, "Only those created after this time."]
+UpdatedBefore = Annotated[Time | None, "Only those updated before this time."]
+UpdatedAfter = Annotated[Time | None, "Only those updated after this time."]
+StartedBefore = Annotated[Time | None, "Only those started before this time."]
+StartedAfter = Annotated[Time | None, "Only those started after this time."]
+FinishedBefore = Annotated[Time | None, "Only those finished before this time."]
+FinishedAfter = Annotated[Time | None, "Only those finished after this time."]
+
+
+SUSPENSION: Mapping[bool | None, str | None] = {None: None, True: "suspended", False: "not_suspended"}
+"""Render's words for a filter by ``Suspended``."""

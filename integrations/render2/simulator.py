@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 from kosmolua.plugin import Request, Response, Secret
 
 from .simulated.allowance import Allowance, rule_of
-from .simulated.demands import complaint_about_query
-from .simulated.operations import OPERATIONS, Call, Operation, Refusal, Reply
-from .simulated.world import World
+from .simulated.call import Call, Operation, Refusal, Reply
+from .simulated.failures import Failures
+from .simulated.operations import NAMES, OPERATIONS
+from .simulated.queries import complaint_about_query
+from .simulated.world import World, standing_still
 
 _BASE = "/v1"
 _SLOT = re.compile(r"\\{(\w+)\\}")
@@ -26,22 +28,40 @@ class Simulator:
     """Answers for one account. It is a ``Send``: a request goes in, a response comes out.
 
     It starts with the same data each time, keeps what requests change, and is as strict as Render: a missing key is
-    401, a body or a query that does not fit is 400, an id that does not exist is 404. A deploy or a job that it was
-    asked to start goes on by one step each time that somebody looks at it.
+    401, a body or a query that does not fit is 400, an id that does not exist is 404. A request takes a second of its
+    time; a deploy or a job that was started goes on as time goes by.
 
     Args:
         account: Whose data to start with; ``default``, ``production`` and ``staging`` differ, and so does any other.
-        rate_limited: Whether to enforce Render's documented rate limits.
-        clock: Tells the time in seconds to the rate limits.
+        rate_limited: Whether to enforce Render's documented rate limits, by the clock.
+        clock: Tells the time in seconds, from any beginning; without it, nothing but requests takes time.
+        failures: By the name of a function, such as ``trigger_deploy``, how what it starts ends, such as
+            ``build_failed``, or the HTTP status that it is answered with, such as ``503``.
+        state: What ``dump`` of an earlier simulator of this account returned.
+
+    Raises:
+        ValueError: A failure is not one that can be, or the state is not one of this account.
     """
 
     def __init__(
-        self, account: str, *, rate_limited: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        account: str,
+        *,
+        rate_limited: bool = False,
+        clock: Callable[[], float] = standing_still,
+        failures: Mapping[str, str] | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self._account = account
-        self._world = World(account)
+        self._world = World(account, clock, state)
         self._allowance = Allowance(clock if rate_limited else None)
+        self._failures = Failures(failures or {}, NAMES)
         self._lock = Lock()
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything that the account holds as plain values, which JSON can carry."""
+        with self._lock:
+            return self._world.dump()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
@@ -57,7 +77,11 @@ class Simulator:
     def _answer(self, request: Request, path: str, segments: dict[str, str]) -> Reply:
         try:
             operation = _operation(request, path)
-            return operation(self._world, Call(segments, _query(request, path), _body(request)))
+            status = self._failures.status(operation.__name__)
+            if status:
+                raise Refusal(status, "simulated failure")
+            ending = self._failures.ending(operation.__name__)
+            return operation(self._world, Call(segments, _query(request, path), _body(request), ending))
         except Refusal as refusal:
             return Reply(refusal.status, {"message": refusal.message})
 

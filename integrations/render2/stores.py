@@ -1,18 +1,44 @@
 """Data stores: Postgres databases and Key Value instances, without their passwords and connection strings."""
 
-from __future__ import annotations
-
-from typing import Any, TypedDict, cast
+from typing import Annotated, Any, TypedDict, cast
 
 from .account import integration
 from .paging import All, Cursor, Limit, Page
-from .parameters import KeyValueId, Names, PostgresId, Regions, Workspaces
+from .parameters import (
+    SUSPENSION,
+    CreatedAfter,
+    CreatedBefore,
+    Environments,
+    KeyValueId,
+    Names,
+    PostgresId,
+    Regions,
+    Suspended,
+    UpdatedAfter,
+    UpdatedBefore,
+    Workspaces,
+)
 from .render import Render
 from .wire import Thing, filled, thing_of
 
 
+class Allowed(TypedDict):
+    """A range of addresses that may connect from outside."""
+
+    cidrBlock: str
+    description: str
+
+
+class Replica(TypedDict):
+    """A read replica of a database."""
+
+    id: str
+    name: str
+    parameterOverrides: dict[str, str] | None
+
+
 class Postgres(TypedDict):
-    """A Postgres database; its status is available when all is well."""
+    """A Postgres database; status is available when all is well, ipAllowList is often nil."""
 
     id: str
     name: str
@@ -24,9 +50,16 @@ class Postgres(TypedDict):
     databaseName: str | None
     databaseUser: str | None
     diskSizeGB: int | None
+    diskAutoscalingEnabled: bool | None
     highAvailabilityEnabled: bool | None
     suspended: str | None
-    readReplicas: list[dict[str, Any]] | None
+    suspenders: list[str] | None
+    ipAllowList: list[Allowed] | None
+    readReplicas: list[Replica] | None
+    primaryPostgresID: str | None
+    parameterOverrides: dict[str, str] | None
+    environmentId: str | None
+    expiresAt: str | None
     owner: dict[str, Any] | None
     dashboardUrl: str | None
     createdAt: str | None
@@ -47,7 +80,7 @@ class OnePostgres(TypedDict):
 
 
 class KeyValue(TypedDict):
-    """A Key Value (Redis-compatible) instance; its status is available when all is well."""
+    """A Key Value instance, which speaks Redis; status is available when all is well, ipAllowList is often nil."""
 
     id: str
     name: str
@@ -56,6 +89,8 @@ class KeyValue(TypedDict):
     region: str
     version: str
     options: dict[str, Any] | None
+    ipAllowList: list[Allowed] | None
+    environmentId: str | None
     owner: dict[str, Any] | None
     dashboardUrl: str | None
     createdAt: str | None
@@ -84,11 +119,29 @@ def list_postgres(
     cursor: Cursor = None,
     name: Names = None,
     region: Regions = None,
+    suspended: Suspended = None,
     owner_id: Workspaces = None,
+    environment_id: Environments = None,
+    include_replicas: Annotated[bool | None, "Whether read replicas are listed too; Render lists them."] = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
     all: All = False,
 ) -> PostgresPage:
     """List the Postgres databases in the account."""
-    filters = {"name": name, "region": region, "ownerId": owner_id}
+    filters = {
+        "name": name,
+        "region": region,
+        "suspended": SUSPENSION[suspended],
+        "ownerId": owner_id,
+        "environmentId": environment_id,
+        "includeReplicas": include_replicas,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+    }
     found, after = Page(limit, cursor, all).of(render.api, "/postgres", "postgres", filters)
     return {"postgres": [cast(Postgres, _shaped(database)) for database in found], "cursor": after}
 
@@ -110,10 +163,24 @@ def list_key_values(
     name: Names = None,
     region: Regions = None,
     owner_id: Workspaces = None,
+    environment_id: Environments = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
     all: All = False,
 ) -> KeyValuePage:
     """List the Key Value instances in the account."""
-    filters = {"name": name, "region": region, "ownerId": owner_id}
+    filters = {
+        "name": name,
+        "region": region,
+        "ownerId": owner_id,
+        "environmentId": environment_id,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+    }
     found, after = Page(limit, cursor, all).of(render.api, "/key-value", "keyValue", filters)
     return {"key_values": [cast(KeyValue, _shaped(instance)) for instance in found], "cursor": after}
 

@@ -1,16 +1,16 @@
 """Environment variables of a service. A change takes effect with the next deploy."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict, cast
 
 from kosmolua.plugin import BadArguments
 
 from .account import integration
+from .bodies import value_of, variables_of
+from .misfits import variable_misfit
 from .paging import All, Cursor, Limit, Page
 from .parameters import ServiceId, VariableKey
 from .render import Render
-from .settings import VariableValue, value_of, variable_misfit, variables_of
+from .settings import VariableValue
 from .wire import page_of, thing_of
 
 _VARIABLES = "/services/{service_id}/env-vars"
@@ -67,7 +67,7 @@ def set_env_var(
     service_id: ServiceId,
     key: VariableKey,
     value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
-    generate: Annotated[bool, "Whether Render invents the value, in place of value."] = False,
+    generate: Annotated[bool, "Whether Render generates the value, in place of value."] = False,
 ) -> OneVariable:
     """Set one environment variable of a service, new or not; the others stay as they are."""
     if (value is None) != generate:
@@ -90,7 +90,7 @@ def replace_all_env_vars(
     *,
     service_id: ServiceId,
     env_vars: Annotated[
-        dict[str, VariableValue], "All variables that the service is to have; { generate = true } invents a value."
+        dict[str, VariableValue], "All variables that the service is to have; { generate = true } generates a value."
     ],
 ) -> VariablePage:
     """Replace the whole environment of a service: every variable that is not given is deleted.

@@ -76,6 +76,10 @@ class Accounts:
             return list(SIMULATED)
         return ["default"] if self._is_complete(integration) else []
 
+    def has(self, integration: Integration, account: str) -> bool:
+        """Return True if an integration has an account of this name."""
+        return account in self.names(integration)
+
     def default(self, integration: Integration) -> str | None:
         """Return the account that ``app.integrations.NAME.FUNCTION`` uses, or None where it is not clear."""
         names = self.names(integration)

@@ -11,11 +11,12 @@ from typing import Any, TypeGuard
 
 from kosmolua.authoring.findings import Finding, source_of
 from kosmolua.http.messages import SAFE_METHODS
+from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import KEYWORDS
-from kosmolua.schema.types import Type
+from kosmolua.schema.types import List, Map, Scalar, Type
 
 LONGEST_SUMMARY = 120
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
@@ -82,10 +83,10 @@ def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
 
 
 def _says_nothing(kind: Type) -> bool:
-    """Say whether a type is ``Any``, or a list or table of ``Any``."""
-    if kind.record or kind.choices or kind.label not in ("any", "array", "object"):
-        return False
-    return _says_nothing(kind.parts[0]) if kind.label != "any" else not kind.parts
+    """Return True if a type is ``Any``, or a list or table of ``Any``."""
+    if isinstance(kind, (List, Map)):
+        return all(map(_says_nothing, luacats.types_inside(kind)))
+    return isinstance(kind, Scalar) and kind.kind == "any"
 
 
 _WRITING = ("post", "put", "patch", "delete")

@@ -1,93 +1,292 @@
-"""The front desk of a run: the catalog describes, the dispatcher calls, the library documents."""
+"""The broker of a run: the only place through which a script learns anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from threading import Condition
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.broker.calls import Dispatcher, unsendable
-from kosmolua.broker.faults import unloadable
-from kosmolua.broker.journal import Summary
-from kosmolua.catalog.catalog import Catalog
-from kosmolua.errors import KosmoError, PluginError, UnknownPath
+from kosmolua.broker.calls import Call, unsendable
+from kosmolua.broker.faults import blaming, unloadable
+from kosmolua.broker.open_accounts import OpenAccounts
+from kosmolua.broker.permissions import Approve, Permissions
+from kosmolua.broker.records import CallEnded, CallStarted, Record, Summary, Watch
+from kosmolua.clock import Clock
+from kosmolua.errors import (
+    CallTimeout,
+    Interrupted,
+    KosmoError,
+    LimitExceeded,
+    NetworkError,
+    NotConfigured,
+    PluginError,
+    PluginFault,
+    UnknownPath,
+)
 from kosmolua.limits import Limits
-from kosmolua.secret import Redactor
+from kosmolua.protocol import Json, NotJson
+from kosmolua.schema.names import parts_of
 
 if TYPE_CHECKING:
-    from kosmolua.docs import Library
+    from kosmolua.catalog.catalog import Target
+    from kosmolua.host import Host
+    from kosmolua.schema.integration import Integration
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds to wait, when a run is over, for records that are being written."""
+MAX_NAMED_CALLS = 3
 
 
-class FrontDesk:
-    """Answers one script; every answer is JSON text.
+class Broker:
+    """Answers one run; every answer is JSON text. Any number of threads may ask at once.
 
     Args:
-        catalog: What there is under ``app``.
-        dispatcher: Makes the calls.
-        library: Returns the documentation; asked on the first use only.
-        redactor: Knows the secrets in use.
-        limits: The limits of the run.
+        host: What all runs share.
+        clock: Counts down to the end of the run.
+        limits: What the run may use.
+        read_only: Deny every write of this run.
+        approve: Asks a person about a call; without it, what has to be asked is refused.
+        watch: Called when a call starts and when it ends.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
-        dispatcher: Dispatcher,
-        library: Callable[[], Library],
-        redactor: Redactor,
+        host: Host,
+        clock: Clock,
         limits: Limits,
+        *,
+        read_only: bool = False,
+        approve: Approve | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._catalog = catalog
-        self._dispatcher = dispatcher
-        self._library = library
-        self._redactor = redactor
+        self.run = os.urandom(6).hex()
+        self._host = host
+        self._clock = clock
         self._limits = limits
+        self._permissions = Permissions(host, clock, read_only=read_only, approve=approve)
+        self._watch = watch or (lambda event: None)
+        self._accounts = OpenAccounts(host, lambda: clock.ends)
+        # Under the lock.
+        self._changed = Condition()
+        self._summaries: list[Summary] = []
+        self._under_way: dict[int, Call] = {}
+        self._cut_off: list[Record] = []
         self._lookups = 0
+        self._is_closed = False
 
-    def close(self, error: KosmoError | None) -> list[Summary]:
-        """Return what an outcome says of each call, in the order in which they came; none are made any more.
+    def describe(self, path: str) -> str:
+        """Describe what is at a path under ``app``.
+
+        Raises:
+            CallError: Nothing is there, or the integration cannot be loaded.
+            LimitExceeded: The run may look nothing up any more.
+        """
+        self._count_lookup()
+        try:
+            return protocol.encode(self._host.catalog.describe(path))
+        except UnknownPath as error:
+            raise _with_a_way_to_list(error, path) from None
+        except PluginError as error:
+            raise unloadable(parts_of(path)[0], error) from error
+
+    def doc(self, verb: str, given: Sequence[Any], fault: Mapping[str, str] | None) -> str:
+        """List, search or read documentation.
 
         Args:
-            error: What ended the run, and with it any call that is still under way.
+            verb: ``list``, ``search`` or ``read``.
+            given: What the caller passed.
+            fault: As :meth:`call` takes it.
+
+        Raises:
+            CallError: No page has this name, or the arguments do not fit.
+            LimitExceeded: The run may look nothing up any more.
         """
-        return self._dispatcher.close(error)
+        from kosmolua.docs.library import NAMES, answer
+
+        self._count_lookup()
+        if fault:
+            raise unsendable(NAMES.get(verb, verb), fault)
+        return protocol.encode(answer(self._host.docs, verb, given))
+
+    def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None) -> str:
+        """Make one call and return its value as JSON.
+
+        Args:
+            path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``integrations.`` before it.
+            given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
+            fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
+
+        Raises:
+            CallError: The call was refused or failed; its record says which.
+            LimitExceeded: The run may make no more calls, or the value is too large.
+        """
+        call = self._begin(path)
+        error: KosmoError | None = None
+        try:
+            if call.number > self._limits.max_calls:
+                raise self._limits.exceeded("calls")
+            return self._answer(call, given, fault)
+        except KosmoError as caught:
+            error = caught
+            call.complete(error, self._host.redactor)
+            raise
+        except BaseException:
+            error = Interrupted("The call was interrupted")
+            raise
+        finally:
+            if record := self._end(call, error):
+                self._watch(CallEnded(record))
+
+    def identify(self, integration: Integration, account: str) -> str:
+        """Make one cheap call with an account and return who it is, in the service's words.
+
+        Raises:
+            CallError: The account cannot be used, or the call failed.
+        """
+        if integration.identify is None:
+            raise NotConfigured(f"{integration.name} cannot say who an account is")
+        call = Call(self.run, 1, integration.name)
+        call.account = account
+        try:
+            return self._host.redactor.text(str(self._invoke(call, integration, account, integration.identify)))
+        except KosmoError as error:
+            call.complete(error, self._host.redactor)
+            raise
 
     def redact(self, result: list[Any]) -> list[Any]:
         """Return what a script returned without the secrets that were in use."""
-        return [self._redactor.value(value) for value in result]
+        return [self._host.redactor.value(value) for value in result]
 
-    def describe(self, path: str) -> str:
-        """Say what is at a path under ``app``."""
-        self._look_up()
+    def close(self, error: KosmoError | None) -> list[Summary]:
+        """Make no more calls, give up those under way, and return a summary of each call in the order they came.
+
+        Args:
+            error: What ended the run, unless it ended by itself. The calls that it cut off are added to it.
+        """
+        with self._changed:
+            self._is_closed = True
+            left = list(self._under_way.values())
+        ended = [record for call in left if (record := self._end(call, error or Interrupted("The run is over")))]
+        with self._changed:
+            self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
+        for record in ended:
+            self._watch(CallEnded(record))
+        if self._cut_off and isinstance(error, (Interrupted, LimitExceeded)):
+            error.call = self._cut_off[0].path
+            error.advise(_said_of(self._cut_off))
+        return self._summaries
+
+    def _answer(self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
+        target = self._resolve(call)
+        self._permissions.refuse_if_denied(target)
+        with blaming(target.path, target.integration.origin):
+            if fault:
+                raise unsendable(target.path, fault)
+            arguments = target.function.bind(target.path, given)
+        call.arguments = arguments
+        redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
+        self._permissions.ask_if_needed(target, redacted)
+        self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
+        handler = target.function.handler
+        return self._encode(
+            target, self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
+        )
+
+    def _resolve(self, call: Call) -> Target:
         try:
-            return protocol.encode(self._catalog.describe(path))
-        except UnknownPath as error:
-            raise _naming_the_list(error, path) from None
+            target = self._host.catalog.resolve(call.path)
         except PluginError as error:
-            raise unloadable(path.split(".")[1], error) from error
+            raise unloadable(parts_of(call.path)[0], error) from error
+        call.lead_to(target)
+        return target
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
-        """Make a call."""
-        return self._dispatcher.call(path, given, fault)
+    def _invoke(self, call: Call, integration: Integration, account: str, handler: Callable[[Any], object]) -> object:
+        """Call an integration's function with an open account, within the time that a call may take."""
+        ends = monotonic() + self._limits.call_timeout
 
-    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
-        """List, search or read documentation."""
-        from kosmolua.docs.library import NAMES, answer
+        def until() -> float:
+            return min(ends, self._clock.ends)
 
-        self._look_up()
-        if fault:
-            raise unsendable(NAMES.get(verb, verb), fault)
-        return protocol.encode(answer(self._library(), verb, given))
+        try:
+            with (
+                blaming(call.path, integration.origin),
+                self._accounts.use(integration, account, call, until) as opened,
+            ):
+                if not self._clock.left:
+                    raise self._limits.exceeded("wall", "call")
+                call.has_begun = True
+                value = handler(opened)
+                call.has_returned = True
+                return value
+        except NetworkError as error:
+            if not self._clock.left or monotonic() < ends:
+                raise
+            took = f"{call.path} took longer than {self._limits.call_timeout:g} s"
+            timeout = CallTimeout(took, retryable=call.effect == "read", hint="raise it with --call-timeout")
+            for hint in error.hints:
+                timeout.advise(hint)
+            raise timeout from error
 
-    def _look_up(self) -> None:
-        self._lookups += 1
-        if self._lookups > self._limits.max_lookups:
-            raise self._limits.exceeded("lookups")
+    def _encode(self, target: Target, value: object) -> str:
+        """Return a value as JSON, without secrets, unless it is too large."""
+        try:
+            text = protocol.encode(value)
+        except NotJson as error:
+            raise PluginFault(f"{target.path} returned something that Lua cannot carry: {error}") from None
+        if self._host.redactor.knows(text):
+            text = protocol.encode(self._host.redactor.value(value))
+        if len(text) > self._limits.max_result:
+            raise self._limits.exceeded("result")
+        return text
+
+    def _count_lookup(self) -> None:
+        with self._changed:
+            self._lookups += 1
+            if self._lookups > self._limits.max_lookups:
+                raise self._limits.exceeded("lookups")
+
+    def _begin(self, path: str) -> Call:
+        """Count a call, unless the run is over."""
+        with self._changed:
+            if self._is_closed:
+                raise Interrupted("The run is over")
+            self._summaries.append({})
+            call = Call(self.run, len(self._summaries), ".".join(parts_of(path)) or path)
+            self._under_way[call.number] = call
+            return call
+
+    def _end(self, call: Call, error: KosmoError | None) -> Record | None:
+        """Write down how a call ended, and return its record; None if that is done already."""
+        with self._changed:
+            if self._summaries[call.number - 1]:
+                return None
+            record = call.record(error, self._host.redactor, is_over=not self._clock.left)
+            self._summaries[call.number - 1].update(record.summary())
+            if record.status == "unknown" and not isinstance(error, CallTimeout):
+                self._cut_off.append(record)
+        self._host.journal.write(record)
+        with self._changed:
+            del self._under_way[call.number]
+            self._changed.notify_all()
+        return record
 
 
-def _naming_the_list(error: UnknownPath, path: str) -> UnknownPath:
+def _said_of(cut_off: Sequence[Record]) -> str:
+    """Return what an error says of the calls that it cut off."""
+    names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
+    if len(cut_off) > MAX_NAMED_CALLS:
+        names.append(f"{len(cut_off) - MAX_NAMED_CALLS} more")
+    said = f"{' and '.join(names)} {'was' if len(cut_off) == 1 else 'were'} under way"
+    is_read = all(record.effect == "read" for record in cut_off)
+    return said if is_read else f"{said} and may have been done: check before you retry"
+
+
+def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
     """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
     _, *names = path.split(".")
     page = f'"{names[0]}"' if len(names) > 1 else ""
     way = f"lua_list_docs({page}) lists what there is"
-    return UnknownPath(f"{error.message}; {way}") if error.hint else UnknownPath(error.message, hint=way)
+    return UnknownPath(f"{error.message}; {way}") if error.hint else UnknownPath(error.what, hint=way)

@@ -1,4 +1,4 @@
-"""May this call be made: by the account's permissions, the options of the run, and the person who is asked."""
+"""Permissions: whether a call is allowed, by the account's permissions, the run's options, and a person's approval."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kosmolua.errors import Denied
 
 if TYPE_CHECKING:
-    from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
+    from kosmolua.host import Host
 
 
 @dataclass(frozen=True)
@@ -33,74 +33,60 @@ class Approval:
     arguments: Mapping[str, object]
 
 
-Approve = Callable[[Approval], bool]
+Approve: TypeAlias = Callable[[Approval], bool]
 
 
-class Policy:
-    """Decides on calls.
+class Permissions:
+    """Decides whether a run's calls are allowed.
 
     Args:
-        accounts: Where permissions stand.
-        clock: The run's, which stands still while a person is asked.
-        read_only: Whether every write is denied.
-        yes: Whether what would be asked is allowed.
-        approve: Asks a person, and returns True for yes; None where nobody can be asked.
+        host: Knows the accounts file and the options of the runtime.
+        clock: The run's; it stands still while a person is asked.
+        read_only: Deny every write of this run.
+        approve: Asks a person, and returns True for yes; None if nobody can be asked.
 
     Raises:
-        TypeError: ``approve`` is a coroutine function, whose answer nobody would wait for.
+        TypeError: ``approve`` is a coroutine function, whose answer nothing would wait for.
     """
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        clock: Clock,
-        *,
-        read_only: bool = False,
-        yes: bool = False,
-        approve: Approve | None = None,
-    ) -> None:
+    def __init__(self, host: Host, clock: Clock, *, read_only: bool, approve: Approve | None) -> None:
         if iscoroutinefunction(approve):
             raise TypeError("approve has to return True or False, so it cannot be a coroutine function")
-        self._accounts = accounts
+        self._host = host
         self._clock = clock
-        self._read_only = read_only
-        self._yes = yes
+        self._read_only = read_only or host.read_only
         self._approve = approve
         self._one_at_a_time = Lock()
 
     def refuse_if_denied(self, target: Target) -> None:
-        """Raise :class:`Denied` where no answer of a person could allow the call."""
-        effect = target.function.effect
-        if self._read_only and effect == "write":
+        """Raise :class:`Denied` if no answer of a person could allow the call."""
+        if self._read_only and target.function.effect == "write":
             raise Denied(
                 f"{target.path} writes, and this run is read-only", hint="writes need a run without --read-only"
             )
-        if self._permission(target) == "deny":
+        if target.permission == "deny":
             raise Denied(
                 f"{_subject(target)}, and its permissions deny that",
-                hint=f"see permissions under [{target.integration.name}.{target.account}] in the accounts file",
-                detail=str(self._accounts.path),
+                hint=f"see permissions under [{target.section}] in the accounts file",
+                detail=str(self._host.accounts.path),
             )
 
     def ask_if_needed(self, target: Target, arguments: Mapping[str, object]) -> None:
-        """Ask where the permissions say so; raise :class:`Denied` where the answer is no or nobody can be asked."""
-        if self._yes or self._permission(target) != "ask":
+        """Ask a person if the permissions say so; raise :class:`Denied` if the answer is no or nobody can be asked."""
+        if self._host.yes or target.permission != "ask":
             return
         effect = target.function.effect
         if self._approve is None:
             raise Denied(
                 f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
-                hint=f'pass --yes, or set permissions = {{ {effect} = "allow" }} under '
-                f"[{target.integration.name}.{target.account}] in the accounts file",
-                detail=str(self._accounts.path),
+                hint=f'pass --yes, or set permissions = {{ {effect} = "allow" }} under [{target.section}] '
+                "in the accounts file",
+                detail=str(self._host.accounts.path),
             )
         with self._one_at_a_time, self._clock.standing_still():
             approved = self._approve(Approval(target.path, target.account, effect, arguments))
         if approved is not True:
             raise Denied(f"{_subject(target)}, and it was not approved")
-
-    def _permission(self, target: Target) -> str:
-        return self._accounts.permission(target.integration, target.account, target.function.effect)
 
 
 def _subject(target: Target) -> str:

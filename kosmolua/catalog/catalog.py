@@ -5,17 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.toml import stanza
-from kosmolua.catalog.plugins import Plugin, Plugins
+from kosmolua.accounts.toml import Permission, stanza
+from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect, Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import ROOT, parts_of
+from kosmolua.schema.names import APP, ROOT, parts_of
 from kosmolua.suggestions import did_you_mean, list_of
+
+MAX_DESCRIBED_ACCOUNTS = 100
+"""Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
+ALL = "*"
+
+
+class Provider(Protocol):
+    """Where the integrations under one root of ``app`` come from."""
+
+    @property
+    def root(self) -> str:
+        """The root, such as ``integrations``."""
+
+    def names(self) -> list[str]:
+        """Return the names of all integrations, sorted, without loading any."""
+
+    def load(self, name: str) -> Plugin:
+        """Return an integration.
+
+        Raises:
+            PluginError: It cannot be loaded.
+            UnknownPath: There is none of this name.
+        """
+
+    def prose(self, name: str) -> str | None:
+        """Return the hand-written half of an integration's page, or None."""
+
+    def sources(self, name: str) -> list[str]:
+        """Return the text of each Python file of an integration, without running it."""
 
 
 @dataclass(frozen=True)
@@ -26,37 +55,47 @@ class Target:
         integration: The integration.
         account: The name of the account; what ``default`` stands for is resolved already.
         function: The function.
+        permission: Whether the account may call it: ``allow``, ``ask`` or ``deny``.
     """
 
     integration: Integration
     account: str
     function: Function
+    permission: Permission
 
     @property
     def path(self) -> str:
         """The function's own path, without the account: ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
 
+    @property
+    def section(self) -> str:
+        """The account's section of the accounts file."""
+        return f"{self.integration.name}.{self.account}"
+
 
 class Catalog:
     """Knows every integration, with its accounts.
 
+    A name without a root is one under ``integrations``; elsewhere the root stands before it: ``mcp.files``.
+
     Args:
-        plugins: Where integrations come from.
+        providers: Where integrations come from, one for each root.
         accounts: The accounts of the user.
     """
 
-    def __init__(self, plugins: Plugins, accounts: Accounts) -> None:
-        self._plugins = plugins
+    def __init__(self, providers: Sequence[Provider], accounts: Accounts) -> None:
+        self._providers = {provider.root: provider for provider in providers}
         self._accounts = accounts
 
     def names(self) -> list[str]:
         """Return the names of all integrations, sorted, without loading any."""
-        return self._plugins.names()
+        return sorted(_qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
 
     def plugin(self, name: str) -> Plugin:
         """Return an integration with its origin; raises as :meth:`integration` does."""
-        return self._plugins.load(name)
+        provider, short = self._provider_of(name)
+        return provider.load(short)
 
     def integration(self, name: str) -> Integration:
         """Return an integration.
@@ -65,13 +104,13 @@ class Catalog:
             PluginError: It cannot be loaded.
             UnknownPath: There is none of this name.
         """
-        return self._plugins.load(name).integration
+        return self.plugin(name).integration
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
 
         Args:
-            skip: Told of each other one, by its name and what is wrong with it.
+            skip: Called for each other one with its name and what is wrong with it.
         """
         for name in self.names():
             try:
@@ -81,11 +120,13 @@ class Catalog:
 
     def prose(self, name: str) -> str | None:
         """Return the hand-written half of an integration's page, or None."""
-        return self._plugins.prose(name)
+        provider, short = self._provider_of(name)
+        return provider.prose(short)
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration, without running it, as far as they can be had."""
-        return self._plugins.sources(name)
+        provider, short = self._provider_of(name)
+        return provider.sources(short)
 
     def accounts(self, name: str) -> list[str]:
         """Return the names of an integration's accounts, as far as they are configured."""
@@ -130,30 +171,39 @@ class Catalog:
         return found
 
     def describe(self, path: str) -> Json:
-        """Return what the guest needs to build the branch of ``app`` at a path.
+        """Return what the child needs to build the branch of ``app`` at a path.
 
         Returns:
-            ``names`` for ``integrations``; ``functions``, ``aliases`` and ``accounts`` for an integration.
+            ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
+            integration; of more accounts than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then
+            ``INTEGRATION.ACCOUNT`` tells whether there is such an account, and ``INTEGRATION.*`` lists them all.
 
         Raises:
             UnknownPath: Nothing is there; the message suggests what was meant.
         """
+        if not path:
+            return {"names": sorted(self._providers)}
         root, _, rest = path.partition(".")
-        if root != ROOT:
-            hint = f"it is app.{ROOT}.{root}" if root in self.names() else did_you_mean(root, [ROOT])
-            raise UnknownPath(f"app has no '{root[:80]}'", hint=hint)
+        if root not in self._providers:
+            hint = f"it is {APP}.{ROOT}.{root}" if root in self.names() else did_you_mean(root, self._providers)
+            raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=hint)
         if not rest:
-            return {"names": self.names()}
+            return {"names": self._providers[root].names()}
         name, _, rest = rest.partition(".")
-        integration = self.integration(name)
-        names = self._accounts.names(integration)
-        if rest:
-            self._refuse(integration, names, rest)
-        return {
-            "functions": sorted(integration.functions),
-            "aliases": integration.aliases,
-            "accounts": sorted({*names, "default"}),
-        }
+        integration = self._providers[root].load(name).integration
+        accounts = self._usable(integration)
+        if not rest:
+            described: dict[str, Json] = {
+                "functions": sorted(integration.functions),
+                "aliases": integration.aliases,
+                "accounts": accounts[:MAX_DESCRIBED_ACCOUNTS],
+            }
+            return described | {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else described
+        if rest == ALL:
+            return {"accounts": accounts}
+        if not self._accounts.has(integration, rest):
+            self._refuse(integration, rest)
+        return {"account": True}
 
     def find(self, path: str) -> Function:
         """Return the function that a path names, whatever accounts there are.
@@ -171,39 +221,55 @@ class Catalog:
             NotConfigured: The integration has no account, or several and none is the default.
         """
         integration, function, account = self._find(path)
-        return Target(integration, self._account(integration, self._accounts.names(integration), account), function)
+        if account == "default":
+            account = self._default(integration)
+        permission = self._accounts.permission(integration, account, function.effect)
+        return Target(integration, account, function, permission)
+
+    def _provider_of(self, name: str) -> tuple[Provider, str]:
+        root, _, short = name.rpartition(".")
+        return self._providers[root or ROOT], short
 
     def _find(self, path: str) -> tuple[Integration, Function, str]:
         parts = parts_of(path)
+        root = parts.pop(0) if parts[0] in self._providers else ROOT
         if len(parts) not in (2, 3):
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
             )
-        integration = self.integration(parts[0])
-        names = self._accounts.names(integration)
+        integration = self.integration(_qualified(root, parts[0]))
+        account = parts[1] if len(parts) == 3 else "default"
         function = integration.function(parts[-1])
-        if function is None or (len(parts) == 3 and parts[1] not in (*names, "default")):
-            self._refuse(integration, names, ".".join(parts[1:]))
-        return integration, function, parts[1] if len(parts) == 3 else "default"
+        is_account = self._accounts.has(integration, account) or account == "default"
+        if function is None or not is_account:
+            self._refuse(integration, ".".join(parts[1:]))
+        return integration, function, account
 
-    def _account(self, integration: Integration, names: list[str], account: str) -> str:
-        chosen = self._accounts.default(integration) if account == "default" else account
-        if chosen is None and names:
+    def _usable(self, integration: Integration) -> list[str]:
+        """Return the accounts that a script can use, with ``default`` if it stands for one of them."""
+        names = self._accounts.names(integration)
+        return sorted({*names, "default"}) if self._accounts.default(integration) else names
+
+    def _default(self, integration: Integration) -> str:
+        chosen = self._accounts.default(integration)
+        if chosen is not None:
+            return chosen
+        if names := self._accounts.names(integration):
             raise NotConfigured(
                 f"{integration.name} has several accounts and no default: {', '.join(names)}",
-                hint=f'name one, as in app.integrations.{integration.name}.{names[0]}, or set default = "{names[0]}"',
+                hint=f'name one, as in {APP}.{ROOT}.{integration.name}.{names[0]}, or set default = "{names[0]}"',
             )
-        if chosen is None:
-            raise NotConfigured(
-                f"{integration.name} has no account; add one to the accounts file, see 'kosmolua accounts example'",
-                hint=stanza(integration),
-                detail=str(self._accounts.path),
-            )
-        return chosen
+        raise NotConfigured(
+            f"{integration.name} has no account; add one to the accounts file, see 'kosmolua accounts example'",
+            hint=stanza(integration),
+            detail=str(self._accounts.path),
+        )
 
-    def _refuse(self, integration: Integration, accounts: list[str], rest: str) -> NoReturn:
+    def _refuse(self, integration: Integration, rest: str) -> NoReturn:
+        """Raise the error for what is not under an integration."""
+        accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
-        where, known = f"app.integrations.{integration.name}", [*integration.functions, *integration.aliases]
+        where, known = f"{APP}.{ROOT}.{integration.name}", [*integration.functions, *integration.aliases]
         if second and first in (*accounts, "default"):
             raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=did_you_mean(second, known))
         if first in (*accounts, "default"):
@@ -213,3 +279,7 @@ class Catalog:
             "neither a function nor one of the accounts", accounts
         )
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
+
+
+def _qualified(root: str, name: str) -> str:
+    return name if root == ROOT else f"{root}.{name}"

@@ -17,10 +17,11 @@ from types import ModuleType
 from typing import TypeAlias
 
 from kosmolua.catalog.loading import PATIENCE, EntryPoint, guarded, installed_entry_points
-from kosmolua.concurrency import once
+from kosmolua.concurrency import lazy
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.folders import config_folder, expanded
 from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import ROOT
 from kosmolua.suggestions import did_you_mean, list_of
 
 Named: TypeAlias = "str | os.PathLike[str] | Integration"
@@ -87,6 +88,8 @@ class Plugins:
             all are listed.
         patience: Seconds that loading one of them may take.
     """
+
+    root = ROOT
 
     def __init__(
         self,
@@ -175,7 +178,7 @@ class Plugins:
         }
         return {**named, **found, **installed}
 
-    @once
+    @lazy
     def _entry_points(self) -> Mapping[str, Sequence[EntryPoint]]:
         return self._find_entry_points()
 

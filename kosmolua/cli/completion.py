@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from click.shell_completion import CompletionItem
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
+from kosmolua.protocol import Json
 from kosmolua.schema import luacats
 from kosmolua.schema.names import page_of
 from kosmolua.schema.types import Type
@@ -33,8 +35,9 @@ def offered_pages(catalog: Catalog, typed: str) -> Offers:
 
 
 def offered_values(kind: Type) -> list[str]:
-    """Return the choices of a type, or both booleans; nothing for other types."""
-    return [*luacats.choices_in(kind)] or (["true", "false"] if kind.label == "boolean" else [])
+    """Return the choices of a type, or both booleans, as the command line takes them; nothing for other types."""
+    choices: tuple[Json, ...] = luacats.choices_in(kind) or ((True, False) if luacats.label(kind) == "boolean" else ())
+    return [each if isinstance(each, str) else json.dumps(each) for each in choices]
 
 
 def offered_integrations(catalog: Catalog) -> Offers:

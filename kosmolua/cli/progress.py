@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from threading import Event, Lock, RLock, Thread
+from threading import Event as Flag
+from threading import Lock, RLock, Thread
 from typing import Any, TextIO
 
-from kosmolua.broker.journal import Record, Watch
 from kosmolua.broker.permissions import Approval
+from kosmolua.broker.records import CallStarted, Event, Watch
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.streams import standard
@@ -91,7 +92,7 @@ class Live:
         self._shown = False
         self._asides = 0
         self._lock = RLock()
-        self._over = Event()
+        self._over = Flag()
         self._thread = Thread(target=self._keep_drawing, name="kosmolua-live", daemon=True)
 
     def __enter__(self) -> Live:
@@ -104,13 +105,13 @@ class Live:
         with self._lock:
             self._erase()
 
-    def note(self, record: Record) -> None:
+    def note(self, event: Event) -> None:
         """Count a call that starts or ends."""
         with self._lock:
-            if record.status == "running":
-                self._under_way.add(id(record))
+            if isinstance(event, CallStarted):
+                self._under_way.add(event.number)
             else:
-                self._under_way.discard(id(record))
+                self._under_way.discard(event.record.number)
                 self._done += 1
 
     def write(self, piece: bytes) -> None:
@@ -170,22 +171,30 @@ def _width(terminal: TextIO) -> int:
         return DEFAULT_WIDTH
 
 
-COLOURS = {"running": "dim", "ok": "green", "failed": "red", "refused": "yellow"}
+COLOURS = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "red"}
 
 
 class Trace:
     """Writes a line when a call starts and when it ends, and counts calls."""
 
     def __init__(self) -> None:
-        self._totals = {"ok": 0, "failed": 0, "refused": 0}
+        self._totals = {"ok": 0, "failed": 0, "refused": 0}  # and "unknown", if there are any
         self._lock = Lock()
 
-    def note(self, record: Record) -> None:
-        """Write the line of a call."""
+    def note(self, event: Event) -> None:
+        """Write the line of a call that starts or ends."""
         with self._lock:
-            if record.status != "running":
-                self._totals[record.status] += 1
-            _write(harmless(_line(record)), COLOURS[record.status])
+            if isinstance(event, CallStarted):
+                _write(harmless(f"-> {event.path} [{event.account}, {event.effect}]"), "dim")
+                return
+            record = event.record
+            self._totals[record.status] = self._totals.get(record.status, 0) + 1
+            requests = ", ".join(str(status or "no answer") for status in record.attempts) or "nothing sent"
+            subject = f"{record.path} [{record.account or '?'}, {record.effect or '?'}]"
+            line = (
+                f"<- {subject} {record.status} {record.duration_ms:.0f} ms ({requests}) {record.error or ''}".rstrip()
+            )
+            _write(harmless(line.rstrip()), COLOURS[record.status])
 
     def note_usage(self, usage: Mapping[str, Any]) -> None:
         """Write what a run used in the sandbox, and the layers of isolation around it.
@@ -206,7 +215,7 @@ class Trace:
 def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an option
     """Yield the callback for a run's calls; it writes a trace if one is wanted."""
     if not wanted:
-        yield lambda record: None
+        yield lambda event: None
         return
     trace = Trace()
     yield trace.note
@@ -216,14 +225,6 @@ def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an o
 def _write(line: str, style: str) -> None:
     sys.stderr.write(console.styled(line, style, sys.stderr) + "\n")
     sys.stderr.flush()
-
-
-def _line(record: Record) -> str:
-    subject = f"{record.path} [{record.account or '?'}, {record.effect or '?'}]"
-    if record.status == "running":
-        return f"-> {subject}"
-    requests = ", ".join(str(status or "no answer") for status in record.attempts) or "nothing sent"
-    return f"<- {subject} {record.status} {record.duration_ms:.0f} ms ({requests}) {record.error or ''}".rstrip()
 
 
 class Watching:
@@ -244,13 +245,13 @@ class Watching:
         self._printed = printed
         self._live = live
 
-    def watch(self, record: Record) -> None:
+    def watch(self, event: Event) -> None:
         """Note a call that starts or ends."""
         if self._live:
-            self._live.note(record)
+            self._live.note(event)
         if self._trace:
             with self._aside():
-                self._trace.note(record)
+                self._trace.note(event)
 
     def end(self, outcome: Outcome) -> Outcome:
         """Note the outcome of the run, and return it."""

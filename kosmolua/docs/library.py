@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.lookup import Address, Directory
@@ -14,15 +14,13 @@ from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS, Hit, words_of
 from kosmolua.docs.reference import FunctionPage, IntegrationPage
 from kosmolua.docs.search import Index, entries_of, index_of
 from kosmolua.errors import BadDocArguments, PluginError
-from kosmolua.schema.annotations import type_of
+from kosmolua.schema.bounds import Range
 from kosmolua.schema.names import parts_of
-from kosmolua.schema.types import STRING, Bound, Mismatch, Type, between, one_of
+from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
 
-_LIMIT = type_of(Annotated[int, between(1, MOST_HITS)])
-_BUDGET = type_of(
-    Annotated[int, Bound(f"of at least {SMALLEST_BUDGET}", lambda value: value >= SMALLEST_BUDGET, "number")]
-)
-_DETAIL = type_of(Annotated[str, one_of(*reversed(DETAILS))])
+_LIMIT = Scalar("integer", (Range(1, MOST_HITS),))
+_BUDGET = Scalar("integer", (Range(SMALLEST_BUDGET),))
+_DETAIL = Choice((*reversed(DETAILS),))
 _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read_doc("PAGE")`.'
 
 

@@ -18,6 +18,7 @@ from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.luacats import description, is_compound, label, literal, prose
 from kosmolua.schema.names import page_of
+from kosmolua.schema.types import Choice
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
@@ -161,7 +162,7 @@ def _parameters(parameters: Sequence[Parameter], namespace: str) -> str:
 
 def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
     kind = parameter.type
-    spelling = luacats.spell(kind, namespace, "string") if is_compound(kind) else ""
+    spelling = kind.spell(namespace, "string") if is_compound(kind) else ""
     about = description(parameter, spelling=spelling)
     return f"`{parameter.name}`", label(kind), "yes" if parameter.required else "no", about
 
@@ -191,7 +192,8 @@ def _signature(function: Function, integration: Integration) -> str:
 
 
 def _argument(parameter: Parameter, namespace: str) -> str:
-    kind = parameter.type.lua if parameter.type.choices else luacats.spell(parameter.type, namespace, "string")
+    is_choice = isinstance(parameter.type, Choice)
+    kind = parameter.type.lua if is_choice else parameter.type.spell(namespace, "string")
     default = "" if parameter.required or parameter.default is None else f" = {literal(parameter.default)}"
     return f"{parameter.name}{'?' if parameter.may_be_absent else ''}: {kind}{default}"
 

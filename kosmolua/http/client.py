@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
-from kosmolua.http.errors import LOOK_FIRST, reason_of
+from kosmolua.http.errors import LOOK_FIRST, body_of, reason_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.rate_limit import retry_after, throttled
 from kosmolua.protocol import Json
@@ -268,7 +268,7 @@ class Api:
         except CallError as error:
             raise NetworkError(
                 f"{write.method} {urlsplit(write.url).path} was answered 303, but what that refers to could not be "
-                f"fetched: {error.message}",
+                f"fetched: {error.what}",
                 retryable=False,
                 hint=LOOK_FIRST,
             ) from error
@@ -373,6 +373,7 @@ def error_of(request: Request, response: Response) -> ApiError:
         retryable=throttled(response) or (request.safe and response.status >= 500),
         retry_after=wait,
         request_id=response.request_id,
+        body=body_of(response),
         location=location(request, response) or None,
         hint=_hint(request, response, wait),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from typing import cast
 
 from kosmolua.http.messages import Response
 from kosmolua.protocol import Json
@@ -12,6 +14,8 @@ LONGEST = 300
 """Characters of a service's own words that a message quotes."""
 LOOK_FIRST = "it may have been done all the same: look before you try again"
 """The hint for a write that failed after the service may have got it."""
+MAX_BODY = 16 * 1024
+"""Characters of a service's answer that an error keeps."""
 _TELLING = ("message", "error", "error_description", "detail", "title", "errors")
 _DEEPEST = 4
 _MOST_READ = 20_000
@@ -33,6 +37,19 @@ def reason_of(response: Response) -> str:
     except (ValueError, RecursionError):
         said = _without_markup(redactor.text(response.text())[:_MOST_READ])
     return one_line(redactor.text(said)) or "no reason given"
+
+
+def body_of(response: Response) -> Json:
+    """Return what an error answer holds, without the secrets of its request, or None if it is empty.
+
+    It is decoded if it is JSON of at most :data:`MAX_BODY` characters; otherwise it is the beginning of the text.
+    """
+    redactor = _redactor_of(response)
+    text = redactor.text(response.text())
+    if len(text) <= MAX_BODY:
+        with suppress(ValueError, RecursionError):
+            return cast("Json", redactor.value(response.json()))
+    return text[:MAX_BODY]
 
 
 def _redactor_of(response: Response) -> Redactor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
-from kosmolua.broker.journal import Record, Watch
 from kosmolua.broker.permissions import Approval
+from kosmolua.broker.records import CallStarted, Event, Watch
 from kosmolua.mcp.questions import Answer, Question
 from kosmolua.mcp.tools import Script
 from kosmolua.runs.run import Outcome
@@ -84,10 +84,10 @@ class Execution:
 
     # In the threads of the run
 
-    def _note(self, record: Record) -> None:
-        self._watch(record)
-        if record.status == "running":
-            self._loop.call_soon_threadsafe(self._begin_call, record.path, record.account)
+    def _note(self, event: Event) -> None:
+        self._watch(event)
+        if isinstance(event, CallStarted):
+            self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
     def _approve(self, approval: Approval) -> bool:
         subject = (approval.path, approval.account)

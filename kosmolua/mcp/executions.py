@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequest, ElicitRequestFormParams, InputRequests, InputRequiredResult
 from pydantic import ValidationError
 
-from kosmolua.broker.journal import Watch
+from kosmolua.broker.records import Watch
 from kosmolua.errors import WorkerLost
 from kosmolua.mcp.answer import answer
 from kosmolua.mcp.execution import Execution

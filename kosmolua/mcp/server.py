@@ -28,7 +28,7 @@ from mcp_types import (
 )
 
 from kosmolua import __version__
-from kosmolua.broker.journal import Watch
+from kosmolua.broker.records import Watch
 from kosmolua.docs.pages import USUAL_DETAIL
 from kosmolua.docs.ranking import USUAL_HITS
 from kosmolua.errors import KosmoError

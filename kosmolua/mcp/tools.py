@@ -13,7 +13,8 @@ from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs.run import RunOptions
-from kosmolua.schema.types import quoted
+from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.types import Mismatch, Type
 from kosmolua.suggestions import did_you_mean
 
 USUAL_PAGE, USUAL_ANSWER = 20_000, 20_000
@@ -21,14 +22,6 @@ SMALLEST_ANSWER, LARGEST_ANSWER = 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
-_WANTED = {
-    "type": "of type {}",
-    "enum": "one of {}",
-    "minimum": "at least {:,.15g}",
-    "maximum": "at most {:,.15g}",
-    "exclusiveMinimum": "more than {:,.15g}",
-}
-"""For each rule that the schemas have, what would keep it."""
 _UNITS = {
     "timeout": "Seconds",
     "call_timeout": "Seconds for one call",
@@ -54,11 +47,9 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadArguments: A name is unknown, a value does not fit, or a required one is missing.
     """
-    from jsonschema import Draft202012Validator
-
     refused = BadArguments if tool.name == "execute_lua" else BadDocArguments
     arguments = {name: value for name, value in given.items() if value is not None}
-    known = tool.input_schema["properties"]
+    known = _types_of(tool)
     for name in arguments:
         if name not in known:
             hint = did_you_mean(name, known) or f"it takes {', '.join(known)}"
@@ -66,13 +57,18 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in tool.input_schema.get("required", ()):
         if name not in arguments:
             raise refused(f"{tool.name} needs {name}", param=name)
-    for error in Draft202012Validator(tool.input_schema).iter_errors(arguments):
-        name, *steps = error.absolute_path
-        where = "".join([str(name), *(f"[{step + 1}]" for step in steps if isinstance(step, int))])
-        rule = error.validator_value
-        wanted = _WANTED[error.validator].format(", ".join(map(repr, rule)) if isinstance(rule, list) else rule)
-        raise refused(f"{tool.name}: {where} must be {wanted}, not {quoted(error.instance)}", param=str(name))
+    for name, value in arguments.items():
+        try:
+            arguments[name] = known[name].accept(value)
+        except Mismatch as mismatch:
+            raise refused(f"{tool.name}: {name}{mismatch.where} {mismatch.problem}", param=name) from None
     return arguments
+
+
+def _types_of(tool: Tool) -> dict[str, Type]:
+    """Return the type of each argument of a tool."""
+    reader = Reader()
+    return {name: reader.read(schema, name) for name, schema in tool.input_schema["properties"].items()}
 
 
 def _tool(

@@ -48,7 +48,7 @@ def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending
         return Ending(error=_script_error(frame["error"], refused), usage=usage)
     if isinstance(frame.get("result"), list):
         return Ending(frame["result"], usage=usage)
-    return Ending(error=nonsense("an end without a result"), usage=usage)
+    return Ending(error=broken_protocol("an end without a result"), usage=usage)
 
 
 def ending_of_process(status: int, limits: Limits) -> Ending:
@@ -65,20 +65,20 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
     return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint="run the script again"))
 
 
-def nonsense(problem: object) -> WorkerLost:
+def broken_protocol(problem: object) -> WorkerLost:
     """Return the error for a guest that sent what no guest of ours would."""
-    return WorkerLost(f"The sandbox spoke nonsense and was stopped: {problem}")
+    return WorkerLost(f"The sandbox broke the protocol and was stopped: {problem}")
 
 
 def _limit(name: str, limits: Limits) -> KosmoError:
-    return limits.exceeded(name) if name in REPORTED else nonsense("a limit of no known name")
+    return limits.exceeded(name) if name in REPORTED else broken_protocol("a limit of no known name")
 
 
 def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
     number, line, trace = (fields.get(name) for name in ("call", "line", "traceback"))
     error = refused(number) if _is_count(number) else None
     error = error or ScriptError(str(fields.get("message", "the script failed")))
-    error.message = _cut(error.message)
+    error.what, error.hints = _cut(error.what), [_cut(hint) for hint in error.hints]
     error.line = line if _is_count(line) else None
     error.traceback = _cut(trace) if isinstance(trace, str) and trace else None
     return error

@@ -1,31 +1,67 @@
-"""One run of a script: its process, and the outcome that is made of its end."""
+"""One run of a script, from its options to its outcome."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from functools import partial
 from threading import RLock
 from time import monotonic
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from kosmolua.clock import Clock
-from kosmolua.concurrency import computed, once
+from kosmolua.concurrency import lazy
 from kosmolua.errors import CallError, Interrupted, KosmoError, ScriptError
 from kosmolua.limits import ADJUSTABLE, Limits
-from kosmolua.processes.child import Child
-from kosmolua.runs.caller import Caller
-from kosmolua.runs.ending import Ending
-from kosmolua.runs.supervisor import Supervision
+from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from kosmolua.broker.broker import FrontDesk
-    from kosmolua.broker.journal import Record, Watch
+    from kosmolua.broker.broker import Broker
     from kosmolua.broker.permissions import Approval, Approve
+    from kosmolua.broker.records import Event, Watch
+    from kosmolua.host import Host
+    from kosmolua.processes.child import Child
+    from kosmolua.processes.pool import Workers
+    from kosmolua.runs.ending import Ending
+
+_T = TypeVar("_T")
+_RETURN = re.compile(rb"\breturn\b")
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of one run; the runtime's settings apply to those that are left out."""
+
+    name: str
+    """The script's name in messages and tracebacks."""
+    args: Sequence[str]
+    """The script's arguments, in ``arg`` and ``...``."""
+    read_only: bool
+    """Deny every write of this run."""
+    approve: Approve | None
+    """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
+    script, one at a time."""
+    on_output: Callable[[bytes], None]
+    """Called with each piece of output as the script prints it."""
+    watch: Watch
+    """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
+    ``CallEnded``."""
+    child: Child | None
+    """A child process that was started earlier, for this script only."""
+    timeout: float | None
+    """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
+    cpu: float | None
+    """Seconds of processor time."""
+    call_timeout: float | None
+    """Seconds that one call may take."""
+    memory: int | None
+    """Bytes in the Lua VM."""
+    max_calls: int | None
+    """Calls of integration functions."""
+    max_output: int | None
+    """Bytes printed."""
 
 
 class Outcome:
@@ -74,144 +110,137 @@ class Outcome:
         }
 
 
-_RETURN = re.compile(rb"\breturn\b")
-OPTIONS = ("name", "args", "read_only", "approve", "on_output", "watch", "child", *ADJUSTABLE)
-"""The keys of :class:`kosmolua.runs.run.RunOptions`, which takes long to import."""
-
-
 class Run:
     """A script that is ready to run, once.
 
     Args:
+        host: Answers the script's requests.
         source: The script's text.
-        name: What it is called in messages, such as its path.
-        arguments: What it finds in ``arg`` and ``...``.
-        limits: What it may use.
-        make_desk: Opens the desk that answers the script, when it first asks for something; given the run's clock,
-            whom to tell of records, and who asks a person.
-        take: Lends a fresh worker. Where it raises Interrupted, that is the outcome.
-        on_output: Is given what the script prints. Like ``watch`` and ``approve``, it is called by the thread that
-            executes the run, which does one thing at a time.
-        watch: Told of each call's record when it starts and when it ends.
-        approve: Asks a person about a call.
-        isolated: Whether to refuse where a layer around the sandbox is missing.
+        options: As :class:`RunOptions` names them.
+        limits: The limits that hold unless the options say otherwise.
+        isolated: Refuse to run if a layer around the sandbox is missing.
+
+    Raises:
+        ConfigError: A limit is out of bounds.
+        TypeError: There is no such option, or it is of another type.
     """
 
     def __init__(
-        self,
-        source: bytes,
-        *,
-        name: str,
-        arguments: Sequence[str],
-        limits: Limits,
-        make_desk: Callable[[Clock, Watch | None, Approve | None], FrontDesk],
-        take: Callable[[], AbstractContextManager[Child]],
-        on_output: Callable[[bytes], None],
-        watch: Watch | None = None,
-        approve: Approve | None = None,
-        isolated: bool = False,
+        self, host: Host, source: str | bytes, options: RunOptions, limits: Limits, *, isolated: bool = False
     ) -> None:
-        self._source = _as_chunk(source)
-        self._name = name
-        self._arguments = arguments
-        self._limits = limits
-        self._make_desk = make_desk
-        self._take = take
-        self._on_output = on_output
-        self._watch = watch
-        self._approve = approve
+        _check(options)
+        changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
+        self._host = host
+        self._source = _as_chunk(source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source)
+        self._options = options
+        self._limits = limits.but(**changes)
         self._isolated = isolated
         self._printed: list[bytes] = []
-        self._is_refused = False
-        self._supervision: Supervision | None = None
-        self._stopped = False
+        self._is_output_refused = False
+        self._supervisor: Supervisor | None = None
+        self._is_stopped = False
         self._lock = RLock()
 
-    def execute(self) -> Outcome:
+    def execute(self, pool: Workers) -> Outcome:
         """Run the script in this thread and return its outcome.
+
+        Args:
+            pool: Provides the child process, unless the options name one.
 
         Raises:
             WorkerLost: There is no process for it.
         """
-        if self._stopped:
+        if self._is_stopped:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
+        given = self._options.get("child")
+        lease: AbstractContextManager[Child] = nullcontext(given) if given else pool.take()
         with ExitStack() as stack:
             try:
-                child = stack.enter_context(self._take())
+                child = stack.enter_context(lease)
             except Interrupted as error:
                 return Outcome([], "", error, [])
-            started = monotonic()
-            self._clock, self._caller = Clock(self._limits.timeout), Caller()
-            with self._lock:
-                self._supervision = self._supervise(child)
-                if self._stopped:
-                    self._supervision.interrupt()
-            try:
-                ending = self._supervision.run(self._source, self._name, self._arguments)
-                return self._outcome(ending, monotonic() - started)
-            finally:
-                self._close()
-
-    def _close(self) -> None:
-        """Make no more calls, and leave no circle of references."""
-        with self._lock:
-            self._supervision = None
-        if computed(self, "_desk"):
-            self._desk.close(None)
+            return self._supervise(child)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
         with self._lock:
-            self._stopped = True
-            if self._supervision:
-                self._supervision.interrupt()
+            self._is_stopped = True
+            if self._supervisor:
+                self._supervisor.interrupt()
 
-    @once
-    def _desk(self) -> FrontDesk:
-        watch = self._watch and self._tell
-        return self._make_desk(self._clock, watch, self._approve and self._ask)
+    def _supervise(self, child: Child) -> Outcome:
+        started = monotonic()
+        self._clock = Clock(self._limits.timeout)
+        with self._lock:
+            self._supervisor = Supervisor(
+                child, self._limits, self._clock, lambda: self._broker, self._output, isolated=self._isolated
+            )
+            if self._is_stopped:
+                self._supervisor.interrupt()
+        try:
+            ending = self._supervisor.run(
+                self._source, self._options.get("name", "script.lua"), self._options.get("args", ())
+            )
+            return self._outcome(ending, monotonic() - started)
+        finally:
+            if broker := self._broker_in_use:
+                broker.close(None)
+            with self._lock:
+                self._supervisor = None  # which leaves no circle of references
 
-    def _tell(self, record: Record) -> None:
-        assert self._watch
-        self._caller.ask(partial(self._watch, record))
+    @lazy
+    def _broker(self) -> Broker:
+        """What answers the script; a script that asks for nothing runs without it."""
+        from kosmolua.broker.broker import Broker
 
-    def _ask(self, approval: Approval) -> bool:
-        assert self._approve
-        approve = self._approve
-        allowed = self._caller.ask(lambda: self._clock.left > 0 and approve(approval))
+        approve = self._options.get("approve") or self._host.approve
+        return Broker(
+            self._host,
+            self._clock,
+            self._limits,
+            read_only=self._options.get("read_only", False),
+            approve=approve and (lambda approval: self._ask(approve, approval)),
+            watch=self._tell if self._options.get("watch") else None,
+        )
+
+    @property
+    def _broker_in_use(self) -> Broker | None:
+        return vars(self).get("_broker")
+
+    def _ask(self, approve: Approve, approval: Approval) -> bool:
+        allowed = self._in_owner(lambda: self._clock.left > 0 and approve(approval))
         if not self._clock.left:
             raise Interrupted("The run is over")
         return allowed
 
-    def _supervise(self, child: Child) -> Supervision:
-        return Supervision(
-            child,
-            self._limits,
-            self._clock,
-            self._caller,
-            lambda: self._desk,
-            self._output,
-            isolated=self._isolated,
-        )
+    def _tell(self, event: Event) -> None:
+        self._in_owner(lambda: self._options["watch"](event))
+
+    def _in_owner(self, work: Callable[[], _T]) -> _T:
+        """Have the thread that executes the run do something."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            raise Interrupted("The run is over")
+        return supervisor.ask(work)
 
     def _output(self, piece: bytes) -> None:
         self._printed.append(piece)
-        if self._is_refused:
+        if self._is_output_refused:
             return
         try:
-            self._on_output(piece)
+            self._options.get("on_output", _ignore)(piece)
         except BaseException:
-            self._is_refused = True
+            self._is_output_refused = True
             raise
 
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
         if isinstance(ending.error, (CallError, ScriptError)) and ending.error.line is None:
             ending.error.line = _line_of_only_return(self._source)
         output = b"".join(self._printed)
-        asked = computed(self, "_desk")
-        calls = self._desk.close(ending.error) if asked else []
+        broker = self._broker_in_use
+        calls = broker.close(ending.error) if broker else []
         return Outcome(
-            result=self._desk.redact(ending.result) if asked else ending.result,
+            result=broker.redact(ending.result) if broker else ending.result,
             output=output.decode("utf-8", "replace"),
             error=ending.error,
             calls=calls,
@@ -224,6 +253,21 @@ class Run:
         )
 
 
+def _ignore(_: object) -> None:
+    return
+
+
+def _check(options: RunOptions) -> None:
+    for option in options:
+        if option not in RunOptions.__annotations__:
+            raise TypeError(f"a run has no option {option!r}")
+    name, arguments = options.get("name", ""), options.get("args", ())
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a script must be a string, not {name!r}")
+    if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
+        raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
+
+
 def _line_of_only_return(source: bytes) -> int | None:
     """Return the line of the only ``return`` of a script: once it has returned, there is no frame to ask."""
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
@@ -231,46 +275,9 @@ def _line_of_only_return(source: bytes) -> int | None:
 
 
 def _as_chunk(source: bytes) -> bytes:
-    """Return a script without a byte order mark, and its first line as a comment where it begins with ``#``.
+    """Return a script without a byte order mark, and its first line as a comment if it begins with ``#``.
 
     ``lua`` reads files like that, ``load`` does not.
     """
     source = source.removeprefix(b"\xef\xbb\xbf")
     return b"--" + source if source.startswith(b"#") else source
-
-
-def lend(child: Child) -> Callable[[], AbstractContextManager[Child]]:
-    """Return a ``take`` for :class:`Run` that lends this one worker, and leaves ending it to its owner."""
-    return lambda: nullcontext(child)
-
-
-class RunOptions(TypedDict, total=False):
-    """What can be said of one run; what is not said is as the runtime has it."""
-
-    name: str
-    """The script's name in messages and tracebacks."""
-    args: Sequence[str]
-    """What the script finds in ``arg`` and ``...``."""
-    read_only: bool
-    """Deny every write of this run."""
-    approve: Approve | None
-    """Asks a person about a call of this run. The thread that runs it calls this, ``on_output`` and ``watch``, one at a
-    time."""
-    on_output: Callable[[bytes], None]
-    """Is given what the script prints, piece by piece, as it happens."""
-    watch: Watch
-    """Told of each call's record when it starts and when it ends."""
-    child: Child | None
-    """A worker that was started earlier, for this script only."""
-    timeout: float | None
-    """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
-    call_timeout: float | None
-    """Seconds on the wall for one call."""
-    cpu: float | None
-    """Seconds of processor time."""
-    memory: int | None
-    """Bytes in the Lua VM."""
-    max_calls: int | None
-    """Calls of integration functions."""
-    max_output: int | None
-    """Bytes printed."""

@@ -1,7 +1,20 @@
-"""One run: a child, a clock, and the pump of frames between the child and whoever answers it.
+"""The supervisor of one run: it reads the child's frames, has them answered, and decides how the run ends.
 
-The pump, and with it every call, has a thread of its own, as the clock has. The thread that called the run calls back,
-and a moment after the end it leaves behind what is under way: whatever a call is stuck in, the limit on the wall holds.
+One thread owns the run: the one that calls :meth:`Supervisor.run`. It alone changes the run's state and calls the
+embedder back. Other threads reach it through one mailbox of work that it does in order::
+
+    child ══ frames ══> reader thread ── calls of branches ──> call threads, at most 64
+      ^                  │        │                             │        │
+      ╚═════ replies ════╧════════│═════════════════════════════╛        │
+                                  │                                      │
+                  output, the end, errors            errors, questions, the last call's end
+                                  └──────────> mailbox <─────────────────┘
+                                                  │
+         interrupt(), from any thread ──────> owner's thread ──> on_output, watch, approve
+
+The reader answers a request itself if the script waits for it, since there is nothing else to read until then. The
+branches of ``parallel`` go on meanwhile, so their calls are answered by call threads. The owner waits for mail at most
+until the wall limit: a run ends in time, whatever a call is stuck in.
 """
 
 from __future__ import annotations
@@ -9,39 +22,71 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, get_ident
 from time import monotonic
+from typing import Any, Generic, Protocol, TypeVar
 
-from kosmolua import concurrency, protocol
+from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.limits import Limits
+from kosmolua.concurrency import start_thread
+from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, WorkerLost
+from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
-from kosmolua.runs.caller import Caller
-from kosmolua.runs.ending import Ending
-from kosmolua.runs.pump import Desk, Pump
-from kosmolua.runs.spool import Spool
-from kosmolua.runs.verdict import Verdict
+from kosmolua.protocol import BadFrame
+from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
 
 GRACE = 0.5
-"""Seconds that calls under way have to end, once the run has; one that is stuck in its integration gets no more."""
-GLANCE = 0.02
-"""Seconds between two looks at whether these calls have ended."""
-PATIENCE = 5.0
-"""Seconds beyond that in which a child has to end, before all that could keep it alive is ended with it."""
-LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
-"""Seconds to wait at a stretch. On Windows Ctrl-C is not noticed before the wait is over."""
+"""Seconds that calls under way get to finish once the script has ended."""
+KILL_TIMEOUT = 5.0
+"""Seconds in which a killed child must be gone before the processes that keep it alive are killed too."""
+POLL_INTERVAL = 0.02
+MAX_WAIT = 0.1 if sys.platform == "win32" else 3600.0
+"""Seconds to wait for mail at a stretch. Windows delivers Ctrl-C only between waits."""
+MAX_CALL_THREADS = 64
+MAX_PENDING = 256 * MIB
+"""Bytes of memory that the arguments of unanswered calls may hold. The child cannot be made to wait with them: while it
+writes it does not read, and the call threads could not get rid of their replies."""
+MAX_OUTPUT = MIB
+"""Bytes of output to buffer before the script has to wait."""
+MAX_KEPT_ERRORS = 1000
+FRAME_OVERHEAD = 512 * 1024
+"""Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
+BYTES_PER_MARK = 60
+"""Memory for each comma, colon or opening bracket of JSON; a table with one entry has three of them, in Python 240."""
+
+_T = TypeVar("_T")
 
 
-class Supervision:
-    """One run in a child: sends the job, has it answered, and ends the child when a limit is spent.
+class Broker(Protocol):
+    """Answers a script with JSON text. A CallError goes to the script; any other KosmoError ends the run."""
+
+    def describe(self, path: str) -> str:
+        """Describe what is at a path under ``app``."""
+
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+        """Make a call.
+
+        Args:
+            path: The function, such as ``integrations.render2.list_services``.
+            given: What the script passed.
+            fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
+        """
+
+    def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+        """Answer a documentation request: ``list``, ``search`` or ``read``."""
+
+
+class Supervisor:
+    """Supervises one run. Create it in the thread that calls :meth:`run`.
 
     Args:
-        child: A fresh worker.
+        child: A fresh child process.
         limits: The limits of the run.
-        clock: When the run has to be over.
-        caller: The thread that the run is called from.
-        desk: Returns what answers the script; asked when it first wants something.
-        output: Is given what the script prints, piece by piece, in the caller's thread.
-        isolated: Whether to run nothing where a layer around the child is missing.
+        clock: Counts down to the wall limit.
+        broker: Returns what answers the script; called on its first request.
+        output: Called with each piece of output, in the owner's thread.
+        isolated: Refuse to run if a layer around the sandbox is missing.
     """
 
     def __init__(
@@ -49,8 +94,7 @@ class Supervision:
         child: Child,
         limits: Limits,
         clock: Clock,
-        caller: Caller,
-        desk: Callable[[], Desk],
+        broker: Callable[[], Broker],
         output: Callable[[bytes], None],
         *,
         isolated: bool = False,
@@ -58,17 +102,31 @@ class Supervision:
         self._child = child
         self._limits = limits
         self._clock = clock
-        self._caller = caller
+        self._broker = broker
+        self._emit = output
         self._isolated = isolated
-        self._verdict = Verdict(child, clock, caller)
-        self._spool = Spool(caller, output)
-        self._pump = Pump(child, limits, desk, self._spool, self._verdict, isolated=isolated)
+        self._owner = get_ident()
+        self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
+        # Shared by the threads, under the lock.
+        self._lock = Lock()
+        self._output = bytearray()
+        self._questions: set[_Question[Any]] = set()
+        self._threads = self._pending = self._pending_bytes = 0
+        self._is_closed = False
+        # Set by the reader alone.
+        self._printed = 0
+        self._is_answering = False
+        # Set by the owner alone.
         self._ending: Ending | None = None
-        self._grace: Clock | None = None
-        self._is_given_up = False
+        self._error: KosmoError | None = None
+        self._crash: BaseException | None = None
+        self._grace_ends: float | None = None
+        self._isolation: list[str] | None = None
+        self._call_errors: dict[int, KosmoError] = {}
 
     def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
-        """Run a script to its end, in the thread that the run is called from.
+        """Run a script to its end.
 
         Args:
             source: Its text.
@@ -76,61 +134,335 @@ class Supervision:
             arguments: What it finds in ``arg`` and ``...``.
         """
         if len(source) > self._limits.max_source:
-            self._verdict.stop(self._limits.exceeded("source"))
+            self._stop(self._limits.exceeded("source"))
         job = _job(source, name, arguments, self._limits, isolated=self._isolated)
         try:
-            concurrency.start_thread(partial(self._work, job), "run")
-            with self._clock.ringing(lambda: self._verdict.stop(self._limits.exceeded("wall"))):
-                self._attend_to_the_end()
+            start_thread(partial(self._read, job), "run")
+            self._do_mail()
         finally:
-            self._child.kill()
-            self._caller.leave()
-            self._pump.dismiss()
-        if self._verdict.crash:
-            raise self._verdict.crash
-        ending = self._ending or Ending(error=self._verdict.refusal)
-        if self._pump.isolation is not None:
-            ending.usage["isolation"] = self._pump.isolation
+            self._close()
+        if self._crash:
+            raise self._crash
+        ending = Ending(error=self._error, usage=self._ending.usage if self._ending else None)
+        if self._ending and not self._error:
+            ending = self._ending
+        if self._isolation is not None:
+            ending.usage["isolation"] = self._isolation
         return ending
 
     def interrupt(self) -> None:
-        """End the run, from any thread."""
-        self._verdict.interrupt()
+        """End the run as the user's wish, from any thread."""
+        self._halt()
+        self._mail.put(partial(self._stop, Interrupted("The script was interrupted")))
 
-    def _work(self, job: bytes) -> None:
-        self._ending = self._pump.work(job)
-        self._clock.run_out()
-        self._caller.wake()
+    def ask(self, work: Callable[[], _T]) -> _T:
+        """Have the owner do something, and return or raise what comes of it.
 
-    @property
-    def _is_over(self) -> bool:
-        return self._is_given_up or (self._ending is not None and not self._pump.is_busy)
+        Raises:
+            Interrupted: The run is over.
+        """
+        if get_ident() == self._owner:
+            return work()
+        question = _Question(work)
+        with self._lock:
+            if self._is_closed:
+                raise Interrupted("The run is over")
+            self._questions.add(question)
+        self._mail.put(question)
+        try:
+            return question.wait()
+        finally:
+            with self._lock:
+                self._questions.discard(question)
 
-    def _attend_to_the_end(self) -> None:
-        """Do what the threads of the run want until it is over; what is raised meanwhile, as by Ctrl-C, ends it."""
+    # In the owner's thread
+
+    def _do_mail(self) -> None:
+        """Work through the mailbox until the script has ended, and its calls have or their grace is over."""
         while True:
             try:
-                while not self._is_over:
-                    self._attend()
-                self._spool.empty()
-                return
-            except BaseException as error:  # noqa: BLE001 - it is raised when the run is over
-                self._verdict.fail(error)
+                while not (self._ending and not self._pending) and not self._is_late():
+                    self._do_next(self._next_wait())
+                return self._flush()
+            except BaseException as error:  # noqa: BLE001 - raised when the run is over
+                self._fail(error)
 
-    def _attend(self) -> None:
-        if self._ending or self._verdict.is_passed:
-            self._wait_for_calls()
-        else:
-            self._caller.attend(LONGEST_WAIT)
-
-    def _wait_for_calls(self) -> None:
-        """Give calls that are under way a moment to end. The pump, where it is in none, ends as its child does."""
-        self._grace = self._grace or Clock(GRACE)
-        if self._caller.attend(GLANCE) or self._grace.left:
+    def _do_next(self, seconds: float) -> None:
+        try:
+            work = self._mail.get(timeout=max(seconds, 0.0))
+        except Empty:
             return
-        self._is_given_up = self._pump.abandon()
-        if not self._is_given_up and self._grace.ends + PATIENCE < monotonic():
+        work()
+
+    @property
+    def _is_ending(self) -> bool:
+        return bool(self._ending or self._error or self._crash)
+
+    def _next_wait(self) -> float:
+        """Return the seconds to wait for mail. Stop the run if it is past its wall limit and no end is in the mail."""
+        if not self._is_ending and not self._clock.left:
+            for _ in range(self._mail.qsize()):
+                self._do_next(0)
+            if not self._is_ending:
+                self._stop(self._limits.exceeded("wall"))
+        if not self._is_ending:
+            return min(self._clock.left, MAX_WAIT)
+        self._grace_ends = self._grace_ends or monotonic() + GRACE
+        return max(self._grace_ends - monotonic(), POLL_INTERVAL)
+
+    def _is_late(self) -> bool:
+        """Return True if calls under way had their grace. A child that survives it by far ends with its zygote."""
+        if not self._grace_ends or monotonic() < self._grace_ends:
+            return False
+        if self._ending is None and monotonic() > self._grace_ends + KILL_TIMEOUT:
             self._child.insist()
+        return self._ending is not None or self._is_answering
+
+    def _close(self) -> None:
+        self._halt()
+        with self._lock:
+            self._is_closed, questions = True, list(self._questions)
+        for question in questions:
+            question.fail(Interrupted("The run is over"))
+        for _ in range(self._threads):
+            self._calls.put(None)
+
+    def _halt(self) -> None:
+        self._child.kill()
+        self._clock.run_out()
+
+    def _stop(self, error: KosmoError) -> None:
+        """End the run with an error of its outcome; the first reason counts."""
+        self._error = self._error or (None if self._ending else error)
+        self._halt()
+
+    def _fail(self, error: BaseException) -> None:
+        """End the run with what was raised in the host; Ctrl-C is an outcome."""
+        if isinstance(error, KeyboardInterrupt):
+            self._stop(Interrupted("The script was interrupted"))
+        else:
+            self._crash = self._crash or error
+            self._halt()
+
+    def _end(self, ending: Ending) -> None:
+        self._ending = self._ending or ending
+        self._clock.run_out()
+
+    def _flush(self) -> None:
+        with self._lock:
+            piece, self._output = bytes(self._output), bytearray()
+        if piece:
+            self._emit(piece)
+
+    def _ready(self, frame: dict[str, Any]) -> None:
+        """Note the layers that a child reports before it runs a script; what is said later is the script's word."""
+        if self._isolation is not None:
+            return
+        self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
+        if self._isolated and missing:
+            self._stop(
+                ConfigError(
+                    f"This system cannot isolate the sandbox as required: it lacks {', '.join(missing)}",
+                    hint="run without --require-isolation, or on a system that has these layers",
+                )
+            )
+
+    def _keep_error(self, number: int, error: KosmoError) -> None:
+        """Keep the error of a request in case it ends the script: the child only says which request it was."""
+        self._call_errors[number] = error
+        if len(self._call_errors) > MAX_KEPT_ERRORS:
+            del self._call_errors[next(iter(self._call_errors))]
+
+    # In the reader's thread
+
+    def _read(self, job: bytes) -> None:
+        try:
+            self._child.send(job)
+            ending = self._read_frames()
+        except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
+            self._mail.put(partial(self._fail, error))
+            ending = Ending()
+        self._mail.put(partial(self._end, ending))
+        self._clock.run_out()
+
+    def _read_frames(self) -> Ending:
+        """Read frame after frame, and return the ending that the last one or the end of the process stands for."""
+        usual = self._limits.max_arguments + FRAME_OVERHEAD
+        longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
+        while True:
+            try:
+                line = self._child.read(longest)
+                if line is None:
+                    return ending_of_process(self._child.status(), self._limits)
+                if len(line) > usual and not line.startswith(protocol.END):
+                    raise BadFrame(f"a frame is longer than {usual} bytes")
+                frame = protocol.decode_from_guest(line)
+            except BadFrame as error:
+                self._mail.put(self._child.kill)
+                return Ending(error=broken_protocol(error))
+            kind = frame["kind"]
+            if kind in ("end", "limit"):
+                return self.ask(partial(ending_of, frame, self._limits, self._call_errors.get))
+            if kind == "print":
+                self._print(protocol.to_bytes(frame["text"]))
+            elif kind == "ready":
+                self._mail.put(partial(self._ready, frame))
+            elif kind == "call" and frame.get("branch") is True:
+                self._hand_on(frame, memory_of(line))
+            else:
+                self._answer_here(frame)
+
+    def _answer_here(self, frame: dict[str, Any]) -> None:
+        """Answer in the reader's own thread: the script waits, so there is nothing else to read."""
+        self._is_answering = True
+        try:
+            self._answer(frame)
+        finally:
+            self._is_answering = False
+
+    def _hand_on(self, frame: dict[str, Any], size: int) -> None:
+        """Hand the call of a branch to a call thread."""
+        with self._lock:
+            if self._is_closed:
+                return
+            if self._pending_bytes + size > MAX_PENDING:
+                self._mail.put(partial(self._stop, _too_many_pending()))
+                return
+            self._pending += 1
+            self._pending_bytes += size
+            is_short = self._threads < min(self._pending, MAX_CALL_THREADS)
+            self._threads += is_short
+        self._calls.put((frame, size))
+        if is_short:
+            self._start_call_thread()
+
+    def _start_call_thread(self) -> None:
+        try:
+            start_thread(self._answer_calls, "call")
+        except WorkerLost as error:
+            with self._lock:
+                self._threads -= 1
+            if not self._threads:
+                self._mail.put(partial(self._stop, error))
+
+    def _print(self, text: bytes) -> None:
+        room = max(self._limits.max_output - self._printed, 0)
+        self._printed += len(text)
+        with self._lock:
+            is_expected, is_full = bool(self._output), len(self._output) > MAX_OUTPUT
+            self._output += text[:room]
+        if self._printed > self._limits.max_output:
+            self._mail.put(partial(self._stop, self._limits.exceeded("output")))
+        if is_full:
+            self.ask(self._flush)
+        elif not is_expected:
+            self._mail.put(self._flush)
+
+    # In a call thread, or the reader's
+
+    def _answer_calls(self) -> None:
+        while call := self._calls.get():
+            frame, size = call
+            try:
+                self._answer(frame)
+            except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
+                self._mail.put(partial(self._fail, error))
+            finally:
+                with self._lock:
+                    self._pending -= 1
+                    self._pending_bytes -= size
+                if self._ending:
+                    self._mail.put(self._flush)  # wakes the owner, which waits for calls to end
+
+    def _answer(self, frame: dict[str, Any]) -> None:
+        """Answer one request, unless the run is over."""
+        if self._is_ending or self._is_closed:
+            return
+        number, kind, fault = frame["id"], frame["kind"], _fault_in(frame)
+        given = [] if fault or not isinstance(frame.get("args"), list) else frame["args"]
+        try:
+            if kind == "call":
+                answer = self._broker().call(frame["path"], given, fault)
+            elif kind == "describe":
+                answer = self._broker().describe(frame["path"])
+            else:
+                answer = self._broker().doc(frame["verb"], given, fault)
+            self._child.send(protocol.reply(number, answer))
+        except CallError as error:
+            _drop_frames(error)
+            self._mail.put(partial(self._keep_error, number, error))
+            self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
+        except KosmoError as error:
+            self._mail.put(partial(self._stop, error))
+
+
+class _Question(Generic[_T]):
+    """Work that another thread waits for. (``concurrent.futures`` would do, and takes 15 ms to import.)"""
+
+    def __init__(self, work: Callable[[], _T]) -> None:
+        self._work = work
+        self._done = Event()
+        self._answers: list[_T] = []
+        self._error: BaseException | None = None
+
+    def __call__(self) -> None:
+        """Do the work, in the owner's thread. Ctrl-C meanwhile is the owner's, and ends the run."""
+        try:
+            self._answers.append(self._work())
+        except KeyboardInterrupt:
+            self.fail(Interrupted("The script was interrupted"))
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
+            self.fail(error)
+        else:
+            self._done.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Have the thread that waits raise an error, unless there is an answer."""
+        if not self._done.is_set():
+            self._error = error
+            self._done.set()
+
+    def wait(self) -> _T:
+        """Wait for the answer and return it, or raise what was raised instead."""
+        self._done.wait()
+        if self._error:
+            raise self._error
+        return self._answers[0]
+
+
+def _drop_frames(error: KosmoError) -> None:
+    """Drop the frames of an error that is kept: they hold what the call was made with."""
+    from traceback import clear_frames
+
+    error.__traceback__ = None
+    for earlier in (error.__cause__, error.__context__):
+        clear_frames(earlier.__traceback__ if earlier else None)
+
+
+def _too_many_pending() -> LimitExceeded:
+    return LimitExceeded(
+        f"The script was stopped: its calls that wait for their turn hold more than {spell_size(MAX_PENDING)}",
+        limit="arguments",
+        value=MAX_PENDING,
+        hint="give parallel a smaller limit, or send less with each",
+    )
+
+
+def memory_of(line: bytes) -> int:
+    """Return about how many bytes the values of a frame take: small ones many times what they take in JSON."""
+    return len(line) + BYTES_PER_MARK * sum(map(line.count, (b",", b":", b"[", b"{")))
+
+
+def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
+    fault = frame.get("fault")
+    if not isinstance(fault, dict):
+        return None
+    return {key: str(fault.get(key, ""))[: protocol.LONGEST_PATH] for key in ("where", "problem")}
+
+
+def _layers(given: list[Any]) -> list[str]:
+    return [name[:32] for name in given[:16] if isinstance(name, str)]
 
 
 def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
 from kosmolua.schema.types import Mismatch, Type
-from kosmolua.suggestions import as_hint, parameters_meant
+from kosmolua.suggestions import as_hint, parameters_meant, shortened
 
 REQUIRED = inspect.Parameter.empty
+
+MAX_FAULTS = 6
+"""Faults that a message tells, so that a model can correct many names at once. No more names are looked at closely."""
+MAX_NAME = 80
+"""Characters of an unknown name that a message quotes."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,8 @@ class Parameter:
         name: As Lua writes it.
         type: What fits.
         about: One sentence for the reference.
-        default: What the function takes when nothing is given; :data:`REQUIRED` where something must be.
-        unless: The parameter that may be given in place of this required one, or nothing.
+        default: The function's own default, or :data:`REQUIRED` if it has none.
+        unless: The parameter that may be given instead of this required one, or nothing.
     """
 
     name: str
@@ -34,17 +39,13 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether a call must give it, or what may stand in its place."""
+        """True if a call must give it, or the parameter that may be given instead."""
         return self.default is REQUIRED
 
     @property
     def may_be_absent(self) -> bool:
-        """Whether there are calls without it."""
+        """True if there are calls without it."""
         return not self.required or bool(self.unless)
-
-
-MOST_FAULTS = 6
-"""How many a message tells at most: a script of wrong names is repaired in one go."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Fault:
     Args:
         param: The name it is about.
         problem: What follows its subject, as in ``needs limit, an integer`` or ``must be an integer, not 1.5``.
-        subject: The value that does not fit, such as ``tags[2]``; nothing where it is the function that refuses.
+        subject: The value that does not fit, such as ``tags[2]``; nothing if the subject is the function.
         hint: What to do about it, or nothing.
     """
 
@@ -64,7 +65,7 @@ class Fault:
     hint: str = ""
 
     def clause(self, path: str = "") -> str:
-        """Return it as a clause: one that names the function, or one that follows another with a semicolon."""
+        """Return the fault as a clause that names the function, or as one that follows another after a semicolon."""
         if path:
             return f"{path}: {self.subject} {self.problem}" if self.subject else f"{path} {self.problem}"
         return f"{self.subject or 'it'} {self.problem}"
@@ -75,84 +76,91 @@ class Binder:
 
     Args:
         parameters: In declared order, which is that of positional arguments.
-        usage: What to do where arguments are missing or too many, as in ``call it as get({ id })``.
+        usage: What to do if arguments are missing or too many, as in ``call it as get({ id })``.
     """
 
     def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
         self._parameters = parameters
-        self._names = [parameter.name for parameter in parameters]
         self._usage = usage
+        self._accepts = [(parameter.name, parameter.type.accept) for parameter in parameters]
+        self._required = [(parameter.name, parameter.unless) for parameter in parameters if parameter.required]
+        self._left_out = dict.fromkeys(parameter.name for parameter in parameters if parameter.unless)
 
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
         """Return the arguments by name, in declared order, checked and converted.
 
         Args:
-            path: How the caller named the function, for messages.
+            path: The function as the caller named it, for messages.
             given: What Lua passed: nothing, one table of named arguments, or values in declared order.
 
         Raises:
             BadArguments: Names are unknown, values do not fit, or required ones are missing; it tells them all.
         """
         named = self._by_name(path, given)
-        values = {each.name: _fitted(each, named[each.name]) for each in self._parameters if each.name in named}
-        misfits = [value for value in values.values() if isinstance(value, Fault)]
-        if faults := [*self._absent(named), *misfits]:
-            raise self._refusal(path, faults)
-        left_out = {parameter.name: None for parameter in self._parameters if parameter.unless}
-        return left_out | values
+        try:
+            values = {name: accept(named[name]) for name, accept in self._accepts if name in named}
+        except (Mismatch, RecursionError):
+            raise self._refusal(path, named) from None
+        if len(values) < len(named):
+            raise self._refusal(path, named)
+        for name, instead in self._required:
+            if name not in values and instead not in values:
+                raise self._refusal(path, named)
+        return self._left_out | values if self._left_out else values
 
     def _by_name(self, path: str, given: Sequence[Json]) -> dict[str, Json]:
         while given and given[-1] is None:
             given = given[:-1]
-        if len(given) == 1 and isinstance(given[0], Mapping):
+        if len(given) == 1 and isinstance(given[0], (dict, Mapping)):
             return {str(name): value for name, value in given[0].items() if value is not None}
-        if any(isinstance(value, Mapping) for value in given):
+        if any(isinstance(value, (dict, Mapping)) for value in given):
             problem = "takes one table of named arguments, or plain values in order, not both"
             raise BadArguments(f"{path} {problem}", hint=self._usage)
         if any(isinstance(value, list) for value in given):
             raise BadArguments(f"{path} takes a list by its name only", hint=self._usage)
         if len(given) > len(self._parameters):
-            raise BadArguments(
-                f"{path} takes at most {len(self._parameters)} arguments, not {len(given)}", hint=self._usage
-            )
-        pairs = zip(self._names, given, strict=False)
-        return {name: value for name, value in pairs if value is not None}
+            most = len(self._parameters)
+            raise BadArguments(f"{path} takes at most {most} arguments, not {len(given)}", hint=self._usage)
+        pairs = zip(self._parameters, given, strict=False)
+        return {parameter.name: value for parameter, value in pairs if value is not None}
 
-    def _absent(self, named: Mapping[str, Json]) -> Iterator[Fault]:
-        """Yield the missing parameters that no wrong name seems to mean, and the wrong names."""
-        unknown = {name: parameters_meant(name, self._names) for name in named if name not in self._names}
-        meant = {likely[0] for likely in unknown.values() if likely}
+    def _refusal(self, path: str, named: Mapping[str, Json]) -> BadArguments:
+        """Return the error that tells the first faults, each hint once."""
+        known = [parameter.name for parameter in self._parameters]
+        unknown = [name for name in named if name not in known]
+        likely = {name: parameters_meant(name, known) for name in unknown[:MAX_FAULTS]}
+        faults = [*self._missing(named, likely), *self._unknown(likely, known), *self._misfits(named)]
+        first, count = faults[0], len(faults) + len(unknown) - len(likely)
+        if count == 1:
+            return BadArguments(first.clause(path), param=first.param, hint=first.hint)
+        clauses: list[str] = []
+        told = {"", self._usage}
+        for fault in faults[:MAX_FAULTS]:
+            clauses.append(fault.clause("" if clauses else path) + ("" if fault.hint in told else f" ({fault.hint})"))
+            told.add(fault.hint)
+        more = f"; and {count - MAX_FAULTS} more" if count > MAX_FAULTS else ""
+        return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
+
+    def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+        """Yield the required parameters that are missing, unless an unknown name is likely meant for one."""
+        there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
-            if parameter.required and not {parameter.name, parameter.unless} & (named.keys() | meant):
+            if parameter.required and not {parameter.name, parameter.unless} & there:
                 instead = f", or {parameter.unless}" if parameter.unless else ""
-                problem = f"needs {parameter.name}, {parameter.type.article}{instead}"
+                problem = f"needs {parameter.name}, {parameter.type.words}{instead}"
                 yield Fault(parameter.name, problem, hint=self._usage)
-        for name, likely in unknown.items():
-            hint = as_hint(likely) or f"it takes {', '.join(self._names) or 'no arguments'}"
-            yield Fault(name[:80], f"has no parameter {name[:80]!r}", hint=hint)
 
-    def _refusal(self, path: str, faults: Sequence[Fault]) -> BadArguments:
-        first = faults[0]
-        if len(faults) == 1:
-            return BadArguments(first.clause(path), param=first.param, hint=first.hint or None)
-        told = "; ".join(self._clauses(path, faults[:MOST_FAULTS]))
-        more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
-        return BadArguments(told + more, param=first.param, hint=self._usage)
+    def _unknown(self, likely: Mapping[str, Sequence[str]], known: Sequence[str]) -> Iterator[Fault]:
+        for name, names in likely.items():
+            hint = as_hint(names) or f"it takes {shortened(known) or 'no arguments'}"
+            yield Fault(name[:MAX_NAME], f"has no parameter {name[:MAX_NAME]!r}", hint=hint)
 
-    def _clauses(self, path: str, faults: Sequence[Fault]) -> Iterator[str]:
-        """Yield a clause for each fault, with its hint unless it was given before, or goes for all."""
-        given = {"", self._usage}
-        for number, fault in enumerate(faults):
-            hint = "" if fault.hint in given else f" ({fault.hint})"
-            given.add(fault.hint)
-            yield fault.clause("" if number else path) + hint
-
-
-def _fitted(parameter: Parameter, value: Json) -> object:
-    """Return the value to hand to the function, or what is wrong with it."""
-    try:
-        return parameter.type.accept(value)
-    except Mismatch as mismatch:
-        return Fault(parameter.name, mismatch.problem, subject=f"{parameter.name}{mismatch.where}")
-    except RecursionError:
-        return Fault(parameter.name, "is nested too deeply", subject=parameter.name)
+    def _misfits(self, named: Mapping[str, Json]) -> Iterator[Fault]:
+        for name, accept in self._accepts:
+            try:
+                if name in named:
+                    accept(named[name])
+            except Mismatch as mismatch:
+                yield Fault(name, mismatch.problem, subject=f"{name}{mismatch.where}")
+            except RecursionError:
+                yield Fault(name, "is nested too deeply", subject=name)

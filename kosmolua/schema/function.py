@@ -13,8 +13,9 @@ from kosmolua.errors import PluginError
 from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
+from kosmolua.schema.bounds import Unless
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Mismatch, Type, Unless
+from kosmolua.schema.types import Mismatch, Type
 
 Effect: TypeAlias = Literal["read", "write"]
 
@@ -26,11 +27,11 @@ class Function:
     Args:
         name: Its short name, as in ``list_services``.
         full_name: Its name with the integration's prefix, as in ``render_list_services``.
-        effect: Whether it only reads or also writes.
+        effect: ``read`` if it changes nothing, else ``write``.
         handler: The Python function: the opened account first, then the arguments by name.
         parameters: In the order of the signature, which is the order of positional arguments.
         doc: The whole docstring; its first line is the summary.
-        returns: The type of the result, where the signature says more than ``dict``.
+        returns: The type of the result, or None if the signature says no more than ``None``.
         origin: The file and line of the handler.
     """
 
@@ -66,12 +67,16 @@ class Function:
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:
     """Return the function that a handler's signature and docstring describe.
 
+    Args:
+        handler: The Python function.
+        effect: What it does to the service.
+        prefix: What its full name starts with, or nothing.
+
     Raises:
         PluginError: The handler has a name that Lua cannot call, or no docstring, a parameter has no annotation, an
             annotation no Lua value, or the signature is not ``(opened, /, *, name: type, ...)``.
     """
-    origin = origin_of(handler)
-    name = handler.__name__
+    origin, name = origin_of(handler), handler.__name__
     if objection := objection_to_function(name):
         raise PluginError(f"a function cannot be called {name!r}", origin=origin, hint=objection)
     doc = inspect.getdoc(handler)
@@ -79,18 +84,28 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
         raise PluginError(f"{name} has no docstring", origin=origin, hint="say in one sentence what it does")
     if inspect.iscoroutinefunction(handler):
         raise PluginError(f"{name} is async, and calls are made in threads", origin=origin, hint="write it with def")
-    host, *parameters = _parameters_of(handler, origin)
-    if host.kind is not inspect.Parameter.POSITIONAL_ONLY:
-        raise _misshapen(name, origin)
-    hints = _hints_of(handler, origin)
+    parameters = [*inspect.signature(handler).parameters.values()]
+    kinds = [parameter.kind for parameter in parameters]
+    expected = [inspect.Parameter.POSITIONAL_ONLY] + [inspect.Parameter.KEYWORD_ONLY] * (len(kinds) - 1)
+    if kinds != expected:
+        raise PluginError(
+            f"{name} must take one argument from the host, then named ones from Lua",
+            origin=origin,
+            hint=f"write it as def {name}(api, /, *, first: type, second: type = default)",
+        )
+    try:
+        hints = {key: _as_written(hint) for key, hint in typing.get_type_hints(handler, include_extras=True).items()}
+    except (NameError, TypeError) as error:
+        raise PluginError(f"{name} has an annotation that fails: {error}", origin=origin) from None
+    result = hints.get("return")
     return Function(
         name=name,
         full_name=f"{prefix}_{name}" if prefix else name,
         effect=effect,
         handler=handler,
-        parameters=tuple(_read_parameter(parameter, hints, name, origin) for parameter in parameters),
+        parameters=tuple(_read_parameter(parameter, hints, name, origin) for parameter in parameters[1:]),
         doc=doc,
-        returns=_returns(hints, name, origin),
+        returns=None if result in (None, type(None)) else _type(result, "the result", name, origin),
         origin=origin,
     )
 
@@ -101,79 +116,33 @@ def origin_of(handler: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def _parameters_of(handler: Callable[..., Any], origin: str) -> list[inspect.Parameter]:
-    parameters = list(inspect.signature(handler).parameters.values())
-    if not parameters:
-        raise _misshapen(handler.__name__, origin)
-    return parameters
-
-
-def _misshapen(name: str, origin: str) -> PluginError:
-    return PluginError(
-        f"{name} must take one argument from the host, then named ones from Lua",
-        origin=origin,
-        hint=f"write it as def {name}(api, /, *, first: type, second: type = default)",
-    )
-
-
-def _hints_of(handler: Callable[..., Any], origin: str) -> dict[str, Any]:
-    try:
-        hints = typing.get_type_hints(handler, include_extras=True)
-    except (NameError, TypeError) as error:
-        raise PluginError(f"{handler.__name__} has an annotation that fails: {error}", origin=origin) from None
-    return {name: _as_written(hint) for name, hint in hints.items()}
-
-
 def _as_written(hint: Any) -> Any:
-    """Return an annotation without the Optional that Python 3.10 puts around it where the default is None."""
+    """Return an annotation without the Optional that Python 3.10 puts around it if the default is None."""
     inner = [argument for argument in get_args(hint) if argument is not type(None)]
     wrapped = get_origin(hint) is typing.Union and len(inner) == 1 and get_origin(inner[0]) is Annotated
     return inner[0] if wrapped else hint
 
 
 def _read_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], function: str, origin: str) -> Parameter:
-    if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-        raise _misshapen(function, origin)
+    subject = f"parameter {parameter.name} of {function}"
     if parameter.name not in hints:
-        raise PluginError(f"parameter {parameter.name} of {function} has no annotation", origin=origin)
-    annotation = hints[parameter.name]
-    instead = _unless(annotation)
-    if parameter.default is REQUIRED and optional(annotation) and not instead:
-        raise PluginError(
-            f"parameter {parameter.name} of {function} may be None but has no default",
-            origin=origin,
-            hint="give it = None",
-        )
-    kind = _type(annotation, parameter.name, function, origin)
-    _check_default(parameter, kind, function, origin)
-    return Parameter(parameter.name, kind, sentence(annotation), parameter.default, instead)
-
-
-def _check_default(parameter: inspect.Parameter, kind: Type, function: str, origin: str) -> None:
-    if parameter.default is REQUIRED or parameter.default is None:
-        return
-    try:
-        kind.accept(parameter.default)
-    except Mismatch as mismatch:
-        raise PluginError(
-            f"the default of parameter {parameter.name} of {function} {mismatch.problem}", origin=origin
-        ) from None
-
-
-def _unless(annotation: object) -> str:
+        raise PluginError(f"{subject} has no annotation", origin=origin)
+    annotation, default = hints[parameter.name], parameter.default
     extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-    return next((extra.other for extra in extras if isinstance(extra, Unless)), "")
+    instead = next((extra.other for extra in extras if isinstance(extra, Unless)), "")
+    if default is REQUIRED and optional(annotation) and not instead:
+        raise PluginError(f"{subject} may be None but has no default", origin=origin, hint="give it = None")
+    kind = _type(annotation, parameter.name, function, origin)
+    if default is not REQUIRED and default is not None:
+        try:
+            kind.accept(default)
+        except Mismatch as mismatch:
+            raise PluginError(f"the default of {subject} {mismatch.problem}", origin=origin) from None
+    return Parameter(parameter.name, kind, sentence(annotation), default, instead)
 
 
-def _type(annotation: object, name: str, function: str, origin: str) -> Type:
+def _type(annotation: object, subject: str, function: str, origin: str) -> Type:
     try:
         return type_of(annotation)
     except Uncarriable as error:
-        raise PluginError(f"{name} of {function}: {error}", origin=origin, hint=error.hint) from None
-
-
-def _returns(hints: Mapping[str, Any], function: str, origin: str) -> Type | None:
-    annotation = hints.get("return")
-    if annotation is None or annotation is type(None):
-        return None
-    return _type(annotation, "the result", function, origin)
+        raise PluginError(f"{subject} of {function}: {error}", origin=origin, hint=error.hint) from None

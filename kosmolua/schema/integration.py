@@ -8,7 +8,7 @@ import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 
 from kosmolua.errors import PluginError
 from kosmolua.http.messages import Send
@@ -16,12 +16,8 @@ from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.function import Effect, Function, origin_of, read_function
 from kosmolua.schema.names import objection_to_integration
-from kosmolua.schema.types import Type
+from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
-
-if TYPE_CHECKING:
-    from kosmolua.schema.types import Type
-
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
@@ -203,13 +199,13 @@ def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
 
 
 def _fitting(kind: Type, text: str) -> object:
-    if kind.choices:
-        return kind.choices[0]
-    if kind.example is not None:
-        return kind.example
-    if kind.record:
-        fields = kind.record.fields
-        return {key: _fitting(fields[key], text) for key in fields if key in kind.record.required}
-    if kind.label == "any" and kind.parts:
-        return _fitting(kind.parts[0], text)
-    return {"integer": 1, "number": 1.0, "boolean": False, "array": [], "object": {}}.get(kind.label, text)
+    if isinstance(kind, Choice):
+        return kind.values[0]
+    if isinstance(kind, Record):
+        return {key: _fitting(kind.fields[key], text) for key in kind.fields if key in kind.required}
+    if isinstance(kind, Union):
+        return _fitting(kind.members[0], text)
+    if isinstance(kind, Scalar):
+        examples = (bound.example for bound in kind.bounds if bound.example is not None)
+        return next(examples, {"integer": 1, "number": 1.0, "boolean": False}.get(kind.kind, text))
+    return [] if isinstance(kind, List) else {}

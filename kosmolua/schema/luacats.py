@@ -8,33 +8,45 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
+from kosmolua.protocol import Json
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import KEYWORDS
-from kosmolua.schema.types import Record, Type
+from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
 
 _BETWEEN_VALUES = re.compile(r"\.\.|[\s']")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def description(parameter: Parameter, *, with_choices: bool = True, spelling: str = "") -> str:
-    """Return a parameter's sentence, with its choices, bounds and default added where it does not say them itself.
+    """Return a parameter's sentence, and in parentheses the choices, bounds and default that it does not mention.
 
     Args:
         parameter: What to describe.
-        with_choices: Whether to say its choices.
-        spelling: How its type is spelled, where that is to be said too.
+        with_choices: True to add the choices.
+        spelling: The LuaCATS spelling of its type, to be added too, or nothing.
     """
     sentence = _one_line(parameter.about)
-    choices = _unsaid_choices(parameter, sentence) if with_choices else ()
-    return _added(sentence, [*([f"`{spelling}`"] if spelling else []), *choices, *_unsaid(parameter, sentence)])
+    added = [f"`{spelling}`"] if spelling else []
+    choices = choices_in(parameter.type) if with_choices else ()
+    if not all(str(choice) in sentence for choice in choices):
+        added.append("one of " + ", ".join(map(literal, choices)))
+    added += _unsaid_bounds(parameter.type, sentence)
+    if not parameter.required and parameter.default is not None and "default" not in sentence.lower():
+        added.append(f"default: {literal(parameter.default)}")
+    if parameter.unless and parameter.unless not in sentence:
+        added.append(f"not needed with {parameter.unless}")
+    return _added(sentence, added)
 
 
-def with_bounds(about: str, kind: Type) -> str:
-    """Return the sentence of a key, with the bounds of its type added where it does not say them itself."""
-    sentence = _one_line(about)
-    return _added(sentence, list(_unsaid_bounds(kind, sentence)))
+def _about_key(record: Record, key: str) -> str:
+    """Return the sentence of a record's key, and in parentheses the bounds and the default that it does not mention."""
+    sentence = _one_line(record.about.get(key, ""))
+    has_default = key in record.defaults and "default" not in sentence.lower()
+    default = [f"default: {literal(record.defaults[key])}"] if has_default else []
+    return _added(sentence, [*_unsaid_bounds(record.fields[key], sentence), *default])
 
 
 def _one_line(about: str) -> str:
@@ -51,26 +63,9 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
     return f"{sentence.removesuffix('.')} ({added}){stop}"
 
 
-def _unsaid_choices(parameter: Parameter, sentence: str) -> Iterator[str]:
-    choices = choices_in(parameter.type)
-    if not all(choice in sentence for choice in choices):
-        yield "one of " + ", ".join(map(literal, choices))
-
-
-def _unsaid(parameter: Parameter, sentence: str) -> Iterator[str]:
-    yield from _unsaid_bounds(parameter.type, sentence)
-    if not parameter.required and parameter.default is not None and "default" not in sentence.lower():
-        yield f"default: {literal(parameter.default)}"
-    if parameter.unless and parameter.unless not in sentence:
-        yield f"not needed with {parameter.unless}"
-
-
-def _unsaid_bounds(kind: Type, sentence: str) -> Iterator[str]:
-    return (bound for bound in bounds_in(kind) if _last_value(bound) not in sentence)
-
-
-def _last_value(bound: str) -> str:
-    return [part for part in _BETWEEN_VALUES.split(bound) if part][-1]
+def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
+    """Return the bounds whose last value a sentence does not mention."""
+    return [bound for bound in bounds_in(kind) if [*filter(None, _BETWEEN_VALUES.split(bound))][-1] not in sentence]
 
 
 def prose(text: str) -> str:
@@ -78,44 +73,60 @@ def prose(text: str) -> str:
     return text.replace("``", "`")
 
 
-def choices_in(kind: Type) -> tuple[str, ...]:
-    """Return the only strings that fit a type, or its items where it is a list or a union; none where any fit."""
-    if kind.record or kind.choices:
-        return kind.choices
-    return next(filter(None, map(choices_in, kind.parts)), ())
+def types_inside(kind: Type) -> tuple[Type, ...]:
+    """Return the types inside a list, a map or a union."""
+    if isinstance(kind, Union):
+        return kind.members
+    return (kind.item,) if isinstance(kind, List) else (kind.value,) if isinstance(kind, Map) else ()
+
+
+def choices_in(kind: Type) -> tuple[Json, ...]:
+    """Return the only values that fit a type, its items or one of its members; none if any other fits."""
+    if isinstance(kind, Choice):
+        return kind.values
+    return next(filter(None, map(choices_in, types_inside(kind))), ())
 
 
 def bounds_in(kind: Type) -> tuple[str, ...]:
-    """Return the bounds of a type and those of what is inside it, as in ``each in 1..9``."""
-    inside = [bound for part in kind.parts for bound in bounds_in(part)]
-    if kind.label in ("array", "object"):
+    """Return the bounds of a type and those of the types inside it, as in ``each in 1..9``."""
+    own = [bound.words for bound in kind.bounds] if isinstance(kind, (Scalar, List, Map)) else []
+    inside = [bound for part in types_inside(kind) for bound in bounds_in(part)]
+    if isinstance(kind, (List, Map)):
         inside = [f"each {bound.removeprefix('each ')}" for bound in inside]
-    return tuple(dict.fromkeys([*kind.bounds, *inside]))
+    return tuple(dict.fromkeys([*own, *inside]))
 
 
 def is_compound(kind: Type) -> bool:
-    """Say whether a type is a list or a table, or may be one."""
-    return kind.label in ("array", "object") or any(map(is_compound, kind.parts))
+    """Return True if a type is a list or a table, or may be one."""
+    return isinstance(kind, (List, Map, Record)) or any(map(is_compound, types_inside(kind)))
 
 
 def label(kind: Type) -> str:
-    """Return the word for a type in a reference table: ``integer``, or ``string or array`` where either fits."""
-    if kind.label != "any" or not kind.parts:
-        return kind.label
-    return " or ".join(dict.fromkeys(label(part) for part in kind.parts))
+    """Return the word for a type in a reference table: ``integer``, or ``string or array`` if either fits."""
+    if isinstance(kind, Union):
+        return " or ".join(dict.fromkeys(label(member) for member in kind.members))
+    if isinstance(kind, Scalar):
+        return kind.kind
+    if isinstance(kind, Choice):
+        return _label_of_values(kind.values)
+    return "array" if isinstance(kind, List) else "object"
+
+
+_LABELS = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+
+
+def _label_of_values(values: Iterable[Json]) -> str:
+    return " or ".join(dict.fromkeys(_LABELS.get(type(value), "any") for value in values)) or "any"
 
 
 def literal(value: object) -> str:
     """Return a JSON value as Lua writes it."""
     if isinstance(value, Mapping):
-        return _braced(f"{_key(str(key))} = {literal(item)}" for key, item in value.items())
+        keys = {key: str(key) if _NAME.fullmatch(str(key)) else f"[{literal(str(key))}]" for key in value}
+        return _braced(f"{keys[key]} = {literal(item)}" for key, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _braced(map(literal, value))
     return "nil" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if _NAME.fullmatch(name) else f"[{literal(name)}]"
 
 
 def _braced(items: Iterator[str]) -> str:
@@ -124,62 +135,65 @@ def _braced(items: Iterator[str]) -> str:
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the argument tables of these functions, and of the choices that they name.
+    """Yield the declarations of the argument tables of functions, and of the choices that they name.
 
     Args:
-        functions: Of one integration.
-        namespace: What the names start with, such as ``render2``.
+        functions: Functions of one integration.
+        namespace: The prefix of the declared names, such as ``render2``.
     """
     for function in functions:
-        yield from _aliases(function, namespace)
-        if function.parameters:
-            yield _argument_class(function, namespace)
+        for parameter in function.parameters:
+            if choices := choices_in(parameter.type):
+                lines = [f"---| {literal(choice)}" for choice in choices]
+                yield "\n".join([f"---@alias {_alias(function, parameter, namespace)}", *lines])
+        fields = [
+            field(
+                parameter.name,
+                _argument(function, parameter, namespace),
+                description(parameter, with_choices=False),
+                may_be_absent=parameter.may_be_absent,
+            )
+            for parameter in function.parameters
+        ]
+        if fields:
+            yield class_of(_arguments(function, namespace), "", fields)
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the records that these functions take or return, each once."""
-    kinds = [kind for function in functions for kind in _types_of(function)]
-    return (_record_class(record, namespace) for record in records_in(kinds))
+    """Yield the declarations of the records that functions take or return, each once."""
+    kinds: list[Type] = []
+    for function in functions:
+        kinds += [parameter.type for parameter in function.parameters]
+        kinds += [function.returns] if function.returns else []
+    for record in records_in(kinds):
+        fields = [
+            field(key, kind.spell(namespace), _about_key(record, key), may_be_absent=key not in record.required)
+            for key, kind in record.fields.items()
+        ]
+        yield class_of(record.spell(namespace), "", fields)
 
 
 def function_stub(function: Function, namespace: str, holder: str) -> str:
     """Return the documented, empty definition of a function.
 
     Args:
-        function: What to declare.
-        namespace: What the names of its types start with.
+        function: The function.
+        namespace: The prefix of the names of its types.
         holder: The Lua variable that the function is a field of.
     """
     lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
     if function.parameters:
-        lines.append(f"---@param args{_mark(function)} {_arguments_name(function, namespace)}")
+        mark = "?" if all(parameter.may_be_absent for parameter in function.parameters) else ""
+        lines.append(f"---@param args{mark} {_arguments(function, namespace)}")
     lines.append(f"---@return {returned(function, namespace)}")
-    lines += _positional(function, namespace)
+    lines += _overload(function, namespace)
     arguments = "args" if function.parameters else ""
     return "\n".join([*lines, f"function {holder}.{function.name}({arguments}) end"])
 
 
 def returned(function: Function, namespace: str) -> str:
     """Return the spelling of a function's result."""
-    return spell(function.returns, namespace) if function.returns else "any"
-
-
-def spell(kind: Type, namespace: str, choices: str = "") -> str:
-    """Return the spelling of a type.
-
-    Args:
-        kind: The type.
-        namespace: What the names of records start with.
-        choices: What stands for the choices in the type, if they are not to be spelled out.
-    """
-    if kind.record:
-        return f"{namespace}.{kind.record.name}"
-    if not kind.parts:
-        return choices if kind.choices and choices else kind.lua
-    parts = [spell(part, namespace, choices) for part in kind.parts]
-    if kind.label == "array":
-        return f"({parts[0]})[]" if "|" in parts[0] else f"{parts[0]}[]"
-    return f"table<string, {parts[0]}>" if kind.label == "object" else "|".join(parts)
+    return function.returns.spell(namespace) if function.returns else "any"
 
 
 def class_of(name: str, about: str, fields: Iterable[str]) -> str:
@@ -187,7 +201,7 @@ def class_of(name: str, about: str, fields: Iterable[str]) -> str:
 
     Args:
         name: The class, and after a colon its parents.
-        about: One line.
+        about: One line, or nothing.
         fields: As :func:`field` returns them.
     """
     return "\n".join([*([f"---{about}"] if about else []), f"---@class {name}", *fields])
@@ -200,90 +214,46 @@ def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False)
     return f"---@field {key}{'?' if may_be_absent else ''} {kind} {about}".rstrip()
 
 
-def _types_of(function: Function) -> list[Type]:
-    kinds = [parameter.type for parameter in function.parameters]
-    return [*kinds, function.returns] if function.returns else kinds
-
-
 def records_in(kinds: Iterable[Type]) -> list[Record]:
-    """Return the records in some types and those inside them, each once, though it may contain itself."""
+    """Return the records in some types and those inside them, each once, also if it contains itself."""
     found: dict[str, Record] = {}
-    _find_records(kinds, found)
+    left = [*kinds][::-1]
+    while left:
+        kind = left.pop()
+        inside = types_inside(kind)
+        if isinstance(kind, Record) and kind.name not in found:
+            found[kind.name] = kind
+            inside = (*kind.fields.values(), *([kind.extra] if kind.extra else []))
+        left.extend(reversed(inside))
     return list(found.values())
 
 
-def _find_records(kinds: Iterable[Type], found: dict[str, Record]) -> None:
-    for kind in kinds:
-        _find_records(kind.parts, found)
-        if kind.record and kind.record.name not in found:
-            found[kind.record.name] = kind.record
-            _find_records(kind.record.fields.values(), found)
-
-
-def _aliases(function: Function, namespace: str) -> Iterator[str]:
-    for parameter in function.parameters:
-        choices = [f"---| {literal(choice)}" for choice in choices_in(parameter.type)]
-        if choices:
-            yield "\n".join([f"---@alias {_alias_name(function, parameter, namespace)}", *choices])
-
-
-def _alias_name(function: Function, parameter: Parameter, namespace: str) -> str:
+def _alias(function: Function, parameter: Parameter, namespace: str) -> str:
+    """Return the name of the choices of a parameter."""
     return f"{namespace}.{function.name}.{parameter.name}"
 
 
-def _arguments_name(function: Function, namespace: str) -> str:
+def _arguments(function: Function, namespace: str) -> str:
+    """Return the name of the class of a function's arguments."""
     return f"{namespace}.{function.name}.args"
 
 
-def _argument_class(function: Function, namespace: str) -> str:
-    fields = [
-        field(
-            parameter.name,
-            _argument(function, parameter, namespace),
-            description(parameter, with_choices=False),
-            may_be_absent=parameter.may_be_absent,
-        )
-        for parameter in function.parameters
-    ]
-    return class_of(_arguments_name(function, namespace), "", fields)
-
-
 def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
-    return spell(parameter.type, namespace, _alias_name(function, parameter, namespace))
+    return parameter.type.spell(namespace, _alias(function, parameter, namespace))
 
 
-def _record_class(record: Record, namespace: str) -> str:
-    fields = [
-        field(
-            key,
-            spell(kind, namespace),
-            with_bounds(record.about.get(key, ""), kind),
-            may_be_absent=key not in record.required,
-        )
-        for key, kind in record.fields.items()
-    ]
-    return class_of(f"{namespace}.{record.name}", "", fields)
-
-
-def _mark(function: Function) -> str:
-    return "?" if all(parameter.may_be_absent for parameter in function.parameters) else ""
-
-
-def _positional(function: Function, namespace: str) -> list[str]:
-    values = list(_plain_values(function.parameters))
-    if not values or not all(parameter.may_be_absent for parameter in function.parameters[len(values) :]):
+def _overload(function: Function, namespace: str) -> list[str]:
+    """Return the annotation of a call with plain values, if there are parameters that can be given so."""
+    plain = [*takewhile(lambda parameter: _is_plain(parameter.type), function.parameters)]
+    if not plain or not all(parameter.may_be_absent for parameter in function.parameters[len(plain) :]):
         return []
-    names = ", ".join(_positional_argument(function, parameter, namespace) for parameter in values)
-    return [f"---@overload fun({names}): {returned(function, namespace)}"]
+    arguments = [
+        f"{parameter.name}{'_' if parameter.name in KEYWORDS else ''}{'?' if parameter.may_be_absent else ''}: "
+        f"{_argument(function, parameter, namespace)}"
+        for parameter in plain
+    ]
+    return [f"---@overload fun({', '.join(arguments)}): {returned(function, namespace)}"]
 
 
-def _positional_argument(function: Function, parameter: Parameter, namespace: str) -> str:
-    name = f"{parameter.name}_" if parameter.name in KEYWORDS else parameter.name
-    return f"{name}{'?' if parameter.may_be_absent else ''}: {_argument(function, parameter, namespace)}"
-
-
-def _plain_values(parameters: Sequence[Parameter]) -> Iterator[Parameter]:
-    for parameter in parameters:
-        if parameter.type.label in ("array", "object", "any"):
-            return
-        yield parameter
+def _is_plain(kind: Type) -> bool:
+    return isinstance(kind, Choice) or (isinstance(kind, Scalar) and kind.kind != "any")

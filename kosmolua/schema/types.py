@@ -1,4 +1,15 @@
-"""Types that Lua can carry: how one takes a value, and how Lua spells it."""
+"""Types that Lua can carry: how one takes a value, and how Lua, messages and JSON Schema spell it.
+
+    Type            accept, lua, words, json_schema, read; nullable
+    ├── Scalar      an integer, a number, a string, a boolean, or anything
+    ├── Choice      one of some values
+    ├── List        a list of values of one type
+    ├── Map         a table with string keys and values of one type
+    ├── Record      a table with named keys, each of a type of its own; it may contain itself
+    └── Union       any of several types
+
+Types are immutable and can be compared and pickled. A value that does not fit raises :class:`Mismatch`.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +17,30 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
 
-from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER
+from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
+from kosmolua.schema.bounds import Bound
+from kosmolua.suggestions import did_you_mean, shortened
 
-LONGEST_QUOTED_VALUE = 60
+Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean"]
+
+MAX_QUOTED = 60
+"""Characters of a value that a message quotes."""
+_WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
+"""The digits of an integer that Lua got as a string, since it has none beyond 64 bits."""
+_compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
+"""The records whose comparison is under way, by their ids: a record may contain itself."""
 
 
 class Mismatch(Exception):
     """A value does not fit its type.
 
     Args:
-        problem: What is wrong with it, as in ``must be an integer, not 1.5``.
+        problem: What is wrong, as in ``must be an integer, not 1.5``.
         where: The place inside the value, such as ``.env[2]``, or nothing.
     """
 
@@ -27,47 +49,27 @@ class Mismatch(Exception):
         self.problem = problem
         self.where = where
 
+    def inside(self, place: str) -> Mismatch:
+        """Return the same mismatch, seen from the value around."""
+        return Mismatch(self.problem, place + self.where)
 
-def must_be(article: str, value: object) -> Mismatch:
-    """Return the mismatch of a value that is not what ``article`` says."""
-    return Mismatch(f"must be {article}, not {quoted(value)}")
+
+def must_be(words: str, value: object) -> Mismatch:
+    """Return the mismatch of a value that is not what the words say."""
+    return Mismatch(f"must be {words}, not {quoted(value)}")
 
 
 def quoted(value: object) -> str:
-    """Return a value as a message shows it, cut and with its kind: ``"5" (a string)``."""
+    """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
     if isinstance(value, str):
-        text = value if len(value) <= LONGEST_QUOTED_VALUE else value[:LONGEST_QUOTED_VALUE] + "..."
+        text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
         return f"{json.dumps(text, ensure_ascii=False)} (a string)"
-    if isinstance(value, (dict, list)) and not value:
-        return "an empty table"
     if isinstance(value, (dict, list)):
-        return "a list" if isinstance(value, list) else "a table"
+        kind = "list" if isinstance(value, list) else "table"
+        return f"a {kind}" if value else "an empty table"
     if value is None:
         return "nil"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_MAY_BE_WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
-"""The digits of an integer that Lua may have got, and gives back, as a string, since it has none beyond 64 bits."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """The keys of a ``TypedDict``.
-
-    Args:
-        name: The name of its class.
-        fields: Each key with its type, in order.
-        about: The sentence of each key that has one.
-        required: The keys that are never absent. In Lua a key that may be None is one that may be absent.
-        filled: The keys that are None where Lua leaves them out.
-    """
-
-    name: str
-    fields: Mapping[str, Type]
-    about: Mapping[str, str]
-    required: frozenset[str]
-    filled: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -75,173 +77,530 @@ class Type:
     """A type that Lua can carry.
 
     Args:
-        label: The word in a reference table, such as ``integer``.
-        lua: The LuaCATS spelling, such as ``table<string, string>``.
-        article: The words of a message, such as ``an integer``.
-        accept: Returns the value to hand to the function, or raises :class:`Mismatch`.
-        parts: The types inside, for lists, maps and unions.
-        choices: The only strings that fit, where they can be listed.
-        record: The keys of the ``TypedDict`` this came from, if it did.
-        bounds: The restrictions on a value beside its choices, as in ``in 1..100``.
-        example: A value that fits its bounds, where it has any.
+        nullable: True if None fits too. In Lua that is nil, or ``json.null`` inside a list.
     """
 
-    label: str
-    lua: str
-    article: str
-    accept: Callable[[object], object]
-    parts: tuple[Type, ...] = ()
-    choices: tuple[str, ...] = ()
-    record: Record | None = None
-    bounds: tuple[str, ...] = ()
-    example: object = None
+    nullable: bool = field(default=False, kw_only=True)
+
+    def accept(self, value: object) -> object:
+        """Return the value to hand to a function.
+
+        Raises:
+            Mismatch: The value does not fit.
+        """
+        return None if value is None and self.nullable else self._fit(value)
 
     def read(self, text: str) -> object:
-        """Return the value that a command-line argument stands for; where a string fits, the text itself.
+        """Return the value that a command-line argument stands for; if a string fits, the text itself.
 
-        Lists and tables are JSON. Text that is no JSON stays text, which :attr:`accept` may refuse in its own words.
+        Lists and tables are JSON. Text that is no JSON stays text, which :meth:`accept` may refuse.
         """
-        if self.label == "string":
-            return text
         try:
-            value = json.loads(text)
+            return json.loads(text)
         except (ValueError, RecursionError):
             return text
-        may_be_text = self.label == "any" and any(part.label == "string" for part in self.parts)
-        return text if may_be_text and not isinstance(value, (dict, list)) else value
+
+    @property
+    def lua(self) -> str:
+        """The type in LuaCATS, such as ``table<string, string>``."""
+        return self.spell()
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return the type in LuaCATS.
+
+        Args:
+            namespace: The prefix of records' names, such as ``render2``.
+            choices: What stands for the choices in the type, if they are not to be spelled out.
+        """
+        raise NotImplementedError
+
+    @property
+    def words(self) -> str:
+        """What messages and docs call it, such as ``an integer in 1..100``."""
+        raise NotImplementedError
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the type as a JSON Schema (draft 2020-12), records in ``$defs``."""
+        definitions = _Definitions()
+        schema = self._schema(definitions)
+        defined = definitions.define()
+        return schema | ({"$defs": defined} if defined else {})
+
+    def _fit(self, value: Any) -> object:
+        raise NotImplementedError
+
+    def _schema(self, definitions: _Definitions) -> dict[str, Any]:
+        schema = self._own_schema(definitions)
+        if not self.nullable or not schema:
+            return schema
+        if "enum" in schema:
+            return {"enum": [*schema["enum"], None]}
+        if "type" in schema:
+            return schema | {"type": [schema["type"], "null"]}
+        return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        raise NotImplementedError
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+class _Definitions:
+    """The records of a JSON Schema under construction, each with a name of its own."""
+
+    def __init__(self) -> None:
+        self._names: dict[Record, str] = {}
+
+    def reference(self, record: Record) -> dict[str, Any]:
+        """Return a reference to a record."""
+        record = replace(record, nullable=False) if record.nullable else record
+        if record not in self._names:
+            same = sum(other.name == record.name for other in self._names)
+            self._names[record] = f"{record.name}_{same + 1}" if same else record.name
+        return {"$ref": f"#/$defs/{self._names[record]}"}
+
+    def define(self) -> dict[str, dict[str, Any]]:
+        """Return the schemas of all records by name: those that were referred to, and those inside them."""
+        schemas: dict[str, dict[str, Any]] = {}
+        while left := [(record, name) for record, name in self._names.items() if name not in schemas]:
+            for record, name in left:
+                schemas[name] = record.definition(self)
+        return schemas
 
 
-def _accept_integer(value: object) -> object:
-    if (
-        isinstance(value, str)
-        and _MAY_BE_WIDE.fullmatch(value)
-        and not SMALLEST_INTEGER <= int(value) <= LARGEST_INTEGER
-    ):
-        return int(value)
+_UNFIT = object()
+
+
+def _integer(value: object) -> object:
+    if isinstance(value, bool):
+        return _UNFIT
+    if isinstance(value, int):
+        return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
-    if not _is_integer(value):
-        raise must_be("an integer", value)
-    return value
+    is_wide = isinstance(value, str) and _WIDE.fullmatch(value) and not _fits_64_bits(int(value))
+    return int(value) if isinstance(value, str) and is_wide else _UNFIT
 
 
-def _accept_number(value: object) -> object:
-    if not _is_integer(value) and not (isinstance(value, float) and math.isfinite(value)):
-        raise must_be("a number", value)
-    return value
+def _fits_64_bits(number: int) -> bool:
+    return SMALLEST_INTEGER <= number <= LARGEST_INTEGER
 
 
-def _accept_string(value: object) -> object:
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        return _UNFIT
+    return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else _UNFIT
+
+
+def _string(value: object) -> object:
     if not isinstance(value, str):
-        raise must_be("a string", value)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Mismatch("is a string that is not UTF-8") from None
+        return _UNFIT
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Mismatch("is a string that is not UTF-8") from None
     return value
 
 
-def _accept_boolean(value: object) -> object:
-    if not isinstance(value, bool):
-        raise must_be("a boolean", value)
+def _boolean(value: object) -> object:
+    return value if isinstance(value, bool) else _UNFIT
+
+
+def _anything(value: object) -> object:
     return value
 
 
-ANY = Type("any", "any", "anything", lambda value: value)
-INTEGER = Type("integer", "integer", "an integer", _accept_integer)
-NUMBER = Type("number", "number", "a number", _accept_number)
-STRING = Type("string", "string", "a string", _accept_string)
-BOOLEAN = Type("boolean", "boolean", "a boolean", _accept_boolean)
+_KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
+    "any": ("anything", _anything),
+    "integer": ("an integer", _integer),
+    "number": ("a number", _number),
+    "string": ("a string", _string),
+    "boolean": ("a boolean", _boolean),
+}
+"""Each kind with its words, and what converts a value or returns :data:`_UNFIT`."""
 
 
 @dataclass(frozen=True)
-class Bound:
-    """A restriction on a value, written inside ``Annotated``.
+class Scalar(Type):
+    """A single value, or anything at all.
+
+    An integer may be a whole float, or the digits of an integer beyond 64 bits, as Lua got them.
 
     Args:
-        expected: What would fit, as in ``in 1..100``.
-        holds: Says whether a value fits.
-        of: What it restricts, such as ``number`` or ``string or list``.
-        choices: The only values that fit, where they can be listed.
-        example: A value that fits, where one is known.
+        kind: What it is.
+        bounds: What restricts it, as in ``in 1..100``.
+        format: What a string or a number stands for in JSON Schema, such as ``date-time``; it is not checked.
     """
 
-    expected: str
-    holds: Callable[[Any], bool]
-    of: str
-    choices: tuple[str, ...] = ()
-    example: object = None
+    kind: Kind
+    bounds: tuple[Bound, ...] = ()
+    format: str = ""
 
-    def suits(self, kind: Type) -> bool:
-        """Say whether it restricts values of a type."""
-        return {"integer": "number", "array": "list"}.get(kind.label, kind.label) in self.of.split(" or ")
+    def read(self, text: str) -> object:
+        """Return the text if this is a string, else the JSON value."""
+        return text if self.kind == "string" else super().read(text)
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return the kind: LuaCATS uses the same words."""
+        return self.kind
+
+    @cached_property
+    def _convert(self) -> Callable[[object], object]:
+        return _KINDS[self.kind][1]
+
+    @property
+    def words(self) -> str:
+        """The kind and the bounds."""
+        return " ".join([_KINDS[self.kind][0], *(bound.words for bound in self.bounds)])
+
+    def _fit(self, value: Any) -> object:
+        fitting = self._convert(value)
+        if fitting is _UNFIT:
+            raise must_be(self.words, value)
+        for bound in self.bounds:
+            if not bound.holds(fitting):
+                raise must_be(self.words, fitting)
+        return fitting
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        if self.kind == "any":
+            return {}
+        schema: dict[str, Any] = {"type": self.kind}
+        for bound in self.bounds:
+            schema |= bound.json_schema(self.kind)
+        return schema | ({"format": self.format} if self.format else {})
+
+
+ANY = Scalar("any")
+INTEGER = Scalar("integer")
+NUMBER = Scalar("number")
+STRING = Scalar("string")
+BOOLEAN = Scalar("boolean")
 
 
 @dataclass(frozen=True)
-class Unless:
-    """The name of the parameter that may be given in place of a required one, written inside ``Annotated``."""
+class Choice(Type):
+    """One of some values.
 
-    other: str
+    Args:
+        values: JSON values, mostly strings. Without any, nothing fits.
+    """
+
+    values: tuple[Json, ...]
+
+    @cached_property
+    def _strings(self) -> frozenset[str]:
+        return frozenset(value for value in self.values if isinstance(value, str))
+
+    def read(self, text: str) -> object:
+        """Return the text if all choices are strings or it is one of them, else the JSON value."""
+        return text if text in self._strings or len(self._strings) == len(self.values) else super().read(text)
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return the choices as literals."""
+        if choices or not self.values:
+            return choices or "nil"
+        plain = all(isinstance(value, (str, int, float)) for value in self.values)
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in self.values) if plain else "any"
+
+    @property
+    def words(self) -> str:
+        """The first choices, and how many more there are."""
+        if not self.values:
+            return "nothing"
+        return "one of " + shortened(repr(each) if isinstance(each, str) else json.dumps(each) for each in self.values)
+
+    def _fit(self, value: Any) -> object:
+        if isinstance(value, str) and value in self._strings:
+            return value
+        for choice in self.values:
+            if _is_same(choice, value):
+                return choice
+        raise must_be(self.words, value)
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        are_strings = self.values and len(self._strings) == len(self.values)
+        return ({"type": "string"} if are_strings and not self.nullable else {}) | {"enum": list(self.values)}
 
 
-def unless(other: str) -> Unless:
-    """Let a required parameter be left out, and be None, when another one is given instead."""
-    return Unless(other)
+def _is_same(choice: Json, value: object) -> bool:
+    """Return True if a value from Lua is a choice: 5.0 is 5, an empty table is a list too, but true is not 1."""
+    if isinstance(choice, bool) or isinstance(value, bool):
+        return choice is value
+    if isinstance(choice, (dict, list)) and value in ([], {}):
+        return not choice
+    return choice == value or (isinstance(choice, int) and not _fits_64_bits(choice) and str(choice) == value)
 
 
-def between(low: float, high: float) -> Bound:
-    """Bound a number: both ends are allowed."""
-    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
-        raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
-    return Bound(f"in {low}..{high}", lambda value: low <= value <= high, "number", example=low)
+@dataclass(frozen=True)
+class List(Type):
+    """A list.
+
+    Args:
+        item: The type of each item.
+        bounds: What restricts its length.
+    """
+
+    item: Type
+    bounds: tuple[Bound, ...] = ()
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return the item's type and brackets."""
+        item = self.item.spell(namespace, choices)
+        return f"({item})[]" if "|" in item else f"{item}[]"
+
+    @property
+    def words(self) -> str:
+        """``a list`` and the bounds."""
+        return " ".join(["a list", *(bound.words for bound in self.bounds)])
+
+    def _fit(self, value: Any) -> object:
+        value = [] if value == {} else value
+        if not isinstance(value, (list, tuple)):
+            raise must_be(self.words, value)
+        fitting: list[object] = []
+        try:
+            for item in value:
+                fitting.append(self.item.accept(item))
+        except Mismatch as mismatch:
+            raise mismatch.inside(f"[{len(fitting) + 1}]") from None
+        if not all(bound.holds(fitting) for bound in self.bounds):
+            raise must_be(self.words, value)
+        return fitting
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "array", "items": self.item._schema(definitions)}
+        for bound in self.bounds:
+            schema |= bound.json_schema("array")
+        return schema
 
 
-def one_of(*choices: str) -> Bound:
+@dataclass(frozen=True)
+class Map(Type):
+    """A table with string keys.
+
+    Args:
+        value: The type of each value.
+        bounds: What restricts the number of keys.
+    """
+
+    value: Type
+    bounds: tuple[Bound, ...] = ()
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return a table of strings and the values' type."""
+        return f"table<string, {self.value.spell(namespace, choices)}>"
+
+    @property
+    def words(self) -> str:
+        """``a table with string keys`` and the bounds."""
+        return " ".join(["a table with string keys", *(bound.words for bound in self.bounds)])
+
+    def _fit(self, value: Any) -> object:
+        value = {} if value == [] else value
+        if not isinstance(value, dict):
+            raise must_be(self.words, value)
+        if not all(bound.holds(value) for bound in self.bounds):
+            raise must_be(self.words, value)
+        return {key: _accepted(self.value, item, key) for key, item in value.items()}
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "object", "additionalProperties": self.value._schema(definitions)}
+        for bound in self.bounds:
+            schema |= bound.json_schema("object")
+        return schema
+
+
+@dataclass(frozen=True, eq=False)
+class Record(Type):
+    """A table with named keys. Two records are equal if all of their keys are.
+
+    Args:
+        name: The name of its class.
+        fields: The type of each key, in order; it may be read on first use.
+        about: The sentence of each key that has one.
+        required: The keys that must be there. In Lua a key that may be None is one that may be left out.
+        filled: The keys that become None if Lua leaves them out.
+        extra: The type of other keys, or None if there can be no others.
+        defaults: What the service takes for a key that is left out, for the docs only.
+    """
+
+    name: str
+    fields: Mapping[str, Type]
+    about: Mapping[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
+    extra: Type | None = None
+    defaults: Mapping[str, Json] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or not isinstance(other, Record):
+            return self is other
+        pair, compared = (id(self), id(other)), _compared.get()
+        if pair in compared:
+            return True
+        token = _compared.set(compared | {pair})
+        try:
+            return self._parts() == other._parts()
+        finally:
+            _compared.reset(token)
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.fields)))
+
+    def __repr__(self) -> str:
+        return f"Record({self.name!r}, {list(self.fields)})"
+
+    def _parts(self) -> tuple[object, ...]:
+        keys = [self.nullable, self.required, self.filled, *map(dict, (self.about, self.defaults))]
+        return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return its name."""
+        return f"{namespace}.{self.name}" if namespace else self.name
+
+    @property
+    def words(self) -> str:
+        """``a table``."""
+        return "a table"
+
+    def _fit(self, value: Any) -> object:
+        value = {} if value == [] else value
+        if not isinstance(value, dict):
+            raise must_be(f"a table with the keys {shortened(self.fields)}" if self.fields else "a table", value)
+        if value.keys() - self.fields.keys():
+            self._check_unknown(value)
+        for key in sorted(self.required - value.keys()):
+            raise Mismatch(f"needs the key {key!r}")
+        present = [key for key in self.fields if key in value or key in self.filled]
+        fitting = {key: _accepted(self.fields[key], value.get(key), key) for key in present}
+        if self.extra:
+            others = {key: item for key, item in value.items() if key not in self.fields}
+            fitting |= {key: _accepted(self.extra, item, key) for key, item in others.items()}
+        return fitting
+
+    def _check_unknown(self, value: Mapping[str, object]) -> None:
+        if self.extra:
+            return
+        key = min(map(str, value.keys() - self.fields.keys()))
+        known = f"its keys are {shortened(self.fields)}" if self.fields else "it has no keys"
+        raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, self.fields) or known})")
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        return definitions.reference(self)
+
+    def definition(self, definitions: _Definitions) -> dict[str, Any]:
+        """Return what a reference to this record in a JSON Schema stands for."""
+        properties = {key: kind._schema(definitions) for key, kind in self.fields.items()}
+        for key, about in self.about.items():
+            properties[key] = properties[key] | {"description": about}
+        for key, default in self.defaults.items():
+            properties[key] = properties[key] | {"default": default}
+        schema: dict[str, Any] = {"type": "object", "properties": properties}
+        if self.required:
+            schema["required"] = sorted(self.required)
+        if self.extra != ANY:
+            schema["additionalProperties"] = self.extra._schema(definitions) if self.extra else False
+        return schema
+
+
+def _accepted(kind: Type, value: object, key: str) -> object:
+    try:
+        return kind.accept(value)
+    except Mismatch as mismatch:
+        raise mismatch.inside(f".{key[:80]}") from None
+
+
+@dataclass(frozen=True)
+class Union(Type):
+    """Any of several types; the first that takes a value is used.
+
+    Args:
+        members: Two or more.
+    """
+
+    members: tuple[Type, ...]
+
+    @cached_property
+    def _for_text(self) -> tuple[Type, ...]:
+        """The members, integers last: digits are text if text fits too."""
+        return tuple(sorted(self.members, key=lambda member: isinstance(member, Scalar) and member.kind == "integer"))
+
+    @cached_property
+    def _takes_text(self) -> bool:
+        return any(member.read("0") == "0" for member in self.members)
+
+    def read(self, text: str) -> object:
+        """Return the JSON value, but the text if a string fits, unless the JSON is a list or a table."""
+        value = super().read(text)
+        return text if self._takes_text and not isinstance(value, (dict, list)) else value
+
+    def spell(self, namespace: str = "", choices: str = "") -> str:
+        """Return the members, each once."""
+        return "|".join(dict.fromkeys(member.spell(namespace, choices) for member in self.members))
+
+    @property
+    def words(self) -> str:
+        """The members, those of a longer union each once."""
+        words = [member.words for member in self.members]
+        return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
+
+    def _fit(self, value: Any) -> object:
+        for member in self._for_text if isinstance(value, str) else self.members:
+            try:
+                return member.accept(value)
+            except Mismatch:
+                continue
+        if meant := self._meant(value):
+            meant.accept(value)  # names what inside the value does not fit
+        raise must_be(self.words, value)
+
+    def _meant(self, value: object) -> Type | None:
+        """Return the only member that a list or a table can be meant for, if there is one."""
+        if not isinstance(value, (dict, list)) or not value:
+            return None
+        kinds = List if isinstance(value, list) else (Map, Record)
+        meant = [member for member in self.members if isinstance(member, kinds)]
+        tagged = [member for member in meant if isinstance(member, Record) and _has_tag(member, value)]
+        return next((found[0] for found in (meant, tagged) if len(found) == 1), None)
+
+    def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
+        return {"anyOf": [member._schema(definitions) for member in self.members]}
+
+
+def _has_tag(record: Record, value: Any) -> bool:
+    """Return True if a table has one of the strings that tell this record from others, as in ``type = "card"``."""
+    tags = [key for key, item in value.items() if isinstance(item, str) and key in record.fields]
+    kinds = {key: record.fields[key] for key in tags}
+    return any(isinstance(kind, Choice) and value[key] in kind.values for key, kind in kinds.items())
+
+
+def one_of(*choices: str) -> Choice:
     """Bound a string to a list of choices."""
     if not choices or not all(isinstance(choice, str) for choice in choices):
         raise TypeError(f"one_of takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
-    return Bound("one of " + ", ".join(map(repr, choices)), lambda value: value in choices, "string", choices)
-
-
-def matching(pattern: str, example: str) -> Bound:
-    """Bound a string to a regular expression that has to match all of it.
-
-    Args:
-        pattern: In the syntax of Python's ``re``.
-        example: A value that fits, for the message and the reference page.
-    """
-    compiled = re.compile(pattern)
-    return Bound(f"like {example!r}", lambda value: compiled.fullmatch(value) is not None, "string", example=example)
-
-
-def non_empty() -> Bound:
-    """Bound a string or a list: it has something in it, as a filter needs that would otherwise let everything pass."""
-    return Bound("with something in it", bool, "string or list")
+    return Choice(choices)
 
 
 def check(kind: Type, result: object) -> None:
-    """Hold a result against a type; a table may have more keys than its ``TypedDict`` names.
+    """Check a result against a type; its tables may have more keys than the type names.
 
     Raises:
-        Mismatch: It does not fit.
+        Mismatch: The result does not fit.
     """
     kind.accept(_without_more(kind, result))
 
 
 def _without_more(kind: Type, value: object) -> object:
-    """Return a value without the keys that are not declared."""
-    if kind.label == "any":
-        candidates = [_without_more(part, value) for part in kind.parts]
-        return next((left for part, left in zip(kind.parts, candidates, strict=True) if _fits(part, left)), value)
-    if kind.label == "array" and isinstance(value, (list, tuple)):
-        return [_without_more(kind.parts[0], item) for item in value]
-    if kind.label == "object" and isinstance(value, dict):
-        kinds = kind.record.fields if kind.record else dict.fromkeys(value, kind.parts[0])
-        return {key: _without_more(kinds[key], item) for key, item in value.items() if key in kinds}
+    """Return a value without the keys that its type does not name."""
+    if isinstance(kind, Union):
+        candidates = [(member, _without_more(member, value)) for member in kind.members]
+        return next((left for member, left in candidates if _fits(member, left)), value)
+    if isinstance(kind, List) and isinstance(value, (list, tuple)):
+        return [_without_more(kind.item, item) for item in value]
+    if isinstance(kind, Map) and isinstance(value, dict):
+        return {key: _without_more(kind.value, item) for key, item in value.items()}
+    if isinstance(kind, Record) and isinstance(value, dict):
+        return {key: _without_more(kind.fields[key], value[key]) for key in value if key in kind.fields}
     return value
 
 

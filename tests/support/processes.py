@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,18 @@ def is_running(pid: int) -> bool:
 def children(pid: int) -> set[int]:
     """Return the children of a process, dead ones that were not reaped among them."""
     return {child for child, seen in _everyone() if seen.parent == pid}
+
+
+def zygotes() -> set[int]:
+    """Return the processes of this one that the sandboxes of its runtimes are forked from."""
+    return {pid for pid in children(os.getpid()) if b"zygote" in _command_of(pid)}
+
+
+def _command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def descendants(pid: int) -> set[int]:

@@ -10,6 +10,8 @@ from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
 from kosmolua.plugin import Request, Response, Secret, Send
 
 KEY = "rnd_SECRET"
+BASE = "https://api.render.com/v1"
+HEADERS: dict[str, Any] = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
 integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("render2").integration
 Simulator = type(integration.simulate("default"))
 
@@ -74,3 +76,20 @@ def body_of(request: Request) -> Any:
 def page(key: str, things: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return things as a page of one of Render's lists."""
     return [{key: thing, "cursor": f"after-{number}"} for number, thing in enumerate(things, start=1)]
+
+
+def ask(
+    send: Send, method: str, path: str, *query: tuple[str, str], body: Any = None, headers: dict[str, Any] | None = None
+) -> Response:
+    """Return the response to a request that is made by hand, with a key unless other headers are given."""
+    headers = HEADERS if headers is None else headers
+    content = None if body is None else json.dumps(body).encode()
+    if content is not None:
+        headers = headers | {"Content-Type": "application/json"}
+    return send(Request(method, BASE + path, query, headers, content))
+
+
+def owner_of(send: Send) -> str:
+    """Return the id of the workspace that an account reaches."""
+    owner: str = ask(send, "GET", "/owners").json()[0]["owner"]["id"]
+    return owner

@@ -2,124 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from . import seeds
-from .seeds import Thing, identifier, stamp
+from ..wire import Thing
+from . import definitions
+from .progress import UNDER_WAY, Progress
+from .seeds import accounts, deploys, services, stores
+from .seeds.accounts import BEGINNING, identifier, stamp
 
 T = TypeVar("T")
 
-_FAILING = ("false", "exit 1")
-"""Commands that fail on any machine; a build or a job with one of them fails here too."""
+
+def standing_still() -> float:
+    """Tell no time: with this clock nothing but requests takes time."""
+    return 0.0
 
 
 class World:
-    """Everything that one account holds. Its clock starts at the same moment each time and gains a second a request.
+    """Everything that one account holds, in ``state``: plain values, which JSON can carry.
+
+    Its time is that of a clock, plus one second for each request, and starts at the same moment always.
 
     Args:
         account: The account's name, which decides what is in it.
+        clock: Tells the time in seconds, from any beginning.
+        state: What ``dump`` of an earlier world of this account returned; the time goes on from there.
+
+    Raises:
+        ValueError: The state is not one of this account.
     """
 
-    def __init__(self, account: str) -> None:
-        self.profile = seeds.profile_of(account)
-        self.owner = seeds.owner(self.profile)
-        self.user = seeds.user(self.profile)
-        self.services = {service["id"]: service for service in seeds.services(self.profile)}
-        self.databases = {store["id"]: store for store in seeds.databases(self.profile)}
-        self.caches = {store["id"]: store for store in seeds.caches(self.profile)}
-        self._places = {service_id: place for place, service_id in enumerate(self.services)}
-        self._seconds = 0
-        self._deploys: dict[str, list[Thing]] = {}
-        self._jobs: dict[str, list[Thing]] = {}
-        self._variables: dict[str, dict[str, str]] = {}
-        self._domains: dict[str, list[Thing]] = {}
-        self._coming: dict[str, list[str]] = {}
+    def __init__(
+        self, account: str, clock: Callable[[], float] = standing_still, state: Mapping[str, Any] | None = None
+    ) -> None:
+        self.profile = accounts.profile_of(account)
+        self.owner = accounts.owner(self.profile)
+        self.user = accounts.user(self.profile)
+        self._clock = clock
+        self._started = clock()
+        self._state = _fresh(self.profile) if state is None else _checked(state, account)
+        self._progress = Progress(self._state["progress"], self._written)
+        self._places = services.places(self.profile)
 
-    def tick(self) -> int:
-        """Let a second go by, and return how many there were."""
-        self._seconds += 1
-        return self._seconds
+    def dump(self) -> dict[str, Any]:
+        """Return the whole state as plain values, as it is at this moment."""
+        return deepcopy(self._state) | {"seconds": self.seconds}
+
+    @property
+    def services(self) -> dict[str, Thing]:
+        """The services by id, the newest first."""
+        return self._part("services")
+
+    @property
+    def databases(self) -> dict[str, Thing]:
+        """The Postgres databases by id."""
+        return self._part("databases")
+
+    @property
+    def caches(self) -> dict[str, Thing]:
+        """The Key Value instances by id."""
+        return self._part("caches")
+
+    @property
+    def seconds(self) -> float:
+        """How much time has gone by since the beginning."""
+        return float(self._state["seconds"]) + self._clock() - self._started
 
     @property
     def now(self) -> str:
         """The time, as Render writes it."""
-        return stamp(seeds.BEGINNING + timedelta(seconds=self._seconds))
+        return self._written(self.seconds)
+
+    def tick(self) -> int:
+        """Let a second go by and everything become what it is by now; return how many requests there were."""
+        self._state["seconds"] += 1
+        self._state["requests"] += 1
+        for due in self._progress.due(self.seconds):
+            self._carry_out(due)
+        return int(self._state["requests"])
 
     def deploys_of(self, service: Thing) -> list[Thing]:
         """Return the deploys of a service, the newest first."""
-        return self._kept(self._deploys, service, seeds.deploys)
+        known = service["id"] in self._part("deploys")
+        found = self._kept("deploys", service, deploys.deploys)
+        if not known:
+            for deploy in found:
+                if deploy["status"] in UNDER_WAY:
+                    self._progress.resume_deploy(service, deploy, self.seconds)
+        return found
 
     def jobs_of(self, service: Thing) -> list[Thing]:
         """Return the jobs of a service, the newest first."""
-        return self._kept(self._jobs, service, seeds.jobs)
+        return self._kept("jobs", service, deploys.jobs)
 
     def variables_of(self, service: Thing) -> dict[str, str]:
         """Return the environment variables of a service."""
-        return self._kept(self._variables, service, lambda service, _: seeds.variables(service))
+        return self._kept("variables", service, lambda service, _: services.variables(self.profile, service))
 
     def domains_of(self, service: Thing) -> list[Thing]:
         """Return the custom domains of a service."""
-        return self._kept(self._domains, service, seeds.domains)
+        return self._kept("domains", service, services.domains)
 
-    def _kept(self, kept: dict[str, T], service: Thing, seed: Callable[[Thing, int], T]) -> T:
-        """Make what a service starts with when it is first asked for: an account has some 700 deploys."""
-        key = service["id"]
-        if key not in kept:
-            kept[key] = seed(service, self._places[key])
-        return kept[key]
-
-    def add_service(self, wanted: Thing) -> tuple[Thing, Thing]:
+    def add_service(self, wanted: Thing, ending: str | None = None) -> tuple[Thing, Thing]:
         """Create the service that a request's body describes, and return it with its first deploy."""
-        service = self._new_service(wanted)
-        key = service["id"]
-        self.services = {key: service} | self.services
-        self._deploys[key], self._jobs[key], self._domains[key] = [], [], []
-        self._variables[key] = {}
-        self.set_variables(service, wanted.get("envVars", []))
-        return service, self.add_deploy(service, "api")
-
-    def _new_service(self, wanted: Thing) -> Thing:
-        kind, name = wanted["type"], wanted["name"]
-        settings = wanted.get("serviceDetails", {})
-        image = wanted.get("image")
-        source = {"imagePath": image["imagePath"]} if image else {"repo": wanted["repo"]}
-        source |= {} if image else {"branch": wanted.get("branch", "main")}
-        prefix = "crn" if kind == "cron_job" else "srv"
-        return {
-            "id": identifier(prefix, self.profile.account, "new", self._seconds),
-            "name": name,
-            "type": kind,
-            "ownerId": wanted["ownerId"],
-            "slug": name,
-            "suspended": "not_suspended",
-            "suspenders": [],
-            "autoDeploy": wanted.get("autoDeploy", "yes"),
-            "rootDir": wanted.get("rootDir", ""),
-            "notifyOnFail": "default",
-            "dashboardUrl": f"https://dashboard.render.com/{name}",
-            "createdAt": self.now,
-            "updatedAt": self.now,
-            "serviceDetails": seeds.details(kind, name, settings.get("runtime", ""), settings),
-            **source,
-            **({"environmentId": wanted["environmentId"]} if "environmentId" in wanted else {}),
-        }
+        prefix = "crn" if wanted["type"] == "cron_job" else "srv"
+        key = identifier(prefix, self.profile.account, "new", self._state["requests"])
+        service = definitions.new_service(wanted, key, self.now)
+        self._state["services"] = {key: service} | self.services
+        for part in ("deploys", "jobs", "domains"):
+            self._part(part)[key] = []
+        self._part("variables")[key] = {}
+        self.set_variables(service, wanted.get("envVars") or [])
+        deploy, _ = self.add_deploy(service, "api", ending=ending)
+        return service, deploy
 
     def change_service(self, service: Thing, changes: Thing) -> None:
         """Apply the body of a PATCH."""
-        changes = dict(changes)
-        inner = dict(changes.pop("serviceDetails", {}))
-        how_to_run = inner.pop("envSpecificDetails", {})
-        image = changes.pop("image", None)
-        service |= changes | ({"imagePath": image["imagePath"]} if image else {}) | {"updatedAt": self.now}
-        service["serviceDetails"] |= inner
-        if how_to_run:
-            service["serviceDetails"]["envSpecificDetails"] |= how_to_run
+        definitions.change(service, changes)
+        service["updatedAt"] = self.now
 
     def remove_service(self, service: Thing) -> None:
         """Delete a service."""
         del self.services[service["id"]]
+        self._progress.forget(service["id"])
 
     def suspend(self, service: Thing) -> None:
         """Suspend a service on behalf of the user."""
@@ -133,56 +141,44 @@ class World:
         """Set the number of a service's instances."""
         service["serviceDetails"]["numInstances"] = instances
 
-    def add_deploy(self, service: Thing, trigger: str, source: Thing | None = None) -> Thing:
-        """Start a deploy, which goes on by one step each time that it is looked at.
+    def add_deploy(
+        self, service: Thing, trigger: str, source: Thing | None = None, ending: str | None = None
+    ) -> tuple[Thing, bool]:
+        """Add a deploy, and return it and whether it has started; else it waits for the one that is under way.
 
         Args:
             service: What to deploy.
             trigger: Why, as the wire spells it.
             source: The commit or image, if it is not the newest.
+            ending: How it ends, if that is told.
         """
-        deploys = self.deploys_of(service)
+        history = self.deploys_of(service)
         deploy = {
-            "id": identifier("dep", self.profile.account, "new", self._seconds),
-            "status": "build_in_progress",
+            "id": identifier("dep", self.profile.account, "new", self._state["requests"]),
+            "status": "queued",
             "trigger": trigger,
             "createdAt": self.now,
-            "startedAt": self.now,
+            "startedAt": None,
             "updatedAt": self.now,
             "finishedAt": None,
-            **(source or seeds.source_of(service, len(deploys), self.now)),
+            **(source or deploys.source_of(service, len(history), self.now)),
         }
-        deploys.insert(0, deploy)
-        build = service["serviceDetails"].get("envSpecificDetails", {}).get("buildCommand")
-        ending = ["build_failed"] if build in _FAILING else ["update_in_progress", "live"]
-        self._coming[deploy["id"]] = ["build_in_progress", *ending]
-        return deploy
+        history.insert(0, deploy)
+        started = self._progress.start_deploy(service, deploy, ending, self.seconds)
+        for due in self._progress.due(self.seconds):
+            self._carry_out(due)
+        return deploy, started
 
-    def look_at_deploys(self, service: Thing, deploys: Iterable[Thing]) -> None:
-        """Let time go by for those deploys of a service that are under way."""
-        for deploy in deploys:
-            coming = self._coming.get(deploy["id"])
-            if coming:
-                self._advance(service, deploy, coming.pop(0))
-
-    def _advance(self, service: Thing, deploy: Thing, status: str) -> None:
-        if status == "live":
-            for earlier in self.deploys_of(service):
-                if earlier["status"] == "live":
-                    earlier["status"] = "deactivated"
-        deploy |= {"status": status, "updatedAt": self.now}
-        if status in ("live", "build_failed"):
-            deploy["finishedAt"] = self.now
-
-    def cancel_deploy(self, deploy: Thing) -> None:
-        """Cancel a deploy that is under way."""
-        self._coming.pop(deploy["id"], None)
+    def cancel_deploy(self, service: Thing, deploy: Thing) -> None:
+        """Cancel a deploy that is under way or waits; the next one of the service starts."""
+        self._progress.forget(deploy["id"])
         deploy |= {"status": "canceled", "updatedAt": self.now, "finishedAt": self.now}
+        self._progress.start_waiting(service["id"], self.deploys_of(service), self.seconds)
 
-    def add_job(self, service: Thing, command: str, plan: str) -> Thing:
-        """Start a job, which goes on by one step each time that it is looked at."""
+    def add_job(self, service: Thing, command: str, plan: str, ending: str | None = None) -> Thing:
+        """Start a job."""
         job = {
-            "id": identifier("job", self.profile.account, "new", self._seconds),
+            "id": identifier("job", self.profile.account, "new", self._state["requests"]),
             "serviceId": service["id"],
             "startCommand": command,
             "planId": plan,
@@ -190,32 +186,75 @@ class World:
             "createdAt": self.now,
         }
         self.jobs_of(service).insert(0, job)
-        self._coming[job["id"]] = ["pending", "running", "failed" if command in _FAILING else "succeeded"]
+        self._progress.start_job(service, job, ending, self.seconds)
         return job
-
-    def look_at_jobs(self, jobs: Iterable[Thing]) -> None:
-        """Let time go by for those jobs that are under way."""
-        for job in jobs:
-            coming = self._coming.get(job["id"])
-            if coming:
-                job["status"] = coming.pop(0)
-                if job["status"] == "running":
-                    job["startedAt"] = self.now
-                if job["status"] in ("succeeded", "failed"):
-                    job["finishedAt"] = self.now
 
     def cancel_job(self, job: Thing) -> None:
         """Cancel a job that is pending or running."""
-        self._coming.pop(job["id"], None)
+        self._progress.forget(job["id"])
         job |= {"status": "canceled", "finishedAt": self.now}
 
     def set_variables(self, service: Thing, wanted: Iterable[Thing]) -> None:
         """Set environment variables from the entries of a request's body."""
         variables = self.variables_of(service)
         for each in wanted:
-            generated = identifier("gen", service["id"], each["key"], self._seconds)
+            generated = identifier("gen", service["id"], each["key"], self._state["requests"])
             variables[each["key"]] = each.get("value", generated)
 
-    def clear_variables(self, service: Thing) -> None:
-        """Delete every environment variable of a service."""
-        self.variables_of(service).clear()
+    def _part(self, name: str) -> dict[str, Any]:
+        part: dict[str, Any] = self._state[name]
+        return part
+
+    def _kept(self, name: str, service: Thing, seed: Callable[[Thing, int], T]) -> T:
+        """Make what a service starts with when it is first asked for: an account has some 700 deploys."""
+        part, key = self._part(name), service["id"]
+        if key not in part:
+            part[key] = seed(service, self._places[key])
+        kept: T = part[key]
+        return kept
+
+    def _written(self, seconds: float) -> str:
+        return stamp(BEGINNING + timedelta(seconds=seconds))
+
+    def _carry_out(self, due: Thing) -> None:
+        """Let a deploy or a job become what it is due to become."""
+        service, moment = self.services[due["service"]], self._written(due["at"])
+        things = self.deploys_of(service) if due["kind"] == "deploy" else self.jobs_of(service)
+        thing = next(thing for thing in things if thing["id"] == due["id"])
+        if due["status"] == "live":
+            for earlier in things:
+                if earlier["status"] == "live":
+                    earlier["status"] = "deactivated"
+        thing["status"] = due["status"]
+        if due["kind"] == "deploy":
+            thing["updatedAt"] = moment
+        elif due["status"] == "running":
+            thing["startedAt"] = moment
+        if due["status"] not in (*UNDER_WAY, "running"):
+            thing["finishedAt"] = moment
+            if due["kind"] == "deploy":
+                self._progress.start_waiting(service["id"], things, due["at"])
+
+
+def _fresh(profile: accounts.Profile) -> dict[str, Any]:
+    return {
+        "account": profile.account,
+        "seconds": 0.0,
+        "requests": 0,
+        "services": {service["id"]: service for service in services.services(profile)},
+        "databases": {store["id"]: store for store in stores.databases(profile)},
+        "caches": {store["id"]: store for store in stores.caches(profile)},
+        "deploys": {},
+        "jobs": {},
+        "variables": {},
+        "domains": {},
+        "progress": {},
+    }
+
+
+def _checked(state: Mapping[str, Any], account: str) -> dict[str, Any]:
+    fresh = _fresh(accounts.profile_of(account))
+    kinds = {name: (int, float) if name == "seconds" else type(value) for name, value in fresh.items()}
+    if state.get("account") != account or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
+        raise ValueError(f"this is not the state of a simulated Render account {account}")
+    return deepcopy(dict(state))

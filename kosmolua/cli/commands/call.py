@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.journal import Record
+from kosmolua.broker.records import CallEnded, Event, Record
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.completion import arguments_of, completes, paths
@@ -29,7 +29,7 @@ from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import page_of, parts_of
-from kosmolua.schema.types import Type
+from kosmolua.schema.types import List, Type, Union
 
 _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
@@ -142,10 +142,10 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
             function = None  # the call itself will be refused, and noted in the journal
         arguments = given | _arguments(path, function, words)
 
-        def watch(record: Record) -> None:
-            watched.watch(record)
-            if record.status != "running":
-                records.append(record)
+        def watch(event: Event) -> None:
+            watched.watch(event)
+            if isinstance(event, CallEnded):
+                records.append(event.record)
 
         try:
             return runtime.call(path, arguments, watch=watch)
@@ -244,11 +244,11 @@ def _value(name: str, kind: Type, texts: list[str]) -> object:
     if len(texts) > 1 and item is None:
         raise UsageError(f"{name} is given {len(texts)} times and takes one value")
     value = kind.read(first)
-    is_bare = kind.label == "array" and not isinstance(value, (list, type(None))) and not first.startswith("[")
+    is_bare = isinstance(kind, List) and not isinstance(value, (list, type(None))) and not first.startswith("[")
     return [item.read(text) for text in texts] if item and (is_bare or len(texts) > 1) else value
 
 
 def _item_of(kind: Type) -> Type | None:
-    """Return the type of what is in the list that a type is or allows, or None where it allows none."""
-    allowed = kind.parts if kind.label == "any" else (kind,)
-    return next((each.parts[0] for each in allowed if each.label == "array"), None)
+    """Return the type of the items, if a type is a list or a union with one, else None."""
+    allowed = kind.members if isinstance(kind, Union) else (kind,)
+    return next((each.item for each in allowed if isinstance(each, List)), None)

@@ -161,7 +161,7 @@ class Candidates:
             return _matching(self._inside(indexed[1]), word)
         function = self._function_at(text, place)
         parameter = _parameter(function, before[place.comma :]) if function else None
-        return _matching(dict.fromkeys(luacats.choices_in(parameter.type), "") if parameter else {}, word)
+        return _matching(dict.fromkeys(map(str, luacats.choices_in(parameter.type)), "") if parameter else {}, word)
 
     # Commands and pages
 
@@ -191,7 +191,7 @@ def _values(parameter: Parameter | None) -> list[str]:
     if parameter is None:
         return []
     choices = [luacats.literal(choice) for choice in luacats.choices_in(parameter.type)]
-    return choices or (["true", "false"] if parameter.type.label == "boolean" else [])
+    return choices or (["true", "false"] if luacats.label(parameter.type) == "boolean" else [])
 
 
 def _about(parameter: Parameter) -> str:

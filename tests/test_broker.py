@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -16,8 +16,8 @@ from support.library import ACCOUNTS, FAILURES, KEY, Account, library, nested, s
 
 from kosmolua import CallError, LimitExceeded, Limits, Runtime
 from kosmolua.broker.backends import Canned
-from kosmolua.broker.journal import Record
 from kosmolua.broker.permissions import Approval
+from kosmolua.broker.records import CallStarted, Event
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import PluginFault
 from kosmolua.plugin import Api, ApiError, Integration, Request, Response, Send
@@ -108,15 +108,16 @@ def test_whoever_watches_is_told_twice(open_library: Open) -> None:
     """Once when the call starts, and once when it has ended; a refused call only ends."""
     seen: list[tuple[str, str]] = []
 
-    def watch(record: Record) -> None:
-        seen.append((record.path, record.status))
+    def watch(event: Event) -> None:
+        is_start = isinstance(event, CallStarted)
+        seen.append((event.path, "started") if is_start else (event.record.path, event.record.status))
 
     runtime = open_library()
     runtime.call("library.list_books", watch=watch)
     with pytest.raises(CallError):
         runtime.call("library.list_books", {"limit": 0}, watch=watch)
     assert seen == [
-        ("library.list_books", "running"),
+        ("library.list_books", "started"),
         ("library.list_books", "ok"),
         ("library.list_books", "refused"),
     ]
@@ -244,7 +245,7 @@ def test_a_script_learns_nothing_of_the_host(open_library: Open, how: str) -> No
         assert "\n" not in text
         assert len(text) < 500
     assert not any(sign in error.message for sign in ("/", "<", "0x"))
-    assert f"{Path(__file__).parent / 'library.py'}:" in str(error)
+    assert f"{Path(__file__).parent / 'support' / 'library.py'}:" in str(error)
     assert "detail" not in error.fields()
     assert KEY not in str(error)
 
@@ -388,7 +389,7 @@ def test_an_account_is_opened_once_a_run() -> None:
 
 def test_an_account_that_is_slow_to_open_holds_up_no_other() -> None:
     """Calls with other accounts go on meanwhile."""
-    is_opened, plugin = Event(), library()
+    is_opened, plugin = Flag(), library()
 
     def open_slowly(**settings: Any) -> Account:
         if settings.get("base_url") == "https://slow.example":

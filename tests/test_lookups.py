@@ -1,4 +1,4 @@
-"""The front desk: what a script may ask besides calls, and how often."""
+"""Lookups: what a script may ask besides calls, and how often."""
 
 from __future__ import annotations
 

@@ -1,0 +1,136 @@
+"""Bodies: settings of a service in the nested shape of Render's requests.
+
+See https://api-docs.render.com/reference/create-service: ``serviceDetails`` depends on the type of the service, and
+``envSpecificDetails`` inside it on the runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+DEFAULT_PERCENTAGE = 70
+"""What a resource that scaling does not look at is sent with, since Render wants a number."""
+
+_TOP = {
+    "name": "name",
+    "repo": "repo",
+    "branch": "branch",
+    "root_dir": "rootDir",
+    "environment_id": "environmentId",
+    "auto_deploy_trigger": "autoDeployTrigger",
+}
+_DETAILS = {
+    "runtime": "runtime",
+    "plan": "plan",
+    "region": "region",
+    "schedule": "schedule",
+    "publish_path": "publishPath",
+    "health_check_path": "healthCheckPath",
+    "num_instances": "numInstances",
+    "pre_deploy_command": "preDeployCommand",
+    "max_shutdown_delay": "maxShutdownDelaySeconds",
+    "render_subdomain_policy": "renderSubdomainPolicy",
+    "previews": "previews",
+    "maintenance_mode": "maintenanceMode",
+    "ip_allow_list": "ipAllowList",
+    "cache": "cache",
+    "disk": "disk",
+    "autoscaling": "autoscaling",
+    "headers": "headers",
+    "routes": "routes",
+}
+_NATIVE = {"build_command": "buildCommand", "start_command": "startCommand"}
+_DOCKER = {
+    "start_command": "dockerCommand",
+    "dockerfile_path": "dockerfilePath",
+    "docker_context": "dockerContext",
+    "registry_credential_id": "registryCredentialId",
+}
+_IMAGE = {name: field for name, field in _DOCKER.items() if name != "registry_credential_id"}
+_SWITCH = {True: "yes", False: "no"}
+_SPELLED = {"size_gb": "sizeGB"}
+_UNDERSCORE = re.compile(r"_(\w)")
+
+
+def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_id: str) -> dict[str, Any]:
+    """Return settings as Render's request bodies have them, with nothing but what is given.
+
+    Args:
+        settings: Values by parameter name; None stands for not given.
+        kind: The service's type.
+        runtime: The service's runtime, or None for a static site.
+        owner_id: The workspace that an image belongs to.
+    """
+    body = _renamed(settings, _TOP)
+    if settings.get("auto_deploy") is not None:
+        body["autoDeploy"] = _SWITCH[settings["auto_deploy"]]
+    if settings.get("build_filter") is not None:
+        body["buildFilter"] = {"paths": [], "ignoredPaths": []} | wire(settings["build_filter"])
+    if settings.get("image") is not None:
+        image = {"imagePath": settings["image"], "ownerId": owner_id}
+        body["image"] = image | _renamed(settings, {"registry_credential_id": "registryCredentialId"})
+    if settings.get("env_vars") is not None:
+        body["envVars"] = variables_of(settings["env_vars"])
+    if settings.get("secret_files") is not None:
+        files = sorted(settings["secret_files"].items())
+        body["secretFiles"] = [{"name": name, "content": text} for name, text in files]
+    if details := _details(settings, kind, runtime):
+        body["serviceDetails"] = details
+    return body
+
+
+def wire(value: Any) -> Any:
+    """Return a value with its keys in camel case, without those that are None, at every depth."""
+    if isinstance(value, list):
+        return [wire(item) for item in value]
+    if isinstance(value, dict):
+        return {_camel(key): wire(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def variables_of(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return environment variables as Render's bodies list them, in the order of their names."""
+    return [{"key": key} | value_of(value) for key, value in sorted(variables.items())]
+
+
+def value_of(value: Any) -> dict[str, Any]:
+    """Return the value of one environment variable as a body has it: always a string, or a wish to generate one."""
+    if isinstance(value, dict):
+        return {"generateValue": value["generate"]}
+    if isinstance(value, bool):
+        return {"value": "true" if value else "false"}
+    return {"value": str(value)}
+
+
+def _details(settings: Mapping[str, Any], kind: str, runtime: str | None) -> dict[str, Any]:
+    details = _renamed(settings, _DETAILS)
+    if "maintenanceMode" in details:
+        details["maintenanceMode"] = {"uri": ""} | details["maintenanceMode"]
+    if "ipAllowList" in details:
+        details["ipAllowList"] = [{"description": ""} | allowed for allowed in details["ipAllowList"]]
+    if "autoscaling" in details:
+        details["autoscaling"] = _autoscaling(details["autoscaling"])
+    if settings.get("pull_request_previews") is not None:
+        details["pullRequestPreviewsEnabled"] = _SWITCH[settings["pull_request_previews"]]
+    if kind == "static_site":
+        return details | _renamed(settings, {"build_command": "buildCommand"})
+    specific = _renamed(settings, {"docker": _DOCKER, "image": _IMAGE}.get(str(runtime), _NATIVE))
+    return details | ({"envSpecificDetails": specific} if specific else {})
+
+
+def _autoscaling(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Say of both resources whether scaling looks at them, as Render demands."""
+    off = {"enabled": False, "percentage": DEFAULT_PERCENTAGE}
+    given = wanted["criteria"]
+    criteria = {name: {"enabled": True} | given[name] if name in given else off for name in ("cpu", "memory")}
+    return {"enabled": True} | wanted | {"criteria": criteria}
+
+
+def _renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {name: wire(settings[own]) for own, name in names.items() if settings.get(own) is not None}
+
+
+def _camel(name: str) -> str:
+    return _SPELLED.get(name) or _UNDERSCORE.sub(lambda match: match[1].upper(), name)

@@ -1,0 +1,193 @@
+"""Creating a service."""
+
+from typing import Annotated, TypedDict
+
+from kosmolua.plugin import BadArguments, between, matching, non_empty, unless
+
+from .account import integration
+from .bodies import body_of
+from .misfits import misfit
+from .parameters import OwnerId
+from .render import Render
+from .runtimes import Runtime, runtime_of
+from .services import Service, shaped
+from .settings import (
+    AutoDeploy,
+    AutoDeployTrigger,
+    Autoscaling,
+    Branch,
+    BuildCommand,
+    BuildFilters,
+    Credential,
+    Disk,
+    DockerContext,
+    DockerfilePath,
+    Header,
+    HealthCheckPath,
+    Image,
+    IpAllowList,
+    MaintenanceModeOf,
+    MaxShutdownDelay,
+    PreDeployCommand,
+    PreviewsOf,
+    PublishPath,
+    PullRequestPreviews,
+    RenderSubdomainPolicy,
+    RootDir,
+    Route,
+    Schedule,
+    ServiceType,
+    StartCommand,
+    Variables,
+)
+from .wire import Thing, thing_of
+
+
+class CreatedService(TypedDict):
+    """A new service, its first deploy, and the runtime that it was given."""
+
+    service: Service
+    deploy_id: str
+    runtime: str
+
+
+@integration.writes
+def create_service(
+    render: Render,
+    /,
+    *,
+    type: Annotated[ServiceType, "Service type."],
+    name: Annotated[str, "Name for the service, unique in its workspace.", non_empty()],
+    repo: Annotated[
+        str | None,
+        'Git repository URL (e.g., "https://github.com/user/repo"); left out with image.',
+        non_empty(),
+        unless("image"),
+    ],
+    branch: Branch = "main",
+    region: Annotated[str | None, 'Region: "oregon", "ohio", "virginia", "frankfurt", "singapore".'] = None,
+    plan: Annotated[
+        str | None, 'Plan: "starter", if none is given, "standard", "pro", "pro_plus"; "free" for web services.'
+    ] = None,
+    runtime: Annotated[Runtime | None, "Runtime; read off the commands if none is given."] = None,
+    build_command: BuildCommand = None,
+    start_command: StartCommand = None,
+    env_vars: Variables = None,
+    image: Image = None,
+    registry_credential_id: Credential = None,
+    dockerfile_path: DockerfilePath = None,
+    docker_context: DockerContext = None,
+    schedule: Schedule = None,
+    publish_path: PublishPath = None,
+    root_dir: RootDir = None,
+    build_filter: BuildFilters = None,
+    auto_deploy: AutoDeploy = None,
+    auto_deploy_trigger: AutoDeployTrigger = None,
+    health_check_path: HealthCheckPath = None,
+    pre_deploy_command: PreDeployCommand = None,
+    num_instances: Annotated[int | None, "How many instances to run.", between(1, 100)] = None,
+    autoscaling: Annotated[
+        Autoscaling | None,
+        "Scaling by load: { min = 1, max = 3, criteria = { cpu = { percentage = 60 } } }, or by memory, or both.",
+    ] = None,
+    disk: Annotated[
+        Disk | None, 'Persistent disk: { name = "data", mount_path = "/var/data", size_gb = 10 }; not for cron jobs.'
+    ] = None,
+    max_shutdown_delay: MaxShutdownDelay = None,
+    maintenance_mode: MaintenanceModeOf = None,
+    previews: PreviewsOf = None,
+    pull_request_previews: PullRequestPreviews = None,
+    ip_allow_list: IpAllowList = None,
+    render_subdomain_policy: RenderSubdomainPolicy = None,
+    headers: Annotated[
+        list[Header] | None, 'Response headers of a static site: { { path = "/*", name = ..., value = ... } }.'
+    ] = None,
+    routes: Annotated[
+        list[Route] | None,
+        'Redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
+    ] = None,
+    secret_files: Annotated[dict[str, str] | None, "Secret files: contents by file name."] = None,
+    environment_id: Annotated[
+        str | None, "Project environment to put it in.", matching(r"[A-Za-z0-9-]+", "evm-cabc12345678")
+    ] = None,
+    owner_id: OwnerId = None,
+) -> CreatedService:
+    """Create a new service on Render, and start its first deploy.
+
+    If no runtime is given, it is read off the commands: ``npm`` is node's, ``pip`` python's, and so on. An image has
+    its own; a dockerfile_path or a docker_context, or no command at all, means docker. The result says which it was.
+    """
+    settings = {
+        "name": name,
+        "repo": repo,
+        "branch": None if image and branch == "main" else branch,
+        "region": region,
+        "plan": plan or (None if type == "static_site" else "starter"),
+        "build_command": build_command,
+        "start_command": start_command,
+        "env_vars": env_vars,
+        "image": image,
+        "registry_credential_id": registry_credential_id,
+        "dockerfile_path": dockerfile_path,
+        "docker_context": docker_context,
+        "schedule": schedule,
+        "publish_path": publish_path,
+        "root_dir": root_dir,
+        "build_filter": build_filter,
+        "auto_deploy": auto_deploy,
+        "auto_deploy_trigger": auto_deploy_trigger,
+        "health_check_path": health_check_path,
+        "pre_deploy_command": pre_deploy_command,
+        "num_instances": num_instances,
+        "autoscaling": autoscaling,
+        "disk": disk,
+        "max_shutdown_delay": max_shutdown_delay,
+        "maintenance_mode": maintenance_mode,
+        "previews": previews,
+        "pull_request_previews": pull_request_previews,
+        "ip_allow_list": ip_allow_list,
+        "render_subdomain_policy": render_subdomain_policy,
+        "headers": headers,
+        "routes": routes,
+        "secret_files": secret_files,
+        "environment_id": environment_id,
+    }
+    settings["runtime"] = runtime if type == "static_site" else runtime or _inferred(settings)
+    _refuse_misfit(settings, type)
+    return _created(render, settings, type, render.workspace(owner_id))
+
+
+def _inferred(settings: Thing) -> str:
+    if settings["image"]:
+        return "image"
+    if settings["dockerfile_path"] or settings["docker_context"]:
+        return "docker"
+    found = runtime_of(settings["build_command"], settings["start_command"])
+    if found is None:
+        raise BadArguments(
+            "The commands do not say which runtime they need",
+            param="runtime",
+            hint="say runtime = 'node', 'python', 'ruby', 'go', 'rust', 'elixir' or 'docker'",
+        )
+    return found
+
+
+def _refuse_misfit(settings: Thing, kind: str) -> None:
+    if kind == "cron_job" and settings["schedule"] is None:
+        raise BadArguments("A cron_job needs a schedule", param="schedule", hint="such as schedule = '0 3 * * *'")
+    if settings["runtime"] == "image" and settings["image"] is None:
+        raise BadArguments("The runtime image needs an image", param="image", hint="give image in place of repo")
+    wrong = misfit(settings, kind, settings["runtime"], settings["plan"])
+    if wrong:
+        raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)
+
+
+def _created(render: Render, settings: Thing, kind: str, owner_id: str) -> CreatedService:
+    native = kind != "static_site" and settings["runtime"] not in ("docker", "image")
+    commands = {name: settings[name] or "" for name in ("build_command", "start_command")} if native else {}
+    body = body_of(settings | commands, kind, settings["runtime"], owner_id)
+    reply = thing_of(render.api.post("/services", json={"type": kind, "ownerId": owner_id} | body))
+    service = shaped(thing_of(reply.get("service")))
+    deploy_id = reply.get("deployId") or ""
+    render.remember(deploy_id, service["id"])
+    return {"service": service, "deploy_id": deploy_id, "runtime": settings["runtime"] or "static"}

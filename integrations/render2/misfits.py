@@ -1,0 +1,131 @@
+"""Misfits: settings of a service that cannot go together, found before anything is sent.
+
+Only what Render has no place for, or is known to refuse, is a misfit. Names of plans and regions are left to Render.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .parameters import VARIABLE_KEY
+
+_RUNNING = ("web_service", "private_service", "background_worker", "cron_job")
+_SCALED = ("web_service", "private_service", "background_worker")
+_PUBLIC = ("web_service", "static_site")
+_PREVIEWED = (*_SCALED, "static_site")
+_TYPES = {
+    "runtime": _RUNNING,
+    "region": _RUNNING,
+    "plan": _RUNNING,
+    "image": _RUNNING,
+    "start_command": _RUNNING,
+    "registry_credential_id": _RUNNING,
+    "dockerfile_path": _RUNNING,
+    "docker_context": _RUNNING,
+    "schedule": ("cron_job",),
+    "publish_path": ("static_site",),
+    "headers": ("static_site",),
+    "routes": ("static_site",),
+    "health_check_path": ("web_service",),
+    "maintenance_mode": ("web_service",),
+    "cache": ("web_service",),
+    "ip_allow_list": _PUBLIC,
+    "render_subdomain_policy": _PUBLIC,
+    "previews": _PREVIEWED,
+    "pull_request_previews": _PREVIEWED,
+    "num_instances": _SCALED,
+    "pre_deploy_command": _SCALED,
+    "disk": _SCALED,
+    "autoscaling": _SCALED,
+    "max_shutdown_delay": _SCALED,
+}
+_NATIVE = "native"
+_RUNTIMES = {
+    "build_command": (_NATIVE,),
+    "branch": (_NATIVE, "docker"),
+    "build_filter": (_NATIVE, "docker"),
+    "dockerfile_path": ("docker",),
+    "docker_context": ("docker",),
+    "registry_credential_id": ("docker", "image"),
+}
+_SAID = {_NATIVE: "services that are built from commands", "docker": "docker", "image": "images"}
+
+
+class Misfit(NamedTuple):
+    """Why a combination of settings cannot work: the parameter at fault, what is wrong, and what to do."""
+
+    param: str
+    message: str
+    hint: str
+
+
+def misfit(settings: Mapping[str, Any], kind: str, runtime: str | None, plan: str | None) -> Misfit | None:
+    """Return what is wrong with settings for a service, or None.
+
+    Args:
+        settings: Values by parameter name; None stands for not given.
+        kind: The service's type.
+        runtime: The runtime that the service has, or is to have; a static site has none.
+        plan: The plan that the service has, or is to have.
+    """
+    given = {name for name, value in settings.items() if value is not None}
+    return (
+        _of_type(given, kind)
+        or _of_source(given, runtime)
+        or _of_runtime({name for name in given if settings[name] != ""}, runtime)
+        or _of_scale(settings, plan)
+        or variable_misfit(settings.get("env_vars") or {})
+    )
+
+
+def variable_misfit(variables: Mapping[str, Any]) -> Misfit | None:
+    """Return what is wrong with environment variables: a name, or a value that is neither given nor generated."""
+    for key, value in variables.items():
+        if not re.fullmatch(VARIABLE_KEY, key):
+            return Misfit("env_vars", f"env_vars has the name {key[:80]!r}", "use letters, digits, dots, _ and -")
+        if value == {"generate": False}:
+            return Misfit("env_vars", f"env_vars.{key} is neither given nor generated", "give it, or generate = true")
+    return None
+
+
+def _of_type(given: set[str], kind: str) -> Misfit | None:
+    for name, kinds in _TYPES.items():
+        if name in given and kind not in kinds:
+            return Misfit(name, f"{name} does not fit a {kind}", f"it is for {_listed(kinds)}")
+    return None
+
+
+def _of_source(given: set[str], runtime: str | None) -> Misfit | None:
+    if {"repo", "image"} <= given:
+        return Misfit("image", "repo and image exclude each other", "give the repository or the image, not both")
+    if "image" in given and runtime != "image":
+        return Misfit("image", f"the runtime {runtime} runs no image", "only the runtime image does")
+    return None
+
+
+def _of_runtime(given: set[str], runtime: str | None) -> Misfit | None:
+    """Find what a runtime has no use for; an empty text asks for nothing, and Render takes it."""
+    if runtime is None:
+        return None
+    group = runtime if runtime in ("docker", "image") else _NATIVE
+    for name, groups in _RUNTIMES.items():
+        if name in given and group not in groups:
+            fitting = _listed(tuple(_SAID[each] for each in groups))
+            return Misfit(name, f"{name} does not fit the runtime {runtime}", f"it is for {fitting}; leave {name} out")
+    return None
+
+
+def _of_scale(settings: Mapping[str, Any], plan: str | None) -> Misfit | None:
+    """Render refuses maintenance mode on the free plan, even one that is off."""
+    if plan == "free" and settings.get("maintenance_mode") is not None:
+        return Misfit("maintenance_mode", "maintenance_mode does not fit the plan free", "choose a paid plan")
+    scaling = settings.get("autoscaling")
+    if scaling and scaling["min"] > scaling["max"]:
+        return Misfit("autoscaling", "autoscaling.min is more than autoscaling.max", "exchange them")
+    return None
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

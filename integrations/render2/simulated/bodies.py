@@ -1,0 +1,136 @@
+"""Bodies: which fields the body of a creation or a change of a service may and must have.
+
+They follow https://api-docs.render.com/reference/create-service and update-service, with no unknown field anywhere.
+What Render is recorded to have taken besides is taken too: ``env`` for ``runtime``, ``autoDeployTrigger``, and null for
+what is not given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .demands import FLAG, NUMBER, TEXT, Demand, a, anything, at_least_one, between, either, listing, or_null, record
+from .seeds.services import TYPES
+
+RUNTIMES = ("docker", "elixir", "go", "node", "python", "ruby", "rust", "image")
+
+
+def a_paid_plan(value: object, where: str) -> str | None:
+    """Demand the name of a plan; which there are changes often, but the free one is for web services only."""
+    return f"{where} must not be free" if value == "free" else TEXT(value, where)
+
+
+_SWITCH = a(str, "yes", "no")
+_IMAGE = record({"imagePath": TEXT, "ownerId": TEXT}, {"registryCredentialId": TEXT})
+_COMMANDS: dict[str, Demand] = {"buildCommand": TEXT, "startCommand": TEXT}
+_DOCKER: dict[str, Demand] = dict.fromkeys(
+    ("dockerCommand", "dockerContext", "dockerfilePath", "registryCredentialId"), TEXT
+) | {"registryCredential": anything}
+VARIABLES = listing(either(record({"key": TEXT, "value": TEXT}), record({"key": TEXT, "generateValue": FLAG})))
+_FILES = listing(record({"name": TEXT, "content": TEXT}))
+_PATHS = listing(TEXT)
+_CRITERION = record({"enabled": FLAG, "percentage": NUMBER})
+_AUTOSCALING = record(
+    {"enabled": FLAG, "min": NUMBER, "max": NUMBER, "criteria": record({"cpu": _CRITERION, "memory": _CRITERION})}
+)
+_DISK = record({"name": TEXT, "mountPath": TEXT}, {"sizeGB": at_least_one})
+_HEADER = record({"path": TEXT, "name": TEXT, "value": TEXT})
+_ROUTE = record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}, {"priority": NUMBER})
+
+_PREVIEWS: dict[str, Demand] = {
+    "previews": record({}, {"generation": a(str, "off", "manual", "automatic")}),
+    "pullRequestPreviewsEnabled": _SWITCH,
+}
+_ACCESS: dict[str, Demand] = {
+    "ipAllowList": listing(record({"cidrBlock": TEXT, "description": TEXT})),
+    "renderSubdomainPolicy": a(str, "enabled", "disabled"),
+}
+_SITE = _PREVIEWS | _ACCESS | {"buildCommand": TEXT, "publishPath": TEXT}
+_SCALED = _PREVIEWS | {"preDeployCommand": TEXT, "maxShutdownDelaySeconds": between(1, 300)}
+_WEB = _ACCESS | {
+    "plan": TEXT,
+    "healthCheckPath": TEXT,
+    "maintenanceMode": record({"enabled": FLAG, "uri": TEXT}),
+}
+_RUNTIME: dict[str, Demand] = {"runtime": a(str, *RUNTIMES), "env": a(str, *RUNTIMES)}
+_NEW = _RUNTIME | {
+    "envSpecificDetails": either(record(_COMMANDS), record({}, _DOCKER)),
+    "region": a(str, "frankfurt", "oregon", "ohio", "singapore", "virginia"),
+    "plan": a_paid_plan,
+}
+_NEW_SCALED = _NEW | _SCALED | {"numInstances": at_least_one, "autoscaling": _AUTOSCALING, "disk": _DISK}
+_NEW_DETAILS = {
+    "static_site": record({}, _SITE | {"headers": listing(_HEADER), "routes": listing(_ROUTE)}),
+    "web_service": record({}, _NEW_SCALED | _WEB),
+    "private_service": record({}, _NEW_SCALED),
+    "background_worker": record({}, _NEW_SCALED),
+    "cron_job": record({"schedule": TEXT}, _NEW),
+}
+_CHANGED = _RUNTIME | {
+    "envSpecificDetails": either(record({}, _COMMANDS), record({}, _DOCKER)),
+    "plan": a_paid_plan,
+}
+_CACHE = record({"profile": a(str, "no-cache", "origin-controlled", "origin-controlled-all")})
+_CHANGED_DETAILS = {
+    "static_site": record({}, _SITE),
+    "web_service": record({}, _CHANGED | _SCALED | _WEB | {"cache": _CACHE}),
+    "private_service": record({}, _CHANGED | _SCALED),
+    "background_worker": record({}, _CHANGED | _SCALED),
+    "cron_job": record({}, _CHANGED | {"schedule": TEXT}),
+}
+_TOP: dict[str, Demand] = {
+    "repo": TEXT,
+    "branch": TEXT,
+    "image": _IMAGE,
+    "rootDir": TEXT,
+    "autoDeploy": _SWITCH,
+    "autoDeployTrigger": a(str, "commit", "checksPass", "off"),
+    "buildFilter": record({"paths": or_null(_PATHS), "ignoredPaths": or_null(_PATHS)}),
+}
+
+
+def new_service(body: object, where: str) -> str | None:
+    """Demand a body that creates a service; what its details may hold depends on its type."""
+    kind = body.get("type") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or kind not in TYPES:
+        return f"{where}.type must be one of {', '.join(TYPES)}"
+    if not body.get("repo") and not body.get("image"):
+        return f"{where} lacks repo or image"
+    details = {"serviceDetails": _NEW_DETAILS[str(kind)]}
+    optional = _TOP | {"envVars": VARIABLES, "secretFiles": _FILES, "environmentId": TEXT}
+    required: dict[str, Demand] = {"type": TEXT, "name": TEXT, "ownerId": TEXT}
+    if kind == "static_site":
+        return record(required, optional | details)(body, where)
+    wrong = record(required | details, optional)(body, where)
+    return wrong or _of_runtime(body["serviceDetails"], f"{where}.serviceDetails")
+
+
+def changed_service(kind: str, plan: str | None) -> Demand:
+    """Return the demand on a body that changes a service of this type, which is on this plan."""
+    whole = record({}, _TOP | {"name": TEXT, "serviceDetails": _CHANGED_DETAILS[kind]})
+
+    def demand(body: object, where: str) -> str | None:
+        wrong = whole(body, where)
+        if wrong or not isinstance(body, dict):
+            return wrong
+        return _of_plan({"plan": plan} | (body.get("serviceDetails") or {}), f"{where}.serviceDetails")
+
+    return demand
+
+
+def _of_runtime(details: dict[str, Any], where: str) -> str | None:
+    """Demand a runtime, and both commands of one that is not docker or an image."""
+    runtime = details.get("runtime") or details.get("env")
+    if runtime is None:
+        return f"{where} lacks runtime"
+    if runtime not in ("docker", "image") and details.get("envSpecificDetails") is not None:
+        wrong = record(_COMMANDS)(details["envSpecificDetails"], f"{where}.envSpecificDetails")
+        if wrong:
+            return wrong
+    return _of_plan(details, where)
+
+
+def _of_plan(details: dict[str, Any], where: str) -> str | None:
+    """Demand a paid plan for maintenance mode, also for one that is off."""
+    free = details.get("plan") == "free" and details.get("maintenanceMode") is not None
+    return f"{where}.maintenanceMode must not be given on the free plan" if free else None

@@ -1,0 +1,52 @@
+"""Failures that a simulated Render is told to produce, by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_DEPLOY_ENDINGS = ("build_failed", "pre_deploy_failed", "update_failed", "canceled", "live")
+_JOB_ENDINGS = ("failed", "canceled", "succeeded")
+ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "create_service": _DEPLOY_ENDINGS,
+    "trigger_deploy": _DEPLOY_ENDINGS,
+    "rollback_deploy": _DEPLOY_ENDINGS,
+    "create_job": _JOB_ENDINGS,
+}
+"""How what an operation starts can end; any operation can be answered with an HTTP status as well."""
+
+
+class Failures:
+    """How each operation of a simulated Render fails.
+
+    Args:
+        outcomes: By operation, such as ``trigger_deploy``, how what it starts ends, such as ``build_failed``, or the
+            HTTP status that it is answered with, such as ``503``.
+        operations: The operations that there are.
+
+    Raises:
+        ValueError: An operation does not exist, or has no such outcome.
+    """
+
+    def __init__(self, outcomes: Mapping[str, str], operations: frozenset[str]) -> None:
+        for operation, outcome in outcomes.items():
+            if operation not in operations:
+                raise ValueError(f"{operation} is not an operation of render2")
+            endings = ENDINGS.get(operation, ())
+            if outcome not in endings and not _is_error(outcome):
+                named = f"{', '.join(endings)} or " if endings else ""
+                raise ValueError(f"{operation} cannot end as {outcome}: give {named}a status from 400 to 599")
+        self._outcomes = dict(outcomes)
+
+    def status(self, operation: str) -> int | None:
+        """Return the HTTP status that an operation is answered with, or None if it is carried out."""
+        outcome = self._outcomes.get(operation, "")
+        return int(outcome) if _is_error(outcome) else None
+
+    def ending(self, operation: str) -> str | None:
+        """Return how what an operation starts will end, or None if it is not told."""
+        outcome = self._outcomes.get(operation, "")
+        return outcome if outcome in ENDINGS.get(operation, ()) else None
+
+
+def _is_error(outcome: str) -> bool:
+    return len(outcome) == 3 and outcome.isdecimal() and 400 <= int(outcome) <= 599

@@ -1,0 +1,46 @@
+"""How a simulated Render answers each of its operations, by path and method.
+
+Each is named like the function of render2 that makes the request. The paths are those of
+https://api-docs.render.com/reference.
+"""
+
+from __future__ import annotations
+
+from ..call import Operation
+from . import activity, deploys, domains, jobs, owners, services, stores, variables
+
+_S = "/services/{service_id}"
+OPERATIONS: dict[str, dict[str, Operation]] = {
+    "/users": {"GET": owners.get_current_user},
+    "/owners": {"GET": owners.list_owners},
+    "/services": {"GET": services.list_services, "POST": services.create_service},
+    _S: {"GET": services.get_service, "PATCH": services.update_service, "DELETE": services.delete_service},
+    _S + "/suspend": {"POST": services.suspend_service},
+    _S + "/resume": {"POST": services.resume_service},
+    _S + "/restart": {"POST": services.restart_service},
+    _S + "/scale": {"POST": services.scale_service},
+    _S + "/deploys": {"GET": deploys.list_deploys, "POST": deploys.trigger_deploy},
+    _S + "/deploys/{deploy_id}": {"GET": deploys.get_deploy},
+    _S + "/deploys/{deploy_id}/cancel": {"POST": deploys.cancel_deploy},
+    _S + "/rollback": {"POST": deploys.rollback_deploy},
+    _S + "/jobs": {"GET": jobs.list_jobs, "POST": jobs.create_job},
+    _S + "/jobs/{job_id}": {"GET": jobs.get_job},
+    _S + "/jobs/{job_id}/cancel": {"POST": jobs.cancel_job},
+    "/cron-jobs/{service_id}/runs": {"POST": jobs.run_cron_job},
+    _S + "/env-vars": {"GET": variables.list_env_vars, "PUT": variables.replace_all_env_vars},
+    _S + "/env-vars/{key}": {
+        "GET": variables.get_env_var,
+        "PUT": variables.set_env_var,
+        "DELETE": variables.delete_env_var,
+    },
+    _S + "/events": {"GET": activity.list_events},
+    _S + "/custom-domains": {"GET": domains.list_custom_domains, "POST": domains.create_custom_domain},
+    _S + "/custom-domains/{domain}": {"GET": domains.get_custom_domain, "DELETE": domains.delete_custom_domain},
+    _S + "/custom-domains/{domain}/verify": {"POST": domains.verify_custom_domain},
+    "/logs": {"GET": activity.list_logs},
+    "/postgres": {"GET": stores.list_postgres},
+    "/postgres/{postgres_id}": {"GET": stores.get_postgres},
+    "/key-value": {"GET": stores.list_key_values},
+    "/key-value/{key_value_id}": {"GET": stores.get_key_value},
+}
+NAMES = frozenset(operation.__name__ for methods in OPERATIONS.values() for operation in methods.values())

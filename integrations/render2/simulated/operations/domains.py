@@ -1,0 +1,59 @@
+"""Custom domains."""
+
+from __future__ import annotations
+
+from ...wire import Thing
+from ..call import Call, Refusal, Reply, among, demanded, paged, service_of
+from ..demands import TEXT, record
+from ..seeds import services
+from ..world import World
+
+_DOMAIN = record({"name": TEXT})
+
+
+def list_custom_domains(world: World, call: Call) -> Reply:
+    """GET /services/{service_id}/custom-domains."""
+    names = ("name", "domainType", "verificationStatus")
+    domains = world.domains_of(service_of(world, call))
+    return paged(
+        [each for each in domains if call.fits(each, names) and call.within(each, "created")], "customDomain", call
+    )
+
+
+def create_custom_domain(world: World, call: Call) -> Reply:
+    """POST /services/{service_id}/custom-domains, which answers with www beside an apex domain."""
+    service = service_of(world, call)
+    name = demanded(_DOMAIN, call.body)["name"]
+    domains = world.domains_of(service)
+    if any(domain["name"] == name for domain in domains):
+        raise Refusal(409, f"{name} is a custom domain already")
+    if service["type"] not in ("web_service", "static_site"):
+        raise Refusal(400, f"a {service['type']} has no domains")
+    names = [name, f"www.{name}"] if name.count(".") == 1 else [name]
+    added = [services.domain(service, each, "unverified", world.now) for each in names]
+    domains.extend(added)
+    return Reply(201, added)
+
+
+def get_custom_domain(world: World, call: Call) -> Reply:
+    """GET /services/{service_id}/custom-domains/{domain}."""
+    return Reply(200, _domain(world, call)[1])
+
+
+def verify_custom_domain(world: World, call: Call) -> Reply:
+    """POST /services/{service_id}/custom-domains/{domain}/verify."""
+    _domain(world, call)[1]["verificationStatus"] = "verified"
+    return Reply(202)
+
+
+def delete_custom_domain(world: World, call: Call) -> Reply:
+    """DELETE /services/{service_id}/custom-domains/{domain}."""
+    domains, domain = _domain(world, call)
+    domains.remove(domain)
+    return Reply(204)
+
+
+def _domain(world: World, call: Call) -> tuple[list[Thing], Thing]:
+    domains = world.domains_of(service_of(world, call))
+    known = {name: each for each in domains for name in (each["id"], each["name"])}
+    return domains, among(known, call.segments["domain"])

@@ -1,0 +1,16 @@
+"""The user and the workspace."""
+
+from __future__ import annotations
+
+from ..call import Call, Reply, paged
+from ..world import World
+
+
+def get_current_user(world: World, call: Call) -> Reply:
+    """GET /users."""
+    return Reply(200, world.user)
+
+
+def list_owners(world: World, call: Call) -> Reply:
+    """GET /owners."""
+    return paged([owner for owner in [world.owner] if call.fits(owner, ("name", "email"))], "owner", call)

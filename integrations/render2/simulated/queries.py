@@ -1,0 +1,59 @@
+"""Queries: the parameters that each path takes (https://api-docs.render.com/reference)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .demands import TEXT, Demand, a, a_time, at_most_100
+
+_PAGED: dict[str, Demand] = {"limit": at_most_100, "cursor": TEXT}
+_FLAG = a(str, "true", "false")
+
+
+def _texts(*names: str) -> dict[str, Demand]:
+    return dict.fromkeys(names, TEXT)
+
+
+def _spans(*events: str) -> dict[str, Demand]:
+    return {f"{event}{side}": a_time for event in events for side in ("Before", "After")}
+
+
+_FROM_TO: dict[str, Demand] = {"startTime": a_time, "endTime": a_time}
+_RESOURCES = _PAGED | _texts("name", "region", "ownerId", "environmentId") | _spans("created", "updated")
+QUERIES: dict[str, Mapping[str, Demand]] = {
+    "/services": _RESOURCES | _texts("type", "suspended", "env") | {"includePreviews": _FLAG},
+    "/services/{service_id}/deploys": _PAGED | _texts("status") | _spans("created", "updated", "finished"),
+    "/services/{service_id}/jobs": _PAGED | _texts("status") | _spans("created", "started", "finished"),
+    "/services/{service_id}/events": _PAGED | _FROM_TO | _texts("type"),
+    "/services/{service_id}/env-vars": _PAGED,
+    "/services/{service_id}/custom-domains": _PAGED
+    | _texts("name")
+    | _spans("created")
+    | {"domainType": a(str, "apex", "subdomain"), "verificationStatus": a(str, "verified", "unverified")},
+    "/owners": _PAGED | _texts("name", "email"),
+    "/postgres": _RESOURCES | _texts("suspended") | {"includeReplicas": _FLAG},
+    "/key-value": _RESOURCES,
+    "/logs": _FROM_TO
+    | _texts("ownerId", "resource", "level", "type", "text", "instance", "host", "method", "path", "statusCode")
+    | _texts("task", "taskRun")
+    | {"limit": at_most_100, "direction": a(str, "backward", "forward")},
+}
+"""The parameters of each path that takes any."""
+
+
+def complaint_about_query(path: str, query: Mapping[str, list[str]]) -> str | None:
+    """Return what is wrong with a query, or None.
+
+    Args:
+        path: The template that the request's path fits.
+        query: Each parameter with the values it was given.
+    """
+    demands = QUERIES.get(path, {})
+    for name, values in query.items():
+        if name not in demands:
+            return f"unknown parameter {name}"
+        for value in values:
+            wrong = demands[name](value, name)
+            if wrong:
+                return wrong
+    return None

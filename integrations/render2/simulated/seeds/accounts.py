@@ -1,0 +1,117 @@
+"""Accounts: who each one belongs to and how much is in it, and how ids and times are written."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from hashlib import sha256
+from zlib import crc32
+
+from ...wire import Thing
+
+BEGINNING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=timezone.utc)
+"""The time at which every simulated Render starts."""
+KNOWN = "cabc12345678"
+
+_TOPICS = ("checkout", "billing", "search", "catalog", "orders", "shipping", "reports", "media", "sessions", "pricing")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Whose account it is, and how much is in it.
+
+    Args:
+        account: Its name in accounts.toml.
+        email: The user's.
+        name: The user's.
+        workspace: The name of the one workspace.
+        kind: ``user`` or ``team``.
+        services: How many services there are.
+        suffix: What the names of the services end with.
+        topics: What the names of the services start with, five services each.
+        plans: The plans that services are on, in turn.
+        variables: The environment variables that only this account's services have, or have with these values.
+    """
+
+    account: str
+    email: str
+    name: str
+    workspace: str
+    kind: str
+    services: int
+    suffix: str = ""
+    topics: tuple[str, ...] = _TOPICS
+    plans: tuple[str, ...] = ("starter", "starter", "standard", "starter", "pro")
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+_PROFILES = {
+    "default": Profile("default", "ann@example.com", "Ann Example", "Ann's workspace", "user", 112),
+    "production": Profile(
+        account="production",
+        email="ops@acme.example",
+        name="Acme Operations",
+        workspace="Acme",
+        kind="team",
+        services=134,
+        suffix="-prod",
+        variables=(("LOG_LEVEL", "warn"), ("METRICS_URL", "https://metrics.acme.example")),
+    ),
+    "staging": Profile(
+        account="staging",
+        email="qa@acme.example",
+        name="Acme Quality",
+        workspace="Acme Staging",
+        kind="team",
+        services=43,
+        suffix="-staging",
+        topics=(*_TOPICS[:8], "prototype"),
+        plans=("starter",),
+        variables=(("NODE_ENV", "staging"), ("LOG_LEVEL", "debug"), ("FEATURE_FLAGS", "new-cart,dark-mode")),
+    ),
+}
+
+
+def profile_of(account: str) -> Profile:
+    """Return the profile of an account; a name that is not known gets one of its own."""
+    size = 24 + crc32(account.encode()) % 60
+    unknown = Profile(account, f"{account}@example.com", account.title(), f"{account} workspace", "team", size)
+    return _PROFILES.get(account, unknown)
+
+
+def identifier(prefix: str, *parts: object) -> str:
+    """Return an id as Render makes them, 20 letters and digits after the prefix, always the same for the same parts."""
+    digest = sha256("/".join(map(str, (prefix, *parts))).encode()).digest()
+    return f"{prefix}-{b32encode(digest).decode().lower()[:20]}"
+
+
+def stamp(moment: datetime) -> str:
+    """Return a time as Render writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def ago(**distance: float) -> str:
+    """Return the time that lies so far before the beginning, as Render writes it."""
+    return stamp(BEGINNING - timedelta(**distance))
+
+
+def owner(profile: Profile) -> Thing:
+    """Return the account's workspace."""
+    return {
+        "id": identifier("tea", profile.account),
+        "name": profile.workspace,
+        "email": profile.email,
+        "type": profile.kind,
+        "twoFactorAuthEnabled": profile.kind == "team",
+    }
+
+
+def user(profile: Profile) -> Thing:
+    """Return the user behind the key."""
+    return {"id": identifier("usr", profile.account), "email": profile.email, "name": profile.name}
+
+
+def environment(profile: Profile, number: int) -> str:
+    """Return the id of one of the account's project environments."""
+    return identifier("evm", profile.account, number)

@@ -1,0 +1,104 @@
+"""The accounts that a run has opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from threading import BoundedSemaphore, Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.errors import NetworkError, NotConfigured
+
+if TYPE_CHECKING:
+    from kosmolua.broker.backends import Sender
+    from kosmolua.broker.calls import Call
+    from kosmolua.clock import Until
+    from kosmolua.host import Host
+    from kosmolua.http.messages import Attempt, Request, Response
+    from kosmolua.schema.integration import Integration
+
+MAX_CONCURRENT_CALLS = 32
+"""Calls of one run with one account that may be under way at once, whatever the script asks for."""
+
+_current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
+
+
+class OpenAccounts:
+    """Opens each account once, and sends the requests that are made with it.
+
+    Args:
+        host: Knows the settings of accounts, and how requests are answered.
+        until: When requests that belong to no call have to be over.
+    """
+
+    def __init__(self, host: Host, until: Until) -> None:
+        self._host = host
+        self._until = until
+        self._open: dict[tuple[str, str], _OpenAccount] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def use(self, integration: Integration, account: str, call: Call, until: Until) -> Iterator[Any]:
+        """Yield what an integration's ``open`` returned for an account, opened on first use.
+
+        Args:
+            integration: The integration.
+            account: The name of the account.
+            call: The call that it is used for. It waits while too many others use the account.
+            until: When the call has to be over.
+
+        Raises:
+            NotConfigured: The account cannot be used.
+        """
+        with self._lock:
+            account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
+        token = _current.set((call, until))
+        try:
+            with account_in_use.opening:
+                if not account_in_use.is_open:
+                    account_in_use.value = self._open_account(integration, account, until)
+                    account_in_use.is_open = True
+            with account_in_use.gate:
+                yield account_in_use.value
+        finally:
+            _current.reset(token)
+
+    def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
+        settings = self._host.accounts.settings(integration, account, until=until())
+        sender = self._host.backend.sender(integration, account)
+        opened: Any = integration.account(**settings)
+        try:
+            return opened.open(partial(self._send, (integration.name, account), sender))
+        except NotConfigured as error:
+            error.what = f"The account {integration.name}.{account} cannot be used: {error.what}"
+            error.detail = error.detail or self._host.accounts.place(integration, account)
+            raise
+
+    def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
+        """Send a request for the call of this thread, or for none if the integration has threads of its own."""
+        for secret in request.secrets:
+            self._host.redactor.learn(secret, owner=account)
+        call, until = _current.get() or (None, self._until)
+        if until() <= monotonic():
+            raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
+        response = sender(request, until=until, observe=call.observe if call else _ignore)
+        if call and call.effect != "read" and response.is_success and not request.safe:
+            call.has_written = True
+        return response
+
+
+class _OpenAccount:
+    """What an account's ``open`` returned, and how many calls may use it at once."""
+
+    def __init__(self) -> None:
+        self.opening = Lock()
+        self.is_open = False
+        self.value: Any = None
+        self.gate = BoundedSemaphore(MAX_CONCURRENT_CALLS)
+
+
+def _ignore(_: Attempt) -> None:
+    return

@@ -1,0 +1,100 @@
+"""Records of calls, and the events that tell of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from kosmolua.secret import Redactor
+
+Status: TypeAlias = Literal["ok", "failed", "refused", "unknown"]
+"""How a call ended: ``refused`` means that nothing was sent, ``unknown`` that it was under way when the run ended."""
+Summary: TypeAlias = dict[str, object]
+"""What an outcome says of a call."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a call that has ended. Secrets are redacted.
+
+    Args:
+        run: The id of the run.
+        number: The call's number in its run, counted from 1.
+        path: The function, such as ``render2.list_services``; as the caller wrote it if there is none.
+        account: The account, if the path led to one.
+        effect: ``read`` or ``write``, if the path led to a function.
+        arguments: By name, if they fit.
+        status: How it ended.
+        error: The code of the error that ended it.
+        attempts: The status of each HTTP request; 0 if no answer came.
+        request_id: The service's own name for the last request.
+        started: When, in UTC.
+        duration_ms: Milliseconds from start to end.
+    """
+
+    run: str
+    number: int
+    path: str
+    account: str | None
+    effect: str | None
+    arguments: object
+    status: Status
+    error: str | None
+    attempts: tuple[int, ...]
+    request_id: str | None
+    started: datetime
+    duration_ms: float
+
+    def summary(self) -> Summary:
+        """Return what an outcome says of the call."""
+        names = ("path", "account", "effect", "status", "duration_ms", "error")
+        return {name: getattr(self, name) for name in names}
+
+    def line(self, redactor: Redactor) -> bytes:
+        """Return the call as a line of the journal."""
+        record = {
+            "time": self.started.isoformat(timespec="milliseconds"),
+            "run": self.run,
+            **self.summary(),
+            "arguments": self.arguments,
+            "attempts": self.attempts,
+            "request_id": self.request_id,
+        }
+        return json.dumps(redactor.value(record), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+
+
+@dataclass(frozen=True)
+class CallStarted:
+    """A call is about to be made: it is allowed, and its arguments fit.
+
+    Args:
+        number: The call's number in its run, counted from 1.
+        path: The function.
+        account: The account.
+        effect: ``read`` or ``write``.
+        arguments: By name, secrets redacted.
+    """
+
+    number: int
+    path: str
+    account: str
+    effect: str
+    arguments: object
+
+
+@dataclass(frozen=True)
+class CallEnded:
+    """A call has ended; one that was refused never started.
+
+    Args:
+        record: What is known of it.
+    """
+
+    record: Record
+
+
+Event: TypeAlias = "CallStarted | CallEnded"
+Watch: TypeAlias = Callable[[Event], None]

@@ -1,0 +1,146 @@
+"""The host: what all runs of a runtime share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.concurrency import forget, lazy
+from kosmolua.folders import accounts_file
+
+# Only a call needs most of this. What it takes is imported on first use: a script without calls starts without it.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.broker.backends import Backend
+    from kosmolua.broker.journal import Journal
+    from kosmolua.broker.permissions import Approve
+    from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.plugins import Named, Plugins
+    from kosmolua.docs import Library
+    from kosmolua.limits import Limits
+    from kosmolua.secret import Redactor
+
+
+class Host:
+    """Everything that a script's requests are answered from, each part built on first use.
+
+    The parameters are those of :class:`kosmolua.runtime.Runtime`.
+    """
+
+    def __init__(
+        self,
+        accounts: str | os.PathLike[str] | Mapping[str, Any] | None,
+        *,
+        simulate: bool,
+        plugins: Named | Sequence[Named] | Plugins,
+        backend: Backend | None,
+        read_only: bool,
+        yes: bool,
+        approve: Approve | None,
+        journal: str | os.PathLike[str] | None,
+        warn: Callable[[str], None],
+        environ: Mapping[str, str] | None,
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
+        self._given_plugins = plugins
+        self._given_backend = backend
+        self._simulate = simulate
+        self._journal_path = journal
+        self._warn = warn
+        self.read_only = read_only
+        self.yes = yes
+        self.approve = approve
+        if plugins or self._accounts_source is not None:
+            self._check_sections()
+        if journal is not None:
+            self.journal  # noqa: B018 - opens the file, so that one that cannot be opened is an error here
+
+    @lazy
+    def plugins(self) -> Plugins:
+        """The integrations that are bundled, installed, in the user's folder, or given."""
+        from kosmolua.catalog.plugins import Plugins
+
+        return self._given_plugins if isinstance(self._given_plugins, Plugins) else Plugins(self._given_plugins)
+
+    @lazy
+    def accounts(self) -> Accounts:
+        """The accounts of every integration."""
+        from kosmolua.accounts import accounts
+
+        return accounts.read(
+            self._accounts_source,
+            usual=self._accounts_path,
+            environ=self._environ,
+            redactor=self.redactor,
+            simulate=self._simulate,
+            warn=self._warn,
+        )
+
+    @lazy
+    def catalog(self) -> Catalog:
+        """What each path under ``app`` means."""
+        from kosmolua.catalog.catalog import Catalog
+
+        return Catalog([self.plugins], self.accounts)
+
+    @lazy
+    def docs(self) -> Library:
+        """The documentation."""
+        from kosmolua.docs import Library
+
+        return Library(self.catalog)
+
+    @lazy
+    def redactor(self) -> Redactor:
+        """Knows the secrets in use."""
+        from kosmolua.secret import Redactor
+
+        return Redactor()
+
+    @lazy
+    def journal(self) -> Journal:
+        """Keeps a record of each call."""
+        from kosmolua.broker.journal import Journal
+
+        return Journal(self._journal_path, self.redactor, self._warn)
+
+    @lazy
+    def backend(self) -> Backend:
+        """Answers requests: the services, their simulators, or what was given instead."""
+        from kosmolua.broker.backends import Live, Simulated
+
+        return self._given_backend or (Simulated() if self._simulate else Live())
+
+    def limits(self, base: Limits) -> Limits:
+        """Return limits with what the accounts file says."""
+        return base if self._accounts_source is None else self.accounts.limits(base)
+
+    def close(self) -> None:
+        """Close connections and the journal, if there are any."""
+        built = vars(self)
+        for part in (built.get("backend"), built.get("journal")):
+            if part:
+                part.close()
+
+    def start_anew(self) -> None:
+        """In a fork of the process, drop the parent's connections and locks."""
+        live = () if self._given_backend or self._simulate else ("backend",)
+        forget(self, *live)
+
+    def _check_sections(self) -> None:
+        for name in self.accounts.sections():
+            self.plugins.require(name, f"{self.accounts.path}: [{name}]")
+
+
+def _source_of(
+    accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
+) -> tuple[str | Mapping[str, Any] | None, str]:
+    """Return what to read accounts from, or None, and what messages call it."""
+    if isinstance(accounts, Mapping):
+        return accounts, "the accounts given"
+    path, exists = accounts_file(accounts, environ)
+    return (path if exists else None), path

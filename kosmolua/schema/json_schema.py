@@ -1,0 +1,433 @@
+"""JSON Schema as types: what OpenAPI 3.0 and 3.1, Swagger 2.0 and the tools of MCP servers declare.
+
+Documents are sloppy and types are strict, so a schema is read leniently: what cannot be read becomes ``any`` and leaves
+a note, and what is not checked (``not``, ``if``, ``uniqueItems``, ``multipleOf``...) is left to the service. A record
+reads its keys on first use, so a document costs only what is used of it, and a schema may contain itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
+from kosmolua.schema.bounds import Bound, Length, Pattern, Range
+from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
+
+Schema: TypeAlias = "dict[str, Any]"
+
+MAX_DEPTH = 64
+"""Schemas inside one another, up to the next record."""
+NOTHING = Choice(())
+"""The type that no value fits."""
+
+_INFERRED = {
+    "object": ("properties", "additionalProperties", "patternProperties", "minProperties", "maxProperties"),
+    "array": ("items", "prefixItems", "minItems", "maxItems"),
+    "string": ("pattern", "minLength", "maxLength"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+}
+"""The keywords that tell a type that is not named."""
+_SHAPES = {
+    "type",
+    "enum",
+    "const",
+    "allOf",
+    "oneOf",
+    "anyOf",
+    "format",
+    *(word for each in _INFERRED.values() for word in each),
+}
+"""The keywords that make up a type; ``required`` alone does not."""
+_HIGHER = ("minimum", "minLength", "minItems", "minProperties")
+_LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
+_NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
+"""A repetition inside a repeated group, on which Python's ``re`` may take exponential time."""
+_UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
+"""What Python's ``re`` warns of, and references to groups."""
+
+
+class Reader:
+    """Reads the schemas of one document.
+
+    Any thread may use it.
+
+    Args:
+        document: What references such as ``#/components/schemas/Pet`` lead into.
+        without: The mark of properties to leave out: ``readOnly`` for what is sent, ``writeOnly`` for what comes back.
+    """
+
+    def __init__(self, document: Json = None, *, without: str = "") -> None:
+        self._document = document
+        self._without = without
+        self._types: dict[str, Type] = {}
+        self._named: dict[str, Schema] = {}
+        self.notes: list[str] = []
+        """What could not be read, each with the name of the schema."""
+
+    def read(self, schema: Json, name: str = "value") -> Type:
+        """Return the type of a schema.
+
+        Args:
+            schema: An object, or a boolean: true for anything, false for nothing.
+            name: The name of its record, for LuaCATS; those inside have it as a prefix, as in ``Issue.user``.
+        """
+        return self._read(schema, name, ())
+
+    def resolve(self, node: Json) -> Json:
+        """Return an object of the document, or what it refers to; an empty object if that does not exist."""
+        seen: set[str] = set()
+        while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
+            if pointer in seen:
+                return {}
+            seen.add(pointer)
+            node = self._look_up(pointer)
+        return node
+
+    def _look_up(self, pointer: str) -> Json:
+        if not (pointer == "#" or pointer.startswith("#/")):
+            self.note(pointer, "the reference leads out of the document")
+            return {}
+        node = self._document
+        for word in unquote(pointer).split("/")[1:]:
+            key = word.replace("~1", "/").replace("~0", "~")
+            if isinstance(node, dict) and key in node:
+                node = node[key]
+            elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
+                node = node[int(key)]
+            else:
+                self.note(pointer, "the reference leads nowhere")
+                return {}
+        return node
+
+    def note(self, name: str, problem: str) -> None:
+        """Keep a note of what could not be read."""
+        if (said := f"{name}: {problem}") not in self.notes:
+            self.notes.append(said)
+
+    def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:
+        """Return the type of a schema.
+
+        Args:
+            schema: The schema.
+            name: The name of its record.
+            trail: The references and the steps that led here from the record around.
+        """
+        if isinstance(schema, bool):
+            return ANY if schema else NOTHING
+        if not isinstance(schema, dict) or len(trail) > MAX_DEPTH:
+            self.note(
+                name, "nested too deeply" if isinstance(schema, dict) else f"a {type(schema).__name__} is no schema"
+            )
+            return ANY
+        schema = _normal(schema)
+        shapes = _SHAPES & schema.keys()
+        if not shapes and isinstance(schema.get("$ref"), str):
+            kind = self._referred(schema["$ref"], trail)
+        elif shapes == {"allOf"} and len(schema["allOf"]) == 1 and not schema.keys() & {"$ref", "required"}:
+            kind = self._read(schema["allOf"][0], name, (*trail, ""))
+        else:
+            return self._read_merged(self._merged(schema, frozenset()), name, (*trail, ""))
+        return _or_null(kind) if schema["nullable"] else kind
+
+    def _referred(self, pointer: str, trail: tuple[str, ...]) -> Type:
+        if pointer in trail:
+            return ANY  # a list, a map or a union that contains itself
+        if pointer not in self._types:
+            target = self._look_up(pointer)
+            self._types[pointer] = self._read(target, _cleaned(unquote(pointer).rpartition("/")[2]), (*trail, pointer))
+        return self._types[pointer]
+
+    def _merged(self, schema: Schema, seen: frozenset[str]) -> Schema:
+        """Return a schema with what it refers to and the members of its ``allOf`` in it."""
+        parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
+        pointer = schema.get("$ref")
+        if isinstance(pointer, str) and pointer not in seen and len(seen) < MAX_DEPTH:
+            seen |= {pointer}
+            target = self._look_up(pointer)
+            parts += [self._merged(_normal(target), seen)] if isinstance(target, dict) else []
+        members = [_normal(member) for member in schema.get("allOf", ()) if isinstance(member, dict)]
+        parts += [self._merged(member, seen) for member in members]
+        merged = parts[0]
+        for part in parts[1:]:
+            merged = _both(merged, part)
+        others = [part for part in parts[1:] if _SHAPES & part.keys()]
+        merged["nullable"] = schema["nullable"] or (bool(others) and all(part["nullable"] for part in others))
+        return merged
+
+    def _read_merged(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
+        alternatives = "oneOf" if "oneOf" in schema else "anyOf"
+        members = [member for member in schema.get(alternatives, ()) if _says_more_than_required(member)]
+        if members:
+            kind = self._any_of(schema, members, name, trail)
+        elif "enum" in schema or "const" in schema:
+            kind = _choice(schema)
+        else:
+            named = schema.get("type") or _inferred(schema)
+            kinds = [
+                self._of_type(schema, each, name, trail) for each in (named if isinstance(named, list) else [named])
+            ]
+            kind = _union(kinds)
+        return _or_null(kind) if schema["nullable"] else kind
+
+    def _any_of(self, schema: Schema, members: Sequence[Json], name: str, trail: tuple[str, ...]) -> Type:
+        """Return the union of the alternatives, each with what the schema around them says."""
+        around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
+        says_more = bool(_SHAPES & around.keys() - {"type", "format"})
+        wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
+        names = [name if len(wholes) == 1 else f"{name}.option{number}" for number in range(1, len(wholes) + 1)]
+        return _union([self._read(each, name, trail) for each, name in zip(wholes, names, strict=True)])
+
+    def _of_type(self, schema: Schema, kind: object, name: str, trail: tuple[str, ...]) -> Type:
+        if kind == "object":
+            return self._table(schema, name, trail)
+        if kind == "array":
+            return List(self._items(schema, name, trail), _length(schema, "Items"))
+        if kind in ("integer", "number"):
+            return Scalar(kind, self._range(schema, name), _text(schema, "format"))
+        if kind in ("string", "file"):
+            bounds = (*_length(schema, "Length"), *self._pattern(schema, name))
+            return Scalar("string", bounds, "binary" if kind == "file" else _text(schema, "format"))
+        if kind == "boolean":
+            return Scalar("boolean")
+        if kind != "any":
+            self.note(name, f"{str(kind)[:40]!r} is no type")
+        return ANY
+
+    def _items(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
+        items, first = schema.get("items", True), schema.get("prefixItems")
+        several = items if isinstance(items, list) else [*first, items] if isinstance(first, list) else None
+        return self._read(items if several is None else {"anyOf": several}, f"{name}.item", trail)
+
+    def _table(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
+        others = schema.get("additionalProperties", True)
+        if schema.get("patternProperties") and others is False:
+            others = True
+        properties = schema.get("properties")
+        if not isinstance(properties, dict) or (not properties and others is not False):
+            return Map(self._read(others, f"{name}.value", trail), _length(schema, "Properties"))
+        kept = {
+            key: each for key, each in properties.items() if each is not False and not _is_marked(each, self._without)
+        }
+        required = schema.get("required")
+        must = {key for key in required if key in kept} if isinstance(required, list) else set()
+        filled = frozenset(key for key in must if isinstance(kept[key], dict) and _normal(kept[key])["nullable"])
+        name = self._unique(name, schema)
+        return Record(
+            name,
+            _Fields(self, name, kept),
+            about={key: text for key, each in kept.items() if (text := _about(each))},
+            required=frozenset(must - filled),
+            filled=filled,
+            extra=None if others is False else self._read(others, f"{name}.value", trail),
+            defaults={
+                key: each["default"] for key, each in kept.items() if isinstance(each, dict) and "default" in each
+            },
+        )
+
+    def _unique(self, name: str, schema: Schema) -> str:
+        """Return the name of a record, which no other has. One inside another has its title if that is a name."""
+        title = _text(schema, "title")
+        wanted = title if title.isidentifier() and title.isascii() and "." in name else name
+        number, name = 1, wanted
+        while self._named.setdefault(name, schema) != schema:
+            number += 1
+            name = f"{wanted}_{number}"
+        return name
+
+    def _range(self, schema: Schema, name: str) -> tuple[Bound, ...]:
+        low, low_excluded = self._end(schema, "minimum", "exclusiveMinimum", name)
+        high, high_excluded = self._end(schema, "maximum", "exclusiveMaximum", name)
+        if low is None and high is None:
+            return ()
+        if low is not None and high is not None and low > high:
+            self.note(name, f"no number is in {low}..{high}")
+            return ()
+        return (Range(low, high, low_excluded, high_excluded),)
+
+    def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
+        """Return an end of a range, and True if it is excluded, which older drafts say by a boolean."""
+        end, excluded = schema.get(plain), schema.get(exclusive)
+        if excluded is not None and not isinstance(excluded, bool):
+            end, excluded = excluded, True
+        if end is None:
+            return None, False
+        if (
+            not isinstance(end, (int, float))
+            or not math.isfinite(end)
+            or not SMALLEST_INTEGER <= end <= LARGEST_INTEGER
+        ):
+            self.note(name, f"{plain} {str(end)[:40]} is no number of 64 bits")
+            return None, False
+        return end, bool(excluded)
+
+    def _pattern(self, schema: Schema, name: str) -> tuple[Bound, ...]:
+        pattern = schema.get("pattern")
+        if pattern is None:
+            return ()
+        try:
+            if not _UNCLEAR.search(pattern) and not _NESTED.search(pattern.replace("(?", "(")):
+                re.compile(pattern)
+                return (Pattern(pattern, whole=False),)
+        except (re.error, TypeError, RecursionError, OverflowError):
+            pass
+        self.note(name, f"the pattern {str(pattern)[:80]!r} is not checked")
+        return ()
+
+
+class _Fields(Mapping[str, Type]):
+    """The types of a record's keys, each read on first use."""
+
+    def __init__(self, reader: Reader, name: str, properties: Mapping[str, Json]) -> None:
+        self._reader = reader
+        self._name = name
+        self._properties = properties
+        self._types: dict[str, Type] = {}
+
+    def __getitem__(self, key: str) -> Type:
+        if key not in self._types:
+            self._types[key] = self._reader.read(self._properties[key], f"{self._name}.{_cleaned(key)}")
+        return self._types[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._properties)
+
+    def __len__(self) -> int:
+        return len(self._properties)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._properties
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dict, (), None, None, iter(self.items())
+
+
+def _normal(schema: Schema) -> Schema:
+    """Return a schema that says null in one way, by ``nullable``, in place of the five that there are."""
+    normal = dict(schema)
+    nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
+    kinds = schema.get("type")
+    if kinds == "null" or (isinstance(kinds, list) and "null" in kinds):
+        nullable = True
+        left = [kind for kind in kinds if kind != "null"] if isinstance(kinds, list) else []
+        normal["type"] = left[0] if len(left) == 1 else left
+        if not left:
+            normal = {"enum": []}
+    for word in ("oneOf", "anyOf"):
+        if isinstance(members := schema.get(word), list):
+            normal[word] = [member for member in members if not _is_null(member)]
+            nullable = nullable or len(normal[word]) < len(members)
+    if isinstance(values := schema.get("enum"), list):
+        normal["enum"] = [value for value in values if value is not None]
+        nullable = nullable or None in values
+    if "const" in schema and schema["const"] is None:
+        nullable, normal = True, {"enum": []}
+    for word in ("allOf", "oneOf", "anyOf", "enum"):
+        if word in normal and not isinstance(normal[word], list):
+            del normal[word]
+    return normal | {"nullable": nullable}
+
+
+def _is_null(schema: Json) -> bool:
+    return isinstance(schema, dict) and (
+        schema.get("type") in ("null", ["null"]) or schema.get("enum") == [None] or schema.get("const", ...) is None
+    )
+
+
+def _or_null(kind: Type) -> Type:
+    return kind if kind.nullable else replace(kind, nullable=True)
+
+
+def _says_more_than_required(member: Json) -> bool:
+    """Return False for an alternative such as ``{required: [a]}``, which only restricts what is said elsewhere."""
+    return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
+
+
+def _both(one: Schema, other: Schema) -> Schema:
+    """Return a schema for values that fit two; where they contradict each other the first is right."""
+    merged = other | one
+    for word in one.keys() & other.keys():
+        merged[word] = _both_of(word, one[word], other[word])
+    return merged
+
+
+def _both_of(word: str, one: Any, other: Any) -> Any:
+    """Return what the value of a keyword is for values that fit two schemas."""
+    if one == other:
+        return one
+    if word == "properties" and isinstance(one, dict) and isinstance(other, dict):
+        shared = {key: {"allOf": [one[key], other[key]]} for key in one if key in other and one[key] != other[key]}
+        return one | other | {key: one[key] for key in one} | shared
+    if word == "required" and isinstance(one, list) and isinstance(other, list):
+        return [*one, *(key for key in other if key not in one)]
+    if word == "enum":
+        return [value for value in one if value in other] or one
+    if word == "type":
+        kinds, others = (each if isinstance(each, list) else [each] for each in (one, other))
+        left = [kind for kind in kinds if kind in others]
+        return (left[0] if len(left) == 1 else left) if left else "integer" if "integer" in (one, other) else one
+    if word in ("items", "additionalProperties"):
+        return False if False in (one, other) else {"allOf": [one, other]}
+    numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
+    return max(one, other) if numbers and word in _HIGHER else min(one, other) if numbers and word in _LOWER else one
+
+
+def _inferred(schema: Schema) -> str:
+    """Return the type of a schema that does not name it."""
+    return next((kind for kind, words in _INFERRED.items() if any(word in schema for word in words)), "any")
+
+
+def _choice(schema: Schema) -> Type:
+    values = [schema["const"]] if "const" in schema else schema["enum"]
+    if schema.get("type") == "string":
+        values = [
+            str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value for value in values
+        ]
+    return Choice(tuple({json.dumps(value, sort_keys=True): value for value in values}.values()))
+
+
+def _union(kinds: Sequence[Type]) -> Type:
+    """Return the type of any of several: flat, each once, all choices in one."""
+    flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
+    nullable = any(kind.nullable for kind in [*kinds, *flat])
+    members = [replace(member, nullable=False) if member.nullable else member for member in flat]
+    members = [member for number, member in enumerate(members) if member not in members[:number]]
+    if ANY in members:
+        return ANY
+    members = [member for member in members if member != NOTHING] or [NOTHING]
+    choices = [member for member in members if isinstance(member, Choice)]
+    if len(choices) > 1:
+        joined = _choice({"enum": [value for choice in choices for value in choice.values]})
+        members = [joined, *(member for member in members if not isinstance(member, Choice))]
+    kind = members[0] if len(members) == 1 else Union(tuple(members))
+    return _or_null(kind) if nullable else kind
+
+
+def _length(schema: Schema, unit: str) -> tuple[Bound, ...]:
+    low, high = (schema.get(f"{end}{unit}") for end in ("min", "max"))
+    low = low if isinstance(low, int) and low > 0 else 0
+    high = high if isinstance(high, int) and high >= low else None
+    return (Length(low, high),) if low or high is not None else ()
+
+
+def _is_marked(schema: Json, mark: str) -> bool:
+    return isinstance(schema, dict) and schema.get(mark) is True
+
+
+def _about(schema: Json) -> str:
+    return (_text(schema, "description") or _text(schema, "title")) if isinstance(schema, dict) else ""
+
+
+def _text(schema: Schema, word: str) -> str:
+    return text if isinstance(text := schema.get(word), str) else ""
+
+
+def _cleaned(name: str) -> str:
+    """Return a name as LuaCATS can write it."""
+    cleaned = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
+    return f"_{cleaned}" if cleaned[0].isdigit() else cleaned

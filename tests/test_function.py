@@ -1,0 +1,180 @@
+"""Functions: what a signature and a docstring say, and which handlers are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+
+from kosmolua import PluginError
+from kosmolua.plugin import Integration, Secret, between, matching, unless
+from kosmolua.schema.arguments import REQUIRED
+from kosmolua.schema.function import read_function
+
+
+@dataclass(frozen=True)
+class Account:
+    """A key."""
+
+    api_key: Annotated[Secret, "From the settings."]
+    url: Annotated[str, "Where it is."] = "https://example.com"
+    spare_key: Secret | None = None
+
+    def open(self, send: Any) -> Any:
+        return send
+
+
+def lend(
+    library: Any,
+    /,
+    *,
+    book: Annotated[str, "Which book.", matching(r"b-\d+", "b-12")],
+    days: Annotated[int, "For how long.", between(1, 30)] = 14,
+    tags: list[str] | None = None,
+) -> dict[str, Any]:
+    """Lend a book.
+
+    It has to be there.
+    """
+    return {"book": book, "days": days}
+
+
+def find(library: Any, /, *, title: Annotated[str | None, unless("author")], author: str | None = None) -> list:
+    """Find a book by title or author."""
+    return [title, author]
+
+
+def hours(library: Any, /) -> dict:
+    """Say when it is open."""
+    return {}
+
+
+LEND, FIND, HOURS = (read_function(handler, "read", "lib") for handler in (lend, find, hours))
+
+
+def test_a_function_says_what_its_signature_says() -> None:
+    """Name, parameters, sentences, defaults, docstring and line come from the handler alone."""
+    book, days, tags = LEND.parameters
+    assert (LEND.name, LEND.full_name, LEND.effect) == ("lend", "lib_lend", "read")
+    assert (book.name, book.about, book.required, book.default) == ("book", "Which book.", True, REQUIRED)
+    assert (days.about, days.default, days.required) == ("For how long.", 14, False)
+    assert (tags.type.lua, tags.default) == ("string[]", None)
+    assert (LEND.summary, LEND.doc.endswith("It has to be there.")) == ("Lend a book.", True)
+    assert LEND.signature == "lend({ book, days?, tags? })"
+    assert HOURS.signature == "hours()"
+    assert LEND.origin == f"{__file__}:{lend.__code__.co_firstlineno}"
+
+
+def no_docstring(api: Any, /) -> None:
+    return
+
+
+def not_annotated(api: Any, /, *, limit=3) -> None:
+    """Do."""
+
+
+def not_carried(api: Any, /, *, data: bytes) -> None:
+    """Do."""
+
+
+def not_bound(api: Any, /, *, when: Annotated[str, between(1, 5)] = "x") -> None:
+    """Do."""
+
+
+def not_a_list(api: Any, /, *, pair: tuple[int, str]) -> None:
+    """Do."""
+
+
+def repeat(api: Any, /) -> None:
+    """Do."""
+
+
+def default(api: Any, /) -> None:
+    """Do."""
+
+
+def größe(api: Any, /) -> None:
+    """Do."""
+
+
+def not_returned(api: Any, /) -> set[str]:
+    """Do."""
+    return set()
+
+
+def no_default(api: Any, /, *, limit: int | None) -> None:
+    """Do."""
+
+
+def no_slash(api: Any, *, limit: int = 1) -> None:
+    """Do."""
+
+
+def no_star(api: Any, /, limit: int = 1) -> None:
+    """Do."""
+
+
+def all_keywords(api: Any, /, **rest: Any) -> None:
+    """Do."""
+
+
+def nothing_at_all() -> None:
+    """Do."""
+
+
+def not_known(api: Any, /, *, thing: Missing) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Do."""
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        (no_docstring, "no_docstring has no docstring (say in one sentence what it does)"),
+        (not_annotated, "parameter limit of not_annotated has no annotation"),
+        (not_carried, "data of not_carried: Lua cannot carry bytes (write str, and carry them as base64)"),
+        (not_bound, "when of not_bound: a string cannot be in 1..5 (only a number can)"),
+        (not_a_list, "pair of not_a_list: Lua cannot carry a tuple of a fixed length (write list[T] or a TypedDict)"),
+        (not_returned, "the result of not_returned: Lua cannot carry set"),
+        (repeat, "a function cannot be called 'repeat' (it is a word of Lua itself)"),
+        (default, "a function cannot be called 'default' (it stands for the default account)"),
+        (größe, "a function cannot be called 'größe' (use A-Z, a-z, 0-9 and _, a letter first)"),
+        (no_default, "parameter limit of no_default may be None but has no default (give it = None)"),
+        (no_slash, "no_slash must take one argument from the host, then named ones from Lua"),
+        (no_star, "no_star must take one argument from the host, then named ones from Lua"),
+        (all_keywords, "all_keywords must take one argument from the host, then named ones from Lua"),
+        (nothing_at_all, "nothing_at_all must take one argument from the host, then named ones from Lua"),
+        (not_known, "not_known has an annotation that fails: name 'Missing' is not defined"),
+    ],
+)
+def test_a_handler_that_says_too_little_is_refused(handler: Callable[..., Any], message: str) -> None:
+    """A handler that Lua could not call, or nobody could read about, is refused with its file and line."""
+    with pytest.raises(PluginError) as refused:
+        read_function(handler, "read", "")
+    assert refused.value.message.startswith(message)
+    assert refused.value.origin == f"{__file__}:{handler.__code__.co_firstlineno}"
+
+
+def test_an_async_function_is_refused_when_it_is_registered() -> None:
+    """A coroutine function cannot answer a call; that is said at load."""
+    integration = Integration("late", Account, about="Late.")
+
+    async def wait(_: object, /) -> dict:
+        """Wait."""
+        return {}
+
+    with pytest.raises(PluginError, match="wait is async"):
+        integration.reads(wait)
+
+
+def test_a_default_that_does_not_fit_is_refused_when_it_is_registered() -> None:
+    """A default outside of its own parameter's type is a mistake of the plugin, said at load."""
+    integration = Integration("wrong", Account, about="Wrong.")
+
+    def page(_: object, /, *, limit: Annotated[int, between(1, 100)] = 0) -> dict:
+        """Page."""
+        return {}
+
+    with pytest.raises(PluginError, match=r"the default of parameter limit of page must be an integer in 1\.\.100"):
+        integration.reads(page)

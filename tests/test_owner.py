@@ -1,0 +1,112 @@
+"""The thread that owns a run: it does what the others ask, and nobody waits for it once the run is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from support.processes import eventually
+
+from kosmolua import Interrupted, Limits
+from kosmolua.clock import Clock
+from kosmolua.runs.supervisor import Supervisor
+
+
+class Silent:
+    """A child that says nothing until it is killed."""
+
+    def __init__(self) -> None:
+        self.killed = threading.Event()
+
+    def send(self, line: bytes) -> None:
+        return
+
+    def read(self, limit: int) -> bytes | None:
+        self.killed.wait(60)
+        return None
+
+    def kill(self) -> None:
+        self.killed.set()
+
+    insist = close = kill
+
+    def status(self) -> int:
+        return -9
+
+
+def no_broker() -> None:
+    raise AssertionError("a script that asks for nothing needs no broker")
+
+
+def supervisor() -> Supervisor:
+    """Return a supervisor whose owner is this thread."""
+    return Supervisor(Silent(), Limits(), Clock(60), no_broker, lambda piece: None)
+
+
+def fail() -> None:
+    raise LookupError("no such thing")
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def run_until(supervisor: Supervisor, pool: ThreadPoolExecutor, is_done: Callable[[], bool]) -> None:
+    """Run the supervisor in this thread, and interrupt it once something has come true."""
+    pool.submit(lambda: eventually(is_done) and supervisor.interrupt())
+    ending = supervisor.run(b"", "job.lua", [])
+    assert isinstance(ending.error, Interrupted)
+
+
+def test_what_others_ask_is_done_by_the_owner(pool: ThreadPoolExecutor) -> None:
+    """What comes of it, or goes wrong, is for the thread that asked."""
+    run = supervisor()
+    answer, failure = pool.submit(run.ask, threading.get_ident), pool.submit(run.ask, fail)
+    run_until(run, pool, lambda: answer.done() and failure.done())
+    assert answer.result() == threading.get_ident()
+    with pytest.raises(LookupError):
+        failure.result()
+
+
+def test_the_owner_answers_itself() -> None:
+    """It would wait for ever for its own mail."""
+    assert supervisor().ask(lambda: 1) == 1
+
+
+def test_nobody_waits_for_a_run_that_is_over(pool: ThreadPoolExecutor) -> None:
+    """Neither a thread that asked while it ended nor one that asks afterwards."""
+    run = supervisor()
+    waiting: list[Future[object]] = []
+
+    def ask_again() -> None:
+        run.interrupt()
+        waiting.append(pool.submit(run.ask, lambda: waiting.append(pool.submit(run.ask, fail))))
+
+    pool.submit(run.ask, ask_again).add_done_callback(lambda _: None)
+    run.run(b"", "job.lua", [])
+    late = pool.submit(run.ask, lambda: 1)
+    with pytest.raises(Interrupted):
+        late.result(60)
+    for question in waiting:
+        assert isinstance(question.exception(60), (Interrupted, LookupError, type(None)))
+
+
+def test_ctrl_c_at_a_question_ends_the_run_and_asks_no_more(pool: ThreadPoolExecutor) -> None:
+    """The thread that asked is told so, and the outcome is that of an interrupted run."""
+    run = supervisor()
+    asked: list[int] = []
+
+    def interrupted() -> None:
+        asked.append(1)
+        raise KeyboardInterrupt
+
+    question = pool.submit(run.ask, interrupted)
+    ending = run.run(b"", "job.lua", [])
+    assert isinstance(ending.error, Interrupted)
+    with pytest.raises(Interrupted):
+        question.result(60)
+    assert asked == [1]
