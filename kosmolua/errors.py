@@ -376,3 +376,17 @@ class Busy(KosmoError):
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values, with ``retryable``."""
         return super().fields() | {"retryable": True}
+
+
+def log_traceback(subject: str, error: BaseException) -> None:
+    """Log what an integration's own code raised, at level DEBUG of the logger ``kosmolua.integrations``.
+
+    Scripts see one line of it. ``--debug`` shows the log, with secrets masked.
+
+    Args:
+        subject: The function that was called, or the plugin that was loaded.
+        error: The exception.
+    """
+    import logging
+
+    logging.getLogger("kosmolua.integrations").debug("%s failed", subject, exc_info=error)

@@ -2,56 +2,294 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar, overload
+
 from kosmolua.errors import ConfigError, LimitExceeded
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
 KIB, MIB = 1024, 1024**2
-_UNITS = {"": 1, "B": 1, "K": KIB, "KB": KIB, "KIB": KIB, "M": MIB, "MB": MIB, "MIB": MIB, "G": 1024 * MIB}
-_UNITS |= {"GB": 1024 * MIB, "GIB": 1024 * MIB}
-MOST_SECONDS = 1e9
-MOST_DEPTH = 300
-"""Levels of nesting that Python's own functions for JSON take without fail."""
-MOST = 2**50
+_SIZES = {"": 1, "B": 1, "K": KIB, "KB": KIB, "KIB": KIB, "M": MIB, "MB": MIB, "MIB": MIB, "G": 1024 * MIB}
+_SIZES |= {"GB": 1024 * MIB, "GIB": 1024 * MIB}
+_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+MAX_SECONDS = 1e9
+MAX_DEPTH = 300
+"""Levels of nesting that Python's own JSON functions handle safely."""
+MAX_NUMBER = 2**50
+
+Number = TypeVar("Number", bound=float)
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that ``64K``, ``96MiB`` or ``1048576`` stands for; units are powers of 1024.
+
+    Raises:
+        ValueError: The text is not a size.
+    """
+    return int(_parse(text.upper(), _SIZES, "KMGIB ", f"{text!r} is not a size such as 64K, 96MiB or 1048576"))
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that ``90``, ``90s``, ``10m``, ``1.5h`` or ``250ms`` stands for.
+
+    Raises:
+        ValueError: The text is not a duration.
+    """
+    return _parse(text.lower(), _DURATIONS, "msh ", f"{text!r} is not a duration such as 90s, 10m or 1h")
+
+
+def _parse(text: str, units: Mapping[str, float], letters: str, refusal: str) -> float:
+    number = text.strip().rstrip(letters)
+    unit = text.strip()[len(number) :].strip()
+    if unit not in units or "_" in number:
+        raise ValueError(refusal)
+    try:
+        value = float(number) * units[unit]
+        int(value)
+    except (ValueError, OverflowError):  # OverflowError: infinity
+        raise ValueError(refusal) from None
+    return value
+
+
+def spell_size(size: int) -> str:
+    """Return a number of bytes as people write it: ``96 MiB``, ``1.5 KiB``, or ``2,000 bytes`` if it is not round."""
+    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
+        if size >= unit and size * 10 % unit == 0:
+            return f"{size / unit:.10g} {name}"
+    return f"{size:,} bytes"
+
+
+class Unit(Generic[Number]):
+    """What a limit is measured in.
+
+    Args:
+        noun: The word for a value, such as "a size".
+        metavar: The placeholder for a value in the help of an option.
+        read: Returns the value of a text, whatever its size, or raises ValueError.
+        spell: Returns a value as people write it.
+        maximum: The largest value that makes sense.
+        is_whole: Whether a value must be an integer.
+    """
+
+    def __init__(
+        self,
+        noun: str,
+        metavar: str,
+        read: Callable[[str], Number],
+        spell: Callable[[Number], str],
+        maximum: float,
+        *,
+        is_whole: bool,
+    ) -> None:
+        self.noun = noun
+        self.metavar = metavar
+        self.read = read
+        self.spell = spell
+        self.maximum = maximum
+        self.is_whole = is_whole
+
+    def parse(self, text: str) -> Number:
+        """Return the value of a text.
+
+        Raises:
+            ValueError: The text is not a value of this unit, or the value is out of bounds.
+        """
+        value = self.read(text)
+        if not 0 < value <= self.maximum:
+            raise ValueError(f"{text!r} is not {self.noun} above 0 and at most {self.maximum:.0f}")
+        return value
+
+
+def _parse_count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number above 0 and at most {MAX_NUMBER}") from None
+
+
+DURATION = Unit("a number of seconds", "S", parse_duration, lambda value: f"{value:g} s", MAX_SECONDS, is_whole=False)
+SIZE = Unit("a size", "SIZE", parse_size, spell_size, MAX_NUMBER, is_whole=True)
+COUNT = Unit("a whole number", "N", _parse_count, lambda value: f"{value:,}", MAX_NUMBER, is_whole=True)
+
+
+class Limit(Generic[Number]):
+    """One limit: everything about it is declared where :class:`Limits` lists it.
+
+    Args:
+        default: Its value unless another is given.
+        unit: What it is measured in.
+        about: What it bounds.
+        code: The name that an error gives it; empty if exceeding it does not end the script.
+        exceeded: What the script did, with ``{value}`` for the limit.
+        advice: What to do instead of raising it.
+        option: The help of the command-line option that sets it; empty if only ``[kosmolua.limits]`` does.
+        maximum: The largest value that makes sense, if the unit's is too large.
+    """
+
+    name = ""
+
+    def __init__(
+        self,
+        default: Number,
+        unit: Unit[Number],
+        about: str,
+        *,
+        code: str = "",
+        exceeded: str = "",
+        advice: str = "",
+        option: str = "",
+        maximum: float | None = None,
+    ) -> None:
+        self.default = default
+        self.unit = unit
+        self.code = code
+        self.exceeded = exceeded
+        self.option = option
+        self.maximum = maximum or unit.maximum
+        self._advice = advice
+        self.__doc__ = about
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, limits: None, owner: type) -> Limit[Number]: ...
+    @overload
+    def __get__(self, limits: Limits, owner: type) -> Number: ...
+    def __get__(self, limits: Limits | None, owner: type) -> Limit[Number] | Number:
+        return self if limits is None else self.default
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a script that exceeds it."""
+        way = f"raise {self.name} in [kosmolua.limits]"
+        if self.option:
+            way = f"raise it with --{self.name.replace('_', '-')}"
+        return f"{self._advice}, or {way}" if self._advice else way
+
+    def check(self, value: float) -> float:
+        """Return a value as this limit holds it.
+
+        Raises:
+            ConfigError: The value is not a number, not an integer where one is required, not positive, or too large.
+        """
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise ConfigError(f"the limit {self.name} must be a number, not {value!r}")
+        if not 0 < value <= self.maximum:
+            raise ConfigError(f"the limit {self.name} must be more than 0 and at most {self.maximum:.0f}, not {value}")
+        if not self.unit.is_whole:
+            return value
+        if value != int(value):
+            raise ConfigError(f"the limit {self.name} must be a whole number, not {value}")
+        return int(value)
 
 
 class Limits:
-    """What one run may use. The host owns them; no script can raise them.
+    """What one run may use. The host owns the limits; no script can raise them.
 
     Args:
-        given: Any of the names below, in place of its default.
+        given: Values that replace defaults, by the names below.
 
     Raises:
-        ConfigError: A value is no number, not whole where it has to be, not more than 0, or beyond all sense.
-        TypeError: There is no limit of a name.
+        ConfigError: A value is not a positive number, not an integer where one is required, or too large.
+        TypeError: A name is not a limit's.
     """
 
-    timeout: float = 120.0
-    """Seconds on the wall, waiting for services included; the clock stands still while a person is asked."""
-    cpu: float = 30.0
-    """Seconds of processor time in the sandbox."""
-    call_timeout: float = 30.0
-    """Seconds that one call may take."""
-    memory: int = 96 * MIB
-    """Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow"."""
-    max_calls: int = 1000
-    """Calls of integration functions, refused ones included."""
-    max_lookups: int = 10_000
-    """Questions to the host that are no calls: for names under ``app``, and for documentation."""
-    max_output: int = 10 * MIB
-    """Bytes printed."""
-    max_result: int = 16 * MIB
-    """Bytes, as JSON, of one reply and of what the script returns."""
-    max_arguments: int = MIB
-    """Bytes, as JSON, of one call's arguments."""
-    max_depth: int = 100
-    """Nesting of tables in any value that crosses."""
-    max_source: int = 4 * MIB
-    """Bytes of the script."""
+    timeout = Limit(
+        120.0,
+        DURATION,
+        "Seconds on the wall, waiting for services included; the clock stands still while a person is asked.",
+        code="wall",
+        exceeded="it ran longer than {value}",
+        option="Time on the wall, waiting for services included",
+    )
+    call_timeout = Limit(
+        30.0,
+        DURATION,
+        "Seconds on the wall for one call; a call that takes longer raises ``timeout``, which a script can catch.",
+        option="Time for one call; one that takes longer raises timeout",
+    )
+    cpu = Limit(
+        30.0,
+        DURATION,
+        "Seconds of processor time in the sandbox.",
+        code="cpu",
+        exceeded="it used more than {value} of processor time",
+        option="Processor time",
+    )
+    memory = Limit(
+        96 * MIB,
+        SIZE,
+        'Bytes in the Lua VM. Below 80 MiB deep recursion reports memory instead of "stack overflow".',
+        code="memory",
+        exceeded="it needed more than {value} of memory",
+        option="Memory of the Lua VM",
+    )
+    max_calls = Limit(
+        1000,
+        COUNT,
+        "Calls of integration functions, including refused ones.",
+        code="calls",
+        exceeded="it made more than {value} calls",
+        option="Calls of functions",
+    )
+    max_lookups = Limit(
+        10_000,
+        COUNT,
+        "Requests to the host that are not calls: for names under ``app``, and for documentation.",
+        code="lookups",
+        exceeded="it asked for names and documentation more than {value} times",
+        advice="keep what it found",
+    )
+    max_output = Limit(
+        10 * MIB,
+        SIZE,
+        "Bytes printed.",
+        code="output",
+        exceeded="it printed more than {value}",
+        option="Bytes printed",
+    )
+    max_result = Limit(
+        16 * MIB,
+        SIZE,
+        "Bytes, as JSON, of one reply and of what the script returns.",
+        code="result",
+        exceeded="one result, or the returned value, is larger than {value}",
+        advice="ask for less",
+    )
+    max_arguments = Limit(
+        MIB,
+        SIZE,
+        "Bytes, as JSON, of one call's arguments.",
+        code="arguments",
+        exceeded="the arguments of one call are larger than {value}",
+        advice="send less",
+    )
+    max_depth = Limit(
+        100,
+        COUNT,
+        "Nesting of tables in any value that passes between host and sandbox.",
+        code="depth",
+        exceeded="a value is nested deeper than {value} levels",
+        advice="flatten it",
+        maximum=MAX_DEPTH,
+    )
+    max_source = Limit(
+        4 * MIB,
+        SIZE,
+        "Bytes of the script.",
+        code="source",
+        exceeded="its source is larger than {value}",
+    )
 
     def __init__(self, **given: float) -> None:
         for name, value in given.items():
-            if name not in NAMES:
+            if name not in LIMITS:
                 raise TypeError(f"there is no limit {name!r}")
-            setattr(self, name, _checked(name, value))
+            setattr(self, name, LIMITS[name].check(value))
 
     def __repr__(self) -> str:
         return f"Limits({', '.join(f'{name}={value}' for name, value in self.as_dict().items())})"
@@ -63,112 +301,38 @@ class Limits:
 
     def as_dict(self) -> dict[str, float]:
         """Return every limit by its name."""
-        return {name: getattr(self, name) for name in NAMES}
+        return {name: getattr(self, name) for name in LIMITS}
 
     def spell(self, name: str) -> str:
         """Return a limit as people write it, such as ``96 MiB``."""
-        return _spell(name, getattr(self, name))
+        return str(LIMITS[name].unit.spell(getattr(self, name)))
 
     def but(self, **changes: float | None) -> Limits:
         """Return these limits with some replaced; None changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
         return Limits(**{**self.as_dict(), **given}) if given else self
 
-    def exceeded(self, name: str, ended: str = "script") -> LimitExceeded:
-        """Return the error for a limit, which names it, its value, and the option or key that raises it.
+    def exceeded(self, code: str, ended: str = "script") -> LimitExceeded:
+        """Return the error for an exceeded limit. It names the limit, its value, and the option or key that raises it.
 
         Args:
-            name: A key of :data:`REPORTED`, such as ``wall``.
-            ended: What it ended.
+            code: The limit's name in errors, a key of :data:`REPORTED`, such as ``wall``.
+            ended: What was stopped.
         """
-        attribute, what, remedy = REPORTED[name]
-        value = getattr(self, attribute)
+        name, exceeded, remedy = REPORTED[code]
         return LimitExceeded(
-            f"The {ended} was stopped: {what.format(value=_spell(attribute, value))}",
-            limit=name,
-            value=value,
+            f"The {ended} was stopped: {exceeded.format(value=self.spell(name))}",
+            limit=code,
+            value=getattr(self, name),
             hint=remedy,
         )
 
 
-NAMES = tuple(Limits.__annotations__)
-SECONDS = ("timeout", "cpu", "call_timeout")
-COUNTS = ("max_calls", "max_lookups", "max_depth")
-BYTES = tuple(name for name in NAMES if name not in (*SECONDS, *COUNTS))
-ADJUSTABLE = ("timeout", "cpu", "call_timeout", "memory", "max_calls", "max_output")
-"""Those that one run, or the command line, may set."""
-
-REPORTED = {
-    "wall": ("timeout", "it ran longer than {value}", "raise it with --timeout"),
-    "cpu": ("cpu", "it used more than {value} of processor time", "raise it with --cpu"),
-    "memory": ("memory", "it needed more than {value} of memory", "raise it with --memory"),
-    "calls": ("max_calls", "it made more than {value} calls", "raise it with --max-calls"),
-    "lookups": (
-        "max_lookups",
-        "it asked for names and documentation more than {value} times",
-        "keep what it found, or raise max_lookups in [kosmolua.limits]",
-    ),
-    "output": ("max_output", "it printed more than {value}", "raise it with --max-output"),
-    "result": (
-        "max_result",
-        "one result, or the returned value, is larger than {value}",
-        "ask for less, or raise max_result in [kosmolua.limits]",
-    ),
-    "arguments": (
-        "max_arguments",
-        "the arguments of one call are larger than {value}",
-        "send less, or raise max_arguments in [kosmolua.limits]",
-    ),
-    "depth": (
-        "max_depth",
-        "a value is nested deeper than {value} levels",
-        "flatten it, or raise max_depth in [kosmolua.limits]",
-    ),
-    "source": ("max_source", "its source is larger than {value}", "raise max_source in [kosmolua.limits]"),
-}
+LIMITS: dict[str, Limit[Any]] = {name: limit for name, limit in vars(Limits).items() if isinstance(limit, Limit)}
+NAMES = tuple(LIMITS)
+SECONDS = tuple(name for name, limit in LIMITS.items() if limit.unit is DURATION)
+BYTES = tuple(name for name, limit in LIMITS.items() if limit.unit is SIZE)
+ADJUSTABLE = tuple(name for name, limit in LIMITS.items() if limit.option)
+"""The limits that one run, or an option of the command line, may set."""
+REPORTED = {limit.code: (name, limit.exceeded, limit.remedy) for name, limit in LIMITS.items() if limit.code}
 """For each limit as errors name it: the attribute of :class:`Limits`, what happened, and what to do."""
-
-
-def _checked(name: str, value: float) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ConfigError(f"the limit {name} must be a number, not {value!r}")
-    most = MOST_SECONDS if name in SECONDS else MOST_DEPTH if name == "max_depth" else MOST
-    if not 0 < value <= most:
-        raise ConfigError(f"the limit {name} must be more than 0 and at most {most:.0f}, not {value}")
-    if name in SECONDS:
-        return value
-    if value != int(value):
-        raise ConfigError(f"the limit {name} must be a whole number, not {value}")
-    return int(value)
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes that ``64K``, ``96MiB`` or ``1048576`` stands for; units are powers of 1024.
-
-    Raises:
-        ValueError: It is no such size.
-    """
-    digits = text.strip().upper().rstrip("KMGIB ")
-    unit = text.strip().upper()[len(digits) :].strip()
-    if unit not in _UNITS:
-        raise ValueError(f"{text!r} is not a size such as 64K, 96MiB or 1048576")
-    try:
-        return int(float(digits) * _UNITS[unit])
-    except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is not a size such as 64K, 96MiB or 1048576") from None
-
-
-def _spell(attribute: str, value: float) -> str:
-    if attribute in SECONDS:
-        return f"{value:g} s"
-    if attribute in COUNTS:
-        return f"{value:,}"
-    return spell_size(int(value))
-
-
-def spell_size(size: int) -> str:
-    """Return a number of bytes as people write it: ``96 MiB``, ``1.5 KiB``, and ``2,000 bytes`` for no round number."""
-    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
-        if size >= unit and size * 10 % unit == 0:
-            return f"{size / unit:.10g} {name}"
-    return f"{size:,} bytes"

@@ -219,6 +219,10 @@ class Runtime:
                 limit.advise(error.hint)
             raise limit from error
 
+    def redact(self, text: str) -> str:
+        """Return text with a mask in place of each secret that is in use."""
+        return self._host.redactor.text(text)
+
     def identify(self, integration: str, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
 

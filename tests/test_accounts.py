@@ -575,17 +575,17 @@ def test_whether_the_journal_is_required(make: Make, text: str, required: bool) 
 
 
 def test_limits_of_the_file(make: Make) -> None:
-    """Seconds, counts and sizes, with units where they are sizes."""
-    text = "[kosmolua.limits]\ntimeout = 1.5\nmax_calls = 7\nmemory = '20MiB'\nmax_output = 4096"
+    """Numbers, and durations and sizes as strings with their unit."""
+    text = "[kosmolua.limits]\ntimeout = 1.5\ncall_timeout = '1m'\nmax_calls = 7\nmemory = '20MiB'\nmax_output = 4096"
     limits = make(text).limits(Limits(cpu=3))
-    assert limits == Limits(timeout=1.5, cpu=3, max_calls=7, memory=20 * 1024**2, max_output=4096)
+    assert limits == Limits(timeout=1.5, call_timeout=60, cpu=3, max_calls=7, memory=20 * 1024**2, max_output=4096)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("timout = 3", "has no key 'timout' (did you mean 'timeout' or 'call_timeout'?)"),
-        ("timeout = '3s'", 'timeout: it must be a number, not "3s" (a string)'),
+        ("timeout = '3 sec'", "timeout: '3 sec' is not a duration such as 90s, 10m or 1h"),
         ("timeout = true", "timeout: it must be a number, not true"),
         ("timeout = 0", "the limit timeout must be more than 0"),
         ("timeout = nan", "the limit timeout must be more than 0"),

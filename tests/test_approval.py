@@ -172,6 +172,36 @@ def test_ctrl_c_is_no_and_ends_the_run(open_terminal: Open, tmp_path: Path, bran
     assert (record["status"], record["error"], record["attempts"]) == ("refused", "interrupted", [])
 
 
+def test_ctrl_c_drops_the_questions_that_wait(open_terminal: Open, tmp_path: Path) -> None:
+    """One Ctrl-C ends a run of which several branches want something: no second question appears."""
+    journal = tmp_path / "calls.jsonl"
+    suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    script = f"parallel.map({{ 1, 2, 3, 4, 5 }}, function() {suspend} end)"
+    with open_terminal("run", "--simulate", "--journal", journal, "-e", script) as terminal:
+        terminal.until_asked(QUESTION)
+        terminal.send("\x03")
+        assert terminal.wait() == 130
+        assert terminal.everything()[-1] == "kosmolua: The script was interrupted"
+        assert questions(terminal) == 1
+    statuses = [json.loads(line)["status"] for line in journal.read_text().splitlines()]
+    assert set(statuses) == {"refused"}
+
+
+def test_an_interrupted_chunk_of_a_session_leaves_the_next_one_its_questions(open_terminal: Open) -> None:
+    """Ctrl-C ends a chunk, and the chunk after it is asked about again."""
+    suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
+    with open_terminal("repl", "--simulate", TERM="dumb") as terminal:
+        for count in (1, 2):
+            terminal.until(lambda: terminal.screen()[-1:] == [">"])
+            terminal.send(f"pcall(function() {suspend} end)\r")
+            terminal.until(lambda count=count: questions(terminal) == count)
+            terminal.until_asked(QUESTION)
+            terminal.send("\x03")
+            terminal.until(lambda count=count: "\n".join(terminal.everything()).count("was interrupted") == count)
+        terminal.send("\x04")
+        assert terminal.wait() == 0
+
+
 def test_a_question_is_written_again_after_a_stop(open_terminal: Open) -> None:
     """Who comes back with fg sees what is asked."""
     script = "app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -264,7 +294,7 @@ def test_call_asks_too(open_terminal: Open) -> None:
         screen = terminal.until("Allow render2.suspend_service with default? [y]es, [n]o:")
         assert "You are about to write with render2.suspend_service, account default:" in screen
         terminal.send("a\r")
-        terminal.until("That is none of the answers.")
+        terminal.until("Please answer y or n.")
         terminal.send("n\r")
         assert terminal.wait() == 1
         assert "it was not approved" in " ".join(terminal.everything())
@@ -439,3 +469,29 @@ def test_what_is_printed_meanwhile_waits_for_the_answer(open_terminal: Open) -> 
         terminal.send("y\r")
         assert terminal.wait() == 0
         assert terminal.everything()[-1] == "forged"
+
+
+# What a script returns
+
+
+def test_a_terminal_shows_what_a_script_returned(open_terminal: Open) -> None:
+    """Strings as they are, other values as JSON, after what was printed; a pipe has the script's output only."""
+    script = "print('printed') return 'text', { a = { 1, 2.5 } }, nil, true"
+    with open_terminal("run", "-e", script) as terminal:
+        assert terminal.wait() == 0
+        expected = ["printed", "text", "{", '  "a": [', "    1,", "    2.5", "  ]", "}", "null", "true"]
+        assert terminal.everything() == expected
+
+
+def test_a_terminal_shows_the_beginning_of_what_is_long(open_terminal: Open) -> None:
+    """A remark says how much there is, and how to see it."""
+    with open_terminal("run", "-e", "return ('x'):rep(100000)") as terminal:
+        assert terminal.wait() == 0
+        assert terminal.everything()[-1] == "... 94,000 more characters; --json shows the value whole"
+
+
+def test_nothing_returned_is_nothing_shown(open_terminal: Open) -> None:
+    """A script without a return ends with what it printed."""
+    with open_terminal("run", "-e", "print('printed')") as terminal:
+        assert terminal.wait() == 0
+        assert terminal.everything() == ["printed"]

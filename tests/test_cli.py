@@ -73,11 +73,13 @@ def test_help_goes_to_standard_output(kosmolua: Program, words: tuple[str, ...])
 
 
 def test_help_names_every_option_of_the_contract(kosmolua: Program) -> None:
-    """The options of run and call are the same."""
-    options = "accounts plugin simulate read-only yes timeout cpu memory max-calls max-output journal trace json"
-    for command in ("run", "call"):
+    """Everything that runs scripts or makes calls has the same options."""
+    options = (
+        "accounts plugin simulate read-only yes timeout call-timeout cpu memory max-calls max-output journal trace"
+    )
+    for command in ("run", "call", "repl", "mcp"):
         text = kosmolua(command, "--help").stdout
-        assert [option for option in options.split() if f"--{option}" not in text] == []
+        assert [option for option in [*options.split(), "json", "debug"] if f"--{option}" not in text] == []
 
 
 # Bad input gets a sentence and the right status
@@ -124,13 +126,14 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("run", ""), "No script is named (is a variable empty?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run'?)"),
-        (("run", "x.lua", "--timeot", "3"), "Did you mean '--timeout'? Arguments of the script that begin with a dash"),
+        (("run", "x.lua", "--timeot", "3"), "'--timeout'?) Arguments of the script that begin with a dash"),
         (("run", "x.lua", "-b"), "No such option '-b'. Arguments of the script that begin with a dash go after --."),
         (("docs", "--bogus"), "No such option '--bogus'."),
         (("--simulate", "run", "x.lua"), "--simulate goes after the command, as in kosmolua run --simulate."),
         (("--bogus", "run", "x.lua"), "No such option '--bogus'."),
         (("run", "-e", "x", "--timeout", "soon"), "Invalid value for '--timeout'"),
-        (("run", "-e", "x", "--timeout", "10m"), "'10m' is not a number of seconds above 0 and at most 1000000000."),
+        (("run", "-e", "x", "--timeout", "10x"), "'10x' is not a duration such as 90s, 10m or 1h."),
+        (("run", "-e", "x", "--timeout", "1e9h"), "'1e9h' is not a number of seconds above 0 and at most 1000000000."),
         (("run", "-e", "x", "--timeout", "0"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--timeout", "inf"), "Invalid value for '--timeout'"),
         (("run", "-e", "x", "--cpu", "nan"), "Invalid value for '--cpu'"),
@@ -153,7 +156,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         (("call", "render2.list_services", "--limit", "1"), "No such option '--limit'. An argument of the function is"),
         (
             ("call", "render2.list_services", "--timout", "1"),
-            "Did you mean '--timeout'? An argument of the function is",
+            "'--timeout'?) An argument of the function is",
         ),
         (("call", "render2.list_services", "--args", '{"limit": 1, "limit": 2}'), "--args has the key 'limit' twice."),
         (("call", "render2.list_services", "--args", "[1]"), "--args must be a JSON object"),
@@ -261,7 +264,11 @@ def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, wr
             "[render2.production] has no key 'api_kee' (did you mean 'api_key'?)",
         ),
         ("[render2.list_services]\napi_key = 'x'\n", "an account cannot be named like a function"),
-        ("[kosmolua.limits]\ntimeout = 'x'\n", '[kosmolua.limits] timeout: it must be a number, not "x" (a string)'),
+        (
+            "[kosmolua.limits]\ntimeout = 'x'\n",
+            "[kosmolua.limits] timeout: 'x' is not a duration such as 90s, 10m or 1h",
+        ),
+        ("[kosmolua.limits]\nmax_calls = '5'\n", 'max_calls: it must be a whole number, not "5" (a string)'),
         ("[kosmolua.limits]\ntimeout = -1\n", "the limit timeout must be more than 0"),
     ],
 )
@@ -320,6 +327,14 @@ def test_limits_of_the_file_and_of_the_command_line(kosmolua: Program, write: Wr
     assert kosmolua(*words, "--max-output", "10").returncode == 0
 
 
+def test_limits_in_time_are_durations(kosmolua: Program, write: Write) -> None:
+    """Both the option and the file take a unit, and seconds without one."""
+    words = ("run", "-e", "while true do end")
+    assert "it ran longer than 0.3 s" in kosmolua(*words, "--timeout", "300ms").stderr
+    path = write("accounts.toml", "[kosmolua.limits]\ntimeout = '0.005m'\n")
+    assert "it ran longer than 0.3 s" in kosmolua(*words, "--accounts", path).stderr
+
+
 # Streams that are closed, full or cut off
 
 
@@ -368,6 +383,31 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
         assert done.returncode == 2
         assert sentence in done.stderr
     assert shell(environment, "kosmolua run -e 'print(1)' <&-").stdout == "1\n"
+
+
+@posix_only
+def test_a_server_whose_output_is_closed(environment: dict[str, str]) -> None:
+    """A client could not be answered, and the person who started the server reads why."""
+    done = shell(environment, "kosmolua mcp --simulate >&- <<<'{}'")
+    said(done, status=2, error="kosmolua: Standard output is closed, so no client can be answered")
+
+
+WITHOUT_NULL = "import os, sys; os.devnull = '/no/such/null'; from kosmolua.cli import main; main(sys.argv[1:])"
+
+
+@posix_only
+@pytest.mark.parametrize("closed", ["", "<&-", ">&-", "<&- >&-"])
+def test_a_system_without_dev_null(environment: dict[str, str], closed: str) -> None:
+    """In a bare chroot commands work, and a script that cannot be run is a sentence."""
+    program = f'"{sys.executable}" -c "{WITHOUT_NULL}"'
+    done = shell(environment, f"{program} docs overview {closed}")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (1 if ">&-" in closed else 0)
+    assert done.stdout.startswith("# ") == (">&-" not in closed)
+    done = shell(environment, f"{program} run -e 'return 1' {closed}")
+    assert done.returncode == 0 or done.stderr == "kosmolua: The sandbox cannot be started: No such file or directory\n"
+    command = f"{program} docs overview {closed}"
+    assert shell(environment, f"exec 3>&1; {command} 2>&-; echo $? >&3").stdout[-2:] in ("0\n", "1\n")
 
 
 @posix_only
@@ -464,7 +504,9 @@ def test_json_of_what_is_ended_by_a_signal(environment: dict[str, str], tmp_path
     number, begun = getattr(signal, name), tmp_path / "begun"
     script = "print('begun') app.integrations.render2.list_owners() while true do end"
     command = [sys.executable, "-m", "kosmolua", "run", "--json", "--simulate", "--journal", begun, "-e", script]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    given: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    given["preexec_fn"] = lambda: signal.signal(number, signal.SIG_DFL)  # nohup has these tests ignore SIGHUP
+    with subprocess.Popen(command, **given) as process:
         assert eventually(lambda: begun.is_file() and begun.stat().st_size > 0)
         process.send_signal(number)
         output, errors = process.communicate(timeout=50)
@@ -516,14 +558,28 @@ def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
         (("one_or_more=a",), {"one_or_more": "a"}),
         (("one_or_more=a", "one_or_more=b"), {"one_or_more": ["a", "b"]}),
         (("--args", '{"count": 1, "name": "x"}', "count=2"), {"name": "x", "count": 2}),
+        (("x", "5"), {"name": "x", "count": 5}),
+        (("x", "flag=true", "5"), {"name": "x", "count": 5, "flag": True}),
+        (("https://a.b/c?d=e",), {"name": "https://a.b/c?d=e"}),
+        (("name=@note.txt",), {"name": "line 1\nline 2\n"}),
+        (("name=@@x",), {"name": "@x"}),
+        (("@@x",), {"name": "@x"}),
+        (("name=a@b",), {"name": "a@b"}),
+        (("env=@env.json",), {"env": {"A": "b"}}),
+        (("count:=5",), {"count": 5}),
+        (('any:="5"',), {"any": "5"}),
+        (('any:={"a": [1, null]}',), {"any": {"a": [1, None]}}),
+        (("env:=@env.json",), {"env": {"A": "b"}}),
     ],
     ids=str,
 )
 def test_values_take_the_declared_type(
     kosmolua: Program, write: Write, pairs: tuple[str, ...], arguments: dict[str, Any]
 ) -> None:
-    """``id=00420`` stays a string, ``limit=5`` is a number, and lists and tables are JSON."""
-    done = kosmolua("call", "echo.echo", *pairs, "--plugin", write("echo.py", ECHO), "--simulate")
+    """``id=00420`` stays a string, ``limit=5`` is a number, tables are JSON, ``@`` reads a file, ``:=`` takes JSON."""
+    folder = write("note.txt", "line 1\nline 2\n").parent
+    write("env.json", '{"A": "b"}\n')
+    done = kosmolua("call", "echo.echo", *pairs, "--plugin", write("echo.py", ECHO), "--simulate", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == arguments
 
@@ -577,6 +633,26 @@ def test_arguments_are_utf_8(kosmolua: Program, write: Write) -> None:
         said(done, status=1, error=f"echo.echo: {where} is a string that is not UTF-8. Nothing was sent.")
 
 
+def test_a_value_from_standard_input(kosmolua: Program, write: Write) -> None:
+    """``KEY=@-`` is what a pipe holds, as it is."""
+    plugin = write("echo.py", ECHO)
+    done = kosmolua("call", "echo.echo", "name=@-", "--simulate", "--plugin", plugin, input="from a pipe\n")
+    assert json.loads(done.stdout) == {"name": "from a pipe\n"}
+
+
+def test_help_on_a_function(kosmolua: Program) -> None:
+    """``call PATH --help`` shows the parameters, wherever the options stand, and needs no account."""
+    for words in (("render2.list_services", "--help"), ("-h", "render2.production.list_services", "--simulate")):
+        done = kosmolua("call", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "List all services in the Render account. (read)" in done.stdout
+        assert "limit integer" in done.stdout
+        assert "kosmolua docs integrations.render2.list_services" in done.stdout
+    assert "service_id=VALUE" in kosmolua("call", "render2.get_service", "--help").stdout
+    said(kosmolua("call", "render2.get_servic", "--help"), status=1, error="did you mean 'get_service'")
+    assert "KEY=@FILE" in kosmolua("call", "--help").stdout
+
+
 def test_arguments_from_standard_input(kosmolua: Program) -> None:
     """``--args -`` reads a JSON object."""
     done = kosmolua("call", "render2.list_services", "--simulate", "--args", "-", input='{"limit": 1}')
@@ -588,7 +664,17 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "error"),
     [
-        (("render2.list_services", "limit"), 2, "'limit' is not of the form KEY=VALUE"),
+        (("render2.list_services", "many"), 1, 'limit must be an integer in 1..100, not "many" (a string)'),
+        (("render2.get_service", "a", "b"), 2, "render2.get_service has no parameter for the value 'b'"),
+        (("render2.get_service", "a", "service_id=b"), 2, "service_id is given 2 times and takes one value"),
+        (("render2.list_services", "limit=1", "limit:=2"), 2, "limit is given both as text and as JSON"),
+        (("render2.list_services", "limit:=x"), 2, "limit:= takes JSON: Expecting value"),
+        (
+            ("render2.list_services", "cursor=@no/file"),
+            2,
+            "@no/file cannot be read: No such file or directory (write @",
+        ),
+        (("render2.list_service", "5"), 1, "app.integrations.render2 has no 'list_service' (did you mean"),
         (
             ("render2.list_services", "limit=five"),
             1,
@@ -690,3 +776,62 @@ def test_the_environment_alone_makes_an_account(kosmolua: Program) -> None:
     done = kosmolua("accounts", variables={"RENDER_API_KEY": KEY})
     assert "render2\tdefault\tallow\task\n" in done.stdout
     assert KEY not in done.stdout
+
+
+# --debug
+
+BROKEN = '''"""Fails."""
+from dataclasses import dataclass
+from kosmolua.plugin import Integration, Secret
+
+
+@dataclass(frozen=True)
+class Account:
+    """A key."""
+
+    api_key: Secret
+
+    def open(self, send):
+        return self.api_key
+
+
+integration = Integration("broken", Account, about="Fails.")
+
+
+@integration.reads
+def fail(key, /) -> str:
+    """Fail."""
+    return inner(key.reveal())
+
+
+def inner(key):
+    raise KeyError(f"no {key}")
+'''
+
+
+@pytest.mark.parametrize(
+    "words", [("call", "broken.fail"), ("run", "-e", "app.integrations.broken.fail()"), ("repl",)], ids=str
+)
+def test_debug_shows_the_traceback_of_a_call(kosmolua: Program, write: Write, words: tuple[str, ...]) -> None:
+    """The frames of the plugin's own code, without its secrets; without --debug there is the usual line only."""
+    accounts = write("accounts.toml", f'[broken.mine]\napi_key = "{KEY}"\n')
+    command = (*words, "--plugin", write("broken.py", BROKEN), "--accounts", accounts)
+    done = kosmolua(*command, "--debug", input="app.integrations.broken.fail()\n")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "in inner" in done.stderr
+    assert KEY not in done.stdout + done.stderr
+    plain = kosmolua(*command, input="app.integrations.broken.fail()\n")
+    said(plain, status=1, error="broken.fail failed inside its integration: KeyError")
+
+
+@pytest.mark.parametrize(
+    "words", [("integrations",), ("call", "broken.fail"), ("run", "-e", "app.integrations.broken.fail()")], ids=str
+)
+def test_debug_shows_why_a_plugin_does_not_load(kosmolua: Program, write: Write, words: tuple[str, ...]) -> None:
+    """The traceback of its import is on standard error."""
+    plugin = write("broken.py", "def inner():\n    return {}['x']\n\n\ninner()\n")
+    done = kosmolua(*words, "--plugin", plugin, "--debug")
+    assert "broken.py failed\nTraceback (most recent call last)" in done.stderr
+    assert "in inner" in done.stderr
+    assert "Traceback" not in kosmolua(*words, "--plugin", plugin).stderr

@@ -11,6 +11,9 @@ from conftest import Program, Write
 from support.terminal import Terminal
 from test_screens import ACCOUNTS, PLUGIN
 
+COMMANDS = {"run", "call", "repl", "mcp", "docs", "journal", "integrations", "accounts", "stubs"}
+COMMANDS |= {"completion", "doctor"}
+
 
 @pytest.fixture
 def offered(kosmolua: Program, write: Write):
@@ -35,7 +38,7 @@ def offered(kosmolua: Program, write: Write):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("", {"run", "call", "repl", "mcp", "docs", "journal", "integrations", "accounts", "stubs"}),
+        ("", COMMANDS),
         ("jou", {"journal"}),
         ("docs HERE over", {"overview"}),
         ("docs HERE integrations.lib", {"integrations.library"}),
@@ -89,12 +92,17 @@ def test_what_is_broken_offers_nothing(kosmolua: Program, write: Write) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_its_script(kosmolua: Program, shell: str) -> None:
-    """What a user's start-up file evaluates."""
-    if shell == "bash" and not shutil.which("bash"):
-        pytest.skip("click asks bash for its version")
-    done = kosmolua(variables={"_KOSMOLUA_COMPLETE": f"{shell}_source"})
-    assert f"{shell}_complete" in done.stdout
-    assert done.returncode == 0
+    """``kosmolua completion SHELL`` prints what a user's start-up file evaluates, also without the shell itself."""
+    done = kosmolua("completion", shell, variables={"PATH": "/nowhere"})
+    assert f"_KOSMOLUA_COMPLETE={shell}_complete" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_shell_without_completion(kosmolua: Program) -> None:
+    """The refusal names those that have one."""
+    done = kosmolua("completion", "csh")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'csh' is not one of 'bash', 'zsh', 'fish'" in done.stderr
 
 
 def test_a_real_bash_completes(environment: dict[str, str], write: Write, tmp_path: Path) -> None:
@@ -107,11 +115,11 @@ def test_a_real_bash_completes(environment: dict[str, str], write: Write, tmp_pa
     path = f"{program.parent}:{environment['PATH']}"
     given = {**environment, "PATH": path, "PS1": "$ ", "INPUTRC": "/dev/null"}
     with Terminal([bash, "--norc", "--noprofile", "-i"], given, columns=100) as terminal:
-        terminal.send('eval "$(_KOSMOLUA_COMPLETE=bash_source kosmolua)"; echo read\r')
+        terminal.send('eval "$(kosmolua completion bash)"; echo read\r')
         terminal.until(lambda: "read" in terminal.screen())
-        terminal.send("kosmolua do\t")
-        terminal.until(lambda: terminal.screen()[-1].endswith("$ kosmolua docs"))
-        terminal.send("integrations.render2.get_curr\t")
+        terminal.send("kosmolua jo\t")
+        terminal.until(lambda: terminal.screen()[-1].endswith("$ kosmolua journal"))
+        terminal.send("\x15kosmolua docs integrations.render2.get_curr\t")
         terminal.until("kosmolua docs integrations.render2.get_current_user")
         terminal.send("\x15kosmolua call --simulate render2.list_services suspended=t\t")
         terminal.until("render2.list_services suspended=true")

@@ -124,7 +124,7 @@ def test_a_line_that_is_not_whole_is_left_out(kosmolua: Program, journal: Path, 
         file.write(rest)
     done = kosmolua("journal", journal)
     assert len(rows(done.stdout)) == 5
-    assert done.stderr == "kosmolua: warning: no whole record, and left out: line 6\n"
+    assert done.stderr == "kosmolua: warning: left out, since it is not a whole record: line 6\n"
     assert done.returncode == 0
 
 

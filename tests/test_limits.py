@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kosmolua import ConfigError, Limits
-from kosmolua.limits import NAMES, REPORTED, parse_size
+from kosmolua.cli.options import OPTIONS, Options
+from kosmolua.limits import ADJUSTABLE, LIMITS, NAMES, REPORTED, parse_duration, parse_size
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -49,7 +50,7 @@ def test_but_changes_only_what_is_given() -> None:
     limits = Limits(cpu=1).but(timeout=2, memory=None)
     assert (limits.timeout, limits.cpu, limits.memory) == (2, 1, Limits().memory)
     assert limits == Limits(cpu=1, timeout=2)
-    assert repr(limits).startswith("Limits(timeout=2, cpu=1, ")
+    assert repr(limits).startswith("Limits(timeout=2, call_timeout=30.0, cpu=1, ")
 
 
 @pytest.mark.parametrize("name", REPORTED)
@@ -96,3 +97,40 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     """Anything else is refused with examples."""
     with pytest.raises(ValueError, match="is not a size such as 64K, 96MiB or 1048576"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("10m", 600), ("1.5 h", 5400), (" 1H", 3600), ("250ms", 0.25), ("1e3", 1000)],
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    """Without a unit they are seconds."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "5x", "1d", "1h30m", "soon", "nan", "inf", "1e999", "1_0", "1 2"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Anything else is refused with examples."""
+    with pytest.raises(ValueError, match="is not a duration such as 90s, 10m or 1h"):
+        parse_duration(text)
+
+
+def test_a_call_has_a_limit_of_its_own() -> None:
+    """30 s, as the contract says; it is a call that ends then, and not the script."""
+    assert Limits().call_timeout == 30
+    assert "call_timeout" not in {attribute for attribute, _, _ in REPORTED.values()}
+
+
+@pytest.mark.parametrize("name", ADJUSTABLE)
+def test_the_option_of_a_limit_follows_from_it(name: str) -> None:
+    """A limit is declared once: its option has its name, its unit and its default."""
+    (option,) = (each for each in OPTIONS if each.attribute == name)
+    default = option.help.rpartition("[")[2].removesuffix("].")
+    assert option.names == (f"--{name.replace('_', '-')}",)
+    assert option.read(default) == LIMITS[name].default
+    assert Options(**{name: 1}).limits[name] == 1
+
+
+def test_every_limit_says_what_it_bounds() -> None:
+    """``help(Limits)`` shows a sentence for each."""
+    assert all(str(limit.__doc__).endswith(".") for limit in LIMITS.values())

@@ -416,7 +416,7 @@ def test_the_command_by_name(kosmolua: Program) -> None:
     """An integration that is installed."""
     checked = kosmolua("integrations", "check", "github")
 
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "github: nothing to mend\n", "")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "github: nothing to correct\n", "")
 
 
 @pytest.mark.parametrize(

@@ -301,3 +301,22 @@ def test_an_approval_that_nobody_fetches_is_refused() -> None:
         raise AssertionError("this conversation answers by hand")
 
     assert in_time(is_refused, 0.3)
+
+
+@pytest.mark.parametrize(("workers", "order"), [("1", ["slow", "quick"]), ("2", ["quick", "slow"])])
+def test_scripts_beyond_the_workers_wait_their_turn(workers: str, order: list[str]) -> None:
+    """``--workers`` says how many scripts run at once; a further one begins when one of them has ended."""
+    ended: list[str] = []
+
+    async def conversation(client: Client) -> None:
+        async def run(name: str, code: str) -> None:
+            await execute(client, code, timeout=2)
+            ended.append(name)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, "slow", "while true do end")
+            await anyio.sleep(0.5)
+            tasks.start_soon(run, "quick", "return 1")
+
+    Agent(None, HANDSHAKE, "--workers", workers).talk(conversation)
+    assert ended == order

@@ -449,7 +449,7 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     [
         (":docs x", "There is no command :docs (did you mean ':doc'?)"),
         (":", "There is no command : (see :help)"),
-        (":help x", ":help takes nothing after it, and 'x' is there"),
+        (":help x", ":help takes no argument, and was given 'x'"),
     ],
 )
 def test_a_command_that_is_none(kosmolua: Program, line: str, complaint: str) -> None:

@@ -56,7 +56,7 @@ def test_its_own_test_passes_at_once(kosmolua: Program, python: Python, home: Pa
     assert f"{6 if auth == 'none' else 7} passed" in tested.stdout
     checked = kosmolua("integrations", "check", "weather")
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert all("note:" in line or line == "weather: nothing to mend" for line in checked.stdout.splitlines())
+    assert all("note:" in line or line == "weather: nothing to correct" for line in checked.stdout.splitlines())
 
 
 def test_it_runs_with_its_simulator(kosmolua: Program) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 from kosmolua.accounts.sources import check_secret, warn_of_readers
 from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
-from kosmolua.limits import BYTES, NAMES, SECONDS, Limits, parse_size
+from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits
 from kosmolua.schema.types import Mismatch, quoted
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import did_you_mean
@@ -187,7 +187,10 @@ class Sections:
             hint = did_you_mean(name, NAMES) or f"its keys are {', '.join(NAMES)}"
             raise self.wrong(f"[kosmolua.limits] has no key {name!r}", *keys, hint=hint)
         try:
-            given = parse_size(value) if name in BYTES and isinstance(value, str) else _number(name, value)
+            if isinstance(value, str) and name in (*BYTES, *SECONDS):
+                given: float = LIMITS[name].unit.read(value)
+            else:
+                given = _number(name, value)
             Limits(**{name: given})
         except (ValueError, ConfigError) as error:
             raise self.wrong(f"[kosmolua.limits] {name}: {error}", *keys) from None

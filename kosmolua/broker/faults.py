@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kosmolua.errors import KosmoError, PluginError, PluginFault
+from kosmolua.errors import KosmoError, PluginError, PluginFault, log_traceback
 
 LONGEST_TEXT = 300
 _OF_THE_HOST = re.compile(r"[<>/\\]|0x[0-9a-f]{4}")
@@ -27,6 +27,7 @@ def blaming(path: str, origin: str) -> Iterator[None]:
     except (KosmoError, KeyboardInterrupt):
         raise
     except BaseException as error:
+        log_traceback(path, error)
         raise _fault(path, origin, error) from error
 
 

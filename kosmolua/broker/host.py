@@ -135,9 +135,10 @@ class Host:
 
     def _check_sections(self) -> None:
         """Warn of each section without an integration; only a call to it is an error."""
+        plugins = self.plugins  # a file that was named and is not there is an error, whatever sections there are
         for name in self.accounts.sections():
             try:
-                self.plugins.require(name, f"{self.accounts.path}: [{name}]")
+                plugins.require(name, f"{self.accounts.path}: [{name}]")
             except ConfigError as error:
                 self._warn(error.message)
 

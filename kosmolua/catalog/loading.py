@@ -13,7 +13,7 @@ from threading import Thread
 from types import FrameType, TracebackType
 from typing import Generic, TypeVar
 
-from kosmolua.errors import PluginError
+from kosmolua.errors import PluginError, log_traceback
 
 PATIENCE = 10.0
 """Seconds that loading one plugin may take."""
@@ -41,6 +41,7 @@ def guarded(load: Callable[[], T], origin: str, seconds: float = PATIENCE) -> T:
     if isinstance(loading.failure, PluginError):
         raise loading.failure
     if loading.failure:
+        log_traceback(origin, loading.failure)
         raise _explained(loading.failure, origin) from loading.failure
     if loading.loaded:
         return loading.loaded[0]

@@ -1,4 +1,4 @@
-"""What a shell completes, when click asks: pages, integrations, accounts and functions."""
+"""Completion in the shell, as click asks for it: pages, integrations, accounts, functions and arguments."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from kosmolua.schema.names import page_of
 from kosmolua.schema.types import Type
 
 Offers = dict[str, str]
+"""What completes a word, each with a few words on what it is."""
 
 
 def offered_pages(catalog: Catalog, typed: str) -> Offers:
-    """Return each guide and integration, and the functions of an integration that was typed."""
+    """Return all guides and integrations, and the functions of the integration that is typed."""
     from kosmolua.docs import pages
 
     found = dict.fromkeys(pages.NAMES, "guide")
@@ -40,7 +41,7 @@ def offered_values(kind: Type) -> list[str]:
 
 
 def offered_integrations(catalog: Catalog) -> Offers:
-    """Return each integration."""
+    """Return all integrations."""
     return dict.fromkeys(catalog.names(), "integration")
 
 
@@ -59,10 +60,10 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def completes(find: Callable[[Catalog, str], Offers]) -> Complete:
-    """Return what click calls to complete an argument.
+    """Return the callback with which click completes an argument.
 
     Args:
-        find: Says what there is, given what was typed so far.
+        find: Returns the offers for the text that is typed so far.
     """
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -85,12 +86,12 @@ def _catalog(context: click.Context) -> Catalog:
 
 
 def integrations(catalog: Catalog, _: str) -> Offers:
-    """Return each integration."""
+    """Return all integrations."""
     return offered_integrations(catalog)
 
 
 def accounts(catalog: Catalog, typed: str) -> Offers:
-    """Return each integration, and the accounts of the one that was typed."""
+    """Return all integrations, and the accounts of the one that is typed."""
     found = offered_integrations(catalog)
     for name in [*found]:
         if typed.startswith(f"{name}."):
@@ -99,29 +100,29 @@ def accounts(catalog: Catalog, typed: str) -> Offers:
 
 
 def paths(catalog: Catalog, typed: str) -> Offers:
-    """Return the functions of the integration that was typed, or can only be meant; else the integrations."""
+    """Return the functions of the integration that is typed or is the only match; else the matching integrations."""
     name, dot, rest = _BEFORE_NAMES.sub("", typed, count=1).partition(".")
     before = typed.removesuffix(f"{name}{dot}{rest}")
-    meant = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
-    if len(meant) != 1:
-        return dict.fromkeys((f"{before}{each}." for each in meant), "integration")
+    matches = [each for each in catalog.names() if (each == name if dot else each.startswith(name))]
+    if len(matches) != 1:
+        return dict.fromkeys((f"{before}{each}." for each in matches), "integration")
     account, dot, _ = rest.partition(".")
-    between = f"{account}." if dot and account in [*catalog.accounts(meant[0]), "default"] else ""
-    return _within(f"{before}{meant[0]}.{between}", offered_functions(catalog, meant[0]))
+    between = f"{account}." if dot and account in [*catalog.accounts(matches[0]), "default"] else ""
+    return _within(f"{before}{matches[0]}.{between}", offered_functions(catalog, matches[0]))
 
 
 def _within(prefix: str, found: Offers) -> Offers:
     return {f"{prefix}{name}": about for name, about in found.items()}
 
 
-def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the arguments of the function that stands earlier on the line, as KEY=, or the values of the one begun."""
+def arguments_of(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the arguments of the function named earlier on the line, as KEY=, or the values of the last argument."""
     try:
         with standard.apart():
             function = _catalog(context).find(str(context.params.get("path")))
     except KosmoError:
         return []
-    words = [*(context.params.get("pairs") or ())]
+    words = [*(context.params.get("words") or ())]
     given = {word.partition("=")[0] for word in words}
     found = {f"{each.name}=": each.about for each in function.parameters if each.name not in given}
     for each in function.parameters:
@@ -133,7 +134,7 @@ def pairs(context: click.Context, _: click.Parameter, incomplete: str) -> list[C
 
 
 def _key_apart(words: list[str]) -> str | None:
-    """Return the key whose value comes next where KEY=VALUE is three words, as in bash, which keeps back a last "="."""
+    """Return the key whose value comes next; bash makes three words of KEY=VALUE, and leaves out a last "="."""
     if words[-1:] == ["="]:
         words = words[:-1]
     return words[-1] if words and words[-2:-1] != ["="] else None

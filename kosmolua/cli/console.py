@@ -1,4 +1,4 @@
-"""What users see: text for people, JSON for programs, complaints on standard error."""
+"""Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+MAX_LINES, MAX_CHARACTERS = 60, 6000
+"""What a terminal shows of a value that is much longer; a pipe gets the whole value."""
+FEW_LINES, FEW_CHARACTERS = 6, 600
+"""How much longer a value may be that is still shown whole."""
 STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
-"""Select Graphic Rendition of ECMA-48, as far as it is used here."""
+"""Codes of ECMA-48's Select Graphic Rendition."""
 
 
 def complain(sentence: str) -> None:
     """Write one sentence to standard error."""
     first, *more = harmless(sentence).rstrip("\n").split("\n")
-    sys.stderr.write("\n    ".join([f"kosmolua: {first}", *more]) + "\n")  # no further line passes for a complaint
+    sys.stderr.write(
+        "\n    ".join([f"kosmolua: {first}", *more]) + "\n"
+    )  # so that no later line looks like an error of its own
 
 
 def warn(sentence: str) -> None:
@@ -34,61 +40,78 @@ def warn(sentence: str) -> None:
 
 
 def complain_of(error: KosmoError, script: str | None = None) -> None:
-    """Write an error to standard error: its place, its message, its traceback and what to do.
+    """Write an error to standard error: its place, its message, its traceback and its hint.
 
     Args:
-        error: What happened.
-        script: The name of the script that it ended, if it did.
+        error: The error.
+        script: The name of the script that it ended, if it ended one.
     """
-    complain(_place_of(error, script) + str(error))
+    place = ""
+    if isinstance(error, PluginError):
+        place = f"{error.origin}: "
+    elif script and error.line and not error.message.startswith(f"{script}:"):
+        place = f"{script}:{error.line}: "
+    complain(place + str(error))
     if error.traceback and error.code == "script_error":
         sys.stderr.write(harmless(error.traceback) + "\n")
     if error.hint and "\n" in error.hint:
         sys.stderr.write("\n" + "\n".join("    " + line for line in harmless(error.hint).splitlines()) + "\n")
 
 
-def _place_of(error: KosmoError, script: str | None) -> str:
-    if isinstance(error, PluginError):
-        return f"{error.origin}: "
-    is_new = script and error.line and not error.message.startswith(f"{script}:")
-    return f"{script}:{error.line}: " if is_new else ""
-
-
 def line(text: str) -> None:
-    """Write a line to standard output; on a terminal, it steers nothing."""
+    """Write a line to standard output; on a terminal, control characters are escaped."""
     shown = harmless(text) if standard.is_shown else text
     standard.write(shown.encode("utf-8", "replace") + b"\n")
 
 
 def as_json(value: object, indent: int | None = 2) -> None:
-    """Write a value to standard output as JSON, which on a terminal has no character that is not seen."""
+    """Write a value to standard output as JSON; on a terminal, invisible characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     line(visible(text) if standard.is_shown else text)
 
 
+def show_values(values: list[object]) -> None:
+    """Write what a script returned to a terminal: strings as they are, all else as JSON; long values are cut."""
+    for value in values:
+        whole = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        shown = fit(whole) if on_terminal() else whole
+        line(shown)
+        if len(shown) < len(whole):
+            remark = f"... {len(whole) - len(shown):,} more characters; --json shows the value whole"
+            sys.stderr.write(styled(remark, "dim", sys.stderr) + "\n")
+
+
+def fit(text: str) -> str:
+    """Return the beginning of a text that is much longer than a screen, or the whole text."""
+    if len(text) > MAX_CHARACTERS + FEW_CHARACTERS:
+        text = text[:MAX_CHARACTERS]
+    lines = text.split("\n")
+    return text if len(lines) <= MAX_LINES + FEW_LINES else "\n".join(lines[:MAX_LINES])
+
+
 def on_terminal(stream: TextIO | None = None) -> bool:
-    """Say whether a stream, by default standard output, is a terminal that shows more than plain text."""
+    """Return True if a stream, by default standard output, is a terminal that shows more than plain text."""
     is_terminal = stream.isatty() if stream else standard.is_shown
     return is_terminal and os.environ.get("TERM", "windows" if os.name == "nt" else "") not in ("", "dumb")
 
 
 def draws_on(stream: TextIO) -> bool:
-    """Say whether a stream is a terminal on which a line can be drawn over."""
+    """Return True if a stream is a terminal whose lines can be overwritten."""
     return os.name != "nt" and on_terminal(stream)
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Return text as a stream can show it: in one of :data:`STYLES` on a terminal, unless ``NO_COLOR`` is set."""
+    """Return text in one of :data:`STYLES` if the stream is a terminal and ``NO_COLOR`` is not set, else as it is."""
     plain = os.environ.get("NO_COLOR") or not draws_on(stream)
     return text if plain else f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
 
 def markdown(text: str, *, paged: bool = False) -> None:
-    """Write a page of Markdown to standard output: rendered on a terminal, as it is in a pipe.
+    """Write a page of Markdown to standard output: rendered on a terminal, unchanged in a pipe.
 
     Args:
         text: The page.
-        paged: Whether the user's pager shows a page that is longer than the screen.
+        paged: Whether to show a page that is longer than the screen in the user's pager.
     """
     if not on_terminal():
         line(text.rstrip("\n"))
@@ -98,8 +121,8 @@ def markdown(text: str, *, paged: bool = False) -> None:
     draw_page(harmless(text), paged=paged)
 
 
-def somebody_is_there() -> bool:
-    """Say whether a person at a terminal can be asked."""
+def can_ask() -> bool:
+    """Return True if a person at a terminal can be asked."""
     return standard.is_typed and sys.stderr.isatty()
 
 
@@ -115,7 +138,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def status_of(error: KosmoError | None) -> int:
-    """Return the exit status that an error stands for; 0 for none."""
+    """Return the exit status of an error; 0 for none."""
     if error is None:
         return 0
     if isinstance(error, UsageError):
@@ -128,7 +151,7 @@ def status_of(error: KosmoError | None) -> int:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Do the work of a command and return its exit status; an error is said on standard error."""
+    """Run the work of a command and return its exit status; report an error on standard error."""
     try:
         return work()
     except KeyboardInterrupt:
@@ -138,7 +161,7 @@ def guarded(work: Callable[[], int]) -> int:
         complain_of(error)
         return status_of(error)
     except OutputLost as error:
-        if error.errno != errno.EPIPE:  # who reads has enough, as in `kosmolua run long.lua | head -1`
+        if error.errno != errno.EPIPE:  # a reader that stops, as in `kosmolua run long.lua | head -1`, is no error
             complain(f"standard output cannot be written: {error.strerror}")
         return 1
     except OSError as error:
@@ -147,7 +170,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def worded(error: OSError) -> str:
-    """Return a sentence about what the operating system refused."""
+    """Return a sentence about an error of the operating system."""
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"

@@ -1,184 +1,196 @@
-"""The options of everything that runs scripts or makes calls, as data, and the quick reading of a plain command line.
+"""The options of everything that runs scripts or makes calls, and the quick reader of a plain ``run`` command line.
 
-click reads every command line, words its refusals and writes its help from this table. Importing it takes longer than
-the sandbox takes to boot, so a command line of ``run`` that leaves nothing to refuse is read here instead.
+:class:`Options` declares each option once: click's parameters, the help, shell completion and the quick reader derive
+from it. The options of limits derive from :mod:`kosmolua.limits`. click takes longer to import than the sandbox takes
+to boot, so a ``run`` command line without anything to refuse is read here instead.
 """
 
 from __future__ import annotations
 
-from kosmolua.limits import MOST, MOST_SECONDS, parse_size
+from typing import Generic, TypeVar, overload
+
+from kosmolua.limits import ADJUSTABLE, LIMITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-
-def seconds(text: str) -> float:
-    """Return the seconds that a text names; raise ValueError where it names no duration."""
-    return float(_checked(text, float, MOST_SECONDS, "a number of seconds"))
-
-
-def count(text: str) -> int:
-    """Return the whole number, from 1 up, that a text names; raise ValueError where it names none."""
-    return int(_checked(text, int, MOST, "a whole number"))
-
-
-def size(text: str) -> int:
-    """Return the bytes that a text such as ``64K`` names; raise ValueError where it names no size."""
-    value = parse_size(text)
-    if not 0 < value <= MOST:
-        raise ValueError(f"{text!r} is not a size above 0 and at most {MOST} bytes")
-    return value
-
-
-def _checked(text: str, read: Callable[[str], float], most: float, what: str) -> float:
-    try:
-        value = read(text)
-    except ValueError:
-        value = 0
-    if not 0 < value <= most:
-        raise ValueError(f"{text!r} is not {what} above 0 and at most {most:.0f}")
-    return value
+Value = TypeVar("Value")
+SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
+"""The headings of the help, in order."""
 
 
 def path(text: str) -> str:
-    """Return a path as it was written; raise ValueError where it is empty, as from a variable that is not set."""
+    """Return a path as it is written; raise ValueError if it is empty, as from a variable that is not set."""
     if not text:
         raise ValueError("nothing is named (is a variable empty?)")
     return text
 
 
 def appendable(text: str) -> str:
-    """Return the path of a file to append to; raise ValueError where it is empty or standard output."""
+    """Return the path of a file to append to; raise ValueError if it is empty or standard output."""
     if text == "-":
         raise ValueError("a journal goes to a file, and '-' is none")
     return path(text)
 
 
-class Option:
-    """One option.
+class Option(Generic[Value]):
+    """One option; its name is that of the attribute of :class:`Options` that holds it.
 
     Args:
-        names: As they are typed, the long one first.
-        help: One sentence; in brackets what holds where it is not given.
-        metavar: What stands for the value in the help; None for a flag.
+        default: Its value if it is not given.
+        section: The heading under which the help lists it.
+        help: One sentence, with the default in brackets.
+        name: Its attribute, if it is not declared in :class:`Options`.
+        short: Its short name, such as ``-y``.
+        metavar: The placeholder for its value in the help; None for a flag.
         read: Returns the value of a text, or raises ValueError.
-        repeatable: Whether it can be given more than once.
-        section: Where the help lists it.
+        is_repeatable: Whether it can be given more than once.
+        for_listing: Whether commands that only list integrations and accounts take it too.
     """
 
     def __init__(
         self,
-        *names: str,
+        *,
+        default: Value,
+        section: str,
         help: str,
+        name: str = "",
+        short: str | None = None,
         metavar: str | None = None,
         read: Callable[[str], Any] = str,
-        repeatable: bool = False,
-        section: str = "",
+        is_repeatable: bool = False,
+        for_listing: bool = False,
     ) -> None:
-        self.names = names
+        self.default = default
+        self.section = section
         self.help = help
+        self.attribute = name
         self.metavar = metavar
         self.read = read
-        self.repeatable = repeatable
-        self.section = section
+        self.is_repeatable = is_repeatable
+        self.for_listing = for_listing
+        self._short = short
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    @overload
+    def __get__(self, options: None, owner: type) -> Option[Value]: ...
+    @overload
+    def __get__(self, options: Options, owner: type) -> Value: ...
+    def __get__(self, options: Options | None, owner: type) -> Option[Value] | Value:
+        return self if options is None else self.default
 
     @property
-    def attribute(self) -> str:
-        """The name of its value in :class:`Options`."""
-        return self.names[0].removeprefix("--").replace("-", "_")
-
-
-_HERE, _PERMISSIONS, _LIMITS, _OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
-OPTIONS = (
-    Option("--accounts", metavar="FILE", read=path, section=_HERE, help="The accounts file."),
-    Option(
-        "--plugin",
-        metavar="PATH",
-        read=path,
-        repeatable=True,
-        section=_HERE,
-        help="Load this integration too; repeatable.",
-    ),
-    Option("--simulate", section=_HERE, help="Use simulators: no network, no credentials, the same data each time."),
-    Option("--read-only", section=_PERMISSIONS, help="Deny every write."),
-    Option("--yes", "-y", section=_PERMISSIONS, help="Allow what would be asked."),
-    Option(
-        "--timeout",
-        metavar="S",
-        read=seconds,
-        section=_LIMITS,
-        help="Seconds on the wall, waiting for services included [120].",
-    ),
-    Option("--cpu", metavar="S", read=seconds, section=_LIMITS, help="Seconds of processor time [30]."),
-    Option("--memory", metavar="SIZE", read=size, section=_LIMITS, help="Memory of the Lua VM [96MiB]."),
-    Option("--max-calls", metavar="N", read=count, section=_LIMITS, help="Calls of functions [1000]."),
-    Option("--max-output", metavar="SIZE", read=size, section=_LIMITS, help="Bytes printed [10MiB]."),
-    Option(
-        "--require-isolation", section=_LIMITS, help="Run no script where the system lacks a layer around the sandbox."
-    ),
-    Option("--journal", metavar="FILE", read=appendable, section=_OUTPUT, help="Append a JSON line for each call."),
-    Option("--trace", section=_OUTPUT, help="Show each call on standard error."),
-    Option("--json", section=_OUTPUT, help="Print one JSON object, also on failure."),
-)
+    def names(self) -> tuple[str, ...]:
+        """Its names as they are typed, the long one first."""
+        long = f"--{self.attribute.replace('_', '-')}"
+        return (long, self._short) if self._short else (long,)
 
 
 class Options:
-    """What the shared options were set to.
+    """The values of the shared options.
 
     Args:
-        given: Values by the names of :data:`OPTIONS`; the others are as if not given.
+        given: Values by attribute; the other options have their defaults.
     """
 
-    accounts: str | None = None
-    plugin: tuple[str, ...] = ()
-    simulate: bool = False
-    read_only: bool = False
-    yes: bool = False
-    timeout: float | None = None
-    cpu: float | None = None
-    memory: int | None = None
-    max_calls: int | None = None
-    max_output: int | None = None
-    require_isolation: bool = False
-    journal: str | None = None
-    trace: bool = False
-    json: bool = False
+    accounts = Option[str | None](
+        default=None, section=PLACES, metavar="FILE", read=path, for_listing=True, help="The accounts file."
+    )
+    plugin = Option[tuple[str, ...]](
+        default=(),
+        section=PLACES,
+        metavar="PATH",
+        read=path,
+        is_repeatable=True,
+        for_listing=True,
+        help="Load this integration too; repeatable.",
+    )
+    simulate = Option(
+        default=False,
+        section=PLACES,
+        for_listing=True,
+        help="Use simulators: no network, no credentials, the same data each time.",
+    )
+    read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
+    yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked.")
+    require_isolation = Option(
+        default=False,
+        section=LIMITATIONS,
+        help="Run no script if the system lacks a layer around the sandbox.",
+    )
+    journal = Option[str | None](
+        default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."
+    )
+    trace = Option(default=False, section=OUTPUT, help="Show each call on standard error.")
+    debug = Option(
+        default=False,
+        section=OUTPUT,
+        for_listing=True,
+        help="Show the Python traceback of an integration that fails.",
+    )
+    json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, also on failure.")
 
     def __init__(self, **given: Any) -> None:
         for name, value in given.items():
             setattr(self, name, value)
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits that were given, by name; None for the others."""
+        return {name: vars(self).get(name) for name in ADJUSTABLE}
+
     def over(self, others: Options) -> Options:
-        """Return these options, and where one was not given that of ``others``, which stood earlier on the line."""
+        """Return these options; one that was not given has its value from ``others``, which stood earlier."""
         return Options(**vars(others) | {name: value for name, value in vars(self).items() if value})
 
 
+def _option_for(name: str) -> Option[Any]:
+    """Return the option that sets a limit."""
+    limit = LIMITS[name]
+    default = limit.unit.spell(limit.default).replace(" ", "").replace(",", "")
+    return Option(
+        default=None,
+        section=LIMITATIONS,
+        name=name,
+        metavar=limit.unit.metavar,
+        read=limit.unit.parse,
+        help=f"{limit.option} [{default}].",
+    )
+
+
+_DECLARED = [each for each in vars(Options).values() if isinstance(each, Option)]
+OPTIONS: tuple[Option[Any], ...] = tuple(
+    sorted([*map(_option_for, ADJUSTABLE), *_DECLARED], key=lambda option: SECTIONS.index(option.section))
+)
+
+
 class Script:
-    """What ``run`` is to run.
+    """The script of a ``run`` command line.
 
     Args:
-        file: The file, ``-`` for standard input, or None.
-        code: The script itself, or None.
+        file: Its file, ``-`` for standard input, or None.
+        code: Its text, or None.
         arguments: What the script finds in ``arg``.
     """
 
     def __init__(self, file: str | None, code: str | None, arguments: Sequence[str]) -> None:
-        named = code is None
-        self.file = file if named else None
+        self.file = file if code is None else None
         self.code = code
-        self.arguments = tuple(arguments if named or file is None else (file, *arguments))
+        self.arguments = tuple(arguments if code is None or file is None else (file, *arguments))
 
 
-_CODE = Option("-e", metavar="CODE", help="Run this instead of a file.")
-_BY_NAME = {name: option for option in (*OPTIONS, _CODE) for name in option.names}
+_CODE = Option[str | None](default=None, section="", name="e", metavar="CODE", help="")
+_BY_NAME = {name: option for option in OPTIONS for name in option.names} | {"-e": _CODE}
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
-    """Read the words after ``run``, or return None where they have to be left to click.
+    """Read the words after ``run``; return None if they have to be left to click.
 
-    Every option must stand as its own word, in full, with its value in the next one.
+    A plain command line has each option as a word of its own, in full, with its value in the next word.
     """
     values: dict[str, Any] = {}
     operands: list[str] = []
@@ -186,9 +198,7 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
     for word in words:
         if not word.startswith("-") or word == "-":
             operands.append(word)
-            continue
-        option = _BY_NAME.get(word)
-        if option is None or not _take(option, words, values):
+        elif (option := _BY_NAME.get(word)) is None or not _read_value(option, words, values):
             return None
     code = values.pop(_CODE.attribute, None)
     if code is None and not operands:
@@ -197,17 +207,18 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
     return Script(file, code, operands[1:]), Options(**values)
 
 
-def _take(option: Option, words: Any, values: dict[str, Any]) -> bool:
+def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:
+    """Read the value of an option into ``values``; return False if click has to refuse it."""
+    name = option.attribute
     if option.metavar is None:
-        values[option.attribute] = True
+        values[name] = True
         return True
     text = next(words, None)
-    if text is None or (text.startswith("-") and text != "-") or (option is _CODE and _CODE.attribute in values):
+    if text is None or (text.startswith("-") and text != "-") or (option is _CODE and name in values):
         return False
     try:
         value = option.read(text)
     except ValueError:
         return False
-    before = values.get(option.attribute, ())
-    values[option.attribute] = (*before, value) if option.repeatable else value
+    values[name] = (*values.get(name, ()), value) if option.is_repeatable else value
     return True

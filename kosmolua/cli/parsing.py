@@ -1,4 +1,4 @@
-"""The options that commands share, as click reads them."""
+"""Parsing of command lines by click: the shared options, and help in sections."""
 
 from __future__ import annotations
 
@@ -13,31 +13,27 @@ from kosmolua.cli.options import OPTIONS, Option, Options
 from kosmolua.suggestions import closest
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-WIDE, USUAL_COLUMN, NARROW_COLUMN = 60, 30, 16
-"""Below WIDE columns the help gives option names at most NARROW_COLUMN columns, else USUAL_COLUMN."""
+WIDE, DEFAULT_COLUMN, NARROW_COLUMN = 60, 30, 16
+"""The help gives names at most NARROW_COLUMN columns on a terminal narrower than WIDE, else DEFAULT_COLUMN."""
 _FILES = ("FILE", "PATH")
-LISTING = ("accounts", "plugin", "simulate")
-
-_JSON = Option("--json", section="Output", help="Print JSON, also on failure.")
-"""What the shared option is where there is no outcome of a script."""
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]
-    """The text of an option, read as the option reads it."""
+    """The value of an option, converted by the option itself."""
 
-    def __init__(self, option: Option) -> None:
+    def __init__(self, option: Option[Any]) -> None:
         self.name = str(option.metavar)
         self._read = option.read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value, or fail with a sentence."""
+        """Return the value, or refuse it with a sentence."""
         try:
             return self._read(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return what a shell completes: files, where the value is one."""
+        """Have the shell complete files if the value is one."""
         return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
 
 
@@ -50,12 +46,12 @@ class Sectioned(click.Option):
 
 
 class Examples:
-    """What ends the help of a command: lines to type, which stay as they are."""
+    """Example command lines at the end of a command's help."""
 
     epilog: str | None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
+        """Write the examples, unwrapped."""
         if self.epilog:
             with formatter.section("Examples"):
                 indent = " " * formatter.current_indent
@@ -67,10 +63,10 @@ class Group(Examples, click.Group):
 
 
 class Command(Examples, click.Command):
-    """A command whose help lists the shared options under their headings, after its own ones.
+    """A command whose help lists its own options, and then the shared ones under their headings.
 
     Args:
-        advice: Said of an option that there is not, with ``{name}`` for it: what it may have been meant for.
+        advice: A sentence on an unknown option, with ``{name}`` for its name: what may have been meant.
     """
 
     def __init__(self, *args: Any, advice: str = "", **given: Any) -> None:
@@ -78,18 +74,18 @@ class Command(Examples, click.Command):
         self._advice = advice
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line."""
+        """Parse the command line; refuse an unknown option with those that are close, and the advice."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             name = error.option_name.lstrip("-")
             options = [option.lstrip("-") for option in error.possibilities or ()]
             close = [f"--{option}" for option in closest(name, options)]
-            said = click.NoSuchOption(error.option_name, possibilities=close).format_message()
-            raise click.UsageError(f"{said} {self._advice.format(name=name)}".rstrip(), ctx) from None
+            refusal = click.NoSuchOption(error.option_name, possibilities=close).format_message()
+            raise click.UsageError(f"{refusal} {self._advice.format(name=name)}".rstrip(), ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options."""
+        """Write the options in sections."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
@@ -97,25 +93,30 @@ class Command(Examples, click.Command):
                 sections.setdefault(getattr(parameter, "section", "") or "Options", []).append(record)
         for title in sorted(sections, key=lambda title: title != "Options"):
             with formatter.section(title):
-                formatter.write_dl(sections[title], col_max=USUAL_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
+                write_list(formatter, sections[title])
+
+
+def write_list(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
+    """Write names and what they mean, in two columns that fit a narrow terminal too."""
+    formatter.write_dl(rows, col_max=DEFAULT_COLUMN if formatter.width >= WIDE else NARROW_COLUMN)
 
 
 def examples(*lines: str) -> str:
-    """Return the end of a command's help."""
+    """Return the epilog of a command that has these example lines."""
     return "\n".join(lines)
 
 
 def running_options(command: _Command) -> _Command:
-    """Give a command the options of everything that runs scripts or makes calls, as one ``options`` argument."""
+    """Give a command that runs scripts or makes calls the shared options, as one argument ``options``."""
     return _with_options(command, OPTIONS)
 
 
 def listing_options(command: _Command) -> _Command:
-    """Give a command the options that say which accounts and integrations there are, as one ``options`` argument."""
-    return _with_options(command, [*(option for option in OPTIONS if option.attribute in LISTING), _JSON])
+    """Give a command that only lists things those shared options that concern it, as one argument ``options``."""
+    return _with_options(command, [option for option in OPTIONS if option.for_listing])
 
 
-def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
+def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command:
     names = [option.attribute for option in options]
 
     @wraps(command)
@@ -128,9 +129,9 @@ def _with_options(command: _Command, options: Sequence[Option]) -> _Command:
     return decorated  # type: ignore[no-any-return]
 
 
-def _declare(option: Option) -> Callable[[Any], Any]:
-    said: dict[str, Any] = {"cls": Sectioned, "section": option.section, "help": option.help}
+def _declare(option: Option[Any]) -> Callable[[Any], Any]:
+    given: dict[str, Any] = {"cls": Sectioned, "section": option.section, "help": option.help}
     if option.metavar is None:
-        return click.option(*option.names, is_flag=True, **said)
-    said |= {"type": Text(option), "metavar": option.metavar}
-    return click.option(*option.names, multiple=option.repeatable, **said)
+        return click.option(*option.names, is_flag=True, **given)
+    given |= {"type": Text(option), "metavar": option.metavar}
+    return click.option(*option.names, multiple=option.is_repeatable, **given)

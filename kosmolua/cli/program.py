@@ -1,4 +1,4 @@
-"""The program: its commands, each loaded when it is used, and what its errors look like."""
+"""The program: its commands, each imported on first use, and the form of its errors."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ COMMANDS = {
         "integrations": "List, make and check integrations.",
         "accounts": "List and check accounts.",
         "stubs": "Write definitions for editors.",
+        "completion": "Print the completion script of a shell.",
+        "doctor": "Say what is set up and what is wrong.",
     },
 }
-WIDEST_HELP = 80
+MAX_HELP_WIDTH = 80
 EPILOG = examples(
     "kosmolua run report.lua --simulate",
     "kosmolua run -e 'print(app.integrations.render2.get_current_user().email)'",
@@ -53,7 +55,7 @@ class Program(Group):
         return [name for group in COMMANDS.values() for name in group]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command, or return None where there is none of this name."""
+        """Import a command; return None if no command has this name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = importlib.import_module(f"kosmolua.cli.commands.{cmd_name}").command
@@ -66,25 +68,25 @@ class Program(Group):
                 formatter.write_dl(list(group.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands that begin like this, without importing them."""
+        """Return the commands that complete a word, without importing them."""
         known = {name: about for group in COMMANDS.values() for name, about in group.items()}
         found = [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(incomplete)]
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line up to the command, or say where an option that came too early belongs."""
+        """Parse the command line up to the command; refuse a shared option that stands before it."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             if not any(error.option_name in option.names for option in OPTIONS):
                 raise
-            said = f"{error.option_name} goes after the command, as in kosmolua run {error.option_name}."
-            raise click.UsageError(said, ctx) from None
+            refusal = f"{error.option_name} goes after the command, as in kosmolua run {error.option_name}."
+            raise click.UsageError(refusal, ctx) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was meant."""
+        """Find the command; refuse an unknown one with those that are close."""
         from kosmolua.suggestions import did_you_mean
 
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
@@ -103,14 +105,14 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
     """Run one command and return its exit status.
 
     Args:
-        arguments: What was typed after the program's name.
-        worker: One that was started already, for a command that runs a script.
+        arguments: The words after the program's name.
+        worker: A sandbox that was started already, for ``run``.
     """
     in_json = "--json" in itertools.takewhile(lambda word: word != "--", arguments)
 
     def work() -> int:
         try:
-            width = min(get_terminal_size().columns, WIDEST_HELP)
+            width = min(get_terminal_size().columns, MAX_HELP_WIDTH)
             status = program.main([*arguments], "kosmolua", standalone_mode=False, obj=worker, terminal_width=width)
             return int(status or 0)
         except click.Abort:
@@ -126,7 +128,12 @@ def run_program(arguments: Sequence[str], worker: Worker | None) -> int:
 
 
 def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]:
-    """Return work whose errors are printed as ``run --json`` prints them, or on one line where there is no indent."""
+    """Return work whose errors are printed as ``run --json`` prints them.
+
+    Args:
+        work: The work of a command.
+        indent: Of the JSON; None for one line.
+    """
 
     def answer() -> int:
         try:

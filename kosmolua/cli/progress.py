@@ -1,4 +1,4 @@
-"""The live line: how a long run goes, below everything else on the terminal. It leaves nothing behind."""
+"""The progress of a run on a terminal: what the script prints, a trace of its calls, and a live line below both."""
 
 from __future__ import annotations
 
@@ -21,65 +21,55 @@ from kosmolua.cli.streams import standard
 from kosmolua.escaping import harmless
 from kosmolua.runs.run import Outcome
 
-_PASSES = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
-"""Colours, and the return to the beginning of a line, which is the script's own."""
-_BEGUN = re.compile(r"\x1b(\[[0-9;]{0,40})?\Z")
-PLAIN = "\x1b[0m"
+PLAIN, ERASE = "\x1b[0m", "\r\x1b[2K"
+DEFAULT_WIDTH = 80
+_ALLOWED = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
+"""What a script may send to a terminal besides text: colours, and a return to the beginning of its own line."""
+_INCOMPLETE = re.compile(r"\x1b(\[[0-9;]{0,40})?\Z")
 
 
 class Printed:
-    """Writes it: to a pipe or a file as it is; to a terminal as text and colours, with all else spelled out."""
+    """Writes what a script prints: unchanged to a pipe; to a terminal as text and colours, the rest escaped."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-        self._begun = ""
-        self._coloured = False
+        self._incomplete = ""
+        self._is_coloured = False
         self.mid_line = False
-        """Whether a line on a terminal has not ended."""
+        """Whether the last line on the terminal has not ended."""
 
     def write(self, piece: bytes) -> None:
-        """Write a piece, but for a character or a colour at its end that the next piece may complete."""
-        if standard.is_shown:
-            self._show(self._begun + self._decoder.decode(piece))
-        else:
+        """Write a piece, except for a character or a colour at its end that the next piece may complete."""
+        if not standard.is_shown:
             standard.write(piece)
+            return
+        text = self._incomplete + self._decoder.decode(piece)
+        found = _INCOMPLETE.search(text)
+        self._incomplete = found[0] if found else ""
+        parts = _ALLOWED.split(text.removesuffix(self._incomplete))
+        parts[::2] = map(harmless, parts[::2])
+        shown = "".join(parts)
+        standard.write(shown.encode())
+        self._is_coloured = self._is_coloured or "\x1b" in shown
+        self.mid_line = not shown.endswith("\n") if shown else self.mid_line
 
     def settle(self) -> None:
-        """Show what was begun, and end the line and its colours, before something else is on the terminal."""
-        rest = self._begun + self._decoder.decode(b"", final=True)
-        end = PLAIN * self._coloured + "\n" * (self.mid_line or bool(rest))
+        """Write what is incomplete, and end the line and its colours, before something else goes to the terminal."""
+        rest = self._incomplete + self._decoder.decode(b"", final=True)
+        end = PLAIN * self._is_coloured + "\n" * (self.mid_line or bool(rest))
         standard.write((harmless(rest) + end).encode())
-        self._begun, self._coloured, self.mid_line = "", False, False
-
-    def _show(self, text: str) -> None:
-        begun = _BEGUN.search(text)
-        self._begun = begun[0] if begun else ""
-        whole = text[: len(text) - len(self._begun)]
-        tame = _tame(whole)
-        standard.write(tame.encode())
-        self._coloured = self._coloured or "\x1b" in tame
-        self.mid_line = not tame.endswith("\n") if tame else self.mid_line
-
-
-def _tame(text: str) -> str:
-    parts = _PASSES.split(text)
-    parts[::2] = map(harmless, parts[::2])
-    return "".join(parts)
-
-
-ERASE = "\r\x1b[2K"
-USUAL_WIDTH = 80
+        self._incomplete, self._is_coloured, self.mid_line = "", False, False
 
 
 class Live:
-    """Shows the line, once the run has lasted for a while, until its ``with`` block ends.
+    """A line at the bottom of the terminal that shows the progress of a run, until the ``with`` block ends.
 
     Args:
-        terminal: Where it is drawn.
+        terminal: The stream to draw it on.
         printed: Writes what the script prints.
-        after: Seconds before it first shows.
-        every: Seconds from one drawing to the next.
-        clock: Tells the time in seconds.
+        after: Seconds of a run before the line first appears.
+        every: Seconds between two drawings.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -125,14 +115,14 @@ class Live:
                 self._done += 1
 
     def write(self, piece: bytes) -> None:
-        """Write what the script prints, where the line is not."""
+        """Write what the script prints, above the line."""
         with self._lock:
             self._erase()
             self._printed.write(piece)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Keep the line away while something else is written or asked."""
+        """Hide the line while something else is written or asked."""
         with self._lock:
             self._erase()
             self._asides += 1
@@ -143,7 +133,7 @@ class Live:
                 self._asides -= 1
 
     def draw(self) -> None:
-        """Draw the line anew, where it may be seen now."""
+        """Draw the line, unless it is hidden or the run is young."""
         with self._lock:
             if self._asides or self._printed.mid_line or self._clock() - self._started < self._after:
                 return
@@ -176,16 +166,16 @@ def _spell(seconds: float) -> str:
 
 def _width(terminal: TextIO) -> int:
     try:
-        return os.get_terminal_size(terminal.fileno()).columns or USUAL_WIDTH
+        return os.get_terminal_size(terminal.fileno()).columns or DEFAULT_WIDTH
     except (OSError, ValueError):
-        return USUAL_WIDTH
+        return DEFAULT_WIDTH
 
 
 COLOURS = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "red"}
 
 
 class Trace:
-    """Writes a line when a call starts and one when it ends, and counts."""
+    """Writes a line when a call starts and when it ends, and counts calls."""
 
     def __init__(self) -> None:
         self._totals = {"ok": 0, "failed": 0, "refused": 0}  # and "unknown", if there are any
@@ -206,20 +196,24 @@ class Trace:
             )
             _write(harmless(line.rstrip()), COLOURS[record.status])
 
-    def tell_of_the_sandbox(self, usage: Mapping[str, Any]) -> None:
-        """Write what a run took in the sandbox, and what was around that, as an outcome's usage has it."""
-        took = f"{usage.get('cpu_ms', 0):.0f} ms of processor time, {usage.get('memory_bytes', 0) / 1024:,.0f} KiB"
+    def note_usage(self, usage: Mapping[str, Any]) -> None:
+        """Write what a run used in the sandbox, and the layers of isolation around it.
+
+        Args:
+            usage: The usage of the outcome.
+        """
+        used = f"{usage.get('cpu_ms', 0):.0f} ms of processor time, {usage.get('memory_bytes', 0) / 1024:,.0f} KiB"
         layers = ", ".join(usage.get("isolation", ())) or "unknown"
-        _write(f"sandbox: {took}; isolation: {layers}", "bold")
+        _write(f"sandbox: {used}; isolation: {layers}", "bold")
 
     def sum_up(self) -> None:
-        """Write how many calls ended in which way."""
+        """Write how many calls ended with each status."""
         _write("calls: " + ", ".join(f"{count} {status}" for status, count in self._totals.items()), "bold")
 
 
 @contextmanager
 def tracer(wanted: bool) -> Iterator[Watch]:  # noqa: FBT001 - the value of an option
-    """Yield what is told of each call; it writes nothing unless it is wanted."""
+    """Yield the callback for a run's calls; it writes a trace if one is wanted."""
     if not wanted:
         yield lambda event: None
         return
@@ -237,10 +231,10 @@ class Watching:
     """The callbacks of one run, as :class:`kosmolua.runs.run.RunOptions` names them.
 
     Args:
-        approver: Asks about calls; None where nobody can be asked.
-        trace: Shows each call; None where that is not wanted.
+        approver: Asks about calls; None if nobody can be asked.
+        trace: Shows each call; None if that is not wanted.
         printed: Writes what the script prints.
-        live: The line that shows how a long run goes; None where there is no terminal for it.
+        live: The live line; None if standard error is not a terminal.
     """
 
     def __init__(self, approver: Approver | None, trace: Trace | None, printed: Printed, live: Live | None) -> None:
@@ -260,10 +254,10 @@ class Watching:
                 self._trace.note(event)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Note what became of the run, and return it."""
+        """Note the outcome of the run, and return it."""
         if self._trace:
             with self._aside():
-                self._trace.tell_of_the_sandbox(outcome.usage)
+                self._trace.note_usage(outcome.usage)
         return outcome
 
     def _approve(self, approval: Approval) -> bool:
@@ -280,13 +274,13 @@ class Watching:
 
 @contextmanager
 def watching(*, trace: bool, approver: Approver | None = None) -> Iterator[Watching]:
-    """Yield what watches one run, and clear it away afterwards.
+    """Yield the callbacks of one run; when the ``with`` block ends, the live line disappears.
 
     Args:
-        trace: Whether each call is shown.
-        approver: Asks about calls; by default one for this run, where somebody can be asked.
+        trace: Whether to show each call.
+        approver: Asks about calls; by default a new one, if a person can be asked.
     """
-    if approver is None and console.somebody_is_there():
+    if approver is None and console.can_ask():
         approver = Approver()
     traces, printed = Trace() if trace else None, Printed()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What is drawn on a terminal by rich: pages of Markdown, and tables."""
+"""Rendering by rich for a terminal: pages of Markdown, and tables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kosmolua.cli.streams import standard
 
 GAP = 2
 """Columns between the columns of a table."""
-WIDEST_PAGE = 100
-"""Columns of a page, whose lines nobody could follow across a wide screen."""
+MAX_PAGE_WIDTH = 100
+"""Columns of a page: longer lines are hard to follow."""
 
 
 class _FoldingTable(TableElement):
-    """A table of Markdown that shows long words in several lines, where rich would cut them."""
+    """A table of Markdown that breaks long words, which rich would cut."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for table in super().__rich_console__(console, options):
@@ -34,35 +34,27 @@ class _Page(Markdown):
 
 
 def draw_page(text: str, *, paged: bool) -> None:
-    """Draw a page of Markdown; the user's pager shows one that is longer than the screen, if that is wanted."""
+    """Draw a page of Markdown; if ``paged``, one that is longer than the screen is shown in the user's pager."""
     with standard.given_back():
-        _draw_page(text, paged=paged)
-
-
-def _draw_page(text: str, *, paged: bool) -> None:
-    console = Console()
-    console.width = min(console.width, WIDEST_PAGE)
-    page = _Page(text, code_theme="ansi_dark")
-    if not paged or len(console.render_lines(page)) < console.height:
-        console.print(page)
-        return
-    os.environ.setdefault("LESS", "FRX")  # as git has it: styles pass, and a page that fits stays on the screen
-    with console.pager(styles=True):
-        console.print(page)
+        console = Console()
+        console.width = min(console.width, MAX_PAGE_WIDTH)
+        page = _Page(text, code_theme="ansi_dark")
+        if not paged or len(console.render_lines(page)) < console.height:
+            console.print(page)
+            return
+        os.environ.setdefault("LESS", "FRX")  # git's choice: show styles, and leave a page that fits on the screen
+        with console.pager(styles=True):
+            console.print(page)
 
 
 def draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Draw a table, or where the terminal is too narrow for that, each row as a list of its cells."""
+    """Draw a table; on a terminal that is too narrow for its longest words, draw each row as a list of its cells."""
     with standard.given_back():
-        _draw_table(title, columns, rows)
-
-
-def _draw_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    console = Console()
-    whole_words = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True))
-    if whole_words + GAP * (len(columns) - 1) <= console.width:
-        console.print(_table(title, columns, rows))
-    else:
+        console = Console()
+        width = sum(_longest_word(cells) for cells in zip(columns, *rows, strict=True)) + GAP * (len(columns) - 1)
+        if width <= console.width:
+            console.print(_table(title, columns, rows))
+            return
         console.print(Text(title, style="table.title"))
         for row in rows:
             console.print(_list(columns, row), "")

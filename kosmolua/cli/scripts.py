@@ -1,4 +1,4 @@
-"""Running one script for ``kosmolua run``: from its options to its exit status."""
+"""Scripts of the command line: reading one, running it, and showing its outcome; and the runtimes of all commands."""
 
 from __future__ import annotations
 
@@ -25,152 +25,144 @@ if TYPE_CHECKING:
 
     from kosmolua.broker.approvals import Approve
 
+COMMAND_LINE = "=(command line)"
+"""The name of a script that stands on the command line."""
+BLOCK = 1024 * 1024
+SURPLUS = 4
+"""Bytes read beyond the limit: a byte order mark, which does not count, and one byte that shows the excess."""
+_UTF_16 = b"\xff\xfe", b"\xfe\xff"
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-def open_runtime(options: Options, approve: Approve | None = None) -> Runtime:
+
+def open_runtime(options: Options, approve: Approve | None = None, **given: Any) -> Runtime:
     """Return a runtime that makes calls.
 
     Args:
         options: The shared options of the command line.
-        approve: Asks a person about them, where the run does not say who asks.
+        approve: Asks a person about calls of runs that have no approver of their own.
+        given: Further parameters of the runtime.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not.
     """
-    standard.set_apart()
-    runtime = Runtime(
-        options.accounts,
-        simulate=options.simulate,
-        plugins=options.plugin,
+    runtime = _open(
+        options,
         read_only=options.read_only,
         yes=options.yes,
         approve=approve,
         journal=options.journal,
         require_isolation=options.require_isolation,
-        warn=console.warn,
+        **given,
     )
-    runtime.limits = runtime.limits.but(
-        timeout=options.timeout,
-        cpu=options.cpu,
-        memory=options.memory,
-        max_calls=options.max_calls,
-        max_output=options.max_output,
-    )
+    runtime.limits = runtime.limits.but(**options.limits)
     return runtime
 
 
 def open_to_list(options: Options) -> Runtime:
     """Return a runtime for a command that only lists what there is."""
+    return _open(options)
+
+
+def _open(options: Options, **given: Any) -> Runtime:
     standard.set_apart()
-    return Runtime(options.accounts, plugins=options.plugin, simulate=options.simulate, warn=console.warn)
+    places: dict[str, Any] = {"plugins": options.plugin, "simulate": options.simulate, "warn": console.warn}
+    if not options.debug:
+        return Runtime(options.accounts, **places, **given)
+    from kosmolua.cli.tracebacks import Tracebacks
 
-
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    tracebacks = Tracebacks()
+    runtime = Runtime(options.accounts, **places, **given)
+    tracebacks.redact = runtime.redact
+    return runtime
 
 
 @contextmanager
 def taken_as_interrupts() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise KeyboardInterrupt until the ``with`` block ends, where the first ends the program.
+    """Have SIGTERM and SIGHUP raise KeyboardInterrupt in the ``with`` block, and end the program after it.
 
-    A second one does at once. One that whoever started this program has it ignore stays ignored.
+    A second signal ends the program at once. A signal that the program inherited as ignored stays ignored.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def interrupt(number: int, _: object) -> NoReturn:
-        came.append(number)
+        received.append(number)
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
-    taken = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
+    handled = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in handled:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in taken:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
-        if came:
-            signal.raise_signal(came[0])
-
-
-SURPLUS = 4
-"""Bytes read beyond the limit: a byte order mark, which does not count, and one that shows that there are too many."""
-PIECE = 1024 * 1024
-_UTF_16 = b"\xff\xfe", b"\xfe\xff"
+        if received:
+            signal.raise_signal(received[0])
 
 
 def name_of(path: str | Path) -> str:
-    """Return what messages call the script in a file: its name, with U+FFFD for bytes that are not UTF-8."""
+    """Return the name of the script in a file, as messages have it: U+FFFD replaces bytes that are not UTF-8."""
     return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
-def read_file(path: str | Path, most: int) -> bytes:
-    """Return the script in a file, and of one that is too long as much as shows that.
+def read_file(path: str | Path, limit: int) -> bytes:
+    """Return the script in a file; if it is longer than the limit, only a few bytes more than that.
 
     Args:
         path: The file.
-        most: Bytes that a script may have.
+        limit: Bytes that a script may have.
 
     Raises:
-        UsageError: It cannot be read, or is no text.
+        UsageError: The file cannot be read, or is not text.
     """
     if path == "":
         raise UsageError("No script is named (is a variable empty?)")
     try:
         with open(path, "rb") as stream:
-            return _read(stream, f"The script {path}", most)
+            return _read(stream, f"The script {path}", limit)
     except OSError as error:
-        _refuse(f"The script {path}", error.strerror)
+        raise UsageError(f"The script {path} cannot be read: {error.strerror}") from None
     except ValueError:
-        _refuse(f"The script {path}", "it is no path")
+        raise UsageError(f"The script {path} cannot be read: it is no path") from None
 
 
-def read_input(most: int) -> bytes:
-    """Return the script on standard input, as :func:`read_file` does from a file."""
+def read_input(limit: int) -> bytes:
+    """Return the script on standard input, as :func:`read_file` does."""
     if sys.stdin is None:
         raise UsageError("Standard input is closed, so there is no script to read")
     try:
-        return _read(standard.reader, "Standard input", most)
+        return _read(standard.reader, "Standard input", limit)
     except OSError as error:
-        _refuse("Standard input", error.strerror)
+        raise UsageError(f"Standard input cannot be read: {error.strerror}") from None
 
 
-def _read(stream: BinaryIO, what: str, most: int) -> bytes:
+def _read(stream: BinaryIO, subject: str, limit: int) -> bytes:
     read = bytearray()
-    while len(read) < most + SURPLUS and (piece := stream.read(min(PIECE, most + SURPLUS - len(read)))):
-        read += piece
+    while len(read) < limit + SURPLUS and (block := stream.read(min(BLOCK, limit + SURPLUS - len(read)))):
+        read += block
     source = bytes(read)
-    if len(source) <= most and not _is_text(source):
-        _refuse(what, "it is not UTF-8 text")
+    # Lua allows any byte, but a zero in the first line means UTF-16, or a compiled chunk.
+    is_text = not source.startswith(_UTF_16) and b"\0" not in source.partition(b"\n")[0]
+    if len(source) <= limit and not is_text:
+        raise UsageError(f"{subject} cannot be read: it is not UTF-8 text")
     return source
 
 
-def _is_text(source: bytes) -> bool:
-    """Say whether a source may be Lua, which may hold any byte, but not in its first line: there they mean UTF-16."""
-    return not source.startswith(_UTF_16) and b"\0" not in source.partition(b"\n")[0]
-
-
-def _refuse(what: str, reason: str | None) -> NoReturn:
-    raise UsageError(f"{what} cannot be read: {reason}")
-
-
-COMMAND_LINE = "=(command line)"
-
-
 def run_script(script: Script, options: Options, worker: Worker | None) -> int:
-    """Run a script, show what became of it, and return the exit status.
+    """Run a script, show its outcome, and return the exit status.
 
     Args:
-        script: What to run.
-        options: The shared options.
-        worker: A worker that was started already.
+        script: The script.
+        options: The shared options of the command line.
+        worker: A sandbox that was started already.
 
     Raises:
-        KosmoError: There was nothing to run, and no JSON was asked for.
+        KosmoError: The script cannot be run, and ``--json`` was not given.
     """
-    name = _name_of(script)
     with taken_as_interrupts():
         try:
-            outcome = _run(name, script, options, worker)
+            outcome = _run(script, options, worker)
         except KosmoError as error:
             if not options.json:
                 raise
@@ -178,33 +170,23 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
         if options.json:
             console.as_json(outcome.to_json())
         elif outcome.error:
-            console.complain_of(outcome.error, name.removeprefix("="))
+            console.complain_of(outcome.error, _name_of(script).removeprefix("="))
+        elif standard.is_shown:
+            console.show_values(outcome.result)
     return status_of(outcome.error)
 
 
-def _name_of(script: Script) -> str:
-    if script.code is not None:
-        return COMMAND_LINE
-    return "stdin" if script.file == "-" else name_of(str(script.file))
-
-
-def _read_source(script: Script, most: int) -> bytes:
-    if script.code is not None:
-        return script.code.encode("utf-8", "surrogateescape")
-    return read_input(most) if script.file == "-" else read_file(str(script.file), most)
-
-
-def _run(name: str, script: Script, options: Options, worker: Worker | None) -> Outcome:
+def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
     runtime = open_runtime(options)
     child = ColdChild(worker)
 
-    def run(**telling: Any) -> Outcome:
+    def run(**callbacks: Any) -> Outcome:
         if options.json:
-            del telling["on_output"]
-        return runtime.run(source, name=name, args=script.arguments, child=child, **telling)
+            del callbacks["on_output"]
+        return runtime.run(source, name=_name_of(script), args=script.arguments, child=child, **callbacks)
 
     try:
-        source = _read_source(script, runtime.limits.max_source)
+        source = _source_of(script, runtime.limits.max_source)
         if not (options.trace or standard.is_shown or sys.stderr.isatty()):
             return run(on_output=standard.write)
         from kosmolua.cli.progress import watching
@@ -214,3 +196,15 @@ def _run(name: str, script: Script, options: Options, worker: Worker | None) -> 
     finally:
         child.close()
         runtime.close()
+
+
+def _name_of(script: Script) -> str:
+    if script.code is not None:
+        return COMMAND_LINE
+    return "stdin" if script.file == "-" else name_of(str(script.file))
+
+
+def _source_of(script: Script, limit: int) -> bytes:
+    if script.code is not None:
+        return script.code.encode("utf-8", "surrogateescape")
+    return read_input(limit) if script.file == "-" else read_file(str(script.file), limit)

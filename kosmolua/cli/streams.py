@@ -7,10 +7,12 @@ import os
 import sys
 from contextlib import contextmanager
 
+from kosmolua.processes.launch import STANDARD_DESCRIPTORS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import BinaryIO, TextIO
 
 
 class OutputLost(OSError):
@@ -18,35 +20,44 @@ class OutputLost(OSError):
 
 
 class Standard:
-    """The descriptors that are the user's: 0 and 1, and others once these two are kept for integrations."""
+    """The user's input and output: descriptors 0 and 1, and copies of them once integrations have those two."""
 
     def __init__(self) -> None:
         self.input, self.output = 0, 1
-        self._nothing = -1
+        self._empty = -1
         self._reader: BinaryIO | None = None
 
     @property
     def is_shown(self) -> bool:
-        """Whether a person sees the output as it is written."""
+        """Whether the output is a terminal."""
         return os.isatty(self.output)
 
     @property
     def is_typed(self) -> bool:
-        """Whether a person types the input."""
+        """Whether the input is a terminal."""
         return os.isatty(self.input)
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the output is open; one that the caller closed is not."""
+        try:
+            os.write(self.output, b"")
+        except OSError:
+            return False
+        return True
+
     def write(self, data: bytes) -> None:
-        """Write at once and whole.
+        """Write all data, unbuffered.
 
         Raises:
-            OutputLost: It cannot be written.
+            OutputLost: The output cannot be written.
         """
         while data:
             data = data[_write(self.output, data) :]
 
     @property
     def reader(self) -> BinaryIO:
-        """The input, to be read."""
+        """The input as a stream."""
         self._reader = self._reader or os.fdopen(self.input, "rb", closefd=False)
         return self._reader
 
@@ -55,11 +66,11 @@ class Standard:
         return self.reader.readline()
 
     def set_apart(self) -> None:
-        """Keep both from integrations and the programs that they start, from now on."""
+        """From now on, keep both from integrations and the programs that they start."""
         if self.output == 1:
             self.input, self.output = os.dup(0), os.dup(1)
-            self._nothing = os.open(os.devnull, os.O_RDONLY)
-        _redirect(self._nothing, sys.stderr.fileno())
+            self._empty = _open_empty()
+        _redirect(self._empty, sys.stderr.fileno())
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -72,7 +83,7 @@ class Standard:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Let libraries that know only ``sys.stdin`` and ``sys.stdout`` use them until the ``with`` block ends."""
+        """Let libraries that know only ``sys.stdin`` and ``sys.stdout`` use both until the ``with`` block ends."""
         _redirect(self.input, self.output)
         try:
             yield
@@ -83,8 +94,20 @@ class Standard:
 standard = Standard()
 
 
-def name_losses() -> None:
-    """Have :class:`OutputLost` raised by all that writes to ``sys.stdout``, and no character be an error there."""
+def replace_closed_streams() -> None:
+    """Open something in place of each standard stream that the caller closed, so that no pipe gets its number.
+
+    Writing to a closed standard output fails as before. What is written to a closed standard error is lost.
+    """
+    while (descriptor := _open_empty()) < STANDARD_DESCRIPTORS:
+        continue
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or _open_discarding()
+
+
+def guard_output() -> None:
+    """Have all writes to ``sys.stdout`` raise :class:`OutputLost` on failure, and replace what its encoding lacks."""
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True
@@ -104,7 +127,27 @@ def _write(descriptor: int, data: bytes) -> int:
 
 
 def _redirect(stdin: int, stdout: int) -> None:
-    """Put other files in the places of standard input and output."""
+    """Replace the files behind standard input and output."""
     sys.stdout.flush()
     os.dup2(stdin, 0)
     os.dup2(stdout, 1)
+
+
+def _open_empty() -> int:
+    """Return a new descriptor from which nothing can be read, and to which nothing can be written."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY)
+    except OSError:  # a bare chroot has no /dev/null
+        reading, writing = os.pipe()
+        os.close(writing)
+        return reading
+
+
+def _open_discarding() -> TextIO:
+    """Return a stream for what nobody can read."""
+    try:
+        return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    except OSError:
+        import tempfile
+
+        return tempfile.TemporaryFile("w")

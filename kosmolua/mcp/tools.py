@@ -23,7 +23,13 @@ MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
-_UNITS = {"timeout": "Seconds", "cpu": "CPU seconds", "memory": "Bytes", "max_output": "Bytes"}
+_UNITS = {
+    "timeout": "Seconds",
+    "call_timeout": "Seconds for one call",
+    "cpu": "CPU seconds",
+    "memory": "Bytes",
+    "max_output": "Bytes",
+}
 
 
 def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]:

@@ -1,4 +1,4 @@
-"""``kosmolua accounts``: which there are, whether they work, and the stanza to paste for a new one."""
+"""``kosmolua accounts``: list them, check them, and print the stanza of a new one."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ MAX_SHOWN = 200
 def command(context: click.Context, options: Options) -> None:
     """List the accounts, never a secret.
 
-    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your folder
-    for configuration; on a terminal the list says where that is.
+    They are in the file that --accounts names, else in that of KOSMOLUA_ACCOUNTS, else in accounts.toml in your config
+    folder. On a terminal the list ends with the file.
     """
     context.obj = options
     if context.invoked_subcommand:
@@ -62,7 +62,7 @@ def show_permissions(entries: list[dict[str, object]]) -> None:
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
-    """Return for each account ``integration``, its name as ``account``, and what it may do as ``read`` and ``write``.
+    """Return the ``integration``, name (``account``) and permissions (``read`` and ``write``) of each account.
 
     An integration that cannot be loaded is a warning.
     """
@@ -95,7 +95,7 @@ def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Make one cheap call with each account and say who it is, as far as the integration can."""
+    """Make one cheap call with each account and show whose it is, if the integration can tell."""
     options = options.over(earlier)
     with open_to_list(options) as runtime:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]

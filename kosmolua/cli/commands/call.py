@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,31 +15,50 @@ import click
 from kosmolua.broker.records import CallEnded, Event, Record
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
-from kosmolua.cli.completion import completes, pairs, paths
+from kosmolua.cli.completion import arguments_of, completes, paths
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.parsing import Command, examples, running_options, write_list
 from kosmolua.cli.progress import watching
-from kosmolua.cli.scripts import open_runtime, taken_as_interrupts
+from kosmolua.cli.scripts import open_runtime, open_to_list, taken_as_interrupts
+from kosmolua.cli.streams import standard
 from kosmolua.errors import Interrupted, KosmoError, UsageError
+from kosmolua.folders import expanded
 from kosmolua.runs.run import Outcome
-from kosmolua.runtime import Runtime
-from kosmolua.schema.names import parts_of
+from kosmolua.schema import luacats
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import Function
+from kosmolua.schema.names import page_of, parts_of
 from kosmolua.schema.types import List, Type, Union
+
+_PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
+
+
+class _Call(Command):
+    """The command, whose ``--help`` is an ordinary option: what it shows depends on PATH."""
+
+    _help_wanted = click.Option(
+        ["-h", "--help", "wants_help"], is_flag=True, help="Show this message, or the parameters of PATH, and exit."
+    )
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        """Return the option."""
+        return self._help_wanted
 
 
 @click.command(
     "call",
-    cls=Command,
+    cls=_Call,
     advice="An argument of the function is written {name}=VALUE.",
     epilog=examples(
         "kosmolua call render2.list_services limit=5",
-        "kosmolua call render2.production.get_service service_id=srv-cabc12345678",
+        "kosmolua call render2.production.get_service srv-cabc12345678",
+        "kosmolua call render2.get_service --help",
         """kosmolua call render2.create_service --args '{"name": "api", "type": "web_service"}'""",
     ),
 )
-@click.argument("path", shell_complete=completes(paths))
-@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=pairs)
+@click.argument("path", required=False, metavar="PATH", shell_complete=completes(paths))
+@click.argument("words", nargs=-1, metavar="[VALUE|KEY=VALUE]...", shell_complete=arguments_of)
 @click.option(
     "--args",
     "text",
@@ -44,19 +66,35 @@ from kosmolua.schema.types import List, Type, Union
     help="The arguments as a JSON object, or - to read it from standard input; KEY=VALUE goes before.",
 )
 @running_options
-def command(path: str, pairs: tuple[str, ...], text: str | None, options: Options) -> int:
+@click.pass_context
+def command(
+    context: click.Context,
+    path: str | None,
+    words: tuple[str, ...],
+    text: str | None,
+    wants_help: bool,  # noqa: FBT001 - the value of an option
+    options: Options,
+) -> int:
     """Call one function and print what it returns as JSON.
 
-    PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A value takes the type that the function declares:
-    id=00420 stays a string, limit=5 is a number, and tables are written as JSON. A list is JSON too, or its KEY is
-    given once for each item.
+    PATH is INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION. A VALUE without a KEY belongs to the next parameter,
+    in declared order. A value takes the type that the function declares: id=00420 stays a string, limit=5 is a number,
+    and tables are written as JSON. A list is JSON too, or its KEY is given once for each item.
+
+    KEY=@FILE reads the value from a file, KEY=@- from standard input; KEY=@@TEXT is the text @TEXT. KEY:=JSON takes
+    JSON, whatever the function declares.
 
     Without Lua, --cpu, --memory, --max-calls, --max-output and --require-isolation bound nothing.
     """
+    if wants_help:
+        console.line(_help_on(context, path, options) if path else context.get_help())
+        return 0
+    if path is None:
+        raise click.MissingParameter(ctx=context, param_hint="'PATH'", param_type="argument")
     records: list[Record] = []
     with taken_as_interrupts():
         try:
-            value = _call(path, pairs, text, records, options)
+            value = _call(path, words, _parse(text), records, options)
         except KosmoError as error:
             if not options.json:
                 raise
@@ -66,12 +104,43 @@ def command(path: str, pairs: tuple[str, ...], text: str | None, options: Option
         return 0
 
 
-def _call(path: str, pairs: tuple[str, ...], text: str | None, records: list[Record], options: Options) -> Any:
-    given = _parse(text)
-    approver = Approver(single=True) if console.somebody_is_there() else None
+def _help_on(context: click.Context, path: str, options: Options) -> str:
+    """Return the help on one function: its parameters, and where to read more."""
+    _check_shape(path)
+    function = open_to_list(options).catalog.find(path)
+    formatter = context.make_formatter()
+    required = [f"{each.name}=VALUE" for each in function.parameters if not each.may_be_absent]
+    optional = ["[KEY=VALUE]..."] if len(required) < len(function.parameters) else []
+    formatter.write_usage(context.command_path, " ".join([path, *required, *optional]))
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(f"{function.summary} ({function.effect})")
+    if function.parameters:
+        with formatter.section("Parameters"):
+            write_list(formatter, [_row_of(each) for each in function.parameters])
+    integration = parts_of(path)[0]
+    with formatter.section("Documentation"), formatter.indentation():
+        formatter.write_text(f"kosmolua docs {page_of(f'{integration}.{function.name}')}")
+    return formatter.getvalue().rstrip("\n")
+
+
+def _row_of(parameter: Parameter) -> tuple[str, str]:
+    about = luacats.description(parameter)
+    return (
+        f"{parameter.name} {luacats.label(parameter.type)}",
+        about if parameter.may_be_absent else f"{about} [needed]",
+    )
+
+
+def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[Record], options: Options) -> Any:
+    _check_shape(path)
+    approver = Approver(is_single=True) if console.can_ask() else None
     with watching(trace=options.trace, approver=approver) as watched, open_runtime(options, watched.approve) as runtime:
-        _check_shape(path)
-        arguments = {**given, **_read_pairs(runtime, path, pairs)}
+        try:
+            function: Function | None = runtime.catalog.find(path)
+        except KosmoError:
+            function = None  # the call itself will be refused, and noted in the journal
+        arguments = given | _arguments(path, function, words)
 
         def watch(event: Event) -> None:
             watched.watch(event)
@@ -122,15 +191,51 @@ def _check_shape(path: str) -> None:
         raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
 
 
-def _read_pairs(runtime: Runtime, path: str, pairs: tuple[str, ...]) -> dict[str, Any]:
-    types = _types_of(runtime, path) if pairs else {}
+def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments that the words after PATH stand for."""
+    types = {each.name: each.type for each in function.parameters} if function else {}
+    names = iter(types)
+    values: dict[str, Any] = {}
     texts: dict[str, list[str]] = {}
-    for pair in map(_as_utf_8, pairs):
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"{pair!r} is not of the form KEY=VALUE", hint=f"such as {next(iter(types), 'key')}=...")
-        texts.setdefault(name, []).append(value)
-    return {name: _value(name, types[name], given) if name in types else given[-1] for name, given in texts.items()}
+    for word in map(_as_utf_8, words):
+        name, operator, text = found.groups() if (found := _PAIR.fullmatch(word)) else (next(names, None), "=", word)
+        if name is None:
+            if not function:
+                continue
+            raise UsageError(f"{path} has no parameter for the value {word!r}")
+        if operator == ":=":
+            values[name] = _json(name, _content(text))
+        else:
+            texts.setdefault(name, []).append(_content(text))
+    if twice := next(filter(values.__contains__, texts), None):
+        raise UsageError(f"{twice} is given both as text and as JSON")
+    return values | {
+        name: _value(name, types[name], given) if name in types else given[-1] for name, given in texts.items()
+    }
+
+
+def _content(text: str) -> str:
+    """Return a value as it is written, or the text of the file that it names."""
+    if not text.startswith("@") or text.startswith("@@"):
+        return text.removeprefix("@")
+    name = text[1:]
+    if name == "-" and sys.stdin is None:
+        raise UsageError("Standard input is closed, so there is no value to read")
+    try:
+        content = standard.reader.read() if name == "-" else Path(expanded(name)).read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a path"
+    raise UsageError(f"The value {text} cannot be read: {reason}", hint=f"write @{text} for the text itself")
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name}:= takes JSON: {error}", hint=f"{name}=VALUE takes text") from None
 
 
 def _value(name: str, kind: Type, texts: list[str]) -> object:
@@ -147,10 +252,3 @@ def _item_of(kind: Type) -> Type | None:
     """Return the type of the items, if a type is a list or a union with one, else None."""
     allowed = kind.members if isinstance(kind, Union) else (kind,)
     return next((each.item for each in allowed if isinstance(each, List)), None)
-
-
-def _types_of(runtime: Runtime, path: str) -> dict[str, Type]:
-    try:
-        return {parameter.name: parameter.type for parameter in runtime.catalog.find(path).parameters}
-    except KosmoError:
-        return {}  # the call itself will be refused, and noted in the journal

@@ -1,4 +1,4 @@
-"""``kosmolua integrations``: which there are, where each comes from, and what is wrong with it."""
+"""``kosmolua integrations``: list them, write a new one, and check one."""
 
 from __future__ import annotations
 
@@ -16,123 +16,23 @@ from kosmolua.authoring.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, che
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import listing_options
+from kosmolua.cli.parsing import Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
 
 
-@click.command("check")
-@click.argument("target", metavar="PATH|NAME")
-@listing_options
-@click.pass_obj
-def check_command(earlier: Options, target: str, options: Options) -> int:
-    """Check a plugin: its docstrings, types, names, effects, page and examples.
-
-    Each finding is a line, FILE:LINE: what is wrong (what to do). The exit status is 1 if there are any, notes aside,
-    and 3 if the plugin cannot be loaded.
-    """
-
-    options = options.over(earlier)
-    standard.set_apart()
-    plugin = _loaded(target, options)
-    findings = [replace(finding, place=_short(finding.place)) for finding in lint.check(plugin)]
-    if options.json:
-        console.as_json([asdict(finding) for finding in findings])
-    elif findings:
-        console.line("\n".join(map(str, findings)))
-    else:
-        console.line(f"{plugin.integration.name}: nothing to mend")
-    return 0 if all(finding.note for finding in findings) else 1
-
-
-def _loaded(target: str, options: Options) -> Plugin:
-    """Return the plugin at a path, by itself, or else the one of this name."""
-    if not Path(target).exists() and "/" not in target and not target.endswith(".py"):
-        return open_to_list(options).catalog.plugin(target)
-    plugins = Plugins([target], places=(), entry_points=dict)
-    return plugins.load(plugins.names()[0])
-
-
-def _short(place: str) -> str:
-    """Return a file and line as seen from here, unless it is far away."""
-    relative = os.path.relpath(place)
-    return place if relative.startswith("..") else relative
-
-
-@click.command("new")
-@click.argument("name")
-@click.option(
-    "--dir", "parent", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to put it [.]."
+@click.group(
+    "integrations",
+    cls=Group,
+    invoke_without_command=True,
+    epilog=examples(
+        "kosmolua integrations",
+        "kosmolua integrations new weather --base-url https://api.example.com --auth bearer",
+        "kosmolua integrations check weather",
+    ),
 )
-@click.option("--base-url", metavar="URL", help="Where the service is.")
-@click.option("--auth", type=click.Choice(AUTH), help="How requests carry a credential [none].")
-@click.option("--header", metavar="NAME", help="The header that carries the key, with --auth header [X-Api-Key].")
-@click.option("--parameter", metavar="NAME", help="The query's parameter that does, with --auth query [api_key].")
-@listing_options
-@click.pass_obj
-def new_command(
-    earlier: Options,
-    name: str,
-    parent: Path,
-    base_url: str | None,
-    auth: str | None,
-    header: str | None,
-    parameter: str | None,
-    options: Options,
-) -> None:
-    """Write a new plugin into the folder NAME: the integration, its page, a simulator, a test and a pyproject.toml.
-
-    What was not given is asked for on a terminal, and is the usual elsewhere.
-    """
-    options = options.over(earlier)
-    check_name(name, open_to_list(options).catalog.names())
-    base_url = _asked("Base URL of the service", base_url, EXAMPLE_URL, check_url)
-    auth = auth or ("header" if header else "query" if parameter else None)
-    auth = _asked(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)
-    if auth == "header":
-        header = _asked("Name of the header", header, Plan.header, check_token)
-    if auth == "query":
-        parameter = _asked("Name of the parameter", parameter, Plan.parameter, check_token)
-    files = write(Plan(name, base_url, auth, header or Plan.header, parameter or Plan.parameter), parent)
-    if options.json:
-        console.as_json([str(file) for file in files])
-    else:
-        console.line("\n".join([*map(str, files), "", *_next_steps(name, files[0].parent, auth)]))
-
-
-def _asked(question: str, given: str | None, usual: str, check: Callable[[str], str]) -> str:
-    """Return what was given, or what the person at the terminal says, or the usual."""
-    if given is not None or not console.somebody_is_there():
-        return check(given or usual)
-    with standard.given_back():
-        return str(click.prompt(question, default=usual, value_proc=_said_again(check), err=True))
-
-
-def _said_again(check: Callable[[str], str]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        try:
-            return check(text)
-        except UsageError as error:
-            raise click.UsageError(error.message) from None
-
-    return read
-
-
-def _next_steps(name: str, folder: Path, auth: str) -> list[str]:
-    place = quote(str(folder))
-    account = [f"  kosmolua accounts example {name} --plugin {place}"] if auth != "none" else []
-    return [
-        "Next:",
-        f"  kosmolua run --simulate --plugin {place} -e 'print(app.integrations.{name}.list_items())'",
-        f"  python -m pytest {place}" + ("" if find_spec("pytest") else "  # after: pip install pytest"),
-        f"  kosmolua integrations check {place}",
-        *account,
-    ]
-
-
-@click.group("integrations", invoke_without_command=True)
 @listing_options
 @click.pass_context
 def command(context: click.Context, options: Options) -> None:
@@ -147,10 +47,6 @@ def command(context: click.Context, options: Options) -> None:
         return
     rows = [[str(entry["name"]), str(entry["place"]), _summary(entry), _origin(entry)] for entry in entries]
     console.table("Integrations", ["name", "from", "what", "origin"], rows)
-
-
-command.add_command(new_command)
-command.add_command(check_command)
 
 
 def _describe(runtime: Runtime, name: str) -> dict[str, object]:
@@ -175,18 +71,126 @@ def _describe(runtime: Runtime, name: str) -> dict[str, object]:
     }
 
 
-def _origin(entry: dict[str, object]) -> str:
-    """Return where an integration stands; on a terminal, which has little room, not where the program itself does."""
-    return "" if entry["place"] == "bundled" and console.on_terminal() else str(entry["origin"])
-
-
 def _summary(entry: dict[str, object]) -> str:
     if entry["error"]:
         return f"error: {entry['error']}"
     accounts = ", ".join(entry["accounts"]) if isinstance(entry["accounts"], list) and entry["accounts"] else "none"
-    counts = ", ".join(_counted(entry[f"{effect}s"], effect) for effect in ("read", "write"))
-    return f"{counts}; accounts: {accounts}"
+    return f"{_counted(entry['reads'], 'read')}, {_counted(entry['writes'], 'write')}; accounts: {accounts}"
 
 
-def _counted(count: object, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _counted(count: object, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _origin(entry: dict[str, object]) -> str:
+    """Return the origin of an integration; a terminal, which has little room, shows none for bundled ones."""
+    return "" if entry["place"] == "bundled" and console.on_terminal() else str(entry["origin"])
+
+
+@command.command("new")
+@click.argument("name")
+@click.option(
+    "--dir", "parent", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to put it [.]."
+)
+@click.option("--base-url", metavar="URL", help="The URL of the service.")
+@click.option("--auth", type=click.Choice(AUTH), help="How requests carry a credential [none].")
+@click.option("--header", metavar="NAME", help="The header that carries the key, with --auth header [X-Api-Key].")
+@click.option("--parameter", metavar="NAME", help="The query parameter that does, with --auth query [api_key].")
+@listing_options
+@click.pass_obj
+def new(
+    earlier: Options,
+    name: str,
+    parent: Path,
+    base_url: str | None,
+    auth: str | None,
+    header: str | None,
+    parameter: str | None,
+    options: Options,
+) -> None:
+    """Write a new plugin into the folder NAME: the integration, its page, a simulator, a test and a pyproject.toml.
+
+    On a terminal, options that are not given are asked for; elsewhere they have their defaults.
+    """
+    options = options.over(earlier)
+    check_name(name, open_to_list(options).catalog.names())
+    base_url = _ask("Base URL of the service", base_url, EXAMPLE_URL, check_url)
+    auth = auth or ("header" if header else "query" if parameter else None)
+    auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)
+    if auth == "header":
+        header = _ask("Name of the header", header, Plan.header, check_token)
+    if auth == "query":
+        parameter = _ask("Name of the parameter", parameter, Plan.parameter, check_token)
+    files = write(Plan(name, base_url, auth, header or Plan.header, parameter or Plan.parameter), parent)
+    if options.json:
+        console.as_json([str(file) for file in files])
+    else:
+        console.line("\n".join([*map(str, files), "", *_next_steps(name, files[0].parent, auth)]))
+
+
+def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
+    """Return what the command line gave, or else the answer of the person at the terminal, or else the default."""
+    if given is not None or not console.can_ask():
+        return check(given or default)
+
+    def read(answer: str) -> str:
+        try:
+            return check(answer)
+        except UsageError as error:
+            raise click.UsageError(error.message) from None  # click shows it, and asks again
+
+    with standard.given_back():
+        return str(click.prompt(question, default=default, value_proc=read, err=True))
+
+
+def _next_steps(name: str, folder: Path, auth: str) -> list[str]:
+    place = quote(str(folder))
+    account = [f"  kosmolua accounts example {name} --plugin {place}"] if auth != "none" else []
+    return [
+        "Next:",
+        f"  kosmolua run --simulate --plugin {place} -e 'print(app.integrations.{name}.list_items())'",
+        f"  python -m pytest {place}" + ("" if find_spec("pytest") else "  # after: pip install pytest"),
+        f"  kosmolua integrations check {place}",
+        *account,
+    ]
+
+
+@command.command("check")
+@click.argument("target", metavar="PATH|NAME")
+@listing_options
+@click.pass_obj
+def check(earlier: Options, target: str, options: Options) -> int:
+    """Check a plugin: its docstrings, types, names, effects, page and examples.
+
+    Each finding is a line, FILE:LINE: what is wrong (what to do). The exit status is 1 if there are findings other than
+    notes, and 3 if the plugin cannot be loaded.
+    """
+    options = options.over(earlier)
+    plugin = _load(target, options)
+    findings = [replace(finding, place=_relative(finding.place)) for finding in lint.check(plugin)]
+    if options.json:
+        console.as_json([asdict(finding) for finding in findings])
+    elif findings:
+        console.line("\n".join(map(str, findings)))
+    else:
+        console.line(f"{plugin.integration.name}: nothing to correct")
+    return 0 if all(finding.note for finding in findings) else 1
+
+
+def _load(target: str, options: Options) -> Plugin:
+    """Return the plugin at a path, loaded by itself, or else the installed one of this name."""
+    if not Path(target).exists() and "/" not in target and not target.endswith(".py"):
+        return open_to_list(options).catalog.plugin(target)
+    standard.set_apart()
+    if options.debug:
+        from kosmolua.cli.tracebacks import Tracebacks
+
+        Tracebacks()
+    plugins = Plugins([target], places=(), entry_points=dict)
+    return plugins.load(plugins.names()[0])
+
+
+def _relative(place: str) -> str:
+    """Return a file and line relative to the current folder, if it is below that."""
+    relative = os.path.relpath(place)
+    return place if relative.startswith("..") else relative

@@ -1,4 +1,4 @@
-"""``kosmolua journal``: show what a journal holds."""
+"""``kosmolua journal``: show the calls in a journal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Entry = dict[str, Any]
 
 COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
 LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
-"""A terminal is shown a time without its year, and the beginning of a run's id."""
+"""A terminal shows times without the year, and the beginning of a run's id."""
 TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
 
 
@@ -39,7 +39,7 @@ TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest"
 @click.option("--status", type=click.Choice(["ok", "failed", "refused"]), help="Only calls that ended like this.")
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
-@click.option("--totals", is_flag=True, help="Show what the calls of each function and account come to.")
+@click.option("--totals", is_flag=True, help="Show totals for each function and account.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the arguments of each call.")
 def command(
     file: IO[bytes],
@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Show the calls that a journal holds, the oldest first. FILE is what --journal was given, or - for standard input.
 
-    A call that was refused is there too: nothing was sent for it. Lines that are not whole are left out.
+    It includes refused calls, for which nothing was sent. Incomplete lines are left out.
     """
     wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
     given = {option: value for option, value in wanted.items() if value is not None}
@@ -81,7 +81,7 @@ def _read(lines: Iterable[bytes]) -> Iterator[Entry]:
             yield entry
     if broken:
         others = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        console.warn(f"no whole record, and left out: line {broken[0]}{others}")
+        console.warn(f"left out, since it is not a whole record: line {broken[0]}{others}")
 
 
 def _parse(line: bytes) -> Entry | None:
@@ -100,7 +100,7 @@ def _fits(entry: Entry, option: str, value: str) -> bool:
 
 
 def _names(entry: Entry, option: str) -> list[str]:
-    """Return what the value of an option may be for a record to fit."""
+    """Return the values of an option that a record matches."""
     integration, _, function = entry["path"].partition(".")
     account = _cell(entry.get("account"))
     if option == "path":

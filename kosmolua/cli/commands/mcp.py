@@ -14,25 +14,32 @@ from kosmolua.cli.parsing import Command, running_options
 from kosmolua.cli.scripts import open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.runtime import DEFAULT_WORKERS
 
 
 @click.command("mcp", cls=Command)
 @click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=DEFAULT_WORKERS,
+    help=f"Scripts that run at once; more wait their turn [{DEFAULT_WORKERS}].",
+)
+@click.option(
     "--http", "address", metavar="HOST:PORT|unix:PATH", help="Serve over HTTP, not over standard input and output."
 )
 @running_options
-def command(address: str | None, options: Options) -> None:
+def command(address: str | None, workers: int, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 
-    Calls that need an approval are put to the user by the client where it can do that. Over HTTP, clients have to send
-    a bearer token: KOSMOLUA_MCP_TOKEN if that is set, else the token in a file that the server names. A Unix socket
-    needs none.
+    If the client can ask its user, calls that need an approval are asked about. Over HTTP, clients send a bearer
+    token: KOSMOLUA_MCP_TOKEN if that is set, else the token in a file that the server names. A Unix socket needs none.
     """
     if not find_spec("mcp"):
         raise ConfigError("The MCP server needs the package mcp", hint="pip install 'kosmolua[mcp]'")
     from kosmolua.cli.progress import tracer
 
-    with open_runtime(options) as runtime, tracer(options.trace) as watch:
+    with open_runtime(options, workers=workers) as runtime, tracer(options.trace) as watch:
         from kosmolua.mcp.log import tell_in_sentences
         from kosmolua.mcp.server import Handlers
 
@@ -42,7 +49,7 @@ def command(address: str | None, options: Options) -> None:
         if address is None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can speak")
-            if sys.stdout is None:
+            if not standard.is_writable:
                 raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
 

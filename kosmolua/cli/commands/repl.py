@@ -34,14 +34,14 @@ GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
 )
 @running_options
 def command(options: Options) -> int:
-    """Try Lua line by line; what one chunk defines, the next ones find, except for its locals.
+    """Try Lua line by line; each chunk finds the globals of earlier ones.
 
-    An expression shows its values. A chunk that is not finished goes on in the next line. Ctrl-C ends a chunk that
-    runs, and the state from before it is kept where the operating system can fork. Limits hold for each chunk. Lines
-    that begin with a colon are commands; :help lists them.
+    An expression shows its values. An unfinished chunk continues on the next line. Ctrl-C ends a running chunk; if the
+    operating system can fork, the state from before it is kept. Limits hold for each chunk. Lines that begin with a
+    colon are commands; :help lists them.
 
-    In a pipe, chunks are read from standard input, and the exit status says whether one failed. With --json, each is
-    answered by one JSON object on its own line, and so are those commands that show nothing.
+    In a pipe, chunks are read from standard input, and the exit status is that of the worst failure. With --json, each
+    chunk, and each command that shows nothing, is answered by one JSON object on a line.
     """
     if sys.stdin is None:
         raise UsageError("Standard input is closed, so there is nothing to read chunks from")
@@ -56,7 +56,7 @@ def command(options: Options) -> int:
 
 @contextmanager
 def _reader(conversation: Conversation) -> Iterator[Reader]:
-    """Yield where chunks come from: the best that the terminal and the installed packages allow, or a pipe."""
+    """Yield the reader of chunks: the best one that the terminal and the installed packages allow."""
     if not (standard.is_typed and standard.is_shown):
         yield Lines(piped_line, conversation.is_whole)
         return

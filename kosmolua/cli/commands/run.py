@@ -23,7 +23,7 @@ from kosmolua.processes.launch import Worker
 )
 @click.argument("file", required=False, type=click.Path(), metavar="[FILE|-]")
 @click.argument("arguments", nargs=-1, type=click.Path(), metavar="[ARGS]...")
-@click.option("-e", "code", metavar="CODE", multiple=True, help="Run this instead of a file.")
+@click.option("-e", "code", metavar="CODE", multiple=True, help="Run this script instead of a file.")
 @running_options
 @click.pass_obj
 def command(
@@ -31,8 +31,8 @@ def command(
 ) -> int:
     """Run a Lua script in the sandbox.
 
-    FILE is the script, or - for standard input; ARGS are what it finds in arg and "...". Standard output is the
-    script's output only; errors, questions and --trace go to standard error.
+    FILE is the script, or - for standard input; it finds ARGS in arg and "...". Standard output is the script's output
+    only; errors, questions and --trace go to standard error. A terminal also shows what the script returned.
 
     The exit status is 0 when the script ran to its end, 1 when it failed, 2 and 3 when the command line or the accounts
     file is wrong, 124 when a limit stopped it, and 130 when it was interrupted.

@@ -18,9 +18,8 @@ from kosmolua.cli.scripts import open_to_list
 def command(folder: Path, options: Options) -> None:
     """Write LuaCATS definitions, and .luarc.json, for editors with lua-language-server.
 
-    DIR is the editor's workspace, by default the current folder. The definitions go to DIR/kosmolua, and settings that
-    DIR/.luarc.json has already are kept. Editors then complete and check app.integrations and everything else that a
-    script finds.
+    DIR is the editor's workspace, by default the current folder. The definitions go to DIR/kosmolua; settings that
+    DIR/.luarc.json already has are kept. Editors then complete and check app.integrations and all globals of scripts.
     """
     from kosmolua.authoring.stubs import write_stubs
 

@@ -1,1 +1,1 @@
-"""The conversation of ``kosmolua repl``: reading chunks, completing them, and showing what came of them."""
+"""The REPL: reading, completing and running chunks, and showing their results."""

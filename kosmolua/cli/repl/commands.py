@@ -1,4 +1,4 @@
-"""The commands of the conversation, which begin with a colon."""
+"""The commands of the REPL, which begin with a colon."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from kosmolua.cli import console
 from kosmolua.cli.commands.accounts import permissions_of, show_permissions
 from kosmolua.errors import UsageError
 from kosmolua.folders import expanded
-from kosmolua.limits import REPORTED
+from kosmolua.limits import LIMITS
 from kosmolua.runtime import Runtime
 from kosmolua.suggestions import did_you_mean
 
-MOST_FILES = 200
+MAX_FILES = 200
 
 
 def is_command(chunk: str) -> bool:
-    """Say whether a chunk is a command of the conversation, and no label of Lua's."""
+    """Return True if a chunk is a command, and not a label of Lua."""
     return chunk.startswith(":") and not chunk.startswith("::")
 
 
 class Quit(Exception):
-    """The person wants to leave."""
+    """The user leaves the REPL."""
 
 
 class Command(NamedTuple):
     """One command.
 
     Args:
-        argument: What it takes, or nothing.
+        argument: The placeholder of its argument; empty if it takes none.
         about: What it does.
-        work: Does it, with what was typed after its name.
-        shows: Whether it shows people something, which no program that reads JSON understands.
+        work: Runs it with its argument.
+        shows: Whether it shows text for people, which ``--json`` forbids.
     """
 
     argument: str
@@ -43,14 +43,14 @@ class Command(NamedTuple):
 
 
 class Commands:
-    """Knows the commands and does them.
+    """The commands of one REPL.
 
     Args:
-        runtime: What they speak of.
+        runtime: The runtime of its session.
         load: Runs a file as a chunk.
         reset: Begins a new session.
-        calls: Returns the calls of the session, as an outcome has them.
-        to_people: Whether people read what is shown, and not a program that was promised JSON.
+        calls: Returns the calls of the session, as outcomes have them.
+        for_people: Whether commands may show text for people; with ``--json`` they may not.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Commands:
         load: Callable[[Path], None],
         reset: Callable[[], None],
         calls: Callable[[], list[dict[str, object]]],
-        to_people: bool,
+        for_people: bool,
     ) -> None:
         self._runtime = runtime
         self._load = load
         self._reset = reset
         self._calls = calls
-        self._to_people = to_people
+        self._for_people = for_people
         self._table = {
             "doc": Command("PAGE", "Read a page of the documentation; without one, list the pages.", self._doc),
             "search": Command("WORDS", "Find pages.", self._search),
@@ -81,22 +81,22 @@ class Commands:
 
     @property
     def names(self) -> dict[str, str]:
-        """The commands as they are typed, each with what it does."""
+        """The commands as they are typed, each with its description."""
         return {f":{name}": command.about for name, command in self._table.items()}
 
     def do(self, line: str) -> None:
-        """Do what a line says.
+        """Run the command on a line.
 
         Raises:
-            Quit: The person wants to leave.
-            KosmoError: There is no such command, or it failed.
+            Quit: The user leaves.
+            KosmoError: The command does not exist, or it failed.
         """
         name, _, argument = line.strip().partition(" ")
         command = self._find(name)
         if argument and not command.argument:
-            raise UsageError(f"{name} takes nothing after it, and {argument.strip()!r} is there")
-        if command.shows and not self._to_people:
-            raise UsageError(f"{name} shows people something, and with --json nothing but JSON is written")
+            raise UsageError(f"{name} takes no argument, and was given {argument.strip()!r}")
+        if command.shows and not self._for_people:
+            raise UsageError(f"{name} shows text for people, and with --json only JSON is written")
         command.work(argument.strip())
 
     def _find(self, name: str) -> Command:
@@ -123,7 +123,7 @@ class Commands:
 
     def _limits(self, _: str) -> None:
         limits = self._runtime.limits
-        rows = [[name, limits.spell(attribute), remedy] for name, (attribute, _, remedy) in REPORTED.items()]
+        rows = [[limit.code or name, limits.spell(name), limit.remedy] for name, limit in LIMITS.items()]
         console.table("Limits", ["limit", "value", "to change it"], rows)
 
     def _load_file(self, name: str) -> None:
@@ -148,11 +148,11 @@ def _cell(value: object) -> str:
 
 
 def files_that_begin_with(text: str) -> Iterator[str]:
-    """Yield the paths of files and folders that could be meant, a folder with a slash at its end."""
+    """Yield the paths that begin with a text; folders end with a slash."""
     folder = text[: text.rfind("/") + 1]
     try:
         entries = sorted(Path(expanded(folder or ".")).iterdir())
     except (OSError, ValueError):
         return
-    for entry in entries[:MOST_FILES]:
+    for entry in entries[:MAX_FILES]:
         yield f"{folder}{entry.name}{'/' if entry.is_dir() else ''}"

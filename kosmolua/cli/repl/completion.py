@@ -1,4 +1,4 @@
-"""What could stand at the cursor: names, arguments and their values, pages and commands, from the text before it."""
+"""Completion in the REPL: names, arguments and their values, pages and commands, from the text before the cursor."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ASSIGNS = re.compile(r"\s*(\w+)\s*=\s*(.*)$", re.DOTALL)
 
 
 class Candidate(NamedTuple):
-    """One thing that could stand at the cursor.
+    """One completion.
 
     Args:
-        text: What to insert.
+        text: The text to insert.
         start: Where it begins, counted back from the cursor.
-        about: A word on what it is.
+        about: A few words on what it is.
     """
 
     text: str
@@ -41,13 +41,13 @@ class Candidate(NamedTuple):
 
 
 class Candidates:
-    """Finds what could stand at the cursor.
+    """Finds the completions of a text.
 
     Args:
-        catalog: Knows what is under ``app``.
-        names: Says what there is inside a table of the session; asked once for each until :meth:`forget`.
-        commands: The commands of the conversation, each with a word on what it does.
-        files: The paths that begin with a text.
+        catalog: The integrations under ``app``.
+        names: Returns the names in a table of the session; called once for each table until :meth:`forget`.
+        commands: The commands of the REPL, each with its description.
+        files: Returns the paths that begin with a text.
     """
 
     def __init__(
@@ -64,18 +64,18 @@ class Candidates:
         self._known: dict[str, Names] = {}
 
     def forget(self) -> None:
-        """Ask the session anew, since a chunk has run."""
+        """Forget the names in the session's tables; a chunk has run."""
         self._known.clear()
 
     def of(self, text: str) -> list[Candidate]:
-        """Return what could stand at the end of a text, in the order in which it is best shown."""
+        """Return the completions at the end of a text, in display order."""
         try:
             return list(self._of(text))
         except KosmoError:
-            return []  # an integration that cannot be loaded completes nothing
+            return []  # an integration that cannot be loaded has no completions
 
     def function_at(self, text: str) -> Function | None:
-        """Return the function whose arguments are being written at the end of a text."""
+        """Return the function whose arguments are typed at the end of a text, or None."""
         try:
             return self._function_at(text, place_of(text))
         except KosmoError:

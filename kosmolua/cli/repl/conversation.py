@@ -1,4 +1,4 @@
-"""The conversation: a chunk is read, run and answered, until there are no more."""
+"""The read-eval-print loop: each chunk is read, run and answered, until the input ends."""
 
 from __future__ import annotations
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.session import State
 
 
-MOST_LINES, MOST_CHARACTERS = 60, 6000
-"""What a terminal is shown of a value that is much longer; a pipe gets all that there is."""
-FEW_LINES, FEW_CHARACTERS = 6, 600
-"""How far beyond that a value may go and still be shown whole."""
 REMARKS = {
     "restored": "the state is as it was before this chunk",
     "lost": "the state is gone; a new session begins",
@@ -42,10 +38,10 @@ REMARKS = {
 
 
 def show_answer(answer: Answer, name: str = CHUNK) -> None:
-    """Show what came of a chunk: values on standard output, all else on standard error.
+    """Show the answer to a chunk: values on standard output, all else on standard error.
 
     Args:
-        answer: What came of it.
+        answer: The answer.
         name: The chunk's name in messages.
     """
     error = answer.outcome.error
@@ -72,52 +68,45 @@ def _show_values(text: str, size: int) -> None:
 
 def _on_screen(whole: bytes) -> bytes:
     text = harmless(whole.decode("utf-8", "backslashreplace"))
-    return (_fitting(text) if console.on_terminal() else text).encode()
-
-
-def _fitting(text: str) -> str:
-    if len(text) > MOST_CHARACTERS + FEW_CHARACTERS:
-        text = text[:MOST_CHARACTERS]
-    lines = text.split("\n")
-    return text if len(lines) <= MOST_LINES + FEW_LINES else "\n".join(lines[:MOST_LINES])
+    return (console.fit(text) if console.on_terminal() else text).encode()
 
 
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
-"""What is typed in other programs, and is nothing in Lua."""
+"""Words that other REPLs understand, and the commands that they mean here."""
 UNDER_APP = re.compile(r"app(\.\w+)*")
 
 
 class Conversation:
-    """What is said in one session.
+    """The loop of one session.
 
     Args:
-        runtime: Answers the calls of the chunks.
+        runtime: The runtime of the session.
         session: Runs the chunks.
-        options: What was asked for on the command line.
+        options: The shared options of the command line.
     """
 
     def __init__(self, runtime: Runtime, session: Session, options: Options) -> None:
         self._runtime = runtime
         self._session = session
         self._options = options
-        self._approver = Approver() if console.somebody_is_there() else None
+        self._approver = Approver() if console.can_ask() else None
         self._calls: list[dict[str, object]] = []
         self.status = 0
-        """The exit status of what failed so far; of several the highest."""
+        """The highest exit status of the failures so far."""
         self._commands = Commands(
-            runtime, load=self._load, reset=self._reset, calls=lambda: self._calls, to_people=not options.json
+            runtime, load=self._load, reset=self._reset, calls=lambda: self._calls, for_people=not options.json
         )
         self.candidates = Candidates(runtime.catalog, session.names, self._commands.names, files_that_begin_with)
 
     def is_whole(self, chunk: str) -> bool:
-        """Say whether a chunk needs no further line."""
+        """Return True if a chunk needs no further line."""
         return self._session.is_whole(_lua(chunk))
 
     def hold(self, reader: Reader) -> None:
         """Answer each chunk of a reader.
 
         Raises:
-            KeyboardInterrupt: The user interrupted chunks that nobody types.
+            KeyboardInterrupt: The user interrupted chunks that are not typed.
         """
         while (chunk := _next(reader)) is not None:
             try:
@@ -137,7 +126,7 @@ class Conversation:
             self._evaluate(_lua(chunk))
 
     def _command_meant(self, chunk: str) -> str | None:
-        """Return the command for a word of other programs, unless the session has a global of this name."""
+        """Return the command for a word of other REPLs, unless the session has a global of this name."""
         word = chunk.strip().removesuffix("()")
         is_a_habit = word in WORDS and not self._options.json and word not in self._session.names().types
         return WORDS[word] if is_a_habit else None
@@ -181,7 +170,7 @@ class Conversation:
             raise KeyboardInterrupt
 
     def _explain(self, answer: Answer) -> None:
-        """Name what is in a part of ``app``."""
+        """If the value is a table under ``app``, list the names in it."""
         if console.on_terminal() and UNDER_APP.fullmatch(answer.text or ""):
             names = " ".join(each.text for each in self.candidates.of(f"{answer.text}."))
             console.line(fill(names, get_terminal_size().columns, initial_indent="  ", subsequent_indent="  "))
@@ -205,7 +194,7 @@ class Conversation:
 
 
 def _lua(chunk: str) -> str:
-    """Return a chunk with what an equals sign before an expression stands for, as in Lua's own terminal."""
+    """Return a chunk with ``return`` in place of an equals sign before it, as Lua's own REPL does."""
     return f"return {chunk[1:]}" if chunk.startswith("=") else chunk
 
 

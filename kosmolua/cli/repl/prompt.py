@@ -1,4 +1,4 @@
-"""Chunks typed at a terminal with prompt_toolkit: in several lines, coloured, completed and remembered."""
+"""The prompt with prompt_toolkit: several lines, colours, completion and history."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _OPENS = re.compile(r"(\b(then|do|else|repeat|function\b.*\))|[{(])\s*$")
 
 
 class Prompt:
-    """Asks for chunks.
+    """Reads chunks at a terminal.
 
     Args:
-        candidates: What could stand at the cursor.
-        is_whole: Says whether a chunk needs no further line.
-        history: The file in which chunks are remembered.
+        candidates: Finds completions.
+        is_whole: Returns True if a chunk needs no further line.
+        history: The file that keeps the history.
     """
 
     is_typed = True
@@ -59,7 +59,7 @@ class Prompt:
         )
 
     def read(self) -> str | None:
-        """Return the next chunk, None where Ctrl-D was typed, and nothing where Ctrl-C was."""
+        """Return the next chunk, None at Ctrl-D, or an empty chunk at Ctrl-C."""
         try:
             return self._session.prompt()
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ class Prompt:
             self._go_on(buffer)
 
     def _go_on(self, buffer: Buffer) -> None:
-        """Run what was typed, or begin the next line of it."""
+        """Accept the chunk, or begin its next line."""
         surplus = surplus_indent(buffer.document.lines)
         if surplus:
             buffer.transform_current_line(lambda line: line[surplus:])
@@ -109,18 +109,18 @@ class _Completer(Completer):
 
 
 def _continuation(_: int, __: int, wraps: int) -> str:
-    """Return what stands before a line: nothing where it is only the rest of a long one."""
+    """Return the prompt before a line; a wrapped one has none."""
     return "" if wraps else NEXT
 
 
 def indent_after(line: str) -> str:
-    """Return the indent of the line after one."""
+    """Return the indent of the line after a line."""
     own = line[: len(line) - len(line.lstrip())]
     return own + INDENT if _OPENS.search(line) else own
 
 
 def surplus_indent(lines: Sequence[str]) -> int:
-    """Return how many columns to take off the last line, where it closes a block and was indented automatically."""
+    """Return the columns to remove from the last line, if it closes a block and was indented automatically."""
     if len(lines) < 2 or not _CLOSES.match(lines[-1]):
         return 0
     begun = indent_after(lines[-2])
@@ -141,6 +141,6 @@ def _open(path: Path) -> History:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     except OSError as error:
-        console.warn(f"what is typed is not remembered: {path} cannot be written: {error.strerror}")
+        console.warn(f"no history is kept, since {path} cannot be written: {error.strerror}")
         return InMemoryHistory()
     return FileHistory(path)

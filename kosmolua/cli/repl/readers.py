@@ -1,4 +1,4 @@
-"""Where chunks come from: lines in a pipe, or a terminal without prompt_toolkit."""
+"""Readers of chunks: from a pipe, or at a terminal without prompt_toolkit."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.streams import standard
 
 FIRST, NEXT = "> ", ">> "
-"""What asks for the first line of a chunk, and for the next one."""
+"""The prompts for the first line of a chunk and for the next ones."""
 DELIMITERS = " \t\n`~!@#$%^&*()-=+[{]}\\|;'\",<>/?"
 
 
 class Reader(Protocol):
-    """A source of chunks. ``is_typed`` says that a person types them, for whom Ctrl-C only ends what is going on."""
+    """A source of chunks. If ``is_typed``, a person types them, and Ctrl-C ends only the current chunk."""
 
     is_typed: bool
 
     def read(self) -> str | None:
-        """Return the next chunk, which may have several lines and may be empty, or None at the end."""
+        """Return the next chunk, which may be empty, or None at the end."""
 
 
 class Lines:
-    """Puts chunks together from lines.
+    """Joins lines to chunks.
 
     Args:
-        next_line: Returns the next line with its end, or nothing when there is none; it is given what asks for it.
-        is_whole: Says whether a chunk needs no further line.
+        next_line: Takes a prompt, and returns the next line with its newline, or an empty string at the end.
+        is_whole: Returns True if a chunk needs no further line.
     """
 
     is_typed = False
@@ -43,7 +43,7 @@ class Lines:
         self._is_whole = is_whole
 
     def read(self) -> str | None:
-        """Return the next chunk, or None at the end; the last chunk may be unfinished."""
+        """Return the next chunk, or None at the end; the last one may be unfinished."""
         chunk = ""
         while line := self._next_line(NEXT if chunk else FIRST):
             chunk += line
@@ -55,7 +55,7 @@ class Lines:
 
 
 class TypedLines(Lines):
-    """Puts chunks together from lines that are typed. Ctrl-C forgets the chunk that was begun."""
+    """Joins typed lines to chunks. Ctrl-C discards the unfinished chunk."""
 
     is_typed = True
 
@@ -72,7 +72,7 @@ class TypedLines(Lines):
 
 
 def piped_line(_: str) -> str:
-    """Return the next line of standard input; bytes that are not UTF-8 stay what they are."""
+    """Return the next line of standard input; bytes that are not UTF-8 are kept."""
     return standard.read_line().decode("utf-8", "surrogateescape")
 
 
@@ -86,10 +86,10 @@ def _typed_line(prompt: str) -> str:
 
 
 def open_readline(candidates: Candidates, history: Path) -> Callable[[], None]:
-    """Have :class:`TypedLines` complete and remember, where Python has readline.
+    """Give :class:`TypedLines` completion and history, if Python has readline.
 
     Returns:
-        What writes the history down.
+        A function that writes the history.
     """
     try:
         import readline
@@ -123,5 +123,5 @@ def _complete_with(readline: ModuleType, candidates: Candidates) -> None:
 
 
 def _replacements(candidates: Candidates, text: str, word: str) -> list[str]:
-    """Return what readline may put in the place of a word, of which a candidate may be the last part only."""
+    """Return the replacements of a word; a candidate may replace only the last part of it."""
     return [word[: len(word) + each.start] + each.text for each in candidates.of(text)]

@@ -1,0 +1,147 @@
+"""``kosmolua doctor``: what is set up, what is wrong, and the next command."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import click
+
+from kosmolua import __version__
+from kosmolua.cli import console
+from kosmolua.cli.console import status_of
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.errors import KosmoError
+from kosmolua.folders import state_folder
+from kosmolua.runtime import Runtime
+
+EXTRAS = {"repl": ("prompt_toolkit", "pygments"), "mcp": ("mcp", "jsonschema"), "keyring": ("keyring",)}
+"""The optional parts of the package, and the modules that each needs."""
+FIRST_RUN = "kosmolua run --simulate -e 'print(app.integrations.{name})'"
+
+
+class Finding(NamedTuple):
+    """What one check found.
+
+    Args:
+        subject: What was looked at.
+        state: ``ok``, ``note`` if something is missing that a user can do without, or ``error``.
+        words: One sentence.
+        command: What to run or to do about it, or nothing.
+        status: The exit status that an error stands for.
+    """
+
+    subject: str
+    state: str
+    words: str
+    command: str = ""
+    status: int = 0
+
+    @classmethod
+    def of(cls, subject: str, error: KosmoError, command: str) -> Finding:
+        """Return the finding for an error."""
+        return cls(subject, "error", str(error), command, status_of(error))
+
+
+@click.command("doctor", cls=Command, epilog=examples("kosmolua doctor", "kosmolua doctor --accounts accounts.toml"))
+@listing_options
+def command(options: Options) -> int:
+    """Say what is set up, what is wrong, and the next command. Nothing is sent to any service.
+
+    The exit status is 0 if nothing is wrong; what is only missing is a note.
+    """
+    findings = list(_examine(options))
+    following = _next(findings)
+    if options.json:
+        checks = [{name: value for name, value in each._asdict().items() if name != "status"} for each in findings]
+        console.as_json({"checks": checks, "next": following})
+    else:
+        rows = [[each.subject, each.state, each.words, each.command] for each in findings]
+        console.table("Doctor", ["what", "state", "found", "to do"], rows)
+        console.line(f"Next: {following}")
+    return max(each.status for each in findings)
+
+
+def _examine(options: Options) -> Iterator[Finding]:
+    yield Finding("program", "ok", f"kosmolua {__version__}, Python {platform.python_version()}, {platform.system()}")
+    yield from _folders()
+    for extra, modules in EXTRAS.items():
+        if all(map(find_spec, modules)):
+            yield Finding(f"extra {extra}", "ok", "installed")
+        else:
+            yield Finding(f"extra {extra}", "note", "not installed", f"pip install 'kosmolua[{extra}]'")
+    yield _sandbox()
+    try:
+        runtime = open_to_list(options)
+    except KosmoError as error:
+        yield Finding.of("accounts file", error, "correct the file")
+        return
+    with runtime:
+        yield _accounts_file(runtime)
+        for name in runtime.catalog.names():
+            yield _integration(runtime, name)
+
+
+def _folders() -> Iterator[Finding]:
+    folder = state_folder()
+    existing = folder
+    while not os.path.exists(existing) and existing != os.path.dirname(existing):
+        existing = os.path.dirname(existing)
+    if os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("state folder", "ok", folder)
+    else:
+        yield Finding("state folder", "note", f"{folder} cannot be written, so no history is kept", f"see {existing}")
+
+
+def _sandbox() -> Finding:
+    """Run a script with all layers of isolation required; if that is refused, run it without."""
+    try:
+        with Runtime({}, require_isolation=True) as strict, Runtime({}) as plain:
+            outcome = strict.run("return 1")
+            missing = outcome.error
+            if missing:
+                outcome = plain.run("return 1")
+    except KosmoError as error:
+        return Finding.of("sandbox", error, "kosmolua docs sandbox")
+    if outcome.error:
+        return Finding.of("sandbox", outcome.error, "kosmolua docs sandbox")
+    if missing:
+        return Finding("sandbox", "note", str(missing), "kosmolua docs sandbox")
+    return Finding("sandbox", "ok", f"scripts run; isolation: {', '.join(outcome.usage.get('isolation', ()))}")
+
+
+def _accounts_file(runtime: Runtime) -> Finding:
+    path = runtime.catalog.accounts_path
+    if path.exists():
+        return Finding("accounts file", "ok", str(path))
+    return Finding("accounts file", "note", f"{path} does not exist", "kosmolua accounts example")
+
+
+def _integration(runtime: Runtime, name: str) -> Finding:
+    subject = f"integration {name}"
+    try:
+        accounts = runtime.catalog.accounts(name)
+        runtime.catalog.permissions(name)
+    except KosmoError as error:
+        return Finding.of(subject, error, f"kosmolua integrations check {name}")
+    if accounts:
+        return Finding(subject, "ok", f"accounts: {', '.join(accounts)}", f"kosmolua accounts check {name}")
+    return Finding(subject, "note", "no account", f"kosmolua accounts example {name}")
+
+
+def _next(findings: list[Finding]) -> str:
+    """Return the command for the first error, else for what a first run needs most."""
+    wrong = next((each for each in findings if each.state == "error"), None)
+    if wrong:
+        return wrong.command or f"see {wrong.subject} above"
+    integrations = [each for each in findings if each.subject.startswith("integration ")]
+    usable = next((each for each in integrations if each.state == "ok"), None)
+    if usable:
+        return usable.command
+    name = integrations[0].subject.rpartition(" ")[2] if integrations else ""
+    return FIRST_RUN.format(name=name) if name else "kosmolua integrations new NAME"
