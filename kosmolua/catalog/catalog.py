@@ -18,6 +18,10 @@ from kosmolua.schema.names import ROOT, parts_of
 from kosmolua.suggestions import did_you_mean, list_of
 
 
+MAX_ACCOUNTS = 100
+"""How many accounts a description names; a script asks for the others one by one."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What a call means.
@@ -133,12 +137,15 @@ class Catalog:
         """Return what the guest needs to build the branch of ``app`` at a path.
 
         Returns:
-            ``names`` for ``integrations``; ``functions``, ``aliases`` and ``accounts`` for an integration.
+            ``names`` for the empty path and for a root; ``functions``, ``aliases`` and ``accounts`` for an integration,
+            with ``more`` if it has more accounts; ``account`` for one of them; all ``accounts`` for ``*``.
 
         Raises:
             UnknownPath: Nothing is there; the message suggests what was meant.
         """
         root, _, rest = path.partition(".")
+        if not path:
+            return {"names": [ROOT]}
         if root != ROOT:
             hint = f"it is app.{ROOT}.{root}" if root in self.names() else did_you_mean(root, [ROOT])
             raise UnknownPath(f"app has no '{root[:80]}'", hint=hint)
@@ -147,12 +154,19 @@ class Catalog:
         name, _, rest = rest.partition(".")
         integration = self.integration(name)
         names = self._accounts.names(integration)
+        usable = [*names, "default"] if self._accounts.default(integration) and "default" not in names else names
+        if rest == "*":
+            return {"accounts": sorted(usable)}
+        if rest and rest in (*names, "default"):
+            return {"account": True}
         if rest:
             self._refuse(integration, names, rest)
+        more: dict[str, Json] = {"more": True} if len(usable) > MAX_ACCOUNTS else {}
         return {
             "functions": sorted(integration.functions),
             "aliases": integration.aliases,
-            "accounts": sorted({*names, "default"}),
+            "accounts": sorted(usable)[:MAX_ACCOUNTS],
+            **more,
         }
 
     def find(self, path: str) -> Function:

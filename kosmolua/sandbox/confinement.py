@@ -15,8 +15,13 @@ if sys.platform == "linux":
 
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
 """From the resource limits of every Unix to the filter of system calls that only Linux has."""
-ROOM_BESIDE_LUA = 512 * 1024**2
-"""Bytes of address space beyond Lua's own limit: the interpreter, its libraries, and copies of frames."""
+INTERPRETER = 128 * 1024**2
+"""Bytes of address space for Python, its libraries and one frame: 15 MiB when idle, 100 while a result of 16 MiB is sent."""
+MAX_COPIES = 256 * 1024**2
+"""Bytes of address space at most for what verbs copy out of Lua, which is never more than Lua may hold itself.
+
+Also the holes in Lua's heap have to find room here: without them, 96 MiB of strings take 111 MiB.
+"""
 STANDARD_DESCRIPTORS = 3
 """How many there are: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
@@ -111,7 +116,7 @@ class Confinement:
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, cpu)
         bounds = {
-            "AS": memory + ROOM_BESIDE_LUA,
+            "AS": memory + min(memory, MAX_COPIES) + INTERPRETER,
             "CPU": int(cpu) + 2,
             "CORE": 0,
             "FSIZE": 0,

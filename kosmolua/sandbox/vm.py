@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from math import inf
 
 from lupa.lua54 import LuaMemoryError, LuaRuntime
 
@@ -11,7 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-PRELUDE = ("json", "errors", "traceback", "requests", "inspect", "hints", "app", "parallel", "regex", "env")
+PRELUDE = (
+    *("registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app"),
+    *("parallel", "regex", "env"),
+)
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
 COPIES_OF_A_REPLY = 3
@@ -66,6 +70,11 @@ class VM:
         """Bytes that Lua holds now."""
         return int(self._lua.get_memory_used() or 0)
 
+    @property
+    def room(self) -> float:
+        """Bytes that Lua may take in addition."""
+        return self._limit - self.memory_used if self._limit else inf
+
     def run(self, source: bytes, chunk: bytes, limits: bytes, arguments: list[bytes], memory: int) -> None:
         """Run a script; what became of it goes out through the verbs.
 
@@ -97,8 +106,12 @@ class VM:
         self._within(memory, self._converse, source, chunk, limits, verb)
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
+        """Call a function of the prelude's, which rearms the limit once it has its arguments."""
         self._limit = memory
+        self._lua.set_max_memory(0)
         try:
+            if memory and self.memory_used + sum(map(len, arguments)) > memory:
+                raise OutOfMemory
             work(*arguments)
         except LuaMemoryError:
             raise OutOfMemory from None
@@ -109,6 +122,7 @@ class VM:
             if answer is not None:
                 self._make_room(len(answer))
         except BaseException as error:  # noqa: BLE001 - raised on, it would reach the script as an object of Python's
+            error.__traceback__ = None  # what the verb held is given back, so that there is memory to report the end
             self._give_up(error)
         return answer
 
@@ -121,7 +135,7 @@ class VM:
 
     def _make_room(self, size: int) -> None:
         self._lua.set_max_memory(0)
-        if self._limit and self.memory_used + COPIES_OF_A_REPLY * size > self._limit:
+        if COPIES_OF_A_REPLY * size > self.room:
             self._verbs[b"limit"](b"memory")
 
     def _rearm(self) -> None:

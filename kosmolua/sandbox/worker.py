@@ -47,7 +47,7 @@ class Worker:
             b"print": self._print,
             b"end": self._end,
             b"limit": self._limit,
-            b"regex": regex.scan,
+            b"regex": self._scan,
         }
         self._vm = VM(verbs, self.prelude)
         self._confinement = Confinement(forking=self.forking)
@@ -104,6 +104,9 @@ class Worker:
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")
+
+    def _scan(self, subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
+        return regex.scan(subject, pattern, flags, most, self._vm.room)
 
     def _end(self, fields: bytes) -> None:
         self._write_end(fields)

@@ -1,12 +1,13 @@
 -- Regular expressions: Python's `re` does the matching, in this same process, which dies with the script.
 
-local bridge, json = ...
+local host = ...
 
+local bridge, decode = host.bridge, host.decode.decode
 local error, ipairs, type = error, ipairs, type
 local gsub, match = string.gsub, string.match
 local concat, integer_or_float, tointeger = table.concat, math.type, math.tointeger
 
-local DEEPEST = 8
+local MAX_DEPTH = 8
 
 ---Returns the matches, each with the text before it, and the text after the last.
 local function scan(name, subject, pattern, flags, most)
@@ -17,7 +18,7 @@ local function scan(name, subject, pattern, flags, most)
   end
   local line = bridge("regex", subject, pattern, flags or "", most)
   bridge("rearm")
-  local answer = json.decode(line, DEEPEST)
+  local answer = decode(line, MAX_DEPTH)
   if answer.problem then
     error("regex." .. name .. ": " .. answer.problem, 3)
   end
