@@ -17,7 +17,6 @@ from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import ROOT, parts_of
 from kosmolua.suggestions import did_you_mean, list_of
 
-
 MAX_ACCOUNTS = 100
 """How many accounts a description names; a script asks for the others one by one."""
 

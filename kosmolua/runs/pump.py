@@ -134,7 +134,7 @@ class Pump:
         while not self._is_abandoned:
             try:
                 line = self._read()
-                frame = None if line is None else protocol.decode_from_guest(line)
+                frame = None if line is None else protocol.decode_from_child(line)
             except BadFrame as error:
                 return Ending(error=self._verdict.refusal or nonsense(error))
             if frame is None:
@@ -189,7 +189,7 @@ class Pump:
         given = [] if fault else _arguments(frame)
         answer = partial(self._answer, frame["id"], lambda: self._desk().call(frame["path"], given, fault))
         if frame.get("branch") is True:
-            self._answer_aside(answer, _memory_of(line))
+            self._answer_aside(answer, protocol.memory_of(line))
         else:
             self._answer_here(answer)
 
@@ -233,16 +233,11 @@ class Pump:
         return Ending(error=self._verdict.refusal) if self._verdict.refusal else ending_of_process(status, self._limits)
 
 
-def _memory_of(line: bytes) -> int:
-    """Return about how many bytes the values of a frame take: small ones many times what they take in JSON."""
-    return len(line) + BYTES_FOR_A_MARK * sum(map(line.count, (b",", b":", b"[", b"{")))
-
-
 def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
     fault = frame.get("fault")
     if not isinstance(fault, dict):
         return None
-    return {key: str(fault.get(key, ""))[: protocol.LONGEST_PATH] for key in ("where", "problem")}
+    return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}
 
 
 def _arguments(frame: dict[str, Any]) -> list[Any]:

@@ -67,7 +67,7 @@ class Chunk:
             line = self._guest.read(limit)
             if line is None:
                 return None
-            self._status = protocol.read_epitaph(line)
+            self._status = protocol.read_exit_notice(line)
             self._ended = line.startswith(protocol.END)
             return line if self._status is None else None
 

@@ -16,7 +16,7 @@ if sys.platform == "linux":
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
 """From the resource limits of every Unix to the filter of system calls that only Linux has."""
 INTERPRETER = 128 * 1024**2
-"""Bytes of address space for Python, its libraries and one frame: 15 MiB when idle, 100 while a result of 16 MiB is sent."""
+"""Bytes of address space for Python, its libraries and a frame: 15 MiB when idle, 100 to send a result of 16 MiB."""
 MAX_COPIES = 256 * 1024**2
 """Bytes of address space at most for what verbs copy out of Lua, which is never more than Lua may hold itself.
 

@@ -74,7 +74,7 @@ class Session(Worker):
         except OSError:
             os.close(hears)
             os.close(says)
-            self._write(protocol.epitaph(protocol.NO_ROOM))
+            self._write(protocol.exit_notice(protocol.NO_ROOM))
             return
         if child:
             os.close(says)
@@ -97,7 +97,7 @@ class Session(Worker):
             os._exit(0)
         os.close(hears)
         _, status = os.waitpid(child, 0)
-        self._write(protocol.epitaph(os.waitstatus_to_exitcode(status)))
+        self._write(protocol.exit_notice(os.waitstatus_to_exitcode(status)))
 
     def _must_end(self) -> bool:
         order = os.read(self._control, ORDER.size)
