@@ -12,9 +12,9 @@ from support.processes import eventually, linux_only
 
 from kosmolua import Outcome, Runtime, WorkerLost
 from kosmolua.processes import launch
-from kosmolua.processes.child import ColdChild
+from kosmolua.processes.child import ColdChild, SessionProcess
 from kosmolua.processes.pool import Workers
-from kosmolua.runs.session import Guest, Session
+from kosmolua.runs.session import Session
 
 pytestmark = linux_only
 
@@ -67,7 +67,7 @@ def take_one() -> None:
 
 @pytest.mark.parametrize(
     ("start", "needed"),
-    [(lambda: ColdChild().close(), 5), (lambda: Guest().close(), 7), (take_one, 5)],
+    [(lambda: ColdChild().close(), 5), (lambda: SessionProcess().close(), 7), (take_one, 5)],
     ids=["cold", "session", "warm"],
 )
 def test_too_many_open_files_is_a_sentence_and_leaves_none_open(start: Callable[[], None], needed: int) -> None:

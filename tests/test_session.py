@@ -19,7 +19,8 @@ from kosmolua import Runtime, protocol
 from kosmolua.broker.journal import Record
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.processes import launch
-from kosmolua.runs.session import Chunk, Guest, Session
+from kosmolua.processes.child import SessionProcess
+from kosmolua.runs.session import Chunk, Session
 from kosmolua.runs.supervisor import Supervision
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
@@ -32,7 +33,7 @@ def session(simulated: Runtime) -> Iterator[Session]:
         yield session
 
 
-class Watched(Guest):
+class Watched(SessionProcess):
     """A guest whose processes can be counted."""
 
     def processes(self) -> list[int]:
@@ -327,7 +328,7 @@ class Slowed(Chunk):
 
 def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
     """Whether it has begun is looked at and settled in one: either it is not sent, or the guest is told to end it."""
-    guest = Guest()
+    guest = SessionProcess()
     chunk = Slowed(guest, 1)
     chunk.job = protocol.frame("job", source="while true do end")
     chunk.kill()
@@ -493,7 +494,7 @@ def forkless(role: str, stdin: int, stdout: int, stderr: int) -> subprocess.Pope
 
 def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated: Runtime) -> None:
     """Chunks work as usual; a limit costs the state, which is said, and a new guest goes on."""
-    with Session(simulated.run, lambda: Guest(forkless, forks=False)) as session:
+    with Session(simulated.run, lambda: SessionProcess(forkless, forks=False)) as session:
         session.evaluate("x = 1")
         assert session.evaluate("error('no')").state == "kept"
         assert session.evaluate("x").text == "1"

@@ -19,7 +19,7 @@ import pytest
 from support.library import ACCOUNTS, library, service
 from support.processes import children, descendants, eventually, in_time, is_running, linux_only
 
-from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
+from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost, protocol
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
@@ -28,7 +28,6 @@ from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
 from kosmolua.runs.caller import Caller
 from kosmolua.runs.ending import Ending
-from kosmolua.runs.pump import _memory_of
 from kosmolua.runs.supervisor import Supervision
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
@@ -245,7 +244,7 @@ def test_what_waits_is_counted_by_the_memory_it_takes(item: str) -> None:
     finally:
         tracemalloc.stop()
     assert len(kept) == 50_000
-    assert taken < 2 * _memory_of(line)
+    assert taken < 2 * protocol.memory_of(line)
 
 
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])

@@ -1,4 +1,4 @@
-"""What a process of the sandbox takes away from itself, by operating system, and which layers that puts around it."""
+"""Confinement: what a process of the sandbox gives up, by operating system, and the layers that this puts around it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ Also the holes in Lua's heap have to find room here: without them, 96 MiB of str
 STANDARD_DESCRIPTORS = 3
 """How many there are: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
+MAX_FORKS = 256
+"""How many threads the user of a session may have beyond those from before it; two are used. The kernel counts all of a
+user's together, so this leaves room for other programs."""
 NOBODY = 65534
 
 
@@ -76,6 +79,7 @@ class Confinement:
     def __init__(self, *, forking: bool = False) -> None:
         self._forking = forking
         self._in_force: dict[str, bool] = {}
+        self._threads = 0
         self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
 
     @property
@@ -93,8 +97,11 @@ class Confinement:
 
         From here on nothing can be imported.
         """
+        if sys.platform == "linux":
+            linux.prefer_for_oom_kill()
         self._in_force["unprivileged"] = _become_nobody()
         if sys.platform == "linux":
+            self._threads = linux.count_threads(os.getuid()) if self._forking else 0
             self._in_force["no_new_privs"] = linux.forbid_new_privileges()
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
@@ -121,9 +128,8 @@ class Confinement:
             "CORE": 0,
             "FSIZE": 0,
             "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
+            "NPROC": self._threads + MAX_FORKS if self._forking else 0,
         }
-        if not self._forking:
-            bounds["NPROC"] = 0
         in_force = [_bound(name, value) for name, value in bounds.items()]
         return all(in_force)
 
