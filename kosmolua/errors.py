@@ -25,6 +25,8 @@ one-line hint is part of the message, a longer one (a stanza to paste) stands be
 
 from __future__ import annotations
 
+import errno
+
 
 class KosmoError(Exception):
     """Anything that KosmoLua reports to a user.
@@ -314,6 +316,14 @@ class Interrupted(KosmoError):
     code = "interrupted"
 
 
+_ROOM = {
+    errno.EAGAIN: "run fewer scripts at once, or allow more processes, as with ulimit -u",
+    errno.EMFILE: "run fewer scripts at once, or raise the limit of open files, as with ulimit -n",
+    errno.ENFILE: "close programs: this machine has no room for more open files",
+    errno.ENOMEM: "close programs, or give this one more memory",
+}
+
+
 class WorkerLost(KosmoError):
     """The sandboxed process died, spoke nonsense and was killed, or could not be started."""
 
@@ -322,4 +332,4 @@ class WorkerLost(KosmoError):
     @classmethod
     def unstartable(cls, error: OSError) -> WorkerLost:
         """Return the error for a process that the system does not let start."""
-        return cls(f"The sandbox cannot be started: {error.strerror}")
+        return cls(f"The sandbox cannot be started: {error.strerror}", hint=_ROOM.get(error.errno or 0))

@@ -6,8 +6,9 @@ import socket
 import weakref
 from contextlib import suppress
 from functools import partial
-from threading import Event, RLock, Thread
+from threading import Event, RLock
 
+from kosmolua.concurrency import start_thread
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
 from kosmolua.processes.child import Pipes
@@ -25,6 +26,7 @@ class Zygote:
 
     Raises:
         OSError: It cannot be started.
+        WorkerLost: The system allows no thread that listens to it.
     """
 
     def __init__(self) -> None:
@@ -35,7 +37,12 @@ class Zygote:
         self._end = weakref.finalize(self, _end, self._control, self._process)
         self._end.atexit = False  # it ends with the host anyway
         listen = partial(_listen, self._control, self._lock, self._statuses)  # a thread with no reference to this
-        Thread(target=listen, name="kosmolua-zygote", daemon=True).start()
+        try:
+            start_thread(listen, "zygote")
+        except WorkerLost:
+            self.close()
+            self._control.close()
+            raise
 
     @property
     def alive(self) -> bool:
