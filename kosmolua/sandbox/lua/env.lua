@@ -231,7 +231,7 @@ function env.print(...)
   bridge("print", concat(parts, "\t", 1, parts.n) .. "\n")
 end
 
----Prints a value like `print` and returns it.
+---Prints a value as `print` does, and returns it.
 ---@generic T
 ---@param value T
 ---@return T

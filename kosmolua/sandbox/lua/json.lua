@@ -19,7 +19,7 @@ local function raise(prefix, caught)
   error(prefix .. (caught.where ~= "" and caught.where or "the value") .. " " .. caught.problem, 3)
 end
 
----Decodes a JSON text. A null inside an array is `json.null`, in an object its key is absent.
+---Reads JSON. Text that is not JSON raises, with the position.
 ---@param text string
 ---@return any
 function json.decode(text)
@@ -33,9 +33,12 @@ function json.decode(text)
   return value
 end
 
----Encodes a value as JSON. An empty table is `{}` unless `json.array` marked it.
+---@class json.options
+---@field pretty? boolean Whether to indent (default: false).
+
+---Writes a value as JSON. An empty table is `{}`, unless it came from `[]` or from `json.array`.
 ---@param value any
----@param options? { pretty?: boolean }
+---@param options? json.options
 ---@return string
 function json.encode(value, options)
   local pretty = type(options) == "table" and rawget(options, "pretty")
@@ -46,9 +49,9 @@ function json.encode(value, options)
   return text
 end
 
----Marks a table as a list, so that it is `[]` also while it is empty.
----@param list? table
----@return table
+---Marks a table as a list, so that it is `[]` even when empty.
+---@param list? any[]
+---@return any[]
 function json.array(list)
   list = list or {}
   if type(list) ~= "table" then

@@ -130,10 +130,13 @@ end
 
 local parallel = {}
 
----Calls functions at once, and returns what each returned, in their order.
+---@class parallel.options
+---@field limit? integer How many run at once (default: 8).
+
+---Runs every function and returns their results in order. The first error by position is raised, after the others end.
 ---@generic T
 ---@param functions (fun(): T)[]
----@param options? { limit: integer }
+---@param options? parallel.options
 ---@return T[]
 function parallel.all(functions, options)
   if type(functions) ~= "table" then
@@ -149,12 +152,12 @@ function parallel.all(functions, options)
   return run(count, limit, function(index) return items[index]() end)
 end
 
----Calls `f(item, index)` for each item at once, and returns the results in order. A function of an integration gets the
----item only, as it would take the index for its second parameter.
+---Runs `f(item, index)` for every item of a list and returns the results in order. A function of `app.integrations` gets
+---the item only.
 ---@generic T, R
 ---@param list T[]
 ---@param f fun(item: T, index: integer): R
----@param options? { limit: integer }
+---@param options? parallel.options
 ---@return R[]
 function parallel.map(list, f, options)
   if type(list) ~= "table" or type(f) ~= "function" then

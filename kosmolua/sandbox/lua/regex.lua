@@ -40,22 +40,22 @@ end
 
 local regex = {}
 
----Finds the first match. A group that took no part is false.
+---Finds the first match: the whole at 0, groups by number, named groups also by name. A group without a part is false.
 ---@param text string
----@param pattern string in the syntax of Python's `re`, without delimiters
----@param flags? string any of i, m, s, x, a
----@return table? captures [0] is the whole match
+---@param pattern string
+---@param flags? string Any of i, m, s, x and a.
+---@return table<integer|string, string|false>|nil
 function regex.match(text, pattern, flags)
   local answer = scan("match", text, pattern, flags, 1)
   local first = answer.matches[1]
   return first and captures(answer, first)
 end
 
----Finds every match.
+---Finds every match, each as `regex.match` returns it.
 ---@param text string
 ---@param pattern string
----@param flags? string any of i, m, s, x, a
----@return table[] matches each as `regex.match` gives it
+---@param flags? string Any of i, m, s, x and a.
+---@return table<integer|string, string|false>[]
 function regex.match_all(text, pattern, flags)
   local answer = scan("match_all", text, pattern, flags, 0)
   local all = {}
@@ -91,9 +91,10 @@ end
 ---Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
 ---@param text string
 ---@param pattern string
----@param replacement string|fun(captures: table): string
----@param limit? integer how many to replace at most
----@return string text, integer count
+---@param replacement string|fun(captures: table<integer|string, string|false>): string
+---@param limit? integer How many to replace at most.
+---@return string text
+---@return integer count
 function regex.gsub(text, pattern, replacement, limit)
   local kind = type(replacement)
   if kind ~= "string" and kind ~= "function" then
@@ -117,7 +118,7 @@ end
 ---Splits a text at each match.
 ---@param text string
 ---@param pattern string
----@param flags? string any of i, m, s, x, a
+---@param flags? string Any of i, m, s, x and a.
 ---@return string[]
 function regex.split(text, pattern, flags)
   local answer = scan("split", text, pattern, flags, 0)
