@@ -1,4 +1,4 @@
-"""The protocol between host and child: frames, one JSON object a line, and how one is written and read.
+"""The protocol between host and child: frames, one JSON object a line, and how to write and read them.
 
 Child to host::
 
@@ -48,14 +48,14 @@ _MAY_BE_WIDE = re.compile(r"\d{19}")
 
 
 class NotJson(ValueError):
-    """A value that JSON, and therefore Lua, cannot carry. The message says which and why."""
+    """A value that JSON, and therefore Lua, cannot carry. The message names the fault."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def decode(text: str) -> Json:
-    """Return what a JSON text says, read strictly (RFC 8259).
+    """Decode a JSON text strictly (RFC 8259).
 
     Raises:
         ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
@@ -119,11 +119,11 @@ def _narrow(value: object) -> object:
 
 FORK, KILL = b"F", b"K"
 ORDER = struct.Struct("<cQ")
-"""What the host tells a zygote: fork a worker of this number, whose pipes come along, or end it."""
+"""An order to a zygote: fork a worker of this number, whose pipes are attached, or end it."""
 STATUS = struct.Struct("<Qi")
-"""What a zygote tells the host: the number of a worker that ended, and its status, negative for a signal."""
+"""A report of a zygote: the number of a worker that ended, and its status, negative for a signal."""
 NO_ROOM = 256
-"""In place of the status, which is less: the system allowed no further process."""
+"""In place of a status, all of which are smaller: the system allowed no further process."""
 MAX_PATH = 1000
 """Characters of a path."""
 MAX_DEPTH = 320
@@ -148,7 +148,7 @@ _OPTIONAL = {"describe": ("branch",), "call": ("args", "fault", "branch"), "doc"
 
 
 class BadFrame(ValueError):
-    """What came from the other side is no frame. The message says what is wrong with it."""
+    """A line from the other side is not a valid frame. The message names the fault."""
 
 
 def frame(kind: str, **fields: object) -> bytes:
@@ -223,7 +223,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
 
 
 def memory_of(line: bytes) -> int:
-    """Return about how many bytes of memory the values of a frame take in the host, never much less.
+    """Estimate how many bytes of memory the values of a frame take in the host, at worst.
 
     Small values take many times what they take in JSON, and one emoji makes each character of a string four bytes.
     """
@@ -248,7 +248,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be written as UTF-8: JSON can spell what is no character."""
+    """Return True if all strings of a frame can be written as UTF-8: JSON can spell half a character."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

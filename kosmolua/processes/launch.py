@@ -1,4 +1,4 @@
-"""Starting a process of the sandbox with as little as possible imported, since everything else waits for its boot."""
+"""Starting a process of the sandbox with as little as possible imported, since its boot takes the longest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
-"""How many there are: input, output and error."""
+"""Input, output and error."""
 POLL_INTERVAL = 0.005
 """Seconds between two looks at a process, if the system cannot wait for its end without reaping it."""
 SIGKILL = 9
@@ -36,7 +36,7 @@ BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_
 
 
 class Process:
-    """A process of the sandbox, which its starter alone ends and waits for. It inherits nothing but its descriptors.
+    """A process of the sandbox, which only its starter ends and waits for. It inherits nothing but its descriptors.
 
     It leads a process group of its own.
 
@@ -127,7 +127,7 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a process of the sandbox with an empty environment, out of which this one cannot be looked into.
+    """Start a process of the sandbox with an empty environment, and hide this one from it.
 
     Raises:
         OSError: It cannot be started.
@@ -138,7 +138,7 @@ def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) 
 
 
 def _hide() -> None:
-    """On Linux, keep this process's memory and environment from others of its user: a script might break out into one.
+    """On Linux, hide this process's memory and environment from others of its user: a script might take one over.
 
     Debuggers and profilers can't attach any more then, unless they are root's, and there are no core dumps.
     """

@@ -22,8 +22,10 @@ MAX_COPIES = 256 * 1024**2
 
 Also the holes in Lua's heap have to find room here: without them, 96 MiB of strings take 111 MiB.
 """
+POLL_INTERVAL = 0.2
+"""Seconds between two looks at the parent, on systems that tell nothing of its end."""
 STANDARD_DESCRIPTORS = 3
-"""How many there are: input, output and error."""
+"""Input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 MAX_FORKS = 256
 """How many threads the user of a session may have beyond those from before it; two are used. The kernel counts all of a
@@ -32,7 +34,7 @@ NOBODY = 65534
 
 
 def drop_inherited() -> None:
-    """Give up what was inherited: the folder and open descriptors."""
+    """Give up the inherited folder and descriptors."""
     os.chdir("/")
     close_descriptors()
 
@@ -43,34 +45,30 @@ def close_descriptors() -> None:
 
 
 def die_with_parent() -> None:
-    """Have this process end when its parent does, also in the middle of a loop.
+    """End this process when its parent ends, even in the middle of a loop.
 
     On Linux that is the thread which started it, and a change of user undoes it. A zygote must outlive that thread, and
     ends when its socket closes.
     """
     parent = os.getppid()
-    if sys.platform != "linux":
-        _watch(parent)
+    if sys.platform == "linux":
+        linux.end_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
         return
-    linux.end_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def _watch(parent: int) -> None:
     import threading
     import time
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.2)
+            time.sleep(POLL_INTERVAL)
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 class Confinement:
-    """The layers around this process, which are put in force in two steps, each as far as the system has it.
+    """The layers around this process, which are applied in two steps, each if the system has it.
 
     Args:
         forking: Whether the process goes on forking when it is locked, as a session does.
@@ -84,16 +82,16 @@ class Confinement:
 
     @property
     def in_force(self) -> list[str]:
-        """The names of the layers that hold, out of :data:`LAYERS`."""
+        """The names of the layers that are in force, out of :data:`LAYERS`."""
         return [name for name in LAYERS if self._in_force.get(name)]
 
     @property
     def missing(self) -> list[str]:
-        """The names of the layers that do not hold."""
+        """The names of the layers that are not in force."""
         return [name for name in LAYERS if not self._in_force.get(name)]
 
     def settle(self) -> None:
-        """Give up for good what neither this process nor its forks need, now that everything is loaded.
+        """Give up for good what neither this process nor its forks need once everything is loaded.
 
         From here on nothing can be imported.
         """
@@ -107,7 +105,7 @@ class Confinement:
             self._in_force["landlock"] = linux.restrict()
 
     def lock(self, cpu: float, memory: int) -> None:
-        """Bound what a job can take, and allow only the system calls that it needs.
+        """Limit the resources of a job, and allow only the system calls that it needs.
 
         Args:
             cpu: Seconds of processor time from now on, at the end of which the kernel ends this process.
@@ -148,7 +146,7 @@ def _bound(name: str, value: int) -> bool:
 
 
 def _become_nobody() -> bool:
-    """Where this process is root's, change to a user without rights, unless root could not end it any more then."""
+    """If this process is root's, change to a user without rights, unless root could not end it any more then."""
     if not hasattr(os, "getuid"):
         return False
     if 0 not in (os.getuid(), os.geteuid()):

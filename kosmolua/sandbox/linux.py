@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 
 OOM_SCORE_ADJUSTMENT = 900
-"""Of 1000 at most. A host that is left in peace has 0."""
+"""Of at most 1000. A host usually has 0."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
@@ -35,7 +35,7 @@ def prefer_for_oom_kill() -> None:
 
 
 def count_threads(user: int) -> int:
-    """Return how many threads a user has, as far as /proc shows them: the kernel bounds forks by that number."""
+    """Return how many threads a user has, if /proc shows them. The kernel bounds forks by that number."""
     count = 0
     with suppress(OSError):
         for entry in os.listdir("/proc"):

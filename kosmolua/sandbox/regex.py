@@ -26,7 +26,7 @@ _PARTS = {False: re.compile(_PART, re.S), True: re.compile(rf"#[^\n]*|{_PART}", 
 """The parts of a pattern, by whether it is verbose: only there a comment is a part."""
 _IS_VERBOSE = re.compile(r"\(\?[aims]*x")
 _IS_WIDE = re.compile(rb"[\xF0-\xFF]")
-warnings.simplefilter("ignore")  # a locked process cannot load what it takes to warn, and nobody would hear it
+warnings.simplefilter("ignore")  # a locked process cannot import what warnings need, and nothing reads them
 
 
 def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = inf) -> bytes:
@@ -109,7 +109,7 @@ _compile_and_keep = lru_cache(maxsize=64)(_compile_anew)
 
 
 def _names_in(pattern: str, flags: int) -> list[int]:
-    """Return where the names of groups begin that lack the ``P`` of Python."""
+    """Return where the names of groups begin that lack Python's ``P``."""
     parts = _PARTS[bool(flags & re.X or _IS_VERBOSE.match(pattern))]
     return [found.end() for found in parts.finditer(pattern) if found[1]]
 

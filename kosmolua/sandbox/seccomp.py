@@ -1,6 +1,6 @@
-"""seccomp: the system calls that a warm VM still makes. Each other one fails with "operation not permitted".
+"""seccomp: a filter that allows only the system calls of a warm VM. All others fail with "operation not permitted".
 
-So there is no opening of files, no socket, no new program and no look at another process, whatever code runs. The
+So whatever code runs, it opens no file or socket, starts no program and sees no other process. The
 filter is a program of the kernel's packet filter. See https://docs.kernel.org/userspace-api/seccomp_filter.html for
 what it is given, and the tables ``arch/*/entry/syscalls`` of the kernel's source for the numbers.
 """

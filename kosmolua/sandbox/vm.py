@@ -1,4 +1,4 @@
-"""The Lua VM: one hardened runtime with the prelude in it, and the bridge through which it reaches the letterbox."""
+"""The Lua VM: one hardened runtime with the prelude in it, and the bridge to Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRELUDE = (
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
 COPIES_OF_A_REPLY = 3
-"""A reply is in memory as a string, as the pieces of its decoder and as tables, so that much room is asked for."""
+"""A reply is in memory as a string, as pieces of the decoder, and as tables."""
 
 Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
@@ -36,7 +36,7 @@ def read_prelude(name: str) -> bytes:
 
 
 class OutOfMemory(Exception):
-    """The VM has no room for what it asked for."""
+    """The VM has no memory for what it asked for."""
 
 
 class VM:
@@ -76,32 +76,32 @@ class VM:
         return self._limit - self.memory_used if self._limit else inf
 
     def run(self, source: bytes, chunk: bytes, limits: bytes, arguments: list[bytes], memory: int) -> None:
-        """Run a script; what became of it goes out through the verbs.
+        """Run a script; the outcome goes out through the verbs.
 
         Args:
             source: The text of the script.
             chunk: Its name in messages, with ``@`` or ``=`` before it as Lua wants.
             limits: The limits that the prelude keeps itself, as a JSON object.
-            arguments: What the script finds in ``arg`` and ``...``.
+            arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
 
         Raises:
-            OutOfMemory: Memory ran out where no Lua code could report it.
+            OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
         self._within(memory, self._run, source, chunk, limits, os.urandom(16), *arguments)
 
     def converse(self, verb: bytes, source: bytes, chunk: bytes, limits: bytes, memory: int) -> None:
-        """Do something with a chunk of a session, whose state stays; what came of it goes out through the verbs.
+        """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.
 
         Args:
-            verb: ``evaluate``, ``value``, ``check`` or ``names``; ``lua/session.lua`` says what each does.
+            verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
             chunk: Its name in messages, as :meth:`run` takes it.
             limits: The limits that the prelude keeps itself, as a JSON object.
             memory: Bytes that Lua may hold.
 
         Raises:
-            OutOfMemory: Memory ran out where no Lua code could report it.
+            OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
         self._within(memory, self._converse, source, chunk, limits, verb)
 

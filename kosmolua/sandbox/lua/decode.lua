@@ -202,7 +202,7 @@ function decode_value(text, position, depth)
 end
 
 ---Decodes one JSON value that fills a text. A null at the top is `json.null`.
----Raises `{ position, what }` where it is not JSON or deeper than `depth` levels.
+---Raises `{ position, what }` if it is not JSON or deeper than `depth` levels.
 local function decode(text, depth)
   local value, position = decode_value(text, skip(text, 1), depth)
   position = skip(text, position)

@@ -20,7 +20,7 @@ local function encode_float(number)
   end
 end
 
----Returns the length of a list, or nil for a map; `problem` says what else it is.
+---Returns the length of a list, or nil for a map; the second value says what is wrong with it.
 local function shape(value)
   local length, keys = rawlen(value), 0
   for key in next, value do
@@ -173,7 +173,7 @@ local function new_state(most, deepest, indent)
   return { pieces = {}, count = 0, size = 0, most = most, depth = 0, deepest = deepest, keys = {}, open = {}, indent = indent }
 end
 
----Encodes a value. Raises `{ problem, where }` where JSON cannot carry it, `{ too_big }` beyond `most` bytes.
+---Encodes a value. Raises `{ problem, where }` if JSON cannot carry it, `{ too_big }` beyond `most` bytes.
 local function encode(value, most, deepest, indent)
   local state = new_state(most, deepest, indent)
   encode_value(state, value)

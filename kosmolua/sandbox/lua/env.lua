@@ -64,7 +64,7 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns what a script gets of a call that may have failed. Spent memory it does not get: that ends it.
+---Returns the results of a call that may have failed. Ends the script if it reached the memory limit.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
@@ -128,11 +128,11 @@ function env.load(chunk, name, mode, ...)
   return nil, traceback.within_script(problem)
 end
 
----The functions that stand for a script's own `__close`.
+---The guards, each in the place of a script's `__close`.
 local guards = setmetatable({}, { __mode = "k" })
 
----Puts a function before a metatable's `__close` that ends the script if what is closed is so because memory is spent:
----an error that `__close` raises would take the place of that one.
+---Wraps a metatable's `__close` in a guard that ends the script if the memory limit is why something is closed. An error
+---that `__close` raises would replace that one.
 local function guard_closing(meta)
   local closing = meta and rawget(meta, "__close")
   if closing == nil or guards[closing] then
@@ -192,7 +192,7 @@ local function without_host(trace)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
-  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as it reads where nothing is wrapped
+  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it without wrappers
   return trace
 end
 

@@ -6,7 +6,7 @@ local requests = host.requests
 local arrays = host.registry.arrays
 local next, pcall, rawget, rawlen, setmetatable, tostring, type =
   next, pcall, rawget, rawlen, setmetatable, tostring, type
-local getmetatable = debug.getmetatable -- the real one, whatever a script says in `__metatable`
+local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep
 local concat, sort = table.concat, table.sort
@@ -43,7 +43,7 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
----Returns the length of the list in a table; 0 where most of it would be holes.
+---Returns the length of the list in a table; 0 if most of it would be holes.
 local function length_of(value)
   local length, count = rawlen(value), 0
   for _ in next, value do

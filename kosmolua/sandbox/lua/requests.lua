@@ -28,10 +28,10 @@ function requests.stop(limit)
   bridge("limit", limit)
 end
 
----Ends the script if an error means that memory is spent: Lua's own has this text, that of lupa is a userdata.
+---Ends the script if an error means that the memory limit is reached: Lua's own has this text, lupa's is a userdata.
 ---
 ---Memory is a limit, and no limit can be caught, so whatever catches errors asks this first. A script that raises
----exactly this text ends likewise: Lua makes its own error of it, and nobody can tell the two apart.
+---exactly this text ends likewise: the two cannot be told apart.
 function requests.stop_if_memory(problem)
   if problem == "not enough memory" or type(problem) == "userdata" then
     requests.stop("memory")

@@ -75,7 +75,7 @@ end
 ---Runs a chunk; its values come back as they are.
 session.value = compile
 
----Says whether a chunk is complete: one that goes on in the next line is not, one that no further line can correct is.
+---Returns true if a chunk is complete, or wrong however it goes on.
 ---@return fun(): boolean script
 function session.check(source, chunk)
   local _, problem = compile(source .. "\n", chunk)
@@ -98,8 +98,8 @@ local function follow(path)
   return value
 end
 
----Says what there is inside the table at a path such as `inventory.books`; the globals where the path is empty.
----@return fun(): { names: string[][], path: string? } script where a table is a part of `app`, its path
+---Lists the names in the table at a path such as `inventory.books`; the globals for an empty path.
+---@return fun(): { names: string[][], path: string? } script `path` is set if the table is a part of `app`
 function session.names(path)
   return function()
     local value, names = follow(path), {}

@@ -1,4 +1,4 @@
--- Where a script failed: its line, and its own frames, also where the failure went through coroutines.
+-- The place of a failure: the script's line and its own frames, also across coroutines.
 
 local error, load, setmetatable, type = error, load, setmetatable, type
 local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
@@ -26,7 +26,7 @@ function traceback.watch(chunk)
   script = getinfo(load("", chunk), "S")
 end
 
----Returns the line of the script that a thread is on, if it is in the script, and whether it passes a failure on.
+---Returns the line of the script that a thread is on, if any, and whether it passes a failure on.
 local function survey(thread)
   local passes = false
   for level = 0, MAX_FRAMES do
@@ -55,7 +55,7 @@ end
 
 ---Returns the line that a message begins with; of several the last, since what fails in a generator gets the line of its
 ---caller put before its own.
-local function line_said(message)
+local function line_in(message)
   local name, line, start = script.short_src .. ":", nil, 1
   while sub(message, start, start + #name - 1) == name do
     local digits, rest = match(message, "^(%d+): ()", start + #name)
@@ -67,7 +67,7 @@ local function line_said(message)
   return line
 end
 
----Notes the line on which an error of the host is raised: in a generator nobody can ask later.
+---Notes the line on which an error of the host is raised: a generator has no stack to look at later.
 function traceback.note(problem)
   lines[problem] = survey(running())
 end
@@ -82,7 +82,7 @@ function traceback.place(value, thread)
   if passes then
     line, frames = passed.line or line, passed.frames .. gsub(frames, OF_PASSING_ON, "")
   end
-  line = lines[value] or type(value) == "string" and line_said(value) or line
+  line = lines[value] or type(value) == "string" and line_in(value) or line
   return { value = value, line = line, frames = frames }
 end
 
