@@ -502,3 +502,17 @@ def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated
         assert isinstance(answer.outcome.error, LimitExceeded)
         assert answer.state == "lost"
         assert session.evaluate("x").text == "nil"
+
+
+def test_a_session_near_its_memory_limit_ends_a_chunk_as_any_script(session: Session) -> None:
+    """A chunk that has no room beside the state reaches the limit, and the state stays; garbage is not in its way."""
+    fill = "T = {} for i = 1, 93 do T[i] = ('x'):rep(1024 * 1024 - 64) end collectgarbage() return #T"
+    large = f"--{'z' * 3 * 1024**2}\nreturn 1"
+    assert session.evaluate(fill).text == "93"
+    for _ in range(2):
+        answer = session.evaluate(large)
+        assert isinstance(answer.outcome.error, LimitExceeded)
+        assert (answer.outcome.error.limit, answer.state) == ("memory", "restored")
+        assert session.evaluate("#T").text == "93"
+    assert session.evaluate("T = nil").state == "kept"
+    assert session.evaluate(large).text == "1"

@@ -110,7 +110,7 @@ class VM:
         self._limit = memory
         self._lua.set_max_memory(0)
         try:
-            if memory and self.memory_used + sum(map(len, arguments)) > memory:
+            if not self._has_room(sum(map(len, arguments))):
                 raise OutOfMemory
             work(*arguments)
         except LuaMemoryError:
@@ -135,8 +135,13 @@ class VM:
 
     def _make_room(self, size: int) -> None:
         self._lua.set_max_memory(0)
-        if COPIES_OF_A_REPLY * size > self.room:
+        if not self._has_room(COPIES_OF_A_REPLY * size):
             self._verbs[b"limit"](b"memory")
+
+    def _has_room(self, size: int) -> bool:
+        if size > self.room:
+            self._lua.gccollect()
+        return size <= self.room
 
     def _rearm(self) -> None:
         self._lua.set_max_memory(self._limit)
