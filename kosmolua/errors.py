@@ -27,6 +27,8 @@ when it is read, so that a part can be added or replaced at any time.
 
 from __future__ import annotations
 
+import errno
+
 NOTHING_SENT = "Nothing was sent."
 
 
@@ -357,6 +359,14 @@ class Interrupted(KosmoError):
     code = "interrupted"
 
 
+_ROOM = {
+    errno.EAGAIN: "run fewer scripts at once, or allow more processes, as with ulimit -u",
+    errno.EMFILE: "run fewer scripts at once, or raise the limit of open files, as with ulimit -n",
+    errno.ENFILE: "close programs: this machine has no room for more open files",
+    errno.ENOMEM: "close programs, or give this one more memory",
+}
+
+
 class WorkerLost(KosmoError):
     """The sandboxed process died, broke the protocol and was killed, or could not be started."""
 
@@ -365,7 +375,8 @@ class WorkerLost(KosmoError):
     @classmethod
     def unstartable(cls, error: OSError | RuntimeError) -> WorkerLost:
         """Return the error for a process, or its thread, that the system did not start."""
-        return cls(f"The sandbox cannot be started: {getattr(error, 'strerror', None) or error}")
+        reason, number = getattr(error, "strerror", None) or error, getattr(error, "errno", None)
+        return cls(f"The sandbox cannot be started: {reason}", hint=_ROOM.get(number or 0))
 
 
 class Busy(KosmoError):

@@ -1,24 +1,27 @@
-"""The letterbox between host and guest: frames, one JSON object a line, and how one is written and read.
+"""The protocol between host and child: frames, one JSON object a line, and how to write and read them.
 
-Guest to host::
+Child to host::
 
-    ready    {isolation, missing}           the layers around the guest that are in force, and that are not
-    describe {id, path}                     what is under app.integrations, or under one integration
+    ready    {isolation, missing}           the layers around the child that are in force, and that are not
+    describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
+                                            integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
     call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
     doc      {id, verb, args | fault}       verb is list, search or read
     print    {text}
     end      {result | error, usage}
-    limit    {limit, usage}                 the guest found that a limit is spent, and ends
+    limit    {limit, usage}                 the child found that a limit is reached, and exits
 
-Host to guest::
+A request from a branch of parallel says so: ``branch`` is true.
+
+Host to child::
 
     job      {source, name, args, limits, isolated}
-                                            isolated: give up, after ready, where a layer is missing
+                                            isolated: exit after ready if a layer is missing
     reply    {id, ok, value | error}
 
-In a session a guest does one job after another. Each job's only argument says what to do with its source: evaluate it,
-return its value, check that it is whole, or list names. A guest that takes over from a dead one sends an epitaph, which
-is no frame: it breaks off whatever line the dead one was writing.
+In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
+return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
+notice, which is no frame: it breaks off whatever line the other was writing.
 
 Bytes that are not UTF-8 travel in source, name, args of a job and text as lone surrogates, as Python's
 ``surrogateescape`` has them.
@@ -45,14 +48,14 @@ _MAY_BE_WIDE = re.compile(r"\d{19}")
 
 
 class NotJson(ValueError):
-    """A value that JSON, and therefore Lua, cannot carry. The message says which and why."""
+    """A value that JSON, and therefore Lua, cannot carry. The message names the fault."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def decode(text: str) -> Json:
-    """Return what a JSON text says, read strictly (RFC 8259).
+    """Decode a JSON text strictly (RFC 8259).
 
     Raises:
         ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
@@ -75,7 +78,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def encode(value: object) -> str:
-    """Return a value as compact JSON that the guest reads without loss.
+    """Return a value as compact JSON that the child reads without loss.
 
     Integers beyond 64 bits become strings, since Lua has no wider ones.
 
@@ -116,15 +119,20 @@ def _narrow(value: object) -> object:
 
 FORK, KILL = b"F", b"K"
 ORDER = struct.Struct("<cQ")
-"""What the host tells a zygote: fork a worker of this number, whose pipes come along, or end it."""
+"""An order to a zygote: fork a worker of this number, whose pipes are attached, or end it."""
 STATUS = struct.Struct("<Qi")
-"""What a zygote tells the host: the number of a worker that ended, and its status, negative for a signal."""
+"""A report of a zygote: the number of a worker that ended, and its status, negative for a signal."""
 NO_ROOM = 256
-"""In place of the status, which is less: the system allowed no further process."""
-LONGEST_PATH = 1000
+"""In place of a status, all of which are smaller: the system allowed no further process."""
+MAX_PATH = 1000
+"""Characters of a path."""
+MAX_DEPTH = 320
+"""How deeply a frame may be nested: deeper than any ``max_depth``, not too deep for a JSON encoder of the host."""
+BYTES_PER_MARK = 64
+"""Bytes that Python takes for each value of a frame beyond its text, on average of the worst: each follows a mark."""
 END = b'{"kind":"end",'
-"""How a guest begins the frame that ends a job."""
-_EPITAPH = b"\0"
+"""How a child begins the frame that ends a job."""
+_EXIT_NOTICE = b"\0"
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {"isolation": list, "missing": list},
     "describe": {"id": int, "path": str},
@@ -134,10 +142,13 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "end": {"usage": dict},
     "limit": {"limit": str, "usage": dict},
 }
+_OPTIONAL = {"describe": ("branch",), "call": ("args", "fault", "branch"), "doc": ("args", "fault", "branch")} | {
+    "end": ("result", "error")
+}
 
 
 class BadFrame(ValueError):
-    """What came from the other side is no frame. The message says what is wrong with it."""
+    """A line from the other side is not a valid frame. The message names the fault."""
 
 
 def frame(kind: str, **fields: object) -> bytes:
@@ -155,14 +166,14 @@ def refusal(number: int, error: str) -> bytes:
     return f'{{"kind":"reply","id":{number},"ok":false,"error":{error}}}\n'.encode("utf-8", "replace")
 
 
-def epitaph(status: int) -> bytes:
-    """Return what a session's guest writes when it takes over from one that ended with a status."""
-    return _EPITAPH + str(status).encode() + b"\n"
+def exit_notice(status: int) -> bytes:
+    """Return what a session's process writes when it takes over from one that ended with a status."""
+    return _EXIT_NOTICE + str(status).encode() + b"\n"
 
 
-def read_epitaph(line: bytes) -> int | None:
-    """Return the status that a line tells of, or None where it is a frame."""
-    _, mark, status = line.rpartition(_EPITAPH)
+def read_exit_notice(line: bytes) -> int | None:
+    """Return the status in an exit notice, or None if the line is a frame."""
+    _, mark, status = line.rpartition(_EXIT_NOTICE)
     try:
         return int(status) if mark else None
     except ValueError:
@@ -183,11 +194,11 @@ def read_line(stream: BinaryIO, limit: int) -> bytes | None:
     return None
 
 
-def decode_from_guest(line: bytes) -> dict[str, Any]:
-    """Return a frame that a guest wrote, after distrustful checks of its shape.
+def decode_from_child(line: bytes) -> dict[str, Any]:
+    """Return a frame that a child wrote, without fields that no frame has, after distrustful checks of its shape.
 
     Raises:
-        BadFrame: It is not JSON, not a known kind, or a field is missing or of another type.
+        BadFrame: It is not JSON, not a known kind, nested too deeply, or a field is missing or of another type.
     """
     try:
         frame = decode(line.decode())
@@ -195,21 +206,49 @@ def decode_from_guest(line: bytes) -> dict[str, Any]:
         raise BadFrame("a frame is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
         raise BadFrame("a frame is of no known kind")
-    if frame["kind"] != "end" and line.startswith(END):
+    kind = frame["kind"]
+    if kind != "end" and line.startswith(END):
         raise BadFrame("a frame is of two kinds")
-    if frame["kind"] != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
+    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
+        raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
+    if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
         raise BadFrame("a frame has half a character")
-    fields = _FIELDS[frame["kind"]]
-    for name, kind in fields.items():
-        if not isinstance(frame.get(name), kind) or isinstance(frame[name], bool):
-            raise BadFrame(f"a {frame['kind']} frame has no proper {name}")
-    if "path" in fields and len(frame["path"]) > LONGEST_PATH:
+    fields = _FIELDS[kind]
+    for name, expected in fields.items():
+        if not isinstance(frame.get(name), expected) or isinstance(frame[name], bool):
+            raise BadFrame(f"a {kind} frame has no proper {name}")
+    if "path" in fields and len(frame["path"]) > MAX_PATH:
         raise BadFrame("a path is too long")
-    return frame
+    return {name: frame[name] for name in ("kind", *fields, *_OPTIONAL.get(kind, ())) if name in frame}
+
+
+def memory_of(line: bytes) -> int:
+    """Estimate how many bytes of memory the values of a frame take in the host, at worst.
+
+    Small values take many times what they take in JSON, and one emoji makes each character of a string four bytes.
+    """
+    width = 1
+    if not line.isascii() or b"\\u" in line:
+        width = 4 if _MAY_HAVE_EMOJI.search(line) else 2
+    return width * len(line) + BYTES_PER_MARK * sum(map(line.count, (b",", b":", b"[", b"{")))
+
+
+_MAY_HAVE_EMOJI = re.compile(rb"[\xF0-\xFF]|\\u[dD][89abAB]")
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Return True if a value has containers inside each other, more than this many levels."""
+    level: list[Any] = [value]
+    for _ in range(levels):
+        inner = (container.values() if isinstance(container, dict) else container for container in level)
+        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Say whether all strings of a frame can be written as UTF-8: JSON can spell what is no character."""
+    """Return True if all strings of a frame can be written as UTF-8: JSON can spell half a character."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

@@ -179,7 +179,7 @@ class Careful:
     def describe(self, path: str) -> str:
         """Answer."""
         assert isinstance(path, str)
-        assert len(path) <= protocol.LONGEST_PATH
+        assert len(path) <= protocol.MAX_PATH
         return "{}"
 
     def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
@@ -203,7 +203,7 @@ def test_each_line_is_a_frame_or_refused() -> None:
     for lines in runs(SEED):
         for line in lines:
             try:
-                frame = protocol.decode_from_guest(line)
+                frame = protocol.decode_from_child(line)
             except BadFrame:
                 continue
             for name, kind in protocol._FIELDS[frame["kind"]].items():
@@ -300,5 +300,5 @@ def test_a_frame_takes_time_in_proportion() -> None:
     ):
         started = time.thread_time()
         with contextlib.suppress(BadFrame):
-            protocol.decode_from_guest(line)
+            protocol.decode_from_child(line)
         assert time.thread_time() - started < 2

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 import pytest
-from support.processes import eventually, linux_only
+from support.processes import descendants, eventually, linux_only
 
 from kosmolua import Outcome, Runtime, WorkerLost
 from kosmolua.processes import launch
-from kosmolua.processes.child import ColdChild
+from kosmolua.processes.child import ColdChild, SessionProcess
 from kosmolua.processes.pool import WorkerPool
-from kosmolua.runs.session import Guest, Session
+from kosmolua.runs.session import Session
 
 pytestmark = linux_only
 
@@ -67,7 +71,7 @@ def take_one() -> None:
 
 @pytest.mark.parametrize(
     ("start", "needed"),
-    [(lambda: ColdChild().close(), 5), (lambda: Guest().close(), 7), (take_one, 5)],
+    [(lambda: ColdChild().close(), 5), (lambda: SessionProcess().close(), 7), (take_one, 5)],
     ids=["cold", "session", "warm"],
 )
 def test_too_many_open_files_is_a_sentence_and_leaves_none_open(start: Callable[[], None], needed: int) -> None:
@@ -129,3 +133,86 @@ def test_a_fork_that_fails_costs_a_session_the_chunk(monkeypatch: pytest.MonkeyP
         assert "no further process" in answer.outcome.error.message
         assert answer.state == "restored"
         assert session.evaluate("x").state == "restored"
+
+
+def test_a_missing_null_device_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container without /dev: what a child writes to nowhere is dropped all the same."""
+    monkeypatch.setattr(os, "devnull", "/none/null")
+    with Runtime({}, environ={}) as runtime, Session(runtime.run) as session:
+        assert runtime.run("print(1) return 2").result == [2]
+        assert session.evaluate("1 + 1").text == "2"
+        child = ColdChild()
+        assert runtime.run("return 3", child=child).result == [3]
+        child.close()
+
+
+def test_no_further_thread_is_a_sentence_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm process that nobody could listen to is ended."""
+
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = descendants(os.getpid())
+    workers = WorkerPool(1)
+    monkeypatch.setattr(Thread, "start", refuse)
+    with pytest.raises(WorkerLost, match="allows no further thread") as raised, workers.take():
+        pass
+    assert raised.value.hint
+    assert eventually(lambda: descendants(os.getpid()) <= before)
+    workers.close()
+
+
+@pytest.mark.parametrize("problem", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_the_system_has_no_room_for_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, problem: int) -> None:
+    """Whichever of its limits keeps a process from starting, warm, cold or a session's."""
+
+    def refuse(*_: object, **more: object) -> int:
+        raise OSError(problem, os.strerror(problem))
+
+    monkeypatch.setattr(os, "posix_spawn", refuse)
+    for start in (take_one, ColdChild, SessionProcess):
+        with pytest.raises(WorkerLost, match=os.strerror(problem)) as raised:
+            start()
+        assert raised.value.hint
+
+
+PARTS = """
+import os, signal, subprocess, sys, time
+from kosmolua import Runtime
+from kosmolua.processes.child import ColdChild
+from kosmolua.runs.session import Session
+
+{before}
+with Runtime({{}}, environ={{}}) as runtime, Session(runtime.run) as session:
+    print(runtime.run("return 1").result, runtime.run("while true do end", cpu=0.1).error.code)
+    child = ColdChild()
+    print(runtime.run("return 2", child=child).result)
+    child.close()
+    for chunk in ("x = 1", "while true do end", "x"):
+        answer = session.evaluate(chunk, timeout=5, cpu=0.2)
+    print(answer.state, answer.text)
+{after}
+"""
+EXPECTED = "[1] limit_exceeded\n[2]\nkept 1\n"
+
+
+def test_a_host_that_ignores_the_end_of_its_children_runs_scripts() -> None:
+    """As some supervisors start their programs; the system reaps the children then."""
+    code = PARTS.format(before="signal.signal(signal.SIGCHLD, signal.SIG_IGN)", after="")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == (EXPECTED, "", 0)
+
+
+LEFT = """
+print(os.getpid(), [pid for pid in os.listdir("/proc") if pid.isdigit()])
+"""
+
+
+def test_the_first_process_of_a_container_leaves_no_zombies() -> None:
+    """It inherits what its children had forked, which nobody else would reap."""
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no process can be the first of a namespace here")
+    code = PARTS.format(before="", after=LEFT.strip())
+    done = subprocess.run([*inside, sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{EXPECTED}1 ['1']\n", "", 0)

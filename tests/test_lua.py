@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.library import ACCOUNTS, library, service
+from support.library import ACCOUNTS, KEY, library, service
 
 from kosmolua import Runtime
 from kosmolua.broker.backends import Canned
@@ -37,6 +39,52 @@ def test_a_file_of_lua(runtime: Runtime, file: Path) -> None:
     outcome = runtime.run(source, name=file.name)
     assert outcome.output == expected(source)
     assert outcome.ok, outcome.error
+
+
+@contextmanager
+def accounts(*names: str, default: str | None = None) -> Iterator[Runtime]:
+    """Yield a runtime in which the library has these accounts."""
+    section: dict[str, Any] = {name: {"api_key": KEY} for name in names}
+    given = {"library": section | ({"default": default} if default else {})}
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime(given, plugins=plugins, backend=Canned(lambda _: service), environ={}) as runtime:
+        yield runtime
+
+
+LISTING = """
+local found = {}
+for name, value in pairs(app.integrations.library) do
+  if type(value) == "table" then found[#found + 1] = name end
+end
+table.sort(found)
+return found
+"""
+
+
+def test_the_accounts_that_pairs_lists_can_all_be_used() -> None:
+    """With several accounts and none that is the default there is no `default`, so a loop over them works."""
+    with accounts("home", "work") as runtime:
+        assert runtime.run(LISTING).result == [["home", "work"]]
+        each = "for name, account in pairs(app.integrations.library) do if type(account) == 'table' then "
+        assert runtime.run(f"{each} account.list_books() end end return 1").result == [1]
+        error = runtime.run("return app.integrations.library.default.list_books()").error
+        assert error
+        assert error.code == "not_configured"
+    with accounts("home", "work", default="work") as runtime:
+        assert runtime.run(LISTING).result == [["default", "home", "work"]]
+
+
+def test_many_accounts_are_described_on_demand() -> None:
+    """A description names a hundred; each other one is found by its name, and pairs lists all."""
+    names = [f"user{number:04}" for number in range(1000)]
+    with accounts(*names) as runtime:
+        assert runtime.run("return app.integrations.library.user0999.list_books().ok").result == [True]
+        assert runtime.run("return app.integrations.library.user0999 == app.integrations.library.user0999").ok
+        assert runtime.run(LISTING).result == [names]
+        for key in ("user1000", "*", "user0999.list_books"):
+            error = runtime.run(f"return app.integrations.library['{key}']").error
+            assert error, key
+            assert "library" in error.message
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,43 @@ PATHS = [str(Path(__file__).parent.parent), *sys.path]
 GUEST = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, regex, worker; {setup}"
 
 
-def work(source: str, *, setup: str = "", isolated: bool = False, more: bytes = b"") -> tuple[list[Any], int]:
-    """Have a fresh guest run a script, and return the frames that it wrote and its exit status."""
-    job = protocol.frame("job", source=source, name="=job", args=[], limits=Limits().as_dict(), isolated=isolated)
-    code = GUEST.format(paths=PATHS, setup=setup or "pass")
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nworker.main()"], input=job + more, capture_output=True, timeout=30, env={}
+def work(
+    source: str,
+    *,
+    setup: str = "",
+    isolated: bool = False,
+    more: bytes = b"",
+    arguments: list[str] | None = None,
+    memory: int = Limits().memory,
+) -> tuple[list[Any], int]:
+    """Have a fresh child run a script, and return the frames that it wrote and its exit status."""
+    frames, status, _ = measure(
+        source, setup=setup, isolated=isolated, more=more, arguments=arguments or [], memory=memory
     )
-    return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
+    return frames, status
+
+
+def measure(
+    source: str,
+    *,
+    setup: str = "",
+    isolated: bool = False,
+    more: bytes = b"",
+    arguments: Sequence[str] = (),
+    memory: int = Limits().memory,
+) -> tuple[list[Any], int, int]:
+    """Have a fresh child run a script, and return its frames, its exit status, and the peak of its memory in bytes."""
+    limits = Limits(memory=memory).as_dict()
+    job = protocol.frame("job", source=source, name="=job", args=[*arguments], limits=limits, isolated=isolated)
+    command = [sys.executable, "-c", f"{GUEST.format(paths=PATHS, setup=setup or 'pass')}\nworker.main()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}) as child:
+        assert child.stdin and child.stdout
+        child.stdin.write(job + more)
+        child.stdin.close()
+        frames = [json.loads(line) for line in child.stdout]
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    return frames, child.returncode, usage.ru_maxrss * 1024
 
 
 def test_a_guest_says_first_what_is_around_it() -> None:
@@ -72,6 +103,60 @@ def test_memory_that_lupa_has_not_got_ends_the_script_also_in_a_branch() -> None
         """
     frames, _ = work(source, setup=setup, more=b'{"kind":"reply","id":1,"ok":true,"value":""}\n')
     assert [(frame["kind"], frame.get("limit")) for frame in frames[1:]] == [("doc", None), ("limit", "memory")]
+
+
+SMALL_ADDRESS_SPACE = "confinement.MAX_COPIES = 0"
+
+
+def test_a_script_sees_no_object_of_python_if_lupa_finds_no_memory() -> None:
+    """lupa raises into Lua before any verb runs; neither pcall, a handler, a coroutine nor what is closed gets that."""
+    source = """
+        local function show(problem) print("got " .. type(problem)) return problem end
+        local function fill()
+          local guard <close> = setmetatable({}, { __close = function(_, problem) show(problem) error("masked") end })
+          local text = ("x"):rep(300 * 1024 * 1024)
+          regex.match(text, "y")
+        end
+        local attempts = {
+          function() xpcall(fill, show) end,
+          function() show(select(2, coroutine.resume(coroutine.create(fill)))) end,
+          function() pcall(coroutine.wrap(fill)) end,
+          function() pcall(parallel.all, { fill }) end,
+        }
+        attempts[tonumber(arg[1])]()
+        return "survived"
+        """
+    for number in range(1, 5):
+        frames, status = work(source, arguments=[str(number)], memory=400 * 1024**2, setup=SMALL_ADDRESS_SPACE)
+        assert [(frame["kind"], frame.get("limit")) for frame in frames[1:]] == [("limit", "memory")]
+        assert status == 0
+
+
+def test_pythons_objects_have_a_locked_metatable() -> None:
+    """Should an object of Python reach a script in spite of all, it cannot change what all of them do."""
+    setup = (
+        "from kosmolua.sandbox import vm; read = vm.read_prelude; "
+        "leak = b'\\nhost.env.globals.leaked = python_bridge\\n'; "
+        "vm.read_prelude = lambda name: read(name).replace(b'-- lupa looks', leak + b'-- lupa looks')"
+    )
+    frames, _ = work("return type(leaked), getmetatable(leaked)", setup=setup)
+    assert frames[-1]["result"] == ["userdata", False]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "regex.match_all(('a'):rep(20e6), 'a')",
+        "regex.match(('x'):rep(30e6) .. '\U0001f600', 'y')",
+        "regex.match(('a'):rep(10e6), ('('):rep(60) .. '.*' .. (')'):rep(60))",
+        "for n = 1, 40 do regex.match('', ('\U00010000'):rep(16300) .. n) end regex.match_all(('a'):rep(5e6), 'a')",
+    ],
+)
+def test_what_a_pattern_finds_counts_as_memory(source: str) -> None:
+    """The child takes little more than the limit, also for what Python holds of a match."""
+    frames, status, peak = measure(source)
+    assert (frames[-1]["kind"], frames[-1]["limit"], status) == ("limit", "memory", 0)
+    assert peak < 256 * 1024**2
 
 
 def test_a_name_that_is_not_there_is_asked_for_once() -> None:

@@ -20,7 +20,8 @@ from kosmolua.broker.records import Event
 from kosmolua.clock import Clock
 from kosmolua.errors import Interrupted, LimitExceeded, WorkerLost
 from kosmolua.processes import launch
-from kosmolua.runs.session import Chunk, Guest, Session
+from kosmolua.processes.child import SessionProcess
+from kosmolua.runs.session import Chunk, Session
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
 
@@ -32,7 +33,7 @@ def session(simulated: Runtime) -> Iterator[Session]:
         yield session
 
 
-class Watched(Guest):
+class Watched(SessionProcess):
     """A guest whose processes can be counted."""
 
     def processes(self) -> list[int]:
@@ -327,7 +328,7 @@ class Slowed(Chunk):
 
 def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
     """Whether it has begun is looked at and settled in one: either it is not sent, or the guest is told to end it."""
-    guest = Guest()
+    guest = SessionProcess()
     chunk = Slowed(guest, 1)
     chunk.job = protocol.frame("job", source="while true do end")
     chunk.kill()
@@ -492,7 +493,7 @@ def forkless(role: str, stdin: int, stdout: int, stderr: int) -> subprocess.Pope
 
 def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated: Runtime) -> None:
     """Chunks work as usual; a limit costs the state, which is said, and a new guest goes on."""
-    with Session(simulated.run, lambda: Guest(forkless, forks=False)) as session:
+    with Session(simulated.run, lambda: SessionProcess(forkless, forks=False)) as session:
         session.evaluate("x = 1")
         assert session.evaluate("error('no')").state == "kept"
         assert session.evaluate("x").text == "1"
@@ -500,3 +501,17 @@ def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated
         assert isinstance(answer.outcome.error, LimitExceeded)
         assert answer.state == "lost"
         assert session.evaluate("x").text == "nil"
+
+
+def test_a_session_near_its_memory_limit_ends_a_chunk_as_any_script(session: Session) -> None:
+    """A chunk that has no room beside the state reaches the limit, and the state stays; garbage is not in its way."""
+    fill = "T = {} for i = 1, 93 do T[i] = ('x'):rep(1024 * 1024 - 64) end collectgarbage() return #T"
+    large = f"--{'z' * 3 * 1024**2}\nreturn 1"
+    assert session.evaluate(fill).text == "93"
+    for _ in range(2):
+        answer = session.evaluate(large)
+        assert isinstance(answer.outcome.error, LimitExceeded)
+        assert (answer.outcome.error.limit, answer.state) == ("memory", "restored")
+        assert session.evaluate("#T").text == "93"
+    assert session.evaluate("T = nil").state == "kept"
+    assert session.evaluate(large).text == "1"

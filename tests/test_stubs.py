@@ -15,6 +15,7 @@ from support.shelves import Account, Shelf, books, library_shelf
 from kosmolua.authoring.stubs import SETTINGS, write_stubs
 from kosmolua.errors import ConfigError
 from kosmolua.plugin import Integration, between, matching
+from kosmolua.sandbox.vm import read_prelude
 
 BUILTIN = {"any", "boolean", "false", "fun", "integer", "nil", "number", "string", "table", "userdata"}
 _TOKEN = re.compile(
@@ -347,3 +348,23 @@ def test_the_globals_are_those_that_scripts_have(tmp_path: Path) -> None:
 
     assert outcome.error is None
     assert set(outcome.result[0]) == defined
+
+
+DOCUMENTED = re.compile(r"((?:^---.*\n)+)^function (?:env\.)?([\w.]+\([^)]*\))", re.MULTILINE)
+CLASSES = re.compile(r"^---@class [\w.]+options\n(?:^---.*\n)+", re.MULTILINE)
+
+
+def test_the_globals_are_documented_as_where_they_are_written(tmp_path: Path) -> None:
+    """Each function that the sandbox's own Lua documents for scripts has the same words, parameters and types here."""
+    write_stubs(Shelf({}), tmp_path)
+    text = (tmp_path / "kosmolua" / "globals.lua").read_text(encoding="utf-8")
+    defined = {signature: documentation for documentation, signature in DOCUMENTED.findall(text)}
+    seen = set()
+    for name in ("json", "regex", "parallel", "env"):
+        prelude = read_prelude(name).decode()
+        for documentation, signature in DOCUMENTED.findall(prelude):
+            if signature in defined:
+                assert documentation == defined[signature], signature
+                seen.add(signature)
+        assert all(each in text for each in CLASSES.findall(prelude)), name
+    assert {signature for signature in defined if not signature.startswith("lua_")} == seen

@@ -20,7 +20,7 @@ from support.library import ACCOUNTS, library, service
 from support.processes import children, descendants, eventually, in_time, is_running, linux_only, zygotes
 from support.records import status_of
 
-from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost
+from kosmolua import CallError, Interrupted, LimitExceeded, Limits, Runtime, ScriptError, WorkerLost, protocol
 from kosmolua.broker.backends import Canned
 from kosmolua.broker.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
@@ -29,7 +29,7 @@ from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
 from kosmolua.runs.ending import Ending
-from kosmolua.runs.supervisor import Supervisor, memory_of
+from kosmolua.runs.supervisor import Supervisor
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
@@ -245,7 +245,7 @@ def test_what_waits_is_counted_by_the_memory_it_takes(item: str) -> None:
     finally:
         tracemalloc.stop()
     assert len(kept) == 50_000
-    assert taken < 2 * memory_of(line)
+    assert taken < 2 * protocol.memory_of(line)
 
 
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])

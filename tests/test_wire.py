@@ -1,17 +1,22 @@
-"""The letterbox: frames as they are written, and as they come from a guest that lies."""
+"""The protocol: frames as they are written, and as they come from a child that lies."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-from typing import Any
+import tracemalloc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua import protocol
+from kosmolua import Runtime, WorkerLost, protocol
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.plugin import Api, Integration, Secret, Send
 from kosmolua.protocol import BadFrame
 
 FRAMES: list[dict[str, Any]] = [
@@ -27,7 +32,7 @@ FRAMES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["kind"])
 def test_proper_frames_are_read(frame: dict[str, Any]) -> None:
     """Each kind of frame that a guest may send is read as it was written."""
-    assert protocol.decode_from_guest(json.dumps(frame).encode()) == frame
+    assert protocol.decode_from_child(json.dumps(frame).encode()) == frame
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["kind"])
@@ -37,7 +42,7 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
         without = {key: value for key, value in frame.items() if key != name}
         for bad in (without, frame | {name: None}, frame | {name: True}, frame | {name: [1]}):
             with pytest.raises(BadFrame, match=f"a {frame['kind']} frame has no proper {name}"):
-                protocol.decode_from_guest(json.dumps(bad).encode())
+                protocol.decode_from_child(json.dumps(bad).encode())
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
         b'{"kind": "end", "result": [Infinity], "usage": {}}',
         b'{"kind": "end", "result": [1e999], "usage": {}}',
         b'{"kind": "end", "usage": {"memory_bytes": -1e999}}',
-        b'{"kind": "call", "id": 1, "path": "' + b"x" * (protocol.LONGEST_PATH + 1) + b'"}',
+        b'{"kind": "call", "id": 1, "path": "' + b"x" * (protocol.MAX_PATH + 1) + b'"}',
         b'{"kind": "call", "id": 1.5, "path": ""}',
         b'{"kind": "doc", "id": 1, "args": []}',
         b'{"kind": "end", "result": ' + b"[" * 200_000 + b"]" * 200_000 + b', "usage": {}}',
@@ -74,14 +79,120 @@ def test_every_field_is_checked(frame: dict[str, Any]) -> None:
 def test_nonsense_is_refused(line: bytes) -> None:
     """What is no frame is refused by its shape; nothing of it is taken over."""
     with pytest.raises(BadFrame):
-        protocol.decode_from_guest(line)
+        protocol.decode_from_child(line)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_do_anything_else_than_be_refused(line: bytes) -> None:
     """Whatever comes, the answer is a frame or BadFrame."""
     with contextlib.suppress(BadFrame):
-        assert protocol.decode_from_guest(line)["kind"] in [frame["kind"] for frame in FRAMES]
+        assert protocol.decode_from_child(line)["kind"] in [frame["kind"] for frame in FRAMES]
+
+
+def nested(levels: int) -> bytes:
+    """Return a call whose only argument is nested this deeply."""
+    value = b"[" * levels + b"]" * levels
+    return b'{"kind":"call","id":1,"path":"integrations.box.put_in","args":[{"value":' + value + b"}]}"
+
+
+def test_a_frame_is_not_nested_more_deeply_than_the_host_can_write() -> None:
+    """What json can read and not write again is refused as it comes, whether lists or objects, in any field."""
+    assert protocol.decode_from_child(nested(protocol.MAX_DEPTH - 3))["args"]
+    for line in (
+        *map(nested, (protocol.MAX_DEPTH, 500, 980, 985, 20_000)),
+        b'{"kind":"end","usage":{},"result":' + b'[{"a":' * 200 + b"1" + b"}]" * 200 + b"}",
+        b'{"kind":"limit","limit":"cpu","usage":{"a":' + b"[" * 400 + b"]" * 400 + b"}}",
+    ):
+        with pytest.raises(BadFrame):
+            protocol.decode_from_child(line)
+
+
+def test_many_brackets_are_not_deep() -> None:
+    """Lists beside each other, and brackets in text, count as what they are."""
+    frame = {"kind": "end", "result": [[], {}] * 1000 + ["[" * 1000], "usage": {}}
+    assert protocol.decode_from_child(json.dumps(frame).encode()) == frame
+
+
+def test_fields_that_no_frame_has_are_dropped() -> None:
+    """What a child adds to a frame takes no memory for as long as the call waits."""
+    frame = {"kind": "call", "id": 1, "path": "a.b", "args": [], "branch": True, "more": ["x" * 1000]}
+    assert "more" not in protocol.decode_from_child(json.dumps(frame).encode())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 100_000, "\U0001f600" + "x" * 100_000, "é" * 50_000, [[0]] * 20_000, [{"": 0}] * 20_000, [1.5] * 50_000],
+    ids=["text", "emoji", "accents", "lists", "objects", "numbers"],
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_the_memory_of_a_frame_is_counted_as_it_is(value: Any, ascii_only: bool) -> None:
+    """What the host keeps of a frame is at most a quarter more than what is counted for it."""
+    frame = {"kind": "call", "id": 1, "path": "a.b", "args": [value]}
+    line = json.dumps(frame, ensure_ascii=ascii_only, separators=(",", ":")).encode()
+    tracemalloc.start()
+    try:
+        kept = protocol.decode_from_child(line)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept["args"] == [value]
+    assert taken < 1.25 * protocol.memory_of(line)
+
+
+@dataclass(frozen=True)
+class Card:
+    """The account of a box."""
+
+    api_key: Annotated[Secret, "On the card."]
+
+    def open(self, send: Send) -> Api:
+        return Api(send, "https://box.example", bearer=self.api_key)
+
+
+class LyingChild:
+    """A child that runs nothing and sends these lines."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self._lines = list(lines)
+
+    def read(self, limit: int) -> bytes | None:
+        """Return the next line."""
+        return self._lines.pop(0) if self._lines else None
+
+    def send(self, line: bytes) -> None:
+        """Take no notice."""
+
+    def kill(self) -> None:
+        """Have ended already."""
+
+    insist = close = kill
+
+    def status(self) -> int:
+        """Say that it was ended."""
+        return -9
+
+
+def test_no_write_is_made_that_the_journal_cannot_hold(tmp_path: Path) -> None:
+    """A child that sends arguments just as deep as json reads, and does not write, makes no call."""
+    put: list[object] = []
+    box = Integration("box", Card, about="A box.")
+
+    @box.writes
+    def put_in(_: Api, /, *, value: Any) -> None:
+        """Put a value into the box."""
+        put.append(value)
+
+    plugins = Plugins([box], places=(), entry_points=dict)
+    accounts = {"box": {"main": {"api_key": "a long enough key", "permissions": {"write": "allow"}}}}
+    ready = protocol.frame("ready", isolation=[], missing=[])[:-1]
+    for levels in (100, 500, 970, 980, 984, 990):
+        journal = tmp_path / f"{levels}.jsonl"
+        with Runtime(accounts, plugins=plugins, environ={}, journal=journal) as runtime:
+            outcome = runtime.run("", child=LyingChild(ready, nested(levels)))
+        assert isinstance(outcome.error, WorkerLost)
+        written = journal.read_text() if journal.exists() else ""
+        assert len(put) == written.count('"path": "box.put_in"') == (levels == 100), levels
+        put.clear()
 
 
 def test_a_line_has_a_longest_length() -> None:
@@ -104,7 +215,7 @@ def test_bytes_that_are_no_text_survive(raw: bytes) -> None:
     """Lua's strings are bytes; a frame carries any of them."""
     line = protocol.frame("print", text=protocol.to_text(raw))
     assert line.count(b"\n") == 1
-    assert protocol.to_bytes(protocol.decode_from_guest(line[:-1])["text"]) == raw
+    assert protocol.to_bytes(protocol.decode_from_child(line[:-1])["text"]) == raw
 
 
 def test_a_surrogate_that_stands_for_no_byte_is_lost() -> None:

@@ -48,6 +48,10 @@ class Provider(Protocol):
         """Return the text of each Python file of an integration, without running it."""
 
 
+MAX_ACCOUNTS = 100
+"""How many accounts a description names; a script asks for the others one by one."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What a call means.

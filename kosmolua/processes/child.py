@@ -1,4 +1,4 @@
-"""A process in which one script runs, as the host holds it: its pipes, its end, and how one is started cold."""
+"""The child processes that scripts run in, as the host holds them: pipes, status, and the end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from kosmolua import protocol
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
 from kosmolua.protocol import KILL, ORDER
+
+SIGTERM = 15
 
 
 class Child(Protocol):
@@ -38,7 +40,7 @@ class Child(Protocol):
 
 
 class Pipes:
-    """The two ends of a letterbox that the host holds.
+    """The host's ends of the two pipes of a child.
 
     Args:
         incoming: The descriptor to read from.
@@ -121,12 +123,15 @@ if TYPE_CHECKING:
 CAN_FORK = hasattr(os, "fork")
 
 
-class Guest(Pipes):
+JOB = b'{"kind":"job"'
+
+
+class SessionProcess(Pipes):
     """The process that a session lives in; its later ones are forks of the first, in the group that it leads.
 
     Args:
         start: Starts a process of the sandbox.
-        forks: Whether the process can fork; else the end of a chunk that is stopped is the end of it.
+        forks: Whether the process can fork; if not, it ends with a chunk that is stopped.
 
     Raises:
         WorkerLost: It cannot be started.
@@ -134,34 +139,52 @@ class Guest(Pipes):
 
     def __init__(self, start: Start = launch.start, *, forks: bool = CAN_FORK) -> None:
         self._forks = forks
+        self._jobs = 0
         self._control: int | None = None
         self._controlling = RLock()
         try:
-            box = launch.Letterbox()
-            self._process = box.hand_over(partial(self._started, start))
+            pipes = launch.PipePair()
+            self._process = pipes.hand_over(partial(self._started, start))
         except OSError as error:
             raise WorkerLost.unstartable(error) from None
-        super().__init__(box.incoming, box.outgoing)
+        super().__init__(pipes.incoming, pipes.outgoing)
+
+    @property
+    def pid(self) -> int:
+        """The id of the first process, and of the group of all."""
+        return self._process.pid
+
+    def send(self, line: bytes) -> None:
+        """Write a frame. A process that is gone is noticed by reading, not here."""
+        if line.startswith(JOB):
+            with self._controlling:
+                self._jobs += 1
+        super().send(line)
 
     def stop(self, number: int) -> None:
-        """Have a chunk ended, if it still runs; where the OS cannot fork, the guest ends with it."""
-        if not self._forks:
-            self._process.kill()
-            return
-        with self._controlling, suppress(OSError):
-            if self._control is not None:
-                os.write(self._control, ORDER.pack(KILL, number))
+        """Have a chunk ended, if it is the last that was sent and still runs. Without fork, the process ends with it.
 
-    def kill(self) -> None:
-        """End all processes of the session at once.
-
-        The first is not waited for until then, so that nobody else can have got the number of its group.
+        The order goes over the control pipe, in case there is no process for the chunk yet, and then as a signal, which
+        every process blocks that runs no chunk. No process of the session has the right to signal another.
         """
         if not self._forks:
             self._process.kill()
             return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, launch.SIGKILL)
+        with self._controlling:
+            if number == self._jobs and self._control is not None:
+                with suppress(OSError):
+                    os.write(self._control, ORDER.pack(KILL, number))
+                self._signal(SIGTERM)
+
+    def kill(self) -> None:
+        """End all processes of the session at once.
+
+        The first is not waited for until then, so that no other group can have its number.
+        """
+        if self._forks:
+            self._signal(launch.SIGKILL)
+        else:
+            self._process.kill()
 
     def close(self) -> None:
         """End all processes of the session and give up the pipes."""
@@ -172,6 +195,10 @@ class Guest(Pipes):
             if self._control is not None:
                 os.close(self._control)
             self._control = None
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
 
     def _started(self, start: Start, incoming: int, outgoing: int) -> launch.Started:
         control, self._control = launch.pipe()

@@ -1,11 +1,13 @@
-"""Starting a process of the sandbox with as little as possible imported, since everything else waits for its boot."""
+"""Starting a process of the sandbox with as little as possible imported, since its boot takes the longest."""
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the module signal takes 2 ms longer, since it makes enums
 import os
 import sys
 import time
 from _thread import RLock
+from contextlib import suppress
 from importlib.machinery import PathFinder
 
 import kosmolua
@@ -22,16 +24,19 @@ if TYPE_CHECKING:
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
-"""How many there are: input, output and error."""
-GLANCE = 0.005
+"""Input, output and error."""
+POLL_INTERVAL = 0.005
+"""Seconds between two looks at a process, if the system cannot wait for its end without reaping it."""
 SIGKILL = 9
 """The number of the signal, which not every system has a name for."""
 UNKNOWN = 0
 """In place of the status of a process that was reaped elsewhere, as in :mod:`subprocess`."""
+BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_spawn") else {}
+"""The signals that a process blocks from its start, by its role: those that end a chunk of a session, and only that."""
 
 
 class Process:
-    """A process of the sandbox, which its starter alone ends and waits for. It inherits nothing but its descriptors.
+    """A process of the sandbox, which only its starter ends and waits for. It inherits nothing but its descriptors.
 
     It leads a process group of its own.
 
@@ -46,11 +51,19 @@ class Process:
     """
 
     def __init__(self, role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> None:
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        nowhere = _open_nowhere()
         wanted = (stdin, *(nowhere if descriptor is None else descriptor for descriptor in (stdout, stderr)))
         actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(wanted)]
         try:
-            self.pid = os.posix_spawn(sys.executable, command(role), {}, file_actions=actions, setsid=True)
+            self.pid = os.posix_spawn(
+                sys.executable,
+                command(role),
+                {},
+                file_actions=actions,
+                setsid=True,
+                setsigmask=BLOCKED.get(role, ()),
+                setsigdef=(_signal.SIGCHLD,),
+            )
         finally:
             os.close(nowhere)
         self._status: int | None = None
@@ -65,7 +78,15 @@ class Process:
         """Wait for the end of the process and return its status: negative for a signal."""
         while (status := self.poll()) is None:
             _await_end(self.pid)
+        if os.getpid() == 1:
+            self._reap_orphans()
         return status
+
+    def _reap_orphans(self) -> None:
+        """Reap what the process has forked: the first process of a container inherits that, and nobody else would."""
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.pid, 0)
 
     def kill(self) -> None:
         """End the process at once, if it still runs; once it is reaped, its number may be another one's."""
@@ -77,26 +98,36 @@ class Process:
         if self._status is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has reaped it, and knows how it ended
+            except ChildProcessError:  # somebody else has reaped it, or SIGCHLD is ignored: only they know how it ended
                 self._status = UNKNOWN
                 return UNKNOWN
             self._status = os.waitstatus_to_exitcode(status) if pid else None
         return self._status
 
 
+def _open_nowhere() -> int:
+    """Return a descriptor of the null device, or if that is missing, of a pipe that nobody reads."""
+    try:
+        return os.open(os.devnull, os.O_RDWR)
+    except (FileNotFoundError, PermissionError):
+        reader, writer = pipe()
+        os.close(reader)
+        return writer
+
+
 def _await_end(pid: int) -> None:
-    """Wait until a process has ended, as far as the system tells without reaping it; else for a moment."""
+    """Wait until a process has ended, if the system tells without reaping it; else for a moment."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         except ChildProcessError:
             return  # another thread has reaped it
     else:
-        time.sleep(GLANCE)
+        time.sleep(POLL_INTERVAL)
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a process of the sandbox with an empty environment, out of which this one cannot be looked into.
+    """Start a process of the sandbox with an empty environment, and hide this one from it.
 
     Raises:
         OSError: It cannot be started.
@@ -107,7 +138,7 @@ def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) 
 
 
 def _hide() -> None:
-    """On Linux, keep this process's memory and environment from others of its user: a script might break out into one.
+    """On Linux, hide this process's memory and environment from others of its user: a script might take one over.
 
     Debuggers and profilers can't attach any more then, unless they are root's, and there are no core dumps.
     """
@@ -145,8 +176,8 @@ def pipe() -> tuple[int, int]:
         _close(*low)
 
 
-class Letterbox:
-    """The two pipes of a process that is about to be. ``incoming`` and ``outgoing`` are the host's ends.
+class PipePair:
+    """The two pipes of a process that is about to be started. ``incoming`` and ``outgoing`` are the host's ends.
 
     Raises:
         OSError: There are too many open files.
@@ -161,7 +192,7 @@ class Letterbox:
             raise
 
     def hand_over(self, give: Callable[[int, int], _Given]) -> _Given:
-        """Give a process its ends, and return what ``give`` returns. Where it raises, all ends are closed."""
+        """Give a process its ends, and return what ``give`` returns. If it raises, all ends are closed."""
         try:
             return give(self._their_incoming, self._their_outgoing)
         except BaseException:
@@ -198,6 +229,6 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        box = Letterbox()
-        self.process = box.hand_over(lambda incoming, outgoing: start("worker", incoming, outgoing))
-        self.incoming, self.outgoing = box.incoming, box.outgoing
+        pipes = PipePair()
+        self.process = pipes.hand_over(lambda incoming, outgoing: start("worker", incoming, outgoing))
+        self.incoming, self.outgoing = pipes.incoming, pipes.outgoing

@@ -6,25 +6,27 @@ import socket
 import weakref
 from contextlib import suppress
 from functools import partial
-from threading import Event, RLock, Thread
+from threading import Event, RLock
 
+from kosmolua.concurrency import start_thread
 from kosmolua.errors import WorkerLost
 from kosmolua.processes import launch
 from kosmolua.processes.child import Pipes
 from kosmolua.protocol import FORK, KILL, ORDER, STATUS
 
-LONGEST_WAIT_FOR_STATUS = 5.0
-"""Seconds to wait for word of how a process ended, once its pipe is closed."""
+STATUS_TIMEOUT = 5.0
+"""Seconds to wait for the status of a process, once its pipe is closed."""
 
 
 class Zygote:
     """A warm worker that runs nothing itself: it forks a fresh process for each script.
 
     It is started by exec, with an empty environment and no secret in its memory, so that its forks have none either. It
-    ends when it is closed, or when nobody refers to this any more.
+    ends when it is closed, or when nothing refers to this any more.
 
     Raises:
         OSError: It cannot be started.
+        WorkerLost: The system allows no thread that listens to it.
     """
 
     def __init__(self) -> None:
@@ -35,7 +37,12 @@ class Zygote:
         self._end = weakref.finalize(self, _end, self._control, self._process)
         self._end.atexit = False  # it ends with the host anyway
         listen = partial(_listen, self._control, self._lock, self._statuses)  # a thread with no reference to this
-        Thread(target=listen, name="kosmolua-zygote", daemon=True).start()
+        try:
+            start_thread(listen, "zygote")
+        except WorkerLost:
+            self.close()
+            self._control.close()
+            raise
 
     @property
     def alive(self) -> bool:
@@ -49,13 +56,13 @@ class Zygote:
             WorkerLost: The zygote is gone.
             OSError: There are too many open files.
         """
-        box = launch.Letterbox()
+        pipes = launch.PipePair()
         with self._lock:
             self._next += 1
             number = self._next
         self._statuses.expect(number)
-        box.hand_over(partial(self._order_fork, number))
-        return ForkedChild(self, number, box.incoming, box.outgoing)
+        pipes.hand_over(partial(self._order_fork, number))
+        return ForkedChild(self, number, pipes.incoming, pipes.outgoing)
 
     def kill(self, number: int) -> None:
         """End a worker, if it still runs."""
@@ -63,7 +70,7 @@ class Zygote:
             self._control.send(ORDER.pack(KILL, number))
 
     def status(self, number: int) -> int:
-        """Wait for word of how a worker ended; a zygote that is gone took its workers with it."""
+        """Wait for the status of a worker: negative for a signal. A zygote that ends takes its workers with it."""
         return self._statuses.wait(number)
 
     def forget(self, number: int) -> None:
@@ -90,7 +97,7 @@ class Zygote:
 
 
 class _Statuses:
-    """How workers ended, as far as there is word of it."""
+    """The statuses of workers that ended, as the zygote reports them."""
 
     def __init__(self) -> None:
         self._ended: dict[int, Event] = {}
@@ -106,7 +113,7 @@ class _Statuses:
             ended.set()
 
     def wait(self, number: int) -> int:
-        self._ended[number].wait(LONGEST_WAIT_FOR_STATUS)
+        self._ended[number].wait(STATUS_TIMEOUT)
         return self._known.get(number, -launch.SIGKILL)
 
     def forget(self, number: int) -> None:
@@ -119,7 +126,7 @@ class _Statuses:
 
 
 def _start() -> tuple[socket.socket, launch.Started]:
-    """Start a zygote, and return the socket over which it is told what to do, and its process."""
+    """Start a zygote, and return the socket that carries its orders, and its process."""
     control, theirs = socket.socketpair()
     with theirs:
         try:
@@ -130,7 +137,7 @@ def _start() -> tuple[socket.socket, launch.Started]:
 
 
 def _listen(control: socket.socket, lock: RLock, statuses: _Statuses) -> None:
-    """Note how each worker ended, until the zygote has; then close the socket, which nobody may be reading from."""
+    """Note the status of each worker until the zygote ends; then close the socket, which no thread may be reading."""
     with suppress(OSError):
         while len(message := control.recv(STATUS.size, socket.MSG_WAITALL)) == STATUS.size:
             statuses.note(*STATUS.unpack(message))
@@ -166,11 +173,11 @@ class ForkedChild(Pipes):
         self._zygote.kill(self._number)
 
     def insist(self) -> None:
-        """End the zygote, which does not seem to hear, and with it all its workers."""
+        """End the zygote, which does not seem to respond, and with it all its workers."""
         self._zygote.close()
 
     def status(self) -> int:
-        """Wait for word of how the process ended: negative for a signal."""
+        """Wait for the status of the process: negative for a signal."""
         return self._zygote.status(self._number)
 
     def close(self) -> None:

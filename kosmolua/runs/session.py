@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from kosmolua import protocol
 from kosmolua.errors import Interrupted
 from kosmolua.processes import launch
-from kosmolua.processes.child import Guest
+from kosmolua.processes.child import SessionProcess
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.run import Outcome
 
@@ -38,7 +38,7 @@ class Chunk:
         number: Which of its chunks this is, counted from 1.
     """
 
-    def __init__(self, guest: Guest, number: int) -> None:
+    def __init__(self, guest: SessionProcess, number: int) -> None:
         self.state: State = "lost"
         self.begun = False
         self._guest = guest
@@ -67,7 +67,7 @@ class Chunk:
             line = self._guest.read(limit)
             if line is None:
                 return None
-            self._status = protocol.read_epitaph(line)
+            self._status = protocol.read_exit_notice(line)
             self._ended = line.startswith(protocol.END)
             return line if self._status is None else None
 
@@ -184,10 +184,10 @@ class Session:
         start: Starts a guest.
     """
 
-    def __init__(self, run: Runs, start: Callable[[], Guest] = Guest) -> None:
+    def __init__(self, run: Runs, start: Callable[[], SessionProcess] = SessionProcess) -> None:
         self._run = run
         self._start = start
-        self._guest: Guest | None = None
+        self._guest: SessionProcess | None = None
         self._chunks = 0
 
     def __enter__(self) -> Session:

@@ -52,9 +52,6 @@ MAX_OUTPUT = MIB
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
-BYTES_PER_MARK = 60
-"""Memory for each comma, colon or opening bracket of JSON; a table with one entry has three of them, in Python 240."""
-
 _T = TypeVar("_T")
 
 
@@ -296,7 +293,7 @@ class Supervisor:
                     return ending_of_process(self._child.status(), self._limits)
                 if len(line) > usual and not line.startswith(protocol.END):
                     raise BadFrame(f"a frame is longer than {usual} bytes")
-                frame = protocol.decode_from_guest(line)
+                frame = protocol.decode_from_child(line)
             except BadFrame as error:
                 self._mail.put(self._child.kill)
                 return Ending(error=broken_protocol(error))
@@ -308,7 +305,7 @@ class Supervisor:
             elif kind == "ready":
                 self._mail.put(partial(self._ready, frame))
             elif kind == "call" and frame.get("branch") is True:
-                self._hand_on(frame, memory_of(line))
+                self._hand_on(frame, protocol.memory_of(line))
             else:
                 self._answer_here(frame)
 
@@ -449,16 +446,11 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def memory_of(line: bytes) -> int:
-    """Return about how many bytes the values of a frame take: small ones many times what they take in JSON."""
-    return len(line) + BYTES_PER_MARK * sum(map(line.count, (b",", b":", b"[", b"{")))
-
-
 def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
     fault = frame.get("fault")
     if not isinstance(fault, dict):
         return None
-    return {key: str(fault.get(key, ""))[: protocol.LONGEST_PATH] for key in ("where", "problem")}
+    return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}
 
 
 def _layers(given: list[Any]) -> list[str]:

@@ -1,1 +1,1 @@
-"""The guest's house: a small process with a Lua VM, no credentials, no plugins and no network."""
+"""The sandbox: a small process with a Lua VM, no credentials, no plugins and no network."""

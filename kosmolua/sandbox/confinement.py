@@ -1,4 +1,4 @@
-"""What a process of the sandbox takes away from itself, by operating system, and which layers that puts around it."""
+"""Confinement: what a process of the sandbox gives up, by operating system, and the layers that this puts around it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ if sys.platform == "linux":
 
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
 """From the resource limits of every Unix to the filter of system calls that only Linux has."""
-ROOM_BESIDE_LUA = 512 * 1024**2
-"""Bytes of address space beyond Lua's own limit: the interpreter, its libraries, and copies of frames."""
+INTERPRETER = 128 * 1024**2
+"""Bytes of address space for Python, its libraries and a frame: 15 MiB when idle, 100 to send a result of 16 MiB."""
+MAX_COPIES = 256 * 1024**2
+"""Bytes of address space at most for what verbs copy out of Lua, which is never more than Lua may hold itself.
+
+Also the holes in Lua's heap have to find room here: without them, 96 MiB of strings take 111 MiB.
+"""
+POLL_INTERVAL = 0.2
+"""Seconds between two looks at the parent, on systems that tell nothing of its end."""
 STANDARD_DESCRIPTORS = 3
-"""How many there are: input, output and error."""
+"""Input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
+MAX_FORKS = 256
+"""How many threads the user of a session may have beyond those from before it; two are used. The kernel counts all of a
+user's together, so this leaves room for other programs."""
 NOBODY = 65534
 
 
 def drop_inherited() -> None:
-    """Give up what was inherited: the folder and open descriptors."""
+    """Give up the inherited folder and descriptors."""
     os.chdir("/")
     close_descriptors()
 
@@ -35,34 +45,30 @@ def close_descriptors() -> None:
 
 
 def die_with_parent() -> None:
-    """Have this process end when its parent does, also in the middle of a loop.
+    """End this process when its parent ends, even in the middle of a loop.
 
     On Linux that is the thread which started it, and a change of user undoes it. A zygote must outlive that thread, and
     ends when its socket closes.
     """
     parent = os.getppid()
-    if sys.platform != "linux":
-        _watch(parent)
+    if sys.platform == "linux":
+        linux.end_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
         return
-    linux.end_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def _watch(parent: int) -> None:
     import threading
     import time
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.2)
+            time.sleep(POLL_INTERVAL)
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 class Confinement:
-    """The layers around this process, which are put in force in two steps, each as far as the system has it.
+    """The layers around this process, which are applied in two steps, each if the system has it.
 
     Args:
         forking: Whether the process goes on forking when it is locked, as a session does.
@@ -71,31 +77,35 @@ class Confinement:
     def __init__(self, *, forking: bool = False) -> None:
         self._forking = forking
         self._in_force: dict[str, bool] = {}
+        self._threads = 0
         self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
 
     @property
     def in_force(self) -> list[str]:
-        """The names of the layers that hold, out of :data:`LAYERS`."""
+        """The names of the layers that are in force, out of :data:`LAYERS`."""
         return [name for name in LAYERS if self._in_force.get(name)]
 
     @property
     def missing(self) -> list[str]:
-        """The names of the layers that do not hold."""
+        """The names of the layers that are not in force."""
         return [name for name in LAYERS if not self._in_force.get(name)]
 
     def settle(self) -> None:
-        """Give up for good what neither this process nor its forks need, now that everything is loaded.
+        """Give up for good what neither this process nor its forks need once everything is loaded.
 
         From here on nothing can be imported.
         """
+        if sys.platform == "linux":
+            linux.prefer_for_oom_kill()
         self._in_force["unprivileged"] = _become_nobody()
         if sys.platform == "linux":
+            self._threads = linux.count_threads(os.getuid()) if self._forking else 0
             self._in_force["no_new_privs"] = linux.forbid_new_privileges()
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
 
     def lock(self, cpu: float, memory: int) -> None:
-        """Bound what a job can take, and allow only the system calls that it needs.
+        """Limit the resources of a job, and allow only the system calls that it needs.
 
         Args:
             cpu: Seconds of processor time from now on, at the end of which the kernel ends this process.
@@ -111,14 +121,13 @@ class Confinement:
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, cpu)
         bounds = {
-            "AS": memory + ROOM_BESIDE_LUA,
+            "AS": memory + min(memory, MAX_COPIES) + INTERPRETER,
             "CPU": int(cpu) + 2,
             "CORE": 0,
             "FSIZE": 0,
             "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
+            "NPROC": self._threads + MAX_FORKS if self._forking else 0,
         }
-        if not self._forking:
-            bounds["NPROC"] = 0
         in_force = [_bound(name, value) for name, value in bounds.items()]
         return all(in_force)
 
@@ -137,7 +146,7 @@ def _bound(name: str, value: int) -> bool:
 
 
 def _become_nobody() -> bool:
-    """Where this process is root's, change to a user without rights, unless root could not end it any more then."""
+    """If this process is root's, change to a user without rights, unless root could not end it any more then."""
     if not hasattr(os, "getuid"):
         return False
     if 0 not in (os.getuid(), os.geteuid()):

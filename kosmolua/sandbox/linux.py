@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from contextlib import suppress
 
+OOM_SCORE_ADJUSTMENT = 900
+"""Of at most 1000. A host usually has 0."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
@@ -25,28 +28,45 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
+def prefer_for_oom_kill() -> None:
+    """Have the kernel end this process and its forks before the host if memory runs out; without /proc it chooses."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(str(OOM_SCORE_ADJUSTMENT))
+
+
+def count_threads(user: int) -> int:
+    """Return how many threads a user has, if /proc shows them. The kernel bounds forks by that number."""
+    count = 0
+    with suppress(OSError):
+        for entry in os.listdir("/proc"):
+            with suppress(OSError):
+                if entry.isdigit() and os.stat(f"/proc/{entry}").st_uid == user:
+                    count += os.stat(f"/proc/{entry}/task").st_nlink - 2
+    return count
+
+
 def forbid_new_privileges() -> bool:
-    """Have no program that this process starts gain rights that it has not; say whether that is so."""
+    """Keep programs that this process starts from gaining rights; return True if that worked."""
     return _control(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def hide() -> bool:
-    """Have no other process of this user read this one's memory and environment; say whether that is so."""
+    """Hide this process's memory and environment from others of its user; return True if that worked."""
     return _control(_PR_SET_DUMPABLE, 0)
 
 
 def end_with_parent(signal: int) -> bool:
-    """Have a signal sent to this process when the thread that started it ends; say whether that is so."""
+    """Have a signal sent to this process when the thread that started it ends, or none for 0; return True if so."""
     return _control(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
-    """Say whether a root like this one can end processes of other users."""
+    """Return True if this root can end processes of other users."""
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
 def filter_calls(program: bytes) -> bool:
-    """Have a program of the kernel's packet filter judge each system call from now on; say whether that is so.
+    """Have a program of the kernel's packet filter judge each system call from now on; return True if that worked.
 
     Args:
         program: Its instructions, 8 bytes each, as ``struct sock_filter`` of ``linux/filter.h`` has them.
@@ -70,7 +90,7 @@ def landlock_ruleset(attributes: bytes) -> int:
 
 
 def landlock_restrict(ruleset: int) -> bool:
-    """Put a ruleset in force for this process and all that it forks; say whether that is so."""
+    """Put a ruleset in force for this process and its forks; return True if that worked."""
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
@@ -90,7 +110,7 @@ sockets. Scopes: sockets with abstract names, and signals.
 
 
 def restrict() -> bool:
-    """Deny everything that the kernel's version of Landlock knows, also to later forks; say whether that is so."""
+    """Deny everything that the kernel's Landlock knows, also to later forks; return True if that worked."""
     version = landlock_version()
     if version < 1:
         return False

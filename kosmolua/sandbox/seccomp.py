@@ -1,6 +1,6 @@
-"""seccomp: the system calls that a warm VM still makes. Each other one fails with "operation not permitted".
+"""seccomp: a filter that allows only the system calls of a warm VM. All others fail with "operation not permitted".
 
-So there is no opening of files, no socket, no new program and no look at another process, whatever code runs. The
+So whatever code runs, it opens no file or socket, starts no program and sees no other process. The
 filter is a program of the kernel's packet filter. See https://docs.kernel.org/userspace-api/seccomp_filter.html for
 what it is given, and the tables ``arch/*/entry/syscalls`` of the kernel's source for the numbers.
 """
@@ -18,7 +18,7 @@ from kosmolua.sandbox import linux
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """For each machine its column below, and its name in ``linux/audit.h``. Others, and 32-bit programs, have no filter."""
 _RUNNING = {
-    # The letterbox
+    # The pipes to the host
     "read": (0, 63),
     "write": (1, 64),
     # Memory
@@ -55,13 +55,26 @@ _FORKING = {
     "poll": (7, None),
     "ppoll": (271, 73),
     "wait4": (61, 260),
-    "kill": (62, 129),
     "prlimit64": (302, 261),
     "setitimer": (38, 103),
+    "prctl": (157, 167),
 }
-"""What a session needs too: a fork for each chunk, with limits of its own, which is ended or reports to its parent."""
-_CLEAR = {"mmap": (2, 0x4), "mprotect": (2, 0x4), "clone": (0, 0x7E020000), "prlimit64": (0, 0xFFFFFFFF)}
-"""Bits of one argument, counted from 0, that have to be 0: memory that can be executed, namespaces, other processes."""
+"""What a session needs too: a fork for each chunk, with limits of its own, which ends with its parent or reports to it.
+
+There is no ``kill``: the host alone ends a chunk.
+"""
+_CLEAR = {
+    "mmap": (2, 0x4),
+    "mprotect": (2, 0x4),
+    "clone": (0, 0x7E020000),
+    "prlimit64": (0, 0xFFFFFFFF),
+    "prctl": (0, 0xFFFFFFFE),
+}
+"""Bits of one argument, counted from 0, that have to be 0.
+
+They stand for memory that can be executed, namespaces, other processes, and all that ``prctl`` does beside ending a
+process with its parent.
+"""
 
 _INSTRUCTION = struct.Struct("=HBBI")
 _LOAD, _IF_EQUAL, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
@@ -82,7 +95,7 @@ class Filter:
         self._program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
 
     def apply(self) -> bool:
-        """Put it in force for this process and all that it forks; say whether that is so."""
+        """Put it in force for this process and all that it forks; return True if that worked."""
         return self._program is not None and linux.filter_calls(self._program)
 
 

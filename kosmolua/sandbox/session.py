@@ -1,9 +1,12 @@
-"""A session's guest: chunk after chunk runs in one VM, and where one is ended, the state from before it lives on.
+"""A session: chunk after chunk runs in one VM, and if one is ended, the state from before it lives on.
 
-Where the OS can fork, each chunk runs in a child, while its parent sleeps with the state from before as a checkpoint. A
-child whose chunk came to its end is the guest from then on, and the parent leaves. Where a child died, because of a
-limit, a crash or the host's word, the parent writes its epitaph and waits for the next chunk. It runs no Lua meanwhile,
-so it can hear the host, and the host's death, on the control pipe.
+If the OS can fork, each chunk runs in a child, while its parent sleeps with the state from before as a checkpoint. A
+child whose chunk ends takes over, and the parent exits. If a child dies, because of a limit, a crash or the host's
+order, the parent writes an exit notice and waits for the next chunk. It runs no Lua meanwhile, so it notices on the
+control pipe if the host is gone.
+
+No process of a session can signal another: a script might take one over. To stop a chunk, the host signals the whole
+group, in which every process but the chunk's blocks that signal.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import json
 import os
 import select
 import signal
+import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -21,8 +25,12 @@ from kosmolua.sandbox import confinement
 from kosmolua.sandbox.vm import BROKEN, PRELUDE
 from kosmolua.sandbox.worker import Worker
 
+if sys.platform == "linux":
+    from kosmolua.sandbox import linux
+
 CAN_FORK = hasattr(os, "fork")
-DONE = b"."
+BEGUN, DONE = b"+", b"."
+"""What a chunk's process tells its parent."""
 INCOMING, OUTGOING, CONTROL = range(3)
 
 
@@ -32,7 +40,7 @@ class Session(Worker):
     Args:
         incoming: The descriptor that frames come from.
         outgoing: The descriptor that frames go to.
-        control: The descriptor on which the host says which chunk to end; it is closed when the host is gone.
+        control: The descriptor on which the host says which chunk to stop; it is closed when the host is gone.
     """
 
     prelude = (*PRELUDE, "session")
@@ -60,7 +68,7 @@ class Session(Worker):
                 return frame
 
     def _whole_frame(self) -> dict[str, Any]:
-        """Read a frame; what a dead child left of its last reply is no frame, nor are replies that came too late."""
+        """Read a frame. What a dead child left of its last reply is none, nor are replies that came too late."""
         try:
             frame = json.loads(self._receive())
         except ValueError:
@@ -74,65 +82,84 @@ class Session(Worker):
         except OSError:
             os.close(hears)
             os.close(says)
-            self._write(protocol.epitaph(protocol.NO_ROOM))
+            self._write(protocol.exit_notice(protocol.NO_ROOM))
             return
         if child:
             os.close(says)
             self._watch(child, hears)
-        else:
-            os.close(hears)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _MORTAL)
-            self._work(job)
-            self._tell_parent(says)
-
-    def _watch(self, child: int, hears: int) -> None:
-        """Sleep until a child ends; return only where it died."""
-        poll = select.poll()
-        poll.register(hears, select.POLLIN)
-        poll.register(self._control, select.POLLIN)
-        while hears not in (ready := dict(poll.poll())):
-            if self._control in ready and self._must_end():
-                os.kill(child, signal.SIGTERM)
-        if os.read(hears, 1):
-            os._exit(0)
+            return
         os.close(hears)
-        _, status = os.waitpid(child, 0)
-        self._write(protocol.epitaph(os.waitstatus_to_exitcode(status)))
-
-    def _must_end(self) -> bool:
-        order = os.read(self._control, ORDER.size)
-        if len(order) < ORDER.size:
-            os.killpg(0, signal.SIGKILL)
-        return ORDER.unpack(order) == (protocol.KILL, self._number)
-
-    def _tell_parent(self, says: int) -> None:
+        if sys.platform == "linux":
+            linux.end_with_parent(signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, MORTAL)
+        if self._was_stopped():
+            os._exit(BROKEN)
+        os.write(says, BEGUN)
+        self._work(job)
+        if sys.platform == "linux":
+            linux.end_with_parent(0)
         with suppress(BrokenPipeError):
             os.write(says, DONE)
         os.close(says)
+
+    def _was_stopped(self) -> bool:
+        """Return True if the host stopped this chunk before there was a process for its signal."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        while poll.poll(0):
+            order = os.read(self._control, ORDER.size)
+            if len(order) < ORDER.size or ORDER.unpack(order) == (protocol.KILL, self._number):
+                return True
+        return False
+
+    def _watch(self, child: int, hears: int) -> None:
+        """Sleep until a child ends; return only if it died.
+
+        The host's order to stop comes over the control pipe and as a signal. A child that has begun gets the signal.
+        """
+        if os.read(hears, 1):
+            poll = select.poll()
+            poll.register(hears, select.POLLIN)
+            poll.register(self._control, select.POLLIN)
+            while hears not in (ready := dict(poll.poll())):
+                if self._control in ready and len(os.read(self._control, ORDER.size)) < ORDER.size:
+                    _end_group()
+            if os.read(hears, 1):
+                os._exit(0)
+        os.close(hears)
+        _, status = os.waitpid(child, 0)
+        self._write(protocol.exit_notice(os.waitstatus_to_exitcode(status)))
 
     def _run(self, job: dict[str, Any], limits: bytes) -> None:
         verb, source, name = (protocol.to_bytes(text) for text in (job["args"][0], job["source"], job["name"]))
         self._vm.converse(verb, source, name, limits, self._limits["memory"])
 
     def _end(self, fields: bytes) -> None:
-        """Send what came of a chunk. From here on, nothing that was meant for the chunk ends this process."""
+        """Send the outcome of a chunk. From here on, no signal that was meant for the chunk ends this process."""
         if CAN_FORK:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _MORTAL)
+            signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
             signal.setitimer(signal.ITIMER_PROF, 0)
         self._write_end(fields)
 
 
-_MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
-"""The signals that end a chunk, and that only a process which runs one can get."""
+MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
+"""The signals that end a chunk. All processes of the session get them, and only one that runs a chunk lets them in."""
+
+
+def _end_group() -> NoReturn:
+    """End this process and its child, since the host is gone."""
+    if sys.platform != "linux":
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)  # on Linux the child ends with its parent
 
 
 def main() -> NoReturn:
-    """Be a session's guest on standard input and output, with the control pipe in place of standard error."""
+    """Serve a session on standard input and output, with the control pipe in place of standard error."""
     try:
         confinement.drop_inherited()
         if CAN_FORK:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_BLOCK, _MORTAL)
+            signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
         else:
             confinement.die_with_parent()
         Session(INCOMING, OUTGOING, CONTROL).serve()

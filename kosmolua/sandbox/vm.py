@@ -1,9 +1,10 @@
-"""The Lua VM: one hardened runtime with the prelude in it, and the bridge through which it reaches the letterbox."""
+"""The Lua VM: one hardened runtime with the prelude in it, and the bridge to Python."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from math import inf
 
 from lupa.lua54 import LuaMemoryError, LuaRuntime
 
@@ -11,11 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-PRELUDE = ("json", "errors", "traceback", "requests", "inspect", "hints", "app", "parallel", "regex", "env")
+PRELUDE = (
+    *("registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app"),
+    *("parallel", "regex", "env"),
+)
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
 COPIES_OF_A_REPLY = 3
-"""A reply is in memory as a string, as the pieces of its decoder and as tables, so that much room is asked for."""
+"""A reply is in memory as a string, as pieces of the decoder, and as tables."""
 
 Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
@@ -32,7 +36,7 @@ def read_prelude(name: str) -> bytes:
 
 
 class OutOfMemory(Exception):
-    """The VM has no room for what it asked for."""
+    """The VM has no memory for what it asked for."""
 
 
 class VM:
@@ -66,39 +70,48 @@ class VM:
         """Bytes that Lua holds now."""
         return int(self._lua.get_memory_used() or 0)
 
+    @property
+    def room(self) -> float:
+        """Bytes that Lua may take in addition."""
+        return self._limit - self.memory_used if self._limit else inf
+
     def run(self, source: bytes, chunk: bytes, limits: bytes, arguments: list[bytes], memory: int) -> None:
-        """Run a script; what became of it goes out through the verbs.
+        """Run a script; the outcome goes out through the verbs.
 
         Args:
             source: The text of the script.
             chunk: Its name in messages, with ``@`` or ``=`` before it as Lua wants.
             limits: The limits that the prelude keeps itself, as a JSON object.
-            arguments: What the script finds in ``arg`` and ``...``.
+            arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
 
         Raises:
-            OutOfMemory: Memory ran out where no Lua code could report it.
+            OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
         self._within(memory, self._run, source, chunk, limits, os.urandom(16), *arguments)
 
     def converse(self, verb: bytes, source: bytes, chunk: bytes, limits: bytes, memory: int) -> None:
-        """Do something with a chunk of a session, whose state stays; what came of it goes out through the verbs.
+        """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.
 
         Args:
-            verb: ``evaluate``, ``value``, ``check`` or ``names``; ``lua/session.lua`` says what each does.
+            verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
             chunk: Its name in messages, as :meth:`run` takes it.
             limits: The limits that the prelude keeps itself, as a JSON object.
             memory: Bytes that Lua may hold.
 
         Raises:
-            OutOfMemory: Memory ran out where no Lua code could report it.
+            OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
         self._within(memory, self._converse, source, chunk, limits, verb)
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
+        """Call a function of the prelude's, which rearms the limit once it has its arguments."""
         self._limit = memory
+        self._lua.set_max_memory(0)
         try:
+            if not self._has_room(sum(map(len, arguments))):
+                raise OutOfMemory
             work(*arguments)
         except LuaMemoryError:
             raise OutOfMemory from None
@@ -109,6 +122,7 @@ class VM:
             if answer is not None:
                 self._make_room(len(answer))
         except BaseException as error:  # noqa: BLE001 - raised on, it would reach the script as an object of Python's
+            error.__traceback__ = None  # what the verb held is given back, so that there is memory to report the end
             self._give_up(error)
         return answer
 
@@ -121,8 +135,13 @@ class VM:
 
     def _make_room(self, size: int) -> None:
         self._lua.set_max_memory(0)
-        if self._limit and self.memory_used + COPIES_OF_A_REPLY * size > self._limit:
+        if not self._has_room(COPIES_OF_A_REPLY * size):
             self._verbs[b"limit"](b"memory")
+
+    def _has_room(self, size: int) -> bool:
+        if size > self.room:
+            self._lua.gccollect()
+        return size <= self.room
 
     def _rearm(self) -> None:
         self._lua.set_max_memory(self._limit)

@@ -1,6 +1,6 @@
-"""A worker: the process in which one script runs, from its first breath to its exit.
+"""A worker: the process in which one script runs.
 
-Its standard input and output are the letterbox. Everything else it may have inherited is given up first.
+It talks to the host over its standard input and output. Everything else that it inherited is given up first.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-PIECE_OF_OUTPUT = 64 * 1024
-LONGEST_FRAME = 2**40
+PRINT_SIZE = 64 * 1024
+MAX_FRAME = 2**40
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
 
     prelude: tuple[str, ...] = PRELUDE
     forking = False
-    """Whether it goes on forking once it has run a script."""
+    """Whether it forks after it has run a script."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
@@ -47,7 +47,7 @@ class Worker:
             b"print": self._print,
             b"end": self._end,
             b"limit": self._limit,
-            b"regex": regex.scan,
+            b"regex": self._scan,
         }
         self._vm = VM(verbs, self.prelude)
         self._confinement = Confinement(forking=self.forking)
@@ -92,18 +92,21 @@ class Worker:
             data = data[os.write(self._outgoing, data) :]
 
     def _receive(self) -> bytes:
-        line = protocol.read_line(self._incoming, LONGEST_FRAME)
+        line = protocol.read_line(self._incoming, MAX_FRAME)
         if line is None:
             os._exit(0)
         return line
 
     def _print(self, text: bytes) -> None:
         allowed = text[: self._room]
-        for start in range(0, len(allowed), PIECE_OF_OUTPUT):
-            self._write(protocol.frame("print", text=protocol.to_text(allowed[start : start + PIECE_OF_OUTPUT])))
+        for start in range(0, len(allowed), PRINT_SIZE):
+            self._write(protocol.frame("print", text=protocol.to_text(allowed[start : start + PRINT_SIZE])))
         self._room -= len(allowed)
         if len(allowed) < len(text):
             self._limit(b"output")
+
+    def _scan(self, subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
+        return regex.scan(subject, pattern, flags, most, self._vm.room)
 
     def _end(self, fields: bytes) -> None:
         self._write_end(fields)
@@ -123,13 +126,13 @@ class Worker:
 
 
 def main() -> NoReturn:
-    """Be a worker on standard input and output."""
+    """Serve as a worker on standard input and output."""
     try:
         confinement.drop_inherited()
         worker = Worker(0, 1)
         confinement.die_with_parent()
         worker.serve()
-    except BaseException as error:  # noqa: BLE001 - nothing may reach the interpreter's own exit, which would close Lua
+    except BaseException as error:  # noqa: BLE001 - the interpreter's own exit would close Lua, which runs finalizers
         os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())
     os._exit(BROKEN)
 

@@ -1,6 +1,6 @@
 """A zygote: a warm process with the VM built and nothing run, which forks a worker for each script.
 
-Its standard input is a socket over which the host orders workers, and hears how each ended.
+Its standard input is a socket for the host's orders and the statuses of workers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DESCRIPTORS_OF_A_WORKER = 2
 
 
 class Zygote:
-    """Forks workers, ends them when told to, and reports how they ended.
+    """Forks workers, ends them on order, and reports their statuses.
 
     Args:
         control: The descriptor of the socket to the host.
@@ -41,7 +41,7 @@ class Zygote:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> NoReturn:
-        """Obey the host until it is gone."""
+        """Serve the host until it is gone."""
         gc.freeze()
         while True:
             ready, _, _ = select.select([self._control, self._wakeup], [], [])
@@ -110,7 +110,7 @@ class Zygote:
 
 
 def main() -> NoReturn:
-    """Be a zygote on standard input."""
+    """Serve as a zygote on standard input."""
     try:
         confinement.drop_inherited()
         Zygote(0).serve()

@@ -44,7 +44,7 @@ refuse(regex.gsub, "a", "a", function() return {} end)
 refuse(regex.gsub, "a", "a", "b", 1.5)
 --> regex.gsub: the limit must be an integer from 0 up
 refuse(regex.match, "a", [[\N{LATIN SMALL LETTER A}]])
---> regex.match: \N needs the names of characters, which the sandbox has not
+--> regex.match: \N needs the names of characters, which the sandbox does not have
 refuse(regex.match, "a", ("a"):rep(100000))
 --> regex.match: the pattern is longer than 16384 characters
 

@@ -1,38 +1,42 @@
--- The tree under `app`: read-only, and empty until a script names something.
+-- The tree under `app`: read-only, built from what the host describes, each part on first use.
 
-local letterbox, json, text, failure = ...
+local host = ...
+
+local inspect, requests, strings, traceback = host.inspect, host.requests, host.strings, host.traceback
+local host_tables = host.registry.host_tables
 
 local error, ipairs, next, pcall, rawget, setmetatable, type = error, ipairs, next, pcall, rawget, setmetatable, type
 local format, gsub = string.format, string.gsub
 
-local LONGEST_NAME = 200
+local MAX_NAME = 200
 local DOT = "\u{2024}"
 local COLON = "is %s, as a colon passes it; call it with a dot: app.%s(...)"
 
 ---The tables of this tree, each with its name.
 local branches = setmetatable({}, { __mode = "k" })
 
----The errors of paths that lead nowhere, which the host need not find out twice in a run.
+---The errors of unknown paths, so that the host is asked only once in a run.
 local refused = {}
 
+---Forgets which paths were unknown, at the start of a run.
 local function forget()
   refused = {}
 end
 
----Returns a key as one name of a path, on one line. A dot inside it gives way to a sign that looks like one.
+---Returns a key as one name of a path, on one line. A dot inside it is replaced by a sign that looks like one.
 local function spell(key)
-  local name = json.valid(json.head(type(key) == "string" and key or text.safely(key), LONGEST_NAME))
+  local name = strings.valid(strings.head(type(key) == "string" and key or inspect.safely(key), MAX_NAME))
   name = gsub(name, "%c", " ")
   return name == "" and "''" or (gsub(name, "%.", DOT))
 end
 
----Asks what is at a path; raises the host's error, with suggestions, where nothing is.
+---Asks what is at a path. Raises the host's error, with suggestions, if nothing is there.
 local function describe(path)
   if refused[path] then
-    failure.note(refused[path])
+    traceback.note(refused[path])
     error(refused[path], 0)
   end
-  local ok, answer = pcall(letterbox.ask, "describe", ',"path":' .. json.quote(path))
+  local ok, answer = pcall(requests.ask, "describe", ',"path":' .. strings.quote(path))
   if ok then
     return answer
   end
@@ -40,10 +44,10 @@ local function describe(path)
   error(answer, 0)
 end
 
----Raises the host's error for a path that leads nowhere.
+---Raises the host's error for a path that it does not know.
 local function refuse(path)
   describe(path)
-  error("app." .. path .. " is not there", 0)
+  error("app." .. path .. " does not exist", 0)
 end
 
 ---Returns a read-only table.
@@ -57,7 +61,7 @@ local function branch(name, find, list)
     __index = function(_, key) return find(key) end,
     __newindex = function() error(name .. " is read-only", 2) end,
     __tostring = function() return name end,
-    __pairs = function(self)
+    __pairs = function()
       local copy = {}
       for _, key in ipairs(list()) do
         copy[key] = find(key)
@@ -65,93 +69,154 @@ local function branch(name, find, list)
       return next, copy, nil
     end,
   })
-  json.host_tables[tree] = {}
+  host_tables[tree] = {}
   branches[tree] = name
   return tree
 end
 
+---Returns what calls a function of the host.
 local function leaf(path)
-  local field = ',"path":' .. json.quote(path)
+  local field = ',"path":' .. strings.quote(path)
   local function call(...)
     local passed = branches[(...)]
     if passed then
-      return letterbox.ask_amiss("call", field, "", format(COLON, passed, path))
+      return requests.ask_amiss("call", field, "", format(COLON, passed, path))
     end
-    return letterbox.ask_with("call", field, ...)
+    return requests.ask_with("call", field, ...)
   end
-  text.paths[call] = "app." .. path
+  inspect.paths[call] = "app." .. path
   return call
 end
 
-local function leaves_of(description, path)
+---Returns a function that finds the leaf of a name or an alias, or nil.
+---@param names table<string, string> each name and alias, with the name that it stands for
+local function leaves_of(names, path)
   local leaves = {}
+  return function(key)
+    local name = rawget(names, key)
+    if name and not leaves[name] then
+      leaves[name] = leaf(path .. "." .. name)
+    end
+    return leaves[name or ""]
+  end
+end
+
+local function names_of(description)
+  local names = {}
   for _, name in ipairs(description.functions) do
-    leaves[name] = leaf(path .. "." .. name)
+    names[name] = name
   end
   for alias, name in next, description.aliases do
-    leaves[alias] = leaves[name]
-  end
-  return leaves
-end
-
-local function account_of(description, path)
-  local leaves = leaves_of(description, path)
-  return branch("app." .. path, function(key)
-    return rawget(leaves, key) or refuse(path .. "." .. spell(key))
-  end, function() return description.functions end)
-end
-
----@param name string
----@param description? table what the host said of it; asked for on first use where it is not given
-local function integration_of(name, description)
-  local path = "integrations." .. name
-  local leaves, accounts, names
-  local function open()
-    description = description or describe(path)
-    leaves, accounts, names = leaves_of(description, path), {}, {}
-    for _, each in ipairs(description.functions) do
-      names[#names + 1] = each
-    end
-    for _, each in ipairs(description.accounts) do
-      accounts[each] = account_of(description, path .. "." .. each)
-      names[#names + 1] = each
-    end
-  end
-  return branch("app." .. path, function(key)
-    if not leaves then
-      open()
-    end
-    return rawget(leaves, key) or rawget(accounts, key) or refuse(path .. "." .. spell(key))
-  end, function()
-    if not leaves then
-      open()
-    end
-    return names
-  end)
-end
-
-local known = {}
-
-local function list_integrations()
-  local names = describe("integrations").names
-  for _, name in ipairs(names) do
-    known[name] = rawget(known, name) or integration_of(name)
+    names[alias] = name
   end
   return names
 end
 
-local integrations = branch("app.integrations", function(key)
-  local found = rawget(known, key)
-  if not found then
-    local name = spell(key)
-    found = integration_of(name, describe("integrations." .. name))
-    known[key] = found
+---Returns the branch of an integration, or of what else has functions and accounts.
+---@param path string
+---@param description? table what the host said of it; asked for on first use if absent
+local function integration(path, description)
+  local names, leaf_of
+  local accounts = {}
+
+  local function open()
+    description = description or describe(path)
+    names = names_of(description)
+    leaf_of = leaves_of(names, path)
+    for _, name in ipairs(description.accounts) do
+      accounts[name] = false
+    end
+    accounts.default = accounts.default or false
   end
-  return found
-end, list_integrations)
+
+  local function account(name)
+    local below = path .. "." .. name
+    local find = leaves_of(names, below)
+    return branch("app." .. below, function(key)
+      return find(key) or refuse(below .. "." .. spell(key))
+    end, function() return description.functions end)
+  end
+
+  local function find(key)
+    if not names then
+      open()
+    end
+    local found = leaf_of(key) or rawget(accounts, key)
+    if found then
+      return found
+    end
+    local name = spell(key)
+    local listed = found == false
+    if not listed and not (describe(path .. "." .. name).account and name == key) then
+      error("app." .. path .. "." .. name .. " does not exist", 0)
+    end
+    accounts[key] = account(name)
+    return accounts[key]
+  end
+
+  local function list()
+    if not names then
+      open()
+    end
+    local all = {}
+    for _, name in ipairs(description.functions) do
+      all[#all + 1] = name
+    end
+    for _, name in ipairs(description.more and describe(path .. ".*").accounts or description.accounts) do
+      accounts[name] = rawget(accounts, name) or false
+      all[#all + 1] = name
+    end
+    return all
+  end
+
+  return branch("app." .. path, find, list)
+end
+
+---Returns the branch of a root, such as `app.integrations`.
+local function root(path)
+  local members = {}
+
+  local function find(key)
+    local found = rawget(members, key)
+    if not found then
+      local below = path .. "." .. spell(key)
+      found = integration(below, describe(below))
+      members[key] = found
+    end
+    return found
+  end
+
+  local function list()
+    local names = describe(path).names
+    for _, name in ipairs(names) do
+      members[name] = rawget(members, name) or integration(path .. "." .. name)
+    end
+    return names
+  end
+
+  return branch("app." .. path, find, list)
+end
+
+---The names of the roots, and each root.
+local names, roots
+
+local function open()
+  names, roots = describe("").names, {}
+  for _, name in ipairs(names) do
+    roots[name] = root(name)
+  end
+end
 
 local app = branch("app", function(key)
-  return key == "integrations" and integrations or refuse(spell(key))
-end, function() return { "integrations" } end)
+  if not roots then
+    open()
+  end
+  return rawget(roots, key) or refuse(spell(key))
+end, function()
+  if not roots then
+    open()
+  end
+  return names
+end)
 
-return app, forget
+return { app = app, forget = forget }

@@ -1,58 +1,78 @@
--- Builds the sandbox inside a fresh VM, and returns the function that runs a script in it.
+-- Builds the sandbox in a fresh VM, and returns the functions that run a script in it.
 --
 -- Everything the prelude needs is captured in locals while the real globals are whole; then they are emptied, and the
 -- script gets an environment of copies.
 
 local python_bridge, sources = ...
 
-local bridge = python.as_function(python_bridge)
 local load, next, type, xpcall = load, next, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local running = coroutine.running
 local randomseed, tointeger = math.randomseed, math.tointeger
+local collectgarbage = collectgarbage
 
-local LONGEST_MESSAGE = 16 * 1024
+local MAX_MESSAGE = 16 * 1024
 
 ---Goes before a script: what has something to close makes no tail calls, so that the line of `return f()` is known.
 local OPENING = "local __kosmolua_script <close> = nil; "
+
+-- No script can get hold of an object of Python. Should one get through, its metatable is locked.
+debug.getmetatable(python_bridge).__metatable = false
+local call_python = python.as_function(python_bridge)
+
+---Returns what Python answered. If Python raised, lupa found no memory for an argument, or for the answer: its exception
+---is an object of Python, which must not reach a script, and neither must control. The process exits in the loop.
+local function answer(ok, ...)
+  if ok then
+    return ...
+  end
+  while true do
+    collectgarbage()
+    pcall(call_python, "limit", "memory")
+  end
+end
 
 ---Set anew for each run, by the host.
 local limits = {}
 local script_name
 
----Says of the name of a chunk whether only the prelude and the script itself may have it, or whether it could pass for
----more than a name.
-local function is_taken(name)
+---Everything that the modules of the prelude share. Each finds there what those before it returned, by their names.
+local host = { limits = limits }
+
+---Calls one of the host's verbs.
+---@param verb string
+---@param ... string|integer
+---@return string?
+function host.bridge(verb, ...)
+  return answer(pcall(call_python, verb, ...))
+end
+
+---Returns true if a chunk must not have a name: only the prelude and the script itself may, or it could pass for more
+---than a name.
+function host.is_taken(name)
   local is_named = find(name, "^[=@]")
   return is_named and (sub(name, 2) == sub(script_name, 2) or find(name, "^.%[host%]") or find(name, "%c"))
 end
 
-local function module(name, ...)
-  return load(sources[name], "=[host]", "t")(...)
-end
-
-local json = module("json")
-local errors = module("errors", json)
-local failure = module("traceback")
-local letterbox = module("requests", bridge, json, errors, limits, failure)
-local text = module("inspect", json, letterbox)
-local hints = module("hints")
-local app, forget = module("app", letterbox, json, text, failure)
-local parallel = module("parallel", letterbox, text, failure)
-local regex = module("regex", bridge, json)
-local env, without_host = module("env", letterbox, json, text, hints, failure, app, parallel, regex, is_taken, function(output)
-  bridge("print", output)
-end)
-
 ---Compiles the script, or a chunk of a session. Bytecode is refused for what it is.
-local function compile(source, chunk)
+function host.compile(source, chunk)
   local opening = sub(source, 1, 1) == "\27" and "" or OPENING
-  return load(opening .. source, chunk, "t", env)
+  return load(opening .. source, chunk, "t", host.env.globals)
 end
 
----What a session can do with a chunk; scripts do without.
-local session = sources.session and module("session", env, json, text, compile)
+for _, name in ipairs({
+  "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
+  "parallel", "regex", "env", "session",
+}) do
+  host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
+end
+
+local bridge, compile, session = host.bridge, host.compile, host.session
+local errors, hints, inspect, requests = host.errors, host.hints, host.inspect, host.requests
+local strings, traceback = host.strings, host.traceback
+local decode, encode_each = host.decode.decode, host.encode.encode_each
+local env, without_host = host.env.globals, host.env.without_host
 
 -- lupa looks for this name before each call from Python; nothing else is left of the real globals. Lua itself finds in
 -- the registry what its functions are called, which no script can reach.
@@ -65,14 +85,14 @@ end
 globals.debug = false
 
 local function cut(message)
-  local shown = json.head(message, LONGEST_MESSAGE)
-  return json.quote(json.valid(shown) .. (#shown < #message and "... (cut)" or ""))
+  local shown = strings.head(message, MAX_MESSAGE)
+  return strings.quote(strings.valid(shown) .. (#shown < #message and "... (cut)" or ""))
 end
 
----Sends what ended the script: an error value, and where it was raised as far as that is known.
+---Sends what ended the script: an error value, and where it was raised if that is known.
 local function fail(value, line, frames)
-  letterbox.stop_if_memory(value)
-  local call, message = errors.call_of(value), failure.within_script(text.safely(hints.explain(value)))
+  requests.stop_if_memory(value)
+  local call, message = errors.call_of(value), traceback.within_script(inspect.safely(hints.explain(value)))
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "")
@@ -81,15 +101,15 @@ end
 
 ---Sends what the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(json.encode_each, limits.max_result, limits.max_depth, pack(...))
+  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...))
   if ok then
     return bridge("end", '"result":' .. encoded)
   elseif type(encoded) ~= "table" then
     return fail(encoded)
   elseif encoded.too_big then
-    letterbox.stop("result")
+    requests.stop("result")
   elseif encoded.problem == "is nested too deeply" then
-    letterbox.stop("depth")
+    requests.stop("depth")
   end
   local where = encoded.where ~= "" and encoded.where or "it"
   fail("the returned value cannot leave the sandbox: " .. where .. " " .. encoded.problem)
@@ -108,9 +128,9 @@ end
 
 local function prepare(chunk, new_limits)
   script_name = chunk
-  failure.watch(chunk)
-  forget()
-  for name, value in next, json.decode(new_limits, 2) do
+  traceback.watch(chunk)
+  host.app.forget()
+  for name, value in next, decode(new_limits, 2) do
     limits[name] = value
   end
   bridge("rearm")
@@ -122,14 +142,14 @@ local function reject(problem, source)
 end
 
 local function describe(value)
-  return failure.place(value, running())
+  return traceback.place(value, running())
 end
 
 local function guarded(script, ...)
   return xpcall(script, describe, ...)
 end
 
----Runs a script to its end and sends what became of it. Does not return where a limit ends it.
+---Runs a script to its end and sends its outcome. Does not return if a limit ends it.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
 ---@param new_limits string as JSON
@@ -153,7 +173,7 @@ local function present(show, ok, ...)
   return ok, ...
 end
 
----Does something with a chunk of a session and sends what came of it. The next chunk finds what this one left.
+---Works on a chunk of a session and sends the outcome. The next chunk finds what this one left.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
 ---@param new_limits string as JSON

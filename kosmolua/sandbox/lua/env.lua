@@ -1,14 +1,17 @@
 -- The environment of a script: an allow-list of copies. What is not named here does not exist for it.
 
-local letterbox, json, text, hints, failure, app, parallel, regex, is_taken, write = ...
+local host = ...
 
+local bridge, is_taken = host.bridge, host.is_taken
+local hints, inspect, requests, traceback = host.hints, host.inspect, host.requests, host.traceback
+local host_tables = host.registry.host_tables
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
 local collectgarbage, integer_or_float = collectgarbage, math.type
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
-local getinfo, metatable_of, traceback = debug.getinfo, debug.getmetatable, debug.traceback
+local getinfo, metatable_of, lua_traceback = debug.getinfo, debug.getmetatable, debug.traceback
 
 local function copy(library, without)
   local names = {}
@@ -41,10 +44,10 @@ local env = {
   string = copy(string, "dump"), -- bytecode has no verifier: a changed copy of it crashes the VM
   coroutine = copy(coroutine),
   os = { time = os.time, date = os.date, clock = os.clock, difftime = os.difftime },
-  app = app,
-  json = json.public,
-  parallel = parallel,
-  regex = regex,
+  app = host.app.app,
+  json = host.json,
+  parallel = host.parallel,
+  regex = host.regex,
 }
 env._G = env
 
@@ -61,13 +64,13 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns what a script gets of a call that may have failed. Spent memory it does not get: that ends it.
+---Returns the results of a call that may have failed. Ends the script if it reached the memory limit.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
   end
-  letterbox.stop_if_memory(value)
-  return ok, hints.explain(failure.within_script(value))
+  requests.stop_if_memory(value)
+  return ok, hints.explain(traceback.within_script(value))
 end
 
 function env.pcall(...)
@@ -84,7 +87,7 @@ end
 
 function env.coroutine.resume(thread, ...)
   need("thread", 1, "resume", thread)
-  if letterbox.branches[thread] then
+  if requests.branches[thread] then
     return false, "cannot resume a branch of parallel"
   end
   return caught(resume(thread, ...))
@@ -92,7 +95,7 @@ end
 
 function env.coroutine.close(thread)
   need("thread", 1, "close", thread)
-  if letterbox.branches[thread] then
+  if requests.branches[thread] then
     error("cannot close a branch of parallel", 2)
   end
   return caught(close(thread))
@@ -121,8 +124,26 @@ function env.load(chunk, name, mode, ...)
   if compiled then
     return compiled
   end
-  letterbox.stop_if_memory(problem)
-  return nil, failure.within_script(problem)
+  requests.stop_if_memory(problem)
+  return nil, traceback.within_script(problem)
+end
+
+---The guards, each in the place of a script's `__close`.
+local guards = setmetatable({}, { __mode = "k" })
+
+---Wraps a metatable's `__close` in a guard that ends the script if the memory limit is why something is closed. An error
+---that `__close` raises would replace that one.
+local function guard_closing(meta)
+  local closing = meta and rawget(meta, "__close")
+  if closing == nil or guards[closing] then
+    return
+  end
+  local function guard(value, problem)
+    requests.stop_if_memory(problem)
+    return closing(value, problem)
+  end
+  guards[guard] = true
+  rawset(meta, "__close", guard)
 end
 
 ---Refuses finalizers: they run when no limit but a kill could stop them.
@@ -133,6 +154,7 @@ function env.setmetatable(value, meta)
   elseif type(meta) ~= "table" and meta ~= nil then
     bad_argument(2, "setmetatable", "nil or table expected")
   end
+  guard_closing(meta)
   local current = metatable_of(value)
   if current and rawget(current, "__metatable") ~= nil then
     error("cannot change a protected metatable", 2)
@@ -143,7 +165,7 @@ end
 ---Refuses the tables of the host, which are read-only.
 function env.rawset(value, key, item)
   need("table", 1, "rawset", value)
-  if json.host_tables[value] then
+  if host_tables[value] then
     error("a table of the host is read-only", 2)
   end
   return rawset(value, key, item)
@@ -170,7 +192,7 @@ local function without_host(trace)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
-  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as it reads where nothing is wrapped
+  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it without wrappers
   return trace
 end
 
@@ -190,12 +212,12 @@ function env.debug.traceback(...)
     bad_argument(threaded and 3 or 2, "traceback", "integer expected, got " .. type(level))
   end
   if threaded then
-    return without_host(traceback(first, message, level or 0))
+    return without_host(lua_traceback(first, message, level or 0))
   end
   -- One level more for this function, unless a tail call has put it in the place of its caller.
   level = level or 1
   local replaces = level > 1 and getinfo(1, "t").istailcall
-  return without_host(traceback(message, replaces and level or level + 1))
+  return without_host(lua_traceback(message, replaces and level or level + 1))
 end
 
 -- Output --------------------------------------------------------------------------------------------------------------
@@ -204,17 +226,17 @@ end
 function env.print(...)
   local parts = pack(...)
   for index = 1, parts.n do
-    parts[index] = text.of(parts[index])
+    parts[index] = inspect.display(parts[index])
   end
-  write(concat(parts, "\t", 1, parts.n) .. "\n")
+  bridge("print", concat(parts, "\t", 1, parts.n) .. "\n")
 end
 
----Prints a value like `print` and returns it.
+---Prints a value as `print` does, and returns it.
 ---@generic T
 ---@param value T
 ---@return T
 function env.dump(value)
-  write(text.of(value) .. "\n")
+  bridge("print", inspect.display(value) .. "\n")
   return value
 end
 
@@ -223,7 +245,7 @@ end
 local function documentation(verb)
   local field = ',"verb":"' .. verb .. '"'
   return function(...)
-    return letterbox.ask_with("doc", field, ...)
+    return requests.ask_with("doc", field, ...)
   end
 end
 
@@ -236,4 +258,4 @@ local strings = getmetatable("")
 strings.__index = env.string
 strings.__metatable = false
 
-return env, without_host
+return { globals = env, without_host = without_host }

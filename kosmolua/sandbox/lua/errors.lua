@@ -1,6 +1,6 @@
--- Errors that only the host mints: a proxy without content, which is kept where no script can reach it.
+-- The errors of calls: proxies without content, which is kept out of the reach of scripts.
 
-local json = ...
+local host = ...
 
 local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
 
@@ -10,7 +10,7 @@ for name, method in next, string do
 end
 methods.dump = nil
 
-local contents = json.host_tables
+local contents = host.registry.host_tables
 local calls = setmetatable({}, { __mode = "k" })
 
 local function message_of(value)
@@ -72,7 +72,7 @@ local function mint(fields, call)
   return proxy
 end
 
----Returns the number of the request that failed, or nil where the host did not mint this value.
+---Returns the number of the request that failed, or nil if the host did not raise this value.
 local function call_of(value)
   return calls[value]
 end

@@ -32,7 +32,7 @@ local globals = {
   loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
 }
 
----What the libraries have not. A name is in one of them only: Lua's error has the name and not the library.
+---What the libraries lack. A name is in one of them only: Lua's error has the name and not the library.
 local fields = {
   os = {
     getenv = PROCESSES, execute = PROCESSES,
@@ -79,8 +79,8 @@ local function of_field(name)
   end
 end
 
----Returns what to do about a nil that has a name, or nil where nothing is known of it.
----@param kind? string what Lua says that it is: a global, a field, a method
+---Returns what to do about a nil that has a name, or nil if there is no hint.
+---@param kind? string Lua's word for it: global, field, method
 local function of_nil(verb, kind, name)
   if kind == "field" then
     return of_field(name)
@@ -107,7 +107,7 @@ local function of_misuse(problem)
   end
 end
 
----Returns an error value; where it is Lua's own message about something of the kind, with what to do.
+---Returns an error value; with a hint added if it is one of Lua's messages above.
 local function explain(problem)
   if type(problem) ~= "string" then
     return problem
@@ -168,7 +168,7 @@ local function text_at_fault(problem, source)
   return (gsub(text, "%-%-[^\n]*", ""))
 end
 
----Returns Lua's message about the syntax of a text, with what to do where a habit is known.
+---Returns Lua's message about the syntax of a text, with a hint if a habit is known.
 ---@param problem string
 ---@param source string
 local function explain_syntax(problem, source)

@@ -1,16 +1,18 @@
 -- Values as readable text, for print and dump.
 
-local json, letterbox = ...
+local host = ...
 
+local requests = host.requests
+local arrays = host.registry.arrays
 local next, pcall, rawget, rawlen, setmetatable, tostring, type =
   next, pcall, rawget, rawlen, setmetatable, tostring, type
-local getmetatable = debug.getmetatable -- the real one, whatever a script says in `__metatable`
+local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep
 local concat, sort = table.concat, table.sort
 local integer_or_float = math.type
 
-local WIDTH, DEEPEST = 100, 100
+local WIDTH, MAX_DEPTH = 100, 100
 local KEYWORDS = {}
 for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch("%a+") do
   KEYWORDS[word] = true
@@ -41,7 +43,7 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
----Returns the length of the list in a table; 0 where most of it would be holes.
+---Returns the length of the list in a table; 0 if most of it would be holes.
 local function length_of(value)
   local length, count = rawlen(value), 0
   for _ in next, value do
@@ -61,7 +63,7 @@ local function sorted_keys(value, length)
   end
   local ok, problem = pcall(sort, keys, before) -- a key's own `__tostring` may fail, or give no order
   if not ok then
-    letterbox.stop_if_memory(problem)
+    requests.stop_if_memory(problem)
   end
   return keys, count
 end
@@ -103,7 +105,7 @@ local function show_table(value, level, open)
     count = count + 1
     parts[count] = show_key(key, level, open) .. " = " .. show(rawget(value, key), level + 1, open)
   end
-  if others == 0 and (length > 0 or json.is_array(value)) then
+  if others == 0 and (length > 0 or arrays[value]) then
     return lay_out(parts, count, level, "[", "]")
   end
   return lay_out(parts, count, level, "{", "}")
@@ -123,7 +125,7 @@ function show(value, level, open)
     return text
   elseif open[value] then
     return "<cycle>"
-  elseif level > DEEPEST then
+  elseif level > MAX_DEPTH then
     return "<deeper>"
   end
   open[value] = true
@@ -133,19 +135,19 @@ function show(value, level, open)
 end
 
 ---Returns a value as `print` shows it: a string as it is, a table with its content.
-local function of(value)
+local function display(value)
   return show(value, 0, {})
 end
 
 ---Returns any value as one string for an error message, also where its `__tostring` fails.
 local function safely(value)
-  local ok, text = pcall(of, value)
+  local ok, text = pcall(display, value)
   if ok and type(text) == "string" then
     return text
   elseif not ok then
-    letterbox.stop_if_memory(text)
+    requests.stop_if_memory(text)
   end
   return "(an error value of type " .. type(value) .. " that cannot be shown)"
 end
 
-return { of = of, safely = safely, paths = paths }
+return { display = display, safely = safely, paths = paths }

@@ -1,27 +1,28 @@
 -- parallel.all and parallel.map: while one branch waits for a call, the others go on.
 
-local letterbox, text, failure = ...
+local host = ...
 
+local inspect, requests, traceback = host.inspect, host.requests, host.traceback
 local error, next, rawequal, type = error, next, rawequal, type
 local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
 local integer_or_float = math.type
 local pack = table.pack
 
-local USUAL_LIMIT = 8
+local DEFAULT_LIMIT = 8
 
 ---Ends a branch for good; what it wanted to close, it closes.
 local function abandon(branch)
   local ok, problem = close(branch.coroutine)
   if not ok then
-    letterbox.stop_if_memory(problem)
+    requests.stop_if_memory(problem)
   end
 end
 
 local function step(branch, ...)
-  local outer = letterbox.branch
-  letterbox.branch = branch
+  local outer = requests.branch
+  requests.branch = branch
   local results = pack(resume(branch.coroutine, ...))
-  letterbox.branch = outer
+  requests.branch = outer
   return results
 end
 
@@ -31,9 +32,9 @@ local function finish(group, branch, ok, value)
     group.results[branch.index] = value
     return
   end
-  letterbox.stop_if_memory(value)
+  requests.stop_if_memory(value)
   if not group.failed or branch.index < group.failed then
-    group.failed, group.place = branch.index, failure.place(value, branch.coroutine)
+    group.failed, group.place = branch.index, traceback.place(value, branch.coroutine)
   end
 end
 
@@ -42,7 +43,7 @@ local function advance(group, branch, ...)
   local results = step(branch, ...)
   if status(branch.coroutine) == "dead" then
     return finish(group, branch, results[1], results[2])
-  elseif not rawequal(results[2], letterbox.WAIT) then
+  elseif not rawequal(results[2], requests.WAIT) then
     abandon(branch)
     return finish(group, branch, false, "attempt to yield from a branch of parallel")
   elseif results[3] == nil then
@@ -59,12 +60,12 @@ end
 local function start(group, index)
   group.active = group.active + 1
   local branch = { index = index, group = group, coroutine = create(group.task) }
-  letterbox.branches[branch.coroutine] = true
+  requests.branches[branch.coroutine] = true
   advance(group, branch, index)
 end
 
 local function continue(group)
-  local reply = letterbox.await(group.waiting)
+  local reply = requests.await(group.waiting)
   local branch = group.waiting[reply.id]
   for number in next, branch.waits_for do
     group.waiting[number] = nil
@@ -74,7 +75,7 @@ end
 
 ---Runs `task(index)` for 1..count, at most `limit` under way, and returns the results in order.
 local function run(count, limit, task)
-  local group = { results = {}, waiting = {}, active = 0, task = task, outer = letterbox.branch }
+  local group = { results = {}, waiting = {}, active = 0, task = task, outer = requests.branch }
   local index = 0
   repeat
     while index < count and group.active < limit and not group.failed do
@@ -86,19 +87,19 @@ local function run(count, limit, task)
     end
   until group.active == 0 and (index == count or group.failed)
   if group.failed then
-    failure.pass_on(group.place)
+    traceback.pass_on(group.place)
   end
-  letterbox.abandon_if_failed()
+  requests.abandon_if_failed()
   return group.results
 end
 
 local function limit_of(name, options)
   for key in next, type(options) == "table" and options or {} do
     if key ~= "limit" then
-      error(name .. " has no option " .. text.safely(key) .. "; it has limit", 3)
+      error(name .. " has no option " .. inspect.safely(key) .. "; it has limit", 3)
     end
   end
-  local limit = options == nil and USUAL_LIMIT or type(options) == "table" and (options.limit or USUAL_LIMIT)
+  local limit = options == nil and DEFAULT_LIMIT or type(options) == "table" and (options.limit or DEFAULT_LIMIT)
   if integer_or_float(limit) ~= "integer" or limit < 1 then
     error(name .. ": limit must be a positive integer, as in { limit = 8 }", 3)
   end
@@ -112,7 +113,7 @@ local function need_list(name, list, count)
   end
   for key in next, list do
     if integer_or_float(key) ~= "integer" or key < 1 or key > count then
-      error(name .. " needs a list such as { a, b }, not a table with the key " .. text.safely(key), 4)
+      error(name .. " needs a list such as { a, b }, not a table with the key " .. inspect.safely(key), 4)
     end
   end
 end
@@ -129,10 +130,13 @@ end
 
 local parallel = {}
 
----Calls functions at once, and returns what each returned, in their order.
+---@class parallel.options
+---@field limit? integer How many run at once (default: 8).
+
+---Runs every function and returns their results in order. The first error by position is raised, after the others end.
 ---@generic T
 ---@param functions (fun(): T)[]
----@param options? { limit: integer }
+---@param options? parallel.options
 ---@return T[]
 function parallel.all(functions, options)
   if type(functions) ~= "table" then
@@ -148,12 +152,12 @@ function parallel.all(functions, options)
   return run(count, limit, function(index) return items[index]() end)
 end
 
----Calls `f(item, index)` for each item at once, and returns the results in order. A function of an integration gets the
----item only, as it would take the index for its second parameter.
+---Runs `f(item, index)` for every item of a list and returns the results in order. A function of `app.integrations` gets
+---the item only.
 ---@generic T, R
 ---@param list T[]
 ---@param f fun(item: T, index: integer): R
----@param options? { limit: integer }
+---@param options? parallel.options
 ---@return R[]
 function parallel.map(list, f, options)
   if type(list) ~= "table" or type(f) ~= "function" then
@@ -161,7 +165,7 @@ function parallel.map(list, f, options)
   end
   local limit = limit_of("parallel.map", options)
   local items, count = items_of("parallel.map", list)
-  if text.paths[f] then
+  if inspect.paths[f] then
     return run(count, limit, function(index) return f(items[index]) end)
   end
   return run(count, limit, function(index) return f(items[index], index) end)

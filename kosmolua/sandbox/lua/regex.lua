@@ -1,12 +1,13 @@
 -- Regular expressions: Python's `re` does the matching, in this same process, which dies with the script.
 
-local bridge, json = ...
+local host = ...
 
+local bridge, decode = host.bridge, host.decode.decode
 local error, ipairs, type = error, ipairs, type
 local gsub, match = string.gsub, string.match
 local concat, integer_or_float, tointeger = table.concat, math.type, math.tointeger
 
-local DEEPEST = 8
+local MAX_DEPTH = 8
 
 ---Returns the matches, each with the text before it, and the text after the last.
 local function scan(name, subject, pattern, flags, most)
@@ -17,7 +18,7 @@ local function scan(name, subject, pattern, flags, most)
   end
   local line = bridge("regex", subject, pattern, flags or "", most)
   bridge("rearm")
-  local answer = json.decode(line, DEEPEST)
+  local answer = decode(line, MAX_DEPTH)
   if answer.problem then
     error("regex." .. name .. ": " .. answer.problem, 3)
   end
@@ -39,22 +40,22 @@ end
 
 local regex = {}
 
----Finds the first match. A group that took no part is false.
+---Finds the first match: the whole at 0, groups by number, named groups also by name. A group without a part is false.
 ---@param text string
----@param pattern string in the syntax of Python's `re`, without delimiters
----@param flags? string any of i, m, s, x, a
----@return table? captures [0] is the whole match
+---@param pattern string
+---@param flags? string Any of i, m, s, x and a.
+---@return table<integer|string, string|false>|nil
 function regex.match(text, pattern, flags)
   local answer = scan("match", text, pattern, flags, 1)
   local first = answer.matches[1]
   return first and captures(answer, first)
 end
 
----Finds every match.
+---Finds every match, each as `regex.match` returns it.
 ---@param text string
 ---@param pattern string
----@param flags? string any of i, m, s, x, a
----@return table[] matches each as `regex.match` gives it
+---@param flags? string Any of i, m, s, x and a.
+---@return table<integer|string, string|false>[]
 function regex.match_all(text, pattern, flags)
   local answer = scan("match_all", text, pattern, flags, 0)
   local all = {}
@@ -90,9 +91,10 @@ end
 ---Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
 ---@param text string
 ---@param pattern string
----@param replacement string|fun(captures: table): string
----@param limit? integer how many to replace at most
----@return string text, integer count
+---@param replacement string|fun(captures: table<integer|string, string|false>): string
+---@param limit? integer How many to replace at most.
+---@return string text
+---@return integer count
 function regex.gsub(text, pattern, replacement, limit)
   local kind = type(replacement)
   if kind ~= "string" and kind ~= "function" then
@@ -116,7 +118,7 @@ end
 ---Splits a text at each match.
 ---@param text string
 ---@param pattern string
----@param flags? string any of i, m, s, x, a
+---@param flags? string Any of i, m, s, x and a.
 ---@return string[]
 function regex.split(text, pattern, flags)
   local answer = scan("split", text, pattern, flags, 0)

@@ -1,60 +1,63 @@
--- The letterbox, seen from Lua: requests go out with a number, replies come back by it.
+-- Requests to the host: each goes out with a number, and its reply comes back with the same.
 
-local bridge, json, errors, limits, failure = ...
+local host = ...
 
+local bridge, limits = host.bridge, host.limits
+local errors, strings, traceback = host.errors, host.strings, host.traceback
+local decode, encode_each = host.decode.decode, host.encode.encode_each
 local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
 local format = string.format
 local pack = table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
 
-local letterbox = {}
+local requests = {}
 
 ---The coroutines of branches of `parallel`, which its scheduler alone may resume.
-letterbox.branches = setmetatable({}, { __mode = "k" })
+requests.branches = setmetatable({}, { __mode = "k" })
 local last = 0
 local arrived = {}
 
 ---What a branch of `parallel` yields, with the numbers of the replies that it waits for.
-letterbox.WAIT = {}
+requests.WAIT = {}
 
 ---The branch of `parallel` that runs now, or nil.
-letterbox.branch = nil
+requests.branch = nil
 
----Ends the script because a limit is spent. Does not return.
-function letterbox.stop(limit)
+---Ends the script because a limit is reached. Does not return.
+function requests.stop(limit)
   bridge("limit", limit)
 end
 
----Ends the script if an error means that memory is spent: Lua's own has this text, that of lupa is a userdata.
+---Ends the script if an error means that the memory limit is reached: Lua's own has this text, lupa's is a userdata.
 ---
 ---Memory is a limit, and no limit can be caught, so whatever catches errors asks this first. A script that raises
----exactly this text ends likewise: Lua makes its own error of it, and nobody can tell the two apart.
-function letterbox.stop_if_memory(problem)
+---exactly this text ends likewise: the two cannot be told apart.
+function requests.stop_if_memory(problem)
   if problem == "not enough memory" or type(problem) == "userdata" then
-    letterbox.stop("memory")
+    requests.stop("memory")
   end
 end
 
 local function receive()
   local line = bridge("receive")
   bridge("rearm")
-  local ok, frame = pcall(json.decode, line, limits.max_depth + 1)
+  local ok, frame = pcall(decode, line, limits.max_depth + 1)
   if ok then
     return frame
   end
-  letterbox.stop_if_memory(frame)
-  letterbox.stop("depth")
+  requests.stop_if_memory(frame)
+  requests.stop("depth")
 end
 
 local function in_branch()
-  local branch = letterbox.branch
+  local branch = requests.branch
   return branch and running() == branch.coroutine and isyieldable()
 end
 
 ---Waits until one of some requests is answered.
 ---@param waiting table<integer, any> the numbers of the requests
 ---@return table reply
-function letterbox.await(waiting)
+function requests.await(waiting)
   for number, reply in next, arrived do
     if waiting[number] ~= nil then
       arrived[number] = nil
@@ -62,7 +65,7 @@ function letterbox.await(waiting)
     end
   end
   if in_branch() then
-    return yield(letterbox.WAIT, waiting)
+    return yield(requests.WAIT, waiting)
   end
   while true do
     local reply = receive()
@@ -75,63 +78,63 @@ end
 
 ---Leaves a branch of `parallel` for good, because another one failed: no call starts after that.
 local function abandon_if_failed()
-  local branch = letterbox.branch
+  local branch = requests.branch
   local failed = false
   while branch and not failed do
     failed = branch.group.failed ~= nil
     branch = branch.group.outer
   end
   if failed and in_branch() then
-    yield(letterbox.WAIT, nil)
+    yield(requests.WAIT, nil)
   elseif failed then
     error("stopped, because another branch of parallel failed", 0)
   end
 end
 
-letterbox.abandon_if_failed = abandon_if_failed
+requests.abandon_if_failed = abandon_if_failed
 
 ---Sends a request and waits for its answer.
 ---@param kind string
 ---@param fields string the other fields as JSON, each after a comma
 ---@return any value
-function letterbox.ask(kind, fields)
-  if letterbox.branch then
+function requests.ask(kind, fields)
+  if requests.branch then
     abandon_if_failed()
   end
   last = last + 1
   local number = last
   local branch = in_branch() and ',"branch":true' or ""
   bridge("send", format('{"kind":"%s","id":%d', kind, number) .. branch .. fields .. "}")
-  local reply = letterbox.await({ [number] = true })
+  local reply = requests.await({ [number] = true })
   if reply.ok then
     return reply.value
   end
   local problem = errors.mint(reply.error, number)
-  failure.note(problem)
+  traceback.note(problem)
   error(problem, 0)
 end
 
 ---Sends a request that the host has to refuse: it knows what to call things.
 ---@param where string the place in the arguments; empty for all of one
 ---@param problem string what is wrong there
-function letterbox.ask_amiss(kind, fields, where, problem)
-  local fault = format(',"fault":{"where":%s,"problem":%s}', json.quote(json.valid(where)), json.quote(problem))
-  return letterbox.ask(kind, fields .. fault)
+function requests.ask_amiss(kind, fields, where, problem)
+  local fault = format(',"fault":{"where":%s,"problem":%s}', strings.quote(strings.valid(where)), strings.quote(problem))
+  return requests.ask(kind, fields .. fault)
 end
 
 ---Sends a request whose arguments may have to be refused, and waits for its answer.
 ---@param ... any what Lua passed
 ---@return any value
-function letterbox.ask_with(kind, fields, ...)
-  local ok, text = pcall(json.encode_each, limits.max_arguments, limits.max_depth, pack(...))
+function requests.ask_with(kind, fields, ...)
+  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...))
   if ok then
-    return letterbox.ask(kind, fields .. ',"args":' .. text)
+    return requests.ask(kind, fields .. ',"args":' .. text)
   elseif type(text) ~= "table" then
     error(text, 0)
   elseif text.too_big then
-    letterbox.stop("arguments")
+    requests.stop("arguments")
   end
-  return letterbox.ask_amiss(kind, fields, text.where, text.problem)
+  return requests.ask_amiss(kind, fields, text.where, text.problem)
 end
 
-return letterbox
+return requests

@@ -3,17 +3,19 @@
 --
 -- A session is one environment that chunk after chunk runs in. As in Lua's own terminal, an expression is a chunk too.
 
-local env, json, text, load_chunk = ...
+local host = ...
 
+local compile_chunk, env, head, inspect = host.compile, host.env.globals, host.strings.head, host.inspect
+local array = host.json.array
 local getmetatable, next, rawget, rawset, select, tostring, type =
   getmetatable, next, rawget, rawset, select, tostring, type
 local byte, find, gmatch, gsub, match = string.byte, string.find, string.gmatch, string.gsub, string.match
 local concat, pack = table.concat, table.pack
 local utf8_char, utf8_len = utf8.char, utf8.len
 
-local LONGEST_TEXT = 1024 * 1024
-local MOST_NAMES = 1000
-local DEEPEST_CLASS = 8
+local MAX_TEXT = 1024 * 1024
+local MAX_NAMES = 1000
+local MAX_INHERITANCE = 8
 local NAME = "^[%a_][%w_]*$"
 
 ---The page that the chunk read last, so that it can be shown as a page.
@@ -27,11 +29,11 @@ function env.lua_read_doc(...)
 end
 
 local function compile(source, chunk)
-  local script = load_chunk("return " .. source, chunk)
+  local script = compile_chunk("return " .. source, chunk)
   if script then
     return script
   end
-  return load_chunk(source, chunk)
+  return compile_chunk(source, chunk)
 end
 
 ---Returns a text that JSON can hold, and whether each of its characters stands for a byte, since it is not UTF-8.
@@ -54,10 +56,10 @@ local function shown(...)
   rawset(env, "_", parts[1])
   local is_page = count == 1 and page ~= nil and parts[1] == page
   for index = 1, count do
-    parts[index] = text.of(parts[index])
+    parts[index] = inspect.display(parts[index])
   end
   local whole = concat(parts, "\t", 1, count)
-  local head, bytes = carried(json.head(whole, LONGEST_TEXT))
+  local head, bytes = carried(head(whole, MAX_TEXT))
   return { text = head, bytes = bytes, size = #whole, page = is_page }
 end
 
@@ -73,7 +75,7 @@ end
 ---Runs a chunk; its values come back as they are.
 session.value = compile
 
----Says whether a chunk is whole: one that goes on in the next line is not, one that no next line can mend is.
+---Returns true if a chunk is complete, or wrong however it goes on.
 ---@return fun(): boolean script
 function session.check(source, chunk)
   local _, problem = compile(source .. "\n", chunk)
@@ -82,7 +84,7 @@ end
 
 local function collect(names, value)
   for key, item in next, value do
-    if type(key) == "string" and match(key, NAME) and #names < MOST_NAMES then
+    if type(key) == "string" and match(key, NAME) and #names < MAX_NAMES then
       names[#names + 1] = { key, type(item) }
     end
   end
@@ -96,8 +98,8 @@ local function follow(path)
   return value
 end
 
----Says what there is inside the table at a path such as `inventory.books`; the globals where the path is empty.
----@return fun(): { names: string[][], path: string? } script where a table is a part of `app`, its path
+---Lists the names in the table at a path such as `inventory.books`; the globals for an empty path.
+---@return fun(): { names: string[][], path: string? } script `path` is set if the table is a part of `app`
 function session.names(path)
   return function()
     local value, names = follow(path), {}
@@ -107,7 +109,7 @@ function session.names(path)
     elseif type(value) == "string" then
       value = env.string
     end
-    for _ = 1, DEEPEST_CLASS do
+    for _ = 1, MAX_INHERITANCE do
       if type(value) ~= "table" then
         break
       end
@@ -115,7 +117,7 @@ function session.names(path)
       meta = getmetatable(value)
       value = type(meta) == "table" and rawget(meta, "__index")
     end
-    return { names = json.public.array(names), path = nil }
+    return { names = array(names), path = nil }
   end
 end
 

@@ -1,15 +1,15 @@
--- Where a script failed: its line, and its own frames, also where the failure went through coroutines.
+-- The place of a failure: the script's line and its own frames, also across coroutines.
 
 local error, load, setmetatable, type = error, load, setmetatable, type
 local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
 local running = coroutine.running
-local getinfo, traceback = debug.getinfo, debug.traceback
+local getinfo, lua_traceback = debug.getinfo, debug.traceback
 local tointeger = math.tointeger
 
-local FARTHEST_FRAME = 1000
+local MAX_FRAMES = 1000
 local OF_PASSING_ON = "^\n\t%[C%]: in %w+ 'error'\n\t%[host%][^\n]*\n\t%[host%][^\n]*\n\t%(%.%.%.tail calls%.%.%.%)"
 
-local failure = {}
+local traceback = {}
 
 ---What Lua knows of the script's chunk: its source, and the name that messages begin with.
 local script
@@ -22,26 +22,26 @@ local passed
 
 ---Sets anew which chunk is the script.
 ---@param chunk string its name, as `load` takes it
-function failure.watch(chunk)
+function traceback.watch(chunk)
   script = getinfo(load("", chunk), "S")
 end
 
----Returns the line of the script that a thread is on, if it is in the script, and whether it passes a failure on.
+---Returns the line of the script that a thread is on, if any, and whether it passes a failure on.
 local function survey(thread)
   local passes = false
-  for level = 0, FARTHEST_FRAME do
+  for level = 0, MAX_FRAMES do
     local info = getinfo(thread, level, "Slf")
     if not info or info.source == script.source and info.currentline > 0 then
       return info and info.currentline, passes
     end
-    passes = passes or info.func == failure.pass_on
+    passes = passes or info.func == traceback.pass_on
   end
   return nil, passes
 end
 
 ---Returns an error value. A message that points into the host, as one of `error(text, 2)` may, points at the script
 ---instead, where that is under way, or nowhere.
-function failure.within_script(problem)
+function traceback.within_script(problem)
   if type(problem) ~= "string" or not find(problem, "[host]:", 1, true) then
     return problem
   end
@@ -55,7 +55,7 @@ end
 
 ---Returns the line that a message begins with; of several the last, since what fails in a generator gets the line of its
 ---caller put before its own.
-local function line_said(message)
+local function line_in(message)
   local name, line, start = script.short_src .. ":", nil, 1
   while sub(message, start, start + #name - 1) == name do
     local digits, rest = match(message, "^(%d+): ()", start + #name)
@@ -67,30 +67,30 @@ local function line_said(message)
   return line
 end
 
----Notes the line on which an error of the host is raised: in a generator nobody can ask later.
-function failure.note(problem)
+---Notes the line on which an error of the host is raised: a generator has no stack to look at later.
+function traceback.note(problem)
   lines[problem] = survey(running())
 end
 
 ---Returns where a thread failed, or, for the running one, where it fails now, called as an error handler.
 ---@param value any what was raised
 ---@return { value: any, line: integer?, frames: string }
-function failure.place(value, thread)
+function traceback.place(value, thread)
   local line, passes = survey(thread)
-  local trace = traceback(thread, "", thread == running() and 2 or 0)
+  local trace = lua_traceback(thread, "", thread == running() and 2 or 0)
   local frames = match(trace, "^\nstack traceback:(.*)$")
   if passes then
     line, frames = passed.line or line, passed.frames .. gsub(frames, OF_PASSING_ON, "")
   end
-  line = lines[value] or type(value) == "string" and line_said(value) or line
+  line = lines[value] or type(value) == "string" and line_in(value) or line
   return { value = value, line = line, frames = frames }
 end
 
 ---Raises what a branch of `parallel` failed with. The failure keeps its place.
 ---@param place { value: any, line: integer?, frames: string }
-function failure.pass_on(place)
+function traceback.pass_on(place)
   passed = place
   error(place.value, 0)
 end
 
-return failure
+return traceback

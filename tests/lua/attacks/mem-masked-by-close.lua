@@ -1,5 +1,5 @@
--- expect: contained
--- why: what is closed on the way out can replace the error about memory; the limit itself holds all the same
+-- expect: limit:memory
+-- why: what is closed on the way out cannot replace the error about memory
 local function fill()
   local guard <close> = setmetatable({}, { __close = function() error("masked") end })
   return ("x"):rep(1 << 30)

@@ -1,0 +1,193 @@
+-- Encodes JSON, with raw access only, so that no metatable and no global of a script can bend it.
+
+local host = ...
+
+local arrays, host_tables, null = host.registry.arrays, host.registry.host_tables, host.registry.null
+local head, quote = host.strings.head, host.strings.quote
+local error, next, rawequal, rawget, rawlen, tonumber, type = error, next, rawequal, rawget, rawlen, tonumber, type
+local find, format, rep = string.find, string.format, string.rep
+local concat, sort = table.concat, table.sort
+local huge, integer_or_float, utf8_len = math.huge, math.type, utf8.len
+
+local MAX_NAME = 100
+
+local function encode_float(number)
+  for digits = 15, 17 do
+    local text = format("%." .. digits .. "g", number)
+    if tonumber(text) == number then
+      return find(text, "[%.e]") and text or text .. ".0"
+    end
+  end
+end
+
+---Returns the length of a list, or nil for a map; the second value says what is wrong with it.
+local function shape(value)
+  local length, keys = rawlen(value), 0
+  for key in next, value do
+    keys = keys + 1
+    if type(key) ~= "string" then
+      if integer_or_float(key) ~= "integer" then
+        return nil, "has a key that is " .. (type(key) == "number" and "not an integer" or "a " .. type(key))
+      elseif key < 1 or key > length then
+        return nil, "is a list with holes"
+      end
+    elseif length > 0 then
+      return nil, "mixes a list with named keys"
+    end
+  end
+  if keys < length then
+    return nil, "is a list with holes"
+  end
+  if keys == 0 then
+    return arrays[value] and 0 or nil
+  end
+  return length > 0 and length or nil
+end
+
+local encode_value
+
+local function problem(state, what)
+  local names = {}
+  for depth = 1, state.depth do
+    local key = state.keys[depth]
+    if type(key) == "string" then
+      key = head(key, MAX_NAME)
+      names[depth] = depth > 1 and "." .. key or key
+    else
+      names[depth] = "[" .. key .. "]"
+    end
+  end
+  error({ problem = what, where = concat(names), }, 0)
+end
+
+local function emit(state, text)
+  local count = state.count + 1
+  state.count = count
+  state.pieces[count] = text
+  state.size = state.size + #text
+  if state.size > state.most then
+    error({ too_big = true }, 0)
+  end
+end
+
+local function open(state, value, bracket)
+  if state.open[value] then
+    problem(state, "contains itself")
+  elseif state.depth >= state.deepest then
+    problem(state, "is nested too deeply")
+  end
+  state.open[value] = true
+  state.depth = state.depth + 1
+  emit(state, bracket)
+end
+
+local function close(state, value, bracket, empty)
+  state.depth = state.depth - 1
+  state.open[value] = nil
+  if state.indent and not empty then
+    emit(state, "\n" .. rep(state.indent, state.depth))
+  end
+  emit(state, bracket)
+end
+
+local function separate(state, first)
+  local comma = first and "" or ","
+  emit(state, state.indent and comma .. "\n" .. rep(state.indent, state.depth) or comma)
+end
+
+local function encode_list(state, list, length)
+  open(state, list, "[")
+  for index = 1, length do
+    state.keys[state.depth] = index
+    separate(state, index == 1)
+    encode_value(state, rawget(list, index))
+  end
+  close(state, list, "]", length == 0)
+end
+
+local function encode_map(state, map)
+  open(state, map, "{")
+  local keys, count = {}, 0
+  for key in next, map do
+    count = count + 1
+    keys[count] = key
+  end
+  sort(keys)
+  for index = 1, count do
+    local key = keys[index]
+    state.keys[state.depth] = key
+    if not utf8_len(key) then
+      problem(state, "has a key that is not UTF-8")
+    end
+    separate(state, index == 1)
+    emit(state, quote(key) .. (state.indent and ": " or ":"))
+    encode_value(state, rawget(map, key))
+  end
+  close(state, map, "}", count == 0)
+end
+
+local function encode_number(state, number)
+  if integer_or_float(number) == "integer" then
+    return format("%d", number)
+  elseif number ~= number then
+    problem(state, "is NaN, which JSON has no word for")
+  elseif number == huge or number == -huge then
+    problem(state, "is infinite, which JSON has no word for")
+  end
+  return encode_float(number)
+end
+
+local function encode_table(state, value)
+  value = host_tables[value] or value
+  local length, wrong = shape(value)
+  if wrong then
+    problem(state, wrong)
+  elseif length then
+    encode_list(state, value, length)
+  else
+    encode_map(state, value)
+  end
+end
+
+function encode_value(state, value)
+  local kind = type(value)
+  if value == nil or rawequal(value, null) then
+    emit(state, "null")
+  elseif kind == "string" then
+    if not utf8_len(value) then
+      problem(state, "is a string that is not UTF-8")
+    end
+    emit(state, quote(value))
+  elseif kind == "number" then
+    emit(state, encode_number(state, value))
+  elseif kind == "boolean" then
+    emit(state, value and "true" or "false")
+  elseif kind == "table" then
+    encode_table(state, value)
+  else
+    problem(state, "is a " .. (kind == "thread" and "coroutine" or kind))
+  end
+end
+
+local function new_state(most, deepest, indent)
+  return { pieces = {}, count = 0, size = 0, most = most, depth = 0, deepest = deepest, keys = {}, open = {}, indent = indent }
+end
+
+---Encodes a value. Raises `{ problem, where }` if JSON cannot carry it, `{ too_big }` beyond `most` bytes.
+local function encode(value, most, deepest, indent)
+  local state = new_state(most, deepest, indent)
+  encode_value(state, value)
+  return concat(state.pieces, "", 1, state.count)
+end
+
+---Encodes packed values as one array; a nil among them is null. The places that errors name begin below the array.
+local function encode_each(most, deepest, values)
+  local pieces, size = {}, 0
+  for index = 1, values.n do
+    pieces[index] = encode(values[index], most - size, deepest)
+    size = size + #pieces[index]
+  end
+  return "[" .. concat(pieces, ",") .. "]"
+end
+
+return { encode = encode, encode_each = encode_each }
