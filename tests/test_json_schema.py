@@ -362,6 +362,10 @@ def test_what_cannot_be_read_is_wide_and_noted(schema: Any, note: str) -> None:
         {"allOf": [None, 5, {}]},
         {"anyOf": []},
         {"type": "object", "properties": {"a": True, "b": False}, "additionalProperties": "yes"},
+        {"type": "object", "properties": {"a": {}}, "required": [["a"], {}, None]},
+        {"properties": {"a": {}}, "$ref": "#", "oneOf": [{"$ref": []}, {"$ref": {}}]},
+        {"type": [["string"]], "enum": [{}, []]},
+        {"$ref": "#/oneOf/99999999999999999999", "oneOf": [{}]},
     ],
     ids=str,
 )
@@ -410,6 +414,11 @@ def test_very_deep_schemas_end() -> None:
     reader = Reader()
     assert isinstance(reader.read(schema), List)
     assert "nested too deeply" in reader.notes[0]
+    for _ in range(5000):
+        schema = {"allOf": [schema, {"nullable": True}]}
+    assert reader.read(schema, "whole") == ANY
+    chain = {f"L{number}": {"$ref": f"#/$defs/L{number + 1}", "title": "x", "type": "string"} for number in range(900)}
+    assert Reader({"$defs": chain}).read({"$ref": "#/$defs/L0"}).accept("a") == "a"
 
 
 def test_a_pattern_is_not_tried_on_a_long_string() -> None:
