@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pickle
 import time
@@ -133,6 +134,11 @@ def test_null_has_many_spellings(schema: Any) -> None:
     kind = read(schema)
     assert kind == Scalar("string", nullable=True)
     assert (kind.accept(None), kind.accept("a")) == (None, "a")
+
+
+def test_choices_that_json_has_not_are_texts() -> None:
+    """An unquoted date in YAML is a date in Python."""
+    assert read({"enum": [datetime.date(2026, 11, 25)]}) == Choice(("2026-11-25",))
 
 
 def test_null_among_choices_is_no_choice() -> None:

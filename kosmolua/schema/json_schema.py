@@ -354,7 +354,8 @@ def _choice(schema: Schema) -> Type:
         values = [
             str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value for value in values
         ]
-    return Choice(tuple({json.dumps(value, default=str): value for value in values}.values()))
+    texts = dict.fromkeys(json.dumps(value, default=str) for value in values)  # YAML has dates
+    return Choice(tuple(map(json.loads, texts)))
 
 
 def _union(kinds: Sequence[Type]) -> Type:

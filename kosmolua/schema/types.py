@@ -301,7 +301,7 @@ class Choice(Type):
     @cached_property
     def _key(self) -> tuple[bool, str]:
         """What is compared: 1 and true are equal in Python, and lists have no hash."""
-        return self.nullable, json.dumps(self.values, default=str)
+        return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
     def _strings(self) -> frozenset[str]:
@@ -323,9 +323,7 @@ class Choice(Type):
         """The first choices, and how many more there are."""
         if not self.values:
             return "nothing"
-        return "one of " + shortened(
-            repr(each) if isinstance(each, str) else json.dumps(each, default=str) for each in self.values
-        )
+        return "one of " + shortened(repr(each) if isinstance(each, str) else json.dumps(each) for each in self.values)
 
     def _fit(self, value: Any) -> object:
         if isinstance(value, str) and value in self._strings:
