@@ -69,7 +69,7 @@ class KosmoError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, where, what to do, and whether anything was sent, on one line."""
+        """What happened, where, what to do, and if nothing was sent, on one line."""
         said = f"{self.what} ({self._advice})" if self._advice else self.what
         return f"{said.removesuffix('.')}. {self.sent}" if self.sent else said
 

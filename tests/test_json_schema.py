@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pickle
 import time
@@ -133,6 +134,11 @@ def test_null_has_many_spellings(schema: Any) -> None:
     kind = read(schema)
     assert kind == Scalar("string", nullable=True)
     assert (kind.accept(None), kind.accept("a")) == (None, "a")
+
+
+def test_choices_that_json_has_not_are_texts() -> None:
+    """An unquoted date in YAML is a date in Python."""
+    assert read({"enum": [datetime.date(2026, 11, 25)]}) == Choice(("2026-11-25",))
 
 
 def test_null_among_choices_is_no_choice() -> None:
@@ -362,6 +368,10 @@ def test_what_cannot_be_read_is_wide_and_noted(schema: Any, note: str) -> None:
         {"allOf": [None, 5, {}]},
         {"anyOf": []},
         {"type": "object", "properties": {"a": True, "b": False}, "additionalProperties": "yes"},
+        {"type": "object", "properties": {"a": {}}, "required": [["a"], {}, None]},
+        {"properties": {"a": {}}, "$ref": "#", "oneOf": [{"$ref": []}, {"$ref": {}}]},
+        {"type": [["string"]], "enum": [{}, []]},
+        {"$ref": "#/oneOf/99999999999999999999", "oneOf": [{}]},
     ],
     ids=str,
 )
@@ -410,6 +420,11 @@ def test_very_deep_schemas_end() -> None:
     reader = Reader()
     assert isinstance(reader.read(schema), List)
     assert "nested too deeply" in reader.notes[0]
+    for _ in range(5000):
+        schema = {"allOf": [schema, {"nullable": True}]}
+    assert reader.read(schema, "whole") == ANY
+    chain = {f"L{number}": {"$ref": f"#/$defs/L{number + 1}", "title": "x", "type": "string"} for number in range(900)}
+    assert Reader({"$defs": chain}).read({"$ref": "#/$defs/L0"}).accept("a") == "a"
 
 
 def test_a_pattern_is_not_tried_on_a_long_string() -> None:

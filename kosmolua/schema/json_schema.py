@@ -69,8 +69,12 @@ class Reader:
         self._without = without
         self._types: dict[str, Type] = {}
         self._named: dict[str, Schema] = {}
-        self.notes: list[str] = []
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
         """What could not be read, each with the name of the schema."""
+        return list(self._notes)
 
     def read(self, schema: Json, name: str = "value") -> Type:
         """Return the type of a schema.
@@ -79,7 +83,11 @@ class Reader:
             schema: An object, or a boolean: true for anything, false for nothing.
             name: The name of its record, for LuaCATS; those inside have it as a prefix, as in ``Issue.user``.
         """
-        return self._read(schema, name, ())
+        try:
+            return self._read(schema, name, ())
+        except RecursionError:
+            self.note(name, "nested too deeply")
+            return ANY
 
     def resolve(self, node: Json) -> Json:
         """Return an object of the document, or what it refers to; an empty object if that does not exist."""
@@ -100,7 +108,7 @@ class Reader:
             key = word.replace("~1", "/").replace("~0", "~")
             if isinstance(node, dict) and key in node:
                 node = node[key]
-            elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
+            elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
                 node = node[int(key)]
             else:
                 self.note(pointer, "the reference leads nowhere")
@@ -109,8 +117,7 @@ class Reader:
 
     def note(self, name: str, problem: str) -> None:
         """Keep a note of what could not be read."""
-        if (said := f"{name}: {problem}") not in self.notes:
-            self.notes.append(said)
+        self._notes[f"{name[:200]}: {problem}"] = None
 
     def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:
         """Return the type of a schema.
@@ -226,7 +233,7 @@ class Reader:
             key: each for key, each in properties.items() if each is not False and not _is_marked(each, self._without)
         }
         required = schema.get("required")
-        must = {key for key in required if key in kept} if isinstance(required, list) else set()
+        must = {key for key in kept if key in required} if isinstance(required, list) else set()
         filled = frozenset(key for key in must if isinstance(kept[key], dict) and normal(kept[key])["nullable"])
         name = self._unique(name, schema)
         return Record(
@@ -321,7 +328,8 @@ class _Fields(Mapping[str, Type]):
 def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
     """Return a schema without the alternatives by which a parent lists its children, if a child is being read."""
     for word in ("oneOf", "anyOf"):
-        if any(isinstance(each, dict) and each.get("$ref") in followed for each in schema.get(word, ())):
+        pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]
+        if any(isinstance(pointer, str) and pointer in followed for pointer in pointers):
             schema = {key: value for key, value in schema.items() if key != word}
     return schema
 
@@ -346,7 +354,8 @@ def _choice(schema: Schema) -> Type:
         values = [
             str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value for value in values
         ]
-    return Choice(tuple({json.dumps(value, sort_keys=True): value for value in values}.values()))
+    texts = dict.fromkeys(json.dumps(value, default=str) for value in values)  # YAML has dates
+    return Choice(tuple(map(json.loads, texts)))
 
 
 def _union(kinds: Sequence[Type]) -> Type:

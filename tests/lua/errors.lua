@@ -18,7 +18,7 @@ local names = {}
 for name in pairs(problem) do names[#names + 1] = name end
 table.sort(names)
 print(table.concat(names, " "))
---> account code message path request_id retryable status
+--> account body code message path request_id retryable status
 
 ok, problem = pcall(library.list_books, { limit = "many" })
 print(problem.code, problem.param, problem.message:sub(-18))
