@@ -42,15 +42,23 @@ def command(address: str | None, options: Options) -> None:
         if address is None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can speak")
-            if sys.stdout is None:
+            if not _can_write(standard.output):
                 raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
 
             if standard.is_typed:
                 console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
             with standard.given_back():  # the protocol's library keeps them apart itself
-                stdio.serve(handlers)
+                stdio.serve(handlers, complain=console.complain)
         else:
             from kosmolua.mcp import http
 
             http.serve(handlers, http.Address.read(address), environ=os.environ, announce=console.complain)
+
+
+def _can_write(descriptor: int) -> bool:
+    try:
+        os.write(descriptor, b"")
+    except OSError:
+        return False
+    return True
