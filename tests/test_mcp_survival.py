@@ -278,6 +278,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 @linux_only
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "size"), [("RLIMIT_NOFILE", 40), ("RLIMIT_NPROC", 40)])
 def test_a_system_that_is_out_of_something_costs_only_the_script(limit: str, size: int) -> None:
     """Without descriptors, processes or threads a script is lost, in one form; the server goes on, and in sentences."""
