@@ -70,7 +70,7 @@ class Client:
         """Tell the client how a script gets on, and ask what the script asks, until it is done.
 
         Returns:
-            Whether it is done. It is not when the client is one that can be asked only in the answer to its request:
+            True if it is done. It is not if the client is one that can be asked only in the answer to its request:
             since protocol 2026-07-28 servers send no requests.
         """
         asked = None
