@@ -14,7 +14,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
-from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, text_of
+from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_server, open_client, text_of
 from support.processes import descendants, in_time, is_running, linux_only
 
 from kosmolua.mcp.executions import MIN_SILENCE
@@ -282,6 +282,74 @@ def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+def test_what_was_cut_can_be_read_on(any_agent: Agent) -> None:
+    """The whole answer is kept under the page that the answer names, so that no script runs twice to be read whole."""
+    code = """
+    for line = 1, 3000 do print(line .. ' ' .. ('x'):rep(20)) end
+    return app.integrations.render2.get_current_user().email"""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, code, budget=4_000)
+        assert 'read on with lua_read_doc, page "run:' in text_of(result)
+        page = text_of(result).rpartition('page "')[2].partition('"')[0]
+        read, offset, more = "", 0, True
+        while more:
+            part = text_of(await client.call_tool("lua_read_doc", {"page": page, "offset": offset, "budget": 30_000}))
+            part, more, hint = part.partition("\n\n[Characters ")
+            read += part
+            offset = int(hint.rstrip("]").rpartition(" ")[2]) if more else offset
+        for number in range(1, 3001):
+            assert f"\n{number} " + "x" * 20 in read
+        assert read.startswith("Result:\n")
+        beyond = await client.call_tool("lua_read_doc", {"page": page, "offset": "1000000"})
+        assert "so nothing is at offset 1,000,000" in text_of(beyond)
+        wrong = await client.call_tool("lua_read_doc", {"page": "run:never"})
+        assert "only answers that were cut are kept" in text_of(wrong)
+        other = await client.call_tool("lua_read_doc", {"page": "overview", "offset": 5})
+        assert "offset is for pages such as run:last" in text_of(other)
+
+    any_agent.talk(conversation)
+
+
+def test_one_client_does_not_read_what_another_was_told(url: str) -> None:
+    """run:last is a client's own, and the page of one is not there for another."""
+
+    async def main() -> None:
+        async with open_client(url, DISCOVERY) as first, open_client(url, DISCOVERY) as second:
+            for client in (first, second):
+                await execute(client, "return 1")
+            await execute(first, "print(('secret '):rep(5000))", budget=4_000)
+            assert "secret" in text_of(await first.call_tool("lua_read_doc", {"page": "run:last"}))
+            assert "There is no answer" in text_of(await second.call_tool("lua_read_doc", {"page": "run:last"}))
+
+    anyio.run(main)
+
+
+def test_many_calls_make_no_long_answer(web_agent: Agent) -> None:
+    """A script with 300 calls that prints one word is answered in under 3,000 characters, all that is sent counted."""
+
+    async def conversation(client: Client) -> None:
+        code = "for _ = 1, 300 do app.integrations.render2.get_current_user() end print('done')"
+        result = await execute(client, code)
+        assert "Output:\ndone" in text_of(result)
+        assert result.structured_content["calls"] == {"total": 300, "ok": 300}
+        assert len(result.model_dump_json()) < 3_000
+
+    web_agent.talk(conversation)
+
+
+def test_the_server_says_what_it_reaches(agent: Agent) -> None:
+    """Instructions and the tool that runs scripts name integrations, accounts, and that all of it is simulated."""
+
+    async def conversation(client: Client) -> None:
+        (tool,) = (tool for tool in (await client.list_tools()).tools if tool.name == "execute_lua")
+        for text in filter(None, (tool.description, client.instructions)):
+            for part in ("on Render", "on GitHub", "accounts default, production, staging", "simulated (--simulate)"):
+                assert part in text
+
+    agent.talk(conversation)
+
+
 def test_progress_is_told_while_calls_run(any_agent: Agent) -> None:
     """A client that wants to know hears of the calls while they run, in numbers that only grow."""
 
@@ -335,6 +403,22 @@ def test_a_write_that_a_person_declines_is_refused(any_agent: Agent) -> None:
     person = Person("decline")
     any_agent.talk(conversation, person)
     assert len(person.asked) == 3
+
+
+def test_a_long_call_is_shown_whole(any_agent: Agent) -> None:
+    """A person who asks for the rest is shown it, however long the arguments, and the call is made after that."""
+    code = """
+    local value = ('a'):rep(5000) .. ' hidden ' .. ('b'):rep(5000)
+    return app.integrations.render2.set_env_var({ service_id = 'srv-cabc12345678', key = 'K', value = value }) ~= nil"""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, code)
+        assert result.structured_content["calls"]["total"] == 1, text_of(result)
+
+    person = Person("accept")
+    any_agent.talk(conversation, person)
+    assert len(person.asked) == 3
+    assert " hidden " in "".join(message.partition("\n")[2] for message in person.asked)
 
 
 def test_without_elicitation_a_refusal_says_what_to_change(any_agent: Agent) -> None:

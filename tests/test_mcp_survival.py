@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
@@ -20,7 +22,9 @@ from mcp import Client
 from mcp_types import InputRequiredResult
 from requests import Session
 from support.agents import BEARER, DISCOVERY, ENVIRON, HANDSHAKE, ROOT, SERVER, Agent, execute, http_server, text_of
-from support.processes import descendants, eventually, in_time, is_running, linux_only
+from support.processes import children, descendants, eventually, in_time, is_running, linux_only
+
+from kosmolua.mcp.clients import GRACE
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
 PATIENCE = 120.0
@@ -76,10 +80,10 @@ def call(code: str) -> dict[str, Any]:
 
 
 @contextmanager
-def line(*options: str, stderr: int = subprocess.DEVNULL) -> Iterator[Line]:
-    """Start a server and shake hands with it."""
+def line(*options: str, stderr: int = subprocess.DEVNULL, before: Sequence[str] = ()) -> Iterator[Line]:
+    """Start a server, by a command that comes before its own, and shake hands with it."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([*SERVER, *options], stdin=pipe, stdout=pipe, stderr=stderr, env=ENVIRON) as process:
+    with subprocess.Popen([*before, *SERVER, *options], stdin=pipe, stdout=pipe, stderr=stderr, env=ENVIRON) as process:
         patience = Timer(PATIENCE, process.kill)
         patience.start()
         try:
@@ -221,6 +225,77 @@ def test_a_killed_worker_costs_only_its_script(era: str) -> None:
         Agent(url, era).talk(conversation)
 
 
+def test_a_closed_standard_output_is_a_sentence() -> None:
+    """A server that could answer nobody ends with the status of a wrong command line."""
+    command = ["sh", "-c", '"$@" >&-', "sh", *SERVER]
+    done = subprocess.run(command, env=ENVIRON, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "kosmolua: Standard output is closed, so no client can be answered\n"
+
+
+def test_a_client_that_reads_no_more_ends_the_server_with_a_sentence() -> None:
+    """When its answers have nobody to go to, the server says so and ends, without a traceback."""
+    with line(stderr=subprocess.PIPE) as client:
+        assert client.process.stdout
+        assert client.process.stderr
+        client.process.stdout.close()
+        client.send("tools/call", call("return 1"))
+        assert client.process.wait(60) == 1
+        said = client.process.stderr.read().decode()
+    assert said == "kosmolua: Standard output cannot be written any more, so the server has ended\n"
+
+
+def can_isolate() -> bool:
+    """Return True if this user may make a PID namespace."""
+    command = ["unshare", "--pid", "--fork", "true"]
+    return bool(shutil.which("unshare")) and subprocess.run(command, capture_output=True).returncode == 0
+
+
+@linux_only
+@pytest.mark.skipif(not can_isolate(), reason="no PID namespace can be made here")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_process_of_a_container_heeds_signals(how: signal.Signals) -> None:
+    """The system ignores signals to it for which it has no handler, so the server has one."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", *SERVER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=ENVIRON) as process:
+        client = Line(process)
+        client.ask("initialize", HELLO)
+        (server,) = children(process.pid)
+        os.kill(server, how)
+        assert process.wait(60) == 128 + how
+
+
+LIMITED = """
+import os, resource, sys
+limit, size = getattr(resource, sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(limit, (size, size))
+if limit == resource.RLIMIT_NPROC and os.getuid() == 0:
+    os.setgid(54321)
+    os.setuid(54321)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "size"), [("RLIMIT_NOFILE", 40), ("RLIMIT_NPROC", 40)])
+def test_a_system_that_is_out_of_something_costs_only_the_script(limit: str, size: int) -> None:
+    """Without descriptors, processes or threads a script is lost, in one form; the server goes on, and in sentences."""
+    code = "local t = os.clock() while os.clock() - t < 0.3 do end return 1"
+    before = [sys.executable, "-c", LIMITED, limit, str(size)]
+    with line(stderr=subprocess.PIPE, before=before) as client:
+        for _ in range(30):
+            client.send("tools/call", call(code))
+        found = [client.read()["result"]["structuredContent"] for _ in range(30)]
+        assert {outcome["error"]["code"] for outcome in found if outcome["error"]} == {"worker_lost"}
+        assert any(outcome["result"] == [1] for outcome in found)
+        assert eventually(lambda: client.execute("return 2")["result"] == [2])
+        client.rest()
+        assert client.process.stderr
+        assert b"Traceback" not in client.process.stderr.read()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_costs_only_the_journal() -> None:
     """Calls go on when the journal cannot be written, and the user is told once."""
@@ -252,6 +327,21 @@ def vanishing(url: str, era: str, code: str, times: int = 1) -> subprocess.Popen
     command = [sys.executable, "-c", VANISHING, url, era, code, str(times)]
     here = ENVIRON | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     return subprocess.Popen(command, env=here, stderr=subprocess.DEVNULL)
+
+
+@linux_only
+@pytest.mark.slow
+def test_a_client_of_a_session_that_vanishes_has_a_grace() -> None:
+    """In the older protocol its scripts run on for as long as it may come back, and end then, waiting ones too."""
+    with http_server("--max-calls", "1000000") as (process, url):
+        with vanishing(url, HANDSHAKE, ENDLESS, times=40) as client:
+            assert eventually(lambda: len(descendants(process.pid)) > 20)
+            client.kill()
+            began = time.monotonic()
+        time.sleep(GRACE / 2)
+        assert len(descendants(process.pid)) > 20
+        assert eventually(lambda: len(descendants(process.pid)) <= 1, GRACE * 2)
+        assert time.monotonic() - began > GRACE - 1
 
 
 @linux_only

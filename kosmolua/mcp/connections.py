@@ -97,6 +97,7 @@ class Connection(H11Protocol):
         config: The server's settings.
         server_state: What its connections share.
         app_state: What the application shares.
+        _loop: The event loop; by default the one that runs.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class Execution:
         runtime: Runs it.
         script: What runs.
         client: Whose it is, as the runtime shares its workers among clients.
-        asks: Whether its client can put questions to a person.
+        asks: True if its client can put questions to a person.
         watch: Told of each call's record when it starts and when it ends, in another thread.
 
     ``question`` is what the script waits for, and ``latest`` the call that it started last.

@@ -36,19 +36,13 @@ _Given = TypeVar("_Given")
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
-    """Do in a thread what would hold up the event loop.
-
-    Raises:
-        WorkerLost: The system allows no further thread.
-    """
+    """Do in a thread what would hold up the event loop; if the system allows no further thread, do it here."""
     try:
         return await asyncio.to_thread(work, *given)
     except RuntimeError as error:
-        if "thread" not in str(error):
+        if "new thread" not in str(error):
             raise
-        raise WorkerLost(
-            "The system allows no further thread", hint="try again when other programs have ended"
-        ) from None
+    return work(*given)
 
 
 class Client:
@@ -76,7 +70,7 @@ class Client:
         """Tell the client how a script gets on, and ask what the script asks, until it is done.
 
         Returns:
-            Whether it is done. It is not when the client is one that can be asked only in the answer to its request:
+            True if it is done. It is not if the client is one that can be asked only in the answer to its request:
             since protocol 2026-07-28 servers send no requests.
         """
         asked = None

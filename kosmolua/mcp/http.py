@@ -147,10 +147,10 @@ class UnixAddress:
 
 
 class Guard:
-    """Lets in requests that bear the token, if there is one, and that no other site's page can have made.
+    """Lets in requests that bear the token, if there is one, and that no page of another site can have made.
 
-    A browser says in Origin which page made a request. Without a token, which such a page cannot know, Host has to be a
-    loopback name too: a page whose own name was made to point here (DNS rebinding) gives itself away by it.
+    A browser says in Origin which page made a request. Without a token, as on a Unix socket, Host has to be a loopback
+    name too: if a page's own name was made to point here (DNS rebinding), Host is that name.
 
     Args:
         app: What is guarded.

@@ -56,7 +56,7 @@ def _listed(names: Iterable[str]) -> Iterable[Resource]:
         yield Resource(uri=PREFIX + quote(page), name=page, description=about, mime_type=MARKDOWN)
 
 
-LARGEST_REFERENCE = 12_000
+MAX_REFERENCE = 12_000
 WRITE_SCRIPT = Prompt(
     name="write_script",
     description="Write and run a Lua script for a task, with the pages that it needs.",
@@ -71,7 +71,7 @@ Write a Lua script for KosmoLua and run it with the tool execute_lua.
 The task: {task}
 
 Before you call a function, read its page with lua_read_doc. Let the script do the filtering and counting, and print
-only what answers the task. If it fails, mend it as the error says and run it again; if a call is denied, tell me what
+only what answers the task. If it fails, repair it as the error says and run it again; if a call is denied, tell me what
 was refused instead.
 """
 
@@ -88,7 +88,7 @@ def write_script(runtime: Runtime, arguments: Mapping[str, str]) -> GetPromptRes
     integration = arguments.get("integration")
     pages = [runtime.docs.read("overview")]
     if integration:
-        pages.append(runtime.docs.read(integration, detail="signatures", budget=LARGEST_REFERENCE))
+        pages.append(runtime.docs.read(integration, detail="signatures", budget=MAX_REFERENCE))
     else:
         pages.append(runtime.docs.list(ROOT))
     text = "\n\n---\n\n".join([_TASK.format(task=arguments["task"].strip()), *pages])

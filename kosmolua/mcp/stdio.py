@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import signal
@@ -16,27 +15,22 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
-from kosmolua.errors import KosmoError
 from kosmolua.mcp.answer import decodable
 from kosmolua.mcp.server import Handlers
 
 
-def serve(handlers: Handlers) -> None:
+def serve(handlers: Handlers, *, complain: Callable[[str], None]) -> None:
     """Serve until the client closes its end. Nothing but the protocol reaches standard output.
 
-    Raises:
-        KosmoError: Standard output cannot be written any more.
+    Args:
+        handlers: Answers the requests.
+        complain: Writes a sentence to standard error.
     """
     # A thread waits for the next line, and no exception reaches it there: these signals end the process instead.
     # Scripts end with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    try:
-        asyncio.run(_serve(handlers))
-    except BaseException as error:
-        if not _is_lost_client(error):
-            raise
-        raise KosmoError("The client reads no answers any more, so the server has ended") from None
+    asyncio.run(_serve(handlers, complain))
 
 
 def _leave(number: int, frame: object) -> None:
@@ -47,23 +41,18 @@ def _leave(number: int, frame: object) -> None:
     signal.raise_signal(number)
 
 
-def _is_lost_client(error: BaseException) -> bool:
-    """Return True if all that went wrong is that standard output cannot be written."""
-    inner = getattr(error, "exceptions", None)
-    if inner:
-        return all(map(_is_lost_client, inner))
-    return isinstance(error, (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError)) or (
-        isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EIO, errno.ENOSPC)
-    )
-
-
-async def _serve(handlers: Handlers) -> None:
+async def _serve(handlers: Handlers, complain: Callable[[str], None]) -> None:
     server = handlers.server()
     messages, readable = anyio.create_memory_object_stream[SessionMessage | Exception]()
     try:
         async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as tasks:
             tasks.start_soon(_sift, incoming, messages, outgoing.send)
-            await server.run(readable, outgoing, server.create_initialization_options())
+            try:
+                await server.run(readable, outgoing, server.create_initialization_options())
+            except anyio.get_cancelled_exc_class():
+                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process.
+                complain("Standard output cannot be written any more, so the server has ended")
+                os._exit(1)
             tasks.cancel_scope.cancel()
     finally:
         handlers.close()

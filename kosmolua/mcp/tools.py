@@ -170,7 +170,7 @@ class Script:
     Args:
         code: The text.
         args: What the script finds in ``arg`` and ``...``.
-        read_only: Whether every write is denied.
+        read_only: True to deny every write.
         limits: Those of :data:`ADJUSTABLE` that are lower than the host's.
         budget: Characters of the answer.
     """

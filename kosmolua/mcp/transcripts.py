@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from threading import Lock
 
 from kosmolua.errors import BadDocArguments, DocNotFound
 from kosmolua.mcp.clients import is_exact
@@ -20,6 +21,7 @@ class Transcripts:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
+        self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
         """Keep a text, and return the page that it is read by.
@@ -28,13 +30,14 @@ class Transcripts:
             client: Whose it is. A client that shares its name with others has to read it by the page returned.
             text: The whole answer.
         """
-        page = PREFIX + secrets.token_hex(4)
-        self._kept[page] = (client, text[:MAX_CHARACTERS])
-        own = [name for name, (owner, _) in self._kept.items() if owner == client]
-        for name in own[:-MAX_OF_CLIENT]:
-            del self._kept[name]
-        while sum(len(text) for _, text in self._kept.values()) > MAX_CHARACTERS:
-            self._kept.popitem(last=False)
+        page = PREFIX + secrets.token_hex(8)
+        with self._lock:
+            self._kept[page] = (client, text[:MAX_CHARACTERS])
+            own = [name for name, (owner, _) in self._kept.items() if owner == client]
+            for name in own[:-MAX_OF_CLIENT]:
+                del self._kept[name]
+            while sum(len(text) for _, text in self._kept.values()) > MAX_CHARACTERS:
+                self._kept.popitem(last=False)
         return LAST if is_exact(client) else page
 
     def read(self, client: str | None, page: str, *, offset: int, budget: int) -> str:
@@ -60,12 +63,12 @@ class Transcripts:
         return text[offset:end] + (more if end < len(text) else "")
 
     def _find(self, client: str | None, page: str) -> str:
-        own = [text for owner, text in self._kept.values() if owner == client]
-        if page == LAST and own and is_exact(client):
-            return own[-1]
-        owner, text = self._kept.get(page, (None, ""))
-        if text and owner == client:
-            return text
+        with self._lock:
+            own = [text for owner, text in self._kept.values() if owner == client]
+            if page == LAST and own and is_exact(client):
+                return own[-1]
+            if page in self._kept:  # nobody guesses the name of another client's
+                return self._kept[page][1]
         raise DocNotFound(
             f"There is no answer {page[:80]!r} to read on", hint="only answers that were cut are kept, the last few"
         )

@@ -1,1 +1,1 @@
-"""The processes that scripts run in, as the host holds them: how they start, who lends them, how they end."""
+"""The processes that scripts run in, as the host holds them: how they start, how many run at once, how they end."""
