@@ -77,7 +77,7 @@ class Confinement:
     def __init__(self, *, forking: bool = False) -> None:
         self._forking = forking
         self._in_force: dict[str, bool] = {}
-        self._threads = 0
+        self._threads: int | None = None
         self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
 
     @property
@@ -99,7 +99,7 @@ class Confinement:
             linux.prefer_for_oom_kill()
         self._in_force["unprivileged"] = _become_nobody()
         if sys.platform == "linux":
-            self._threads = linux.count_threads(os.getuid()) if self._forking else 0
+            self._threads = linux.count_threads(os.getuid()) if self._forking else None
             self._in_force["no_new_privs"] = linux.forbid_new_privileges()
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
@@ -126,8 +126,11 @@ class Confinement:
             "CORE": 0,
             "FSIZE": 0,
             "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
-            "NPROC": self._threads + MAX_FORKS if self._forking else 0,
         }
+        if not self._forking:
+            bounds["NPROC"] = 0
+        elif self._threads is not None:
+            bounds["NPROC"] = self._threads + MAX_FORKS
         in_force = [_bound(name, value) for name, value in bounds.items()]
         return all(in_force)
 

@@ -34,14 +34,20 @@ def prefer_for_oom_kill() -> None:
         file.write(str(OOM_SCORE_ADJUSTMENT))
 
 
-def count_threads(user: int) -> int:
-    """Return how many threads a user has, if /proc shows them. The kernel bounds forks by that number."""
+def count_threads(user: int) -> int | None:
+    """Return how many threads a user has, by which the kernel bounds forks, or None if /proc does not show that.
+
+    Processes that hide are not counted.
+    """
+    try:
+        entries = os.listdir("/proc")
+    except OSError:
+        return None
     count = 0
-    with suppress(OSError):
-        for entry in os.listdir("/proc"):
-            with suppress(OSError):
-                if entry.isdigit() and os.stat(f"/proc/{entry}").st_uid == user:
-                    count += os.stat(f"/proc/{entry}/task").st_nlink - 2
+    for entry in filter(str.isdigit, entries):
+        with suppress(OSError):
+            if os.stat(f"/proc/{entry}").st_uid == user:
+                count += os.stat(f"/proc/{entry}/task").st_nlink - 2
     return count
 
 
