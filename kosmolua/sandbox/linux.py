@@ -34,23 +34,6 @@ def prefer_for_oom_kill() -> None:
         file.write(str(OOM_SCORE_ADJUSTMENT))
 
 
-def count_threads(user: int) -> int | None:
-    """Return how many threads a user has, by which the kernel bounds forks, or None if /proc does not show that.
-
-    Processes that hide are not counted.
-    """
-    try:
-        entries = os.listdir("/proc")
-    except OSError:
-        return None
-    count = 0
-    for entry in filter(str.isdigit, entries):
-        with suppress(OSError):
-            if os.stat(f"/proc/{entry}").st_uid == user:
-                count += os.stat(f"/proc/{entry}/task").st_nlink - 2
-    return count
-
-
 def forbid_new_privileges() -> bool:
     """Keep programs that this process starts from gaining rights; return True if that worked."""
     return _control(_PR_SET_NO_NEW_PRIVS, 1)
