@@ -194,8 +194,8 @@ def test_the_kernel_ends_a_script_before_the_host(start: Callable[[], ColdChild 
 
 
 def test_a_missing_proc_is_no_error() -> None:
-    """Without /proc the kernel chooses for itself, and the session's user is taken to have no threads yet."""
-    missing = "import builtins; builtins.open = os.listdir = lambda *_: os.stat('/none')"
+    """Without /proc the kernel chooses for itself what to end."""
+    missing = "import builtins; builtins.open = lambda *_: os.stat('/none')"
     assert attempt("pass", setup=missing, forking=True) == "done"
 
 

@@ -124,7 +124,7 @@ def test_a_fork_that_fails_ends_no_other_script(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_fork_that_fails_costs_a_session_the_chunk(monkeypatch: pytest.MonkeyPatch, simulated: Runtime) -> None:
     """The state from before it is kept."""
-    allow_forks(monkeypatch, 2)
+    allow_forks(monkeypatch, 3)  # the first finds out how many the user may have
     with Session(simulated.run) as session:
         session.evaluate("x = 1")
         assert session.evaluate("while true do end", cpu=0.1).state == "restored"

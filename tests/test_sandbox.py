@@ -1,4 +1,4 @@
-"""The guest by itself: what it writes for a job, with no host around it."""
+"""The child by itself: what it writes for a job, with no host around it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kosmolua import Limits, protocol
 from kosmolua.sandbox.vm import BROKEN
 
 PATHS = [str(Path(__file__).parent.parent), *sys.path]
-GUEST = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, regex, worker; {setup}"
+CHILD = "import sys; sys.path[:] = {paths!r}; from kosmolua.sandbox import confinement, regex, worker; {setup}"
 
 
 def work(
@@ -47,7 +47,7 @@ def measure(
     """Have a fresh child run a script, and return its frames, its exit status, and the peak of its memory in bytes."""
     limits = Limits(memory=memory).as_dict()
     job = protocol.frame("job", source=source, name="=job", args=[*arguments], limits=limits, isolated=isolated)
-    command = [sys.executable, "-c", f"{GUEST.format(paths=PATHS, setup=setup or 'pass')}\nworker.main()"]
+    command = [sys.executable, "-c", f"{CHILD.format(paths=PATHS, setup=setup or 'pass')}\nworker.main()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}) as child:
         assert child.stdin and child.stdout
         child.stdin.write(job + more)
@@ -58,7 +58,7 @@ def measure(
     return frames, child.returncode, usage.ru_maxrss * 1024
 
 
-def test_a_guest_says_first_what_is_around_it() -> None:
+def test_a_child_says_first_what_is_around_it() -> None:
     """Before the script's first word comes a frame with the layers that are in force, and that are missing."""
     frames, status = work("print('hello') return 1")
     assert [frame["kind"] for frame in frames] == ["ready", "print", "end"]
@@ -67,7 +67,7 @@ def test_a_guest_says_first_what_is_around_it() -> None:
     assert status == 0
 
 
-def test_a_guest_that_must_be_isolated_and_is_not_runs_nothing() -> None:
+def test_a_child_that_must_be_isolated_and_is_not_runs_nothing() -> None:
     """It says which layer is missing, and leaves."""
     setup = "confinement._bound = lambda name, value: False"
     frames, status = work("print('hello')", setup=setup, isolated=True)
@@ -80,7 +80,7 @@ def test_a_guest_that_must_be_isolated_and_is_not_runs_nothing() -> None:
 
 @pytest.mark.parametrize("error", ["MemoryError", "OSError", "KeyboardInterrupt", "SystemExit"])
 def test_nothing_that_python_raises_reaches_the_script(error: str) -> None:
-    """A verb that raises ends the guest, as memory that is spent or as a failure; no pcall sees what was raised."""
+    """A verb that raises ends the child, as memory that is spent or as a failure; no pcall sees what was raised."""
     raising = f"regex.scan = lambda *_: (_ for _ in ()).throw({error}('/secret/path'))"
     frames, status = work("print(pcall(regex.match, 'a', 'b')) print('survived')", setup=raising)
     if error == "MemoryError":
@@ -168,8 +168,8 @@ def test_a_name_that_is_not_there_is_asked_for_once() -> None:
     assert {frame["text"] for frame in frames if frame["kind"] == "print"} == {"no box\n"}
 
 
-def test_a_guest_whose_host_is_gone_leaves() -> None:
-    """A script that waits for an answer when the letterbox closes is over."""
+def test_a_child_whose_host_is_gone_leaves() -> None:
+    """A script that waits for an answer when the protocol closes is over."""
     frames, status = work("pcall(function() return app.integrations.box end) print('survived')")
     assert [frame["kind"] for frame in frames] == ["ready", "describe"]
     assert status == 0

@@ -38,7 +38,7 @@ class Watched(SessionProcess):
 
     def processes(self) -> list[int]:
         """Return the processes of the group that have not ended."""
-        return running_in_group(self._process.pid)
+        return running_in_group(self.pid)
 
 
 # State and values

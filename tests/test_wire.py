@@ -31,7 +31,7 @@ FRAMES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["kind"])
 def test_proper_frames_are_read(frame: dict[str, Any]) -> None:
-    """Each kind of frame that a guest may send is read as it was written."""
+    """Each kind of frame that a child may send is read as it was written."""
     assert protocol.decode_from_child(json.dumps(frame).encode()) == frame
 
 
@@ -219,7 +219,7 @@ def test_bytes_that_are_no_text_survive(raw: bytes) -> None:
 
 
 def test_a_surrogate_that_stands_for_no_byte_is_lost() -> None:
-    """A guest that makes up surrogates gets question marks, not an exception in the host."""
+    """A child that makes up surrogates gets question marks, not an exception in the host."""
     assert protocol.to_bytes("a\ud800b") == b"a?b"
 
 

@@ -28,8 +28,9 @@ STANDARD_DESCRIPTORS = 3
 """Input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 MAX_FORKS = 256
-"""How many threads the user of a session may have beyond those from before it; two are used. The kernel counts all of a
-user's together, so this leaves room for other programs."""
+"""Room for further threads of a session's user; the session needs two. The kernel counts all of a user's together."""
+MAX_THREADS = 2**22
+"""The most that Linux has room for."""
 NOBODY = 65534
 
 
@@ -77,7 +78,7 @@ class Confinement:
     def __init__(self, *, forking: bool = False) -> None:
         self._forking = forking
         self._in_force: dict[str, bool] = {}
-        self._threads = 0
+        self._max_threads = 0
         self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
 
     @property
@@ -98,8 +99,8 @@ class Confinement:
         if sys.platform == "linux":
             linux.prefer_for_oom_kill()
         self._in_force["unprivileged"] = _become_nobody()
+        self._max_threads = _max_threads() if self._forking else 0
         if sys.platform == "linux":
-            self._threads = linux.count_threads(os.getuid()) if self._forking else 0
             self._in_force["no_new_privs"] = linux.forbid_new_privileges()
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
@@ -126,10 +127,33 @@ class Confinement:
             "CORE": 0,
             "FSIZE": 0,
             "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
-            "NPROC": self._threads + MAX_FORKS if self._forking else 0,
+            "NPROC": self._max_threads,
         }
         in_force = [_bound(name, value) for name, value in bounds.items()]
         return all(in_force)
+
+
+def _max_threads() -> int:
+    """Return a bound on the threads of this user that still lets it fork.
+
+    Only the kernel knows how many there are: /proc does not show those that hide, or that run in other containers.
+    """
+    if resource is None:
+        return 0
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    bound = MAX_FORKS
+    while bound < (MAX_THREADS if hard == resource.RLIM_INFINITY else hard):
+        resource.setrlimit(resource.RLIMIT_NPROC, (bound, hard))
+        try:
+            pid = os.fork()
+        except OSError:
+            bound *= 2
+            continue
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        break
+    return bound + MAX_FORKS
 
 
 def _bound(name: str, value: int) -> bool:

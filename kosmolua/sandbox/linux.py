@@ -34,17 +34,6 @@ def prefer_for_oom_kill() -> None:
         file.write(str(OOM_SCORE_ADJUSTMENT))
 
 
-def count_threads(user: int) -> int:
-    """Return how many threads a user has, if /proc shows them. The kernel bounds forks by that number."""
-    count = 0
-    with suppress(OSError):
-        for entry in os.listdir("/proc"):
-            with suppress(OSError):
-                if entry.isdigit() and os.stat(f"/proc/{entry}").st_uid == user:
-                    count += os.stat(f"/proc/{entry}/task").st_nlink - 2
-    return count
-
-
 def forbid_new_privileges() -> bool:
     """Keep programs that this process starts from gaining rights; return True if that worked."""
     return _control(_PR_SET_NO_NEW_PRIVS, 1)

@@ -172,7 +172,7 @@ function env.rawset(value, key, item)
 end
 
 -- The collector may be asked, not steered: a script that stops it would only run into its memory limit.
-local STEERING = { stop = 0, restart = 0, setpause = 200, setstepmul = 100, generational = "incremental", incremental = "incremental" }
+local STEERING = { stop = 0, restart = 0, setpause = 400, setstepmul = 100, generational = "incremental", incremental = "incremental" }
 
 function env.collectgarbage(option, argument)
   option = option == nil and "collect" or option
