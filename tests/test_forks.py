@@ -117,7 +117,7 @@ def test_a_fork_makes_its_calls_over_connections_of_its_own(environment: dict[st
     with serving(answer(200, [])) as service:
         body = f"""
             from support.library import library
-            account = {{"api_key": "key", "base_url": "{service.url}"}}
+            account = {{"api_key": "key-of-the-forks", "base_url": "{service.url}"}}
             runtime = Runtime({{"library": {{"work": account}}}}, plugins=[library()])
             list_books = lambda: runtime.call("library.list_books")
             list_books()

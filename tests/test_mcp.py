@@ -226,7 +226,7 @@ def test_wrong_arguments_are_results_with_suggestions(web_agent: Agent) -> None:
 
     async def conversation(client: Client) -> None:
         wrong = [
-            ({"code": "return 1", "timout": 5}, "did you mean 'timeout'?"),
+            ({"code": "return 1", "timout": 5}, "did you mean 'timeout' or 'call_timeout'?"),
             ({}, "execute_lua needs code"),
             ({"code": 5}, "code must be a string, not 5"),
             ({"code": "return 1", "mode": "write"}, "mode must be one of 'run', 'read_only', not \"write\" (a string)"),

@@ -25,7 +25,6 @@ MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _UNITS = {
     "timeout": "Seconds",
-    "call_timeout": "Seconds for one call",
     "cpu": "CPU seconds",
     "memory": "Bytes",
     "max_output": "Bytes",
@@ -123,7 +122,7 @@ _DOCS = (
                 "type": "integer",
                 "minimum": SMALLEST_BUDGET,
                 "default": DEFAULT_PAGE,
-                "description": "Most characters; the richest detail that fits is chosen",
+                "description": "Most characters",
             },
             "offset": {"type": "integer", "minimum": 0, "description": "For run:last, an answer that was cut"},
         },
