@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kosmolua.docs.outline import Outline, Outlines, Shelf, outline_of
+from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
 from kosmolua.docs.pages import NAMES
-from kosmolua.docs.ranking import fold, words_of
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
 from kosmolua.schema.names import page_of, parts_of
 from kosmolua.suggestions import closest
@@ -37,8 +36,8 @@ class Address:
 class Directory:
     """Finds addresses. It loads an integration only when the name does not say which one is meant."""
 
-    def __init__(self, shelf: Shelf, outlines: Outlines) -> None:
-        self._shelf = shelf
+    def __init__(self, catalog: Integrations, outlines: Outlines) -> None:
+        self._catalog = catalog
         self._outlines = outlines
 
     def find(self, page: str) -> Address:
@@ -55,19 +54,13 @@ class Directory:
         """
         first, *rest = parts_of(page)
         try:
-            outline = outline_of(self._shelf.integration(first))
+            outline = outline_of(self._catalog.integration(first))
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
         return self._inside(page, first, outline, rest)
 
-    def near(self, query: str) -> str:
-        """Return the words of names that resemble those of a query: ``list services`` for ``lst servces``."""
-        shorts = (short for _, outline in self._known() for short in outline.functions)
-        known = set(fold(" ".join([*NAMES, *self._shelf.names(), *shorts])).split())
-        return " ".join(dict.fromkeys(near for word in words_of(query) for near in closest(word, known, 1)))
-
     def _inside(self, page: str, name: str, outline: Outline, rest: Sequence[str]) -> Address:
-        if not rest or (len(rest) == 1 and rest[0] in ("default", *self._shelf.accounts(name))):
+        if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
         short = outline.find(rest[-1]) if len(rest) <= MOST_PARTS else None
         if short is None:
@@ -83,7 +76,7 @@ class Directory:
         raise _not_found(page, self._resembling(word))
 
     def _elsewhere(self, page: str, first: str, rest: Sequence[str]) -> Address:
-        names = closest(first, self._shelf.names(), MOST_SUGGESTIONS)
+        names = closest(first, self._catalog.names(), MOST_SUGGESTIONS)
         outlines = [(name, outline) for name, outline in self._known(names)]
         same = [Address(name, short) for name, outline in outlines if (short := outline.find(rest[-1]))]
         near = [address for name, outline in outlines for address in _resembling_in(name, outline, rest[-1])]
@@ -98,7 +91,7 @@ class Directory:
         return [pages[each] for each in closest(word, pages, MOST_SUGGESTIONS)]
 
     def _known(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Outline]]:
-        for name in self._shelf.names() if names is None else names:
+        for name in self._catalog.names() if names is None else names:
             try:
                 yield name, self._outlines.of(name)
             except PluginError:

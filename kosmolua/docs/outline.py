@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from kosmolua.docs import signatures
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.luacats import description, prose
 
 
-class Shelf(Protocol):
+class Integrations(Protocol):
     """Installed integrations, of which only :meth:`integration` runs a plugin's code."""
 
     def names(self) -> Sequence[str]:
@@ -57,13 +58,15 @@ class Sketch(NamedTuple):
         full_name: With the integration's prefix.
         effect: ``read`` or ``write``.
         summary: One sentence.
-        words: What else can be searched for: parameters, their sentences, the rest of the docstring.
+        words: What else can be searched for: the sentences of parameters, the rest of the docstring.
+        parameters: Their names, with a space between them.
     """
 
     full_name: str
     effect: str
     summary: str
     words: str
+    parameters: str
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,10 @@ class Outline:
 
 
 class Outlines:
-    """The outlines of every integration on a shelf, each read once."""
+    """The outlines of all integrations, each read once."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, catalog: Integrations) -> None:
+        self._catalog = catalog
         self._read: dict[str, Outline] = {}
 
     def of(self, name: str) -> Outline:
@@ -108,8 +111,15 @@ class Outlines:
             PluginError: It had to be loaded, and cannot be.
         """
         if name not in self._read:
-            self._read[name] = read(name, self._shelf.sources(name)) or outline_of(self._shelf.integration(name))
+            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.integration(name))
         return self._read[name]
+
+    def signature(self, name: str, function: str) -> str:
+        """Return a function's call and the keys of its result in a line; nothing if that needs a plugin to be run."""
+        sources = self._catalog.sources(name)
+        if read(name, sources):
+            return signatures.in_source(sources, function)
+        return signatures.named(self._catalog.integration(name).functions[function])
 
 
 def outline_of(integration: Integration) -> Outline:
@@ -118,10 +128,10 @@ def outline_of(integration: Integration) -> Outline:
 
 
 def _sketch(function: Function) -> Sketch:
-    parameters = [f"{parameter.name}: {description(parameter)}" for parameter in function.parameters]
-    rest = function.doc[len(function.summary) :]
-    words = " ".join([rest.strip(), *parameters])
-    return Sketch(function.full_name, function.effect, prose(function.summary), prose(words))
+    rest = function.doc[len(function.summary) :].strip()
+    words = " ".join([rest, *(description(parameter) for parameter in function.parameters)])
+    names = " ".join(parameter.name for parameter in function.parameters)
+    return Sketch(function.full_name, function.effect, prose(function.summary), prose(words), names)
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
@@ -174,6 +184,5 @@ def _functions(sources: Sequence[str], prefix: str) -> Iterator[tuple[str, Sketc
 def _sketched(full_name: str, effect: str, signature: str, doc: str) -> Sketch:
     summary, _, rest = doc.strip().partition("\n")
     parameters = signature.partition("*")[2]
-    names = ", ".join(_PARAMETER.findall(parameters))
-    words = " ".join([rest, *parameters.split('"')[1::2], f"Parameters: {names}." if names else ""])
-    return Sketch(full_name, effect, prose(summary), prose(words))
+    words = " ".join([rest, *parameters.split('"')[1::2]])
+    return Sketch(full_name, effect, prose(summary), prose(words), " ".join(_PARAMETER.findall(parameters)))

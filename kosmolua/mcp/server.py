@@ -29,8 +29,8 @@ from mcp_types import (
 
 from kosmolua import __version__
 from kosmolua.broker.journal import Watch
-from kosmolua.docs.pages import USUAL_DETAIL
-from kosmolua.docs.ranking import USUAL_HITS
+from kosmolua.docs.pages import DEFAULT_DETAIL
+from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import KosmoError
 from kosmolua.mcp import resources
 from kosmolua.mcp.answer import decodable, refusal
@@ -146,6 +146,7 @@ class Handlers:
         if tool == "lua_list_docs":
             return docs.list(arguments.get("namespace"))
         if tool == "lua_search_docs":
-            return docs.search(arguments["query"], limit=int(arguments.get("limit", USUAL_HITS)))
+            return docs.search(arguments["query"], limit=int(arguments.get("limit", DEFAULT_HITS)), for_scripts=True)
         budget = int(arguments.get("budget", USUAL_PAGE))
-        return docs.read(arguments["page"], detail=arguments.get("detail", USUAL_DETAIL), budget=budget)
+        detail = arguments.get("detail", DEFAULT_DETAIL)
+        return docs.read(arguments["page"], detail=detail, budget=budget, for_scripts=True)

@@ -139,7 +139,7 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
     """Yield the declarations of the records that these functions take or return, each once."""
     kinds = [kind for function in functions for kind in _types_of(function)]
-    return (_record_class(record, namespace) for record in records_in(kinds))
+    return (record_class(record, namespace) for record in records_in(kinds))
 
 
 def function_stub(function: Function, namespace: str, holder: str) -> str:
@@ -169,11 +169,11 @@ def spell(kind: Type, namespace: str, choices: str = "") -> str:
 
     Args:
         kind: The type.
-        namespace: What the names of records start with.
+        namespace: What the names of records start with, or nothing.
         choices: What stands for the choices in the type, if they are not to be spelled out.
     """
     if kind.record:
-        return f"{namespace}.{kind.record.name}"
+        return f"{namespace}.{kind.record.name}" if namespace else kind.record.name
     if not kind.parts:
         return choices if kind.choices and choices else kind.lua
     parts = [spell(part, namespace, choices) for part in kind.parts]
@@ -252,7 +252,8 @@ def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
     return spell(parameter.type, namespace, _alias_name(function, parameter, namespace))
 
 
-def _record_class(record: Record, namespace: str) -> str:
+def record_class(record: Record, namespace: str) -> str:
+    """Return the declaration of a record."""
     fields = [
         field(
             key,
