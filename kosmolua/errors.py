@@ -25,6 +25,11 @@ one-line hint is part of the message, a longer one (a stanza to paste) stands be
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class KosmoError(Exception):
     """Anything that KosmoLua reports to a user.
@@ -111,6 +116,18 @@ class PluginError(KosmoError):
     def __init__(self, message: str, *, origin: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.origin = origin
+        self.mistakes: tuple[PluginError, ...] = (self,)
+
+    @classmethod
+    def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
+        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` has them apart."""
+        mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
+        if len(mistakes) == 1:
+            return mistakes[0]
+        clauses = "; ".join(f"{mistake.origin}: {mistake.message}" for mistake in mistakes)
+        joined = cls(f"{len(mistakes)} mistakes: {clauses}", origin=mistakes[0].origin)
+        joined.mistakes = mistakes
+        return joined
 
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values, with ``origin``."""

@@ -83,12 +83,20 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     if host.kind is not inspect.Parameter.POSITIONAL_ONLY:
         raise _misshapen(name, origin)
     hints = _hints_of(handler, origin)
+    read, mistakes = [], []
+    for parameter in parameters:
+        try:
+            read.append(_read_parameter(parameter, hints, name, origin))
+        except PluginError as mistake:
+            mistakes.append(mistake)
+    if mistakes:
+        raise PluginError.all_of(mistakes)
     return Function(
         name=name,
         full_name=f"{prefix}_{name}" if prefix else name,
         effect=effect,
         handler=handler,
-        parameters=tuple(_read_parameter(parameter, hints, name, origin) for parameter in parameters),
+        parameters=tuple(read),
         doc=doc,
         returns=_returns(hints, name, origin),
         origin=origin,
