@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MAX_PARSED = 256 * 1024
 """Bytes of a source that are parsed; a longer one is not read at all."""
 QUOTES = ('"', "'")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
 
 class Node:
@@ -81,12 +83,14 @@ class SyntaxProblem(NamedTuple):
         column: Counted from 1.
         near: The text that does not fit, or nothing at the end of the source.
         missing: The text that is missing, or nothing.
+        last_line: The line where the text ends that does not fit.
     """
 
     line: int
     column: int
     near: str
     missing: str
+    last_line: int
 
 
 class Script(NamedTuple):
@@ -116,7 +120,7 @@ def parse(source: str | bytes) -> Script | None:
         found, field = cursor.node, cursor.field_name or ""
         assert found is not None
         kept = None
-        if found.is_error or found.is_missing:
+        if found.is_error or found.is_missing or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b"")):
             problems.append(_problem(found, text))
         if found.is_named or field:
             row, column = found.start_point
@@ -146,7 +150,7 @@ def _parser() -> Parser:
 def _problem(found: TreeNode, text: bytes) -> SyntaxProblem:
     row, column = found.start_point
     near = text[found.start_byte : found.end_byte].decode("utf-8", "replace").strip().partition("\n")[0][:30]
-    return SyntaxProblem(row + 1, column + 1, near, found.type if found.is_missing else "")
+    return SyntaxProblem(row + 1, column + 1, near, found.type if found.is_missing else "", found.end_point[0] + 1)
 
 
 def string_of(node: Node | None) -> str | None:
