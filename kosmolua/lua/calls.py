@@ -18,16 +18,21 @@ class Misuse(NamedTuple):
         node: Where.
         message: What.
         hint: What to write instead, or nothing.
+        is_silent: Whether the call would be made all the same, without what was meant.
     """
 
     node: Node
     message: str
     hint: str = ""
+    is_silent: bool = False
 
 
 class NotWritten(Exception):
     """A value is not written out."""
 
+
+_MANY = frozenset({"function_call", "vararg_expression"})
+"""Expressions that stand for any number of values."""
 
 Evaluate = Callable[[Node], Value]
 
@@ -56,7 +61,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
             yield Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
         elif isinstance(value, Undefined):
             hint = value.hint or "define it, or leave the argument out"
-            yield Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint)
+            yield Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)
     for parameter in parameters:
         if parameter.name in given:
             yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
@@ -69,9 +74,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
 def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
     """Return the arguments by name, and whether these are all; None if there are too many."""
     around = call.get("arguments")
-    arguments = around.children if around else []
-    if around and around.children and around.children[0].kind == "string_content":
-        return {}, False  # f "text"
+    arguments = [each for each in (around.children if around else ()) if each.field == ""]
     if len(arguments) == 1 and arguments[0].kind == "table_constructor":
         fields = [field for field in arguments[0].children if field.kind == "field"]
         keys = [key_of(field) for field in fields]

@@ -6,6 +6,8 @@ from kosmolua.lua.syntax import Node, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names by which a script may define globals that no parser sees."""
+_BENDING = frozenset({"setmetatable", "rawset"})
+_STOPPING = frozenset({"exit", "getmetatable"})
 
 
 class Variable:
@@ -46,6 +48,16 @@ class Scopes:
     def is_dynamic(self) -> bool:
         """Whether the script may define globals that no parser sees."""
         return bool(self.globals & DYNAMIC or self.defined & DYNAMIC)
+
+    @property
+    def may_bend_tables(self) -> bool:
+        """Whether tables of the script may get fields or operators that no parser sees."""
+        return self.is_dynamic or bool(self.globals & _BENDING)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether what is read in order also runs: nothing may end the script early, or change what values can do."""
+        return not self.is_dynamic and not self.globals & _STOPPING
 
     def variable(self, name: Node) -> Variable | None:
         """Return the local variable that an identifier stands for, or None for a global."""

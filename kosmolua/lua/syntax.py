@@ -120,7 +120,11 @@ def parse(source: str | bytes) -> Script | None:
         found, field = cursor.node, cursor.field_name or ""
         assert found is not None
         kept = None
-        if found.is_error or found.is_missing or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b"")):
+        if (
+            found.is_error
+            or found.is_missing
+            or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b""))
+        ):
             problems.append(_problem(found, text))
         if found.is_named or field:
             row, column = found.start_point
@@ -159,7 +163,9 @@ def string_of(node: Node | None) -> str | None:
         return None
     content = node.get("content")
     text = content.text if content else ""
-    return None if "\\" in text and node.text.startswith(QUOTES) else text
+    if node.text.startswith(QUOTES):
+        return None if "\\" in text else text
+    return text.replace("\r\n", "\n").removeprefix("\n")  # the first line break of a long string is left out
 
 
 def key_of(node: Node) -> str | None:

@@ -5,7 +5,6 @@ Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node
@@ -71,10 +70,12 @@ class Result(NamedTuple):
     Args:
         type: Its type.
         source: What it is, such as ``the result of list_services``.
+        is_optional: Whether it may be nil.
     """
 
     type: Type
     source: str
+    is_optional: bool = False
 
 
 class Library(NamedTuple):
@@ -96,18 +97,26 @@ class Closure(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A string, number, boolean or table that is written out; ``value`` is None for a table."""
+    """A value that is written out.
+
+    Args:
+        kind: ``string``, ``number``, ``boolean`` or ``table``.
+        value: What it is; None for a table, and for a string with escapes.
+        node: Where it is written.
+        is_bent: Whether it may have a metatable.
+    """
 
     kind: str
     value: object = None
     node: Node | None = None
+    is_bent: bool = False
 
 
 Value = Unknown | Missing | Undefined | Branch | Callee | Result | Library | Builtin | Closure | Literal
 UNKNOWN = Unknown()
 
 
-def keys_of(kind: Type) -> list[str] | None:
+def record_keys(kind: Type) -> list[str] | None:
     """Return the keys of a record, or None for any other type."""
     return list(kind.record.fields) if kind.record else None
 
@@ -117,6 +126,11 @@ def field_of(kind: Type, key: str) -> Type | None:
     if kind.record:
         return kind.record.fields.get(key)
     return kind.parts[0] if kind.label == "object" and kind.parts else None
+
+
+def is_optional(kind: Type, key: str) -> bool:
+    """Return True if a record may lack a field."""
+    return kind.record is not None and key not in kind.record.required
 
 
 def item_of(kind: Type) -> Type | None:
@@ -155,10 +169,3 @@ def near_field(kind: Type, key: str) -> str:
         if inner.record and key in inner.record.fields:
             return f"{field}.{key}"
     return next(iter(closest(key, fields, 1)), "")
-
-
-def types_in(kind: Type) -> Iterator[Type]:
-    """Yield a type and those that it is a union of."""
-    yield kind
-    if kind.label == "any":
-        yield from kind.parts
