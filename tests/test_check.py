@@ -193,8 +193,7 @@ def test_a_syntax_error_names_what_lua_has_instead(checker: Checker, source: str
         "local t = {} setmetatable(t, { __call = function() return nil end }) for x in t do end",
         "#!/usr/bin/env kosmolua\nprint(1)",
         "local name = arg[1] print(app.integrations[name or 'render2'])",
-        R
-        + "for name, member in pairs(render) do if type(member) == 'table' then print(#member.list_services({})) end end",
+        R + "for _, member in pairs(render) do if type(member) == 'table' then print(member.list_jobs) end end",
         R + "print(render.list_services({ limit = 2.0, cursor = nil }).services[1].name:upper())",
         R + "local key = 'list_services' print(#render[key]({ limit = 3 }).services)",
         R + "local id = [[\nsrv-cabc12345678]] print(render.get_service(id).service.name)",

@@ -94,6 +94,15 @@ def test_a_script_reads_the_part_of_a_guide_that_it_needs(library: Library) -> N
         assert answer(library, "read", [name]) == library.read(name, for_scripts=True)
 
 
+def test_an_integration_has_words_of_its_own() -> None:
+    """What people say for a thing leads to the function that has another word for it."""
+    catalog = library_catalog()
+    integration = catalog.integration("books")
+    integration.words["checkout"] = "lend_book"
+
+    assert Library(catalog).find("checkout")[0].page == "integrations.books.lend_book"
+
+
 def test_search_corrects_words_that_it_does_not_know(library: Library) -> None:
     """Beside words that are known, too, and says what it searched for instead."""
     text = library.search("lnd a book")

@@ -20,6 +20,7 @@ integration = Integration(
     about="Sells "
     "things.",
     prefix="s",
+    words={"purchase": "buy"},
 )
 
 
@@ -49,6 +50,7 @@ def test_names_effects_and_sentences_are_read_from_the_source() -> None:
     assert found is not None
     assert found.about == "Sells things."
     assert found.counts == "2 functions: 1 read, 1 write"
+    assert found.words == {"purchase": "buy"}
     assert {name: (sketch.full_name, sketch.effect, sketch.summary) for name, sketch in found.functions.items()} == {
         "list_things": ("s_list_things", "read", "List things."),
         "buy": ("s_buy", "write", "Buy one."),
@@ -70,6 +72,7 @@ def test_names_effects_and_sentences_are_read_from_the_source() -> None:
         ("def buy(", "def list_things("),
         ("\n@integration.writes\ndef buy", "\nfor name in NAMES:\n    integration.writes(make(name))\n\ndef buy"),
         ("    prefix=", "    prefix=PREFIX or "),
+        ('words={"purchase"', "words={PURCHASE"),
     ],
 )
 def test_a_source_that_does_not_say_everything_has_no_outline(old: str, new: str) -> None:

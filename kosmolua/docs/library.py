@@ -11,7 +11,7 @@ from kosmolua.docs.lookup import Address, Directory
 from kosmolua.docs.outline import Integrations, Outlines
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, GuidePage, Page, SeveralPages
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage
-from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of
+from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
 from kosmolua.docs.vocabulary import words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.annotations import type_of
@@ -114,7 +114,8 @@ class Library:
     def _index(self) -> Index:
         with self._lock:
             if self._built is None:
-                self._built = Index(entries_of(self._catalog, self._outlines))
+                entries = entries_of(self._catalog, self._outlines)
+                self._built = Index(entries, meanings_of(self._catalog, self._outlines))
             return self._built
 
     def read(

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kosmolua.docs import signatures
 from kosmolua.schema.function import Function
@@ -42,12 +42,12 @@ class Integrations(Protocol):
         """Return the text of each Python file of a plugin, without running it; none where they cannot be had."""
 
 
-LONGEST_CONSTRUCTION = 20
+MAX_CONSTRUCTION_LINES = 20
 """Lines that ``integration = Integration(...)`` may take."""
 
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
-_SAID = ("name", "about", "prefix")
+_SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
 _REGISTERED = re.compile(r"\w+\.(read|write)s\ndef (\w+)\(")
 
 
@@ -76,10 +76,12 @@ class Outline:
     Args:
         about: One sentence.
         functions: By short name.
+        words: What people say, each with the integration's word for it.
     """
 
     about: str
     functions: Mapping[str, Sketch]
+    words: Mapping[str, str]
 
     def find(self, name: str) -> str | None:
         """Return the short name of a function by its short or its full name, or None."""
@@ -124,7 +126,8 @@ class Outlines:
 
 def outline_of(integration: Integration) -> Outline:
     """Return the outline of an integration that is loaded."""
-    return Outline(integration.about, {name: _sketch(function) for name, function in integration.functions.items()})
+    functions = {name: _sketch(function) for name, function in integration.functions.items()}
+    return Outline(integration.about, functions, integration.words)
 
 
 def _sketch(function: Function) -> Sketch:
@@ -135,7 +138,7 @@ def _sketch(function: Function) -> Sketch:
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
-    """Return the outline that a plugin's source shows, or None where it does not show everything.
+    """Return the outline that a plugin's source shows, or None if it does not show everything.
 
     Args:
         name: The integration's name.
@@ -147,19 +150,22 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
     prefix = construction.get("prefix", name)
     functions = dict(_functions(sources, prefix and f"{prefix}_"))
     registrations = sum(source.count(".reads") + source.count(".writes") for source in sources)
-    return Outline(construction.get("about", ""), functions) if len(functions) == registrations else None
+    if len(functions) != registrations:
+        return None
+    return Outline(construction.get("about", ""), functions, construction.get("words", {}))
 
 
-def _construction(sources: Sequence[str]) -> dict[str, str] | None:
+def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
+    """Return the arguments of the one construction of an integration, or None if they are not all written out."""
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:
         return None
-    lines = places[0].split("\n", LONGEST_CONSTRUCTION)[:LONGEST_CONSTRUCTION]
+    lines = places[0].split("\n", MAX_CONSTRUCTION_LINES)[:MAX_CONSTRUCTION_LINES]
     calls = (_parsed("Integration(" + "\n".join(lines[:count])) for count in range(1, len(lines) + 1))
     return next(filter(None, calls), None)
 
 
-def _parsed(call: str) -> dict[str, str] | None:
+def _parsed(call: str) -> dict[str, Any] | None:
     try:
         tree = ast.parse(call, mode="eval").body
     except SyntaxError:
@@ -167,8 +173,11 @@ def _parsed(call: str) -> dict[str, str] | None:
     if not isinstance(tree, ast.Call):
         return None
     given = [*((keyword.arg, keyword.value) for keyword in tree.keywords), *(("name", node) for node in tree.args[:1])]
-    said = {str(key): getattr(node, "value", None) for key, node in given if key in _SAID}
-    return {key: value for key, value in said.items() if isinstance(value, str)} if all(said.values()) else None
+    try:
+        said = {key: ast.literal_eval(node) for key, node in given if key in _SAID}
+    except ValueError:
+        return None
+    return said if all(isinstance(value, _SAID[key]) for key, value in said.items()) else None
 
 
 def _functions(sources: Sequence[str], prefix: str) -> Iterator[tuple[str, Sketch]]:

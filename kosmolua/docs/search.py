@@ -222,6 +222,18 @@ def _coverage(marked: str) -> float:
     return marked.count(_MARK) / max(1, len(words_in(marked)))
 
 
+def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
+    """Yield words of the documentation, each with what people say for them: the general ones and the integrations'."""
+    yield from MEANINGS
+    for name in catalog.names():
+        try:
+            words = outlines.of(name).words
+        except PluginError:
+            continue
+        for said, word in words.items():
+            yield " ".join(words_in(word)), said
+
+
 def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
     """Yield an entry for each guide, integration and function. An integration that cannot be loaded has none."""
     for name in pages.NAMES:

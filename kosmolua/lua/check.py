@@ -20,10 +20,12 @@ class Report(NamedTuple):
     Args:
         findings: In the order of the source.
         bill: What the script may do, each once, in the order of the source.
+        is_lua: Whether it could be parsed. A run leaves the error to Lua itself if it could not.
     """
 
     findings: list[Finding]
     bill: list[Charge]
+    is_lua: bool = True
 
     @property
     def errors(self) -> list[Finding]:
@@ -59,7 +61,7 @@ class Checker:
             return Report([], [])
         if script.problems:
             lines = script.root.source.decode("utf-8", "replace").split("\n")
-            return Report([_misspelt(script.problems[0], lines)], [])
+            return Report([_misspelt(script.problems[0], lines)], [], is_lua=False)
         try:
             reading = Reading(self._catalog, script.root)
         except RecursionError:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -82,12 +82,22 @@ class Integration:
         account: A dataclass with a docstring, a field for each setting, and ``open(send)``.
         about: One sentence for the list of integrations.
         prefix: What the full names start with: ``render`` makes ``render_list_services``. The name, if not given.
+        words: What people say, each with the word that the functions have for it: ``{"redis": "key_value"}``. Searches
+            of the documentation take one for the other.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
     """
 
-    def __init__(self, name: str, account: type[Account], *, about: str, prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        account: type[Account],
+        *,
+        about: str,
+        prefix: str | None = None,
+        words: Mapping[str, str] | None = None,
+    ) -> None:
         self.origin = _caller()
         self.mistakes: list[PluginError] = []
         if objection := objection_to_integration(name):
@@ -95,6 +105,7 @@ class Integration:
         self.name = name
         self.about = about
         self.prefix = name if prefix is None else prefix
+        self.words = dict(words or {})
         self.account = account
         self.account_fields: tuple[AccountField, ...] = ()
         try:
