@@ -1,7 +1,7 @@
-"""The outline of an integration: its functions in a word each, read from its source without running it.
+"""Outlines of integrations: names, effects and summaries of their functions, read from the source without running it.
 
-Hundreds of integrations can be listed and searched this way in a fraction of a second, and a plugin that hangs or fails
-hurts nobody who does not use it. A source that does not say everything in the usual shape is loaded instead.
+Hundreds of integrations can be listed and searched in a fraction of a second, and a plugin that hangs or fails affects
+only its own users. A plugin whose source does not have the usual shape is loaded instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kosmolua.schema.luacats import description, prose
 
 
 class Integrations(Protocol):
-    """Installed integrations, of which only :meth:`integration` runs a plugin's code."""
+    """The installed integrations. Only :meth:`integration` runs a plugin's code."""
 
     def names(self) -> Sequence[str]:
         """Return the name of every installed integration."""
@@ -29,17 +29,17 @@ class Integrations(Protocol):
 
         Raises:
             PluginError: It cannot be loaded.
-            UnknownPath: There is none of this name.
+            UnknownPath: No integration has this name.
         """
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
     def prose(self, name: str) -> str | None:
-        """Return the text of the NAME.md beside a plugin, or None."""
+        """Return the text of NAME.md in the plugin's folder, or None."""
 
     def sources(self, name: str) -> Sequence[str]:
-        """Return the text of each Python file of a plugin, without running it; none where they cannot be had."""
+        """Return the text of each Python file of a plugin, without running it; none if they cannot be read."""
 
 
 MAX_CONSTRUCTION_LINES = 20
@@ -48,7 +48,8 @@ MAX_CONSTRUCTION_LINES = 20
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
-_REGISTERED = re.compile(r"\w+\.(read|write)s\ndef (\w+)\(")
+_EFFECTS = ("read", "write", "destroy")
+_REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s\ndef (\w+)\(")
 
 
 class Sketch(NamedTuple):
@@ -56,7 +57,7 @@ class Sketch(NamedTuple):
 
     Args:
         full_name: With the integration's prefix.
-        effect: ``read`` or ``write``.
+        effect: ``read``, ``write`` or ``destroy``.
         summary: One sentence.
         words: What else can be searched for: the sentences of parameters, the rest of the docstring.
         parameters: Their names, with a space between them.
@@ -92,10 +93,9 @@ class Outline:
     @property
     def counts(self) -> str:
         """How many functions there are, and what they do: ``7 functions: 6 read, 1 write``."""
-        writes = sum(sketch.effect == "write" for sketch in self.functions.values())
-        reads = len(self.functions) - writes
-        noun = "function" if len(self.functions) == 1 else "functions"
-        parts = [f"{count} {effect}" for count, effect in ((reads, "read"), (writes, "write")) if count]
+        effects = [sketch.effect for sketch in self.functions.values()]
+        noun = "function" if len(effects) == 1 else "functions"
+        parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]
         return f"{len(self.functions)} {noun}" + (f": {', '.join(parts)}" if parts else "")
 
 
@@ -149,7 +149,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
         return None
     prefix = construction.get("prefix", name)
     functions = dict(_functions(sources, prefix and f"{prefix}_"))
-    registrations = sum(source.count(".reads") + source.count(".writes") for source in sources)
+    registrations = sum(source.count(f".{effect}s") for source in sources for effect in _EFFECTS)
     if len(functions) != registrations:
         return None
     return Outline(construction.get("about", ""), functions, construction.get("words", {}))

@@ -1,4 +1,4 @@
-"""A page: one subject in four degrees of detail, and the richest of them that fits a budget."""
+"""Pages: one subject in four degrees of detail, and the richest of them that fits a budget."""
 
 from __future__ import annotations
 

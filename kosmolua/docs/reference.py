@@ -1,7 +1,7 @@
 """The reference: pages made from an integration's signatures, merged with the Markdown that its author wrote.
 
-That Markdown has a title, an introduction, a section for each function that has prose or examples, headed by the
-function's name, and other sections, which come last.
+The Markdown has a title, an introduction, and sections. A section headed by a function's name belongs to the function;
+other sections come last on the page.
 """
 
 from __future__ import annotations
