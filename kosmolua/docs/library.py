@@ -82,12 +82,14 @@ class Library:
         Raises:
             BadDocArguments: There is no word, or the limit is not such a number.
         """
-        hits = self.find(query, limit=limit, for_scripts=for_scripts)
-        shown = " ".join(query.split())[:80]
-        remark, corrected = "", self._index().corrected(query)
+        query, limit = _search_arguments(query, limit)
+        shown, remark = " ".join(query.split())[:80], ""
+        corrected = self._index().corrected(query)
         if corrected and corrected != query:
-            remark = f"Some words of {shown!r} are not known. " if hits else f"No page matches {shown!r}. "
-            shown, hits = corrected, self.find(corrected, limit=limit, for_scripts=for_scripts)
+            is_partly_known = not set(words_of(query)).isdisjoint(corrected.split())
+            remark = f"Some words of {shown!r} are not known. " if is_partly_known else f"No page matches {shown!r}. "
+            query = shown = corrected
+        hits = self.find(query, limit=limit, for_scripts=for_scripts)
         if not hits:
             return f"No page matches {shown!r}. lua_list_docs() and `kosmolua docs` list the pages."
         count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
@@ -106,9 +108,7 @@ class Library:
 
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
         """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
-        query, limit = _checked("query", STRING, query), _checked("limit", _LIMIT, limit)
-        if not words_of(query):
-            raise BadDocArguments("A search needs at least one word", param="query")
+        query, limit = _search_arguments(query, limit)
         return self._index().find(query, limit, without=pages.FOR_PEOPLE if for_scripts else ())
 
     def _index(self) -> Index:
@@ -170,6 +170,14 @@ class Library:
     def _functions_page(self, name: str, functions: Sequence[str]) -> Page:
         document = markdown.read(self._catalog.prose(name) or "")
         return FunctionsPage(self._catalog.integration(name), functions, document)
+
+
+def _search_arguments(query: object, limit: object) -> tuple[str, int]:
+    words: str = _checked("query", STRING, query)
+    most: int = _checked("limit", _LIMIT, limit)
+    if not words_of(words):
+        raise BadDocArguments("A search needs at least one word", param="query")
+    return words, most
 
 
 def _checked(name: str, kind: Type, value: object) -> Any:

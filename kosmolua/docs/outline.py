@@ -105,6 +105,7 @@ class Outlines:
     def __init__(self, catalog: Integrations) -> None:
         self._catalog = catalog
         self._read: dict[str, Outline] = {}
+        self._signatures: dict[tuple[str, str], str] = {}
 
     def of(self, name: str) -> Outline:
         """Return the outline of an installed integration.
@@ -118,10 +119,14 @@ class Outlines:
 
     def signature(self, name: str, function: str) -> str:
         """Return a function's call and the keys of its result in a line; nothing if that needs a plugin to be run."""
-        sources = self._catalog.sources(name)
-        if read(name, sources):
-            return signatures.in_source(sources, function)
-        return signatures.named(self._catalog.integration(name).functions[function])
+        if (name, function) not in self._signatures:
+            sources = self._catalog.sources(name)
+            self._signatures[name, function] = (
+                signatures.in_source(sources, function)
+                if read(name, sources)
+                else signatures.named(self._catalog.integration(name).functions[function])
+            )
+        return self._signatures[name, function]
 
 
 def outline_of(integration: Integration) -> Outline:
