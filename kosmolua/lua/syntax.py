@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.schema.names import APP, ROOT
 
 if TYPE_CHECKING:
+    from tree_sitter import Language, Tree
     from tree_sitter import Node as TreeNode
-    from tree_sitter import Parser
 
-MAX_PARSED = 256 * 1024
-"""Bytes of a source that are parsed; a longer one is not read at all."""
+MAX_PARSED = 64 * 1024
+"""Bytes of a source that are parsed, some 2,000 lines; a longer one is not read at all, since strings without an end take
+the square of it."""
+MAX_SECONDS = 0.5
+"""Seconds that parsing may take: far from Lua the grammar's search for the least error is slow."""
+_CHUNK = 16 * 1024
 QUOTES = ('"', "'")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
@@ -106,13 +111,32 @@ class Script(NamedTuple):
 
 
 def parse(source: str | bytes) -> Script | None:
-    """Return the tree of a source, or None if it is too long to be read."""
+    """Return the tree of a source, or None if it is too long to be read, or takes longer than :data:`MAX_SECONDS`."""
     text = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
     if len(text) > MAX_PARSED:
         return None
     if text.startswith(b"#"):
         text = b"--" + text[2:] if len(text) > 1 and text[1:2] != b"\n" else b" " + text[1:]
-    cursor = _parser().parse(text).walk()
+    tree = _tree(text)
+    return _script(tree, text) if tree else None
+
+
+def _tree(text: bytes) -> Tree | None:
+    from tree_sitter import Parser
+
+    deadline = monotonic() + MAX_SECONDS
+    try:
+        return Parser(_language()).parse(
+            lambda offset, _: text[offset : offset + _CHUNK],
+            progress_callback=lambda offset, has_error: monotonic() > deadline,
+        )
+    except ValueError:  # the callback ended it
+        return None
+
+
+def _script(tree: Tree, text: bytes) -> Script:
+    """Return the named nodes of a tree, and its errors."""
+    cursor = tree.walk()
     problems: list[SyntaxProblem] = []
     root: Node | None = None
     around: list[Node] = []
@@ -144,11 +168,11 @@ def parse(source: str | bytes) -> Script | None:
 
 
 @lru_cache(maxsize=1)
-def _parser() -> Parser:
+def _language() -> Language:
     import tree_sitter
     import tree_sitter_lua
 
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_lua.language()))
+    return tree_sitter.Language(tree_sitter_lua.language())
 
 
 def _problem(found: TreeNode, text: bytes) -> SyntaxProblem:
