@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node as TreeNode
 
 MAX_PARSED = 64 * 1024
-"""Bytes of a source that are parsed, some 2,000 lines. A longer one is not read: long strings without an end take a time
+"""Bytes of a source that are parsed, some 2,000 lines. A longer one is not read: strings without an end take a time
 that grows with its square."""
 MAX_SECONDS = 0.5
 """Seconds that parsing may take: far from Lua the grammar's search for the least error is slow."""
