@@ -29,6 +29,10 @@ from __future__ import annotations
 
 import errno
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NOTHING_SENT = "Nothing was sent."
 
 
@@ -134,6 +138,18 @@ class PluginError(KosmoError):
     def __init__(self, message: str, *, origin: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.origin = origin
+        self.mistakes: tuple[PluginError, ...] = (self,)
+
+    @classmethod
+    def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
+        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` has them apart."""
+        mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
+        if len(mistakes) == 1:
+            return mistakes[0]
+        clauses = "; ".join(f"{mistake.origin}: {mistake.message}" for mistake in mistakes)
+        joined = cls(f"{len(mistakes)} mistakes: {clauses}", origin=mistakes[0].origin)
+        joined.mistakes = mistakes
+        return joined
 
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values, with ``origin``."""

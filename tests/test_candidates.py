@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.shelves import books
+from support.catalogs import books
 
 from kosmolua import Runtime
 from kosmolua.catalog.plugins import Plugins

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.shelves import Folder, Shelf, library_shelf, write_plugin
+from support.catalogs import FolderCatalog, MemoryCatalog, library_catalog, write_plugin
 
 from kosmolua.docs.lookup import Directory
 from kosmolua.docs.outline import Outlines
 from kosmolua.errors import DocNotFound, PluginError
 
 
-def find(page: str, shelf: Shelf | None = None) -> str:
-    shelf = shelf or library_shelf()
-    return str(Directory(shelf, Outlines(shelf)).find(page))
+def find(page: str, catalog: MemoryCatalog | None = None) -> str:
+    catalog = catalog or library_catalog()
+    return str(Directory(catalog, Outlines(catalog)).find(page))
 
 
 @pytest.mark.parametrize(
@@ -96,21 +96,21 @@ def test_a_function_of_several_integrations_has_to_be_said_in_full(tmp_path: Pat
         write_plugin(tmp_path, name)
 
     with pytest.raises(DocNotFound, match="2 integrations have a function 'get_invoice'") as caught:
-        find("get_invoice", Folder(tmp_path))
+        find("get_invoice", FolderCatalog(tmp_path))
 
     assert caught.value.hint == "read 'integrations.alpha.get_invoice' or 'integrations.beta.get_invoice'"
-    assert find("beta_get_invoice", Folder(tmp_path)) == "integrations.beta.get_invoice"
+    assert find("beta_get_invoice", FolderCatalog(tmp_path)) == "integrations.beta.get_invoice"
 
 
 def test_only_the_integration_that_is_named_is_loaded(tmp_path: Path) -> None:
     """Neither a full name, nor a function's name alone, nor a typo loads the others."""
     for name in ("alpha", "beta", "gamma"):
         write_plugin(tmp_path, name)
-    shelf = Folder(tmp_path)
+    catalog = FolderCatalog(tmp_path)
 
-    find("beta.get_invoice", shelf)
-    find("beta_get_invoice", shelf)
+    find("beta.get_invoice", catalog)
+    find("beta_get_invoice", catalog)
     with pytest.raises(DocNotFound):
-        find("gama.get_invoice", shelf)
+        find("gama.get_invoice", catalog)
 
-    assert set(shelf.loaded) <= {"beta", "beta_get_invoice", "gama"}
+    assert set(catalog.loaded) <= {"beta", "beta_get_invoice", "gama"}

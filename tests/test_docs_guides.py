@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import tomli
-from support.shelves import library_shelf, load
+from support.catalogs import library_catalog, load
 
 import kosmolua.plugin
 from kosmolua import Runtime
@@ -91,7 +91,7 @@ def test_a_guide_is_a_page_with_a_sentence(name: str) -> None:
 
 def test_guides_name_only_pages_that_exist() -> None:
     """What a guide tells to read can be read."""
-    library = Library(library_shelf())
+    library = Library(library_catalog())
     named = [page for text in GUIDES.values() for page in re.findall(r'lua_read_doc\("([a-z]+)"\)', text)]
 
     assert named
@@ -204,6 +204,7 @@ def test_credentials_are_sent_as_the_guide_says() -> None:
 def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
     """Whoever adds a file to the guide adds it here."""
     assert sorted(file.name for file in workshop.glob("*.py")) == [
+        "embedded.py",
         "hello.py",
         "ledger.py",
         "notes.py",
@@ -211,6 +212,14 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "test_tickets.py",
         "tickets.py",
     ]
+
+
+def test_the_python_of_the_guide_counts_services(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function that the page shows returns a number."""
+    monkeypatch.syspath_prepend(str(workshop))
+    from embedded import count_services  # type: ignore[import-not-found]
+
+    assert count_services() > 100
 
 
 def test_hello_has_eleven_lines() -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.shelves import Folder, Shelf, library_shelf, write_plugin
+from support.catalogs import FolderCatalog, MemoryCatalog, library_catalog, write_plugin
 
 from kosmolua.docs import Library
-from kosmolua.docs.pages import NAMES, SMALLEST_BUDGET
+from kosmolua.docs.library import answer
+from kosmolua.docs.pages import MIN_BUDGET, NAMES
 from kosmolua.errors import BadArguments, DocNotFound, PluginError
 
 
 @pytest.fixture
 def library() -> Library:
-    return Library(library_shelf())
+    return Library(library_catalog())
 
 
 def test_the_list_has_a_line_for_each_guide_and_integration(library: Library) -> None:
@@ -71,6 +72,46 @@ def test_what_search_names_can_be_read(library: Library) -> None:
         assert library.read(page)
 
 
+def test_the_first_hits_have_their_signatures() -> None:
+    """A call and the keys of its result save reading the page; nothing is loaded for it."""
+    lines = Library(library_catalog()).search("list books").splitlines()
+
+    assert lines[2:4] == [
+        "1. `integrations.books.list_books`: List the books on the shelves.",
+        "   `list_books({ limit?, sort?, tags?, kind? }) -> { books, cursor? }`",
+    ]
+
+
+def test_a_script_reads_the_part_of_a_guide_that_it_needs(library: Library) -> None:
+    """How accounts are configured and how the sandbox holds is for people."""
+    for name, kept, left_out in [
+        ("accounts", "## In a script", "## In accounts.toml"),
+        ("sandbox", "## What there is", "## How it holds"),
+    ]:
+        assert left_out in library.read(name)
+        assert kept in library.read(name, for_scripts=True)
+        assert left_out not in library.read(name, for_scripts=True)
+        assert answer(library, "read", [name]) == library.read(name, for_scripts=True)
+
+
+def test_an_integration_has_words_of_its_own() -> None:
+    """What people say for a thing leads to the function that has another word for it."""
+    catalog = library_catalog()
+    integration = catalog.integration("books")
+    integration.words["checkout"] = "lend_book"
+
+    assert Library(catalog).find("checkout")[0].page == "integrations.books.lend_book"
+
+
+def test_search_corrects_words_that_it_does_not_know(library: Library) -> None:
+    """Beside words that are known, too, and says what it searched for instead."""
+    text = library.search("lnd a book")
+
+    assert text.startswith("Some words of 'lnd a book' are not known.")
+    assert " for 'lend book', the best first." in text
+    assert "1. `integrations.books.lend_book`" in text
+
+
 def test_search_finds_guides_and_integrations(library: Library) -> None:
     """Not functions alone."""
     assert library.search("what a failed call raises").splitlines()[2].startswith("1. `errors`")
@@ -96,12 +137,12 @@ def test_search_without_a_match_goes_on_with_the_nearest_names(library: Library,
 def test_a_broken_integration_does_not_break_search() -> None:
     """Nor does one whose Markdown cannot be read, since that may need it loaded."""
 
-    class Moody(Shelf):
+    class Moody(MemoryCatalog):
         def prose(self, name: str) -> str | None:
             raise PluginError("not today", origin="x")
 
-    assert "errors" in Library(Moody(library_shelf().integrations)).search("error")
-    assert "lend_book" in Library(library_shelf()).search("lend")
+    assert "errors" in Library(Moody(library_catalog().integrations)).search("error")
+    assert "lend_book" in Library(library_catalog()).search("lend")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +155,7 @@ def test_a_broken_integration_does_not_break_search() -> None:
         (lambda library: library.search(7), "query"),
         (lambda library: library.read("books", detail="rich"), "detail"),
         (lambda library: library.read("books", detail=None), "detail"),
-        (lambda library: library.read("books", budget=SMALLEST_BUDGET - 1), "budget"),
+        (lambda library: library.read("books", budget=MIN_BUDGET - 1), "budget"),
         (lambda library: library.read("books", budget="much"), "budget"),
         (lambda library: library.read(None), "page"),
         (lambda library: library.list(["books"]), "namespace"),
@@ -131,7 +172,7 @@ def test_arguments_are_checked(library: Library, call: object, param: str) -> No
 def test_a_number_from_lua_may_be_a_float(library: Library) -> None:
     """2.0 is as good as 2."""
     assert "2." in library.search("book", limit=2.0)  # type: ignore[arg-type]
-    assert len(library.read("books", budget=float(SMALLEST_BUDGET))) <= SMALLEST_BUDGET  # type: ignore[arg-type]
+    assert len(library.read("books", budget=float(MIN_BUDGET))) <= MIN_BUDGET  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("page", [*NAMES, "books", "books.list_books"])
@@ -155,14 +196,14 @@ def test_listing_and_searching_load_nothing(tmp_path: Path) -> None:
     """Plugins in the usual shape are read, not run; reading one page loads one plugin."""
     for name in ("alpha", "beta"):
         write_plugin(tmp_path, name)
-    shelf = Folder(tmp_path)
-    library = Library(shelf)
+    catalog = FolderCatalog(tmp_path)
+    library = Library(catalog)
 
     library.list()
     library.search("invoice")
-    assert shelf.loaded == []
+    assert catalog.loaded == []
     library.read("alpha.get_invoice")
-    assert set(shelf.loaded) == {"alpha"}
+    assert set(catalog.loaded) == {"alpha"}
 
 
 def test_a_plugin_that_hangs_hurts_only_its_own_page(tmp_path: Path) -> None:
@@ -170,5 +211,5 @@ def test_a_plugin_that_hangs_hurts_only_its_own_page(tmp_path: Path) -> None:
     file = write_plugin(tmp_path, "slow")
     file.write_text(file.read_text() + "\nraise SystemExit('this plugin was run')\n")
 
-    assert "Made-up service slow. (70 functions" in Library(Folder(tmp_path)).list()
-    assert "integrations.slow.get_invoice" in Library(Folder(tmp_path)).search("get invoice")
+    assert "Made-up service slow. (70 functions" in Library(FolderCatalog(tmp_path)).list()
+    assert "integrations.slow.get_invoice" in Library(FolderCatalog(tmp_path)).search("get invoice")

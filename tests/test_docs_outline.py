@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.shelves import Folder, Shelf, books, load, write_plugin
+from support.catalogs import FolderCatalog, MemoryCatalog, books, load, write_plugin
 
-from kosmolua.docs import outline
+from kosmolua.docs import outline, signatures
 from kosmolua.docs.outline import Outline, Outlines
 from kosmolua.errors import PluginError
 
@@ -20,6 +20,7 @@ integration = Integration(
     about="Sells "
     "things.",
     prefix="s",
+    words={"purchase": "buy"},
 )
 
 
@@ -49,6 +50,7 @@ def test_names_effects_and_sentences_are_read_from_the_source() -> None:
     assert found is not None
     assert found.about == "Sells things."
     assert found.counts == "2 functions: 1 read, 1 write"
+    assert found.words == {"purchase": "buy"}
     assert {name: (sketch.full_name, sketch.effect, sketch.summary) for name, sketch in found.functions.items()} == {
         "list_things": ("s_list_things", "read", "List things."),
         "buy": ("s_buy", "write", "Buy one."),
@@ -56,7 +58,7 @@ def test_names_effects_and_sentences_are_read_from_the_source() -> None:
     words = found.functions["list_things"].words
     assert "sold out" in words
     assert "Which `hue`." in words
-    assert "Parameters: colour." in words
+    assert found.functions["list_things"].parameters == "colour"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,7 @@ def test_names_effects_and_sentences_are_read_from_the_source() -> None:
         ("def buy(", "def list_things("),
         ("\n@integration.writes\ndef buy", "\nfor name in NAMES:\n    integration.writes(make(name))\n\ndef buy"),
         ("    prefix=", "    prefix=PREFIX or "),
+        ('words={"purchase"', "words={PURCHASE"),
     ],
 )
 def test_a_source_that_does_not_say_everything_has_no_outline(old: str, new: str) -> None:
@@ -90,11 +93,11 @@ def test_functions_may_be_spread_over_files() -> None:
 
 def test_an_integration_without_sources_is_loaded() -> None:
     """An entry point whose source is out of reach is outlined by its signatures."""
-    shelf = Shelf({"books": books()})
+    catalog = MemoryCatalog({"books": books()})
 
-    found = Outlines(shelf).of("books")
+    found = Outlines(catalog).of("books")
 
-    assert shelf.loaded == ["books"]
+    assert catalog.loaded == ["books"]
     assert found.counts == "3 functions: 2 read, 1 write"
     assert found.functions["lend_book"].full_name == "lib_lend_book"
 
@@ -102,17 +105,31 @@ def test_an_integration_without_sources_is_loaded() -> None:
 def test_a_source_is_read_once_and_not_run(tmp_path: Path) -> None:
     """Asking twice reads once, and loads nothing."""
     write_plugin(tmp_path, "made")
-    shelf = Folder(tmp_path)
-    outlines = Outlines(shelf)
+    catalog = FolderCatalog(tmp_path)
+    outlines = Outlines(catalog)
 
     assert outlines.of("made") is outlines.of("made")
-    assert shelf.loaded == []
+    assert catalog.loaded == []
 
 
 def test_what_cannot_be_loaded_says_why() -> None:
     """A plugin whose source does not help and that cannot be loaded raises its own error."""
     with pytest.raises(PluginError, match="no luck"):
-        Outlines(Shelf({"a": PluginError("no luck", origin="a.py")})).of("a")
+        Outlines(MemoryCatalog({"a": PluginError("no luck", origin="a.py")})).of("a")
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path for path in BUNDLED.glob("*") if path.is_dir()), ids=lambda path: path.name
+)
+def test_signatures_are_read_from_the_source_as_they_load(folder: Path) -> None:
+    """Parameters, whether each may be left out, and the keys of results, also of inherited ones."""
+    from kosmolua.catalog.plugins import Place, Plugins
+
+    plugins = Plugins(places=[Place("bundled", BUNDLED)], entry_points=dict)
+    sources = plugins.sources(folder.name)
+
+    for function in plugins.load(folder.name).integration.functions.values():
+        assert signatures.in_source(sources, function.name) == signatures.named(function)
 
 
 def test_functions_are_found_by_either_name() -> None:

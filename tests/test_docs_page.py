@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, Page
+from kosmolua.docs.pages import DETAILS, MIN_BUDGET, Page
 
 
 class Poem(Page):
@@ -69,7 +69,7 @@ def test_what_is_left_out_is_said_with_how_to_get_it() -> None:
     assert "read integrations.poem with detail full and a budget of 9000" in note
 
 
-@pytest.mark.parametrize("budget", [SMALLEST_BUDGET, 500, 900])
+@pytest.mark.parametrize("budget", [MIN_BUDGET, 500, 900])
 def test_the_brief_form_is_cut_at_a_line_where_even_it_is_too_long(budget: int) -> None:
     """Whole lines are kept, and the number of those left out is right."""
     text = Poem(99_999, 99_999, 99_999, 5000).write("full", budget)

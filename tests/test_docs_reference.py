@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import pytest
-from support.shelves import PROSE, Account, Author, Shelf, books, library_shelf
+from support.catalogs import PROSE, Account, Author, MemoryCatalog, books, library_catalog
 
 from kosmolua.docs import Library
+from kosmolua.errors import DocNotFound
 from kosmolua.plugin import Integration, between, matching
 
 SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
 
 
+class Wide(TypedDict):
+    id: str
+    name: str
+    kind: str
+    size: int
+    color: str | None
+    weight: int
+    owner: str
+    status: str
+
+
 def read(page: str, detail: str = "full") -> str:
-    return Library(library_shelf()).read(page, detail=detail)
+    return Library(library_catalog()).read(page, detail=detail)
 
 
 def section(text: str, heading: str) -> str:
@@ -37,7 +49,7 @@ def test_the_page_opens_with_what_the_integration_is() -> None:
 
 def test_an_integration_without_an_account_says_what_to_do() -> None:
     """Its functions are documented all the same."""
-    text = Library(Shelf({"books": books()})).read("books")
+    text = Library(MemoryCatalog({"books": books()})).read("books")
 
     assert "No account yet: `kosmolua accounts example` prints what to add." in text
     assert "## lend_book" in text
@@ -89,7 +101,7 @@ def test_a_parameter_names_the_class_or_the_items_that_it_takes() -> None:
         """Find something."""
         return {}
 
-    found = rows(Library(Shelf({"shop": integration})).read("shop.find"))
+    found = rows(Library(MemoryCatalog({"shop": integration})).read("shop.find"))
 
     assert found["author"] == ("object", "yes", "By whom (`shop.Author`).")
     assert found["ids"] == ("array", "yes", "`string[]`, each like 'b-1'.")
@@ -158,9 +170,63 @@ def test_signatures_have_types_and_defaults() -> None:
 
     assert (
         '- `list_books({ limit?: integer = 20, sort?: "title"|"year" = "title", tags?: string[], '
-        "kind?: string|string[] }) -> books.BookPage` (read): List the books on the shelves." in text
+        "kind?: string|string[] }) -> { books: Book[], cursor?: string }` (read): List the books on the shelves."
+        in text
     )
     assert "- `opening_hours() -> table<string, any>` (read)" in text
+
+
+def test_a_record_of_many_keys_is_named_in_a_signature_with_its_keys() -> None:
+    """Few keys have their types, many only their names."""
+    integration = Integration("shop", Account, about="A shop.")
+
+    @integration.reads
+    def find(api: Any, /) -> Wide:
+        """Find something."""
+        return {}
+
+    text = Library(MemoryCatalog({"shop": integration})).read("shop", detail="signatures")
+
+    assert "`find() -> Wide { id, name, kind, size, color?, weight, owner, status }`" in text
+
+
+def test_a_budget_keeps_prose_signatures_and_each_type_once() -> None:
+    """What makes a script right comes before descriptions of parameters and examples."""
+    full = read("books")
+    text = Library(library_catalog()).read("books", budget=len(full) - 1)
+
+    assert "Borrow, and bring back." in text
+    assert "-> { books: Book[], cursor?: string }` (read)" in text
+    assert text.count("---@class books.Book\n") == 1
+    assert "---@class books.Author" in text
+    assert "Lending is a promise." not in text
+    assert "examples and descriptions of parameters are left out" in text.splitlines()[-1].lower()
+
+
+def test_bundled_integrations_are_read_whole_within_the_usual_budget() -> None:
+    """Prose, signatures and types of every function of render2 fit into 20,000 characters."""
+    text = render2_page(budget=20_000)
+
+    assert "**Pages.** Lists come in pages" in text
+    assert text.count("\n- `") == 37
+    assert text.count("---@class render2.Deploy\n") == 1
+
+
+def test_several_pages_are_read_at_once() -> None:
+    """In the order asked for, the types of results once, and each page once."""
+    text = read("books.list_books, overview,books.lend_book,  books.list_books")
+
+    assert text.index("# app.integrations.books.list_books") < text.index("# app.integrations.books.lend_book")
+    assert text.index("# app.integrations.books.lend_book") < text.index("# Overview")
+    assert text.count("# app.integrations.books.list_books") == 1
+    assert text.count("---@class books.Book\n") == 1
+    assert read("books.list_books, books.lend_book", "brief").count("\n") == 1
+
+
+def test_one_wrong_page_of_several_is_an_error_that_names_it() -> None:
+    """Nothing is left out silently."""
+    with pytest.raises(DocNotFound, match=r"There is no page 'books\.lend_bok'"):
+        read("books.list_books, books.lend_bok")
 
 
 def test_types_declare_arguments_choices_results_and_calls() -> None:
@@ -176,10 +242,10 @@ def test_types_declare_arguments_choices_results_and_calls() -> None:
 
 def test_prose_is_not_needed() -> None:
     """A plugin without Markdown has a whole page."""
-    shelf = library_shelf()
-    shelf.markdown.clear()
+    catalog = library_catalog()
+    catalog.markdown.clear()
 
-    text = Library(shelf).read("books")
+    text = Library(catalog).read("books")
 
     assert text.startswith("# books\n\nBooks of a library.")
     assert PROSE.splitlines()[2] not in text
@@ -202,7 +268,7 @@ def rows(text: str) -> dict[str, tuple[str, str, str]]:
     return {name: (kind, need, about) for name, kind, need, about in found}
 
 
-def render2_page() -> str:
+def render2_page(budget: int | None = None) -> str:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Place, Plugins, bundled_folder
@@ -210,7 +276,7 @@ def render2_page() -> str:
 
     plugins = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict)
     accounts = Accounts({}, Path("accounts.toml"), environ={}, redactor=Redactor(), simulate=True)
-    return Library(Catalog([plugins], accounts)).read("integrations.render2")
+    return Library(Catalog([plugins], accounts)).read("integrations.render2", budget=budget)
 
 
 def test_the_page_of_render2_has_the_tables_of_the_seed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.shelves import library_shelf
+from support.catalogs import library_catalog
 
 from kosmolua.docs import Library
 from kosmolua.docs.library import answer
@@ -15,7 +15,7 @@ from kosmolua.errors import BadDocArguments
 @pytest.fixture(scope="module")
 def library() -> Library:
     """The pages of two integrations."""
-    return Library(library_shelf())
+    return Library(library_catalog())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import process_time
 
 import pytest
-from support.shelves import Folder, write_plugin
+from support.catalogs import FolderCatalog, write_plugin
 
 from kosmolua.docs import Library
 
@@ -37,7 +37,7 @@ def slowness() -> float:
 
 def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
     """42,000 functions: half a second when nothing is known yet, a twentieth of it after that."""
-    libraries = [Library(Folder(folder)) for _ in range(3)]
+    libraries = [Library(FolderCatalog(folder)) for _ in range(3)]
 
     cold = min(seconds(lambda library=library: library.search("archive an invoice")) for library in libraries)
     warm = [
@@ -59,14 +59,14 @@ def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
 
 def test_the_right_one_of_42000_functions_is_found(folder: Path) -> None:
     """A name and words of a sentence lead to one function."""
-    found = Library(Folder(folder)).search("merge webhook service77", limit=1)
+    found = Library(FolderCatalog(folder)).search("merge webhook service77", limit=1)
 
     assert "1. `integrations.service77.merge_webhook`" in found
 
 
 def test_the_list_of_600_integrations_loads_none(folder: Path) -> None:
     """It is one line each, and no plugin is run for it."""
-    shelf = Folder(folder)
+    catalog = FolderCatalog(folder)
 
-    assert Library(shelf).list().count("(70 functions: 28 read, 42 write)") == INTEGRATIONS
-    assert shelf.loaded == []
+    assert Library(catalog).list().count("(70 functions: 28 read, 42 write)") == INTEGRATIONS
+    assert catalog.loaded == []

@@ -1,4 +1,4 @@
-"""Search: which entries are found, and in which order, by FTS5 and without it."""
+"""Search: which entries are found, and in which order."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import threading
 
 import pytest
 
-from kosmolua.docs.ranking import Entry, stem_of, words_of
-from kosmolua.docs.search import FullText, FullTextMissing, Index, Plain, fts5, index_of
+from kosmolua.docs.search import Entry, Index
+from kosmolua.docs.vocabulary import MAX_WORDS, words_of
+from kosmolua.errors import DocNotFound
 
 ENTRIES = [
-    Entry("guide", "guide Introduction", "How to begin.", "Deploys and services, and how to list them all."),
-    Entry("shop.list_services", "shop shop_list_services", "List all services of the account.", "limit cursor region"),
-    Entry("shop.get_service", "shop shop_get_service", "Get one service.", "service_id"),
-    Entry("shop.list_jobs", "shop shop_list_jobs", "List jobs of a service.", "service_id limit"),
-    Entry("shop.cancel_deploy", "shop shop_cancel_deploy", "Cancel a deploy.", "One that is under way. " + "x " * 40),
+    Entry("guide", "guide Introduction", "How to begin.", "", "Deploys and services, and how to list them all."),
+    Entry(
+        "shop.list_services", "shop shop_list_services", "List all services of the account.", "", "limit cursor region"
+    ),
+    Entry("shop.get_service", "shop shop_get_service", "Get one service.", "", "service_id"),
+    Entry("shop.list_jobs", "shop shop_list_jobs", "List jobs of a service.", "", "service_id limit"),
+    Entry(
+        "shop.cancel_deploy", "shop shop_cancel_deploy", "Cancel a deploy.", "", "One that is under way. " + "x " * 40
+    ),
 ]
 
 
-@pytest.fixture(params=["fts5", "plain"])
-def index(request: pytest.FixtureRequest) -> Index:
-    return FullText(ENTRIES, fts5()) if request.param == "fts5" else Plain(ENTRIES)
+@pytest.fixture(scope="module")
+def index() -> Index:
+    return Index(ENTRIES)
 
 
 def pages(index: Index, query: str, limit: int = 10) -> list[str]:
@@ -101,19 +106,49 @@ def test_a_match_outside_the_text_has_no_snippet(index: Index) -> None:
     assert index.find("jobs", 1)[0].snippet == ""
 
 
-def test_without_fts5_the_plain_index_serves() -> None:
-    """A Python whose SQLite lacks FTS5, or that has no SQLite, searches all the same."""
+def test_without_fts5_search_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python whose SQLite lacks FTS5 refuses to search, and says how to list the pages instead."""
+    import sqlite3
 
-    def missing() -> object:
-        raise FullTextMissing("no such module: fts5")
+    class WithoutFullText(sqlite3.Connection):
+        def executescript(self, script: str) -> sqlite3.Cursor:
+            raise sqlite3.OperationalError("no such module: fts5")
 
-    assert isinstance(index_of(ENTRIES, missing), Plain)  # type: ignore[arg-type]
-    assert isinstance(index_of(ENTRIES), FullText)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: connect(*given, **named, factory=WithoutFullText))
+    with pytest.raises(DocNotFound, match="its SQLite has no FTS5") as refused:
+        Index(ENTRIES)
+    assert "lua_list_docs()" in str(refused.value.hint)
+
+
+def test_a_very_long_query_is_cut(index: Index) -> None:
+    """A script cannot make the host search for thousands of words."""
+    query = "cancel " + " ".join(f"word{number}" for number in range(10_000))
+
+    assert len(words_of(query)) == MAX_WORDS
+    assert pages(index, query) == ["shop.cancel_deploy"]
+
+
+@pytest.mark.parametrize(
+    ("query", "corrected"),
+    [("cancle a deploy", "cancel deploy"), ("list servises", "list services"), ("list services", "list services")],
+)
+def test_unknown_words_are_replaced_by_the_nearest_known(index: Index, query: str, corrected: str) -> None:
+    """Known words stay as they are."""
+    assert index.corrected(query) == corrected
+
+
+def test_an_integration_may_add_words() -> None:
+    """What people call a thing leads to the word that the documentation has for it."""
+    index = Index(ENTRIES, [("jobs", "chores errands")])
+
+    assert pages(index, "my chores") == ["shop.list_jobs"]
+    assert pages(index, "errand") == ["shop.list_jobs"]
 
 
 def test_any_thread_may_search() -> None:
     """An index made in one thread answers in others, at the same time."""
-    index = index_of(ENTRIES)
+    index = Index(ENTRIES)
     found: list[list[str]] = []
     threads = [threading.Thread(target=lambda: found.append(pages(index, "list services"))) for _ in range(8)]
     for thread in threads:
@@ -141,24 +176,25 @@ def test_common_words_are_dropped_where_others_are_left(query: str, words: list[
     assert words_of(query) == words
 
 
-@pytest.mark.parametrize(
-    "forms",
-    [
-        "cancel cancels cancelled cancelling",
-        "delete deletes deleted deleting",
-        "run runs running",
-        "repository repositories",
-        "service services",
-        "list lists listed listing",
-        "process processed processing processes",
-    ],
-)
-def test_the_forms_of_a_word_begin_alike(forms: str) -> None:
-    """A stem is the beginning of each form, so that any of them finds any other."""
-    words = forms.split()
+FORMS = [
+    "cancel cancels cancelled cancelling",
+    "delete deletes deleted deleting",
+    "run runs running",
+    "repository repositories",
+    "service services",
+    "list lists listed listing",
+    "process processed processing processes",
+]
 
-    assert all(word.startswith(stem_of(form)) for form in words for word in words)
-    assert all(len(stem_of(form)) >= 3 for form in words)
+
+@pytest.mark.parametrize("forms", FORMS)
+def test_any_form_of_a_word_finds_any_other(forms: str) -> None:
+    """Endings do not matter, in the query or in the text."""
+    words = forms.split()
+    index = Index([Entry(word, "", f"About {word}.", "", "") for word in words], ())
+
+    for word in words:
+        assert sorted(pages(index, word)) == sorted(words)
 
 
 TEXT = """Lead-in words before it. Nothing of `interest` is said, as **ever**, in [a link](https://example.com/zebra).
@@ -177,16 +213,17 @@ print(app.integrations.shop.promise({ zebra = 1 }))
 
 def test_a_snippet_is_words_not_code() -> None:
     """It has no cut-up code, heading, table or link."""
-    entry = Entry("shop.promise", "shop", "", TEXT)
-    for index in (FullText([entry], fts5()), Plain([entry])):
-        assert index.find("promise", 1)[0].snippet == "...as ever, in a link. Column Meaning promise What is kept."
-        assert index.find("zebra", 1)[0].snippet == ""
-        assert index.find("interest", 1)[0].snippet.startswith("Lead-in words before it. Nothing of interest is said")
+    entry = Entry("shop.promise", "shop", "", "", TEXT)
+    index = Index([entry])
+
+    assert index.find("promise", 1)[0].snippet == "...Column Meaning promise What is kept."
+    assert index.find("zebra", 1)[0].snippet == ""
+    assert index.find("interest", 1)[0].snippet.startswith("...Nothing of interest is said")
 
 
 def test_a_snippet_is_where_most_of_the_words_are() -> None:
     """The first place that has one of them need not be the best."""
     text = "A promise. " + "x " * 30 + "To keep a promise is good. " + "x " * 30
-    [hit] = Plain([Entry("page", "", "", text)]).find("keep promise", 1)
+    [hit] = Index([Entry("page", "", "", "", text)]).find("keep promise", 1)
 
     assert "keep a promise" in hit.snippet

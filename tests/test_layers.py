@@ -26,6 +26,8 @@ HOMES = {
     "tomli": ["accounts.toml"],
     "keyring": ["accounts.sources"],
     "platformdirs": ["folders"],
+    "tree_sitter": ["lua.syntax"],
+    "tree_sitter_lua": ["lua.syntax"],
     "click": ["cli"],
     "rich": ["cli"],
     "prompt_toolkit": ["cli"],

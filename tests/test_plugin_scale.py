@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Program
-from support.shelves import write_plugin
+from support.catalogs import write_plugin
 
 INTEGRATIONS = 600
 LOUD = "import sys\nprint('loaded', __name__.rpartition('.')[2], file=sys.stderr)\n"

@@ -126,6 +126,64 @@ def test_an_entry_point_that_fails(
     assert failed.value.origin == f"{path}{line}"
 
 
+MISTAKEN = '''"""Made up."""
+
+from typing import Annotated
+
+from kosmolua.plugin import Integration
+
+
+class Account:
+    """No dataclass."""
+
+
+integration = Integration("mistaken", Account, about="Wrong in many ways.")
+
+
+@integration.reads
+def no_docstring(api, /) -> dict:
+    return {}
+
+
+@integration.reads
+def two_parameters(api, /, *, first, second: bytes) -> dict:
+    """Take what Lua cannot carry."""
+    return {}
+
+
+@integration.writes
+def right(api, /, *, name: Annotated[str, "Which."]) -> dict:
+    """Do something."""
+    return {}
+
+
+@integration.writes
+async def waits(api, /) -> dict:
+    """Wait."""
+    return {}
+'''
+
+
+def test_all_mistakes_of_a_plugin_are_reported_at_once(write: Write) -> None:
+    """One round is enough to repair it: each mistake with its own line; a second look says the same."""
+    path = write("mistaken.py", MISTAKEN)
+
+    for _ in range(2):
+        with pytest.raises(PluginError) as failed:
+            Plugins([path], places=[], entry_points=dict).load("mistaken")
+        lines = [int(mistake.origin.removeprefix(f"{path}:")) for mistake in failed.value.mistakes]
+        assert lines == [12, 15, 20, 20, 32]
+        for words in ("not a dataclass", "no docstring", "first of two_parameters", "second of two", "waits is async"):
+            assert words in failed.value.message
+        assert failed.value.message.startswith("5 mistakes: ")
+
+
+def test_outside_of_loading_a_mistake_is_raised_where_it_is_made() -> None:
+    """A plugin's author who imports the module sees the traceback of the first one."""
+    with pytest.raises(PluginError, match="not a dataclass"):
+        exec(MISTAKEN, {"__name__": "mistaken"})
+
+
 def test_named_plugins(tmp_path: Path, write: Write) -> None:
     """A file or a package folder can be named; its file need not have the integration's name."""
     paths = [write("a/tool.py", good("wrench")), write("b/hammer/__init__.py", good("hammer")).parent]

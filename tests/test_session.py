@@ -45,8 +45,8 @@ class Watched(SessionProcess):
 
 
 def test_a_chunk_finds_what_the_ones_before_it_left(session: Session) -> None:
-    """Globals, functions and changed library tables stay; locals do not."""
-    session.evaluate("x = 41; local y = 1; function next_of(n) return n + 1 end; string.shout = string.upper")
+    """Globals, functions, changed library tables and top-level locals stay; locals of a block do not."""
+    session.evaluate("x = 41; do local y = 1 end; function next_of(n) return n + 1 end; string.shout = string.upper")
     assert session.evaluate("next_of(x), y, ('a'):shout()").text == "42\tnil\tA"
 
 
@@ -127,7 +127,7 @@ def test_errors_name_the_chunk_and_the_line(session: Session) -> None:
     assert error.traceback
     assert error.traceback.splitlines()[1:] == [
         "\t[C]: in function 'error'",
-        "\trepl:2: in local 'f'",
+        "\trepl:2: in global 'f'",
         "\trepl:3: in main chunk",
     ]
     assert session.evaluate("x").text == "1"

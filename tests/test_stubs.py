@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from lupa import lua54
-from support.shelves import Account, Shelf, books, library_shelf
+from support.catalogs import Account, MemoryCatalog, books, library_catalog
 
 from kosmolua.authoring.stubs import SETTINGS, write_stubs
 from kosmolua.errors import ConfigError
@@ -148,11 +148,11 @@ def render2_catalog() -> Any:
     return Catalog([plugins], Accounts({}, Path("a.toml"), environ={}, redactor=Redactor(), simulate=True))
 
 
-class Folder(TypedDict):
+class FolderCatalog(TypedDict):
     name: str
     level: Annotated[int, "How deep it is.", between(1, 9)]
     marks: list[Annotated[str, matching("[a-z]+", "abc")]]
-    folders: list[Folder]
+    folders: list[FolderCatalog]
 
 
 def awkward() -> Integration:
@@ -165,7 +165,7 @@ def awkward() -> Integration:
         return []
 
     @integration.reads
-    def folder(api: Any, /) -> Folder:
+    def folder(api: Any, /) -> FolderCatalog:
         """Get a folder with those inside it."""
         return {"name": "", "level": 1, "marks": [], "folders": []}
 
@@ -183,9 +183,13 @@ def awkward() -> Integration:
 @pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
 def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> None:
     """Each annotation parses, no name is declared twice, and each that is used is declared or Lua's own."""
-    shelf = {"books": library_shelf, "awkward": lambda: Shelf({"awkward": awkward()}), "bundled": render2_catalog}
+    catalog = {
+        "books": library_catalog,
+        "awkward": lambda: MemoryCatalog({"awkward": awkward()}),
+        "bundled": render2_catalog,
+    }
 
-    declared, used = declared_and_used(texts_of(write_stubs(shelf[source](), tmp_path)))
+    declared, used = declared_and_used(texts_of(write_stubs(catalog[source](), tmp_path)))
 
     assert sorted(declared) == sorted(set(declared))
     assert used - set(declared) <= BUILTIN
@@ -194,24 +198,28 @@ def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> No
 @pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
 def test_stubs_are_lua(tmp_path: Path, source: str) -> None:
     """Each file compiles."""
-    shelf = {"books": library_shelf, "awkward": lambda: Shelf({"awkward": awkward()}), "bundled": render2_catalog}
+    catalog = {
+        "books": library_catalog,
+        "awkward": lambda: MemoryCatalog({"awkward": awkward()}),
+        "bundled": render2_catalog,
+    }
     lua = lua54.LuaRuntime()
 
-    for text in texts_of(write_stubs(shelf[source](), tmp_path)):
+    for text in texts_of(write_stubs(catalog[source](), tmp_path)):
         lua.compile(text)
 
 
-def definition(tmp_path: Path, name: str, shelf: Shelf) -> str:
-    write_stubs(shelf, tmp_path)
+def definition(tmp_path: Path, name: str, catalog: MemoryCatalog) -> str:
+    write_stubs(catalog, tmp_path)
     return (tmp_path / "kosmolua" / "integrations" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def test_an_integration_has_a_field_for_each_account(tmp_path: Path) -> None:
     """The default one always, named ones as the accounts file has them, odd names in brackets."""
-    shelf = library_shelf()
-    shelf.known_accounts["books"] = ["downtown", "up-town", "default"]
+    catalog = library_catalog()
+    catalog.known_accounts["books"] = ["downtown", "up-town", "default"]
 
-    text = definition(tmp_path, "books", shelf)
+    text = definition(tmp_path, "books", catalog)
 
     assert text.rstrip().endswith(
         "---Books of a library.\n"
@@ -224,7 +232,7 @@ def test_an_integration_has_a_field_for_each_account(tmp_path: Path) -> None:
 
 def test_functions_are_declared_with_arguments_result_and_alias(tmp_path: Path) -> None:
     """The argument table is a class, choices are an alias, plain values in order an overload."""
-    text = definition(tmp_path, "books", library_shelf())
+    text = definition(tmp_path, "books", library_catalog())
 
     assert '---@alias app.integrations.books.list_books.sort\n---| "title"\n---| "year"' in text
     assert "---@param args? app.integrations.books.list_books.args\n---@return app.integrations.books.BookPage" in text
@@ -237,7 +245,7 @@ def test_functions_are_declared_with_arguments_result_and_alias(tmp_path: Path) 
 
 def test_names_that_are_words_of_lua_are_quoted(tmp_path: Path) -> None:
     """A parameter called local does not break the file."""
-    text = definition(tmp_path, "awkward", Shelf({"awkward": awkward()}))
+    text = definition(tmp_path, "awkward", MemoryCatalog({"awkward": awkward()}))
 
     assert '---@field ["local"] string' in text
     assert "fun(local_: string, nil_?: app.integrations.awkward.words.nil)" in text
@@ -245,24 +253,24 @@ def test_names_that_are_words_of_lua_are_quoted(tmp_path: Path) -> None:
 
 def test_a_type_that_contains_itself_is_declared_once_with_its_bounds(tmp_path: Path) -> None:
     """It refers to itself by name; bounds stand behind what the key's sentence says, those of items too."""
-    text = definition(tmp_path, "awkward", Shelf({"awkward": awkward()}))
+    text = definition(tmp_path, "awkward", MemoryCatalog({"awkward": awkward()}))
 
-    assert text.count("---@class app.integrations.awkward.Folder\n") == 1
+    assert text.count("---@class app.integrations.awkward.FolderCatalog\n") == 1
     assert "---@field level integer How deep it is (in 1..9).\n" in text
     assert "---@field marks string[] Each like 'abc'.\n" in text
-    assert "---@field folders app.integrations.awkward.Folder[]" in text
+    assert "---@field folders app.integrations.awkward.FolderCatalog[]" in text
 
 
 def test_a_required_argument_behind_a_table_forbids_plain_values(tmp_path: Path) -> None:
     """An overload stands only where the function can be called that way."""
-    text = definition(tmp_path, "awkward", Shelf({"awkward": awkward()}))
+    text = definition(tmp_path, "awkward", MemoryCatalog({"awkward": awkward()}))
 
     assert "@overload" not in text.partition("---Do anything.")[2]
 
 
 def test_a_broken_integration_is_a_class_that_says_why(tmp_path: Path) -> None:
     """The others are written all the same."""
-    text = definition(tmp_path, "broken", library_shelf())
+    text = definition(tmp_path, "broken", library_catalog())
 
     assert (
         text == "---@meta\n\n---Cannot be loaded: it is not Python: invalid syntax\n---@class app.integrations.broken\n"
@@ -271,7 +279,7 @@ def test_a_broken_integration_is_a_class_that_says_why(tmp_path: Path) -> None:
 
 def test_the_files_written_are_returned(tmp_path: Path) -> None:
     """The settings, the globals, the list and a file an integration."""
-    paths = write_stubs(Shelf({"books": books()}), tmp_path / "new" / "folder")
+    paths = write_stubs(MemoryCatalog({"books": books()}), tmp_path / "new" / "folder")
 
     assert sorted(str(path.relative_to(tmp_path / "new" / "folder")) for path in paths) == [
         ".luarc.json",
@@ -284,7 +292,7 @@ def test_the_files_written_are_returned(tmp_path: Path) -> None:
 
 def test_the_settings_know_the_version_and_the_folder(tmp_path: Path) -> None:
     """An editor finds the definitions, and Lua 5.4 without io."""
-    write_stubs(Shelf({}), tmp_path)
+    write_stubs(MemoryCatalog({}), tmp_path)
 
     settings = json.loads((tmp_path / ".luarc.json").read_text())
     assert settings["runtime.version"] == "Lua 5.4"
@@ -296,7 +304,7 @@ def test_settings_that_were_there_are_kept(tmp_path: Path) -> None:
     """Only our own keys are set."""
     (tmp_path / ".luarc.json").write_text('{"diagnostics.disable": ["lowercase-global"], "runtime.version": "LuaJIT"}')
 
-    write_stubs(Shelf({}), tmp_path)
+    write_stubs(MemoryCatalog({}), tmp_path)
 
     settings = json.loads((tmp_path / ".luarc.json").read_text())
     assert settings["diagnostics.disable"] == ["lowercase-global"]
@@ -309,7 +317,7 @@ def test_settings_that_are_not_plain_json_are_left_alone(tmp_path: Path, text: s
     (tmp_path / ".luarc.json").write_text(text)
 
     with pytest.raises(ConfigError, match=r"\.luarc\.json is as it was") as refused:
-        write_stubs(library_shelf(), tmp_path)
+        write_stubs(library_catalog(), tmp_path)
 
     assert json.loads(refused.value.hint or "") == SETTINGS
     assert (tmp_path / ".luarc.json").read_text() == text
@@ -321,14 +329,14 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "kosmolua").write_text("a file")
 
     with pytest.raises(ConfigError, match=r"globals\.lua cannot be written: File exists"):
-        write_stubs(library_shelf(), tmp_path)
+        write_stubs(library_catalog(), tmp_path)
 
 
 def test_the_globals_are_those_that_scripts_have(tmp_path: Path) -> None:
     """Every name that the definitions give is there in a script, and every function of our libraries is defined."""
     from kosmolua import Runtime
 
-    write_stubs(Shelf({}), tmp_path)
+    write_stubs(MemoryCatalog({}), tmp_path)
     text = (tmp_path / "kosmolua" / "globals.lua").read_text(encoding="utf-8")
     defined = set(re.findall(r"^function ([\w.]+)\(", text, re.MULTILINE))
 
@@ -356,7 +364,7 @@ CLASSES = re.compile(r"^---@class [\w.]+options\n(?:^---.*\n)+", re.MULTILINE)
 
 def test_the_globals_are_documented_as_where_they_are_written(tmp_path: Path) -> None:
     """Each function that the sandbox's own Lua documents for scripts has the same words, parameters and types here."""
-    write_stubs(Shelf({}), tmp_path)
+    write_stubs(MemoryCatalog({}), tmp_path)
     text = (tmp_path / "kosmolua" / "globals.lua").read_text(encoding="utf-8")
     defined = {signature: documentation for documentation, signature in DOCUMENTED.findall(text)}
     seen = set()

@@ -1,4 +1,4 @@
-"""A finding: what is wrong, where, and what to do about it."""
+"""Findings about a plugin, and the source of the functions that they are about."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a plugin's author should look at.
+    """Something that a plugin's author should change.
 
     Args:
         place: Where it is, as ``file:line``.
         problem: What is wrong.
         remedy: What to do.
-        note: Whether it can well be left as it is.
+        note: Whether it is a suggestion only.
     """
 
     place: str
@@ -31,14 +31,14 @@ class Finding:
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
-        """What findings are sorted by: notes last, then file and line."""
+        """The sort key: notes last, then file and line."""
         file, _, line = self.place.rpartition(":")
         return self.note, file, int(line), self.problem
 
 
 @dataclass(frozen=True)
 class Source:
-    """A function as it is written.
+    """The source of a function.
 
     Args:
         file: Its file.
@@ -66,7 +66,7 @@ class Source:
 
 
 def source_of(function: Callable[..., Any]) -> Source | None:
-    """Return the source of a Python function, or None where it cannot be had."""
+    """Return the source of a Python function, or None if it cannot be read."""
     function = inspect.unwrap(function)
     try:
         lines, first = inspect.getsourcelines(function)

@@ -1,4 +1,4 @@
-"""The check of a whole plugin: everything that there is to find, sorted by place."""
+"""The lint of a plugin: all findings, sorted by place."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
     """Yield what is missing from the hand-written half of an integration's page.
 
     Args:
-        integration: What it is about.
-        prose: Its text, or None where there is none.
-        file: Where it is, or would be.
+        integration: The integration that the page is about.
+        prose: The text of the page, or None if the plugin has none.
+        file: The file of the page, which need not exist.
     """
     if prose is None:
         remedy = f"write {integration.name}.md beside it, with what the signatures do not say"
@@ -51,7 +51,7 @@ def _line_of(prose: str, heading: str) -> int:
 
 
 def check(plugin: Plugin) -> list[Finding]:
-    """Return what could be better about a plugin that is loaded: the findings by file and line, then the notes."""
+    """Return the findings about a loaded plugin, by file and line, notes last."""
     return sorted(_found(plugin), key=lambda finding: finding.order)
 
 
@@ -66,7 +66,7 @@ def _found(plugin: Plugin) -> Iterator[Finding]:
     examples = [*examples_in(prose or "", page), *_in_docstrings(integration)]
     for example in examples:
         yield from check_calls(example, integration)
-    yield from _misspelt(examples)
+    yield from _not_lua(examples)
     yield from _notes(integration)
 
 
@@ -78,7 +78,7 @@ def _in_docstrings(integration: Integration) -> Iterator[Example]:
             yield from examples_in(function.doc, file, int(line))
 
 
-def _misspelt(examples: list[Example]) -> Iterator[Finding]:
+def _not_lua(examples: list[Example]) -> Iterator[Finding]:
     if examples:
         with Runtime({}, plugins=Plugins(places=(), entry_points=dict), workers=1, environ={}) as runtime:
             yield from check_syntax(examples, runtime)

@@ -1,4 +1,4 @@
-"""Examples: the Lua in a plugin's page and docstrings, whether it compiles, and whether what it calls is there."""
+"""The lint of examples: the Lua in a plugin's page and docstrings compiles, and what it calls exists."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Find
         said = _MESSAGE.match(message)
         if message:
             line, problem = (int(said[1]), said[2]) if said else (1, message)
-            yield Finding(example.place_of(line), f"the example is not Lua: {problem}", "mend it")
+            yield Finding(example.place_of(line), f"the example is not Lua: {problem}", "correct it")
 
 
 def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Signatures: what models and people are told of functions, parameters, results and accounts."""
+"""The lint of signatures: names, docstrings, types and effects of functions, and the fields of accounts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import List, Map, Scalar, Type
 
-LONGEST_SUMMARY = 120
+MAX_SUMMARY = 120
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_integration(integration: Integration) -> Iterator[Finding]:
-    """Yield what an integration and its accounts leave unsaid."""
+    """Yield what an integration and its account class do not document."""
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
@@ -39,7 +39,7 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
 
 
 def check_function(function: Function, prefix: str) -> Iterator[Finding]:
-    """Yield what a function's name, docstring and result leave to be desired, and its parameters'."""
+    """Yield what is wrong with a function's name, docstring, result and parameters."""
     name, place = function.name, function.origin
     source = source_of(function.handler)
     parameters = source.parameter_places if source else {}
@@ -59,8 +59,8 @@ def _check_summary(place: str, function: str, summary: str) -> Iterator[Finding]
     subject = f"the first line of {function}'s docstring"
     if not summary.endswith("."):
         yield Finding(place, f"{subject} is not a sentence", "end it with a full stop")
-    if len(summary) > LONGEST_SUMMARY:
-        remedy = f"say it in {LONGEST_SUMMARY}, and the rest below an empty line"
+    if len(summary) > MAX_SUMMARY:
+        remedy = f"say it in {MAX_SUMMARY}, and the rest below an empty line"
         yield Finding(place, f"{subject} has {len(summary)} characters", remedy)
 
 
@@ -97,7 +97,7 @@ _NAMED_LIKE_A_WRITE = re.compile(
 
 
 def check_effect(function: Function) -> Iterator[Finding]:
-    """Yield what speaks against a function's being registered to read."""
+    """Yield what a function does that one that reads must not do."""
     if function.effect != "read":
         return
     if _NAMED_LIKE_A_WRITE.match(function.name):
@@ -109,7 +109,7 @@ def check_effect(function: Function) -> Iterator[Finding]:
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:
-    """Yield method and place of what a function sends, and those of its package that it calls, to change something."""
+    """Yield method and place of the requests by which a function changes something, itself or through its package."""
     seen.add(function)
     source = source_of(function)
     known = getattr(function, "__globals__", {})
@@ -153,5 +153,5 @@ def _may_be_path(node: ast.expr, known: dict[str, Any]) -> bool:
 
 
 def _is_neighbour(called: FunctionType, caller: Callable[..., Any]) -> bool:
-    """Say whether two functions are of the same module or of the same package."""
+    """Return True if two functions are of the same module or package."""
     return called.__module__.rpartition(".")[0] == caller.__module__.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""The scaffold of a new plugin, which loads, runs and passes its own test before anything in it is changed."""
+"""The scaffold of a new plugin, which loads, runs and passes its own test as it is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kosmolua.errors import UsageError
 from kosmolua.schema.names import objection_to_integration
 
 AUTH = ("bearer", "header", "query", "basic", "none")
-"""The ways in which a request can carry a credential."""
+"""How a request can carry a credential."""
 EXAMPLE_URL = "https://api.example.com"
 
 _URL = re.compile(r"https?://[^\s/?#@\"'\\]+(/[^\s?#@\"'\\]*)?")
@@ -26,17 +26,17 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a new plugin is to be.
+    """The description of a new plugin.
 
     Args:
         name: The integration's name, which is also that of its folder.
         base_url: Where the service is.
         auth: One of :data:`AUTH`.
-        header: The header that carries the key, where ``auth`` is ``header``.
-        parameter: The parameter of the query that carries it, where ``auth`` is ``query``.
+        header: The header that carries the key, if ``auth`` is ``header``.
+        parameter: The query parameter that carries it, if ``auth`` is ``query``.
 
     Raises:
-        UsageError: One of them cannot be.
+        UsageError: One of them is invalid.
     """
 
     name: str
@@ -62,11 +62,11 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
     """Return a name that a new plugin can have.
 
     Args:
-        name: The one that is wanted.
-        taken: The names of the integrations that there are.
+        name: The name.
+        taken: The names of the installed integrations.
 
     Raises:
-        UsageError: It cannot have this one; the message says why.
+        UsageError: The name cannot be used; the message says why.
     """
     if objection := objection_to_integration(name):
         raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
@@ -106,7 +106,7 @@ def check_token(name: str) -> str:
     """Return a name that a header or a parameter can have.
 
     Raises:
-        UsageError: Neither can have it.
+        UsageError: The name is invalid.
     """
     if not _TOKEN.fullmatch(name):
         raise UsageError(f"{name!r} is not a name for a header or a parameter", hint="such as X-Api-Key")
@@ -213,6 +213,6 @@ def _scheme(plan: Plan) -> _Scheme:
 
 
 def _is_importable(name: str) -> bool:
-    """Say whether Python has a module of this name, other than one in the folder where the user stands."""
+    """Return True if Python has a module of this name outside the current folder."""
     elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
     return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

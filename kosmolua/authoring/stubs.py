@@ -1,12 +1,12 @@
-"""Stubs: LuaCATS definitions of everything that a script can name, so that editors complete and check it."""
+"""LuaCATS definitions of everything that a script can name, for editors to complete and check."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
+from kosmolua.docs.outline import Integrations
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
@@ -27,26 +27,13 @@ SETTINGS = {
 _META = "---@meta"
 
 
-class Installed(Protocol):
-    """What stubs need to know of a catalog."""
-
-    def names(self) -> Sequence[str]:
-        """Return the name of every installed integration."""
-
-    def integration(self, name: str) -> Integration:
-        """Return an integration, loaded, or raise PluginError."""
-
-    def accounts(self, name: str) -> Sequence[str]:
-        """Return the names of an integration's accounts."""
-
-
-def write_stubs(catalog: Installed, folder: Path) -> list[Path]:
+def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
     """Write the definitions of ``app``, of each integration and of the other globals, and ``.luarc.json``.
 
     An integration that cannot be loaded gets a definition that says why.
 
     Args:
-        catalog: What is installed.
+        catalog: The installed integrations.
         folder: The root of an editor's workspace. Settings of a ``.luarc.json`` that is there already are kept.
 
     Returns:
@@ -78,19 +65,19 @@ def _settings(path: Path) -> dict[str, object]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise _unmendable(path, f"is not plain JSON: {error}") from None
+        raise _unreadable(path, f"is not plain JSON: {error}") from None
     if not isinstance(present, dict):
-        raise _unmendable(path, "does not hold an object")
+        raise _unreadable(path, "does not hold an object")
     return present | SETTINGS
 
 
-def _unmendable(path: Path, problem: str) -> ConfigError:
-    """Return the refusal of settings that only their owner can add to, who may have written comments there."""
+def _unreadable(path: Path, problem: str) -> ConfigError:
+    """Return the error for settings that are not plain JSON and so are left to their owner, with what they need."""
     what = f"The definitions are written, and {path} is as it was, since it {problem}; what it needs is"
     return ConfigError(what, hint=json.dumps(SETTINGS, indent=2))
 
 
-def _definitions(catalog: Installed) -> Iterator[tuple[str, str]]:
+def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
     from pkgutil import get_data
 
     shared = get_data("kosmolua.authoring", "globals.lua")
@@ -102,7 +89,7 @@ def _definitions(catalog: Installed) -> Iterator[tuple[str, str]]:
         yield f"integrations/{name}.lua", _definition(catalog, name)
 
 
-def _definition(catalog: Installed, name: str) -> str:
+def _definition(catalog: Integrations, name: str) -> str:
     try:
         return definition(catalog.integration(name), catalog.accounts(name))
     except PluginError as error:

@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Generic, TypeVar
 
 from kosmolua.errors import PluginError, log_traceback
+from kosmolua.schema.integration import collected_mistakes
 
 PATIENCE = 10.0
 """Seconds that loading one plugin may take."""
@@ -65,7 +66,8 @@ class _Loading(Thread, Generic[T]):
 
     def run(self) -> None:
         try:
-            self.loaded = (self._load(),)
+            with collected_mistakes():
+                self.loaded = (self._load(),)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits reports it
             self.failure = error
 

@@ -299,6 +299,8 @@ def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name
             origin=origin,
             hint='write integration = Integration("NAME", Account, about="...")',
         )
+    if integration.mistakes:
+        raise PluginError.all_of(integration.mistakes)
     if name and integration.name != name:
         raise PluginError(
             f"it declares the integration {integration.name}, but is itself named {name}",

@@ -1,4 +1,4 @@
-"""The pages that agents and people read: guides, and a reference made from the signatures of integrations."""
+"""Documentation: guides, and a reference made from the signatures of integrations."""
 
 from kosmolua.docs.library import Library
 

@@ -8,35 +8,41 @@ from typing import Any, NamedTuple
 
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.lookup import Address, Directory
-from kosmolua.docs.outline import Outlines, Shelf
-from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL, GuidePage, Page
-from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS, Hit, words_of
-from kosmolua.docs.reference import FunctionPage, IntegrationPage
-from kosmolua.docs.search import Index, entries_of, index_of
+from kosmolua.docs.outline import Integrations, Outlines
+from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, GuidePage, Page, SeveralPages
+from kosmolua.docs.reference import FunctionsPage, IntegrationPage
+from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
+from kosmolua.docs.vocabulary import words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.names import parts_of
 from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
 
-_LIMIT = Scalar("integer", (Range(1, MOST_HITS),))
-_BUDGET = Scalar("integer", (Range(SMALLEST_BUDGET),))
+MAX_SIGNATURES = 3
+"""Hits of a search that are shown with their signature."""
+MAX_PAGES = 20
+"""Pages that are read at once."""
+
+_LIMIT = Scalar("integer", (Range(1, MAX_HITS),))
+_BUDGET = Scalar("integer", (Range(MIN_BUDGET),))
 _DETAIL = Choice((*reversed(DETAILS),))
+_HOW_SCRIPTS_READ = 'lua_read_doc("PAGE") reads one.'
 _HOW_TO_READ = '`kosmolua docs PAGE` reads one; a script reads it with `lua_read_doc("PAGE")`.'
 
 
 class Library:
-    """Every page there is. Any thread may use it.
+    """All pages. Any thread may use it.
 
     Args:
-        shelf: The installed integrations.
+        catalog: The installed integrations.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-        self._outlines = Outlines(shelf)
-        self._directory = Directory(shelf, self._outlines)
+    def __init__(self, catalog: Integrations) -> None:
+        self._catalog = catalog
+        self._outlines = Outlines(catalog)
+        self._directory = Directory(catalog, self._outlines)
         self._lock = threading.Lock()
-        self._index: Index | None = None
+        self._built: Index | None = None
 
     def list(self, namespace: str | None = None) -> str:
         """Return the names of pages as Markdown, one line a guide and an integration.
@@ -48,71 +54,13 @@ class Library:
             DocNotFound: There is no such namespace. The hint names the likeliest.
             PluginError: The integration cannot be loaded.
         """
-        asked = _fit("namespace", STRING, namespace or "")
+        asked = _checked("namespace", STRING, namespace or "")
         if parts_of(asked) not in ([], [""], ["guides"]):
             return self.read(asked, detail="brief")
         guides = "## Guides\n\n" + "\n".join(f"- `{name}`: {GuidePage(name).summary}" for name in pages.NAMES)
-        integrations = "## Integrations\n\n" + "\n".join(map(self._listed, self._shelf.names()))
+        integrations = "## Integrations\n\n" + "\n".join(map(self._listed, self._catalog.names()))
         wanted = {"guides": [guides], "": [guides, integrations]}.get(asked, [integrations])
         return "\n\n".join(["# Pages", _HOW_TO_READ, *wanted])
-
-    def search(self, query: str, *, limit: int = USUAL_HITS) -> str:
-        """Return the pages that match some words, best first, each with a sentence and where the words were found.
-
-        Where none matches, it says so, and goes on with the words of names that resemble those of the query.
-
-        Args:
-            query: Words in any order; beginnings and other forms of a word match too.
-            limit: How many pages, in 1..100.
-
-        Raises:
-            BadDocArguments: There is no word, or the limit is no such number.
-        """
-        hits = self.find(query, limit=limit)
-        shown = " ".join(query.split())[:80]
-        if hits:
-            return _results(shown, hits)
-        near = self._directory.near(query)
-        if near and (hits := self.find(near, limit=limit)):
-            return f"No page matches {shown!r}. {_results(near, hits)}"
-        return f"No page matches {shown!r}. `kosmolua docs` and lua_list_docs() list the pages."
-
-    def find(self, query: str, *, limit: int = USUAL_HITS) -> Sequence[Hit]:
-        """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
-        query, limit = _fit("query", STRING, query), _fit("limit", _LIMIT, limit)
-        if not words_of(query):
-            raise BadDocArguments("A search needs at least one word", param="query")
-        return self._indexed().find(query, limit)
-
-    def read(self, page: str, *, detail: str = USUAL_DETAIL, budget: int | None = None) -> str:
-        """Return a page as Markdown.
-
-        Args:
-            page: A guide, an integration or a function, as :meth:`Directory.find` takes it.
-            detail: ``brief``, ``signatures``, ``types`` (LuaCATS) or ``full``.
-            budget: The most characters to return; the richest detail that fits is chosen, and the last line says
-                what was left out.
-
-        Raises:
-            DocNotFound: There is no such page. The hint names the likeliest.
-            BadDocArguments: The detail or the budget is none.
-            PluginError: The integration cannot be loaded.
-        """
-        page, detail = _fit("page", STRING, page), _fit("detail", _DETAIL, detail)
-        budget = None if budget is None else _fit("budget", _BUDGET, budget)
-        if parts_of(page) in ([], [""]):
-            return self.list(page)
-        return self._page(page).write(detail, budget)
-
-    def _page(self, page: str) -> Page:
-        if page.strip() in pages.NAMES:
-            return GuidePage(page.strip())
-        address = self._directory.find(page)
-        integration = self._shelf.integration(address.integration)
-        document = markdown.read(self._shelf.prose(address.integration) or "")
-        if address.function is None:
-            return IntegrationPage(integration, self._shelf.accounts(address.integration), document)
-        return FunctionPage(integration, integration.functions[address.function], document)
 
     def _listed(self, name: str) -> str:
         try:
@@ -121,25 +69,118 @@ class Library:
             return f"- `{Address(name)}`: cannot be loaded: {error.message}"
         return f"- `{Address(name)}`: {outline.about} ({outline.counts})"
 
-    def _indexed(self) -> Index:
+    def search(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> str:
+        """Return the pages that match some words as Markdown, best first, the first three with their signatures.
+
+        Words that nothing is found for are replaced by the nearest that are known, and the answer says so.
+
+        Args:
+            query: Words in any order; beginnings, other forms and other words of the same meaning match too.
+            limit: The most pages to return, in 1..100.
+            for_scripts: Leave out guides that only people need.
+
+        Raises:
+            BadDocArguments: There is no word, or the limit is not such a number.
+        """
+        query, limit = _search_arguments(query, limit)
+        shown, remark = " ".join(query.split())[:80], ""
+        corrected = self._index().corrected(query)
+        if corrected and corrected != query:
+            is_partly_known = not set(words_of(query)).isdisjoint(corrected.split())
+            remark = f"Some words of {shown!r} are not known. " if is_partly_known else f"No page matches {shown!r}. "
+            query = shown = corrected
+        hits = self.find(query, limit=limit, for_scripts=for_scripts)
+        if not hits:
+            return f"No page matches {shown!r}. lua_list_docs() and `kosmolua docs` list the pages."
+        count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
+        how = _HOW_SCRIPTS_READ if for_scripts else _HOW_TO_READ
+        lines = [self._found(number, hit) for number, hit in enumerate(hits, start=1)]
+        return "\n".join([f"{remark}{count} for {shown!r}, the best first. {how}", "", *lines])
+
+    def _found(self, number: int, hit: Hit) -> str:
+        signature = self._signature(hit.page) if number <= MAX_SIGNATURES else ""
+        return "\n   ".join(filter(None, [f"{number}. `{hit.page}`: {hit.summary}", signature, hit.snippet]))
+
+    def _signature(self, page: str) -> str:
+        integration, *function = parts_of(page)
+        signature = self._outlines.signature(integration, function[0]) if function else ""
+        return signature and f"`{signature}`"
+
+    def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
+        """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
+        query, limit = _search_arguments(query, limit)
+        return self._index().find(query, limit, without=pages.FOR_PEOPLE if for_scripts else ())
+
+    def _index(self) -> Index:
         with self._lock:
-            if self._index is None:
-                self._index = index_of(entries_of(self._shelf, self._outlines))
-            return self._index
+            if self._built is None:
+                entries = entries_of(self._catalog, self._outlines)
+                self._built = Index(entries, meanings_of(self._catalog, self._outlines))
+            return self._built
+
+    def read(
+        self, page: str, *, detail: str = DEFAULT_DETAIL, budget: int | None = None, for_scripts: bool = False
+    ) -> str:
+        """Return a page as Markdown, or several.
+
+        Args:
+            page: A guide, an integration or a function, as :meth:`Directory.find` takes it; several with commas
+                between them.
+            detail: ``brief``, ``signatures``, ``types`` (LuaCATS) or ``full``.
+            budget: The most characters to return; the richest detail that fits is chosen, and the last line says
+                what was left out.
+            for_scripts: Return the part of a guide that a script needs.
+
+        Raises:
+            DocNotFound: There is no such page. The hint names the likeliest.
+            BadDocArguments: The detail or the budget is invalid, or there are too many pages.
+            PluginError: The integration cannot be loaded.
+        """
+        page, detail = _checked("page", STRING, page), _checked("detail", _DETAIL, detail)
+        budget = None if budget is None else _checked("budget", _BUDGET, budget)
+        if parts_of(page) in ([], [""]):
+            return self.list(page)
+        names = list(dict.fromkeys(name.strip() for name in page.split(",") if name.strip())) or [page]
+        if len(names) > MAX_PAGES:
+            raise BadDocArguments(f"At most {MAX_PAGES} pages are read at once, not {len(names)}", param="page")
+        return self._pages(names, for_scripts=for_scripts).write(detail, budget)
+
+    def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
+        """Return a page that holds all of some pages, the functions of an integration together."""
+        found: list[Page] = []
+        functions: dict[str, list[str]] = {}
+        for name in names:
+            if name in pages.NAMES:
+                found.append(GuidePage(name, for_scripts=for_scripts))
+                continue
+            address = self._directory.find(name)
+            if address.function is None:
+                found.append(self._integration_page(address.integration))
+            elif address.integration in functions:
+                functions[address.integration].append(address.function)
+            else:
+                functions[address.integration] = [address.function]
+                found.append(self._functions_page(address.integration, functions[address.integration]))
+        return found[0] if len(found) == 1 else SeveralPages(found)
+
+    def _integration_page(self, name: str) -> Page:
+        document = markdown.read(self._catalog.prose(name) or "")
+        return IntegrationPage(self._catalog.integration(name), self._catalog.accounts(name), document)
+
+    def _functions_page(self, name: str, functions: Sequence[str]) -> Page:
+        document = markdown.read(self._catalog.prose(name) or "")
+        return FunctionsPage(self._catalog.integration(name), functions, document)
 
 
-def _results(query: str, hits: Sequence[Hit]) -> str:
-    count = "1 page" if len(hits) == 1 else f"{len(hits)} pages"
-    lines = [_found(number, hit) for number, hit in enumerate(hits, start=1)]
-    return "\n".join([f"{count} for {query!r}, the best first. {_HOW_TO_READ}", "", *lines])
+def _search_arguments(query: object, limit: object) -> tuple[str, int]:
+    words: str = _checked("query", STRING, query)
+    most: int = _checked("limit", _LIMIT, limit)
+    if not words_of(words):
+        raise BadDocArguments("A search needs at least one word", param="query")
+    return words, most
 
 
-def _found(number: int, hit: Hit) -> str:
-    line = f"{number}. `{hit.page}`: {hit.summary}"
-    return f"{line}\n   {hit.snippet}" if hit.snippet else line
-
-
-def _fit(name: str, kind: Type, value: object) -> Any:
+def _checked(name: str, kind: Type, value: object) -> Any:
     try:
         return kind.accept(value)
     except Mismatch as mismatch:
@@ -147,13 +188,13 @@ def _fit(name: str, kind: Type, value: object) -> Any:
 
 
 class Verb(NamedTuple):
-    """One of the functions.
+    """One of the three functions that scripts have.
 
     Args:
         name: As Lua calls it.
-        subject: What its first argument is.
-        options: What the table after it may hold.
-        example: A call that is right.
+        subject: The name of its first argument.
+        options: The keys of the table that follows.
+        example: A valid call.
     """
 
     name: str
@@ -168,22 +209,24 @@ VERBS = {
     "read": Verb("lua_read_doc", "page", ("detail", "budget"), 'lua_read_doc("render2", { detail = "brief" })'),
 }
 
-NAMES = {verb: told.name for verb, told in VERBS.items()}
+NAMES = {verb: details.name for verb, details in VERBS.items()}
 
 
 def answer(library: Library, verb: str, given: Sequence[Any]) -> str:
     """Answer one of the three functions from what Lua passed: its subject and a table of options, or one table.
 
     Raises:
-        BadDocArguments: The arguments are of another shape.
+        BadDocArguments: The arguments have another shape.
         DocNotFound: There is no such page.
     """
     if verb not in VERBS:
-        raise BadDocArguments(f"The documentation cannot {verb[:80]!r}")
+        raise BadDocArguments(f"The documentation has no verb {verb[:80]!r}")
     subject, options = _read(VERBS[verb], given)
     if verb == "list":
         return library.list(subject)
-    return library.search(subject, **options) if verb == "search" else library.read(subject, **options)
+    if verb == "search":
+        return library.search(subject, for_scripts=True, **options)
+    return library.read(subject, for_scripts=True, **options)
 
 
 def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
@@ -195,15 +238,10 @@ def _read(verb: Verb, given: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
     fits = isinstance(subject, (str, type(None))) and isinstance(options, (Mapping, type(None)))
     if not fits or any(each is not None for each in surplus):
         raise BadDocArguments(f"{verb.name} takes a string, then a table of options", hint=f"such as {verb.example}")
-    checked = _known(verb, options or {})
-    if subject is None and verb.name != NAMES["list"]:
-        raise BadDocArguments(f"{verb.name} needs a {verb.subject}, as a string", hint=f"such as {verb.example}")
-    return subject, checked
-
-
-def _known(verb: Verb, options: Mapping[str, Any]) -> dict[str, Any]:
-    for name in options:
+    for name in options or {}:
         if name not in verb.options:
             takes = ", ".join([verb.subject, *verb.options])
             raise BadDocArguments(f"{verb.name} has no option {name!r}", param=name, hint=f"it takes {takes}")
-    return dict(options)
+    if subject is None and verb.name != NAMES["list"]:
+        raise BadDocArguments(f"{verb.name} needs a {verb.subject}, as a string", hint=f"such as {verb.example}")
+    return subject, dict(options or {})

@@ -1,30 +1,29 @@
-"""Addresses: the page that a name stands for, however it is written."""
+"""Addresses of reference pages, and the lookup of one by any of its names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kosmolua.docs.outline import Outline, Outlines, Shelf, outline_of
+from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
 from kosmolua.docs.pages import NAMES
-from kosmolua.docs.ranking import fold, words_of
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
 from kosmolua.schema.names import page_of, parts_of
 from kosmolua.suggestions import closest
 
-MOST_SUGGESTIONS = 3
-LONGEST_QUOTED_PAGE = 80
-MOST_PARTS = 2
-"""Below an integration: an account, which need not be known since all have the same pages, and a function."""
+MAX_SUGGESTIONS = 3
+MAX_QUOTED_NAME = 80
+MAX_PARTS = 2
+"""Parts of a name below an integration: an account, known or not since all have the same pages, and a function."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a reference page is.
+    """The address of a reference page.
 
     Args:
-        integration: Its name.
-        function: The short name of one of its functions, or None for the page of the integration.
+        integration: The name of the integration.
+        function: The short name of one of its functions; None for the page of the integration.
     """
 
     integration: str
@@ -35,41 +34,35 @@ class Address:
 
 
 class Directory:
-    """Finds addresses. It loads an integration only when the name does not say which one is meant."""
+    """Finds addresses. Loads only the integration that a name begins with; the outlines of the others are enough."""
 
-    def __init__(self, shelf: Shelf, outlines: Outlines) -> None:
-        self._shelf = shelf
+    def __init__(self, catalog: Integrations, outlines: Outlines) -> None:
+        self._catalog = catalog
         self._outlines = outlines
 
     def find(self, page: str) -> Address:
         """Return the address of a reference page.
 
         Args:
-            page: ``render2``, ``render2.list_services``, ``render2.production.render_list_services``, whether there
-                is such an account or not, with ``integrations.`` or ``app.integrations.`` before it or not; or a
-                function's name alone, where only one integration has such a function.
+            page: ``render2``, ``render2.list_services`` or ``render2.production.render_list_services``, with or
+                without ``integrations.`` or ``app.integrations.`` in front; or a function's name alone, if only one
+                integration has such a function. The account need not exist.
 
         Raises:
-            DocNotFound: There is no such page, or several. The hint names the likeliest, best first.
-            PluginError: The integration that the name says cannot be loaded.
+            DocNotFound: No page has this name, or several do. The hint names the likeliest, best first.
+            PluginError: The integration cannot be loaded.
         """
         first, *rest = parts_of(page)
         try:
-            outline = outline_of(self._shelf.integration(first))
+            outline = outline_of(self._catalog.integration(first))
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
         return self._inside(page, first, outline, rest)
 
-    def near(self, query: str) -> str:
-        """Return the words of names that resemble those of a query: ``list services`` for ``lst servces``."""
-        shorts = (short for _, outline in self._known() for short in outline.functions)
-        known = set(fold(" ".join([*NAMES, *self._shelf.names(), *shorts])).split())
-        return " ".join(dict.fromkeys(near for word in words_of(query) for near in closest(word, known, 1)))
-
     def _inside(self, page: str, name: str, outline: Outline, rest: Sequence[str]) -> Address:
-        if not rest or (len(rest) == 1 and rest[0] in ("default", *self._shelf.accounts(name))):
+        if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
-        short = outline.find(rest[-1]) if len(rest) <= MOST_PARTS else None
+        short = outline.find(rest[-1]) if len(rest) <= MAX_PARTS else None
         if short is None:
             raise _not_found(page, _resembling_in(name, outline, rest[-1]) or [Address(name)])
         return Address(name, short)
@@ -83,7 +76,7 @@ class Directory:
         raise _not_found(page, self._resembling(word))
 
     def _elsewhere(self, page: str, first: str, rest: Sequence[str]) -> Address:
-        names = closest(first, self._shelf.names(), MOST_SUGGESTIONS)
+        names = closest(first, self._catalog.names(), MAX_SUGGESTIONS)
         outlines = [(name, outline) for name, outline in self._known(names)]
         same = [Address(name, short) for name, outline in outlines if (short := outline.find(rest[-1]))]
         near = [address for name, outline in outlines for address in _resembling_in(name, outline, rest[-1])]
@@ -95,10 +88,10 @@ class Directory:
         for name, outline in self._known():
             pages |= _names_in(name, outline) | {name: Address(name)}
         pages |= {name: name for name in NAMES}
-        return [pages[each] for each in closest(word, pages, MOST_SUGGESTIONS)]
+        return [pages[each] for each in closest(word, pages, MAX_SUGGESTIONS)]
 
     def _known(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Outline]]:
-        for name in self._shelf.names() if names is None else names:
+        for name in self._catalog.names() if names is None else names:
             try:
                 yield name, self._outlines.of(name)
             except PluginError:
@@ -112,13 +105,13 @@ def _names_in(name: str, outline: Outline) -> dict[str, Address]:
 
 def _resembling_in(name: str, outline: Outline, word: str) -> list[Address]:
     pages = _names_in(name, outline)
-    return list(dict.fromkeys(pages[each] for each in closest(word, pages, MOST_SUGGESTIONS)))
+    return list(dict.fromkeys(pages[each] for each in closest(word, pages, MAX_SUGGESTIONS)))
 
 
 def _not_found(page: str, pages: Iterable[Address | str]) -> DocNotFound:
     likely = _quoted(pages)
     hint = f"did you mean {likely}?" if likely else "`kosmolua docs` and lua_list_docs() list the pages"
-    return DocNotFound(f"There is no page {page[:LONGEST_QUOTED_PAGE]!r}", hint=hint)
+    return DocNotFound(f"There is no page {page[:MAX_QUOTED_NAME]!r}", hint=hint)
 
 
 def _ambiguous(word: str, found: Sequence[Address]) -> DocNotFound:
@@ -127,4 +120,4 @@ def _ambiguous(word: str, found: Sequence[Address]) -> DocNotFound:
 
 def _quoted(pages: Iterable[Address | str]) -> str:
     distinct = list(dict.fromkeys(map(str, pages)))
-    return " or ".join(f"'{page}'" for page in distinct[:MOST_SUGGESTIONS])
+    return " or ".join(f"'{page}'" for page in distinct[:MAX_SUGGESTIONS])

@@ -1,7 +1,7 @@
-"""The outline of an integration: its functions in a word each, read from its source without running it.
+"""Outlines of integrations: names, effects and summaries of their functions, read from the source without running it.
 
-Hundreds of integrations can be listed and searched this way in a fraction of a second, and a plugin that hangs or fails
-hurts nobody who does not use it. A source that does not say everything in the usual shape is loaded instead.
+Hundreds of integrations can be listed and searched in a fraction of a second, and a plugin that hangs or fails affects
+only its own users. A plugin whose source does not have the usual shape is loaded instead.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from kosmolua.docs import signatures
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.luacats import description, prose
 
 
-class Shelf(Protocol):
-    """Installed integrations, of which only :meth:`integration` runs a plugin's code."""
+class Integrations(Protocol):
+    """The installed integrations. Only :meth:`integration` runs a plugin's code."""
 
     def names(self) -> Sequence[str]:
         """Return the name of every installed integration."""
@@ -28,26 +29,27 @@ class Shelf(Protocol):
 
         Raises:
             PluginError: It cannot be loaded.
-            UnknownPath: There is none of this name.
+            UnknownPath: No integration has this name.
         """
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
     def prose(self, name: str) -> str | None:
-        """Return the text of the NAME.md beside a plugin, or None."""
+        """Return the text of NAME.md in the plugin's folder, or None."""
 
     def sources(self, name: str) -> Sequence[str]:
-        """Return the text of each Python file of a plugin, without running it; none where they cannot be had."""
+        """Return the text of each Python file of a plugin, without running it; none if they cannot be read."""
 
 
-LONGEST_CONSTRUCTION = 20
+MAX_CONSTRUCTION_LINES = 20
 """Lines that ``integration = Integration(...)`` may take."""
 
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
-_SAID = ("name", "about", "prefix")
-_REGISTERED = re.compile(r"\w+\.(read|write)s\ndef (\w+)\(")
+_SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
+_EFFECTS = ("read", "write", "destroy")
+_REGISTERED = re.compile(rf"\w+\.({'|'.join(_EFFECTS)})s\ndef (\w+)\(")
 
 
 class Sketch(NamedTuple):
@@ -55,15 +57,17 @@ class Sketch(NamedTuple):
 
     Args:
         full_name: With the integration's prefix.
-        effect: ``read`` or ``write``.
+        effect: ``read``, ``write`` or ``destroy``.
         summary: One sentence.
-        words: What else can be searched for: parameters, their sentences, the rest of the docstring.
+        words: What else can be searched for: the sentences of parameters, the rest of the docstring.
+        parameters: Their names, with a space between them.
     """
 
     full_name: str
     effect: str
     summary: str
     words: str
+    parameters: str
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ class Outline:
     Args:
         about: One sentence.
         functions: By short name.
+        words: What people say, each with the integration's word for it.
     """
 
     about: str
     functions: Mapping[str, Sketch]
+    words: Mapping[str, str]
 
     def find(self, name: str) -> str | None:
         """Return the short name of a function by its short or its full name, or None."""
@@ -87,19 +93,19 @@ class Outline:
     @property
     def counts(self) -> str:
         """How many functions there are, and what they do: ``7 functions: 6 read, 1 write``."""
-        writes = sum(sketch.effect == "write" for sketch in self.functions.values())
-        reads = len(self.functions) - writes
-        noun = "function" if len(self.functions) == 1 else "functions"
-        parts = [f"{count} {effect}" for count, effect in ((reads, "read"), (writes, "write")) if count]
+        effects = [sketch.effect for sketch in self.functions.values()]
+        noun = "function" if len(effects) == 1 else "functions"
+        parts = [f"{effects.count(effect)} {effect}" for effect in _EFFECTS if effect in effects]
         return f"{len(self.functions)} {noun}" + (f": {', '.join(parts)}" if parts else "")
 
 
 class Outlines:
-    """The outlines of every integration on a shelf, each read once."""
+    """The outlines of all integrations, each read once."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, catalog: Integrations) -> None:
+        self._catalog = catalog
         self._read: dict[str, Outline] = {}
+        self._signatures: dict[tuple[str, str], str] = {}
 
     def of(self, name: str) -> Outline:
         """Return the outline of an installed integration.
@@ -108,24 +114,36 @@ class Outlines:
             PluginError: It had to be loaded, and cannot be.
         """
         if name not in self._read:
-            self._read[name] = read(name, self._shelf.sources(name)) or outline_of(self._shelf.integration(name))
+            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.integration(name))
         return self._read[name]
+
+    def signature(self, name: str, function: str) -> str:
+        """Return a function's call and the keys of its result in a line; nothing if that needs a plugin to be run."""
+        if (name, function) not in self._signatures:
+            sources = self._catalog.sources(name)
+            self._signatures[name, function] = (
+                signatures.in_source(sources, function)
+                if read(name, sources)
+                else signatures.named(self._catalog.integration(name).functions[function])
+            )
+        return self._signatures[name, function]
 
 
 def outline_of(integration: Integration) -> Outline:
     """Return the outline of an integration that is loaded."""
-    return Outline(integration.about, {name: _sketch(function) for name, function in integration.functions.items()})
+    functions = {name: _sketch(function) for name, function in integration.functions.items()}
+    return Outline(integration.about, functions, integration.words)
 
 
 def _sketch(function: Function) -> Sketch:
-    parameters = [f"{parameter.name}: {description(parameter)}" for parameter in function.parameters]
-    rest = function.doc[len(function.summary) :]
-    words = " ".join([rest.strip(), *parameters])
-    return Sketch(function.full_name, function.effect, prose(function.summary), prose(words))
+    rest = function.doc[len(function.summary) :].strip()
+    words = " ".join([rest, *(description(parameter) for parameter in function.parameters)])
+    names = " ".join(parameter.name for parameter in function.parameters)
+    return Sketch(function.full_name, function.effect, prose(function.summary), prose(words), names)
 
 
 def read(name: str, sources: Sequence[str]) -> Outline | None:
-    """Return the outline that a plugin's source shows, or None where it does not show everything.
+    """Return the outline that a plugin's source shows, or None if it does not show everything.
 
     Args:
         name: The integration's name.
@@ -136,20 +154,23 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
         return None
     prefix = construction.get("prefix", name)
     functions = dict(_functions(sources, prefix and f"{prefix}_"))
-    registrations = sum(source.count(".reads") + source.count(".writes") for source in sources)
-    return Outline(construction.get("about", ""), functions) if len(functions) == registrations else None
+    registrations = sum(source.count(f".{effect}s") for source in sources for effect in _EFFECTS)
+    if len(functions) != registrations:
+        return None
+    return Outline(construction.get("about", ""), functions, construction.get("words", {}))
 
 
-def _construction(sources: Sequence[str]) -> dict[str, str] | None:
+def _construction(sources: Sequence[str]) -> dict[str, Any] | None:
+    """Return the arguments of the one construction of an integration, or None if they are not all written out."""
     places = [source.partition(_CONSTRUCTION)[2] for source in sources if _CONSTRUCTION in source]
     if len(places) != 1:
         return None
-    lines = places[0].split("\n", LONGEST_CONSTRUCTION)[:LONGEST_CONSTRUCTION]
+    lines = places[0].split("\n", MAX_CONSTRUCTION_LINES)[:MAX_CONSTRUCTION_LINES]
     calls = (_parsed("Integration(" + "\n".join(lines[:count])) for count in range(1, len(lines) + 1))
     return next(filter(None, calls), None)
 
 
-def _parsed(call: str) -> dict[str, str] | None:
+def _parsed(call: str) -> dict[str, Any] | None:
     try:
         tree = ast.parse(call, mode="eval").body
     except SyntaxError:
@@ -157,8 +178,11 @@ def _parsed(call: str) -> dict[str, str] | None:
     if not isinstance(tree, ast.Call):
         return None
     given = [*((keyword.arg, keyword.value) for keyword in tree.keywords), *(("name", node) for node in tree.args[:1])]
-    said = {str(key): getattr(node, "value", None) for key, node in given if key in _SAID}
-    return {key: value for key, value in said.items() if isinstance(value, str)} if all(said.values()) else None
+    try:
+        said = {key: ast.literal_eval(node) for key, node in given if key in _SAID}
+    except ValueError:
+        return None
+    return said if all(isinstance(value, _SAID[key]) for key, value in said.items()) else None
 
 
 def _functions(sources: Sequence[str], prefix: str) -> Iterator[tuple[str, Sketch]]:
@@ -174,6 +198,5 @@ def _functions(sources: Sequence[str], prefix: str) -> Iterator[tuple[str, Sketc
 def _sketched(full_name: str, effect: str, signature: str, doc: str) -> Sketch:
     summary, _, rest = doc.strip().partition("\n")
     parameters = signature.partition("*")[2]
-    names = ", ".join(_PARAMETER.findall(parameters))
-    words = " ".join([rest, *parameters.split('"')[1::2], f"Parameters: {names}." if names else ""])
-    return Sketch(full_name, effect, prose(summary), prose(words))
+    words = " ".join([rest, *parameters.split('"')[1::2]])
+    return Sketch(full_name, effect, prose(summary), prose(words), " ".join(_PARAMETER.findall(parameters)))

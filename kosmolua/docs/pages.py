@@ -1,18 +1,20 @@
-"""A page: one subject in four degrees of detail, and the richest of them that fits a budget."""
+"""Pages: one subject in four degrees of detail, and the richest of them that fits a budget."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kosmolua.docs import markdown
 
 DETAILS = ("full", "types", "signatures", "brief")
 """From the richest to the poorest."""
-USUAL_DETAIL = "full"
+DEFAULT_DETAIL = "full"
 
-SMALLEST_BUDGET = 400
+MIN_BUDGET = 400
 _LEFT_OUT = {
+    "condensed": "examples and descriptions of parameters are left out",
     "types": "prose and examples are left out",
     "signatures": "descriptions, prose and examples are left out",
     "brief": "everything but a line for each part is left out",
@@ -20,7 +22,10 @@ _LEFT_OUT = {
 
 
 class Page(ABC):
-    """What there is to read under one name."""
+    """What can be read under one name."""
+
+    poorer: tuple[str, ...] = DETAILS[1:]
+    """The forms that a budget can make of a full page, richest first."""
 
     @property
     @abstractmethod
@@ -53,21 +58,21 @@ class Page(ABC):
 
         Args:
             detail: One of :data:`DETAILS`.
-            budget: Characters, at least :data:`SMALLEST_BUDGET`. What had to be left out is said in the last line.
+            budget: Characters, at least :data:`MIN_BUDGET`. What had to be left out is said in the last line.
         """
         whole = self._in(detail)
         if budget is None or len(whole) <= budget:
             return whole
         how = self._how_to_get_it(detail, whole)
-        for poorer in DETAILS[DETAILS.index(detail) + 1 :]:
+        for poorer in self.poorer if detail == DEFAULT_DETAIL else DETAILS[DETAILS.index(detail) + 1 :]:
             text = f"{self._in(poorer)}\n\n({_LEFT_OUT[poorer].capitalize()}: {how})"
             if len(text) <= budget:
                 return text
         return _cut(self.brief(), how, budget)
 
     def _in(self, detail: str) -> str:
-        forms = {"full": self.full, "types": self.types, "signatures": self.signatures, "brief": self.brief}
-        return forms[detail]()
+        text: str = getattr(self, detail)()
+        return text
 
     def _how_to_get_it(self, detail: str, whole: str) -> str:
         part = f"read {self.smaller} for one part, or " if self.smaller else ""
@@ -85,8 +90,55 @@ def _note(left_out: int, total: int, how: str) -> str:
     return f"\n\n({left_out:,} of {total:,} lines are left out: {how})"
 
 
-NAMES = ("overview", "accounts", "errors", "sandbox", "examples", "plugins", "mcp")
-"""In the order in which to read them."""
+@dataclass(frozen=True)
+class SeveralPages(Page):
+    """Some pages, one after another.
+
+    Args:
+        pages: In the order in which they were asked for.
+    """
+
+    pages: Sequence[Page]
+
+    @property
+    def name(self) -> str:
+        """The name that leads here."""
+        return ", ".join(page.name for page in self.pages)
+
+    @property
+    def smaller(self) -> str:
+        """The first of them."""
+        return self.pages[0].name
+
+    def full(self) -> str:
+        """Return everything."""
+        return "\n\n".join(page.full() for page in self.pages)
+
+    def types(self) -> str:
+        """Return the LuaCATS declarations of all."""
+        return "\n\n".join(page.types() for page in self.pages)
+
+    def signatures(self) -> str:
+        """Return the signatures of all."""
+        return "\n\n".join(page.signatures() for page in self.pages)
+
+    def brief(self) -> str:
+        """Return the brief form of all."""
+        return "\n\n".join(page.brief() for page in self.pages)
+
+
+NAMES = (
+    *("overview", "accounts", "errors", "sandbox", "examples"),
+    *("cli", "repl", "python", "journal", "plugins", "mcp"),
+)
+"""The guides, in the order in which to read them."""
+FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "plugins", "mcp"})
+"""Guides that no script needs."""
+_SECTIONS_FOR_SCRIPTS = {
+    "accounts": ("In a script",),
+    "sandbox": ("What there is", "Calls at the same time", "What there is not"),
+}
+"""The sections that scripts need, of guides that have others too."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +147,11 @@ class GuidePage(Page):
 
     Args:
         topic: One of :data:`NAMES`.
+        for_scripts: Whether to leave out the sections that only people need.
     """
 
     topic: str
+    for_scripts: bool = False
 
     @property
     def name(self) -> str:
@@ -105,12 +159,14 @@ class GuidePage(Page):
         return self.topic
 
     def full(self) -> str:
-        """Return the Markdown of the guide, also from inside a zip."""
-        from pkgutil import get_data
-
-        data = get_data("kosmolua.docs", f"guides/{self.topic}.md")
-        assert data is not None, f"the guide {self.topic} is not in the package"
-        return data.decode().strip()
+        """Return the Markdown of the guide."""
+        text = self._text()
+        wanted = _SECTIONS_FOR_SCRIPTS.get(self.topic)
+        if not self.for_scripts or wanted is None:
+            return text
+        document = markdown.read(text)
+        sections = [f"## {heading}\n\n{document.sections[heading]}" for heading in wanted]
+        return "\n\n".join([f"# {document.title}", document.introduction, *sections])
 
     types = signatures = full
 
@@ -123,5 +179,13 @@ class GuidePage(Page):
     @property
     def summary(self) -> str:
         """The first paragraph on one line."""
-        introduction = markdown.read(self.full()).introduction
+        introduction = markdown.read(self._text()).introduction
         return " ".join(introduction.partition("\n\n")[0].split())
+
+    def _text(self) -> str:
+        """Return the file of the guide, also from inside a zip."""
+        from pkgutil import get_data
+
+        data = get_data("kosmolua.docs", f"guides/{self.topic}.md")
+        assert data is not None, f"the guide {self.topic} is not in the package"
+        return data.decode().strip()

@@ -1,7 +1,7 @@
 """The reference: pages made from an integration's signatures, merged with the Markdown that its author wrote.
 
-That Markdown has a title, an introduction, a section for each function that has prose or examples, headed by the
-function's name, and other sections, which come last.
+The Markdown has a title, an introduction, and sections. A section headed by a function's name belongs to the function;
+other sections come last on the page.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from kosmolua.docs import markdown, outline
 from kosmolua.docs.markdown import Document
 from kosmolua.docs.pages import Page
+from kosmolua.docs.signatures import MAX_SPELLED_KEYS, typed
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.luacats import description, is_compound, label, literal, prose
+from kosmolua.schema.luacats import description, is_compound, label, prose
 from kosmolua.schema.names import page_of
-from kosmolua.schema.types import Choice
+from kosmolua.schema.types import Record, Type
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
@@ -33,6 +34,8 @@ class IntegrationPage(Page):
         accounts: The names of its accounts.
         document: What its author wrote.
     """
+
+    poorer = ("condensed", "signatures", "brief")
 
     integration: Integration
     accounts: Sequence[str]
@@ -61,18 +64,34 @@ class IntegrationPage(Page):
             _records(functions, self.integration.name),
         )
 
+    def condensed(self) -> str:
+        """Return the author's introduction, the signatures, and each type of a result once."""
+        results = [function.returns for function in self._functions if function.returns]
+        records = luacats.records_in(field for kind in results for field in _spelled_in_signature(kind))
+        types = "\n\n".join(luacats.record_class(record, self.integration.name) for record in records)
+        return _joined(
+            self._head(),
+            self.document.introduction,
+            f"## Functions\n\n{self._signed()}",
+            types and f"## Types\n\n{markdown.fenced(types, 'lua')}",
+        )
+
     def types(self) -> str:
         """Return LuaCATS declarations of every function."""
         return _joined(self._head(), _declarations(self._functions, self.integration))
 
     def signatures(self) -> str:
         """Return a call with its types for each function."""
-        lines = [f"- `{_signature(each, self.integration)}` {_told(each)}" for each in self._functions]
-        return _joined(self._head(), "\n".join(lines))
+        return _joined(self._head(), self._signed())
+
+    def _signed(self) -> str:
+        return "\n".join(f"- `{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
         """Return a line for each function."""
-        return _joined(self._head(), "\n".join(f"- `{each.name}` {_told(each)}" for each in self._functions))
+        return _joined(
+            self._head(), "\n".join(f"- `{each.name}` {_effect_and_summary(each)}" for each in self._functions)
+        )
 
     @property
     def _functions(self) -> Sequence[Function]:
@@ -98,42 +117,59 @@ class IntegrationPage(Page):
 
 
 @dataclass(frozen=True)
-class FunctionPage(Page):
-    """The page of one function.
+class FunctionsPage(Page):
+    """The page of a function, or of several of one integration, which share the types of their results.
 
     Args:
         integration: Loaded.
-        function: One of its functions.
+        names: The short names of its functions.
         document: What the integration's author wrote.
     """
 
     integration: Integration
-    function: Function
+    names: Sequence[str]
     document: Document
 
     @property
     def name(self) -> str:
         """The name that leads here."""
-        return page_of(self.integration.name, self.function.name)
+        return ", ".join(page_of(self.integration.name, name) for name in self.names)
+
+    @property
+    def _functions(self) -> list[Function]:
+        return [self.integration.functions[name] for name in self.names]
 
     def full(self) -> str:
-        """Return everything about the function."""
-        body = markdown.raised(_body(self.integration, self.function, self.document))
-        return _joined(f"# app.{self.name}", body, _records([self.function], self.integration.name))
+        """Return everything about the functions, and each type once."""
+        bodies = [
+            f"# {self._path(each)}\n\n{markdown.raised(_body(self.integration, each, self.document))}"
+            for each in self._functions
+        ]
+        return _joined(*bodies, _records(self._functions, self.integration.name))
 
     def types(self) -> str:
-        """Return the function's LuaCATS declarations."""
-        return _joined(f"# app.{self.name}", _declarations([self.function], self.integration))
+        """Return the functions' LuaCATS declarations."""
+        title = ", ".join(map(self._path, self._functions))
+        return _joined(f"# {title}", _declarations(self._functions, self.integration))
 
     def signatures(self) -> str:
-        """Return the call with its types."""
-        return f"`app.integrations.{self.integration.name}.{_signature(self.function, self.integration)}` " + _told(
-            self.function
-        )
+        """Return the calls with their types."""
+        prefix = f"app.integrations.{self.integration.name}"
+        return "\n".join(f"`{prefix}.{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
-        """Return one line."""
-        return f"`app.{self.name}` {_told(self.function)}"
+        """Return a line for each function."""
+        return "\n".join(f"`{self._path(each)}` {_effect_and_summary(each)}" for each in self._functions)
+
+    def _path(self, function: Function) -> str:
+        return f"app.{page_of(self.integration.name, function.name)}"
+
+
+def _spelled_in_signature(kind: Type) -> Sequence[Type]:
+    """Return the types that a signature names for a result: those of its keys if it spells them out."""
+    if isinstance(kind, Record) and len(kind.fields) <= MAX_SPELLED_KEYS:
+        return list(kind.fields.values())
+    return [kind]
 
 
 def _contents(functions: Sequence[Function]) -> str:
@@ -185,20 +221,7 @@ def _declarations(functions: Sequence[Function], integration: Integration) -> st
     return markdown.fenced("\n\n".join([*types, holder, *stubs]), "lua")
 
 
-def _signature(function: Function, integration: Integration) -> str:
-    arguments = ", ".join(_argument(parameter, integration.name) for parameter in function.parameters)
-    result = luacats.returned(function, integration.name)
-    return f"{function.name}({f'{{ {arguments} }}' if arguments else ''}) -> {result}"
-
-
-def _argument(parameter: Parameter, namespace: str) -> str:
-    is_choice = isinstance(parameter.type, Choice)
-    kind = parameter.type.lua if is_choice else parameter.type.spell(namespace, "string")
-    default = "" if parameter.required or parameter.default is None else f" = {literal(parameter.default)}"
-    return f"{parameter.name}{'?' if parameter.may_be_absent else ''}: {kind}{default}"
-
-
-def _told(function: Function) -> str:
+def _effect_and_summary(function: Function) -> str:
     return f"({function.effect}): {prose(function.summary)}"
 
 

@@ -1,148 +1,263 @@
-"""Search: which pages to read for a few words, best first."""
+"""Search: the pages that answer a few words, best first."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.lookup import Address
-from kosmolua.docs.outline import Outline, Outlines, Shelf
+from kosmolua.docs.outline import Integrations, Outline, Outlines
 from kosmolua.docs.pages import GuidePage
-from kosmolua.docs.ranking import Entry, Folded, Hit, Term, best, folded, terms_of
-from kosmolua.errors import PluginError
+from kosmolua.docs.vocabulary import MEANINGS, words_in, words_of
+from kosmolua.errors import DocNotFound, PluginError
+from kosmolua.suggestions import closest
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+DEFAULT_HITS, MAX_HITS = 10, 100
+"""How many pages a search returns if no limit is given, and at most."""
+MAX_CANDIDATES = 100
+"""Entries that are ranked; FTS5's own bm25 picks them."""
+MAX_REMEMBERED = 256
+"""Searches whose hits are kept, for scripts that ask the same again."""
+MIN_PREFIX = 3
+"""Letters of a word that stands for longer words too."""
+SNIPPET_WORDS = 14
 
-MOST_CANDIDATES = 100
-"""Entries that FTS5 hands to the ranking."""
+COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.9, "parts": 0.7, "text": 0.3, "code": 0.3}
+"""What a word counts, by the column that it is found in."""
+MEANING_WEIGHT = 0.8
+"""What a word counts that is found by its meaning."""
+COVERAGE_WEIGHT = 0.6
+"""What it counts that a name has no other words than those of the query."""
+
+_TABLES = f"""
+create virtual table entries using fts5(page unindexed, {", ".join(COLUMN_WEIGHTS)}, tokenize='porter unicode61');
+create virtual table meanings using fts5(words unindexed, said, tokenize='porter unicode61');
+"""
 
 
-class Index(Protocol):
-    """Finds entries by words."""
+class Entry(NamedTuple):
+    """Something that can be found.
 
-    def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
+    Args:
+        page: The page to read.
+        names: What it is called.
+        summary: One sentence.
+        parts: The names of its parameters, or the headings of a guide.
+        text: Everything else, in Markdown.
+    """
+
+    page: str
+    names: str
+    summary: str
+    parts: str
+    text: str
 
 
-class FullTextMissing(Exception):
-    """This Python has no SQLite, or one without FTS5."""
+class Hit(NamedTuple):
+    """An entry that was found.
+
+    Args:
+        page: The page to read.
+        summary: The entry's sentence.
+        snippet: The part of the entry's text that has words of the query, or nothing.
+    """
+
+    page: str
+    summary: str
+    snippet: str
 
 
-def fts5() -> Connection:
-    """Return a database in memory with an empty full-text table, see https://sqlite.org/fts5.html.
+class Index:
+    """A full-text index in memory, see https://sqlite.org/fts5.html. Any thread may use it.
+
+    Args:
+        entries: What can be found; of equals the first comes first.
+        meanings: Words of the entries, each with what people say for them.
 
     Raises:
-        FullTextMissing: There is no FTS5.
+        DocNotFound: This Python has no SQLite, or one without FTS5.
     """
+
+    def __init__(self, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
+        self._database = _connect()
+        self._lock = threading.RLock()
+        self._rank = lru_cache(MAX_REMEMBERED)(self._ranked)
+        self.corrected = lru_cache(MAX_REMEMBERED)(self._corrected)
+        self._database.execute("begin")
+        self._database.executemany("insert into entries values (?, ?, ?, ?, ?, ?)", map(_row, entries))
+        self._database.executemany("insert into meanings values (?, ?)", meanings)
+        self._database.execute("commit")
+
+    def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
+        """Return at most ``limit`` entries that have a word of a query, best first, without some pages."""
+        with self._lock:
+            rows, expression = self._rank(query)
+            hits = (self._hit(row, expression) for row in rows)
+            return list(islice((hit for hit in hits if hit.page not in without), limit))
+
+    def _ranked(self, query: str) -> tuple[list[int], str]:
+        """Return the candidates for a query, best first, and the expression that finds any of its words."""
+        terms = [(word, self._meant_by(word)) for word in words_of(query)]
+        groups = [_any_of([word, *meant]) for word, meant in terms]
+        expression = " OR ".join(groups)
+        scores = self._candidates(expression, " AND ".join(f"({group})" for group in groups))
+        for word, meant in terms:
+            for row, weight in self._weights(word, meant, scores).items():
+                scores[row] += weight
+        return sorted(scores, key=lambda row: (-scores[row], row)), expression
+
+    def _corrected(self, query: str) -> str:
+        """Return a query with the nearest known word in place of each that nothing is found for."""
+        with self._lock:
+            known = [[word] if self._knows(word) else closest(word, self._words, 1) for word in words_of(query)]
+        near = " ".join(word for words in known for word in words)
+        return query if near == " ".join(words_of(query)) else near
+
+    def _meant_by(self, word: str) -> list[str]:
+        rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
+        return [other for other in dict.fromkeys(" ".join(words for (words,) in rows).split()) if other != word]
+
+    def _candidates(self, any_word: str, every_word: str) -> dict[int, float]:
+        """Return the entries to rank, each with what the part of its name that is in the query counts.
+
+        Entries with every word are enough if there are many, and are found sooner.
+        """
+        rows: list[tuple[int, str]] = []
+        for expression in filter(None, (every_word, any_word)):
+            if len(rows) < MAX_CANDIDATES:
+                rows = self._database.execute(_CANDIDATES, (expression,)).fetchall()
+        return {row: COVERAGE_WEIGHT * _coverage(names) for row, names in rows}
+
+    def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
+        """Return what a word counts in each of the candidates that has it: the most of any column."""
+        found: dict[int, float] = {}
+        ways = [(_prefix(word), 1.0), *([(_any_of(meant), MEANING_WEIGHT)] if meant else [])]
+        for expression, factor in ways:
+            for column, weight in COLUMN_WEIGHTS.items():
+                statement = f"select rowid from entries where entries match ? and +rowid in ({_numbers(candidates)})"
+                for (row,) in self._database.execute(statement, (f"{column}: ({expression})",)):
+                    found[row] = max(found.get(row, 0.0), weight * factor)
+        return found
+
+    def _hit(self, row: int, expression: str) -> Hit:
+        page, summary, snippet = self._database.execute(_HIT, (expression, row)).fetchone()
+        return Hit(page, summary, " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else "")
+
+    def _knows(self, word: str) -> bool:
+        matches = "select 1 from entries where entries match ? limit 1"
+        return bool(self._meant_by(word) or self._database.execute(matches, (_prefix(word),)).fetchone())
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        """The words of names and summaries, and all that people say."""
+        texts = self._database.execute("select names || ' ' || summary from entries union select said from meanings")
+        return frozenset(word for (text,) in texts for word in words_in(text))
+
+
+_MARK = "\x01"
+_MARKUP = re.compile(r"[`*|#[]")
+_CANDIDATES = f"""
+select rowid, highlight(entries, 1, '{_MARK}', '') from entries where rowid in (
+    select rowid from entries where entries match ?1 and rank match 'bm25(0, 10, 9, 4, 1, 0)'
+    order by rank limit {MAX_CANDIDATES}
+) and entries match ?1"""
+_HIT = f"""
+select page, summary, snippet(entries, 4, '{_MARK}', '', '...', {SNIPPET_WORDS})
+from entries where entries match ? and rowid = ?"""
+
+
+def _connect() -> Connection:
+    """Return a database in memory with the empty tables.
+
+    Raises:
+        DocNotFound: This Python has no SQLite, or one without FTS5.
+    """
+    hint = "lua_list_docs() and `kosmolua docs` list the pages"
     try:
         import sqlite3
-    except ImportError as error:
-        raise FullTextMissing(str(error)) from None
+    except ImportError:
+        raise DocNotFound("This Python cannot search: it has no sqlite3", hint=hint) from None
     database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    columns = "page unindexed, names, summary, text"
     try:
-        database.execute(f"create virtual table entries using fts5({columns}, tokenize='unicode61')")
+        database.executescript(_TABLES)
     except sqlite3.OperationalError as error:
-        raise FullTextMissing(str(error)) from None
+        raise DocNotFound(f"This Python cannot search: its SQLite has no FTS5 ({error})", hint=hint) from None
     return database
 
 
-def index_of(entries: Iterable[Entry], open_database: Callable[[], Connection] = fts5) -> Index:
-    """Return the best index that this Python has: SQLite's FTS5, else a plain one."""
-    try:
-        return FullText(entries, open_database())
-    except FullTextMissing:
-        return Plain(entries)
+def _row(entry: Entry) -> tuple[str, ...]:
+    """Return the columns of an entry: the words of its text apart from the code and marks around them."""
+    if not _MARKUP.search(entry.text):
+        return (*entry, "")
+    return (*entry[:-1], markdown.plain(entry.text), entry.text)
 
 
-class FullText:
-    """An index by SQLite's FTS5, which picks what is ranked. Any thread may use it.
-
-    Args:
-        entries: What can be found.
-        database: As :func:`fts5` returns it.
-    """
-
-    def __init__(self, entries: Iterable[Entry], database: Connection) -> None:
-        self._database = database
-        self._lock = threading.Lock()
-        self._add(entries)
-
-    def _add(self, entries: Iterable[Entry]) -> None:
-        self._database.execute("begin")
-        self._database.executemany("insert into entries values (?, ?, ?, ?)", entries)
-        self._database.execute("commit")
-
-    def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
-        terms = terms_of(query)
-        return best(map(folded, self._candidates(terms)), terms, limit)
-
-    def _candidates(self, terms: Sequence[Term]) -> list[Entry]:
-        """Return what holds every word where that is plenty, since this is found sooner; else what holds any."""
-        words = [f"({_any_of(term)})" for term in terms]
-        if not words:
-            return []
-        every = self._match(" AND ".join(words))
-        return every if len(every) == MOST_CANDIDATES else self._match(" OR ".join(words))
-
-    def _match(self, expression: str) -> list[Entry]:
-        statement = f"""
-            select page, names, summary, text from entries where rowid in (
-                select rowid from entries where entries match ? and rank match 'bm25(0, 10, 4, 1)'
-                order by rank limit {MOST_CANDIDATES}
-            ) order by rowid"""
-        with self._lock:
-            return [Entry(*row) for row in self._database.execute(statement, (expression,))]
+def _literal(word: str) -> str:
+    return f'"{word}"'
 
 
-def _any_of(term: Term) -> str:
-    """Return the expression that finds a word by any of its parts: a beginning is one without a space behind it."""
-    shortest = [part for part in term if not part.startswith(tuple(term.keys() - {part}))]
-    return " OR ".join(f'"{part.strip()}"' + ("" if part.endswith(" ") else "*") for part in shortest)
+def _prefix(word: str) -> str:
+    return _literal(word) + ("*" if len(word) >= MIN_PREFIX else "")
 
 
-class Plain:
-    """An index without SQLite, which ranks everything."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries: list[Folded] = list(map(folded, entries))
-
-    def find(self, query: str, limit: int) -> list[Hit]:
-        """Return at most ``limit`` entries that hold words of a query, those first that hold most of them."""
-        return best(self._entries, terms_of(query), limit)
+def _any_of(words: Sequence[str]) -> str:
+    """Return the expression that finds any of some words, the first of them also as the beginning of another."""
+    return " OR ".join([_prefix(words[0]), *map(_literal, words[1:])])
 
 
-def entries_of(shelf: Shelf, outlines: Outlines) -> Iterator[Entry]:
+def _numbers(rows: Iterable[int]) -> str:
+    return ",".join(map(str, rows))
+
+
+def _coverage(marked: str) -> float:
+    """Return the share of a name's words that carry a mark."""
+    return marked.count(_MARK) / max(1, len(words_in(marked)))
+
+
+def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
+    """Yield words of the documentation, each with what people say for them: the general ones and the integrations'."""
+    yield from MEANINGS
+    for name in catalog.names():
+        try:
+            words = outlines.of(name).words
+        except PluginError:
+            continue
+        for said, word in words.items():
+            yield " ".join(words_in(word)), said
+
+
+def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
     """Yield an entry for each guide, integration and function. An integration that cannot be loaded has none."""
     for name in pages.NAMES:
-        yield _guide(GuidePage(name))
-    for name in shelf.names():
+        page = GuidePage(name)
+        sections = markdown.read(page.full()).sections
+        text = "\n\n".join(f"{heading}.\n{body}" for heading, body in sections.items())
+        yield Entry(name, name, page.summary, " ".join(sections), text)
+    for name in catalog.names():
         try:
-            outline, prose = outlines.of(name), shelf.prose(name)
+            outline, prose = outlines.of(name), catalog.prose(name)
         except PluginError:
             continue
         yield from _integration(name, outline, prose or "")
 
 
-def _guide(page: GuidePage) -> Entry:
-    sections = markdown.read(page.full()).sections
-    text = "\n\n".join(f"{heading}.\n{body}" for heading, body in sections.items())
-    return Entry(page.name, f"{page.name} {' '.join(sections)}", page.summary, text)
-
-
-def _integration(name: str, outline: Outline, markdown_text: str) -> Iterator[Entry]:
-    document = markdown.read(markdown_text)
+def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
+    """Yield the entries of an integration, functions that read before those that write."""
+    document = markdown.read(prose)
     written: dict[str | None, str] = {None: document.introduction}
     for heading, body in document.sections.items():
         about = outline.find(heading)
         written[about] = f"{written.get(about, '')}\n{body}"
     page = str(Address(name))
-    yield Entry(page, f"{name} {document.title}", outline.about, written[None])
-    for short, (full_name, _, summary, words) in outline.functions.items():
-        prose = written.get(short, "")
-        yield Entry(f"{page}.{short}", f"{name} {full_name}", summary, f"{words}\n{prose}")
+    yield Entry(page, f"{name} {document.title}", outline.about, "", written[None])
+    for short, sketch in sorted(outline.functions.items(), key=lambda item: item[1].effect != "read"):
+        text = f"{sketch.words}\n{written.get(short, '')}"
+        yield Entry(f"{page}.{short}", f"{name} {sketch.full_name}", sketch.summary, sketch.parameters, text)

@@ -1,1 +1,1 @@
-"""Lua source, as the host reads it without running it."""
+"""Lua source: parsed, checked and rewritten by the host, which never runs it."""

@@ -1,38 +1,231 @@
-"""Lua, as far as it takes to see which functions of an integration a script names, and with which arguments."""
+"""Lua's syntax: the one parser for all who read scripts without running them, on tree-sitter."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.schema.names import APP, ROOT
 
-_TOKEN = re.compile(
-    r"""
-    (?P<skip> --\[(?P<a>=*)\[.*?\](?P=a)\] | --[^\n]* | \s+ )
-    | \[(?P<b>=*)\[.*?\](?P=b)\]
-    | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*'
-    | [A-Za-z_]\w*
-    | [=~<>]= | .
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-_NAME = re.compile(r"[A-Za-z_]\w*")
-_OPENING, _CLOSING = ("(", "{", "["), (")", "}", "]")
-_QUOTES = ('"', "'")
-_PROTECTED = ("pcall", "xpcall")
+if TYPE_CHECKING:
+    from tree_sitter import Language, Tree
+    from tree_sitter import Node as TreeNode
+
+MAX_PARSED = 64 * 1024
+"""Bytes of a source that are parsed, some 2,000 lines. A longer one is not read: strings without an end take a time
+that grows with its square."""
+MAX_SECONDS = 0.5
+"""Seconds that parsing may take: far from Lua the grammar's search for the least error is slow."""
+_CHUNK = 16 * 1024
+QUOTES = ('"', "'")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
 
-@dataclass(frozen=True)
-class Use:
-    """A function of the integration that a script calls, or hands to ``pcall``.
+class Node:
+    """A part of a script.
+
+    Args:
+        kind: As the grammar of tree-sitter-lua names it, such as ``function_call``.
+        field: What it is to the node around it, such as ``arguments``, or nothing.
+        start: Where it begins in the source, in bytes.
+        end: Where it ends.
+        line: Where it begins, counted from 1.
+        column: Where it begins in the line, in bytes, counted from 1.
+        source: The whole source.
+
+    ``children`` are the parts that have a meaning: no brackets, commas and words of Lua.
+    """
+
+    __slots__ = ("children", "column", "end", "field", "kind", "line", "source", "start")
+
+    def __init__(self, kind: str, field: str, start: int, end: int, line: int, column: int, source: bytes) -> None:
+        self.kind = kind
+        self.field = field
+        self.start = start
+        self.end = end
+        self.line = line
+        self.column = column
+        self.source = source
+        self.children: list[Node] = []
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.line}:{self.column} {self.text[:40]!r}>"
+
+    @property
+    def text(self) -> str:
+        """The source of the node."""
+        return self.source[self.start : self.end].decode("utf-8", "replace")
+
+    def get(self, field: str) -> Node | None:
+        """Return the first child that is this to the node, or None."""
+        return next((child for child in self.children if child.field == field), None)
+
+    def all(self, field: str) -> list[Node]:
+        """Return the children that are this to the node."""
+        return [child for child in self.children if child.field == field]
+
+    def first(self, kind: str) -> Node | None:
+        """Return the first child of a kind, or None."""
+        return next((child for child in self.children if child.kind == kind), None)
+
+    def walk(self) -> Iterator[Node]:
+        """Yield the node and all nodes inside it, in the order of the source."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
+
+
+class SyntaxProblem(NamedTuple):
+    """A place where a source is not Lua.
+
+    Args:
+        line: Counted from 1.
+        column: Counted from 1.
+        near: The text that does not fit, or nothing at the end of the source.
+        missing: The text that is missing, or nothing.
+        last_line: The line where the text ends that does not fit.
+    """
+
+    line: int
+    column: int
+    near: str
+    missing: str
+    last_line: int
+
+
+class Script(NamedTuple):
+    """A parsed source.
+
+    Args:
+        root: The node of the whole source.
+        problems: Where it is not Lua, in the order of the source; none if it is.
+    """
+
+    root: Node
+    problems: list[SyntaxProblem]
+
+
+def parse(source: str | bytes) -> Script | None:
+    """Return the tree of a source, or None if it is too long to be read, or takes longer than :data:`MAX_SECONDS`."""
+    text = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
+    if len(text) > MAX_PARSED:
+        return None
+    if text.startswith(b"#"):
+        text = b"--" + text[2:] if len(text) > 1 and text[1:2] != b"\n" else b" " + text[1:]
+    tree = _tree(text)
+    return _script(tree, text) if tree else None
+
+
+def _tree(text: bytes) -> Tree | None:
+    from tree_sitter import Parser
+
+    deadline = monotonic() + MAX_SECONDS
+    try:
+        return Parser(_language()).parse(
+            lambda offset, _: text[offset : offset + _CHUNK],
+            progress_callback=lambda offset, has_error: monotonic() > deadline,
+        )
+    except ValueError:  # the callback ended it
+        return None
+
+
+def _script(tree: Tree, text: bytes) -> Script:
+    """Return the named nodes of a tree, and its errors."""
+    cursor = tree.walk()
+    problems: list[SyntaxProblem] = []
+    root: Node | None = None
+    around: list[Node] = []
+    while True:
+        found, field = cursor.node, cursor.field_name or ""
+        assert found is not None
+        kept = None
+        if (
+            found.is_error
+            or found.is_missing
+            or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b""))
+        ):
+            problems.append(_problem(found, text))
+        if found.is_named or field:
+            row, column = found.start_point
+            kept = Node(found.type, field, found.start_byte, found.end_byte, row + 1, column + 1, text)
+            if around and found.type != "comment":
+                around[-1].children.append(kept)
+            root = root or kept
+        around.append(kept or around[-1])
+        if cursor.goto_first_child():
+            continue
+        around.pop()
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                assert root is not None
+                return Script(root, problems)
+            around.pop()
+
+
+@lru_cache(maxsize=1)
+def _language() -> Language:
+    import tree_sitter
+    import tree_sitter_lua
+
+    return tree_sitter.Language(tree_sitter_lua.language())
+
+
+def _problem(found: TreeNode, text: bytes) -> SyntaxProblem:
+    row, column = found.start_point
+    near = text[found.start_byte : found.end_byte].decode("utf-8", "replace").strip().partition("\n")[0][:30]
+    return SyntaxProblem(row + 1, column + 1, near, found.type if found.is_missing else "", found.end_point[0] + 1)
+
+
+def string_of(node: Node | None) -> str | None:
+    """Return the text of a string literal without escapes, or None for any other node."""
+    if node is None or node.kind != "string":
+        return None
+    content = node.get("content")
+    text = content.text if content else ""
+    if node.text.startswith(QUOTES):
+        return None if "\\" in text else text
+    return text.replace("\r\n", "\n").removeprefix("\n")  # the first line break of a long string is left out
+
+
+def key_of(node: Node) -> str | None:
+    """Return the key that an index or a table's field has if it is written out, or None."""
+    if node.kind == "bracket_index_expression":
+        return string_of(node.get("field"))
+    if node.kind == "field":
+        name = node.get("name")
+        return name.text if name and name.kind == "identifier" and not node.text.startswith("[") else string_of(name)
+    name = node.get("field") or node.get("method")
+    return name.text if name else None
+
+
+def keys_of(table: Node | None) -> list[str]:
+    """Return the keys that are written out in a table constructor."""
+    fields = table.children if table and table.kind == "table_constructor" else []
+    return [key for field in fields if field.kind == "field" and (key := key_of(field)) is not None]
+
+
+def assigned(statement: Node) -> Iterator[tuple[Node, Node | None]]:
+    """Yield the targets of an assignment or a declaration, each with its value, or None for what a call returns."""
+    inner = statement.first("assignment_statement") or statement
+    targets, values = inner.first("variable_list"), inner.first("expression_list")
+    given = list(values.children) if values else []
+    for index, target in enumerate(targets.all("name") if targets else []):
+        value = given[index] if index < len(given) else None
+        yield target, value
+
+
+class Use(NamedTuple):
+    """A function of an integration that a script calls, or hands to ``pcall``.
 
     Args:
         function: Its name, as it is written.
         line: Counted from 1.
-        keys: The named arguments, where they are a table on the spot.
+        keys: The named arguments, if they are written out in a table.
     """
 
     function: str
@@ -42,102 +235,41 @@ class Use:
 
 def uses_in(source: str, integration: str) -> Iterator[Use]:
     """Yield the functions of an integration that a script names, directly or by way of a variable."""
-    script = _Script(source)
+    script = parse(source)
     variables: dict[str, list[str]] = {APP: []}
-    root = [ROOT, integration]
-    for index in script.names():
-        before = variables.get(script.text(index))
-        if before is None:
-            continue
-        steps, end = script.steps(index + 1)
-        path = before + steps
-        if path[:2] != root:
-            continue
-        target = None if script.is_call(end) else script.target(index)
-        if target:
-            variables[target] = path
-        elif len(path) > len(root) and path[-1] and (script.is_call(end) or script.is_protected(index)):
-            yield Use(path[-1], script.line(index), tuple(script.keys(end)))
+    for node in script.root.walk() if script else ():
+        if node.kind in ("variable_declaration", "assignment_statement"):
+            for target, value in assigned(node):
+                path = _path(value, variables) if value else None
+                if path is not None and target.kind == "identifier":
+                    variables[target.text] = path
+        elif node.kind == "function_call":
+            arguments = node.get("arguments")
+            given = [*node.all("name"), *(arguments.children if arguments else [])]
+            if given[0].text in ("pcall", "xpcall"):
+                del given[0]
+            yield from _use(given, variables, integration)
+        elif node.kind == "ERROR":  # such as a call without its end
+            yield from _use(node.children[-1:], variables, integration)
 
 
-class _Script:
-    """The tokens of a script, without comments. Beyond both ends there is nothing but ``""``."""
+def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration: str) -> Iterator[Use]:
+    """Yield the use that a function and its arguments are, if the function is one of an integration."""
+    path = _path(given[0], variables) if given else None
+    if path and path[:2] == [ROOT, integration] and len(path) > 2 and path[-1]:
+        yield Use(path[-1], given[0].line, tuple(keys_of(given[1] if len(given) > 1 else None)))
 
-    def __init__(self, source: str) -> None:
-        self._tokens: list[tuple[str, int]] = []
-        line = 1
-        for match in _TOKEN.finditer(source):
-            if match["skip"] is None:
-                self._tokens.append((match[0], line))
-            line += match[0].count("\n")
 
-    def names(self) -> Iterator[int]:
-        """Yield where a name stands that is no field of something else."""
-        for index, (text, _) in enumerate(self._tokens):
-            if _NAME.fullmatch(text) and self.text(index - 1) not in (".", ":"):
-                yield index
-
-    def text(self, index: int) -> str:
-        """Return a token."""
-        return self._tokens[index][0] if 0 <= index < len(self._tokens) else ""
-
-    def line(self, index: int) -> int:
-        """Return the line of a token."""
-        return self._tokens[index][1]
-
-    def steps(self, index: int) -> tuple[list[str], int]:
-        """Follow ``.name`` and ``[key]`` and return the keys, ``""`` for a computed one, and where they end."""
-        steps = []
-        while self.text(index) in (".", "["):
-            key = self.text(index + 1)
-            if self.text(index) == ".":
-                steps.append(key)
-                index += 2
-                continue
-            closing = self._closing(index)
-            steps.append(key[1:-1] if closing == index + 2 and key.startswith(_QUOTES) else "")
-            index = closing + 1
-        return steps, index
-
-    def target(self, index: int) -> str | None:
-        """Return the variable that gets the value that begins here, as in ``local a, b = HERE, nil``, or None."""
-        if self.text(index - 1) != "=":
-            return None
-        index -= 2
-        while self.text(index - 1) == ",":
-            index -= 2
-        return self.text(index)
-
-    def is_call(self, index: int) -> bool:
-        """Say whether arguments begin here."""
-        return self.text(index).startswith(("(", "{", *_QUOTES))
-
-    def is_protected(self, index: int) -> bool:
-        """Say whether what begins here is called by ``pcall``."""
-        return self.text(index - 1) == "(" and self.text(index - 2) in _PROTECTED
-
-    def keys(self, index: int) -> Iterator[str]:
-        """Yield the names in a table of arguments: after ``f(`` or ``f``, or after ``pcall(f,``."""
-        index += self.text(index) in ("(", ",")
-        if self.text(index) != "{":
-            return
-        end = self._closing(index)
-        while index < end:
-            if self.text(index + 2) == "=" and _NAME.fullmatch(self.text(index + 1)):
-                yield self.text(index + 1)
-            index += 1
-            while index < end and self.text(index) not in (",", ";"):
-                index = self._closing(index) + 1
-
-    def _closing(self, index: int) -> int:
-        """Return where the bracket closes that opens here, or the place itself where none does."""
-        depth = 0
-        for place in range(index, len(self._tokens)):
-            text = self.text(place)
-            depth += (text in _OPENING) - (text in _CLOSING)
-            if depth <= 0:
-                return place
-        return len(self._tokens)
+def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
+    """Return the names under ``app`` that an expression stands for, ``""`` for a computed one; None for any other."""
+    steps: list[str] = []
+    while node.kind in ("dot_index_expression", "bracket_index_expression"):
+        steps.insert(0, key_of(node) or "")
+        table = node.get("table")
+        assert table is not None
+        node = table
+    before = variables.get(node.text) if node.kind == "identifier" else None
+    return None if before is None else before + steps
 
 
 _OPENING_OF = {")": "(", "]": "[", "}": "{"}
@@ -157,7 +289,7 @@ class Place(NamedTuple):
     quote: int | None
 
     def opens_table(self, text: str) -> bool:
-        """Say whether the innermost open bracket is that of a table."""
+        """Return True if the innermost open bracket is that of a table."""
         return self.bracket is not None and text[self.bracket] == "{"
 
 
@@ -167,7 +299,7 @@ def place_of(text: str) -> Place:
     comma, position = 0, 0
     while position < len(text):
         character = text[position]
-        if character in _QUOTES:
+        if character in QUOTES:
             end = _end_of_string(text, position)
             if end is None:
                 return Place(brackets[-1][0] if brackets else None, comma, position)

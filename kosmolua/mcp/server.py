@@ -28,8 +28,8 @@ from mcp_types import (
 
 from kosmolua import __version__
 from kosmolua.broker.records import Watch
-from kosmolua.docs.pages import USUAL_DETAIL
-from kosmolua.docs.ranking import USUAL_HITS
+from kosmolua.docs.pages import DEFAULT_DETAIL
+from kosmolua.docs.search import DEFAULT_HITS
 from kosmolua.errors import BadDocArguments, ConfigError, KosmoError
 from kosmolua.mcp import resources, transcripts
 from kosmolua.mcp.answer import decodable, refusal
@@ -162,7 +162,7 @@ class Handlers:
         if tool == "lua_list_docs":
             return docs.list(arguments.get("namespace"))
         if tool == "lua_search_docs":
-            return docs.search(arguments["query"], limit=int(arguments.get("limit", USUAL_HITS)))
+            return docs.search(arguments["query"], limit=int(arguments.get("limit", DEFAULT_HITS)), for_scripts=True)
         page, budget = arguments["page"], int(arguments.get("budget", DEFAULT_PAGE))
         if page.startswith(transcripts.PREFIX):
             return self._transcripts.read(client, page, offset=int(arguments.get("offset", 0)), budget=budget)
@@ -170,7 +170,7 @@ class Handlers:
             raise BadDocArguments(
                 f"offset is for pages such as {transcripts.LAST}, not for {page[:80]!r}", param="offset"
             )
-        return docs.read(page, detail=arguments.get("detail", USUAL_DETAIL), budget=budget)
+        return docs.read(page, detail=arguments.get("detail", DEFAULT_DETAIL), budget=budget, for_scripts=True)
 
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:

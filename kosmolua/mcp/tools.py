@@ -9,8 +9,8 @@ from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
-from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
-from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
+from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET
+from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs.run import RunOptions
@@ -106,7 +106,7 @@ _DOCS = (
         "Find the pages to read next, best first.",
         {
             "query": {"type": "string"},
-            "limit": {"type": "integer", "minimum": 1, "maximum": MOST_HITS, "default": USUAL_HITS},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS, "default": DEFAULT_HITS},
         },
         ["query"],
         _READS,
@@ -117,10 +117,10 @@ _DOCS = (
         "(integrations.render2.list_services).",
         {
             "page": {"type": "string"},
-            "detail": {"enum": [*reversed(DETAILS)], "default": USUAL_DETAIL},
+            "detail": {"enum": [*reversed(DETAILS)], "default": DEFAULT_DETAIL},
             "budget": {
                 "type": "integer",
-                "minimum": SMALLEST_BUDGET,
+                "minimum": MIN_BUDGET,
                 "default": DEFAULT_PAGE,
                 "description": "Most characters",
             },

@@ -245,7 +245,7 @@ class Session:
         chunk = Chunk(self._guest, self._chunks + 1)
         named: RunOptions = {"name": CHUNK, **options, "args": [verb], "child": chunk}
         try:
-            outcome = self._run(source if "name" in options else _typed(source), **named)
+            outcome = self._run(source if "name" in options else _typed(source, verb), **named)
         finally:
             self._settle(chunk)
         return outcome, chunk.state
@@ -259,6 +259,10 @@ class Session:
                 self.reset()
 
 
-def _typed(source: str) -> str:
-    """Return a chunk that is no file, so that a ``#`` at its beginning is no line for the shell but Lua's operator."""
+def _typed(source: str, verb: str) -> str:
+    """Return a chunk that was typed: its top-level locals are kept, and a ``#`` in front is Lua's operator."""
+    if verb in ("evaluate", "value") and "local" in source:
+        from kosmolua.lua.session import with_session_variables
+
+        source = with_session_variables(source)
     return f" {source}" if source.startswith("#") else source

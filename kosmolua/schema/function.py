@@ -98,12 +98,21 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     except (NameError, TypeError) as error:
         raise PluginError(f"{name} has an annotation that fails: {error}", origin=origin) from None
     result = hints.get("return")
+    read: list[Parameter] = []
+    mistakes: list[PluginError] = []
+    for parameter in parameters[1:]:
+        try:
+            read.append(_read_parameter(parameter, hints, name, origin))
+        except PluginError as mistake:
+            mistakes.append(mistake)
+    if mistakes:
+        raise PluginError.all_of(mistakes)
     return Function(
         name=name,
         full_name=f"{prefix}_{name}" if prefix else name,
         effect=effect,
         handler=handler,
-        parameters=tuple(_read_parameter(parameter, hints, name, origin) for parameter in parameters[1:]),
+        parameters=tuple(read),
         doc=doc,
         returns=None if result in (None, type(None)) else _type(result, "the result", name, origin),
         origin=origin,

@@ -6,7 +6,9 @@ import dataclasses
 import re
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 
@@ -14,7 +16,7 @@ from kosmolua.errors import PluginError
 from kosmolua.http.messages import Send
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
-from kosmolua.schema.function import Effect, Function, origin_of, read_function
+from kosmolua.schema.function import Effect, Function, read_function
 from kosmolua.schema.names import objection_to_integration
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
@@ -22,6 +24,19 @@ from kosmolua.secret import Secret
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
 _Identifier = TypeVar("_Identifier", bound=Callable[[Any], str])
+
+
+_collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=False)
+
+
+@contextmanager
+def collected_mistakes() -> Iterator[None]:
+    """Let integrations that are made in this thread keep their mistakes in ``mistakes`` instead of raising them."""
+    token = _collects_mistakes.set(True)
+    try:
+        yield
+    finally:
+        _collects_mistakes.reset(token)
 
 
 class Account(Protocol):
@@ -63,21 +78,37 @@ class Integration:
         account: A dataclass with a docstring, a field for each setting, and ``open(send)``.
         about: One sentence for the list of integrations.
         prefix: What full names start with: ``render`` makes ``render_list_services``. The default is the name.
+        words: What people say, each with the word that the functions have for it: ``{"redis": "key_value"}``. Searches
+            of the documentation take one for the other.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
     """
 
-    def __init__(self, name: str, account: type[Account], *, about: str, prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        account: type[Account],
+        *,
+        about: str,
+        prefix: str | None = None,
+        words: Mapping[str, str] | None = None,
+    ) -> None:
         frame = sys._getframe(1)
         self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        self.mistakes: list[PluginError] = []
         if objection := objection_to_integration(name):
-            raise PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection)
+            self._object(PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection))
         self.name = name
         self.about = about
         self.prefix = name if prefix is None else prefix
+        self.words = dict(words or {})
         self.account = account
-        self.account_fields = _read_fields(account, self.origin)
+        self.account_fields: tuple[AccountField, ...] = ()
+        try:
+            self.account_fields = _read_fields(account, self.origin)
+        except PluginError as error:
+            self._object(error)
         self.functions: dict[str, Function] = {}
         self.simulate: Callable[[str], Send] | None = None
         self.identify: Callable[[Any], str] | None = None
@@ -123,12 +154,22 @@ class Integration:
         return f"{self.prefix or self.name}_{field.name}".upper()
 
     def _register(self, handler: _Handler, effect: Effect) -> _Handler:
-        function = read_function(handler, effect, self.prefix)
+        try:
+            function = read_function(handler, effect, self.prefix)
+        except PluginError as error:
+            self._object(error)
+            return handler
         taken = {*self.functions, *self.aliases}
         if function.name in taken or function.full_name in taken:
-            raise PluginError(f"{self.name} has two functions named {function.name}", origin=origin_of(handler))
+            self._object(PluginError(f"{self.name} has two functions named {function.name}", origin=function.origin))
         self.functions[function.name] = function
         return handler
+
+    def _object(self, mistake: PluginError) -> None:
+        """Raise a mistake, or keep it while a plugin is loaded, so that all of them can be told at once."""
+        if not _collects_mistakes.get():
+            raise mistake
+        self.mistakes.append(mistake)
 
 
 def _read_fields(account: type[Account], origin: str) -> tuple[AccountField, ...]:

@@ -165,12 +165,21 @@ def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]
     for function in functions:
         kinds += [parameter.type for parameter in function.parameters]
         kinds += [function.returns] if function.returns else []
-    for record in records_in(kinds):
-        fields = [
-            field(key, kind.spell(namespace), _about_key(record, key), may_be_absent=key not in record.required)
-            for key, kind in record.fields.items()
-        ]
-        yield class_of(record.spell(namespace), "", fields)
+    return (record_class(record, namespace) for record in records_in(kinds))
+
+
+def record_class(record: Record, namespace: str) -> str:
+    """Return the declaration of a record.
+
+    Args:
+        record: The record.
+        namespace: What the names of records start with, or nothing.
+    """
+    fields = [
+        field(key, kind.spell(namespace), _about_key(record, key), may_be_absent=key not in record.required)
+        for key, kind in record.fields.items()
+    ]
+    return class_of(record.spell(namespace), "", fields)
 
 
 def function_stub(function: Function, namespace: str, holder: str) -> str:

@@ -14,7 +14,7 @@ from ratio import Ratio, compare, timed
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from support.shelves import write_plugin
+from support.catalogs import write_plugin
 
 MANY = 600
 """Integrations, of 70 functions each."""

@@ -10,8 +10,8 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.docs import Library
-from kosmolua.docs.pages import DETAILS, SMALLEST_BUDGET, USUAL_DETAIL
-from kosmolua.docs.ranking import MOST_HITS, USUAL_HITS
+from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET
+from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS
 from kosmolua.errors import BadDocArguments, UsageError
 
 
@@ -27,10 +27,12 @@ from kosmolua.errors import BadDocArguments, UsageError
 )
 @click.argument("page", required=False, shell_complete=completes(completion.offered_pages))
 @click.option("--search", "query", metavar="QUERY", help="Find pages instead.")
-@click.option("--limit", type=click.IntRange(1, MOST_HITS), metavar="N", help=f"How many pages to find [{USUAL_HITS}].")
-@click.option("--detail", type=click.Choice(DETAILS[::-1]), help=f"How much of the page [{USUAL_DETAIL}].")
 @click.option(
-    "--budget", type=click.IntRange(SMALLEST_BUDGET), metavar="N", help="The richest form in at most N characters."
+    "--limit", type=click.IntRange(1, MAX_HITS), metavar="N", help=f"How many pages to find [{DEFAULT_HITS}]."
+)
+@click.option("--detail", type=click.Choice(DETAILS[::-1]), help=f"How much of the page [{DEFAULT_DETAIL}].")
+@click.option(
+    "--budget", type=click.IntRange(MIN_BUDGET), metavar="N", help="The richest form in at most N characters."
 )
 @listing_options
 def command(
@@ -45,9 +47,9 @@ def command(
         raise click.UsageError("--detail and --budget say how much of a PAGE to show, and no PAGE is named.")
     docs = open_to_list(options).docs
     if query is not None:
-        _search(docs, query, limit or USUAL_HITS, options)
+        _search(docs, query, limit or DEFAULT_HITS, options)
     else:
-        _read(docs, page, detail or USUAL_DETAIL, budget, options)
+        _read(docs, page, detail or DEFAULT_DETAIL, budget, options)
 
 
 def _read(docs: Library, page: str | None, detail: str, budget: int | None, options: Options) -> None:

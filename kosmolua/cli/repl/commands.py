@@ -133,7 +133,7 @@ class Commands:
 
     def _help(self, _: str) -> None:
         console.line(
-            "An expression shows its values, and the first of them stays in _. Locals live for one chunk only.\n"
+            "An expression shows its values, and the first of them stays in _. Top-level locals are kept, too.\n"
         )
         rows = [[f":{name} {command.argument}".strip(), command.about] for name, command in self._table.items()]
         console.table("Commands", ["command", "does"], rows)

@@ -111,8 +111,8 @@ One account is one branch.
 
 
 @dataclass
-class Shelf:
-    """A shelf in memory, which counts what is loaded; an exception stands for an integration that cannot be."""
+class MemoryCatalog:
+    """A catalog in memory, which counts what is loaded; an exception stands for an integration that cannot be."""
 
     integrations: dict[str, Integration | PluginError]
     known_accounts: dict[str, list[str]] = field(default_factory=dict)
@@ -142,18 +142,18 @@ class Shelf:
         return self.texts.get(name, [])
 
 
-def library_shelf() -> Shelf:
-    """Return a shelf with the books, beside one integration that cannot be loaded."""
+def library_catalog() -> MemoryCatalog:
+    """Return a catalog with the books, beside one integration that cannot be loaded."""
     broken = PluginError("it is not Python: invalid syntax", origin="broken.py:3")
-    return Shelf(
+    return MemoryCatalog(
         {"books": books(), "broken": broken},
         known_accounts={"books": ["downtown", "uptown"]},
         markdown={"books": PROSE},
     )
 
 
-class Folder(Shelf):
-    """A shelf of the plugins in a folder, each a file."""
+class FolderCatalog(MemoryCatalog):
+    """A catalog of the plugins in a folder, each a file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__({})

@@ -1,0 +1,100 @@
+"""Signatures: a call and the keys of its result in one line, with types, or from the source without running it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from kosmolua.schema import luacats
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.function import Function
+from kosmolua.schema.types import Choice, Record, Type
+
+MAX_SPELLED_KEYS = 6
+"""Keys of a result that are spelled with their types; of a record that has more, only the names are shown."""
+
+
+def typed(function: Function) -> str:
+    """Return ``list_books({ limit?: integer = 20 }) -> { books: Book[], cursor?: string }``."""
+    arguments = ", ".join(map(_argument, function.parameters))
+    return f"{function.name}({f'{{ {arguments} }}' if arguments else ''}) -> {_result(function.returns)}"
+
+
+def _argument(parameter: Parameter) -> str:
+    kind = parameter.type.lua if isinstance(parameter.type, Choice) else parameter.type.spell("", "string")
+    default = "" if parameter.required or parameter.default is None else f" = {luacats.literal(parameter.default)}"
+    return f"{parameter.name}{'?' if parameter.may_be_absent else ''}: {kind}{default}"
+
+
+def _result(returns: Type | None) -> str:
+    if returns is None:
+        return "any"
+    if not isinstance(returns, Record):
+        return returns.spell()
+    if len(returns.fields) > MAX_SPELLED_KEYS:
+        return f"{returns.name} {{ {', '.join(_keys(returns))} }}"
+    fields = [f"{key}: {returns.fields[key.rstrip('?')].spell()}" for key in _keys(returns)]
+    return f"{{ {', '.join(fields)} }}"
+
+
+def _keys(record: Record) -> list[str]:
+    return [key if key in record.required else f"{key}?" for key in record.fields]
+
+
+def named(function: Function) -> str:
+    """Return ``list_books({ limit? }) -> { books, cursor? }``."""
+    names = [f"{parameter.name}{'?' if parameter.may_be_absent else ''}" for parameter in function.parameters]
+    keys = _keys(function.returns) if isinstance(function.returns, Record) else []
+    return _joined(function.name, names, keys)
+
+
+def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
+    arguments = f"{{ {', '.join(parameters)} }}" if parameters else ""
+    return f"{name}({arguments})" + (f" -> {{ {', '.join(keys)} }}" if keys else "")
+
+
+def in_source(sources: Sequence[str], name: str) -> str:
+    """Return what :func:`named` does, as far as a plugin's source shows it; nothing if it does not show the function.
+
+    Args:
+        sources: The text of each of the plugin's Python files.
+        name: The function's short name.
+    """
+    for source in sources:
+        begin = source.find(f"\ndef {name}(")
+        node = _parsed(source[begin + 1 :].partition('"""')[0] + "...") if begin >= 0 else None
+        if isinstance(node, ast.FunctionDef):
+            pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            parameters = [
+                argument.arg + ("?" if default is not None or "unless(" in ast.unparse(argument) else "")
+                for argument, default in pairs
+            ]
+            returns = node.returns.id if isinstance(node.returns, ast.Name) else ""
+            return _joined(name, parameters, list(_keys_in_source(sources, returns)) if returns else [])
+    return ""
+
+
+def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
+    """Yield the keys of a TypedDict, those of the classes before it first."""
+    declared = re.compile(rf"\nclass {name}\([^\n]*\n(?:(?:    [^\n]*)?\n)*")
+    found = next(filter(None, (declared.search(source) for source in sources)), None)
+    node = _parsed(found[0]) if found else None
+    if not isinstance(node, ast.ClassDef):
+        return
+    for each in node.bases:
+        if isinstance(each, ast.Name) and each.id != "TypedDict":
+            yield from _keys_in_source(sources, each.id)
+    partial = any(keyword.arg == "total" for keyword in node.keywords)
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            kind = ast.unparse(field.annotation)
+            absent = partial or "None" in kind.replace("'", " ").split() or "NotRequired" in kind
+            yield field.target.id + ("?" if absent else "")
+
+
+def _parsed(text: str) -> ast.stmt | None:
+    try:
+        return ast.parse(text.strip() + "\n").body[0]
+    except (SyntaxError, IndexError):
+        return None

@@ -1,0 +1,155 @@
+"""Built-in functions: calls of them that fail, or that do not do what was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from kosmolua.lua.fields import Fields
+from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.syntax import Node, key_of
+from kosmolua.lua.values import (
+    UNKNOWN,
+    Builtin,
+    Closure,
+    Literal,
+    Missing,
+    Result,
+    Undefined,
+    Value,
+    is_table,
+    item_of,
+    record_keys,
+)
+
+_FORMAT = re.compile(r"%[-+ #0-9.]*[dsfqgxi]")
+_FOREIGN_PATTERN = re.compile(r"\\\\?[dwsbDWS]")
+_NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
+PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
+
+
+class Reader(Protocol):
+    """Reads a script."""
+
+    findings: Findings
+    fields: Fields
+
+    def value(self, node: Node | None) -> Value:
+        """Return what an expression is known to be."""
+
+    def enter(self, closure: Closure, values: Sequence[Value]) -> None:
+        """Read the body of a function with what its parameters are."""
+
+
+def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
+    """Note what is wrong with a call of a built-in function.
+
+    Args:
+        reader: Reads the script.
+        name: Such as ``ipairs`` or ``table.sort``.
+        given: The arguments.
+        values: What each is known to be.
+    """
+    findings, node, first = reader.findings, given[0], values[0]
+    options = given[1] if len(given) > 1 else None
+    if name in ("ipairs", "pairs"):
+        _check_loop(reader, name, node, first)
+    elif name == "print" and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
+        findings.warn(node, "print does not format", f"print(string.format({node.text}, ...))")
+    elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
+        findings.fail(node, "os.time takes a table, not a text", "such as { year = 2026, month = 3, day = 1 }")
+    elif name == "parallel.all":
+        _check_all(reader, node, first)
+    elif name == "parallel.map":
+        _check_map(reader, node, values)
+    elif name == "table.concat" and isinstance(first, Result) and is_table(item_of(first.type) or first.type):
+        findings.warn(node, "table.concat joins texts and numbers, not tables", "collect the texts in a loop first")
+    elif name == "table.sort" and options:
+        _check_order(reader, options, first, values[1])
+    elif name == "table.unpack" and node.kind == "function_call" and (called := node.get("name")):
+        if reader.value(called) == Builtin("pcall"):
+            findings.fail(node, "pcall returns several values, not a list", "local ok, result = pcall(f)")
+    elif name == "json.encode":
+        _check_encode(findings, node, options)
+    elif name == "string.format" and any(each.kind == "nil" for each in given[1:]):
+        findings.warn(node, "nil is formatted", "tostring(value) makes a text of anything")
+    elif name == "lua_read_doc" and options and options.kind == "string":
+        findings.fail(options, "lua_read_doc takes a page, then a table", '{ detail = "signatures" }')
+    elif name.startswith("string.") and name[7:] in PATTERN_METHODS and options:
+        check_pattern(findings, options)
+
+
+def check_pattern(findings: Findings, node: Node) -> None:
+    """Note a regular expression where Lua takes a pattern."""
+    if node.kind == "string" and _FOREIGN_PATTERN.search(node.text):
+        hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
+        findings.warn(node, "a backslash means nothing in a pattern", hint)
+
+
+def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
+    if isinstance(value, (Missing, Undefined)):
+        reader.findings.fail_on_nil(node, value, "go through")
+    elif name == "ipairs" and isinstance(value, Result) and record_keys(value.type) is not None:
+        reader.fields.is_no_list(node, value, "ipairs")
+
+
+def _check_all(reader: Reader, node: Node, value: Value) -> None:
+    if isinstance(value, Closure) or (isinstance(value, Result) and record_keys(value.type) is not None):
+        reader.findings.fail(node, "parallel.all takes one list of functions", "parallel.all({ f, g })")
+    if node.kind != "table_constructor":
+        return
+    if any(field.get("name") and _kind_of(field) == "function_definition" for field in node.children):
+        hint = "parallel.all({ f, g })"
+        reader.findings.fail(node, "parallel.all takes a list, not a table with names", hint)
+    for field in node.children:
+        branch = reader.value(field.get("value"))
+        if isinstance(branch, Closure):
+            reader.enter(branch, [])
+
+
+def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
+    first = values[0]
+    if isinstance(first, Result) and record_keys(first.type) is not None:
+        reader.fields.is_no_list(node, first, "parallel.map", fails=True)
+    elif len(values) > 1 and isinstance(values[1], Closure):
+        with reader.findings.at_least(Mode.POSSIBLE):
+            reader.enter(values[1], [item_in(first)])
+
+
+def _check_order(reader: Reader, node: Node, value: Value, order: Value) -> None:
+    if not isinstance(order, Closure):
+        return
+    body = order.node.get("body")
+    returned = body.children[-1] if body and len(body.children) == 1 else None
+    expressions = returned.first("expression_list") if returned else None
+    comparison = expressions.first("binary_expression") if expressions else None
+    operator = comparison.get("operator") if comparison else None
+    if operator and operator.text in ("<=", ">="):
+        hint = f"write {operator.text[0]}: of equal items neither comes first"
+        reader.findings.warn(node, f"a sort with {operator.text} is invalid", hint)
+    with reader.findings.at_least(Mode.POSSIBLE):
+        reader.enter(order, [item_in(value), item_in(value)])
+
+
+def _check_encode(findings: Findings, value: Node, options: Node | None) -> None:
+    fields = value.children if value.kind == "table_constructor" else []
+    certain = {bool(field.get("name")) for field in fields if _kind_of(field) in _NEVER_NIL}
+    if certain == {True, False} and all(key_of(field) is not None for field in fields if field.get("name")):
+        findings.fail(value, "json.encode cannot mix a list with named keys", "put the list under a key")
+    if options and options.kind in ("true", "false", "number"):
+        findings.warn(options, "json.encode takes a table of options", "{ pretty = true }")
+    for field in options.children if options and options.kind == "table_constructor" else ():
+        if key_of(field) not in (None, "pretty"):
+            findings.warn(field, f"json.encode has no option '{key_of(field)}'", "{ pretty = true }")
+
+
+def _kind_of(field: Node) -> str:
+    value = field.get("value")
+    return value.kind if value else ""
+
+
+def item_in(value: Value) -> Value:
+    """Return what the items of a list are known to be."""
+    item = item_of(value.type) if isinstance(value, Result) else None
+    return Result(item, f"an item of {value.source}") if item and isinstance(value, Result) else UNKNOWN

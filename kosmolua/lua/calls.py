@@ -1,0 +1,154 @@
+"""Calls: the arguments of a call of an integration's function, checked as far as they are written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from kosmolua.lua.syntax import Node, key_of, string_of
+from kosmolua.lua.values import Callee, Literal, Undefined, Value
+from kosmolua.schema.types import Mismatch
+from kosmolua.suggestions import as_hint, parameters_meant
+
+
+class Misuse(NamedTuple):
+    """Something that is wrong with a call.
+
+    Args:
+        node: Where.
+        message: What.
+        hint: What to write instead, or nothing.
+        is_silent: Whether the call would be made all the same, without what was meant.
+    """
+
+    node: Node
+    message: str
+    hint: str = ""
+    is_silent: bool = False
+
+
+class NotWritten(Exception):
+    """A value is not written out."""
+
+
+_MANY = frozenset({"function_call", "vararg_expression"})
+"""Expressions that stand for any number of values."""
+
+Evaluate = Callable[[Node], Value]
+
+
+def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
+    """Yield what is certainly wrong with the arguments of a call: it will be refused before anything is sent.
+
+    Args:
+        callee: What is called.
+        call: The call.
+        evaluate: Returns what an expression is known to be.
+    """
+    parameters = callee.function.parameters
+    names = [parameter.name for parameter in parameters]
+    given, is_complete = _given(call, names, evaluate)
+    if given is None:
+        usage = f"call it as {callee.function.signature}"
+        yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments", usage)
+        return
+    meant: set[str] = set()
+    for name, (node, value) in given.items():
+        if name not in names:
+            likely = parameters_meant(name, names)
+            meant.update(likely[:1])
+            hint = as_hint(likely) or f"it takes {', '.join(names) or 'no arguments'}"
+            yield Misuse(node, f"{callee.path} has no parameter '{name}'", hint)
+        elif isinstance(value, Undefined):
+            hint = value.hint or "define it, or leave the argument out"
+            yield Misuse(node, f"nothing defines '{value.name}', so {name} would be left out", hint, is_silent=True)
+    for parameter in parameters:
+        if parameter.name in given:
+            yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
+        elif is_complete and parameter.required and not {parameter.name, parameter.unless} & (given.keys() | meant):
+            instead = f", or {parameter.unless}" if parameter.unless else ""
+            usage = f"call it as {callee.function.signature}"
+            yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
+
+
+def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:
+    """Return the arguments by name, and whether these are all; None if there are too many."""
+    around = call.get("arguments")
+    arguments = [each for each in (around.children if around else ()) if each.field == ""]
+    if len(arguments) == 1 and arguments[0].kind == "table_constructor":
+        fields = [field for field in arguments[0].children if field.kind == "field"]
+        keys = [key_of(field) for field in fields]
+        given = {
+            key: (value, evaluate(value))
+            for key, field in zip(keys, fields, strict=True)
+            if key is not None and (value := field.get("value")) and value.kind != "nil"
+        }
+        return given, None not in keys
+    plain = [argument for argument in arguments if argument.kind != "nil"]
+    values = [evaluate(argument) for argument in plain]
+    if len(plain) < len(arguments) or any(
+        argument.kind in ("function_call", "vararg_expression") for argument in plain
+    ):
+        return {}, False
+    if len(plain) == 1 and not isinstance(values[0], (Literal, Undefined)):
+        return {}, False  # it may be a table of named arguments
+    if any(isinstance(value, Literal) and value.kind == "table" for value in values):
+        return {}, False
+    if len(plain) > len(names):
+        return None, True
+    return dict(zip(names, zip(plain, values, strict=True), strict=False)), True
+
+
+def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
+    parameter = next(each for each in callee.function.parameters if each.name == name)
+    try:
+        parameter.type.accept(_json(value, evaluate))
+    except Mismatch as mismatch:
+        yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
+    except NotWritten:
+        return
+
+
+def _json(value: Value, evaluate: Evaluate) -> object:
+    """Return a value as the host would get it.
+
+    Raises:
+        NotWritten: A part of it is not written out.
+    """
+    if not isinstance(value, Literal) or (value.kind != "table" and value.value is None):
+        raise NotWritten
+    if value.node is None or value.kind != "table":
+        return value.value
+    fields = [field for field in value.node.children if field.kind == "field"]
+    keys = [key_of(field) if field.get("name") else None for field in fields]
+    if len(fields) < len(value.node.children) or any(field.get("name") and key_of(field) is None for field in fields):
+        raise NotWritten
+    items = [_json(evaluate(inner), evaluate) for field in fields if (inner := field.get("value"))]
+    if all(key is None for key in keys):
+        return items if items else {}
+    if None in keys:
+        raise NotWritten
+    return dict(zip(keys, items, strict=True))
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the value of a number as Lua writes it, or None if Python cannot read it."""
+    try:
+        return int(text, 16) if text[:2].lower() == "0x" else int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def literal_of(node: Node) -> Literal | None:
+    """Return what a literal stands for, or None for any other expression."""
+    if node.kind == "string":
+        return Literal("string", string_of(node), node)
+    if node.kind == "number":
+        return Literal("number", number_of(node.text), node)
+    if node.kind in ("true", "false"):
+        return Literal("boolean", node.kind == "true", node)
+    return Literal("table", None, node) if node.kind == "table_constructor" else None

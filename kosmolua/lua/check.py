@@ -1,0 +1,89 @@
+"""The check of a script before it runs: what is certain to fail, what is likely to, and what it may do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kosmolua.lua import idioms
+from kosmolua.lua.fields import Catalog, Charge
+from kosmolua.lua.findings import Finding
+from kosmolua.lua.reading import Reading
+from kosmolua.lua.syntax import SyntaxProblem, parse
+
+MAX_FINDINGS = 50
+"""Findings of one script; those that follow are left out."""
+
+
+class Report(NamedTuple):
+    """What a check found.
+
+    Args:
+        findings: In the order of the source.
+        bill: What the script may do, each once, in the order of the source.
+        is_lua: Whether it could be parsed. A run leaves the error to Lua itself if it could not.
+    """
+
+    findings: list[Finding]
+    bill: list[Charge]
+    is_lua: bool = True
+
+    @property
+    def errors(self) -> list[Finding]:
+        """What is certain to fail."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+    def summary(self) -> str:
+        """Return the bill in a line: ``reads render2.list_services (production); ...``; nothing if it is empty."""
+        parts = []
+        for effect in dict.fromkeys(charge.effect for charge in self.bill):
+            calls = ", ".join(f"{each.path} ({each.account})" for each in self.bill if each.effect == effect)
+            parts.append(f"{effect}s {calls}")
+        return "; ".join(parts)
+
+
+class Checker:
+    """Checks scripts against the installed integrations.
+
+    Args:
+        catalog: The integrations and accounts.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def check(self, source: str | bytes) -> Report:
+        """Return what is wrong with a script, and what it may do; nothing is run.
+
+        A script that is too long or too deeply nested to be read has an empty report.
+        """
+        script = parse(source)
+        if script is None:
+            return Report([], [])
+        if script.problems:
+            lines = script.root.source.decode("utf-8", "replace").split("\n")
+            return Report([_misspelt(script.problems[0], lines)], [], is_lua=False)
+        try:
+            reading = Reading(self._catalog, script.root)
+        except RecursionError:
+            return Report([], [])
+        return Report(list(reading.findings)[:MAX_FINDINGS], list(reading.fields.bill))
+
+
+def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
+    """Return the finding of a syntax error; of an idiom of another language, with what Lua has for it."""
+    last = min(max(problem.last_line, problem.line + 1), len(lines))
+    for number in range(problem.line, last + 1):
+        text = lines[number - 1]
+        hint = "" if text.lstrip().startswith("--") else idioms.hint_for_syntax(text)
+        if hint:
+            is_first = number == problem.line
+            column = problem.column if is_first else len(text) - len(text.lstrip()) + 1
+            near = problem.near if is_first else text.strip()[:30]
+            return Finding(number, column, "error", f"syntax error near '{near}'", hint)
+    if problem.missing:
+        message = f"syntax error: '{problem.missing}' is missing"
+    elif problem.last_line > problem.line:
+        message = "syntax error: what begins here has no end"
+    else:
+        message = f"syntax error near '{problem.near}'"
+    return Finding(problem.line, problem.column, "error", message)

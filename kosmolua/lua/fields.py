@@ -1,0 +1,209 @@
+"""Fields: what a table is known to have under a key, from ``app`` down to the fields of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from kosmolua.errors import KosmoError
+from kosmolua.lua import idioms
+from kosmolua.lua.environment import LIBRARIES, STRING_METHODS
+from kosmolua.lua.findings import Findings
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import Node, keys_of
+from kosmolua.lua.values import (
+    UNKNOWN,
+    Branch,
+    Builtin,
+    Callee,
+    Library,
+    Literal,
+    Missing,
+    Result,
+    Undefined,
+    Value,
+    field_of,
+    is_list,
+    is_optional,
+    is_text,
+    item_of,
+    lists_in,
+    near_field,
+    record_keys,
+)
+from kosmolua.schema.function import Function
+from kosmolua.schema.integration import Integration
+from kosmolua.suggestions import did_you_mean
+
+_NO_CHARACTERS = "a text has no characters by number"
+_ONE_CHARACTER = "text:sub(i, i) is one character"
+
+
+class Charge(NamedTuple):
+    """Something that a script may do.
+
+    Args:
+        effect: What it does, such as ``read``.
+        path: The function, such as ``render2.list_services``.
+        account: The account, or ``*`` if the script computes it.
+    """
+
+    effect: str
+    path: str
+    account: str
+
+
+class Target(Protocol):
+    """What a path means."""
+
+    @property
+    def account(self) -> str:
+        """The name of the account."""
+
+
+class Catalog(Protocol):
+    """The installed integrations and their accounts."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all integrations."""
+
+    def integration(self, name: str) -> Integration:
+        """Return an integration, or raise a KosmoError."""
+
+    def accounts(self, name: str) -> Sequence[str]:
+        """Return the names of an integration's accounts."""
+
+    def resolve(self, path: str) -> Target:
+        """Return what a path means, or raise a KosmoError."""
+
+
+class Fields:
+    """Finds what stands under a key, and collects the bill.
+
+    Args:
+        catalog: The integrations and accounts.
+        scopes: The variables of the script.
+        findings: Gets what is wrong.
+
+    ``bill`` has what the script names of the integrations, each once.
+    """
+
+    def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
+        self.bill: dict[Charge, None] = {}
+        self._catalog = catalog
+        self._scopes = scopes
+        self._findings = findings
+
+    def under(self, node: Node, value: Value, key: str | None) -> Value:
+        """Return what a value has under a key, where a key that is computed is None."""
+        if isinstance(value, (Missing, Undefined)):
+            self._findings.fail_on_nil(node.get("table") or node, value, "index")
+        elif isinstance(value, Branch):
+            return self._under_app(node, value, key)
+        elif key is None or key in self._scopes.fields:
+            return UNKNOWN
+        elif isinstance(value, Library):
+            if key in LIBRARIES[value.name]:
+                return Builtin(f"{value.name}.{key}")
+            near = did_you_mean(key, LIBRARIES[value.name]) or ""
+            return Missing(f"'{value.name}.{key}'", idioms.FIELDS.get(key, near))
+        elif isinstance(value, Result):
+            return self._under_result(node, value, key)
+        elif isinstance(value, Literal) and value.kind == "string" and key not in STRING_METHODS:
+            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
+        elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
+            return Missing(f"'{key}' of this table", idioms.FIELDS.get(key, ""))
+        return UNKNOWN
+
+    def _lacks(self, table: Node | None, key: str) -> bool:
+        """Return True if a table that is written out never has a key, since nothing in the script can add it."""
+        if table is None or self._scopes.may_bend_tables or "" in self._scopes.fields:
+            return False
+        return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
+
+    def at(self, node: Node, value: Value, index: object) -> Value:
+        """Return what a value has at a number."""
+        if isinstance(value, Literal) and value.kind == "string":
+            self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
+        if not isinstance(value, Result):
+            return UNKNOWN
+        if is_text(value.type):
+            self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
+        if isinstance(index, int) and index < 1 and is_list(value.type):
+            hint = "the first is list[1]" if index == 0 else "the last is list[#list]"
+            self._findings.warn(node, f"a list begins at 1, so there is nothing at {index}", hint)
+            return UNKNOWN
+        if record_keys(value.type) is not None:
+            self.is_no_list(node, value, f"[{index}]")
+        item = item_of(value.type)
+        return Result(item, f"an item of {value.source}") if item else UNKNOWN
+
+    def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
+        """Note that a record is used as a list."""
+        lists = lists_in(value.type)
+        hint = f"the list is {node.text if node.kind == 'identifier' else 'result'}.{lists[0]}" if lists else ""
+        message = f"{use} needs a list, and {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
+        note = self._findings.fail if fails else self._findings.warn
+        note(node, message, hint)
+
+    def resolve(self, node: Node, path: str) -> None:
+        """Note why a path means nothing, or why its account cannot be used."""
+        try:
+            self._catalog.resolve(path)
+        except KosmoError as error:
+            self._findings.fail(node, error.message.partition("\n")[0])
+
+    def _under_result(self, node: Node, value: Result, key: str) -> Value:
+        keys = record_keys(value.type)
+        if keys is not None and key not in keys:
+            near = near_field(value.type, key)
+            hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
+            self._findings.warn(node, f"{value.source} has no field '{key}': it has {', '.join(keys)}", hint)
+            return UNKNOWN
+        if is_list(value.type):
+            if key in idioms.FIELDS:
+                self._findings.warn(node, f"{value.source} is a list and has no '{key}'", idioms.FIELDS[key])
+            return Missing(f"'{key}' of a list", idioms.FIELDS.get(key, ""))
+        if is_text(value.type) and key not in STRING_METHODS:
+            return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
+        field = field_of(value.type, key)
+        return Result(field, f"'{key}'", is_optional(value.type, key)) if field else UNKNOWN
+
+    def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
+        if branch.depth == 0:
+            if key not in (None, "integrations"):
+                hint = f"it is app.integrations.{key}" if key in self._catalog.names() else "it has integrations"
+                self._findings.fail(node, f"app has no '{key}'", hint)
+            return Branch(1) if key == "integrations" else UNKNOWN
+        if branch.depth == 1:
+            return Branch(2, key) if key is not None and self._integration(node, key) else UNKNOWN
+        integration = self._integration(node, branch.integration)
+        if integration is None:
+            return UNKNOWN
+        if key is None:
+            return Branch(3, branch.integration, "*") if branch.depth == 2 else UNKNOWN
+        if function := integration.function(key):
+            return self._callee(function, branch)
+        if branch.depth == 2 and key in (*self._catalog.accounts(branch.integration), "default"):
+            return Branch(3, branch.integration, key)
+        if branch.account != "*":
+            self.resolve(node, ".".join(filter(None, [branch.integration, branch.account, key])))
+        return UNKNOWN
+
+    def _integration(self, node: Node, name: str) -> Integration | None:
+        try:
+            return self._catalog.integration(name)
+        except KosmoError as error:
+            self._findings.fail(node, error.message)
+            return None
+
+    def _callee(self, function: Function, branch: Branch) -> Callee:
+        account = shown = branch.account or "default"
+        if account != "*":
+            try:
+                shown = self._catalog.resolve(f"{branch.integration}.{account}.{function.name}").account
+            except KosmoError:
+                shown = account  # a call of it is refused where it stands
+        path = f"{branch.integration}.{function.name}"
+        self.bill[Charge(function.effect, path, shown)] = None
+        return Callee(path, function, account)

@@ -1,0 +1,93 @@
+"""Findings: what is wrong with a script, and how certain that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import NamedTuple
+
+from kosmolua.lua.syntax import Node
+from kosmolua.lua.values import Missing, Undefined
+
+
+class Finding(NamedTuple):
+    """Something that is wrong with a script, or probably wrong.
+
+    Args:
+        line: Counted from 1.
+        column: Counted from 1.
+        severity: ``error`` for what is certain to fail, else ``warning``.
+        message: What is wrong.
+        hint: What to write instead, or nothing.
+    """
+
+    line: int
+    column: int
+    severity: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.severity}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class Mode(IntEnum):
+    """How certain it is that a part of a script runs, and that its failure ends the script."""
+
+    CERTAIN = 0
+    POSSIBLE = 1
+    PROTECTED = 2
+
+
+class Findings:
+    """Collects findings while a script is read. ``mode`` is that of the part that is being read."""
+
+    def __init__(self) -> None:
+        self.mode = Mode.CERTAIN
+        self._found: dict[tuple[int, int], Finding] = {}
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(sorted(self._found.values(), key=lambda each: (each.line, each.column)))
+
+    def warn(self, node: Node, message: str, hint: str = "") -> None:
+        """Note something that is likely wrong. Of several things about one place the first is kept."""
+        self._found.setdefault((node.start, node.end), Finding(node.line, node.column, "warning", message, hint))
+
+    def fail(self, node: Node, message: str, hint: str = "", *, mode: Mode | None = None) -> None:
+        """Note something that fails if it is reached: an error if it is certain to be.
+
+        Args:
+            node: Where.
+            message: What is wrong.
+            hint: What to write instead, or nothing.
+            mode: How certain it is, if not as certain as the part that is being read.
+        """
+        if (self.mode if mode is None else mode) is not Mode.CERTAIN:
+            self.warn(node, message, hint)
+            return
+        found = self._found.get((node.start, node.end))
+        if found is None or found.severity == "warning":
+            self._found[node.start, node.end] = Finding(node.line, node.column, "error", message, hint)
+
+    def fail_on_nil(self, node: Node, value: Missing | Undefined, verb: str) -> None:
+        """Note that something is done with nil: ``verb`` says what, as in ``to call it``."""
+        if isinstance(value, Undefined):
+            message = f"nothing defines '{value.name}': it is nil, and to {verb} it fails"
+            self.fail(node, message, value.hint)
+        elif value.what != "nil":
+            self.fail(node, f"there is no {value.what}: it is nil, and to {verb} it fails", value.hint)
+
+    def undefined(self, node: Node, value: Undefined) -> None:
+        """Note that nil is used for a name that nothing defines. ``await`` is an error: what follows it is a call."""
+        mode = Mode.CERTAIN if value.name in ("await", "async") else Mode.POSSIBLE
+        self.fail(node, f"nothing defines '{value.name}', so it is nil", value.hint, mode=mode)
+
+    @contextmanager
+    def at_least(self, mode: Mode) -> Iterator[None]:
+        """Read a part that is no more certain than a mode says."""
+        before, self.mode = self.mode, max(self.mode, mode)
+        try:
+            yield
+        finally:
+            self.mode = before

@@ -1,0 +1,123 @@
+"""Idioms of other languages, and what Lua has for each."""
+
+from __future__ import annotations
+
+import re
+
+_JSON = "JSON is read with json.decode and written with json.encode"
+_NIL = "Lua's word is nil"
+_WAIT = "a call waits by itself: leave the word out; parallel.all runs several at once"
+_LOOP = "go through a list with for _, item in ipairs(list) do"
+_LENGTH = "the length of a list is #list"
+_APPEND = "write list[#list + 1] = item, or table.insert(list, item)"
+_STRINGS = "compare text:sub(1, #start) with the start"
+_FIND = "text:find(part, 1, true) finds a part"
+_MODULES = "there are no modules to load; json, regex and parallel are there already"
+_FILES = "there are no files; print writes, and arg has the arguments"
+_TIMES = "os.time() is now, and os.date formats a time"
+
+GLOBALS = {
+    **dict.fromkeys(("None", "null", "undefined", "NULL", "Nil", "NaN"), _NIL),
+    "True": "Lua writes true",
+    "False": "Lua writes false",
+    **dict.fromkeys(("await", "async", "Promise"), _WAIT),
+    **dict.fromkeys(("this", "self"), "a function without a colon has no self: name the value"),
+    **dict.fromkeys(("JSON", "cjson", "dkjson"), _JSON),
+    **dict.fromkeys(("console", "printf", "echo", "puts", "log"), "print writes"),
+    **dict.fromkeys(("require", "package", "import"), _MODULES),
+    **dict.fromkeys(("io", "dofile", "loadfile", "open"), _FILES),
+    **dict.fromkeys(("http", "fetch", "requests", "axios", "socket"), "services are reached through app.integrations"),
+    **dict.fromkeys(("Date", "datetime", "moment"), _TIMES),
+    **dict.fromkeys(("try", "catch", "throw", "raise"), "Lua has pcall: local ok, err = pcall(f), and error(text)"),
+    **dict.fromkeys(("switch", "match", "case"), "Lua has no switch: write if, elseif, else"),
+    "unpack": "lists are unpacked with table.unpack",
+    "loadstring": "text is compiled with load",
+    "len": _LENGTH,
+    "range": "count with for i = 1, n do",
+    "str": "tostring(value) makes text",
+    "int": "math.tointeger(value) or tonumber(text)",
+    "f": "join text with .., or use string.format",
+    "not_": "Lua writes not",
+    "integrations": "integrations are under app.integrations",
+    "process": "there are no processes and no environment",
+    "Math": "Lua writes math",
+    "Object": _LOOP,
+    "Array": _LENGTH,
+}
+"""Names that other languages have."""
+
+FIELDS = {
+    **dict.fromkeys(("length", "len", "size", "count", "getn"), _LENGTH),
+    **dict.fromkeys(("push", "append", "add", "insert"), _APPEND),
+    **dict.fromkeys(("map", "filter", "forEach", "reduce", "each", "find", "some", "every"), _LOOP),
+    **dict.fromkeys(("sort", "sorted"), "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"),
+    **dict.fromkeys(("join", "concat"), 'table.concat(list, ", ") joins texts'),
+    **dict.fromkeys(("includes", "contains", "indexOf"), _FIND),
+    **dict.fromkeys(("startswith", "startsWith", "starts_with", "endswith", "endsWith", "ends_with"), _STRINGS),
+    **dict.fromkeys(("split", "splitlines"), "regex.split(text, pattern) splits a text"),
+    **dict.fromkeys(("trim", "strip"), 'text:match("^%s*(.-)%s*$") leaves the space around a text out'),
+    **dict.fromkeys(("parse", "loads", "load"), "JSON is read with json.decode"),
+    **dict.fromkeys(("stringify", "dumps", "dump"), "JSON is written with json.encode"),
+    **dict.fromkeys(("slice", "substring", "substr"), "text:sub(first, last) cuts a text; table.move copies a part"),
+    **dict.fromkeys(("toUpperCase", "toLowerCase"), "text:upper() and text:lower()"),
+    **dict.fromkeys(("getenv", "execute"), "there are no processes and no environment"),
+    **dict.fromkeys(("remove", "rename", "tmpname"), _FILES),
+    "replace": "text:gsub(pattern, replacement) replaces",
+    "pow": "Lua writes x ^ y",
+    "round": "math.floor(x + 0.5) rounds",
+    "gfind": "string.gmatch goes through matches",
+    "exit": "return ends a script, error lets it fail",
+    "sleep": "sleep(seconds) waits",
+    "then": _WAIT,
+    "keys": "for key in pairs(map) do goes through keys",
+    "values": "for _, value in pairs(map) do goes through values",
+    "items": "for key, value in pairs(map) do goes through a map",
+}
+"""Fields and methods that other languages have."""
+
+_SYNTAX = [
+    (r"\\[^abfnrtvxzu0-9\\\"'\s]", "in [[...]] a backslash stands for itself, in quotes it is doubled"),
+    (r"^\s*```", "take the lines with ``` out"),
+    (r"!=", "Lua writes ~= for !="),
+    (r"(?<![=~<>])===?=|!==", "Lua writes == for ==="),
+    (r"[\w\])]\s*(?:\+|-|\*|/|%|\.\.)=(?!=)|\+\+|--\s*$(?<=\w--)", "Lua writes x = x + 1 for x += 1 and for x++"),
+    (r"&&", "Lua writes and for &&"),
+    (r"\|\|", "Lua writes or for ||"),
+    (r"(?<![\w\"'])!\s*[\w(]", "Lua writes not for !"),
+    (r"^\s*(?:[}\s]*\belif\b)|\belif\b|\belsif\b", "Lua writes elseif"),
+    (r"\belse\s+if\b", "else if begins an if that needs an end of its own; write elseif"),
+    (r"\b(?:try|catch|except|finally)\b\s*[{(:]|\bexcept\b|\bcatch\b", "Lua has pcall: local ok, err = pcall(f)"),
+    (r"^\s*switch\b|\bcase\b.*:", "Lua has no switch: write if, elseif, else"),
+    (r"^\s*for\s*\(?\s*(?:const|let|var)?\s*\w+\s+of\b", "write for _, item in ipairs(list) do"),
+    (r"^\s*for\s*\(", "write for i = 1, #list do, or for _, item in ipairs(list) do"),
+    (r"^\s*(?:const|let|var)\s", "Lua writes local for const, let and var"),
+    (r"\basync\b|\bawait\b", _WAIT),
+    (r"\blambda\b|=>", "a function without a name is function(x) return x end"),
+    (r"\bcontinue\b", "write goto continue, and ::continue:: at the end of the loop"),
+    (r"\bis\s+not\b|\bis\b", "Lua compares with == and ~="),
+    (r"\bnot\s+\S+\s+in\b|\bin\s*\{|\bif\b.*\bin\b", "Lua has no in: keep a set, and test set[key]"),
+    (r"\[[^\[\]]*\bfor\b[^\[\]]*\bin\b", "Lua has no comprehensions: fill a table in a loop"),
+    (r"\[\s*-?\w*\s*:\s*-?\w*\s*\]", "text:sub(first, last) cuts a text; table.move copies a part of a list"),
+    (r"[{,]\s*[\"']?\w+[\"']?\s*:\s*", "Lua writes { name = value } for { name: value }"),
+    (r"\?[^?]*:", "Lua writes c and a or b for c ? a : b"),
+    (r"\?\?|\?\.", "Lua writes a or b for a ?? b"),
+    (r"`", 'text is in quotes, and is joined with .. as in "name: " .. name'),
+    (r"^\s*(?:#|//|/\*|\*)", "a comment begins with --"),
+    (r"//\s*[A-Za-z]", "a comment begins with --"),
+    (r"=\s*\[|\(\s*\[(?!\[|=)|^\s*local\s+\w+\s*=\s*\[", "Lua writes { a, b } for [a, b]"),
+    (r"^\s*local\s*[{\[]", "name each value: local name, id = row.name, row.id"),
+    (r"\{\s*\.\.\.\w", "table.unpack(list) gives the items of a list"),
+    (r"^\s*(?:def|func|fn)\b", "Lua writes function name() ... end"),
+    (r"\bfunction\b.*\(.*=.*\)", "a parameter has no default: write x = x or 1 inside the function"),
+    (r"\)\s*\{|\belse\s*\{|^\s*\}", "Lua has no braces around blocks: write then or do, and end"),
+    (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),
+    (r"\b(?:for|while)\b(?!.*\bdo\b)", "a loop has do, and an end of its own"),
+    (r"\bif\b[^=]*[^=~<>]=[^=]", "Lua compares with =="),
+    (r"\bprint\s*['\"].*['\"]\s*\.\.", "put the arguments of print in parentheses"),
+]
+_COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]
+
+
+def hint_for_syntax(line: str) -> str | None:
+    """Return what Lua writes for the first idiom of another language in a line that is not Lua, or None."""
+    return next((hint for pattern, hint in _COMPILED if pattern.search(line)), None)

@@ -1,0 +1,384 @@
+"""The reading of a script from top to bottom, which follows what its values are known to be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kosmolua.lua import idioms
+from kosmolua.lua.builtins import PATTERN_METHODS, check_builtin, check_pattern, item_in
+from kosmolua.lua.calls import literal_of, misuses
+from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.lua.fields import Catalog, Fields
+from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.operators import check_length, check_operand, check_order, is_known_table
+from kosmolua.lua.scopes import Scopes, Variable
+from kosmolua.lua.syntax import Node, key_of
+from kosmolua.lua.values import (
+    UNKNOWN,
+    Branch,
+    Builtin,
+    Callee,
+    Closure,
+    Library,
+    Literal,
+    Missing,
+    Result,
+    Undefined,
+    Value,
+    field_of,
+    is_table,
+    record_keys,
+)
+from kosmolua.suggestions import did_you_mean
+
+_INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
+_LEAVING = frozenset({"return_statement", "goto_statement", "break_statement"})
+_LEAVING_CALLS = frozenset({"error", "exit", "coroutine.yield"})
+
+
+class Reading:
+    """One reading of a script.
+
+    What runs for certain is read in order, functions where they are called, with their arguments. Functions that are
+    not called for certain are read at the end.
+
+    Args:
+        catalog: The integrations and accounts.
+        root: The whole script.
+    """
+
+    def __init__(self, catalog: Catalog, root: Node) -> None:
+        self.findings = Findings()
+        self._scopes = Scopes(root)
+        self.fields = Fields(catalog, self._scopes, self.findings)
+        self._variables: dict[Variable, Value] = {}
+        self._known: dict[int, Value] = {}
+        self._closures: dict[int, Closure] = {}
+        self._entered: set[int] = set()
+        self._conditions: list[str] = []
+        if not self._scopes.is_certain:
+            self.findings.mode = Mode.POSSIBLE
+        self._block(root)
+        self.findings.mode = Mode.POSSIBLE
+        while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
+            for closure in waiting:
+                self.enter(closure, [])
+
+    def value(self, node: Node | None) -> Value:
+        """Return what an expression is known to be; each is read once."""
+        if node is None:
+            return UNKNOWN
+        if id(node) not in self._known:
+            self._known[id(node)] = self._value(node)
+        return self._known[id(node)]
+
+    def enter(self, closure: Closure, values: Sequence[Value]) -> None:
+        """Read the body of a function, once, with what its parameters are."""
+        node = closure.node
+        if node.start in self._entered:
+            return
+        self._entered.add(node.start)
+        parameters = node.get("parameters")
+        for index, name in enumerate(parameters.all("name") if parameters else ()):
+            self._set(name, values[index] if index < len(values) else UNKNOWN)
+        with self.findings.at_least(Mode.CERTAIN):
+            self._block(node.get("body"))
+
+    # Statements
+
+    def _block(self, block: Node | None) -> None:
+        for statement in block.children if block else ():
+            self._statement(statement)
+            if self.findings.mode is Mode.CERTAIN and _may_leave(statement):
+                self.findings.mode = Mode.POSSIBLE
+
+    def _statement(self, node: Node) -> None:
+        read = getattr(self, f"_read_{node.kind}", None)
+        if read:
+            read(node)
+        else:
+            self.value(node)
+
+    def _read_block(self, node: Node) -> None:
+        self._block(node)
+
+    def _read_do_statement(self, node: Node) -> None:
+        self._block(node.get("body"))
+
+    def _read_repeat_statement(self, node: Node) -> None:
+        self._block(node.get("body"))
+        self.value(node.get("condition"))
+
+    def _read_return_statement(self, node: Node) -> None:
+        for child in node.children:
+            self._statement(child)
+
+    def _read_if_statement(self, node: Node) -> None:
+        self.value(node.get("condition"))
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._guarded(node, node.get("consequence"))
+            for alternative in node.all("alternative"):
+                self.value(alternative.get("condition"))
+                self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
+
+    def _read_while_statement(self, node: Node) -> None:
+        self.value(node.get("condition"))
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._guarded(node, node.get("body"))
+
+    def _guarded(self, node: Node, block: Node | None) -> None:
+        """Read a block that runs under a condition."""
+        condition = node.get("condition")
+        self._conditions.append(condition.text if condition else "")
+        self._block(block)
+        self._conditions.pop()
+
+    def _read_for_statement(self, node: Node) -> None:
+        clause = node.get("clause")
+        if clause and clause.kind == "for_generic_clause":
+            self._generic(clause)
+        elif clause:
+            self._numeric(clause)
+        with self.findings.at_least(Mode.POSSIBLE):
+            self._block(node.get("body"))
+
+    def _numeric(self, clause: Node) -> None:
+        for node in filter(None, map(clause.get, ("start", "end", "step"))):
+            value = self.value(node)
+            if isinstance(value, (Missing, Undefined)):
+                self.findings.fail_on_nil(node, value, "count with")
+        start, end = clause.get("start"), clause.get("end")
+        if start and end and start.text == "0" and end.text.startswith("#"):
+            self.findings.warn(start, "a list begins at 1, not at 0", "for i = 1, #list do")
+
+    def _generic(self, clause: Node) -> None:
+        names, given = clause.first("variable_list"), clause.first("expression_list")
+        iterator = given.children[0] if given and given.children else None
+        for each in given.children if given else ():
+            self.value(each)
+        if iterator and is_known_table(self.value(iterator)):
+            hint = f"for _, item in ipairs({iterator.text}) do"
+            self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
+        item = self._item(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
+        for index, name in enumerate(names.all("name") if names else ()):
+            self._set(name, item if index == 1 else UNKNOWN)
+
+    def _item(self, call: Node) -> Value:
+        """Return what the second variable of a loop over ``ipairs`` or ``pairs`` is."""
+        called, arguments = self.value(call.get("name")), call.get("arguments")
+        if not isinstance(called, Builtin) or called.name not in ("ipairs", "pairs"):
+            return UNKNOWN
+        value = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
+        item = item_in(value)
+        if item is UNKNOWN and called.name == "pairs" and isinstance(value, Result) and not record_keys(value.type):
+            inner = field_of(value.type, "")
+            return Result(inner, f"an item of {value.source}") if inner else UNKNOWN
+        return item
+
+    def _read_variable_declaration(self, node: Node) -> None:
+        inner = node.first("assignment_statement") or node
+        given, names = inner.first("expression_list"), inner.first("variable_list")
+        nodes = given.children if given else []
+        values = [self.value(each) for each in nodes]
+        for index, name in enumerate(names.all("name") if names else ()):
+            absent: Value = UNKNOWN if nodes else Missing(f"value in '{name.text}'")
+            value = values[index] if index < len(values) else absent
+            self._set(name, value)
+            if isinstance(value, Undefined):
+                self.findings.undefined(nodes[index], value)
+
+    def _read_assignment_statement(self, node: Node) -> None:
+        given, targets = node.first("expression_list"), node.first("variable_list")
+        for each in given.children if given else ():
+            value = self.value(each)
+            if isinstance(value, Undefined):
+                self.findings.undefined(each, value)
+        for target in targets.children if targets else ():
+            table = target.get("table")
+            value = self.value(table)
+            if table and isinstance(value, (Missing, Undefined)):
+                self.findings.fail_on_nil(table, value, "index")
+            elif isinstance(value, Branch):
+                self.findings.fail(target, "app is read-only")
+            self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+
+    def _read_function_declaration(self, node: Node) -> None:
+        name, closure = node.get("name"), Closure(node)
+        self._closures[node.start] = closure
+        if name and name.kind == "identifier":
+            self._set(name, closure)
+
+    def _set(self, name: Node, value: Value) -> None:
+        variable = self._scopes.variable(name)
+        if variable:
+            self._variables[variable] = value if variable.changes == 0 else UNKNOWN
+
+    # Expressions
+
+    def _value(self, node: Node) -> Value:
+        if literal := literal_of(node):
+            for field in node.children if node.kind == "table_constructor" else ():
+                name = field.get("name")
+                self.value(name if name and name.kind != "identifier" else None)
+                self.value(field.get("value"))
+            if literal.kind == "table" and self._scopes.may_bend_tables:
+                return literal._replace(is_bent=True)
+            if node.kind == "string" and _INTERPOLATED.search(node.text):
+                self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
+            return literal
+        read = getattr(self, f"_value_{node.kind}", None)
+        if read:
+            value: Value = read(node)
+            return value
+        for child in node.children:
+            self._statement(child)
+        return UNKNOWN
+
+    def _value_function_definition(self, node: Node) -> Value:
+        return self._closures.setdefault(node.start, Closure(node))
+
+    def _value_parenthesized_expression(self, node: Node) -> Value:
+        return self.value(node.children[0]) if node.children else UNKNOWN
+
+    def _value_nil(self, node: Node) -> Value:
+        return Missing("nil")
+
+    def _value_identifier(self, node: Node) -> Value:
+        name, variable = node.text, self._scopes.variable(node)
+        if variable:
+            return self._variables.get(variable, UNKNOWN)
+        if name in self._scopes.defined:
+            return UNKNOWN
+        if name == "app":
+            return Branch(0)
+        if self._scopes.is_dynamic:
+            return UNKNOWN
+        if name in LIBRARIES:
+            return Library(name)
+        if name in GLOBALS:
+            return Builtin(name)
+        return Undefined(name, idioms.GLOBALS.get(name) or did_you_mean(name, self._scopes.defined | GLOBALS) or "")
+
+    def _value_dot_index_expression(self, node: Node) -> Value:
+        return self.fields.under(node, self.value(node.get("table")), key_of(node))
+
+    def _value_bracket_index_expression(self, node: Node) -> Value:
+        value, index = self.value(node.get("table")), self.value(node.get("field"))
+        if isinstance(value, (Result, Literal)) and isinstance(index, Literal) and index.kind == "number":
+            return self.fields.at(node, value, index.value)
+        key = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
+        return self.fields.under(node, value, key)
+
+    def _value_binary_expression(self, node: Node) -> Value:
+        found, left, right = node.get("operator"), node.get("left"), node.get("right")
+        operator = found.text if found else ""
+        first = self.value(left)
+        if operator in ("and", "or"):
+            with self.findings.at_least(Mode.POSSIBLE):
+                self._conditions.append(left.text if left else "")
+                self.value(right)
+                self._conditions.pop()
+            return UNKNOWN
+        second = self.value(right)
+        for side, value in ((left, first), (right, second)):
+            if side and not (isinstance(value, Result) and self._is_guarded(side)):
+                check_operand(self.findings, side, value, operator)
+        check_order(self.findings, node, first, second, operator)
+        return Literal("string") if operator == ".." else UNKNOWN
+
+    def _is_guarded(self, node: Node) -> bool:
+        """Return True if a condition around a part of a script looks at the value."""
+        return any(node.text in condition for condition in self._conditions)
+
+    def _value_unary_expression(self, node: Node) -> Value:
+        operand, operator = node.get("operand"), node.get("operator")
+        value = self.value(operand)
+        if operand and operator and operator.text == "#":
+            check_length(self.findings, self.fields, operand, value)
+        if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
+            return Literal("number", -value.value, node)
+        return UNKNOWN
+
+    # Calls
+
+    def _value_function_call(self, node: Node) -> Value:
+        name, arguments = node.get("name"), node.get("arguments")
+        given = [each for each in (arguments.children if arguments else ()) if each.field == ""]
+        if name is None:
+            return UNKNOWN
+        if name.kind == "method_index_expression":
+            return self._call_method(name, given)
+        called = self.value(name)
+        if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
+            self._protect(given)
+            return UNKNOWN
+        values = [self.value(each) for each in given]
+        if isinstance(called, Callee):
+            return self._call(node, name, called)
+        for each, value in zip(given, values, strict=True):
+            if isinstance(value, Undefined):
+                self.findings.undefined(each, value)
+        if isinstance(called, (Missing, Undefined)):
+            self.findings.fail_on_nil(name, called, "call")
+        elif isinstance(called, Builtin) and given:
+            check_builtin(self, called.name, given, values)
+        elif isinstance(called, Closure):
+            self.enter(called, values)
+        elif isinstance(called, Result) and is_table(called.type):
+            self.findings.fail(name, f"{called.source} is a table, not a function")
+        elif isinstance(called, Branch) and called.depth < 2:
+            self.findings.fail(name, f"{name.text} is a table of names, not a function")
+        return UNKNOWN
+
+    def _call(self, node: Node, name: Node, callee: Callee) -> Value:
+        if callee.account != "*":
+            self.fields.resolve(name, callee.path.replace(".", f".{callee.account}.", 1))
+        for misuse in misuses(callee, node, self.value):
+            mode = Mode.CERTAIN if misuse.is_silent else None
+            self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
+        returns = callee.function.returns
+        return Result(returns, f"the result of {callee.function.name}") if returns else UNKNOWN
+
+    def _call_method(self, name: Node, given: Sequence[Node]) -> Value:
+        table, key = name.get("table"), key_of(name) or ""
+        value = self.value(table)
+        for each in given:
+            self.value(each)
+        if table is None:
+            return UNKNOWN
+        if isinstance(value, (Missing, Undefined)):
+            self.findings.fail_on_nil(table, value, "index")
+            return UNKNOWN
+        found = self.fields.under(name, value, key)
+        if isinstance(found, Callee):
+            hint = f"call it with a dot: {table.text}.{key}(...)"
+            self.findings.fail(name, f"a colon passes {table.text} as an argument", hint)
+        elif isinstance(found, Missing):
+            self.findings.fail_on_nil(name, found, "call")
+        elif key in PATTERN_METHODS and given and not isinstance(value, Library):
+            check_pattern(self.findings, given[0])
+        return UNKNOWN
+
+    def _protect(self, given: Sequence[Node]) -> None:
+        """Read the arguments of ``pcall``: what fails there is expected to."""
+        with self.findings.at_least(Mode.PROTECTED):
+            values = [self.value(each) for each in given]
+            if values and isinstance(values[0], Closure):
+                self.enter(values[0], [])
+
+
+def _may_leave(statement: Node) -> bool:
+    """Return True if a statement may end its block, or never end."""
+    waiting = [statement]
+    while waiting:
+        node = waiting.pop()
+        if node.kind in _LEAVING:
+            return True
+        if node.kind == "while_statement" and (condition := node.get("condition")) and condition.kind == "true":
+            return True
+        if node.kind == "function_call" and (name := node.get("name")) and name.text in _LEAVING_CALLS:
+            return True
+        if node.kind not in ("function_definition", "function_declaration"):
+            waiting.extend(node.children)
+    return False

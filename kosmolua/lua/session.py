@@ -1,0 +1,53 @@
+"""Session variables: locals at the top level of a chunk that later chunks of a session can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kosmolua.lua.syntax import Node, parse
+
+_CLOSE = "close"
+"""The attribute of a variable that is closed when its chunk ends, and so stays a local."""
+
+
+def with_session_variables(source: str) -> str:
+    """Return a chunk in which what is declared local at its top level is a global of the session.
+
+    Lines and columns stay as they are, so that errors name the right place. A local inside a block, ``_ENV`` and a
+    variable with ``<close>`` stay local; ``<const>`` is left out. A chunk that is not Lua is returned as it is.
+
+    Args:
+        source: The text of a chunk.
+    """
+    script = parse(source)
+    if script is None or script.problems:
+        return source
+    text = bytearray(source.encode("utf-8", "surrogateescape"))
+    for statement in reversed(script.root.children):
+        if statement.field == "local_declaration" and not _stays_local(statement):
+            for start, end, replacement in reversed(list(_changes(statement))):
+                text[start:end] = replacement.ljust(end - start)
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _stays_local(statement: Node) -> bool:
+    declared = _variables(statement).children
+    return any(node.text == "_ENV" or (node.field == "attribute" and _CLOSE in node.text) for node in declared)
+
+
+def _variables(statement: Node) -> Node:
+    """Return the list of what a declaration declares."""
+    inner = statement.first("assignment_statement") or statement
+    return inner.first("variable_list") or statement
+
+
+def _changes(statement: Node) -> Iterator[tuple[int, int, bytes]]:
+    """Yield what to replace in a declaration, in the order of the source."""
+    yield statement.start, statement.start + len("local"), b""
+    if statement.kind == "function_declaration":
+        return
+    variables = _variables(statement)
+    for attribute in variables.all("attribute"):
+        yield attribute.start, attribute.end, b""
+    if statement.first("assignment_statement") is None:
+        yield variables.end, variables.end, b" = nil"

@@ -1,0 +1,172 @@
+"""Values: what an expression of a script is known to be without running it.
+
+Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kosmolua.lua.syntax import Node
+from kosmolua.schema.function import Function
+from kosmolua.schema.luacats import label
+from kosmolua.schema.types import List, Map, Record, Type
+from kosmolua.suggestions import closest
+
+
+class Unknown:
+    """Anything."""
+
+
+class Missing(NamedTuple):
+    """Certainly nil.
+
+    Args:
+        what: What is not there, such as ``the global 'prnt'``.
+        hint: What to write instead, or nothing.
+    """
+
+    what: str
+    hint: str = ""
+
+
+class Undefined(NamedTuple):
+    """A global that nothing defines, and so nil."""
+
+    name: str
+    hint: str = ""
+
+
+class Branch(NamedTuple):
+    """A table under ``app``.
+
+    Args:
+        integration: The name of the integration, or nothing above it.
+        account: The name of the account if the script names one; ``*`` if it is computed.
+        depth: 0 for ``app``, 1 for ``app.integrations``, 2 and 3 for an integration and an account.
+    """
+
+    depth: int
+    integration: str = ""
+    account: str = ""
+
+
+class Callee(NamedTuple):
+    """A function of an integration.
+
+    Args:
+        path: As the catalog takes it.
+        function: Its description.
+        account: The account that the script names, ``default``, or ``*`` if it is computed.
+    """
+
+    path: str
+    function: Function
+    account: str
+
+
+class Result(NamedTuple):
+    """A part of what a function of an integration returned.
+
+    Args:
+        type: Its type.
+        source: What it is, such as ``the result of list_services``.
+        is_optional: Whether it may be nil.
+    """
+
+    type: Type
+    source: str
+    is_optional: bool = False
+
+
+class Library(NamedTuple):
+    """One of Lua's libraries, such as ``string``."""
+
+    name: str
+
+
+class Builtin(NamedTuple):
+    """A function that every script has, such as ``ipairs`` or ``parallel.map``."""
+
+    name: str
+
+
+class Closure(NamedTuple):
+    """A function of the script."""
+
+    node: Node
+
+
+class Literal(NamedTuple):
+    """A value that is written out.
+
+    Args:
+        kind: ``string``, ``number``, ``boolean`` or ``table``.
+        value: What it is; None for a table, and for a string with escapes.
+        node: Where it is written.
+        is_bent: Whether it may have a metatable.
+    """
+
+    kind: str
+    value: object = None
+    node: Node | None = None
+    is_bent: bool = False
+
+
+Value = Unknown | Missing | Undefined | Branch | Callee | Result | Library | Builtin | Closure | Literal
+UNKNOWN = Unknown()
+
+
+def record_keys(kind: Type) -> list[str] | None:
+    """Return the keys of a record, or None for any other type."""
+    return list(kind.fields) if isinstance(kind, Record) else None
+
+
+def field_of(kind: Type, key: str) -> Type | None:
+    """Return the type of a record's field or of a map's items, or None."""
+    if isinstance(kind, Record):
+        return kind.fields.get(key)
+    return kind.value if isinstance(kind, Map) else None
+
+
+def is_optional(kind: Type, key: str) -> bool:
+    """Return True if a record may lack a field."""
+    return isinstance(kind, Record) and key not in kind.required
+
+
+def item_of(kind: Type) -> Type | None:
+    """Return the type of a list's items, or None for any other type."""
+    return kind.item if isinstance(kind, List) else None
+
+
+def is_list(kind: Type) -> bool:
+    """Return True if only lists fit."""
+    return isinstance(kind, List)
+
+
+def is_text(kind: Type) -> bool:
+    """Return True if only strings fit."""
+    return label(kind) == "string"
+
+
+def is_table(kind: Type) -> bool:
+    """Return True if only tables fit."""
+    return isinstance(kind, (List, Map, Record))
+
+
+def lists_in(kind: Type) -> list[str]:
+    """Return the keys of a record that hold lists."""
+    return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
+
+
+def near_field(kind: Type, key: str) -> str:
+    """Return what was probably meant by a key that a record has not, with the way to it; nothing if unclear."""
+    fields = kind.fields if isinstance(kind, Record) else {}
+    plain = key.replace("_", "").lower()
+    for field in fields:
+        if field.replace("_", "").lower() == plain:
+            return field
+    for field, inner in fields.items():
+        if isinstance(inner, Record) and key in inner.fields:
+            return f"{field}.{key}"
+    return next(iter(closest(key, fields, 1)), "")

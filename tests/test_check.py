@@ -1,0 +1,366 @@
+"""The check: what is certain to fail is an error, what is likely to a warning, and what is right is left alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import process_time
+
+import pytest
+from support.library import ACCOUNTS, library
+
+from kosmolua import Runtime
+from kosmolua.docs.pages import NAMES, GuidePage
+from kosmolua.lua.check import Checker, Report
+from kosmolua.lua.environment import GLOBALS, LIBRARIES
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+TEST_PLUGIN = Path(__file__).parent / "plugins" / "render.py"
+R = "local render = app.integrations.render2\n"
+S = R + "local services = render.list_services({ limit = 3 }).services\n"
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with Runtime(simulate=True, environ={}, plugins=[TEST_PLUGIN]) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def checker(runtime: Runtime) -> Checker:
+    return Checker(runtime.catalog)
+
+
+def told(report: Report) -> list[str]:
+    return [str(finding) for finding in report.findings]
+
+
+ERRORS = [
+    ("prnt(1)", "1:1: error: nothing defines 'prnt': it is nil, and to call it fails (did you mean 'print'?)"),
+    ("print(#results.services)", "1:8: error: nothing defines 'results'"),
+    (
+        R + "render.list_services({ suspended = True })",
+        "2:36: error: nothing defines 'True', so suspended would be left",
+    ),
+    ("if x then app.integrations.render2.list_services({ suspended = True }) end", "nothing defines 'True'"),
+    ("local s = await app.integrations.render2.list_services({})", "1:11: error: nothing defines 'await'"),
+    ("print(app.integrations.rendr2)", "1:7: error: app.integrations has no 'rendr2' (did you mean 'render2'"),
+    ("app.integration.x()", "1:1: error: app has no 'integration'"),
+    (R + "render.list_service({})", "2:1: error: app.integrations.render2 has no 'list_service' (did you mean"),
+    (R + "render.prod.list_services({})", "app.integrations.render2 has no 'prod'"),
+    (R + "local f = render.staging\nf.list_service()", "3:1: error: app.integrations.render2.staging has no"),
+    (
+        R + "render.get_service({ id = 'srv-1' })",
+        "2:27: error: render2.get_service has no parameter 'id' (it takes",
+    ),
+    (R + "render.get_service()", "2:1: error: render2.get_service needs service_id"),
+    (R + "local n = 500 render.list_services({ limit = n })", "2:46: error: render2.list_services: limit must be an"),
+    (R + "render.list_services({ type = 'web' })", "type must be one of 'web_service'"),
+    (R + "render.get_service('a', 'b')", "render2.get_service takes at most 1 arguments"),
+    (
+        R + "render:list_services()",
+        "a colon passes render as an argument (call it with a dot: render.list_s",
+    ),
+    (
+        S + "services:filter(print)",
+        "3:1: error: there is no 'filter' of a list: it is nil, and to call it fails (go",
+    ),
+    (S + "print('all: ' .. services)", "services is a table and cannot be joined to text"),
+    (S + "print('name: ' + services[1].name)", "a text cannot be used with + (texts are joined with ..)"),
+    (S + "for s in services do print(s) end", "services is a table, and a loop needs an iterator (for _, item in"),
+    (S + "print(services[1].name.includes('a'))", "there is no 'includes' of a text"),
+    (R + "local page = render.list_services()\nparallel.map(page, print)", "parallel.map needs a list"),
+    ("parallel.all(function() end, function() end)", "parallel.all takes one list of functions"),
+    ("local out = {} out.push(1)", "there is no 'push' of this table"),
+    ("print(string.split('a', ','))", "there is no 'string.split'"),
+    ("print(os.getenv('HOME'))", "there is no 'os.getenv'"),
+    ("print(os.time('2026-03-01'))", "os.time takes a table, not a text"),
+    ("print('10' > 5)", "a text is compared with a number"),
+    ("print(table.unpack(pcall(print)))", "pcall returns several values"),
+    ("local function main() prnt(1) end\nmain()", "1:23: error: nothing defines 'prnt'"),
+    ("local function f(x) return x.y.z end f({})", "there is no 'y' of this table"),
+    ("app.x = 1", "1:1: error: app"),
+]
+
+
+@pytest.mark.parametrize(("source", "words"), ERRORS)
+def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, words: str) -> None:
+    """With its place, and what to write instead."""
+    errors = [line for line in told(checker.check(source)) if ": error: " in line]
+
+    assert any(words in line for line in errors), errors
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if ... then {} end",
+        "local ok = pcall(function() {} end)",
+        "local function never() {} end",
+        "local f = function() {} end\nprint(f)",
+        "for _ = 1, #arg do {} end",
+        "local x = #arg > 0 and (function() {} end)()",
+        "if #arg > 0 then return end\n{}",
+        "while true do if #arg == 0 then break end end\n{}",
+        "xpcall(function() {} end, print)",
+        "local try = pcall\ntry(function() {} end)",
+        "local function try(f, ...) return pcall(f, ...) end\ntry(function() {} end)",
+        "coroutine.wrap(function() {} end)",
+    ],
+)
+@pytest.mark.parametrize("wrong", ["app.integrations.nothing()", "prnt(1)", "app.integrations.render2.get_service()"])
+def test_what_may_not_be_reached_is_a_warning(checker: Checker, source: str, wrong: str) -> None:
+    """A script that would have run is never refused."""
+    report = checker.check(source.replace("{}", wrong))
+
+    assert report.errors == []
+    assert report.findings
+
+
+WARNINGS = [
+    (S + "print(services[1].created_at)", "has no field 'created_at'", "did you mean 'createdAt'?"),
+    (R + "print(render.get_service('srv-cabc12345678').name)", "has no field 'name'", "did you mean 'service.name'?"),
+    (
+        R + "local page = render.list_services()\nfor _, s in ipairs(page) do end",
+        "ipairs needs a list",
+        "page.services",
+    ),
+    (R + "local page = render.list_services()\nprint(#page)", "# needs a list", "the list is page.services"),
+    (R + "local page = render.list_services()\nprint(page.length)", "has no field 'length'", "#list"),
+    (S + "print(services[0])", "a list begins at 1", "the first is list[1]"),
+    (S + "for i = 0, #services - 1 do end", "a list begins at 1", "for i = 1, #list do"),
+    (S + "print(services[1].imagePath .. '')", "'imagePath' may be nil", 'services[1].imagePath or ""'),
+    (S + "parallel.map(services, function(s) return s.created_at end)", "has no field 'created_at'", "createdAt"),
+    (S + "table.sort(services, function(a, b) return a.name <= b.name end)", "a sort with <= is invalid", "write <"),
+    ("print('%d services', 3)", "print does not format", "string.format"),
+    ("print(json.encode({}, { indent = 2 }))", "json.encode has no option 'indent'", "pretty"),
+    ("local s = 'abc' print(s[1])", "a text has no characters by number", "text:sub(i, i)"),
+    (r"print(('a1'):match('\\d'))", "a backslash means nothing in a pattern", "%d"),
+    ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),
+]
+
+
+@pytest.mark.parametrize(("source", "words", "hint"), WARNINGS)
+def test_what_is_likely_wrong_is_a_warning(checker: Checker, source: str, words: str, hint: str) -> None:
+    """Lua would run it, and the answer would be wrong without a word."""
+    report = checker.check(source)
+
+    assert report.errors == []
+    assert any(words in finding.message and hint in finding.hint for finding in report.findings), told(report)
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "hint"),
+    [
+        ("x = 1\nif x != 2 then end", "2:", "Lua writes ~= for !="),
+        ("local n = 0\nn += 1", "2:", "Lua writes x = x + 1"),
+        ("if x then\nelif y then\nend", "2:", "Lua writes elseif"),
+        ("local a = [1, 2]", "1:", "Lua writes { a, b } for [a, b]"),
+        ("f({ limit: 3 })", "1:", "Lua writes { name = value }"),
+        ("const x = 1", "1:", "Lua writes local"),
+        ("for s of list do end", "1:", "ipairs(list)"),
+        ("if !x then end", "1:", "Lua writes not"),
+        ("```lua\nprint(1)\n```", "", "take the lines with ``` out"),
+        ("if x then\n  print(1)\n", "1:", ""),
+    ],
+)
+def test_a_syntax_error_names_what_lua_has_instead(checker: Checker, source: str, place: str, hint: str) -> None:
+    """One error, at the line where the idiom of the other language stands."""
+    [finding] = checker.check(source).findings
+
+    assert finding.severity == "error"
+    assert str(finding).startswith(place)
+    assert hint in finding.hint
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "goto done ::done::",
+        "local x <const> = 1 print(x // 2, x & 3, ~x)",
+        "function trim(s) return s end print(trim('x'))",
+        "if DEBUG then print('debugging') end",
+        "string.trim = function(s) return s end print(('a'):trim())",
+        "local P = {} P.__index = P function P.new() return setmetatable({}, P) end P.new():move()",
+        "local t = setmetatable({}, { __index = function() return print end }) t.anything()",
+        "_G.helper = print helper(1)",
+        "load('answer = 42')() print(answer + 1)",
+        "local t = {} for _, k in ipairs(arg) do t[k] = print end if t.go then t.go() end",
+        "getmetatable('').__index = function() return print end ('x').shout()",
+        "local t = {} setmetatable(t, { __call = function() return nil end }) for x in t do end",
+        "#!/usr/bin/env kosmolua\nprint(1)",
+        "local name = arg[1] print(app.integrations[name or 'render2'])",
+        R + "for _, member in pairs(render) do if type(member) == 'table' then print(member.list_jobs) end end",
+        R + "print(render.list_services({ limit = 2.0, cursor = nil }).services[1].name:upper())",
+        R + "local key = 'list_services' print(#render[key]({ limit = 3 }).services)",
+        R + "local id = [[\nsrv-cabc12345678]] print(render.get_service(id).service.name)",
+        S + "for _, s in ipairs(services) do if s.imagePath then print('x' .. s.imagePath) end end",
+        S + "services.extra = 1 print(services.extra)",
+        "local null = nil print(app.integrations.render2.list_services({ cursor = null }))",
+    ],
+)
+def test_a_right_script_is_not_refused(checker: Checker, source: str) -> None:
+    """Whatever Lua allows stays allowed."""
+    assert checker.check(source).errors == []
+
+
+def lua_blocks() -> Iterator[tuple[str, str]]:
+    pages = {name: GuidePage(name).full() for name in NAMES}
+    pages |= {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "integrations").glob("*/*.md")}
+    pages["README"] = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, text in pages.items():
+        for number, code in enumerate(re.findall(r"^```lua\n(.*?)^```", text, re.DOTALL | re.MULTILINE)):
+            yield f"{name} {number}", code
+    for file in (ROOT / "scripts").glob("*.lua"):
+        yield file.name, file.read_text(encoding="utf-8")
+
+
+def refused(checker: Checker, sources: dict[str, str]) -> dict[str, list[str]]:
+    """Return the scripts that a check refuses, with what it says."""
+    reports = {name: checker.check(source) for name, source in sources.items()}
+    return {name: told(report) for name, report in reports.items() if report.errors}
+
+
+def test_no_script_of_this_repository_is_refused(checker: Checker) -> None:
+    """Every example of the documentation, and every script."""
+    blocks = dict(lua_blocks())
+
+    assert len(blocks) > 50
+    assert refused(checker, blocks) == {}
+
+
+def test_no_test_in_lua_is_refused() -> None:
+    """They use the language in every way."""
+    with Runtime(ACCOUNTS, plugins=[library()], environ={"HOME_KEY": "x"}) as runtime:
+        files = (ROOT / "tests" / "lua").glob("*.lua")
+        sources = {file.name: file.read_text(encoding="utf-8") for file in files}
+        assert refused(Checker(runtime.catalog), sources) == {}
+
+
+def test_no_right_script_of_the_hostile_corpus_is_refused(checker: Checker) -> None:
+    """What is there to show that a sandbox still allows it."""
+    files = [*(SHARED / "attacks").glob("ok-*.lua"), *(ROOT / "tests" / "lua" / "attacks").glob("ok-*.lua")]
+
+    assert refused(checker, {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}) == {}
+
+
+def test_typical_mistakes_of_models_are_found(checker: Checker) -> None:
+    """Of 166, at least 140; the others are right, or fail in the service, or only at run time."""
+    files = sorted((SHARED / "mistakes").glob("*.lua"))
+    if not files:
+        pytest.skip("the mistakes are not in this checkout")
+    silent = [file.stem for file in files if not checker.check(file.read_text(encoding="utf-8")).findings]
+
+    assert len(files) - len(silent) >= 140, silent
+
+
+def test_the_bill_says_what_a_script_may_do(checker: Checker) -> None:
+    """By effect and account, each function once, also those in functions that may not run."""
+    report = checker.check(
+        R
+        + """
+        local function clean(id) app.integrations.render2.staging.delete_service({ service_id = id }) end
+        for _, s in ipairs(render.list_services().services) do clean(s.id) end
+        parallel.map({ "srv-1" }, render.production.restart_service)
+        print(#render.list_services({ all = true }).services)
+        print(app.integrations.render2[arg[1]].list_jobs)
+    """
+    )
+
+    assert {(charge.effect, charge.path, charge.account) for charge in report.bill} == {
+        ("read", "render2.list_services", "default"),
+        ("write", "render2.restart_service", "production"),
+        ("write", "render2.delete_service", "staging"),
+        ("read", "render2.list_jobs", "*"),
+    }
+    assert "writes render2." in report.summary()
+
+
+def test_an_account_that_is_missing_is_an_error() -> None:
+    """The call would be refused; nothing is said about what does not call."""
+    with Runtime({}, environ={}) as runtime:
+        checker = Checker(runtime.catalog)
+
+        [finding] = checker.check("print(app.integrations.render2.list_services({}))").errors
+        assert "render2 has no account" in finding.message
+        assert checker.check("print(app.integrations.render2)").errors == []
+
+
+STRANGE = [
+    "(" * 50_000,
+    "x = " + "{" * 20_000 + "}" * 20_000,
+    "a." * 30_000,
+    "= " * 30_000,
+    "@#$ if then [[ " * 3_000,
+    "a." * 1_000_000,
+    "\x00\xff",
+    "",
+]
+
+
+@pytest.mark.parametrize("source", STRANGE, ids=range(len(STRANGE)))
+def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
+    """However deep, long or strange it is, the check soon ends with a report."""
+    started = process_time()
+
+    assert isinstance(checker.check(source), Report)
+    assert process_time() - started < 10
+
+
+def test_all_findings_come_at_once_in_order(checker: Checker) -> None:
+    """A script is mended in one go."""
+    report = checker.check("prnt(1)\nlocal x = nul\nstring.trim('x')\n" + "app.integrations.render2.get_service()")
+
+    assert [finding.line for finding in report.findings] == [1, 2, 3, 4]
+
+
+def test_the_environment_is_the_one_that_scripts_have(runtime: Runtime) -> None:
+    """Whatever a script finds is known to the check."""
+    outcome = runtime.run("""
+        local names = {}
+        for name, value in pairs(_G) do
+          names[#names + 1] = name
+          if type(value) == "table" and name ~= "_G" and name ~= "app" and name ~= "arg" then
+            for field in pairs(value) do names[#names + 1] = name .. "." .. field end
+          end
+        end
+        return names
+    """)
+    known = GLOBALS | {f"{library}.{field}" for library, fields in LIBRARIES.items() for field in fields}
+
+    assert outcome.error is None
+    assert set(outcome.result[0]) <= known
+
+
+_TIMED = """
+import time, sys
+from pathlib import Path
+from kosmolua import Runtime
+with Runtime(simulate=True, environ={}) as runtime:
+    runtime.catalog.accounts("render2")
+    source = Path(sys.argv[1]).read_text()
+    source = "\\n".join(f"do {source} end" for _ in range(200 // source.count("\\n") + 1))
+    started = time.process_time()
+    from kosmolua.lua.check import Checker
+    Checker(runtime.catalog).check(source)
+    print(time.process_time() - started)
+"""
+
+
+def test_200_lines_are_checked_in_30_milliseconds() -> None:
+    """The import of the parser included, on a machine of our days."""
+    slower = max(1.0, _counting() / 0.1)
+    command = [sys.executable, "-c", _TIMED, str(ROOT / "scripts" / "services_report.lua")]
+    taken = [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+
+    assert min(taken) <= 0.03 * slower, taken
+
+
+def _counting() -> float:
+    started = process_time()
+    sum(range(10_000_000))
+    return process_time() - started
