@@ -61,9 +61,10 @@ def in_source(sources: Sequence[str], name: str) -> str:
         sources: The text of each of the plugin's Python files.
         name: The function's short name.
     """
+    registered = re.compile(rf"^@\w+\.(?:reads|writes)\b[^\n]*\n(def {name}\()", re.MULTILINE)
     for source in sources:
-        begin = source.find(f"\ndef {name}(")
-        node = _parsed(source[begin + 1 :].partition('"""')[0] + "...") if begin >= 0 else None
+        begin = registered.search(source)
+        node = _parsed(source[begin.start(1) :].partition('"""')[0] + "...") if begin else None
         if isinstance(node, ast.FunctionDef):
             pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
             parameters = [
