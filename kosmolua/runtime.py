@@ -235,6 +235,10 @@ class Runtime:
         with self._active.one_more():
             return broker.identify(self.catalog.integration(integration), account)
 
+    def reopen_journal(self) -> None:
+        """Open the journal anew, as after its file was renamed; a server does so on SIGHUP."""
+        self._host.journal.reopen()
+
     def close(self) -> None:
         """End all scripts and workers, and close connections and the journal; nothing can be run or called any more.
 

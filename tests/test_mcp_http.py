@@ -342,3 +342,22 @@ def test_sessions_are_bounded(url: str) -> None:
     """A client that opens sessions without end is refused in the end, so that they take no memory without end."""
     statuses = [ask(url)[0] for _ in range(MAX_SESSIONS + 1)]
     assert statuses == [200] * MAX_SESSIONS + [503]
+
+
+@linux_only
+def test_sighup_opens_the_journal_anew(tmp_path: Path) -> None:
+    """After a rotation the server goes on, and writes into a file of the old name."""
+    journal = tmp_path / "journal"
+    code = "app.integrations.render2.list_owners() return 1"
+    with http_server("--journal", str(journal)) as (process, url):
+
+        async def conversation(client: Client) -> None:
+            await execute(client, code)
+            journal.rename(tmp_path / "journal.1")
+            process.send_signal(signal.SIGHUP)
+            while not journal.exists():
+                await anyio.sleep(0.01)
+            await execute(client, code)
+
+        Agent(url, DISCOVERY).talk(conversation)
+    assert [len(each.read_text().splitlines()) for each in (tmp_path / "journal.1", journal)] == [1, 1]

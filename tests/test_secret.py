@@ -404,6 +404,31 @@ def test_the_key_appears_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         assert "***" in texts[place]
 
 
+TELLS = """
+app.integrations.echo.echo()
+local key = ...
+print("the key is " .. key)
+print(select(2, pcall(lua_read_doc, key)))
+print(select(2, pcall(function() return app.integrations[key] end)))
+error("no " .. key)
+"""
+
+
+def test_a_script_that_has_the_key_shows_it_to_nobody() -> None:
+    """What it prints and fails with, and what documentation and catalog answer it, are redacted like results."""
+    with Loopback(tell) as service:
+        accounts = {"echo": {"default": {"api_key": KEY, "base_url": service.url}}}
+        pieces: list[bytes] = []
+        with Runtime(accounts, plugins=[integration], environ={}) as runtime:
+            outcome = runtime.run(TELLS, args=[KEY], on_output=pieces.append)
+    assert outcome.error
+    assert outcome.output.startswith("the key is ***\n")
+    assert outcome.output == b"".join(pieces).decode()
+    shown = outcome.output + json.dumps(outcome.to_json())
+    assert [spelling for spelling in SPELLINGS if spelling in shown] == []
+    assert "no ***" in outcome.error.message
+
+
 def test_a_key_in_a_query_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """An embedder who logs everything does not log a key that a service wants in the query."""
     caplog.set_level(logging.DEBUG)

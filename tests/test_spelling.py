@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kosmolua.escaping import exposed, harmless, listed, visible
+from kosmolua.escaping import exposed, harmless, shortened, visible
 
 EVERYTHING = "".join(map(chr, range(sys.maxunicode + 1)))
 ORDINARY = "größe 日本 [x] 🙂 é\n\ttext"
@@ -51,4 +51,4 @@ def test_blanks_are_counted() -> None:
 
 def test_both_ends_of_a_long_text_are_shown() -> None:
     """With how much is between them."""
-    assert listed("a" * 1200 + "bc", 2, 1) == "aa ... (1,199 more characters) ... c"
+    assert shortened("a" * 1200 + "bc", 2, 1) == "aa ... (1,199 more characters) ... c"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition
 from time import monotonic
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
@@ -89,6 +90,7 @@ class Broker:
         try:
             return protocol.encode(self._host.catalog.describe(path))
         except UnknownPath as error:
+            self.redact_error(error)
             raise _with_a_way_to_list(error, path) from None
         except PluginError as error:
             raise unloadable(parts_of(path)[0], error) from error
@@ -110,7 +112,11 @@ class Broker:
         self._count_lookup()
         if fault:
             raise unsendable(NAMES.get(verb, verb), fault)
-        return protocol.encode(answer(self._host.docs, verb, given))
+        try:
+            return protocol.encode(answer(self._host.docs, verb, given))
+        except KosmoError as error:
+            self.redact_error(error)
+            raise
 
     def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None) -> str:
         """Make one call and return its value as JSON.
@@ -132,7 +138,8 @@ class Broker:
             return self._answer(call, given, fault)
         except KosmoError as caught:
             error = caught
-            call.complete(error, self._host.redactor)
+            call.complete(error)
+            self.redact_error(error)
             raise
         except BaseException:
             error = Interrupted("The call was interrupted")
@@ -154,12 +161,25 @@ class Broker:
         try:
             return self._host.redactor.text(str(self._invoke(call, integration, account, integration.identify)))
         except KosmoError as error:
-            call.complete(error, self._host.redactor)
+            call.complete(error)
+            self.redact_error(error)
             raise
 
     def redact(self, result: list[Any]) -> list[Any]:
         """Return what a script returned without the secrets that were in use."""
         return [self._host.redactor.value(value) for value in result]
+
+    def redact_output(self, piece: bytes) -> bytes:
+        """Return what a script printed without the secrets that were in use."""
+        text = protocol.to_text(piece)
+        return protocol.to_bytes(self._host.redactor.text(text)) if self._host.redactor.knows(text) else piece
+
+    def redact_error(self, error: KosmoError) -> None:
+        """Take the secrets that were in use out of an error, and drop its cause if that shows one."""
+        for name, value in list(vars(error).items()):
+            setattr(error, name, self._host.redactor.value(value))
+        if error.__cause__ and self._host.redactor.knows("".join(format_exception(error.__cause__))):
+            error.__cause__ = None
 
     def close(self, error: KosmoError | None) -> list[Summary]:
         """Make no more calls, give up those under way, and return a summary of each call in the order they came.

@@ -71,16 +71,12 @@ class Call:
             duration_ms=round((monotonic() - self._clock) * 1000, 2),
         )
 
-    def complete(self, error: KosmoError, redactor: Redactor) -> None:
-        """Complete an error that ended the call: what was sent, by which account, and nothing secret."""
+    def complete(self, error: KosmoError) -> None:
+        """Complete an error that ended the call: what was sent, and by which account."""
         if self._attempts:
             error.sent = ""
         if self.has_written:
             error.advise(LOOK_FIRST)
-        for name, value in list(vars(error).items()):
-            setattr(error, name, redactor.value(value))
-        if error.__cause__ and redactor.knows(_trace_of(error.__cause__)):
-            error.__cause__ = None
         if isinstance(error, CallError) and self.account:
             error.path, error.account = self.path, self.account
 
@@ -106,9 +102,3 @@ def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
     where = fault["where"]
     param = where.partition(".")[0].partition("[")[0] or None
     return BadArguments(f"{subject}: {where or 'an argument'} {fault['problem']}", param=param)
-
-
-def _trace_of(error: BaseException) -> str:
-    from traceback import format_exception
-
-    return "".join(format_exception(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -247,7 +248,7 @@ def bundled_folder() -> Path:
 
 def _package_of(folder: Path) -> str:
     """Return a private package name for a folder, so that two folders never share a module."""
-    package = f"{_PACKAGE}_{abs(hash(str(folder))):x}"
+    package = f"{_PACKAGE}_{zlib.crc32(os.fsencode(folder)):08x}"  # the same in every process, so that its types pickle
     if package not in sys.modules:
         module = ModuleType(package, "Integrations of one folder.")
         module.__path__ = [str(folder)]

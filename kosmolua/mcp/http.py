@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import signal
 import socket
 import stat
 from collections.abc import Callable, Mapping
@@ -248,6 +249,8 @@ async def _serve(handlers: Handlers, listener: socket.socket, token: str | None)
         backlog=1,  # how many connections asyncio accepts at once; the listener has a backlog of its own
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handlers.reopen_journal)
     try:
         await uvicorn.Server(config).serve([listener])
     finally:

@@ -94,6 +94,10 @@ class Handlers:
         """End the scripts that still wait for a client."""
         self._executions.close()
 
+    def reopen_journal(self) -> None:
+        """Open the journal anew, as after its file was renamed."""
+        self._runtime.reopen_journal()
+
     def has_runs(self, client: str) -> bool:
         """Return True if scripts of a client run."""
         return self._executions.has_runs(client)

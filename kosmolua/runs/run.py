@@ -236,6 +236,8 @@ class Run:
         return supervisor.ask(work)
 
     def _output(self, piece: bytes) -> None:
+        if broker := self._broker_in_use:
+            piece = broker.redact_output(piece)
         self._printed.append(piece)
         if self._is_output_refused:
             return
@@ -251,6 +253,8 @@ class Run:
         output = b"".join(self._printed)
         broker = self._broker_in_use
         calls = broker.close(ending.error) if broker else []
+        if broker and ending.error:
+            broker.redact_error(ending.error)
         return Outcome(
             result=broker.redact(ending.result) if broker else ending.result,
             output=output.decode("utf-8", "replace"),
