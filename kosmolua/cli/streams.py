@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO, TextIO
 
+POLL_INTERVAL = 0.1
+"""Seconds between two looks at whether Ctrl-C was pressed while a line is awaited."""
+
 
 class OutputLost(OSError):
     """Standard output cannot be written."""
@@ -62,7 +65,15 @@ class Standard:
         return self._reader
 
     def read_line(self) -> bytes:
-        """Return the next line, or nothing at the end."""
+        """Return the next line, or nothing at the end.
+
+        At a terminal it waits in short steps: a Ctrl-C just before a system call is noticed only after it.
+        """
+        if self.is_typed and os.name != "nt":
+            import select
+
+            while not select.select([self.input], [], [], POLL_INTERVAL)[0]:
+                continue
         return self.reader.readline()
 
     def set_apart(self) -> None:
