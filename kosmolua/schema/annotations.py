@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from kosmolua.schema.bounds import Bound
 from kosmolua.schema.types import ANY, BOOLEAN, INTEGER, NUMBER, STRING, Choice, List, Map, Record, Scalar, Type, Union
@@ -25,6 +26,8 @@ _MAPS = (dict, Mapping)
 _UNIONS = (typing.Union, types.UnionType)
 _Known: TypeAlias = dict[object, Record]
 """The records that are being read, since one may contain itself."""
+_records: WeakKeyDictionary[object, Record] = WeakKeyDictionary()
+"""The records that were read, by their TypedDict: many functions take or return the same one."""
 _Restriction: TypeAlias = Bound | Choice
 """What may stand inside ``Annotated``: a choice takes the place of the string that it restricts."""
 
@@ -52,7 +55,10 @@ def type_of(annotation: object) -> Type:
     Raises:
         Uncarriable: Lua has no such value, or a bound restricts nothing in it.
     """
-    return _read(annotation, {})
+    known: _Known = {}
+    kind = _read(annotation, known)
+    _records.update(known)
+    return kind
 
 
 def optional(annotation: object) -> bool:
@@ -91,7 +97,7 @@ def _read(annotation: object, known: _Known) -> Type:
             raise Uncarriable("the keys of a dict must be str")
         return Map(_read(arguments[1], known) if arguments else ANY)
     if typing.is_typeddict(annotation):
-        return known.get(annotation) or _record(annotation, known)
+        return known.get(annotation) or _records.get(annotation) or _record(annotation, known)
     hint = "write str, and carry them as base64" if annotation in (bytes, bytearray) else None
     raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}", hint)
 
