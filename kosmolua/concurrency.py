@@ -1,4 +1,4 @@
-"""Threads, attributes that are computed once, and a count of the threads that are active."""
+"""Threads, attributes that are computed once, a count of active threads, and what several users share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from threading import Condition, RLock, Thread, get_ident
+from threading import Condition, Lock, RLock, Thread, get_ident
 from typing import Any, Generic, TypeVar
 
 from kosmolua.errors import WorkerLost
@@ -93,3 +93,34 @@ class ActiveThreads:
             if not self._threads[thread]:
                 del self._threads[thread]
             self._changed.notify_all()
+
+
+class Budget:
+    """Bounds what several users take of one thing, such as memory. Many threads may use it.
+
+    Args:
+        total: What all users may take together.
+        share: What one user may take.
+        free: What each user may take in any case.
+    """
+
+    def __init__(self, total: int, share: int, free: int) -> None:
+        self.share = share
+        self._total = total
+        self._free = free
+        self._taken = 0
+        self._lock = Lock()
+
+    def take(self, size: int, held: int) -> bool:
+        """Take something for a user that holds ``held`` already, and return True, or False if that is too much."""
+        with self._lock:
+            is_spent = self._taken + size > self._total and held + size > self._free
+            if is_spent or held + size > self.share:
+                return False
+            self._taken += size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self._taken -= size

@@ -17,6 +17,7 @@ from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Turn, WorkerPool
 from kosmolua.runs.run import Outcome, Run, RunOptions
+from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Runtime:
             environ=environ,
         )
         self.limits = limits or self._host.limits(Limits())
+        self._memory = call_memory()
         self._runs: set[Run] = set()
         self._active = ActiveThreads()
         self._is_closed = False
@@ -255,7 +257,7 @@ class Runtime:
         self._host.close()
 
     def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
-        run = Run(self._host, source, options, self.limits, isolated=self._isolated)
+        run = Run(self._host, source, options, self.limits, memory=self._memory, isolated=self._isolated)
         with self._lock:
             self._check_open()
             self._runs.add(run)
@@ -292,6 +294,7 @@ class Runtime:
     def _start_anew(self) -> None:
         """In a fork of the process, drop the parent's locks, workers and connections; its threads are not here."""
         self._lock = RLock()
+        self._memory = call_memory()
         self._runs = set()
         self._active = ActiveThreads()
         self._pool.start_anew()

@@ -167,7 +167,8 @@ class Broker:
 
     def redact(self, result: list[Any]) -> list[Any]:
         """Return what a script returned without the secrets that were in use."""
-        return [self._host.redactor.value(value) for value in result]
+        knows = self._host.redactor.knows(protocol.encode(result))
+        return [self._host.redactor.value(value) for value in result] if knows else result
 
     def redact_output(self, piece: bytes) -> bytes:
         """Return what a script printed without the secrets that were in use."""

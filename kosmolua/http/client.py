@@ -14,9 +14,11 @@ from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
-from kosmolua.protocol import Json
+from kosmolua.protocol import Json, memory_of
 from kosmolua.secret import Secret
 
+MAX_DECODED = 128 * 1024 * 1024
+"""Bytes that an answer may take as Python's values."""
 _SLOT = re.compile(r"\{(\w+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -355,8 +357,13 @@ def decode(response: Response) -> Json:
     """Return an answer's JSON, or None if it is empty.
 
     Raises:
-        NetworkError: The answer is not JSON.
+        NetworkError: The answer is not JSON, or it would take too much memory.
     """
+    if memory_of(response.body) > MAX_DECODED:
+        asked = response.request.line if response.request else "A request"
+        raise NetworkError(
+            f"{asked} was answered with more values than the host has memory for", retryable=False, hint="ask for less"
+        )
     with suppress(ValueError, RecursionError):
         return response.json()
     request = response.request

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TypedDict, TypeVar
 
 from kosmolua.clock import Clock
-from kosmolua.concurrency import lazy
+from kosmolua.concurrency import Budget, lazy
 from kosmolua.errors import Busy, CallError, Interrupted, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.runs.supervisor import Supervisor
@@ -120,6 +120,7 @@ class Run:
         source: The script's text.
         options: As :class:`RunOptions` names them.
         limits: The limits that hold unless the options say otherwise.
+        memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
 
     Raises:
@@ -128,9 +129,17 @@ class Run:
     """
 
     def __init__(
-        self, host: Host, source: str | bytes, options: RunOptions, limits: Limits, *, isolated: bool = False
+        self,
+        host: Host,
+        source: str | bytes,
+        options: RunOptions,
+        limits: Limits,
+        *,
+        memory: Budget,
+        isolated: bool = False,
     ) -> None:
         _check(options)
+        self._memory = memory
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         self._host = host
         self._source = _as_chunk(source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source)
@@ -179,7 +188,13 @@ class Run:
         self._clock = Clock(self._limits.timeout)
         with self._lock:
             self._supervisor = Supervisor(
-                child, self._limits, self._clock, lambda: self._broker, self._output, isolated=self._isolated
+                child,
+                self._limits,
+                self._clock,
+                lambda: self._broker,
+                self._output,
+                memory=self._memory,
+                isolated=self._isolated,
             )
             if self._is_stopped:
                 self._supervisor.interrupt()

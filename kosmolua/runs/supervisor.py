@@ -29,7 +29,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.concurrency import start_thread
+from kosmolua.concurrency import Budget, start_thread
 from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, WorkerLost
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
@@ -44,9 +44,14 @@ POLL_INTERVAL = 0.02
 MAX_WAIT = 0.1 if sys.platform == "win32" else 3600.0
 """Seconds to wait for mail at a stretch. Windows delivers Ctrl-C only between waits."""
 MAX_CALL_THREADS = 64
-MAX_PENDING = 256 * MIB
-"""Bytes of memory that the arguments of unanswered calls may hold. The child cannot be made to wait with them: while it
+MAX_CALLS_OF_RUN = 64 * MIB
+"""Bytes that the arguments of one run's unanswered calls may hold. Its child cannot be made to wait with them: while it
 writes it does not read, and the call threads could not get rid of their replies."""
+MAX_CALLS = 256 * MIB
+"""Bytes for the calls of all runs together, beyond what each of them may hold in any case."""
+FREE_CALLS = 8 * MIB
+MAX_RESULT = 128 * MIB
+"""Bytes that what a script returns may take as Python's values."""
 MAX_OUTPUT = MIB
 """Bytes of output to buffer before the script has to wait."""
 MAX_KEPT_ERRORS = 1000
@@ -83,6 +88,7 @@ class Supervisor:
         clock: Counts down to the wall limit.
         broker: Returns what answers the script; called on its first request.
         output: Called with each piece of output, in the owner's thread.
+        memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
     """
 
@@ -94,6 +100,7 @@ class Supervisor:
         broker: Callable[[], Broker],
         output: Callable[[bytes], None],
         *,
+        memory: Budget | None = None,
         isolated: bool = False,
     ) -> None:
         self._child = child
@@ -101,6 +108,7 @@ class Supervisor:
         self._clock = clock
         self._broker = broker
         self._emit = output
+        self._memory = memory or call_memory()
         self._isolated = isolated
         self._owner = get_ident()
         self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -291,6 +299,10 @@ class Supervisor:
                 line = self._child.read(longest)
                 if line is None:
                     return ending_of_process(self._child.status(), self._limits)
+                size = protocol.memory_of(line)
+                if line.startswith(protocol.END) and size > MAX_RESULT:
+                    self._mail.put(self._child.kill)
+                    return Ending(error=self._limits.exceeded("result"))
                 if len(line) > usual and not line.startswith(protocol.END):
                     raise BadFrame(f"a frame is longer than {usual} bytes")
                 frame = protocol.decode_from_child(line)
@@ -305,24 +317,28 @@ class Supervisor:
             elif kind == "ready":
                 self._mail.put(partial(self._ready, frame))
             elif kind == "call" and frame.get("branch") is True:
-                self._hand_on(frame, protocol.memory_of(line))
+                self._hand_on(frame, size)
             else:
-                self._answer_here(frame)
+                self._answer_here(frame, size)
 
-    def _answer_here(self, frame: dict[str, Any]) -> None:
+    def _answer_here(self, frame: dict[str, Any], size: int) -> None:
         """Answer in the reader's own thread: the script waits, so there is nothing else to read."""
+        if not self._memory.take(size, self._pending_bytes):
+            self._mail.put(partial(self._stop, _too_many_pending()))
+            return
         self._is_answering = True
         try:
             self._answer(frame)
         finally:
             self._is_answering = False
+            self._memory.give_back(size)
 
     def _hand_on(self, frame: dict[str, Any], size: int) -> None:
         """Hand the call of a branch to a call thread."""
         with self._lock:
             if self._is_closed:
                 return
-            if self._pending_bytes + size > MAX_PENDING:
+            if not self._memory.take(size, self._pending_bytes):
                 self._mail.put(partial(self._stop, _too_many_pending()))
                 return
             self._pending += 1
@@ -365,9 +381,11 @@ class Supervisor:
             except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
                 self._mail.put(partial(self._fail, error))
             finally:
+                del frame, call  # a thread that waits for its next call holds nothing of the last one
                 with self._lock:
                     self._pending -= 1
                     self._pending_bytes -= size
+                self._memory.give_back(size)
                 if self._ending:
                     self._mail.put(self._flush)  # wakes the owner, which waits for calls to end
 
@@ -428,20 +446,25 @@ class _Question(Generic[_T]):
         return self._answers[0]
 
 
-def _drop_frames(error: KosmoError) -> None:
-    """Drop the frames of an error that is kept: they hold what the call was made with."""
-    from traceback import clear_frames
+def call_memory() -> Budget:
+    """Return the memory that the unanswered calls of all runs of a runtime may hold."""
+    return Budget(MAX_CALLS, MAX_CALLS_OF_RUN, FREE_CALLS)
 
-    error.__traceback__ = None
-    for earlier in (error.__cause__, error.__context__):
-        clear_frames(earlier.__traceback__ if earlier else None)
+
+def _drop_frames(error: BaseException) -> None:
+    """Drop the frames of an error that is kept, and of those before it: they hold what the call was made with."""
+    errors: list[BaseException | None] = [error]
+    while errors:
+        if each := errors.pop():
+            each.__traceback__ = None
+            errors += [each.__cause__, each.__context__]
 
 
 def _too_many_pending() -> LimitExceeded:
     return LimitExceeded(
-        f"The script was stopped: its calls that wait for their turn hold more than {spell_size(MAX_PENDING)}",
+        f"The script was stopped: its calls that wait for their turn hold more than {spell_size(MAX_CALLS_OF_RUN)}",
         limit="arguments",
-        value=MAX_PENDING,
+        value=MAX_CALLS_OF_RUN,
         hint="give parallel a smaller limit, or send less with each",
     )
 

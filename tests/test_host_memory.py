@@ -1,0 +1,75 @@
+"""What the worst scripts, and the worst children, take of the host's memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.processes import linux_only
+
+from kosmolua.concurrency import Budget
+
+SUPPORT = Path(__file__).parent
+MAX_GROWTH = 200 * 1024
+"""KiB that the host may grow by over its idle."""
+HOST = """
+import re, sys
+sys.path.insert(0, sys.argv[1])
+from kosmolua import Runtime
+from kosmolua.catalog.plugins import Plugins
+from support.library import ACCOUNTS, library, service
+from kosmolua.broker.backends import Canned
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+plugins = Plugins([library()], places=(), entry_points=dict)
+with Runtime(ACCOUNTS, plugins=plugins, backend=Canned(lambda _: service), environ={}) as runtime:
+    runtime.run("return app.integrations.library.list_books()")
+    idle = peak()
+    outcome = runtime.run(sys.stdin.read(), timeout=60)
+print(peak() - idle, outcome.error and outcome.error.fields().get("limit"))
+"""
+CALL = "app.integrations.library.lend({ book = 'b', note = t })"
+WORST = {
+    "a result of empty lists": "local e, t = json.array(), {} for i = 1, 1.2e6 do t[i] = e end return t",
+    "a result of small tables": "local e, t = { [''] = 0 }, {} for i = 1, 6e5 do t[i] = e end return t",
+    "a result with one emoji": "return ('x'):rep(15e6) .. '\\u{1F600}'",
+    "a result of short strings": "local t = {} for i = 1, 1e6 do t[i] = ('%x'):format(i) end return t",
+    "output in lines": "for i = 1, 1e7 do print() end",
+    "output at once": "print(('x'):rep(10 * 1024 * 1024 - 10))",
+    "errors that are kept": "for i = 1, 999 do pcall(app.integrations.library.lend, { [('n'):rep(79) .. i] = 1 }) end",
+    "calls at once": (
+        "local t = {} for i = 1, 3e5 do t[i] = json.array() end local l = {} for i = 1, 12 do l[i] = i end "
+        f"parallel.map(l, function() {CALL} end, {{ limit = 12 }})"
+    ),
+    "an error of 40 MB": "error(('x'):rep(40e6))",
+}
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize("script", WORST.values(), ids=WORST.keys())
+def test_the_host_grows_little(environment: dict[str, str], script: str) -> None:
+    """Whatever a script returns, prints, passes or fails with, the host takes at most 200 MB more than idle."""
+    command = [sys.executable, "-c", HOST, str(SUPPORT)]
+    done = subprocess.run(
+        command, input=script, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    grown, _ = done.stdout.split()
+    assert int(grown) < MAX_GROWTH
+
+
+def test_a_budget_is_shared() -> None:
+    """One user has a share, all together a total, and a little is there for everybody even then."""
+    budget = Budget(total=100, share=60, free=10)
+    assert budget.take(60, held=0)
+    assert not budget.take(1, held=60)
+    assert budget.take(40, held=0)
+    assert not budget.take(20, held=0)
+    assert budget.take(10, held=0)
+    assert not budget.take(1, held=10)
+    budget.give_back(60)
+    assert budget.take(20, held=10)
