@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TypeAlias
 
 Until: TypeAlias = Callable[[], float]
-"""Returns a deadline on the :func:`time.monotonic` scale. Call it again before each wait: the clock may have been paused
+"""Returns a deadline on the :func:`time.monotonic` scale. Call it again before each wait, since the clock may be paused
 or stopped meanwhile."""
 
 
