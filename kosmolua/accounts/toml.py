@@ -95,7 +95,7 @@ def _bare(text: str) -> str:
 
 def stanza(integration: Integration, account: str = "default") -> str:
     """Return the stanza of one account to paste into accounts.toml; optional keys are comments."""
-    head = f"[{integration.name}.{_key(account)}]"
+    head = f"[{_key(integration.name)}.{_key(account)}]"
     return "\n".join([head, *(_line(integration, field) for field in integration.account_fields)])
 
 

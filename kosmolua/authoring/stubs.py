@@ -10,7 +10,7 @@ from kosmolua.docs.outline import Integrations
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import lua_path
+from kosmolua.schema.names import APP, ROOT, lua_path, qualified, root_and_name
 
 FOLDER = "kosmolua"
 """The folder of the definitions, below the one that is asked for."""
@@ -84,9 +84,11 @@ def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
     assert shared is not None, "globals.lua is not in the package"
     names = catalog.names()
     yield "globals.lua", shared.decode().strip()
-    yield "integrations.lua", index(names)
-    for name in names:
-        yield f"integrations/{name}.lua", _definition(catalog, name)
+    for root in sorted({ROOT, *(root_and_name(name)[0] for name in names)}):
+        inside = [short for each, short in map(root_and_name, names) if each == root]
+        yield f"{root}.lua", index(root, inside)
+        for name in inside:
+            yield f"{root}/{name}.lua", _definition(catalog, qualified(root, name))
 
 
 def _definition(catalog: Integrations, name: str) -> str:
@@ -97,10 +99,14 @@ def _definition(catalog: Integrations, name: str) -> str:
         return f"{_META}\n\n{luacats.class_of(lua_path(name), reason, [])}"
 
 
-def index(names: Sequence[str]) -> str:
-    """Return the definition of ``app.integrations``."""
-    fields = [luacats.field(name, lua_path(name)) for name in names]
-    return f"{_META}\n\n{luacats.class_of(lua_path(), 'What is installed.', fields)}"
+def index(root: str, names: Sequence[str]) -> str:
+    """Return the definition of a root, such as ``app.integrations``, as a field of ``app``."""
+    path = f"{APP}.{root}"
+    fields = [luacats.field(name, f"{path}.{name}") for name in names]
+    parts = [_META, luacats.class_of(path, "What is installed.", fields)]
+    if root != ROOT:
+        parts.append(luacats.class_of(APP, "", [luacats.field(root, path)]))
+    return "\n\n".join(parts)
 
 
 def definition(integration: Integration, accounts: Sequence[str]) -> str:

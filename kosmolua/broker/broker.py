@@ -30,7 +30,7 @@ from kosmolua.errors import (
 )
 from kosmolua.limits import Limits
 from kosmolua.protocol import Json, NotJson
-from kosmolua.schema.names import parts_of
+from kosmolua.schema.names import parts_of, qualified
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -307,7 +307,7 @@ def _said_of(cut_off: Sequence[Record]) -> str:
 
 def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
     """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
-    _, *names = path.split(".")
-    page = f'"{names[0]}"' if len(names) > 1 else ""
+    root, *names = path.split(".")
+    page = f'"{qualified(root, names[0])}"' if len(names) > 1 else ""
     way = f"lua_list_docs({page}) lists what there is"
     return UnknownPath(f"{error.message}; {way}") if error.hint else UnknownPath(error.what, hint=way)

@@ -15,7 +15,7 @@ from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect, Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, parts_of
+from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
 from kosmolua.suggestions import did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
@@ -46,10 +46,6 @@ class Provider(Protocol):
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration, without running it."""
-
-
-MAX_ACCOUNTS = 100
-"""How many accounts a description names; a script asks for the others one by one."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class Catalog:
 
     def names(self) -> list[str]:
         """Return the names of all integrations, sorted, without loading any."""
-        return sorted(_qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
+        return sorted(qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
 
     def plugin(self, name: str) -> Plugin:
         """Return an integration with its origin; raises as :meth:`integration` does."""
@@ -195,7 +191,7 @@ class Catalog:
             return {"names": sorted(self._providers)}
         root, _, rest = path.partition(".")
         if root not in self._providers:
-            hint = f"it is {APP}.{ROOT}.{root}" if root in self.names() else did_you_mean(root, self._providers)
+            hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)
             raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=hint)
         if not rest:
             return {"names": self._providers[root].names()}
@@ -237,8 +233,10 @@ class Catalog:
         return Target(integration, account, function, permission)
 
     def _provider_of(self, name: str) -> tuple[Provider, str]:
-        root, _, short = name.rpartition(".")
-        return self._providers[root or ROOT], short
+        root, short = root_and_name(name)
+        if root not in self._providers:
+            raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=did_you_mean(root, self._providers))
+        return self._providers[root], short
 
     def _find(self, path: str) -> tuple[Integration, Function, str]:
         parts = parts_of(path)
@@ -247,7 +245,7 @@ class Catalog:
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
             )
-        integration = self.integration(_qualified(root, parts[0]))
+        integration = self.integration(qualified(root, parts[0]))
         account = parts[1] if len(parts) == 3 else "default"
         function = integration.function(parts[-1])
         is_account = self._accounts.has(integration, account) or account == "default"
@@ -267,7 +265,7 @@ class Catalog:
         if names := self._accounts.names(integration):
             raise NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
-                hint=f'name one, as in {APP}.{ROOT}.{integration.name}.{names[0]}, or set default = "{names[0]}"',
+                hint=f'name one, as in {lua_path(integration.name, names[0])}, or set default = "{names[0]}"',
             )
         raise NotConfigured(
             f"{integration.name} has no account; add one to the accounts file, see 'kosmolua accounts example'",
@@ -279,7 +277,7 @@ class Catalog:
         """Raise the error for what is not under an integration."""
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
-        where, known = f"{APP}.{ROOT}.{integration.name}", [*integration.functions, *integration.aliases]
+        where, known = lua_path(integration.name), [*integration.functions, *integration.aliases]
         if second and first in (*accounts, "default"):
             raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=did_you_mean(second, known))
         if first in (*accounts, "default"):
@@ -289,7 +287,3 @@ class Catalog:
             "neither a function nor one of the accounts", accounts
         )
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
-
-
-def _qualified(root: str, name: str) -> str:
-    return name if root == ROOT else f"{root}.{name}"

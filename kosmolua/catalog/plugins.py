@@ -22,7 +22,7 @@ from kosmolua.concurrency import lazy
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.folders import config_folder, expanded
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import ROOT
+from kosmolua.schema.names import ROOT, lua_path
 from kosmolua.suggestions import did_you_mean, list_of
 
 Named: TypeAlias = "str | os.PathLike[str] | Integration"
@@ -166,7 +166,7 @@ class Plugins:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
         hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
-        raise UnknownPath(f"app.integrations has no '{name[:80]}'", hint=hint)
+        raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
         """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""

@@ -14,7 +14,7 @@ from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError
 from kosmolua.protocol import Json
 from kosmolua.schema import luacats
-from kosmolua.schema.names import page_of
+from kosmolua.schema.names import APP, ROOT, page_of
 from kosmolua.schema.types import Type
 
 Offers = dict[str, str]
@@ -55,7 +55,7 @@ def offered_functions(catalog: Catalog, integration: str) -> Offers:
     return {name: function.summary for name, function in catalog.integration(integration).functions.items()}
 
 
-_BEFORE_NAMES = re.compile(r"^(?:app\.)?(?:integrations\.)?")
+_BEFORE_NAMES = re.compile(rf"^(?:{APP}\.)?(?:{ROOT}\.)?")
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 

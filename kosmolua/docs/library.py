@@ -15,7 +15,7 @@ from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of,
 from kosmolua.docs.vocabulary import words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
-from kosmolua.schema.names import parts_of
+from kosmolua.schema.names import ROOT, integration_in, parts_of, root_and_name
 from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
 
 MAX_SIGNATURES = 3
@@ -55,10 +55,14 @@ class Library:
             PluginError: The integration cannot be loaded.
         """
         asked = _checked("namespace", STRING, namespace or "")
-        if parts_of(asked) not in ([], [""], ["guides"]):
+        names = self._catalog.names()
+        root = ".".join(parts_of(asked))
+        if root not in ("", "guides", *(root_and_name(name)[0] for name in names)):
             return self.read(asked, detail="brief")
         guides = "## Guides\n\n" + "\n".join(f"- `{name}`: {GuidePage(name).summary}" for name in pages.NAMES)
-        integrations = "## Integrations\n\n" + "\n".join(map(self._listed, self._catalog.names()))
+        if asked:
+            names = [name for name in names if root_and_name(name)[0] == (root or ROOT)]
+        integrations = "## Integrations\n\n" + "\n".join(map(self._listed, names))
         wanted = {"guides": [guides], "": [guides, integrations]}.get(asked, [integrations])
         return "\n\n".join(["# Pages", _HOW_TO_READ, *wanted])
 
@@ -102,7 +106,7 @@ class Library:
         return "\n   ".join(filter(None, [f"{number}. `{hit.page}`: {hit.summary}", signature, hit.snippet]))
 
     def _signature(self, page: str) -> str:
-        integration, *function = parts_of(page)
+        integration, function = integration_in(parts_of(page), self._catalog.names())
         signature = self._outlines.signature(integration, function[0]) if function else ""
         return signature and f"`{signature}`"
 

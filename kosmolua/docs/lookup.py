@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
 from kosmolua.docs.pages import NAMES
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
-from kosmolua.schema.names import page_of, parts_of
+from kosmolua.schema.names import integration_in, page_of, parts_of
 from kosmolua.suggestions import closest
 
 MAX_SUGGESTIONS = 3
@@ -52,7 +52,7 @@ class Directory:
             DocNotFound: No page has this name, or several do. The hint names the likeliest, best first.
             PluginError: The integration cannot be loaded.
         """
-        first, *rest = parts_of(page)
+        first, rest = integration_in(parts_of(page), self._catalog.names())
         try:
             outline = outline_of(self._catalog.integration(first))
         except UnknownPath:

@@ -18,7 +18,7 @@ from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.luacats import description, is_compound, label, prose
-from kosmolua.schema.names import page_of
+from kosmolua.schema.names import lua_path, page_of, root_and_name
 from kosmolua.schema.types import Record, Type
 
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
@@ -101,7 +101,7 @@ class IntegrationPage(Page):
         return f"# {self.name}\n\n{self._opening()}"
 
     def _opening(self) -> str:
-        path = f"app.integrations.{self.integration.name}"
+        path = lua_path(self.integration.name)
         prefix = self.integration.prefix
         counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
         full_names = f" Full names start with `{prefix}_`." if prefix else ""
@@ -154,7 +154,7 @@ class FunctionsPage(Page):
 
     def signatures(self) -> str:
         """Return the calls with their types."""
-        prefix = f"app.integrations.{self.integration.name}"
+        prefix = lua_path(self.integration.name)
         return "\n".join(f"`{prefix}.{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
@@ -162,7 +162,7 @@ class FunctionsPage(Page):
         return "\n".join(f"`{self._path(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def _path(self, function: Function) -> str:
-        return f"app.{page_of(self.integration.name, function.name)}"
+        return lua_path(self.integration.name, function.name)
 
 
 def _spelled_in_signature(kind: Type) -> Sequence[Type]:
@@ -214,10 +214,10 @@ def _records(functions: Sequence[Function], namespace: str) -> str:
 
 
 def _declarations(functions: Sequence[Function], integration: Integration) -> str:
-    name = integration.name
+    _, name = root_and_name(integration.name)
     stubs = [luacats.function_stub(function, name, name) for function in functions]
     types = [*luacats.argument_types(functions, name), *luacats.record_types(functions, name)]
-    holder = f"local {name} = {{}} -- app.integrations.{name}, and each of its accounts"
+    holder = f"local {name} = {{}} -- {lua_path(integration.name)}, and each of its accounts"
     return markdown.fenced("\n\n".join([*types, holder, *stubs]), "lua")
 
 

@@ -17,7 +17,7 @@ from kosmolua.http.messages import Send
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.function import Effect, Function, read_function
-from kosmolua.schema.names import objection_to_integration
+from kosmolua.schema.names import ROOT, objection_to_integration, qualified
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
 
@@ -71,15 +71,16 @@ class AccountField:
 
 
 class Integration:
-    """A set of functions that scripts find under ``app.integrations.NAME``.
+    """A set of functions that scripts find under ``app.integrations.NAME``, or under another root of ``app``.
 
     Args:
         name: In lower case, as Lua and accounts.toml write it.
         account: A dataclass with a docstring, a field for each setting, and ``open(send)``.
         about: One sentence for the list of integrations.
         prefix: What full names start with: ``render`` makes ``render_list_services``. The default is the name.
-        words: What people say, each with the word that the functions have for it: ``{"redis": "key_value"}``. Searches
-            of the documentation take one for the other.
+        words: Synonyms for searches of the documentation, each with the word that the functions use, as in
+            ``{"redis": "key_value"}``.
+        root: The name under ``app`` where scripts find it. A plugin leaves it out.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
@@ -93,13 +94,14 @@ class Integration:
         about: str,
         prefix: str | None = None,
         words: Mapping[str, str] | None = None,
+        root: str = ROOT,
     ) -> None:
         frame = sys._getframe(1)
         self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         self.mistakes: list[PluginError] = []
         if objection := objection_to_integration(name):
             self._object(PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection))
-        self.name = name
+        self.name = qualified(root, name)
         self.about = about
         self.prefix = name if prefix is None else prefix
         self.words = dict(words or {})
@@ -151,7 +153,7 @@ class Integration:
 
     def variable(self, field: AccountField) -> str:
         """Return the environment variable that can fill an account's field, such as ``RENDER_API_KEY``."""
-        return f"{self.prefix or self.name}_{field.name}".upper()
+        return f"{self.prefix or self.name}_{field.name}".replace(".", "_").upper()
 
     def _register(self, handler: _Handler, effect: Effect) -> _Handler:
         try:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 APP, ROOT = "app", "integrations"
-"""The first two words of a full path."""
+"""The first two words of a full path to an installed integration. Another root has another second word: ``app.mcp``."""
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the names in a path below the root, as in ``["render2", "list_services"]``.
+    """Return the names in a path below ``app.integrations``, as in ``["render2", "list_services"]``.
 
     Args:
-        path: ``render2.list_services``, with or without ``integrations.`` or ``app.integrations.`` before it.
+        path: ``render2.list_services``, with or without ``integrations.`` or ``app.integrations.`` before it. Another root
+            is kept: ``app.mcp.files.read`` is ``["mcp", "files", "read"]``.
     """
     parts = path.strip().split(".")
     for beginning in (APP, ROOT):
@@ -21,14 +23,39 @@ def parts_of(path: str) -> list[str]:
     return parts
 
 
+def qualified(root: str, name: str) -> str:
+    """Return the name of an integration for the catalog: ``render2``, or ``mcp.files`` under another root."""
+    return name if root == ROOT else f"{root}.{name}"
+
+
+def root_and_name(integration: str) -> tuple[str, str]:
+    """Return the root and the short name of an integration, as :func:`qualified` joins them."""
+    root, _, name = integration.rpartition(".")
+    return root or ROOT, name
+
+
+def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, list[str]]:
+    """Return the name of the integration at the beginning of a path, and the names after it.
+
+    Args:
+        parts: The path, as :func:`parts_of` returns it.
+        names: The names of all integrations; under another root they have two parts.
+    """
+    longer = ".".join(parts[:2])
+    return (longer, [*parts[2:]]) if longer in names else (parts[0], [*parts[1:]])
+
+
 def page_of(*names: str) -> str:
-    """Return the page of an integration or of one of its functions, such as ``integrations.render2``."""
-    return ".".join((ROOT, *names))
+    """Return the page of an integration or of one of its functions, such as ``integrations.render2``.
+
+    Without a name it is the root; a name with a root of its own, such as ``mcp.files``, keeps that.
+    """
+    return ".".join(names if names and "." in names[0] else (ROOT, *names))
 
 
 def lua_path(*names: str) -> str:
     """Return the path of an integration, an account or a function in Lua, such as ``app.integrations.render2``."""
-    return ".".join((APP, ROOT, *names))
+    return f"{APP}.{page_of(*names)}"
 
 
 _RESERVED = """

@@ -28,7 +28,7 @@ from kosmolua.runs.run import Outcome
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
-from kosmolua.schema.names import page_of, parts_of
+from kosmolua.schema.names import integration_in, page_of, parts_of
 from kosmolua.schema.types import List, Type, Union
 
 _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
@@ -107,7 +107,8 @@ def command(
 def _help_on(context: click.Context, path: str, options: Options) -> str:
     """Return the help on one function: its parameters, and where to read more."""
     _check_shape(path)
-    function = open_to_list(options).catalog.find(path)
+    catalog = open_to_list(options).catalog
+    function = catalog.find(path)
     formatter = context.make_formatter()
     required = [f"{each.name}=VALUE" for each in function.parameters if not each.may_be_absent]
     optional = ["[KEY=VALUE]..."] if len(required) < len(function.parameters) else []
@@ -118,9 +119,9 @@ def _help_on(context: click.Context, path: str, options: Options) -> str:
     if function.parameters:
         with formatter.section("Parameters"):
             write_list(formatter, [_row_of(each) for each in function.parameters])
-    integration = parts_of(path)[0]
+    integration, _ = integration_in(parts_of(path), catalog.names())
     with formatter.section("Documentation"), formatter.indentation():
-        formatter.write_text(f"kosmolua docs {page_of(f'{integration}.{function.name}')}")
+        formatter.write_text(f"kosmolua docs {page_of(integration, function.name)}")
     return formatter.getvalue().rstrip("\n")
 
 

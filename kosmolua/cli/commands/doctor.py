@@ -19,10 +19,11 @@ from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import KosmoError
 from kosmolua.folders import state_folder
 from kosmolua.runtime import Runtime
+from kosmolua.schema.names import lua_path
 
 EXTRAS = {"repl": ("prompt_toolkit", "pygments"), "mcp": ("mcp", "jsonschema"), "keyring": ("keyring",)}
 """The optional parts of the package, and the modules that each needs."""
-FIRST_RUN = "kosmolua run --simulate -e 'print(app.integrations.{name})'"
+FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
 
 class Finding(NamedTuple):
@@ -144,4 +145,4 @@ def _next(findings: list[Finding]) -> str:
     if usable:
         return usable.command
     name = integrations[0].subject.rpartition(" ")[2] if integrations else ""
-    return FIRST_RUN.format(name=name) if name else "kosmolua integrations new NAME"
+    return FIRST_RUN.format(path=lua_path(name)) if name else "kosmolua integrations new NAME"

@@ -21,6 +21,7 @@ from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
+from kosmolua.schema.names import lua_path
 
 
 @click.group(
@@ -148,7 +149,7 @@ def _next_steps(name: str, folder: Path, auth: str) -> list[str]:
     account = [f"  kosmolua accounts example {name} --plugin {place}"] if auth != "none" else []
     return [
         "Next:",
-        f"  kosmolua run --simulate --plugin {place} -e 'print(app.integrations.{name}.list_items())'",
+        f"  kosmolua run --simulate --plugin {place} -e 'print({lua_path(name)}.list_items())'",
         f"  python -m pytest {place}" + ("" if find_spec("pytest") else "  # after: pip install pytest"),
         f"  kosmolua integrations check {place}",
         *account,

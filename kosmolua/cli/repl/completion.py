@@ -15,7 +15,7 @@ from kosmolua.runs.session import Names
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
-from kosmolua.schema.names import KEYWORDS, ROOT
+from kosmolua.schema.names import APP, KEYWORDS, ROOT, qualified, root_and_name
 
 _COMMAND = re.compile(r":(\w*)$")
 _ARGUMENT_OF_COMMAND = re.compile(r":(\w+)\s+(.*)$", re.DOTALL)
@@ -107,7 +107,7 @@ class Candidates:
 
     def _inside(self, base: str) -> dict[str, str]:
         if not base:
-            return {**self._types(""), **dict.fromkeys(KEYWORDS, "keyword"), "app": "table"}
+            return {**self._types(""), **dict.fromkeys(KEYWORDS, "keyword"), APP: "table"}
         path = self._path(base)
         return self._types(base) if path is None else self._under_app(path.split(".")[1:])
 
@@ -121,21 +121,24 @@ class Candidates:
 
     def _path(self, base: str) -> str | None:
         """Return the path under ``app`` that an expression stands for, or None."""
-        if base == "app" or base.startswith("app."):
+        if base == APP or base.startswith(f"{APP}."):
             return base
         return self._names_in(base).path
 
     def _under_app(self, parts: list[str]) -> dict[str, str]:
+        roots = {root_and_name(name)[0] for name in self._catalog.names()} | {ROOT}
         if not parts:
-            return {ROOT: "what is installed"}
-        if parts[0] != ROOT or len(parts) > 3:
+            return dict.fromkeys(roots, "what is installed")
+        if parts[0] not in roots or len(parts) > 3:
             return {}
         if len(parts) == 1:
-            return completion.offered_integrations(self._catalog)
-        functions = completion.offered_functions(self._catalog, parts[1])
+            names = map(root_and_name, self._catalog.names())
+            return {name: "integration" for root, name in names if root == parts[0]}
+        integration = qualified(parts[0], parts[1])
+        functions = completion.offered_functions(self._catalog, integration)
         if len(parts) == 3:
             return functions
-        return functions | {"default": "account"} | completion.offered_accounts(self._catalog, parts[1])
+        return functions | {"default": "account"} | completion.offered_accounts(self._catalog, integration)
 
     # Arguments
 

@@ -25,6 +25,7 @@ from kosmolua.escaping import harmless
 from kosmolua.runs.run import Outcome
 from kosmolua.runs.session import CHUNK, Answer, Session
 from kosmolua.runtime import Runtime
+from kosmolua.schema.names import APP
 
 if TYPE_CHECKING:
     from kosmolua.runs.run import RunOptions
@@ -73,7 +74,7 @@ def _on_screen(whole: bytes) -> bytes:
 
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
 """Words that other REPLs understand, and the commands that they mean here."""
-UNDER_APP = re.compile(r"app(\.\w+)*")
+UNDER_APP = re.compile(rf"{APP}(\.\w+)*")
 
 
 class Conversation:

@@ -416,7 +416,7 @@ def test_the_docstrings_example_passes(tmp_path: Path) -> None:
     import kosmolua.testing
 
     (tmp_path / "test_it.py").write_text(
-        "from test_playground import notes as integration\nfrom kosmolua.testing import Playground\n"
+        "from test_testing import notes as integration\nfrom kosmolua.testing import Playground\n"
         + textwrap.dedent(str(kosmolua.testing.__doc__).partition("\n\n")[2].rpartition("\n\n")[0]).replace(
             "/v1/notes", "/v1/main/notes"
         )
