@@ -295,6 +295,7 @@ def test_who_waits_for_the_secret_of_another_call_waits_no_longer_than_it_may(sl
         slow.settings(lib, "work", until=monotonic() + 0.1)
 
 
+@pytest.mark.slow
 def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
     """It is ended then; a later call that has more time tries again."""
     accounts = make(f"[lib.work]\napi_key = {{ command = {python('import time; time.sleep(600)')} }}")

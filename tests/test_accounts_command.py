@@ -36,6 +36,7 @@ def test_accounts_are_listed_with_what_they_may_do(kosmolua: Callable[..., Any],
     assert KEY not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [("check", "--simulate"), ("--simulate", "check")])
 def test_check_says_who_an_account_is(kosmolua: Callable[..., Any], order: tuple[str, str]) -> None:
     """The check makes one call with each account; options may stand before or after the word."""
@@ -54,6 +55,7 @@ def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Calla
     assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None}
 
 
+@pytest.mark.slow
 def test_the_list_says_where_the_accounts_are(kosmolua: Callable[..., Any], accounts: Path) -> None:
     """For programs each entry has the file; there is none where nobody wrote one."""
     listed = json.loads(kosmolua("accounts", "--accounts", accounts, "--json").stdout)
@@ -62,6 +64,7 @@ def test_the_list_says_where_the_accounts_are(kosmolua: Callable[..., Any], acco
     assert {entry["file"] for entry in listed} == {None}
 
 
+@pytest.mark.slow
 def test_check_goes_on_after_an_account_that_does_not_work(kosmolua: Callable[..., Any], accounts: Path) -> None:
     """Every account is tried; what is wrong is one sentence each, and the exit status says that something was."""
     done = kosmolua("accounts", "check", "render2", "--accounts", accounts)
@@ -80,6 +83,7 @@ def test_check_suggests_the_account_that_was_meant(kosmolua: Callable[..., Any])
     assert "did you mean 'production'?" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_stanza_of_an_integration_can_be_pasted(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
     """What ``accounts example`` prints is an accounts file that works once its variable is set."""
     example = kosmolua("accounts", "example", "render2").stdout
@@ -90,6 +94,7 @@ def test_the_stanza_of_an_integration_can_be_pasted(kosmolua: Callable[..., Any]
     assert "render2\tdefault\tallow\task" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
@@ -111,6 +116,7 @@ def test_a_value_of_the_wrong_type_is_found_before_anything_is_sent(
         assert (done.returncode, expected in done.stderr) == (3, True), done.stderr
 
 
+@pytest.mark.slow
 def test_an_account_that_cannot_be_opened_is_named(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
     """The user learns the account, the file and the line; the script learns the account."""
     path = tmp_path / "accounts.toml"
@@ -125,6 +131,7 @@ def test_an_account_that_cannot_be_opened_is_named(kosmolua: Callable[..., Any],
     assert str(tmp_path) not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_command_for_a_secret_is_bound_by_the_timeout(kosmolua: Callable[..., Any], tmp_path: Path) -> None:
     """A call has no longer for it than for all of its work."""
     path = tmp_path / "accounts.toml"
@@ -135,6 +142,7 @@ def test_a_command_for_a_secret_is_bound_by_the_timeout(kosmolua: Callable[..., 
     assert "The command for the secret render2.p.api_key failed: it gave no text within" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_shows_no_endless_list(
     kosmolua: Callable[..., Any], environment: dict[str, str], write: Write

@@ -71,6 +71,7 @@ def expected(place: str, permission: str, flag: str, function: str) -> tuple[str
     return ("made", True) if place == "terminal" else ("denied", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "permission", "flag", "level"), ROWS)
 def test_the_matrix(
     kosmolua: Program, open_terminal: Open, write: Write, place: str, permission: str, flag: str, level: str
@@ -120,6 +121,7 @@ end
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answers", "made"),
     [
@@ -156,6 +158,7 @@ def test_no_answer_is_no(open_terminal: Open) -> None:
         assert terminal.everything()[-1] == "then"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
 def test_ctrl_c_is_no_and_ends_the_run(open_terminal: Open, tmp_path: Path, branch: bool) -> None:
     """A script that asks again and again does not hold the terminal; nothing was sent for the call."""
@@ -172,6 +175,7 @@ def test_ctrl_c_is_no_and_ends_the_run(open_terminal: Open, tmp_path: Path, bran
     assert (record["status"], record["error"], record["attempts"]) == ("refused", "interrupted", [])
 
 
+@pytest.mark.slow
 def test_ctrl_c_drops_the_questions_that_wait(open_terminal: Open, tmp_path: Path) -> None:
     """One Ctrl-C ends a run of which several branches want something: no second question appears."""
     journal = tmp_path / "calls.jsonl"
@@ -187,6 +191,7 @@ def test_ctrl_c_drops_the_questions_that_wait(open_terminal: Open, tmp_path: Pat
     assert set(statuses) == {"refused"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_chunk_of_a_session_leaves_the_next_one_its_questions(open_terminal: Open) -> None:
     """Ctrl-C ends a chunk, and the chunk after it is asked about again."""
     suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -248,6 +253,7 @@ def test_what_was_typed_before_the_question_is_no_answer(open_terminal: Open, tm
         assert terminal.everything()[-3:] == ["1 denied", "2 denied", "3 denied"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
 def test_the_clock_stands_still_while_a_person_is_asked(open_terminal: Open, branch: bool) -> None:
     """Who takes longer to answer than the script may run has not run out of its time; the time after that counts."""
@@ -399,6 +405,7 @@ def test_standard_output_stays_clean(environment: dict[str, str], tmp_path: Path
     assert output.read_text() == "1\n2\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["stdin", "stderr"])
 def test_nobody_is_asked_where_half_of_the_terminal_is_missing(
     environment: dict[str, str], tmp_path: Path, closed: str
@@ -446,6 +453,7 @@ UNFINISHED = r"\27]0;", r"\27P", r"\27_", r"\27[", r"\27"
 """Sequences that swallow, or take for their own, what comes after them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", UNFINISHED)
 @pytest.mark.parametrize("pipe", ["", "| cat"], ids=["directly", "through a pipe"])
 def test_output_cannot_hide_the_question(environment: dict[str, str], sequence: str, pipe: str) -> None:
@@ -458,6 +466,7 @@ def test_output_cannot_hide_the_question(environment: dict[str, str], sequence: 
         assert b"\x18\x1b\\\x1b[0m\r\nThe script wants" in terminal.raw
 
 
+@pytest.mark.slow
 def test_what_is_printed_meanwhile_waits_for_the_answer(open_terminal: Open) -> None:
     """A branch that goes on cannot print a question of its own over the one that is open."""
     forge = f"app.integrations.render2.list_owners() {WAIT} print('forged')"

@@ -109,6 +109,7 @@ def run_twice(runtime: Runtime, script: Path) -> None:
     assert runtime.run("return 1").result == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", scripts(SHARED) or [None], ids=lambda path: path.stem if path else "absent")
 def test_shared_corpus(runtime: Runtime, script: Path | None) -> None:
     """Each script of the shared corpus ends as its first line says, twice, and the next run does not notice."""
@@ -117,6 +118,7 @@ def test_shared_corpus(runtime: Runtime, script: Path | None) -> None:
     run_twice(runtime, script)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", scripts(OWN), ids=lambda path: path.stem)
 def test_own_corpus(runtime: Runtime, script: Path) -> None:
     """Each script of the project's own corpus ends as its first line says, twice."""

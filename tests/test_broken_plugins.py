@@ -95,6 +95,7 @@ def listed(session: Session) -> dict[str, str]:
     return {line.partition("\t")[0]: line for line in done.stdout.splitlines()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_each_is_listed_with_its_reason_its_file_and_its_line(
     session: Session, listed: dict[str, str], name: str
@@ -115,6 +116,7 @@ def test_an_account_named_like_a_function_is_listed_with_its_line(session: Sessi
     assert wrong in listed[NAMESAKE]
 
 
+@pytest.mark.slow
 def test_the_others_are_listed_and_usable(session: Session, listed: dict[str, str]) -> None:
     """A script calls one that works, although most of those beside it are broken."""
     assert "1 read, 0 writes; accounts: default" in listed["fine"]
@@ -125,6 +127,7 @@ def test_the_others_are_listed_and_usable(session: Session, listed: dict[str, st
     assert (done.returncode, done.stdout, done.stderr) == (0, "a thing\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "hangs"])
 def test_a_script_that_uses_a_broken_one_can_catch_that(session: Session, name: str) -> None:
     """It is told why, and nothing of where the host keeps its files."""

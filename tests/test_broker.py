@@ -412,6 +412,7 @@ def test_an_account_that_is_slow_to_open_holds_up_no_other() -> None:
         assert runtime.run(script).ok
 
 
+@pytest.mark.slow
 def test_arguments_are_not_kept(open_library: Open) -> None:
     """What a call was made with is kept no longer than until its record is written, also that of a refused call."""
     runtime = open_library(limits=Limits(max_calls=200))

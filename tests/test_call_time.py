@@ -60,6 +60,7 @@ def statuses(folder: Path) -> list[tuple[Any, Any]]:
     return [(line["status"], line["error"]) for line in lines]
 
 
+@pytest.mark.slow
 def test_a_call_that_takes_too_long_can_be_caught(runtime: Runtime, tmp_path: Path) -> None:
     """One service that hangs does not take the script with it: the error names the call and the option."""
     script = """
@@ -75,6 +76,7 @@ def test_a_call_that_takes_too_long_can_be_caught(runtime: Runtime, tmp_path: Pa
     assert statuses(tmp_path) == [("failed", "timeout")]
 
 
+@pytest.mark.slow
 def test_a_write_that_takes_too_long_may_have_been_done(runtime: Runtime, tmp_path: Path) -> None:
     """Its status is unknown, and it is not to be tried again without a look."""
     outcome = runtime.run("app.integrations.library.lend({ book = 'b-1' })", call_timeout=0.3)
@@ -84,6 +86,7 @@ def test_a_write_that_takes_too_long_may_have_been_done(runtime: Runtime, tmp_pa
     assert statuses(tmp_path) == [("unknown", "timeout")]
 
 
+@pytest.mark.slow
 def test_a_call_without_a_script_has_the_same_limit(runtime: Runtime) -> None:
     """What the command line's ``call`` makes ends like any other."""
     runtime.limits = runtime.limits.but(call_timeout=0.3)
@@ -92,6 +95,7 @@ def test_a_call_without_a_script_has_the_same_limit(runtime: Runtime) -> None:
     assert failed.value.code == "timeout"
 
 
+@pytest.mark.slow
 def test_a_limit_names_the_write_that_it_cut_off(runtime: Runtime, tmp_path: Path) -> None:
     """Outcome, journal and message say that it was under way and may have been done."""
 
@@ -111,6 +115,7 @@ def test_a_limit_names_the_write_that_it_cut_off(runtime: Runtime, tmp_path: Pat
     assert statuses(tmp_path)[-1][0] == "unknown"
 
 
+@pytest.mark.slow
 def test_a_limit_names_the_read_that_it_cut_off(runtime: Runtime) -> None:
     """It may be tried again, so nothing is said of looking first."""
 
@@ -125,6 +130,7 @@ def test_a_limit_names_the_read_that_it_cut_off(runtime: Runtime) -> None:
     assert in_time(is_cut_off, 0.5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_names_the_calls_that_it_cut_off(tmp_path: Path) -> None:
     """Of several branches, the first few by name."""
     script = """

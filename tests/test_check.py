@@ -302,6 +302,7 @@ STRANGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", STRANGE, ids=range(len(STRANGE)))
 def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
     """However deep, long or strange it is, the check soon ends with a report."""
@@ -351,6 +352,7 @@ with Runtime(simulate=True, environ={}) as runtime:
 """
 
 
+@pytest.mark.slow
 def test_200_lines_are_checked_in_30_milliseconds() -> None:
     """The import of the parser included, on a machine of our days."""
     slower = max(1.0, _counting() / 0.1)

@@ -53,6 +53,7 @@ def test_bytes_pass_as_they_are(kosmolua: Program) -> None:
     assert done.stdout == b"\xff\0\xc3\xbc\n"
 
 
+@pytest.mark.slow
 def test_a_simulated_call_in_lua_and_without(kosmolua: Program) -> None:
     """The same function by a script and by ``call`` gives the same value."""
     script = "print(json.encode(app.integrations.render2.staging.get_current_user()))"
@@ -62,6 +63,7 @@ def test_a_simulated_call_in_lua_and_without(kosmolua: Program) -> None:
     assert json.loads(by_lua.stdout) == json.loads(by_call.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("--help",), ("-h",), ("--version",), ("run", "--help"), ("accounts", "check", "-h")]
 )
@@ -91,6 +93,7 @@ def test_a_missing_script(kosmolua: Program) -> None:
     said(kosmolua("run", "."), status=2, error="cannot be read: Is a directory")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["print(1)".encode("utf-16"), "print(1)".encode("utf-16-le"), b"\x1bLua\x54\0\1"])
 def test_a_script_that_is_no_text(kosmolua: Program, tmp_path: Path, text: bytes) -> None:
     """What an editor saved as UTF-16, or a compiler wrote, is called that; a zero byte further below is Lua's."""
@@ -101,6 +104,7 @@ def test_a_script_that_is_no_text(kosmolua: Program, tmp_path: Path, text: bytes
     assert kosmolua("run", script).stdout == "1\n\0\n"
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_script_without_end(kosmolua: Program, write: Write) -> None:
     """No more of it is read than the limit allows."""
@@ -120,6 +124,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
         assert kosmolua("run", script, "--accounts", limited).returncode == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "error"),
     [
@@ -169,6 +174,7 @@ def test_wrong_usage(kosmolua: Program, words: tuple[str, ...], error: str) -> N
     said(kosmolua(*words), status=2, error=error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "error", "output"),
     [
@@ -197,6 +203,7 @@ def test_an_error_with_bytes_that_are_no_text(kosmolua: Program, tmp_path: Path)
     assert complaint.count("日本") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "error"),
     [
@@ -229,6 +236,7 @@ def test_no_account(kosmolua: Program, config: Path) -> None:
         assert '    [render2.default]\n    api_key = { env = "RENDER_API_KEY" }' in complaint
 
 
+@pytest.mark.slow
 def test_a_write_that_nobody_can_approve(kosmolua: Program) -> None:
     """In a pipe a write is refused, and the message names the option and the line of the file."""
     words = ("call", "render2.restart_service", "service_id=srv-cabc12345678", "--simulate")
@@ -238,6 +246,7 @@ def test_a_write_that_nobody_can_approve(kosmolua: Program) -> None:
     said(kosmolua(*words, "--yes", "--read-only"), status=1, error="this run is read-only")
 
 
+@pytest.mark.slow
 def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, write: Write) -> None:
     """It is a warning for every command, and an error only for a call to that integration."""
     path = write("accounts.toml", "[crm.work]\napi_key = 'x'\n[render9.work]\n")
@@ -255,6 +264,7 @@ def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, wr
     assert "the accounts file has a section of this name: if it is a plugin, pass --plugin" in called.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -281,6 +291,7 @@ def test_an_accounts_file_that_is_wrong(kosmolua: Program, write: Write, text: s
         assert str(path) in complaint
 
 
+@pytest.mark.slow
 def test_files_that_are_not_there(kosmolua: Program) -> None:
     """A file that was named has to exist."""
     for option, error in (("--accounts", "cannot be read: No such file"), ("--plugin", "There is no plugin at ")):
@@ -293,6 +304,7 @@ def test_files_that_are_not_there(kosmolua: Program) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "options", "error"),
     [
@@ -327,6 +339,7 @@ def test_limits_of_the_file_and_of_the_command_line(kosmolua: Program, write: Wr
     assert kosmolua(*words, "--max-output", "10").returncode == 0
 
 
+@pytest.mark.slow
 def test_limits_in_time_are_durations(kosmolua: Program, write: Write) -> None:
     """Both the option and the file take a unit, and seconds without one."""
     words = ("run", "-e", "while true do end")
@@ -345,6 +358,7 @@ def shell(environment: dict[str, str], line: str) -> Any:
     return subprocess.run(["bash", "-c", define + line], env=environment, **given)
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("rest", ["", "--json"])
 def test_output_that_is_cut_off(environment: dict[str, str], rest: str) -> None:
@@ -356,6 +370,7 @@ def test_output_that_is_cut_off(environment: dict[str, str], rest: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("command", ["run -e 'print(1)'", "docs", "call render2.list_owners --simulate", "--help"])
 @pytest.mark.parametrize(
@@ -370,6 +385,7 @@ def test_output_that_cannot_be_written(environment: dict[str, str], command: str
     assert done.stderr == f"kosmolua: standard output cannot be written: {reason}\n"
 
 
+@pytest.mark.slow
 @posix_only
 def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
     """A sentence where it was to be read, and no matter where not."""
@@ -385,6 +401,7 @@ def test_standard_input_that_is_closed(environment: dict[str, str]) -> None:
     assert shell(environment, "kosmolua run -e 'print(1)' <&-").stdout == "1\n"
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_server_whose_output_is_closed(environment: dict[str, str]) -> None:
     """A client could not be answered, and the person who started the server reads why."""
@@ -395,6 +412,7 @@ def test_a_server_whose_output_is_closed(environment: dict[str, str]) -> None:
 WITHOUT_NULL = "import os, sys; os.devnull = '/no/such/null'; from kosmolua.cli import main; main(sys.argv[1:])"
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("closed", ["", "<&-", ">&-", "<&- >&-"])
 def test_a_system_without_dev_null(environment: dict[str, str], closed: str) -> None:
@@ -452,6 +470,7 @@ def test_json_of_a_success(kosmolua: Program) -> None:
     assert (printed["usage"]["calls"], printed["usage"]["output_bytes"]) == (1, 3)
 
 
+@pytest.mark.slow
 def test_json_of_failures(kosmolua: Program, write: Write) -> None:
     """One object also on failure, with code, message, line and traceback, and the usual exit status."""
     script = write("job.lua", "print(1)\nerror('boo')")
@@ -474,6 +493,7 @@ def test_json_of_failures(kosmolua: Program, write: Write) -> None:
         assert as_json(kosmolua("run", "--json", *words), 2)["error"]["code"] == "usage"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "status", "code"),
     [
@@ -497,6 +517,7 @@ def test_json_of_whatever_fails(kosmolua: Program, words: tuple[str, ...], statu
     assert as_json(kosmolua(*words[:1], "--json", *words[1:]), status)["error"]["code"] == code
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_json_of_what_is_ended_by_a_signal(environment: dict[str, str], tmp_path: Path, name: str) -> None:
@@ -520,6 +541,7 @@ def test_json_that_was_not_asked_for(kosmolua: Program) -> None:
     said(kosmolua("run", "nowhere.lua", "--", "--json"), status=2, error="The script nowhere.lua cannot be read")
 
 
+@pytest.mark.slow
 def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
     """``call --json`` has the same shape, refused calls included."""
     words = ("call", "render2.list_services", "--simulate", "--json")
@@ -538,6 +560,7 @@ def test_json_of_a_call(kosmolua: Program, write: Write) -> None:
 # call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pairs", "arguments"),
     [
@@ -621,6 +644,7 @@ def echo(
 '''
 
 
+@pytest.mark.slow
 @posix_only
 def test_arguments_are_utf_8(kosmolua: Program, write: Write) -> None:
     """Whatever the locale says; bytes that are not are refused before the integration sees them."""
@@ -640,6 +664,7 @@ def test_a_value_from_standard_input(kosmolua: Program, write: Write) -> None:
     assert json.loads(done.stdout) == {"name": "from a pipe\n"}
 
 
+@pytest.mark.slow
 def test_help_on_a_function(kosmolua: Program) -> None:
     """``call PATH --help`` shows the parameters, wherever the options stand, and needs no account."""
     for words in (("render2.list_services", "--help"), ("-h", "render2.production.list_services", "--simulate")):
@@ -653,6 +678,7 @@ def test_help_on_a_function(kosmolua: Program) -> None:
     assert "KEY=@FILE" in kosmolua("call", "--help").stdout
 
 
+@pytest.mark.slow
 def test_arguments_from_standard_input(kosmolua: Program) -> None:
     """``--args -`` reads a JSON object."""
     done = kosmolua("call", "render2.list_services", "--simulate", "--args", "-", input='{"limit": 1}')
@@ -661,6 +687,7 @@ def test_arguments_from_standard_input(kosmolua: Program) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "status", "error"),
     [
@@ -698,6 +725,7 @@ def test_a_call_without_lua_that_fails(kosmolua: Program, words: tuple[str, ...]
 # journal, trace
 
 
+@pytest.mark.slow
 def test_journal_and_trace(kosmolua: Program, tmp_path: Path) -> None:
     """Each call is a line of the journal, and two on standard error; standard output stays the script's."""
     script = "app.integrations.render2.staging.list_owners() pcall(app.integrations.render2.get_service) print('done')"
@@ -722,6 +750,7 @@ def test_journal_and_trace(kosmolua: Program, tmp_path: Path) -> None:
 # docs, integrations, accounts
 
 
+@pytest.mark.slow
 def test_docs(kosmolua: Program) -> None:
     """The list, a page and a search are raw Markdown in a pipe; a page that does not exist is status 1."""
     assert "integrations.render2" in kosmolua("docs").stdout
@@ -736,6 +765,7 @@ def test_docs(kosmolua: Program) -> None:
     said(kosmolua("docs", "render2.list_service"), status=1, error="did you mean")
 
 
+@pytest.mark.slow
 def test_integrations(kosmolua: Program, write: Write) -> None:
     """Each with where it comes from, its functions, its accounts."""
     accounts = write("accounts.toml", ONE_ACCOUNT)
@@ -758,6 +788,7 @@ def test_accounts(kosmolua: Program, write: Write) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_accounts_example(kosmolua: Program, write: Write) -> None:
     """One stanza, or a whole file that works when it is named; a broken integration is a warning."""
     one = kosmolua("accounts", "example", "render2")
@@ -809,6 +840,7 @@ def inner(key):
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("call", "broken.fail"), ("run", "-e", "app.integrations.broken.fail()"), ("repl",)], ids=str
 )
@@ -825,6 +857,7 @@ def test_debug_shows_the_traceback_of_a_call(kosmolua: Program, write: Write, wo
     said(plain, status=1, error="broken.fail failed inside its integration: KeyError")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("integrations",), ("call", "broken.fail"), ("run", "-e", "app.integrations.broken.fail()")], ids=str
 )

@@ -35,6 +35,7 @@ def offered(kosmolua: Program, write: Write):
     return offered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -74,6 +75,7 @@ def test_offers_come_with_a_word(offered) -> None:
     assert offered("call HERE library.list_books l") == {"limit=": "How many to return a page."}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["run /et", "run --accounts /et", "call x --plugin /et"])
 def test_files_are_left_to_the_shell(kosmolua: Program, line: str) -> None:
     """The shell itself knows how to complete a path."""
@@ -105,6 +107,7 @@ def test_a_shell_without_completion(kosmolua: Program) -> None:
     assert "'csh' is not one of 'bash', 'zsh', 'fish'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_real_bash_completes(environment: dict[str, str], write: Write, tmp_path: Path) -> None:
     """After the line that the documentation gives, Tab completes a command, a page and the values of an argument."""
     bash = shutil.which("bash")

@@ -111,6 +111,7 @@ OPEN_TO_SESSIONS = ("fork", "start a thread", "have more time")
 """What a session needs to fork for each chunk, and to bound the chunk's time."""
 
 
+@pytest.mark.slow
 @filtered
 @pytest.mark.parametrize("forking", [False, True], ids=["worker", "session"])
 @pytest.mark.parametrize("name", ALL)
@@ -123,6 +124,7 @@ def test_nothing_of_the_machine_is_reached(name: str, forking: bool) -> None:
     assert answer in ("EPERM", "EAGAIN")
 
 
+@pytest.mark.slow
 @filtered
 @pytest.mark.parametrize("forking", [False, True], ids=["worker", "session"])
 @pytest.mark.parametrize("setup", ["confinement.linux._SCOPES = {{}}", "confinement.linux.restrict = lambda: False"])
@@ -156,6 +158,7 @@ for count in range(2000):
 """
 
 
+@pytest.mark.slow
 @filtered
 def test_a_session_does_not_fork_without_end() -> None:
     """A bound on the user's processes holds for it, though it must fork for each chunk."""
@@ -199,6 +202,7 @@ def test_a_missing_proc_is_no_error() -> None:
     assert attempt("pass", setup=missing, forking=True) == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", (MOST := FILES | NETWORK | PROGRAMS | PROCESSES).values(), ids=MOST)
 def test_landlock_alone_keeps_the_machine_away(what: str) -> None:
     """Where every other layer should fail, even for root, there is no file, program, TCP or other process."""
@@ -209,6 +213,7 @@ def test_landlock_alone_keeps_the_machine_away(what: str) -> None:
     assert answer in ("EPERM", "EACCES")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LINUX or os.getuid() != 0, reason="only root changes to another user")
 @pytest.mark.parametrize("what", PROCESSES.values(), ids=PROCESSES)
 def test_another_user_alone_keeps_the_host_away(what: str) -> None:
@@ -223,6 +228,7 @@ def test_a_session_can_fork() -> None:
     assert attempt("os.waitpid(os.fork() or os._exit(0), 0)", forking=True) == "done"
 
 
+@pytest.mark.slow
 def test_the_attempts_work_elsewhere() -> None:
     """Without layers the same attempts succeed, so their refusals mean something."""
     free = "confinement.Confinement.settle = confinement.Confinement.lock = lambda *_: None"

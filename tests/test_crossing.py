@@ -81,6 +81,7 @@ def spelled(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+@pytest.mark.slow
 @slowly
 @given(value=VALUES)
 def test_what_comes_from_the_host_goes_back_the_same(pool: WorkerPool, value: Any) -> None:
@@ -93,6 +94,7 @@ def test_what_comes_from_the_host_goes_back_the_same(pool: WorkerPool, value: An
     assert spelled(box.given) == spelled([{"value": expected}] if expected is not None else [{}])
 
 
+@pytest.mark.slow
 @slowly
 @given(value=st.integers(-(2**70), 2**70))
 def test_wide_integers_arrive_as_strings(pool: WorkerPool, value: int) -> None:
@@ -102,6 +104,7 @@ def test_wide_integers_arrive_as_strings(pool: WorkerPool, value: int) -> None:
     assert ending.result == ([value, "integer"] if is_narrow else [str(value), "string"])
 
 
+@pytest.mark.slow
 @slowly
 @given(value=VALUES, style=st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}]))
 def test_json_agrees_with_pythons(pool: WorkerPool, value: Any, style: dict[str, Any]) -> None:
@@ -132,6 +135,7 @@ def is_json(text: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @slowly
 @given(texts=st.lists(st.lists(PIECES, max_size=12).map("".join), min_size=50, max_size=50))
 def test_json_refuses_what_python_refuses(pool: WorkerPool, texts: list[str]) -> None:
@@ -141,6 +145,7 @@ def test_json_refuses_what_python_refuses(pool: WorkerPool, texts: list[str]) ->
     assert dict(zip(texts, ending.result[0], strict=True)) == {text: is_json(text) for text in texts}
 
 
+@pytest.mark.slow
 @slowly
 @given(raw=st.binary().filter(lambda raw: b"\0" not in raw))
 def test_any_bytes_are_printed_as_they_are(pool: WorkerPool, raw: bytes) -> None:
@@ -150,6 +155,7 @@ def test_any_bytes_are_printed_as_they_are(pool: WorkerPool, raw: bytes) -> None
     assert printed == raw + b"\t%d\n" % len(raw)
 
 
+@pytest.mark.slow
 @slowly
 @given(code=st.integers(0, 255), length=st.integers(0, 200_000))
 def test_long_output_is_whole(pool: WorkerPool, code: int, length: int) -> None:
@@ -158,6 +164,7 @@ def test_long_output_is_whole(pool: WorkerPool, code: int, length: int) -> None:
     assert printed == bytes([code]) * length + b"\n"
 
 
+@pytest.mark.slow
 @slowly
 @given(raw=st.binary(max_size=40))
 def test_only_utf8_is_a_value(pool: WorkerPool, raw: bytes) -> None:

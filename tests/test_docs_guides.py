@@ -99,6 +99,7 @@ def test_guides_name_only_pages_that_exist() -> None:
         assert library.read(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("guide", "code"), blocks("lua"))
 def test_lua_runs_and_prints_what_it_says(runtime: Runtime, guide: str, code: str) -> None:
     """Each block is a script of its own; what stands behind an arrow is printed, in that order."""
@@ -126,6 +127,7 @@ def test_toml_is_read(guide: str, code: str, tmp_path: Path, workshop: Path) -> 
         found.check(plugins.load(section).integration)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("guide", "code"), blocks("console"))
 def test_a_console_shows_what_happens(guide: str, code: str, workshop: Path) -> None:
     """Each command, run in a folder with the files of the guides, prints what stands below it."""
@@ -214,6 +216,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_python_of_the_guide_counts_services(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function that the page shows returns a number."""
     monkeypatch.syspath_prepend(str(workshop))
@@ -229,6 +232,7 @@ def test_hello_has_eleven_lines() -> None:
     assert len([line for line in code.splitlines()[1:] if line.strip()]) == 11
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
     """What they say of notes and tickets is so."""
     ended = subprocess.run(

@@ -35,6 +35,7 @@ def slowness() -> float:
     return max(1.0, 10 * min(seconds(lambda: sum(range(10_000_000))) for _ in range(3)))
 
 
+@pytest.mark.slow
 def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
     """42,000 functions: half a second when nothing is known yet, a twentieth of it after that."""
     libraries = [Library(FolderCatalog(folder)) for _ in range(3)]
@@ -57,6 +58,7 @@ def test_a_search_through_600_integrations_is_fast(folder: Path) -> None:
     assert max(warm) <= WARM * slower, f"warm: {warm}"
 
 
+@pytest.mark.slow
 def test_the_right_one_of_42000_functions_is_found(folder: Path) -> None:
     """A name and words of a sentence lead to one function."""
     found = Library(FolderCatalog(folder)).search("merge webhook service77", limit=1)
@@ -64,6 +66,7 @@ def test_the_right_one_of_42000_functions_is_found(folder: Path) -> None:
     assert "1. `integrations.service77.merge_webhook`" in found
 
 
+@pytest.mark.slow
 def test_the_list_of_600_integrations_loads_none(folder: Path) -> None:
     """It is one line each, and no plugin is run for it."""
     catalog = FolderCatalog(folder)

@@ -18,6 +18,7 @@ def test_what_is_ordinary_stays() -> None:
     assert harmless(ORDINARY) == visible(ORDINARY) == ORDINARY
 
 
+@pytest.mark.slow
 def test_nothing_harmless_steers_a_terminal() -> None:
     """No control character and no mark of direction is left, and surrogates can be written."""
     left = harmless(EVERYTHING)
@@ -34,6 +35,7 @@ def test_what_is_not_seen_is_spelled(unseen: str) -> None:
     assert visible(f"a{unseen}b") == f"a\\u{ord(unseen):04x}b"
 
 
+@pytest.mark.slow
 def test_visible_json_is_the_same_json() -> None:
     """The codes are those of JSON, also beyond the first plane."""
     assert visible("\U000e0041") == r"\udb40\udc41"

@@ -44,6 +44,7 @@ def accounts(service: Loopback, write: Write) -> Path:
     return write("accounts.toml", "\n".join(stanza.format(name=name, url=service.url) for name in ACCOUNTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", examples() or [None], ids=lambda text: re.sub(r"\W+", "-", text or "absent")[:60])
 def test_an_example_runs_verbatim(kosmolua: Program, accounts: Path, service: Loopback, example: str | None) -> None:
     """It exits 0, prints what it says it prints, and sends each account's own key and no other."""

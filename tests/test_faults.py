@@ -358,6 +358,7 @@ def call(api: Api, method: str) -> tuple[object, CallError | None]:
         return error.code, error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.name)
 def test_fault(row: Row, method: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -494,6 +495,7 @@ PHASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_each_phase_ends_with_the_call(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slowly a service goes, a call ends when its time is over, with an error that names the request."""

@@ -63,6 +63,7 @@ def test_a_fork_runs_scripts_in_workers_of_its_own(environment: dict[str, str]) 
     assert fork["zygote"] != parent["before"] == parent["zygote"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end", ["sys.exit()", "del runtime; gc.collect(); os._exit(0)", "runtime.close(); sys.exit()"], ids=str
 )
@@ -78,6 +79,7 @@ def test_a_fork_that_ends_leaves_the_other_alone(environment: dict[str, str], en
     assert told_by(body, environment) == [{"result": [3], "same": True}]
 
 
+@pytest.mark.slow
 def test_a_fork_in_the_middle_of_a_run_has_room_for_its_own(environment: dict[str, str]) -> None:
     """A run of another thread has the only place in the parent, not in the fork, and comes to its end there."""
     body = """
@@ -112,6 +114,7 @@ def test_a_fork_of_an_asyncio_host_runs_scripts_too(environment: dict[str, str])
     assert told_by(body, environment) == [{"result": [7]}]
 
 
+@pytest.mark.slow
 def test_a_fork_makes_its_calls_over_connections_of_its_own(environment: dict[str, str]) -> None:
     """Two processes on one connection would read each other's answers."""
     with serving(answer(200, [])) as service:

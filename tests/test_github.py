@@ -468,6 +468,7 @@ def test_after_the_last_request_of_an_hour_none_is_sent(github: responses.Reques
     assert len(github.calls) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "name", "given"),
     [("GET", "/repos/a/b", "get_repo", {}), ("POST", "/repos/a/b/issues", "create_issue", {"title": "t"})],
@@ -519,6 +520,7 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"```lua\n(.*?)```", text, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(blocks(PAGE.read_text()))))
 def test_each_example_of_the_page_runs(number: int) -> None:
     """Every block ends well against the simulator and prints something."""

@@ -64,6 +64,7 @@ def test_accounts_are_read_by_tomli_alone(environment: dict[str, str], hello: Pa
     assert modules & NEVER == {"tomli"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("docs", "overview"), ("call", "render2.list_owners", "--simulate"), ("--help",)])
 def test_commands_in_a_pipe_need_no_terminal(environment: dict[str, str], words: tuple[str, ...]) -> None:
     """What is not printed on a terminal is not drawn by rich."""

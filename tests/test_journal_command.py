@@ -63,6 +63,7 @@ def test_each_call_is_a_line(kosmolua: Program, journal: Path) -> None:
     assert len(shown) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filters", "chosen"),
     [
@@ -117,6 +118,7 @@ def test_totals_are_by_function_and_account(kosmolua: Program, journal: Path) ->
     assert total["calls"] == total["ok"] == total["requests"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rest", ['{"time": "2026', '{"time": "2026\n', "[]\n", '{"no": "path"}\n', "\x00\n", "\n"])
 def test_a_line_that_is_not_whole_is_left_out(kosmolua: Program, journal: Path, rest: str) -> None:
     """A full disk may have cut the last one: the others are shown, with a word on it."""

@@ -398,6 +398,7 @@ SLOPPY = hypothesis.strategies.recursive(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=400, deadline=None)
 @hypothesis.given(SLOPPY, SLOPPY)
 def test_no_schema_breaks_the_reader(schema: Any, value: Any) -> None:

@@ -106,6 +106,7 @@ def allow_forks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(launch, "BOOT", limit + launch.BOOT)
 
 
+@pytest.mark.slow
 def test_a_fork_that_fails_ends_no_other_script(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system allows no further process, the run that wanted one is lost, and says so."""
     allow_forks(monkeypatch, 1)
@@ -196,6 +197,7 @@ with Runtime({{}}, environ={{}}) as runtime, Session(runtime.run) as session:
 EXPECTED = "[1] limit_exceeded\n[2]\nkept 1\n"
 
 
+@pytest.mark.slow
 def test_a_host_that_ignores_the_end_of_its_children_runs_scripts() -> None:
     """As some supervisors start their programs; the system reaps the children then."""
     code = PARTS.format(before="signal.signal(signal.SIGCHLD, signal.SIG_IGN)", after="")
@@ -208,6 +210,7 @@ print(os.getpid(), [pid for pid in os.listdir("/proc") if pid.isdigit()])
 """
 
 
+@pytest.mark.slow
 def test_the_first_process_of_a_container_leaves_no_zombies() -> None:
     """It inherits what its children had forked, which nobody else would reap."""
     inside = ["unshare", "--pid", "--fork", "--mount-proc"]

@@ -117,6 +117,7 @@ def test_the_bundled_integrations_have_nothing_to_mend(name: str) -> None:
 # Docstrings, types, names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "at", "says"),
     [
@@ -184,6 +185,7 @@ def test_names_of_parameters_that_scripts_would_stumble_over(lint: Lint, name: s
 # Effects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "method", "line"),
     [
@@ -296,6 +298,7 @@ def example(lua: str) -> str:
     return PAGE + f"\n\n```lua\n{lua}\n```\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lua", "line", "says"),
     [
@@ -385,6 +388,7 @@ def test_what_is_only_a_note(lint: Lint) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["notes.py", "./notes.py", "notes"])
 def test_the_command_says_each_finding_on_a_line(kosmolua: Program, write: Write, tmp_path: Path, target: str) -> None:
     """Paths are as seen from here, a folder that is here goes before an installed name, and the status is 1."""
@@ -419,6 +423,7 @@ def test_the_command_by_name(kosmolua: Program) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "github: nothing to correct\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "source", "says"),
     [

@@ -171,6 +171,7 @@ def test_an_error_of_syntax_says_how_lua_has_what_other_languages_write(
     assert error and error.message == f"script.lua:{message}"
 
 
+@pytest.mark.slow
 def test_the_search_for_habits_takes_no_longer_than_the_text_is_long(runtime: Runtime) -> None:
     """A text of millions of characters, in each line of which a habit could begin, is read through once for each."""
     outcome = runtime.run("n = 1 // 2\n" * 300_000 + "n", cpu=10)

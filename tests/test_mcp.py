@@ -64,6 +64,7 @@ def web_agent(request: pytest.FixtureRequest) -> Agent:
 # Documentation
 
 
+@pytest.mark.slow
 def test_docs_are_listed_searched_and_read(agent: Agent) -> None:
     """The three tools of the documentation lead from nothing to the page of a function."""
 
@@ -102,6 +103,7 @@ def test_a_page_keeps_to_its_budget(web_agent: Agent) -> None:
     web_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_pages_are_resources(agent: Agent) -> None:
     """Guides and integrations are listed as resources, and any page can be read by the template's URI."""
 
@@ -146,6 +148,7 @@ def seed_scripts() -> list[str]:
     return [block.partition("```")[0] for block in raw.split("```lua\n")[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
@@ -163,6 +166,7 @@ def test_the_scripts_of_the_seed_run(transport: str, era: str) -> None:
         Agent(url, era).talk(conversation, Person("accept"))
 
 
+@pytest.mark.slow
 def test_an_answer_has_text_and_structure(agent: Agent) -> None:
     """The text has result, output and calls; the structured content has the first two, the error, and counts."""
 
@@ -180,6 +184,7 @@ def test_an_answer_has_text_and_structure(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_a_fault_is_a_result_that_the_model_sees(agent: Agent) -> None:
     """A fault of Lua, of a call and of the syntax are error results with line and message, never protocol errors."""
 
@@ -196,6 +201,7 @@ def test_a_fault_is_a_result_that_the_model_sees(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_a_limit_ends_the_script_and_says_how_to_go_on(agent: Agent) -> None:
     """A call can lower a limit; the answer says that the call itself set it, and how high it may be."""
 
@@ -241,6 +247,7 @@ def test_wrong_arguments_are_results_with_suggestions(web_agent: Agent) -> None:
     web_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_twenty_scripts_run_at_once(any_agent: Agent) -> None:
     """Twenty scripts, each waiting for a call, run at once over one connection and stay apart."""
 
@@ -258,6 +265,7 @@ def test_twenty_scripts_run_at_once(any_agent: Agent) -> None:
     assert results == {number: [number] for number in range(20)}
 
 
+@pytest.mark.slow
 def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
     """A result of 5 MB is cut by structure: still JSON of the same shape, small values whole, what is gone is said."""
     code = """
@@ -282,6 +290,7 @@ def test_five_megabytes_are_cut_to_the_budget(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_what_was_cut_can_be_read_on(any_agent: Agent) -> None:
     """The whole answer is kept under the page that the answer names, so that no script runs twice to be read whole."""
     code = """
@@ -325,6 +334,7 @@ def test_one_client_does_not_read_what_another_was_told(url: str) -> None:
     anyio.run(main)
 
 
+@pytest.mark.slow
 def test_many_calls_make_no_long_answer(web_agent: Agent) -> None:
     """A script with 300 calls that prints one word is answered in under 3,000 characters, all that is sent counted."""
 
@@ -338,6 +348,7 @@ def test_many_calls_make_no_long_answer(web_agent: Agent) -> None:
     web_agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_the_server_says_what_it_reaches(agent: Agent) -> None:
     """Instructions and the tool that runs scripts name integrations, accounts, and that all of it is simulated."""
 
@@ -350,6 +361,7 @@ def test_the_server_says_what_it_reaches(agent: Agent) -> None:
     agent.talk(conversation)
 
 
+@pytest.mark.slow
 def test_progress_is_told_while_calls_run(any_agent: Agent) -> None:
     """A client that wants to know hears of the calls while they run, in numbers that only grow."""
 
@@ -373,6 +385,7 @@ def test_progress_is_told_while_calls_run(any_agent: Agent) -> None:
 # Approvals
 
 
+@pytest.mark.slow
 def test_a_write_that_a_person_allows_is_made(any_agent: Agent) -> None:
     """The person sees function, account and arguments; yes lets the call be made."""
 
@@ -390,6 +403,7 @@ def test_a_write_that_a_person_allows_is_made(any_agent: Agent) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_write_that_a_person_declines_is_refused(any_agent: Agent) -> None:
     """No is an error result that says so, and nothing is sent; the next such call is asked about again."""
 
@@ -405,6 +419,7 @@ def test_a_write_that_a_person_declines_is_refused(any_agent: Agent) -> None:
     assert len(person.asked) == 3
 
 
+@pytest.mark.slow
 def test_a_long_call_is_shown_whole(any_agent: Agent) -> None:
     """A person who asks for the rest is shown it, however long the arguments, and the call is made after that."""
     code = """
@@ -421,6 +436,7 @@ def test_a_long_call_is_shown_whole(any_agent: Agent) -> None:
     assert " hidden " in "".join(message.partition("\n")[2] for message in person.asked)
 
 
+@pytest.mark.slow
 def test_without_elicitation_a_refusal_says_what_to_change(any_agent: Agent) -> None:
     """Where the client can ask nobody, the model is told the option and the line that would allow the call."""
 
@@ -490,6 +506,7 @@ def test_read_only_denies_without_asking(web_agent: Agent) -> None:
     assert not person.asked
 
 
+@pytest.mark.slow
 def test_a_person_may_think_for_longer_than_the_script_may_run(web_agent: Agent) -> None:
     """The clock of the script stands still meanwhile, and goes on afterwards."""
 
@@ -513,6 +530,7 @@ def test_a_person_may_think_for_longer_than_the_script_may_run(web_agent: Agent)
 # Cancellation
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 @pytest.mark.parametrize("transport", ["stdio", "http"])

@@ -70,6 +70,7 @@ def hold_talk(url: str, era: str, code: str, times: int, children: int, pid: int
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 def test_scripts_that_hang(server: tuple[Any, str], era: str) -> None:
     """32 endless scripts of one client leave the other a place."""
@@ -78,6 +79,7 @@ def test_scripts_that_hang(server: tuple[Any, str], era: str) -> None:
     assert eventually(lambda: len(descendants(process.pid)) <= 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 def test_approvals_that_nobody_answers(server: tuple[Any, str], era: str) -> None:
     """32 scripts that wait for a person, and 32 more, hold no place."""
@@ -85,6 +87,7 @@ def test_approvals_that_nobody_answers(server: tuple[Any, str], era: str) -> Non
     hold_talk(url, era, SUSPEND, 2 * WORKERS, 2 * WORKERS, process.pid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 def test_scripts_that_wait_in_a_queue(server: tuple[Any, str], era: str) -> None:
     """320 scripts at once wait in the queue of their own client, none is refused, and the other's come between."""
@@ -93,6 +96,7 @@ def test_scripts_that_wait_in_a_queue(server: tuple[Any, str], era: str) -> None
     assert not [text for text in said if "busy" in text]
 
 
+@pytest.mark.slow
 def test_a_queue_without_end_is_refused(server: tuple[Any, str]) -> None:
     """A client that goes on is told that the server is busy, in an error that may be tried again."""
 

@@ -27,6 +27,7 @@ def servers() -> list[dict[str, Any]]:
     return [server for file in files for group in file.values() for server in group.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", servers())
 def test_a_configuration_starts_a_server(server: dict[str, Any]) -> None:
     """A client that starts what the guide shows finds the tools, with no accounts file at all."""

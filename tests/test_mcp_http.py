@@ -160,6 +160,7 @@ def refused(environ: dict[str, str]) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_token_is_made_and_kept(tmp_path: Path) -> None:
     """It is in a file of mode 600, whose path is told, and which the next start keeps; no request gets in without."""
     tokens = set()
@@ -177,6 +178,7 @@ def test_a_token_is_made_and_kept(tmp_path: Path) -> None:
     assert len(tokens) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="there are no modes here")
 def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """The sentence names the file and what to do."""
@@ -187,6 +189,7 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert f"Others can read or write the token in {file} (remove the file" in refused(without_token(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", ["", " ", "\t"])
 def test_a_blank_token_is_refused(blank: str) -> None:
     """An empty or blank variable is a mistake, and not the wish for a server without a token."""
@@ -194,6 +197,7 @@ def test_a_blank_token_is_refused(blank: str) -> None:
     assert "KOSMOLUA_MCP_TOKEN is blank (set it to a long random string, or unset it" in said
 
 
+@pytest.mark.slow
 def test_a_token_from_the_environment_is_not_kept(tmp_path: Path) -> None:
     """No file is made, and nothing is said of one."""
     with http_server(XDG_STATE_HOME=str(tmp_path)) as (process, _):
@@ -203,6 +207,7 @@ def test_a_token_from_the_environment_is_not_kept(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_with_the_token_a_client_gets_in(url: str) -> None:
     """The SDK's client bears the token and works; a request without it gets no further than the door."""
 
@@ -217,6 +222,7 @@ def test_with_the_token_a_client_gets_in(url: str) -> None:
     assert TOKEN not in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets here")
 def test_a_unix_socket_needs_no_token(tmp_path: Path) -> None:
     """Only its user can connect. A client finds the tools there, and a file that a killed server left is replaced."""
@@ -285,6 +291,7 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("part", [b"", HALF_A_HEAD, HALF_A_BODY % TOKEN.encode()], ids=["nothing", "head", "body"])
 def test_connections_that_send_nothing_keep_nobody_out(part: bytes) -> None:
@@ -338,6 +345,7 @@ def test_small_answers_are_sent_at_once() -> None:
     assert asyncio.run(option_of_accepted())
 
 
+@pytest.mark.slow
 def test_sessions_are_bounded(url: str) -> None:
     """A client that opens sessions without end is refused in the end, so that they take no memory without end."""
     statuses = [ask(url)[0] for _ in range(MAX_SESSIONS + 1)]

@@ -45,6 +45,7 @@ def test_it_reads_a_page() -> None:
     assert result["content"][0]["text"].startswith("# app.integrations.render2.list_services")
 
 
+@pytest.mark.slow
 def test_it_runs_a_script_over_http() -> None:
     """A call whose result has structure too, over the other transport."""
     code = "code=return #app.integrations.render2.list_services({limit = 2}).services"

@@ -96,6 +96,7 @@ def line(*options: str, stderr: int = subprocess.DEVNULL, before: Sequence[str] 
             process.kill()
 
 
+@pytest.mark.slow
 def test_nothing_but_the_protocol_reaches_standard_output() -> None:
     """What scripts print is in the answer and on no line of its own."""
     with line() as client:
@@ -108,6 +109,7 @@ SURROGATE = b'{"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"co
 PARSING, INVALID = -32700, -32600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("frame", "code", "number"),
     [
@@ -132,6 +134,7 @@ def test_a_malformed_frame_costs_only_itself(frame: bytes, code: int, number: in
         assert client.execute("return 1")["result"] == [1]
 
 
+@pytest.mark.slow
 def test_a_blank_line_is_no_frame() -> None:
     """Nothing is answered to it."""
     with line() as client:
@@ -139,6 +142,7 @@ def test_a_blank_line_is_no_frame() -> None:
         assert client.execute("return 1")["result"] == [1]
 
 
+@pytest.mark.slow
 def test_a_malformed_body_costs_only_itself() -> None:
     """The same over HTTP: a body that is no frame is refused with a status, and clients go on."""
 
@@ -154,6 +158,7 @@ def test_a_malformed_body_costs_only_itself() -> None:
         Agent(url, DISCOVERY).talk(conversation)
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_client_that_closes_its_end_leaves_nothing() -> None:
     """When standard input ends, the server ends, and with it the script that was running."""
@@ -166,6 +171,7 @@ def test_a_client_that_closes_its_end_leaves_nothing() -> None:
         assert eventually(lambda: not any(map(is_running, left)))
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
@@ -179,6 +185,7 @@ def test_a_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
         assert eventually(lambda: not any(map(is_running, left)))
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
@@ -192,6 +199,7 @@ def test_a_web_server_that_is_ended_leaves_nothing(how: signal.Signals) -> None:
     assert eventually(lambda: not any(map(is_running, left)))
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("era", [HANDSHAKE, DISCOVERY])
 def test_a_killed_worker_costs_only_its_script(era: str) -> None:
@@ -225,6 +233,7 @@ def test_a_killed_worker_costs_only_its_script(era: str) -> None:
         Agent(url, era).talk(conversation)
 
 
+@pytest.mark.slow
 def test_a_closed_standard_output_is_a_sentence() -> None:
     """A server that could answer nobody ends with the status of a wrong command line."""
     command = ["sh", "-c", '"$@" >&-', "sh", *SERVER]
@@ -233,6 +242,7 @@ def test_a_closed_standard_output_is_a_sentence() -> None:
     assert done.stderr == "kosmolua: Standard output is closed, so no client can be answered\n"
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_no_more_ends_the_server_with_a_sentence() -> None:
     """When its answers have nobody to go to, the server says so and ends, without a traceback."""
     with line(stderr=subprocess.PIPE) as client:
@@ -251,6 +261,7 @@ def can_isolate() -> bool:
     return bool(shutil.which("unshare")) and subprocess.run(command, capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.skipif(not can_isolate(), reason="no PID namespace can be made here")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -296,6 +307,7 @@ def test_a_system_that_is_out_of_something_costs_only_the_script(limit: str, siz
         assert b"Traceback" not in client.process.stderr.read()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_costs_only_the_journal() -> None:
     """Calls go on when the journal cannot be written, and the user is told once."""
@@ -344,6 +356,7 @@ def test_a_client_of_a_session_that_vanishes_has_a_grace() -> None:
         assert time.monotonic() - began > GRACE - 1
 
 
+@pytest.mark.slow
 @linux_only
 def test_an_http_client_that_vanishes_ends_its_script(tmp_path: Path) -> None:
     """The connection is the script's life in the newer protocol; the server goes on for the others."""
@@ -364,6 +377,7 @@ def test_an_http_client_that_vanishes_ends_its_script(tmp_path: Path) -> None:
         Agent(url, DISCOVERY).talk(conversation)
 
 
+@pytest.mark.slow
 def test_an_approval_that_nobody_fetches_is_refused() -> None:
     """A client that was asked may take as long as its script may run; its state is good for one return only."""
 
@@ -393,6 +407,7 @@ def test_an_approval_that_nobody_fetches_is_refused() -> None:
     assert in_time(is_refused, 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "order"), [("1", ["slow", "quick"]), ("2", ["quick", "slow"])])
 def test_scripts_beyond_the_workers_wait_their_turn(workers: str, order: list[str]) -> None:
     """``--workers`` says how many scripts run at once; a further one begins when one of them has ended."""

@@ -20,6 +20,7 @@ def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_a_weight_is_the_length_of_compact_json(value: Any) -> None:
     """weigh counts what json.dumps would write, and more than the bound where there is more."""
@@ -28,6 +29,7 @@ def test_a_weight_is_the_length_of_compact_json(value: Any) -> None:
     assert weigh(value, length - 1) >= length
 
 
+@pytest.mark.slow
 @given(LONG, st.integers(200, 2_000))
 def test_a_truncated_value_fits_and_says_what_it_lacks(value: Any, room: int) -> None:
     """Whatever the value: the excerpt is within its room, equal where all fits, and cut nowhere without a note."""
@@ -66,6 +68,7 @@ def test_a_map_keeps_its_small_members() -> None:
     assert notes == [f"services: {1000 - len(kept['services'])} of 1,000 items"]
 
 
+@pytest.mark.slow
 def test_a_map_of_many_members_keeps_as_many_as_fit() -> None:
     """A hundred thousand keys are cut too, and so is one that is itself too long."""
     kept, notes = truncate({str(number): number for number in range(100_000)}, 1000, "it")
@@ -95,6 +98,7 @@ def test_deep_values_are_cut_at_their_depth() -> None:
     assert kept["inner"]["inner"]
 
 
+@pytest.mark.slow
 @given(st.recursive(LEAVES | st.just(float("inf")) | st.just(float("nan")) | st.just("\ud800"), st.lists))
 def test_what_is_decodable_is_strict_json(value: Any) -> None:
     """Lone surrogates, NaN and infinity are gone, and nothing else has changed."""

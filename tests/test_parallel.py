@@ -212,6 +212,7 @@ def test_callbacks_that_cannot_yield_call_plainly(runtime: Runtime) -> None:
     assert result(runtime, source) == expected
 
 
+@pytest.mark.slow
 def test_ten_thousand_branches(runtime: Runtime) -> None:
     """10,000 branches, each with a call, end in order."""
     source = """
@@ -225,6 +226,7 @@ def test_ten_thousand_branches(runtime: Runtime) -> None:
     assert result(runtime, source) == {"count": 10000, "wrong": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "limit"),
     [

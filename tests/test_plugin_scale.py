@@ -27,6 +27,7 @@ def many(config: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "loaded"),
     [
@@ -48,6 +49,7 @@ def test_a_script_loads_what_it_names(kosmolua: Program, many: Path, script: str
     assert [line.removeprefix("loaded ") for line in ran.stderr.splitlines()] == loaded
 
 
+@pytest.mark.slow
 def test_an_integration_is_described_without_any_other(kosmolua: Program, many: Path) -> None:
     """Its page, a call without Lua and its stanza load it alone."""
     for arguments in (

@@ -351,6 +351,7 @@ def test_a_package_that_breaks_inside(plugins: Plugins, write: Write) -> None:
     assert failed.value.origin == f"{inner}:3"
 
 
+@pytest.mark.slow
 def test_one_that_hangs_is_given_up(tmp_path: Path, write: Write) -> None:
     """A plugin that works or waits while it is imported holds nobody up for long, and the line is said."""
     path = write("user/slow.py", "x = 0\nwhile True:\n    x += 1\n")
@@ -378,6 +379,7 @@ def test_a_broken_one_is_kept_in_mind_at_no_cost(plugins: Plugins, write: Write)
     assert len({(error.message, error.origin) for error in errors}) == 1
 
 
+@pytest.mark.slow
 def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) -> None:
     """``kosmolua integrations`` lists what works and what does not, and scripts use the rest."""
     folder = config / "integrations"
@@ -397,6 +399,7 @@ def test_all_broken_ones_are_lines_of_the_list(config: Path, kosmolua: Program) 
         assert (ran.returncode, ran.stderr) == (0, ""), script
 
 
+@pytest.mark.slow
 def test_a_file_that_is_misnamed_hurts_nothing_else(config: Path, kosmolua: Program) -> None:
     """It is a line of the list, with its file, and every command does its work for the rest."""
     folder = config / "integrations"
@@ -509,6 +512,7 @@ def test_the_same_package_twice_is_no_clash(tmp_path: Path, write: Write, monkey
         assert plugins.load("same").integration.name == "same"
 
 
+@pytest.mark.slow
 def test_installed_packages_of_one_name_are_a_line_of_the_list(
     config: Path, tmp_path: Path, kosmolua: Program, environment: dict[str, str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_forks_draw_other_random_numbers(runtime: Runtime) -> None:
     assert len(numbers) == 5
 
 
+@pytest.mark.slow
 @forks_only
 @linux_only
 def test_a_finished_run_leaves_no_process(runtime: Runtime) -> None:
@@ -361,6 +362,7 @@ def test_approvals_hold_no_worker() -> None:
         assert [outcome.result for outcome in asyncio.run(main())] == [[5], [True]]
 
 
+@pytest.mark.slow
 def test_waiting_for_a_worker_does_not_count_as_running(tmp_path: Path) -> None:
     """The wall limit of a run begins when it gets its worker."""
 
@@ -440,6 +442,7 @@ def test_a_run_that_was_cancelled_before_it_began_never_begins() -> None:
     assert not printed
 
 
+@pytest.mark.slow
 def test_threads_share_one_runtime(runtime: Runtime) -> None:
     """Runs of many threads, with calls and limits among them, do not disturb each other."""
     outcomes: dict[int, object] = {}

@@ -39,6 +39,7 @@ def test_a_pipe_gets_every_byte(kosmolua: Program) -> None:
     assert done.stdout == expected
 
 
+@pytest.mark.slow
 @needs_terminal
 @pytest.mark.parametrize("after", ["", "2> /dev/null"], ids=["all", "output only"])
 @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
@@ -57,6 +58,7 @@ def test_text_colours_and_line_ends_pass(open_terminal: Open) -> None:
         assert terminal.raw.decode() == "größe\t日本\r\r\n\x1b[1;31mred\r\n\x1b[0m"
 
 
+@pytest.mark.slow
 @needs_terminal
 @pytest.mark.parametrize(
     ("text", "shown"),
@@ -138,6 +140,7 @@ def test_documentation_on_a_terminal_that_is_not_utf_8(open_terminal: Open) -> N
         assert b"Traceback" not in terminal.raw
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_documentation_in_a_session_of_another_encoding(open_terminal: Open, home: Path) -> None:
     """The session and its state go on."""

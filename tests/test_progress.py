@@ -65,6 +65,7 @@ def test_a_trace_in_a_pipe_is_plain(kosmolua: Program) -> None:
     assert "\x1b" not in kosmolua("run", "--simulate", "--trace", "-e", CALLS).stderr
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_a_trace_on_a_terminal_is_coloured(environment: dict[str, str]) -> None:
     """What went well is green, what failed red, what was refused yellow; NO_COLOR takes the colours away."""
@@ -105,6 +106,7 @@ print("ended")
 FAILS_LATE = "app.integrations.slow.wait({ file = arg[1] }) print('late') error('failed')"
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_a_long_run_shows_how_it_goes_and_leaves_no_mess(environment: dict[str, str], tmp_path: Path) -> None:
     """After a second, a line says what is done and under way, and for how long; in the end only the output is there."""
@@ -117,6 +119,7 @@ def test_a_long_run_shows_how_it_goes_and_leaves_no_mess(environment: dict[str, 
         assert terminal.screen() == ["begun", "ended"]
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_output_and_errors_stand_where_the_line_was(environment: dict[str, str], tmp_path: Path) -> None:
     """A line is never written over, nor mixed with the live one."""
@@ -128,6 +131,7 @@ def test_output_and_errors_stand_where_the_line_was(environment: dict[str, str],
         assert terminal.screen()[:2] == ["late", "kosmolua: (command line):1: failed"]
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_an_interrupt_leaves_no_mess_either(environment: dict[str, str]) -> None:
     """Ctrl-C while the line is there: it is gone, and the status is 130."""
@@ -148,6 +152,7 @@ def test_a_short_run_shows_no_line(environment: dict[str, str]) -> None:
         assert terminal.raw == b"1\r\n" or time.monotonic() - started > 1
 
 
+@pytest.mark.slow
 @needs_terminal
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}], ids=["dumb"])
 def test_a_dumb_terminal_shows_no_line(environment: dict[str, str], variables: dict[str, str]) -> None:
@@ -158,6 +163,7 @@ def test_a_dumb_terminal_shows_no_line(environment: dict[str, str], variables: d
         assert terminal.raw == b""
 
 
+@pytest.mark.slow
 def test_a_long_run_in_a_pipe_shows_no_line(kosmolua: Program) -> None:
     """Standard error is for errors there."""
     done = kosmolua("run", "-e", "local t = os.clock() while os.clock() - t < 1.3 do end")

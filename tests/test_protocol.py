@@ -119,6 +119,7 @@ def test_fields_that_no_frame_has_are_dropped() -> None:
     assert "more" not in protocol.decode_from_child(json.dumps(frame).encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     ["x" * 100_000, "\U0001f600" + "x" * 100_000, "é" * 50_000, [[0]] * 20_000, [{"": 0}] * 20_000, [1.5] * 50_000],
@@ -172,6 +173,7 @@ class LyingChild:
         return -9
 
 
+@pytest.mark.slow
 def test_no_write_is_made_that_the_journal_cannot_hold(tmp_path: Path) -> None:
     """A child that sends arguments just as deep as json reads, and does not write, makes no call."""
     put: list[object] = []

@@ -17,6 +17,7 @@ SCALARS = st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False, allo
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_json_values_survive(value: Any) -> None:
     """What JSON can carry comes back as it was."""

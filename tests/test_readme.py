@@ -39,6 +39,7 @@ def workshop(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("console"), ids=lambda block: block.partition("\n")[0][:40])
 def test_a_console_shows_what_happens(kosmolua: Callable[..., Any], workshop: Path, block: str) -> None:
     """Each command prints what stands below it."""
@@ -60,6 +61,7 @@ def test_the_command_that_installs_runs_a_script_that_is_there(kosmolua: Callabl
     assert "services" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_other_commands_work(kosmolua: Callable[..., Any]) -> None:
     """Every line of a shell block that starts with the program ends well."""
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("kosmolua ")]

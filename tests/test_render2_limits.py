@@ -40,6 +40,7 @@ class HurriedRender:
         return Response(response.status, {**response.headers, **waits}, response.body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [LOOP, PARALLEL], ids=["loop", "parallel"])
 def test_500_calls_meet_no_429(tmp_path: Path, work: str) -> None:
     """500 reads against 400 a minute: all are answered, across a window's end, and no 429 reaches the script."""

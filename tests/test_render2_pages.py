@@ -33,6 +33,7 @@ def title(block: str) -> str:
     return names[0] if names else "block"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks(PAGE.read_text()), ids=title)
 def test_each_example_of_the_page_runs(block: str) -> None:
     """Every block is a script of its own that ends well against the simulator."""
@@ -43,6 +44,7 @@ def test_each_example_of_the_page_runs(block: str) -> None:
     assert outcome.output or "print" not in block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["web_service", "cron_job", "private_service"])
 def test_the_example_of_a_deploy_is_right_for_other_services_too(kind: str) -> None:
     """A cron job's deploy may be live at once, and a private service's has no id at first: it is found all the same."""
@@ -109,6 +111,7 @@ def test_the_seeds_examples_run_verbatim_over_a_real_socket(seed_examples: list[
     assert sent == {f"Bearer {key}" for key in keys}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_the_ids_of_the_seeds_examples_exist_in_every_account(seed_examples: list[str], name: str) -> None:
     """A block that is pointed at a named account ends as well there."""
@@ -120,6 +123,7 @@ def test_the_ids_of_the_seeds_examples_exist_in_every_account(seed_examples: lis
     assert {call["account"] for outcome in outcomes for call in outcome.calls} == {name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_each_example_script_runs_and_says_how(script: Path) -> None:
     """A script ends well against the simulator and prints something, and its header says how to run it."""

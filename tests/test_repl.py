@@ -47,6 +47,7 @@ def enter(terminal: Terminal, chunk: str, seen: str, ready: str = READY) -> list
 # In a terminal
 
 
+@pytest.mark.slow
 def test_state_is_kept_and_values_are_echoed(repl: Start) -> None:
     """A global of one chunk is there in the next; an expression shows its values, and _ is the first of them."""
     with repl() as terminal:
@@ -55,6 +56,7 @@ def test_state_is_kept_and_values_are_echoed(repl: Start) -> None:
         enter(terminal, "_ * 2", "42")
 
 
+@pytest.mark.slow
 def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
     """Enter begins a new line, indented, while something is open; the line that closes it is outdented again."""
     with repl() as terminal:
@@ -69,6 +71,7 @@ def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_names_are_completed_with_what_they_are(repl: Start) -> None:
     """Tab writes what all candidates begin with, and lists them with a word on each."""
     with repl() as terminal:
@@ -80,6 +83,7 @@ def test_names_are_completed_with_what_they_are(repl: Start) -> None:
         terminal.until("> app.integrations.render2.list_services")
 
 
+@pytest.mark.slow
 def test_names_in_brackets_are_completed(repl: Start) -> None:
     """They are the same names."""
     with repl() as terminal:
@@ -87,6 +91,7 @@ def test_names_in_brackets_are_completed(repl: Start) -> None:
         terminal.until("> app.integrations['render2")
 
 
+@pytest.mark.slow
 def test_a_variable_that_holds_an_account_completes_like_it(repl: Start) -> None:
     """Names under app are completed through a global too."""
     with repl() as terminal:
@@ -95,6 +100,7 @@ def test_a_variable_that_holds_an_account_completes_like_it(repl: Start) -> None
         terminal.until("> staging.get_current_user")
 
 
+@pytest.mark.slow
 def test_arguments_are_completed_and_the_parameters_shown(repl: Start) -> None:
     """Inside the braces of a call, Tab lists the arguments, and the last line shows the parameter list."""
     with repl(columns=100) as terminal:
@@ -108,6 +114,7 @@ def test_arguments_are_completed_and_the_parameters_shown(repl: Start) -> None:
         assert not any(line.startswith(" limit =") for line in screen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", ["lua_read_doc('render2.get_service')", ":doc render2.get_service"])
 def test_a_page_is_rendered(repl: Start, chunk: str) -> None:
     """lua_read_doc, and :doc, show a page without the marks of Markdown."""
@@ -120,6 +127,7 @@ def test_a_page_is_rendered(repl: Start, chunk: str) -> None:
         assert not any(line.startswith(("#", "|", "```")) for line in page)
 
 
+@pytest.mark.slow
 def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
     """Sixty lines are shown, then how many bytes are left, and how to see them."""
     with repl() as terminal:
@@ -137,6 +145,7 @@ def test_a_long_value_is_cut_with_a_word_on_the_rest(repl: Start) -> None:
         terminal.until('"line 500"')
 
 
+@pytest.mark.slow
 def test_a_value_that_is_little_too_long_is_whole(repl: Start) -> None:
     """The remark would take as much room as what it stands for."""
     with repl() as terminal:
@@ -146,18 +155,21 @@ def test_a_value_that_is_little_too_long_is_whole(repl: Start) -> None:
         assert not any("more bytes" in line for line in terminal.everything())
 
 
+@pytest.mark.slow
 def test_what_is_no_text_is_shown_by_its_code(repl: Start) -> None:
     """As print does."""
     with repl() as terminal:
         enter(terminal, r"'日\xff\0'", r"日 \xff\x00".replace(" ", ""))
 
 
+@pytest.mark.slow
 def test_a_part_of_app_is_shown_with_what_is_in_it(repl: Start) -> None:
     """Its name alone would tell nothing."""
     with repl() as terminal:
         enter(terminal, "app.integrations", "  github render2")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
     """After an interrupted loop the state is that from before it, and 1 + 1 works."""
     with repl() as terminal:
@@ -171,6 +183,7 @@ def test_ctrl_c_ends_a_chunk_and_keeps_the_session(repl: Start) -> None:
         enter(terminal, "x", "before")
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_prompt_forgets_what_was_typed(repl: Start) -> None:
     """The line is given up, and nothing of it runs."""
     with repl() as terminal:
@@ -179,6 +192,7 @@ def test_ctrl_c_at_the_prompt_forgets_what_was_typed(repl: Start) -> None:
         assert "never" not in terminal.screen()
 
 
+@pytest.mark.slow
 def test_ctrl_z_suspends(environment: dict[str, str]) -> None:
     """As everywhere in a shell: nothing of it is typed, and fg brings back the prompt and the state."""
     bash = shutil.which("bash")
@@ -196,6 +210,7 @@ def test_ctrl_z_suspends(environment: dict[str, str]) -> None:
         enter(terminal, "x + 1", "8")
 
 
+@pytest.mark.slow
 def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:
     """The message names the option, and the state stays."""
     with repl("--cpu", "0.1") as terminal:
@@ -205,6 +220,7 @@ def test_a_limit_is_said_and_the_session_goes_on(repl: Start) -> None:
         enter(terminal, "x", "1")
 
 
+@pytest.mark.slow
 def test_history_is_kept_for_the_next_time(repl: Start, home: Path) -> None:
     """The arrow brings back an earlier session's chunk, in all its lines, from a file that only its owner can read."""
     with repl() as terminal:
@@ -219,6 +235,7 @@ def test_history_is_kept_for_the_next_time(repl: Start, home: Path) -> None:
     assert history.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_the_end_of_input_leaves_with_0(repl: Start) -> None:
     """Ctrl-D on an empty line, like :quit, ends the program well."""
     for farewell in ["\x04", ":quit\r"]:
@@ -228,6 +245,7 @@ def test_the_end_of_input_leaves_with_0(repl: Start) -> None:
             assert terminal.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
     """The question names function, account and arguments; denying all holds for one chunk."""
     suspend = "app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -247,6 +265,7 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
         terminal.until(READY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", [False, True], ids=["plain", "in parallel"])
 def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
     """Nothing is sent, the state is that from before the chunk, and the question takes no input any more."""
@@ -260,6 +279,7 @@ def test_ctrl_c_at_a_question_ends_the_chunk(repl: Start, branch: bool) -> None:
         enter(terminal, "'all ' .. 'mine', x", "all mine        nil")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80])
 def test_no_color_means_no_colour(repl: Start, columns: int) -> None:
     """With NO_COLOR, nothing that is written selects a colour, at any width."""
@@ -283,6 +303,7 @@ def sequences(raw: bytes) -> list[str]:
 # In a terminal without prompt_toolkit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dumb", ""], ids=["dumb", "unknown"])
 def test_a_dumb_terminal_gets_plain_lines(repl: Start, kind: str) -> None:
     """With TERM=dumb, or none, nothing moves the cursor, and everything works line by line."""
@@ -302,6 +323,7 @@ def test_a_dumb_terminal_gets_plain_lines(repl: Start, kind: str) -> None:
         assert b"\x1b[" not in terminal.raw.replace(b"\x1b[?2004h", b"").replace(b"\x1b[?2004l", b"")
 
 
+@pytest.mark.slow
 def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
     """The same names are offered; dots stay part of the word."""
     pytest.importorskip("readline")
@@ -325,6 +347,7 @@ def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_pages_in_a_pipe_are_markdown(kosmolua: Program) -> None:
     """What is rendered on a terminal is raw here."""
     done = kosmolua("repl", "--simulate", input="lua_read_doc('render2.get_service')\n:doc render2.get_service\n")
@@ -339,6 +362,7 @@ def test_an_unfinished_chunk_at_the_end_is_an_error(kosmolua: Program) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chunks", "output"),
     [
@@ -354,11 +378,13 @@ def test_habits_of_other_programs(kosmolua: Program, chunks: str, output: str) -
     assert (done.stdout, done.stderr, done.returncode) == (output, "", 0)
 
 
+@pytest.mark.slow
 def test_help_without_its_colon(kosmolua: Program) -> None:
     """It is the same help."""
     assert kosmolua("repl", input="help\n").stdout == kosmolua("repl", input=":help\n").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/x.lua", "a\0b"])
 def test_a_path_that_is_none_ends_nothing(kosmolua: Program, path: str) -> None:
     """The conversation goes on, and its status tells that something was wrong."""
@@ -374,6 +400,7 @@ def test_a_long_value_in_a_pipe_is_whole(kosmolua: Program) -> None:
     assert done.stdout == "x" * 100_000 + "\n"
 
 
+@pytest.mark.slow
 def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     """Each command that lists something lists it tab-separated; a label is no command; an unknown one is said."""
     script = write("report.lua", "#!/usr/bin/env kosmolua\nreported = 'yes'\nreturn 'loaded'\n")
@@ -415,6 +442,7 @@ def test_bytes_that_are_not_utf_8_pass(kosmolua: Program) -> None:
     assert done.stdout == b"2\n\xff\0\n"
 
 
+@pytest.mark.slow
 def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:
     """Each is the object of `run --json` on one line, with the state the session is in."""
     done = kosmolua(
@@ -428,6 +456,7 @@ def test_json_answers_each_chunk_with_an_object(kosmolua: Program) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     """Each line is an object: those that show people something are refused, and what cannot begin is one line."""
     script = write("report.lua", "return 'loaded'")
@@ -444,6 +473,7 @@ def test_json_answers_commands_too(kosmolua: Program, write: Write) -> None:
     assert (done.stdout.count("\n"), done.returncode) == (1, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

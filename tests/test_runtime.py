@@ -74,6 +74,7 @@ def test_a_script_that_fails_is_an_outcome(simulated: Runtime) -> None:
     assert (fields["code"], fields["message"], fields["line"]) == ("script_error", "job.lua:1: boo", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "result"),
     [
@@ -115,6 +116,7 @@ def test_a_call_without_lua(simulated: Runtime) -> None:
             simulated.call(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "arguments", "hint"),
     [
@@ -231,6 +233,7 @@ def test_whoever_listens_may_fail(simulated: Runtime) -> None:
     assert simulated.run("return 1").result == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["run", "call"])
 def test_what_is_under_way_when_a_runtime_closes_is_in_its_journal(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

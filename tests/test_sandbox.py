@@ -112,6 +112,7 @@ def test_memory_that_lupa_has_not_got_ends_the_script_also_in_a_branch() -> None
 SMALL_ADDRESS_SPACE = "confinement.MAX_COPIES = 0"
 
 
+@pytest.mark.slow
 def test_a_script_sees_no_object_of_python_if_lupa_finds_no_memory() -> None:
     """lupa raises into Lua before any verb runs; neither pcall, a handler, a coroutine nor what is closed gets that."""
     source = """
@@ -147,6 +148,7 @@ def test_pythons_objects_have_a_locked_metatable() -> None:
     assert frames[-1]["result"] == ["userdata", False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

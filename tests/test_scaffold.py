@@ -44,6 +44,7 @@ def python(environment: dict[str, str], home: Path) -> Python:
 # What is written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", AUTH)
 def test_its_own_test_passes_at_once(kosmolua: Program, python: Python, home: Path, auth: str) -> None:
     """Whatever the credential, nothing has to be edited; and lint has nothing to say."""
@@ -74,6 +75,7 @@ def serve(request: Request) -> Response:
     return answer(200, item if "/items/" in request.url else [item])
 
 
+@pytest.mark.slow
 def test_it_runs_against_a_service(kosmolua: Program) -> None:
     """No account, no edit: its base URL is what was given."""
     with Loopback(serve) as server:
@@ -85,6 +87,7 @@ def test_it_runs_against_a_service(kosmolua: Program) -> None:
     assert [request.url for request in server.requests] == [f"{server.url}/v1/items", f"{server.url}/v1/items/7"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "header", "query"),
     [
@@ -135,6 +138,7 @@ def test_json_is_asked_for_after_the_name_too(kosmolua: Program, home: Path) -> 
     assert all((home / file).is_file() for file in files)
 
 
+@pytest.mark.slow
 def test_its_wheel_is_found_by_its_entry_point(kosmolua: Program, python: Python, tmp_path: Path) -> None:
     """Built and installed as the packaging section says, with the source away, it is one of the integrations."""
     kosmolua("integrations", "new", "my_weather", "--auth", "bearer")
@@ -189,6 +193,7 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
 # What is refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -234,6 +239,7 @@ def test_a_plan_is_checked(field: str, value: str) -> None:
         Plan("weather", **{field: value})
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten(kosmolua: Program, home: Path) -> None:
     """Neither a folder with something in it nor a file."""
     kosmolua("integrations", "new", "weather")
@@ -270,6 +276,7 @@ def test_a_name_that_only_the_folder_here_has_is_fine(monkeypatch: pytest.Monkey
 # What is asked
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_for_what_was_not_given(environment: dict[str, str], home: Path) -> None:
     """On a terminal, with the usual as a suggestion, and again where the answer does not fit."""
     command = [sys.executable, "-m", "kosmolua", "integrations", "new", "weather"]

@@ -35,6 +35,7 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "options", "status", "code"),
     [
@@ -64,6 +65,7 @@ def test_run(kosmolua: Program, script: str, options: list[str], status: int, co
         assert outcome["error"]["code"] == code
 
 
+@pytest.mark.slow
 def test_an_interrupt(environment: dict[str, str], tmp_path: Path) -> None:
     """SIGINT while a call is under way: the object has the calls and the output so far, and the status is 130."""
     plugin = Path(__file__).parent / "plugins" / "slow.py"
@@ -86,6 +88,7 @@ def test_an_interrupt(environment: dict[str, str], tmp_path: Path) -> None:
     assert [call["status"] for call in outcome["calls"]] == ["ok", "unknown"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
@@ -104,6 +107,7 @@ def test_call(kosmolua: Program, arguments: list[str], status: int) -> None:
     assert done.returncode == status
 
 
+@pytest.mark.slow
 def test_repl(kosmolua: Program) -> None:
     """Each chunk has the same object, with the state of the session."""
     chunks = "1\nx =\nerror('no')\nwhile true do end\n"

@@ -130,6 +130,7 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @needs_terminal
 @pytest.mark.parametrize(
     ("name", "columns"), [each for each in itertools.product(COMMANDS, WIDTHS) if each != (MEASURED, 40)]
@@ -147,6 +148,7 @@ def widest(terminal: Terminal) -> int:
     return max(len(line) for line in plain.split("\r\n") if not line.startswith(("  kosmolua ", "  generate-")))
 
 
+@pytest.mark.slow
 @needs_terminal
 @needs_terminal
 def test_a_page_is_no_wider_than_can_be_read(open_terminal: Open) -> None:
@@ -156,6 +158,7 @@ def test_a_page_is_no_wider_than_can_be_read(open_terminal: Open) -> None:
         assert 80 < max(map(len, terminal.everything())) <= 100
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_a_server_without_a_client_says_what_it_is(open_terminal: Open) -> None:
     """A person who started it sees that nothing hangs, and how to leave."""
@@ -174,6 +177,7 @@ def test_the_list_of_integrations_fits(open_terminal: Open) -> None:
     assert any("bundled  7 reads, 1 write; accounts: default" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_color_changes_nothing_but_colours(open_terminal: Open, name: str) -> None:
     """With NO_COLOR the same is seen, and no colour is chosen."""
@@ -182,6 +186,7 @@ def test_no_color_changes_nothing_but_colours(open_terminal: Open, name: str) ->
         assert not re.search(rb"\x1b\[[\d;]*\b(3[0-8]|4[0-8]|9[0-7]|10[0-7])\b[\d;]*m", terminal.raw)
 
 
+@pytest.mark.slow
 @needs_terminal
 @pytest.mark.parametrize("name", ["accounts", "page", "journal", "error", "trace"])
 def test_a_dumb_terminal_gets_what_a_pipe_gets(open_terminal: Open, folder: Path, kosmolua: Program, name: str) -> None:
@@ -195,6 +200,7 @@ def test_a_dumb_terminal_gets_what_a_pipe_gets(open_terminal: Open, folder: Path
     assert [line for line in got if "KiB" not in line] == [line for line in expected if "KiB" not in line]
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_a_long_page_goes_through_the_pager(open_terminal: Open, folder: Path) -> None:
     """The user's pager is given what does not fit on the screen; a page that fits is just there."""
@@ -223,6 +229,7 @@ def test_a_reader_that_has_enough_is_no_error(environment: dict[str, str]) -> No
     assert (done.stdout, done.stderr) == ("line\t1\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["accounts", *PLACES], ["docs"], ["journal", "calls.jsonl"], ["--help"]])
 def test_other_commands_end_as_quietly(environment: dict[str, str], folder: Path, command: list[str]) -> None:
     """A closed pipe is no reason for a traceback."""
@@ -234,6 +241,7 @@ def test_other_commands_end_as_quietly(environment: dict[str, str], folder: Path
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [["run", "-e", LONG], ["accounts", *PLACES], ["docs"], ["run", "-e", "", "--json"]])
 def test_a_full_disk_is_a_sentence(environment: dict[str, str], folder: Path, command: list[str]) -> None:

@@ -15,6 +15,7 @@ def test_there_are_some() -> None:
     assert len(SCRIPTS) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(kosmolua: Program, script: Path) -> None:
     """It ends well, prints something, calls something, and begins with a line on what it does."""
@@ -25,6 +26,7 @@ def test_a_script_runs(kosmolua: Program, script: Path) -> None:
     assert script.read_text(encoding="utf-8").startswith("-- ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_prints_the_same_each_time(kosmolua: Program, script: Path) -> None:
     """Simulators start with the same data, so an example's output can be shown and relied on."""

@@ -149,6 +149,7 @@ def test_a_secret_that_is_no_text() -> None:
     assert redactor.text("<key-\udcff-secret> \ud800") == "<***> \ud800"
 
 
+@pytest.mark.slow
 def test_many_secrets_cost_no_more_than_few() -> None:
     """With 5,000 keys, as of a fleet, a long text is looked through once, and every key in it is found."""
     redactor = Redactor()
@@ -382,6 +383,7 @@ def recorder() -> Iterator[Recorder]:
     recorder.close()
 
 
+@pytest.mark.slow
 def test_the_key_appears_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture, recorder: Recorder) -> None:
     """A service that echoes the key in every way, and a plugin that fails with it, give it to no frame, no result, no
     error, traceback, journal, approval, log, stub, page or repr, although it was on the wire in four places."""

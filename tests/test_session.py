@@ -57,6 +57,7 @@ def test_an_expression_is_a_chunk(session: Session) -> None:
     assert session.evaluate("_.b[2]").text == "2"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", ["x = 1", "print('hello')", "-- nothing", "local x <const> = 1", "return"])
 def test_a_chunk_without_values_shows_nothing(session: Session, chunk: str) -> None:
     """A statement, a call that returns nothing and a comment have no text, and leave _ alone."""
@@ -147,6 +148,7 @@ def test_a_named_chunk_has_its_name_in_errors(session: Session) -> None:
     assert error.message == "report.lua:1: no"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chunk", "whole"),
     [
@@ -205,6 +207,7 @@ def test_naming_runs_no_metamethod(session: Session) -> None:
 # Limits and interrupts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chunk", "limits", "name"),
     [
@@ -271,6 +274,7 @@ def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
         assert session.evaluate("x").text == "42"
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit holds also where the process that should end the chunk cannot."""
@@ -294,6 +298,7 @@ def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkey
         assert session.evaluate("x").text == "nil"
 
 
+@pytest.mark.slow
 def test_chunks_that_are_stopped_at_their_very_end_leave_a_session_that_works(session: Session) -> None:
     """However a time limit and the end of a chunk meet, what is said of the state is true."""
     session.evaluate("x = 0")
@@ -399,6 +404,7 @@ def test_a_guest_that_died_between_chunks_is_noticed(simulated: Runtime) -> None
         assert session.evaluate("x").text == "nil"
 
 
+@pytest.mark.slow
 def test_a_reply_to_a_chunk_that_is_gone_reaches_no_other(tmp_path: Path) -> None:
     """Numbers of requests repeat after a chunk was ended, so a late reply must not answer the next chunk's request."""
     slow = Path(__file__).parent / "plugins" / "slow.py"
@@ -428,6 +434,7 @@ def answering() -> list[Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "kosmolua-call"]
 
 
+@pytest.mark.slow
 def test_many_chunks_need_no_more_memory(session: Session) -> None:
     """Forks of forks do not pile up: the memory of the VM stays what its state needs."""
     first = session.evaluate("collectgarbage()").outcome.usage["memory_bytes"]
@@ -466,6 +473,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("chunk", ["x = 2", "while true do end"], ids=["idle", "busy"])
 def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], chunk: str) -> None:
@@ -491,6 +499,7 @@ def forkless(role: str, stdin: int, stdout: int, stderr: int) -> subprocess.Pope
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env={})
 
 
+@pytest.mark.slow
 def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated: Runtime) -> None:
     """Chunks work as usual; a limit costs the state, which is said, and a new guest goes on."""
     with Session(simulated.run, lambda: SessionProcess(forkless, forks=False)) as session:
@@ -503,6 +512,7 @@ def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated
         assert session.evaluate("x").text == "nil"
 
 
+@pytest.mark.slow
 def test_a_session_near_its_memory_limit_ends_a_chunk_as_any_script(session: Session) -> None:
     """A chunk that has no room beside the state reaches the limit, and the state stays; garbage is not in its way."""
     fill = "T = {} for i = 1, 93 do T[i] = ('x'):rep(1024 * 1024 - 64) end collectgarbage() return #T"

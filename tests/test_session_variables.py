@@ -23,6 +23,7 @@ def session(runtime: Runtime) -> Iterator[Session]:
         yield session
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chunks", "shown"),
     [
@@ -65,6 +66,7 @@ def test_an_error_names_the_line_and_the_state_before_it_is_kept(session: Sessio
     assert session.evaluate("kept").text == "1"
 
 
+@pytest.mark.slow
 def test_a_stopped_chunk_rolls_its_variables_back(session: Session) -> None:
     """A limit ends the chunk in the middle, and the state is the one from before it."""
     session.evaluate("local x = 1")

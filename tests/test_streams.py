@@ -64,6 +64,7 @@ def noisy(write: Write) -> Path:
     return write("noisy.py", NOISY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "output"),
     [
@@ -82,6 +83,7 @@ def test_what_an_integration_prints_is_no_output(
     assert done.stderr.startswith("noise import\nnoise below\nnoise of a program\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -169,6 +171,7 @@ def test_too_many_open_files(environment: dict[str, str]) -> None:
     assert failed(done) == "no more files can be opened: Too many open files (raise the limit, as with ulimit -n)"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
 def test_an_interrupt_ends_a_script_whose_output_nobody_reads(environment: dict[str, str]) -> None:
     """One Ctrl-C suffices, although a full pipe holds up what was printed."""

@@ -397,6 +397,7 @@ def test_neither_accounts_nor_variables_of_the_user_are_read(tmp_path: Path, mon
     assert play.requests[0].headers["Authorization"].reveal() == "Bearer made-up-api_key"
 
 
+@pytest.mark.slow
 @linux_only
 def test_its_process_ends_when_it_is_forgotten() -> None:
     """No test has to close anything."""
@@ -411,6 +412,7 @@ def test_its_process_ends_when_it_is_forgotten() -> None:
     assert eventually(lambda: not children(os.getpid()) & own)
 
 
+@pytest.mark.slow
 def test_the_docstrings_example_passes(tmp_path: Path) -> None:
     """What the module says of itself is a test that runs."""
     import kosmolua.testing

@@ -103,6 +103,7 @@ def everything_ok() -> Iterator[Service]:
         yield service
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="?#\\")),
@@ -264,6 +265,7 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert service.taken == 2
 
 
+@pytest.mark.slow
 def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
     """The deadline is for the call as a whole, not for each attempt."""
 
@@ -283,6 +285,7 @@ def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
     assert in_time(ends_in_the_second, 0.3)
 
 
+@pytest.mark.slow
 def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's resolver knows no timeout; the call ends in time all the same, and says that nothing was sent."""
     over = threading.Event()
@@ -292,6 +295,7 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     over.set()
 
 
+@pytest.mark.slow
 def test_a_slow_answer_that_comes_in_time() -> None:
     """Slowness alone is no fault."""
 
@@ -349,6 +353,7 @@ def test_a_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(service.heard) == 1
 
 
+@pytest.mark.slow
 def test_a_slow_proxy_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a proxy says is timed like what a service says."""
     began = time.monotonic()
@@ -453,6 +458,7 @@ def test_a_server_that_breaks_off_the_handshake() -> None:
     assert caught.value.retryable
 
 
+@pytest.mark.slow
 def test_a_tls_server_that_never_shakes_hands() -> None:
     """The handshake is part of what must come in time."""
     began = time.monotonic()
@@ -485,6 +491,7 @@ def limited(most: int, window: float, *, spell: str) -> tuple[list[int], object]
     return statuses, step
 
 
+@pytest.mark.slow
 def test_a_loop_over_500_does_not_run_into_the_rate_limit() -> None:
     """500 calls by 16 threads against a service that allows 200 at a time: all succeed, none was refused."""
     statuses, step = limited(200, 0.7, spell=".3f")
@@ -495,6 +502,7 @@ def test_a_loop_over_500_does_not_run_into_the_rate_limit() -> None:
     assert statuses == [200] * 500
 
 
+@pytest.mark.slow
 def test_a_service_that_rounds_its_reset_down() -> None:
     """Where the reset comes later than the service says, a few are refused and sent again; no script sees it."""
     statuses, step = limited(60, 0.9, spell=".0f")

@@ -57,6 +57,7 @@ def installed(request: pytest.FixtureRequest, wheel: Path, environment: dict[str
     return run
 
 
+@pytest.mark.slow
 def test_what_is_in_it(wheel: Path) -> None:
     """One package and its metadata; integrations, guides, the prelude and templates are inside the package."""
     with zipfile.ZipFile(wheel) as archive:
@@ -92,6 +93,7 @@ def test_it_stands_alone(installed: Installed) -> None:
     assert done.stdout.rstrip().endswith("_bundled")
 
 
+@pytest.mark.slow
 def test_it_runs_scripts(installed: Installed) -> None:
     """A script with simulated calls, a limit, and a page of documentation read from Lua."""
     script = """
@@ -105,6 +107,7 @@ def test_it_runs_scripts(installed: Installed) -> None:
     assert limited.returncode == 124
 
 
+@pytest.mark.slow
 def test_it_has_its_documentation_and_integrations(installed: Installed) -> None:
     """Guides, reference pages, the search, the list of integrations and the accounts stanza."""
     assert "`overview`" in installed("-m", "kosmolua", "docs").stdout
@@ -118,6 +121,7 @@ def test_it_has_its_documentation_and_integrations(installed: Installed) -> None
     assert "email" in json.loads(called.stdout)
 
 
+@pytest.mark.slow
 def test_it_can_be_used_from_python(installed: Installed) -> None:
     """Runs come from a warm process there too."""
     code = """
