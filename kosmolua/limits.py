@@ -24,7 +24,7 @@ Number = TypeVar("Number", bound=float)
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that ``64K``, ``96MiB`` or ``1048576`` stands for; units are powers of 1024.
+    """Return the number of bytes in a text such as ``64K``, ``96MiB`` or ``1048576``; units are powers of 1024.
 
     Raises:
         ValueError: The text is not a size.
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that ``90``, ``90s``, ``10m``, ``1.5h`` or ``250ms`` stands for.
+    """Return the number of seconds in a text such as ``90``, ``90s``, ``10m``, ``1.5h`` or ``250ms``.
 
     Raises:
         ValueError: The text is not a duration.
@@ -63,7 +63,7 @@ def spell_size(size: int) -> str:
 
 
 class Unit(Generic[Number]):
-    """What a limit is measured in.
+    """The unit of a limit.
 
     Args:
         noun: The word for a value, such as "a size".
@@ -120,9 +120,9 @@ class Limit(Generic[Number]):
 
     Args:
         default: Its value unless another is given.
-        unit: What it is measured in.
-        about: What it bounds.
-        code: The name that an error gives it; empty if exceeding it does not end the script.
+        unit: Its unit.
+        about: What it limits.
+        code: Its name in an error; empty if exceeding it does not end the script.
         exceeded: What the script did, with ``{value}`` for the limit.
         advice: What to do instead of raising it.
         option: The help of the command-line option that sets it; empty if only ``[kosmolua.limits]`` does.

@@ -122,7 +122,7 @@ class Host:
         return base if self._accounts_source is None else self.accounts.limits(base)
 
     def close(self) -> None:
-        """Close connections and the journal, if there are any."""
+        """Close the connections and the journal."""
         built = vars(self)
         for part in (built.get("backend"), built.get("journal")):
             if part:
@@ -135,7 +135,7 @@ class Host:
 
     def _check_sections(self) -> None:
         """Warn of each section without an integration; only a call to it is an error."""
-        plugins = self.plugins  # a file that was named and is not there is an error, whatever sections there are
+        plugins = self.plugins  # raises if a file that was given is missing, even without sections
         for name in self.accounts.sections():
             try:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")

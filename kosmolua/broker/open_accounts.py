@@ -78,7 +78,7 @@ class OpenAccounts:
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
-        """Send a request for the call of this thread, or for none if the integration has threads of its own."""
+        """Send a request for the call of this thread, or for no call if it is a thread of the integration."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
         call, until = _current.get() or (None, self._until)

@@ -59,7 +59,7 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 
 
 def open_to_list(options: Options) -> Runtime:
-    """Return a runtime for a command that only lists what there is."""
+    """Return a runtime for a command that only lists integrations and accounts."""
     return _open(options)
 
 

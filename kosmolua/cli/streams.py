@@ -144,7 +144,7 @@ def _open_empty() -> int:
 
 
 def _open_discarding() -> TextIO:
-    """Return a stream for what nobody can read."""
+    """Return a stream that discards everything."""
     try:
         return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     except OSError:

@@ -44,7 +44,7 @@ create virtual table meanings using fts5(words unindexed, said, tokenize='porter
 
 
 class Entry(NamedTuple):
-    """Something that can be found.
+    """One entry of the index.
 
     Args:
         page: The page to read.

@@ -23,7 +23,7 @@ def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield a body without its compression, at most :data:`MAX_PIECE` bytes at a time.
 
     Args:
-        pieces: The body as it came.
+        pieces: The compressed body.
         encoding: The answer's ``Content-Encoding``, or nothing.
 
     Raises:
@@ -64,7 +64,7 @@ def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
 
 
 def _window_bits(coding: str, body: bytes) -> int:
-    """Return what zlib wants to know of a format: gzip, zlib, or deflate without a header, as some servers send it."""
+    """Return zlib's ``wbits`` of a format: gzip, zlib, or deflate without a header, as some servers send it."""
     if coding != "deflate":
         return 16 + zlib.MAX_WBITS
     has_header = body[0] & 0x0F == zlib.DEFLATED and body[0] >> 4 <= zlib.MAX_WBITS - 8

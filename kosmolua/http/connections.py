@@ -43,7 +43,7 @@ _FRAMING = 8
 
 
 class Unconnected(HTTPError):
-    """No connection came about, so nothing was sent; its cause says why."""
+    """No connection was made, so nothing was sent; the cause says why."""
 
 
 class AnswerTooLong(HTTPException):
@@ -117,7 +117,7 @@ class _BoundedResponse(HTTPResponse):
         """Read a status line, and let http.client skip each interim answer as it does 100 (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
-            raise BadStatusLine("101, which nobody asked for")
+            raise BadStatusLine("101, which was not requested")
         if not 100 <= status < 200:
             return version, status, reason
         self._interim += 1
@@ -138,14 +138,14 @@ class _PlainConnection(HTTPConnection):
         """Connect, through the proxy if there is one.
 
         Raises:
-            ProxyError: No connection came about through the proxy.
-            Unconnected: No connection came about.
+            ProxyError: The proxy refused or could not be reached.
+            Unconnected: No connection was made.
         """
         try:
             super().connect()
         except (HTTPError, HTTPException, OSError) as error:
             if self.proxy:
-                raise ProxyError("no connection came about", error) from error
+                raise ProxyError("no connection was made", error) from error
             raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
@@ -188,7 +188,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Gives requests these connections. The pool of the latest origin is kept at hand.
+    """Gives requests these connections. The pool of the latest origin is cached.
 
     Args:
         size: Connections that are kept.

@@ -1,4 +1,4 @@
-"""Faults: why no complete answer came, and which exception of the HTTP library means what."""
+"""Faults: the reasons why no complete answer came, read from the HTTP library's exceptions."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from kosmolua.http.messages import Request
 
 @dataclass(frozen=True)
 class Fault:
-    """Why no complete answer came.
+    """The reason why no complete answer came.
 
     Args:
-        text: A clause of ours, without anything that the service or a library wrote.
+        text: A clause without any text of the service or a library.
         hint: What to do.
         sent: True if the service may have got the request.
         passing: True if another attempt may succeed.
@@ -85,11 +85,11 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (InvalidSchema, _hopeless("its address, or the proxy's, is of a kind that is not supported")),
     (InvalidURL, _hopeless("its address, or the proxy's, is not valid")),
     (ssl.SSLCertVerificationError, _hopeless("the server's certificate is not trusted", "see REQUESTS_CA_BUNDLE")),
-    (ProxyError, _unsent("no connection came about through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
+    (ProxyError, _unsent("no connection was made through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
     (NameResolutionError, _unsent("its host name cannot be resolved")),
     (ConnectionRefusedError, _unsent("the connection was refused")),
     (NewConnectionError, _unsent("no connection could be made")),
-    (ConnectTimeoutError, _unsent("no connection came about in time")),
+    (ConnectTimeoutError, _unsent("no connection was made in time")),
     (Unconnected, _unsent("no TLS connection came about", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
     (ReadTimeoutError, Fault("no complete answer came in time")),
     (ConnectionError, _BROKEN),

@@ -120,7 +120,7 @@ class Response:
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, whatever the case of its name, or None."""
+        """Return a header's value, or None. The name may be in any case."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -158,7 +158,7 @@ class Attempt:
         waited: Seconds before the attempt, for a rate limit or after a failed attempt.
         status: The HTTP status, or None if no complete answer came.
         request_id: The service's id of the request.
-        fault: Why no complete answer came.
+        fault: The reason why no complete answer came.
     """
 
     number: int

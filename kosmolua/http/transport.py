@@ -69,7 +69,7 @@ class Transport:
     with requests, credentials from nowhere but the request: neither ``.netrc`` nor a cookie is ever sent.
 
     A read is sent again after 429, 500, 502, 503, 504 or a broken connection; a write only after 429, which says that
-    nothing was done, or if no connection came about.
+    nothing was done, or if no connection was made.
 
     Args:
         size: Connections that are kept, for as many calls at once.
@@ -104,7 +104,7 @@ class Transport:
         self._session.close()
 
     def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
-        """Send a request, again if that is safe and may help, and return the answer, whatever its status.
+        """Send a request, again if that is safe and may help, and return the answer, with any status.
 
         A redirect of a GET or HEAD is followed within the same origin; any other is the answer. An answer of 429 is
         returned as soon as the wait that it demands would last beyond the end.

@@ -43,7 +43,7 @@ class Reader(Protocol):
 
 
 def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Note what is wrong with a call of a built-in function.
+    """Report problems with a call of a built-in function.
 
     Args:
         reader: Reads the script.

@@ -52,7 +52,7 @@ class Checker:
         self._catalog = catalog
 
     def check(self, source: str | bytes) -> Report:
-        """Return what is wrong with a script, and what it may do; nothing is run.
+        """Return the problems of a script and what it may do, without running it.
 
         A script that is too long or too deeply nested to be read has an empty report.
         """

@@ -1,4 +1,4 @@
-"""Scopes: which variable each name of a script stands for."""
+"""Scopes: the variable that each name of a script refers to."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Scopes:
         return not self.is_dynamic and not self.globals & _STOPPING
 
     def variable(self, name: Node) -> Variable | None:
-        """Return the local variable that an identifier stands for, or None for a global."""
+        """Return the local variable that an identifier refers to, or None for a global."""
         return self._variables.get(id(name))
 
     def _block(self, block: Node | None, *declared: Node) -> None:

@@ -261,7 +261,7 @@ def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration:
 
 
 def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the names under ``app`` that an expression stands for, ``""`` for a computed one; None for any other."""
+    """Return the names of a path under ``app``, ``""`` for a computed one, or None for any other expression."""
     steps: list[str] = []
     while node.kind in ("dot_index_expression", "bracket_index_expression"):
         steps.insert(0, key_of(node) or "")
@@ -276,7 +276,7 @@ _OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
 class Place(NamedTuple):
-    """Where a text ends.
+    """The end of a text, between brackets and quotes.
 
     Args:
         bracket: Where the innermost bracket that is open stands, or None.

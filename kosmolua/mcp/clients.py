@@ -21,10 +21,10 @@ GRACE = 10.0
 
 
 class Clients:
-    """Names the client of each request, and has the scripts of clients that are gone ended.
+    """Names the client of each request, and ends the scripts of clients that have disconnected.
 
     Up to protocol 2025-11-25 a session is a client. Later ones have no sessions, so the first answer sets a cookie.
-    It grants nothing: all it does is tell clients apart that share an address.
+    It grants nothing; it only distinguishes clients that share an address.
 
     Args:
         app: What answers the requests.

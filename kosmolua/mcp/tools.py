@@ -1,4 +1,4 @@
-"""The tools: what each is called, what it takes, and what it may change."""
+"""The tools: their names, their arguments and their effects."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class Script:
 
     @property
     def options(self) -> RunOptions:
-        """What the runtime is told about its run."""
+        """The options of a tool's run."""
         options = RunOptions(args=self.args, read_only=self.read_only)
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

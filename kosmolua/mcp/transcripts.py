@@ -67,7 +67,7 @@ class Transcripts:
             own = [text for owner, text in self._kept.values() if owner == client]
             if page == LAST and own and is_exact(client):
                 return own[-1]
-            if page in self._kept:  # nobody guesses the name of another client's
+            if page in self._kept:  # unguessable, so that a client reads only its own
                 return self._kept[page][1]
         raise DocNotFound(
             f"There is no answer {page[:80]!r} to read on", hint="only answers that were cut are kept, the last few"

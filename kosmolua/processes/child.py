@@ -36,7 +36,7 @@ class Child(Protocol):
         """Wait for the end of a process whose pipe is closed, and return its status: negative for a signal."""
 
     def close(self) -> None:
-        """End the process and give up its pipes."""
+        """End the process and close its pipes."""
 
 
 class Pipes:
@@ -66,7 +66,7 @@ class Pipes:
         return protocol.read_line(self._incoming, limit)
 
     def close_pipes(self) -> None:
-        """Give up both ends."""
+        """Close both ends."""
         with self._writing:
             for stream in (self._outgoing, self._incoming):
                 try:
@@ -111,7 +111,7 @@ class ColdChild(Pipes):
         return self._process.wait()
 
     def close(self) -> None:
-        """End the process, wait for that, and give up its pipes."""
+        """End the process, wait for it, and close its pipes."""
         self.kill()
         self._process.wait()
         self.close_pipes()
@@ -187,7 +187,7 @@ class SessionProcess(Pipes):
             self._process.kill()
 
     def close(self) -> None:
-        """End all processes of the session and give up the pipes."""
+        """End all processes of the session and close the pipes."""
         self.kill()
         self._process.wait()
         self.close_pipes()

@@ -83,7 +83,7 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Reap what the process has forked: the first process of a container inherits that, and nobody else would."""
+        """Reap the process's forks: the first process of a container inherits them, and no other would reap them."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
@@ -98,7 +98,7 @@ class Process:
         if self._status is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has reaped it, or SIGCHLD is ignored: only they know how it ended
+            except ChildProcessError:  # reaped elsewhere, or SIGCHLD is ignored: its status is lost
                 self._status = UNKNOWN
                 return UNKNOWN
             self._status = os.waitstatus_to_exitcode(status) if pid else None
@@ -106,7 +106,7 @@ class Process:
 
 
 def _open_nowhere() -> int:
-    """Return a descriptor of the null device, or if that is missing, of a pipe that nobody reads."""
+    """Return a descriptor of the null device, or if that is missing, of a pipe without a reader."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except (FileNotFoundError, PermissionError):

@@ -57,7 +57,7 @@ class WorkerPool:
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
-        """Get in line for a place without waiting for it.
+        """Join the queue for a place, without waiting.
 
         Args:
             client: Whose run it is. None stands for the program itself, which may use all places and waits in a queue
@@ -213,11 +213,11 @@ class Turn:
         self._places.cancel(self)
 
     def end(self) -> None:
-        """Give the place back for good, or get out of the line."""
+        """Give the place back, or leave the queue."""
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Tell the run that it waits no longer."""
+        """Tell the run that it no longer waits."""
         self.holds = holds
         self._over.set()
         if self._on_come:
