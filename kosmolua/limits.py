@@ -286,10 +286,12 @@ class Limits:
     )
 
     def __init__(self, **given: float) -> None:
+        values = {name: limit.default for name, limit in LIMITS.items()}
         for name, value in given.items():
             if name not in LIMITS:
                 raise TypeError(f"there is no limit {name!r}")
-            setattr(self, name, LIMITS[name].check(value))
+            values[name] = LIMITS[name].check(value)
+        vars(self).update(values)
 
     def __repr__(self) -> str:
         return f"Limits({', '.join(f'{name}={value}' for name, value in self.as_dict().items())})"
@@ -301,7 +303,7 @@ class Limits:
 
     def as_dict(self) -> dict[str, float]:
         """Return every limit by its name."""
-        return {name: getattr(self, name) for name in LIMITS}
+        return dict(vars(self))
 
     def spell(self, name: str) -> str:
         """Return a limit as people write it, such as ``96 MiB``."""

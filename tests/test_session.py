@@ -272,7 +272,7 @@ def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
 
 
 @linux_only
-def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit holds also where the process that should end the chunk cannot."""
     monkeypatch.setattr("kosmolua.runs.supervisor.KILL_TIMEOUT", 0.1)
     guests: list[Watched] = []
@@ -358,7 +358,7 @@ def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
     assert in_time(is_kept, 0.2)
 
 
-def test_a_killed_chunk_is_told_from_a_killed_guest(simulated: Runtime) -> None:
+def test_a_killed_chunk_is_told_from_a_killed_process(simulated: Runtime) -> None:
     """A process that dies under a chunk costs the chunk; where none is left, a new session begins, and says so."""
     guests = [Watched(), Watched()]
     waiting = iter(guests)
@@ -388,7 +388,7 @@ def kill_when_busy(process: Watched, which: slice) -> None:
     Thread(target=kill).start()
 
 
-def test_a_guest_that_died_between_chunks_is_noticed(simulated: Runtime) -> None:
+def test_a_process_that_died_between_chunks_is_noticed(simulated: Runtime) -> None:
     """The next chunk says so, and the one after that runs in a new session."""
     guests = [Watched(), Watched()]
     waiting = iter(guests)

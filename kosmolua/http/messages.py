@@ -71,7 +71,7 @@ class Request:
     @property
     def fields(self) -> dict[str, str]:
         """The headers exactly as they are sent, secrets revealed."""
-        return {name: _reveal(value) for name, value in self.headers.items()}
+        return {name: value.reveal() if isinstance(value, Secret) else value for name, value in self.headers.items()}
 
     @property
     def content(self) -> bytes:
@@ -207,11 +207,8 @@ def _escaped(text: str) -> str:
 
 
 def _encoded(pairs: Pairs) -> str:
-    return "&".join(f"{quote(name, safe='')}={quote(_reveal(value), safe='')}" for name, value in pairs)
-
-
-def _reveal(value: str | Secret) -> str:
-    return value.reveal() if isinstance(value, Secret) else value
+    revealed = ((name, value.reveal() if isinstance(value, Secret) else value) for name, value in pairs)
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in revealed)
 
 
 Send: TypeAlias = Callable[[Request], Response]

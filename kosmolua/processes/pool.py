@@ -68,7 +68,7 @@ class WorkerPool:
             Busy: Too many runs wait already.
         """
         turn = Turn(self._places, client, on_come)
-        turn.queue()
+        self._places.queue(turn)
         return turn
 
     @contextmanager
@@ -191,10 +191,6 @@ class Turn:
         """Wait for the place, and return True if there is one, False if the turn was cancelled."""
         self._over.wait()
         return self.holds
-
-    def queue(self) -> None:
-        """Get in line; raises Busy where that is too long."""
-        self._places.queue(self)
 
     def pause(self) -> bool:
         """Give the place back for a while, and return True, unless too many runs have done so."""

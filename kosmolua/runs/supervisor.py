@@ -148,12 +148,12 @@ class Supervisor:
         return ending
 
     def interrupt(self) -> None:
-        """End the run as the user's wish, from any thread."""
+        """Interrupt the run, from any thread."""
         self._halt()
         self._mail.put(partial(self._stop, Interrupted("The script was interrupted")))
 
     def ask(self, work: Callable[[], _T]) -> _T:
-        """Have the owner do something, and return or raise what comes of it.
+        """Call a function in the owner's thread, and return or raise what it does.
 
         Raises:
             Interrupted: The run is over.
@@ -252,7 +252,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Note the layers that a child reports before it runs a script; what is said later is the script's word."""
+        """Note the layers that a child reports before it runs a script. Later reports may be forged."""
         if self._isolation is not None:
             return
         self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
@@ -283,7 +283,7 @@ class Supervisor:
         self._clock.run_out()
 
     def _read_frames(self) -> Ending:
-        """Read frame after frame, and return the ending that the last one or the end of the process stands for."""
+        """Read all frames, and return the ending that the last one, or else the process's status, means."""
         usual = self._limits.max_arguments + FRAME_OVERHEAD
         longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
         while True:
@@ -306,16 +306,12 @@ class Supervisor:
                 self._mail.put(partial(self._ready, frame))
             elif kind == "call" and frame.get("branch") is True:
                 self._hand_on(frame, protocol.memory_of(line))
-            else:
-                self._answer_here(frame)
-
-    def _answer_here(self, frame: dict[str, Any]) -> None:
-        """Answer in the reader's own thread: the script waits, so there is nothing else to read."""
-        self._is_answering = True
-        try:
-            self._answer(frame)
-        finally:
-            self._is_answering = False
+            else:  # the script waits for the answer, so there is nothing else to read
+                self._is_answering = True
+                try:
+                    self._answer(frame)
+                finally:
+                    self._is_answering = False
 
     def _hand_on(self, frame: dict[str, Any], size: int) -> None:
         """Hand the call of a branch to a call thread."""
