@@ -164,7 +164,7 @@ class Limit(Generic[Number]):
 
     @property
     def remedy(self) -> str:
-        """What to do about a script that exceeds it."""
+        """The advice for a script that exceeds it."""
         way = f"raise {self.name} in [kosmolua.limits]"
         if self.option:
             way = f"raise it with --{self.name.replace('_', '-')}"
@@ -188,7 +188,7 @@ class Limit(Generic[Number]):
 
 
 class Limits:
-    """What one run may use. The host owns the limits; no script can raise them.
+    """The limits of one run. The host owns them; no script can raise them.
 
     Args:
         given: Values that replace defaults, by the names below.

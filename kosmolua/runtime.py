@@ -269,7 +269,7 @@ class Runtime:
             self._runs.discard(run)
 
     def _broker(self, clock: Clock, watch: Watch | None = None) -> Broker:
-        """Return what answers calls that no script makes."""
+        """Return the broker of calls that no script makes."""
         from kosmolua.broker.broker import Broker
 
         self._check_open()

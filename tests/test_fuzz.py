@@ -28,7 +28,7 @@ FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
 FRAMES_OF_A_RUN = 8
 SEED = int(os.environ.get("KOSMOLUA_SEED", random.randrange(2**32)))
 LIMITS = Limits(timeout=120, max_output=100_000, max_result=200_000, max_arguments=20_000)
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that one fake run may take on a slow machine; one that hangs takes its whole time."""
 KINDS: list[dict[str, Any]] = [
     {"kind": "ready", "isolation": ["seccomp", "landlock"], "missing": []},
@@ -218,7 +218,7 @@ def test_each_run_ends_in_a_known_way() -> None:
         ending = Supervisor(child, LIMITS, Clock(LIMITS.timeout), Careful, printed.append).run(
             b"return 1", "fuzz.lua", []
         )
-        assert time.monotonic() - started < PATIENCE, (SEED, lines)
+        assert time.monotonic() - started < TIMEOUT, (SEED, lines)
         assert child.killed
         known = (ScriptError, LimitExceeded, WorkerLost, CallError)
         assert ending.error is None or isinstance(ending.error, known), (SEED, lines)

@@ -158,7 +158,7 @@ class Broker:
             raise
 
     def redact(self, result: list[Any]) -> list[Any]:
-        """Return what a script returned without the secrets that were in use."""
+        """Return a script's result with secrets redacted."""
         return [self._host.redactor.value(value) for value in result]
 
     def close(self, error: KosmoError | None) -> list[Summary]:
@@ -275,7 +275,7 @@ class Broker:
 
 
 def _said_of(cut_off: Sequence[Record]) -> str:
-    """Return what an error says of the calls that it cut off."""
+    """Return the sentence that lists the calls cut off by an error."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:
         names.append(f"{len(cut_off) - MAX_NAMED_CALLS} more")

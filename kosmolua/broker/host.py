@@ -83,7 +83,7 @@ class Host:
 
     @lazy
     def catalog(self) -> Catalog:
-        """What each path under ``app`` means."""
+        """Resolves paths under ``app``."""
         from kosmolua.catalog.catalog import Catalog
 
         return Catalog([self.plugins], self.accounts)
@@ -146,7 +146,7 @@ class Host:
 def _source_of(
     accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
 ) -> tuple[str | Mapping[str, Any] | None, str]:
-    """Return what to read accounts from, or None, and what messages call it."""
+    """Return the source of accounts, or None, and its name in messages."""
     if isinstance(accounts, Mapping):
         return accounts, "the accounts given"
     path, exists = accounts_file(accounts, environ)

@@ -49,7 +49,7 @@ class Record:
     duration_ms: float
 
     def summary(self) -> Summary:
-        """Return what an outcome says of the call."""
+        """Return the call's entry in an outcome."""
         names = ("path", "account", "effect", "status", "duration_ms", "error")
         return {name: getattr(self, name) for name in names}
 

@@ -24,7 +24,7 @@ ALL = "*"
 
 
 class Provider(Protocol):
-    """Where the integrations under one root of ``app`` come from."""
+    """The source of the integrations under one root of ``app``."""
 
     @property
     def root(self) -> str:
@@ -177,7 +177,7 @@ class Catalog:
         return found
 
     def describe(self, path: str) -> Json:
-        """Return what the child needs to build the branch of ``app`` at a path.
+        """Return the description of a path, from which the child builds that branch of ``app``.
 
         Returns:
             ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
@@ -220,7 +220,7 @@ class Catalog:
         return self._find(path)[1]
 
     def resolve(self, path: str) -> Target:
-        """Return what a path means: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``app.integrations.``.
+        """Resolve a path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``app.integrations.``.
 
         Raises:
             UnknownPath: No integration, account or function has this name.

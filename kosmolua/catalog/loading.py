@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -> T:
-    """Return what ``load`` returns, which runs a plugin's code.
+    """Call ``load``, which runs a plugin's code, and return its result.
 
     It runs in a thread, since nothing else limits the time of an import. A thread cannot be killed: one that
     hangs has an exception raised in it, which works unless it hangs inside a system call; then it stays.

@@ -168,7 +168,7 @@ class Plugins:
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
-        """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""
+        """Return the loaders of an integration of this name by origin, so that one found twice counts once."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
         named = {each.origin: partial(_raise_or_return, each) for each in self._load_from_options().get(name, ())}

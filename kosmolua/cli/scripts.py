@@ -78,7 +78,7 @@ def _open(options: Options, **given: Any) -> Runtime:
 
 @contextmanager
 def taken_as_interrupts() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise KeyboardInterrupt in the ``with`` block, and end the program after it.
+    """Raise KeyboardInterrupt in the ``with`` block on SIGTERM and SIGHUP, and end the program after it.
 
     A second signal ends the program at once. A signal that the program inherited as ignored stays ignored.
     """

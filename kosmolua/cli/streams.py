@@ -107,7 +107,7 @@ def replace_closed_streams() -> None:
 
 
 def guard_output() -> None:
-    """Have all writes to ``sys.stdout`` raise :class:`OutputLost` on failure, and replace what its encoding lacks."""
+    """Make writes to ``sys.stdout`` raise :class:`OutputLost` on failure, and replace unencodable characters."""
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True

@@ -49,7 +49,7 @@ def raised(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return what a text says in words: without code blocks, headings, rulers, marks, and the addresses of links."""
+    """Return the plain words of a text, without code blocks, headings, rulers, marks, and the addresses of links."""
     lines = (_LINK.sub(r"\1", line) for line, is_text in _lines(text) if is_text)
     return "\n".join(_MARK.sub("", line) for line in lines)
 

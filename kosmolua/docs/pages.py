@@ -22,7 +22,7 @@ _LEFT_OUT = {
 
 
 class Page(ABC):
-    """What can be read under one name."""
+    """A page of the documentation."""
 
     poorer: tuple[str, ...] = DETAILS[1:]
     """The forms that a budget can make of a full page, richest first."""

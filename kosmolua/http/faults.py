@@ -21,8 +21,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import InvalidHeader as BadAnswerHeader
 
 from kosmolua.errors import NetworkError
-from kosmolua.http.compression import UnknownCoding
-from kosmolua.http.connections import AnswerTooLong, Unconnected
+from kosmolua.http.connections import AnswerTooLong, Unconnected, UnknownCoding
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.http.messages import Request
 
@@ -54,7 +53,7 @@ class Fault:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return what an exception means: the first line of the table whose exception is in its chain of causes."""
+    """Return the fault for an exception: the first entry of the table that matches one of its causes."""
     causes = list(_causes(error))
     for kind, fault in _FAULTS:
         if any(isinstance(cause, kind) for cause in causes):

@@ -25,8 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from kosmolua import __version__
 from kosmolua.clock import Until
-from kosmolua.http.compression import ACCEPTED, MAX_PIECE, UnknownCoding, decompressed
-from kosmolua.http.connections import Adapter
+from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after

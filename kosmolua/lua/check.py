@@ -15,7 +15,7 @@ MAX_FINDINGS = 50
 
 
 class Report(NamedTuple):
-    """What a check found.
+    """The result of a check.
 
     Args:
         findings: In the order of the source.
@@ -29,7 +29,7 @@ class Report(NamedTuple):
 
     @property
     def errors(self) -> list[Finding]:
-        """What is certain to fail."""
+        """The findings that are certain to fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def summary(self) -> str:

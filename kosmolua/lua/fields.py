@@ -54,7 +54,7 @@ class Charge(NamedTuple):
 
 
 class Target(Protocol):
-    """What a path means."""
+    """The meaning of a path."""
 
     @property
     def account(self) -> str:
@@ -74,7 +74,7 @@ class Catalog(Protocol):
         """Return the names of an integration's accounts."""
 
     def resolve(self, path: str) -> Target:
-        """Return what a path means, or raise a KosmoError."""
+        """Resolve a path, or raise a KosmoError."""
 
 
 class Fields:
@@ -122,7 +122,7 @@ class Fields:
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
     def at(self, node: Node, value: Value, index: object) -> Value:
-        """Return what a value has at a number."""
+        """Return the item of a value at a number."""
         if isinstance(value, Literal) and value.kind == "string":
             self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
         if not isinstance(value, Result):

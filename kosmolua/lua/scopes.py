@@ -56,7 +56,7 @@ class Scopes:
 
     @property
     def is_certain(self) -> bool:
-        """Whether what is read in order also runs: nothing may end the script early, or change what values can do."""
+        """Whether statements run in the order of the source: nothing ends the script early or adds metatables."""
         return not self.is_dynamic and not self.globals & _STOPPING
 
     def variable(self, name: Node) -> Variable | None:

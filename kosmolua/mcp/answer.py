@@ -216,7 +216,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits) -> str:
-    """Return what the model can do, beside what the error itself says."""
+    """Return advice for the model, in addition to the error's own."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:

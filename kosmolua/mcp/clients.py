@@ -16,7 +16,7 @@ SCOPE = "kosmolua.client"
 """Where a request's scope has its client's name."""
 COOKIE = "kosmolua-client"
 MAX_NAME = 64
-GRACE = 10.0
+RECONNECT_TIMEOUT = 10.0
 """Seconds for which the scripts of a client without a connection run on, since it may come back."""
 
 
@@ -60,7 +60,7 @@ class Clients:
             if not self._requests[name]:
                 del self._requests[name]
                 if self._has_runs(name):
-                    asyncio.get_running_loop().call_later(GRACE, self._end_unless_back, name)
+                    asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _end_unless_back(self, name: str) -> None:
         if name not in self._requests:

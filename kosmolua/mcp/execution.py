@@ -52,7 +52,7 @@ class Execution:
 
     @property
     def seconds(self) -> float:
-        """How long ago it was started."""
+        """The seconds since its start."""
         return monotonic() - self._started
 
     async def change(self, seconds: float) -> None:
@@ -64,7 +64,7 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return what became of the script, once it is done."""
+        """Return the outcome, once the script is done."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:

@@ -25,7 +25,7 @@ from kosmolua.mcp.tools import Script
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 
-HEARTBEAT = 5.0
+HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client hears that a script still runs, though nothing happened."""
 MIN_SILENCE = 0.1
 """Seconds between two notices of progress, however many calls there are."""
@@ -36,7 +36,7 @@ _Given = TypeVar("_Given")
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
-    """Do in a thread what would hold up the event loop; if the system allows no further thread, do it here."""
+    """Call a blocking function in a thread, or here if the system allows no further thread."""
     try:
         return await asyncio.to_thread(work, *given)
     except RuntimeError as error:
@@ -81,7 +81,7 @@ class Client:
                         return False
                     asking.start_soon(self._ask, execution, question)
                     asked = question
-                await execution.change(HEARTBEAT)
+                await execution.change(HEARTBEAT_INTERVAL)
                 await self._tell(execution)
             asking.cancel_scope.cancel()
         return True

@@ -69,7 +69,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What clients connect to."""
+        """The address for clients."""
         return f"http://{self}{PATH}"
 
     def listen(self) -> tuple[Listener, Address]:
@@ -113,7 +113,7 @@ class UnixAddress:
 
     @property
     def url(self) -> str:
-        """What clients connect to."""
+        """The address for clients."""
         return f"{self}, as http://localhost{PATH}"
 
     def listen(self) -> tuple[Listener, UnixAddress]:

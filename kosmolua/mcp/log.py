@@ -1,4 +1,4 @@
-"""What the protocol's libraries log, as sentences on standard error."""
+"""Logging: warnings of the protocol's libraries, as sentences on standard error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-SILENCE = 60.0
+REPEAT_INTERVAL = 60.0
 """Seconds in which the same sentence is not written again."""
 MAX_SENTENCES = 1_000
 
@@ -29,7 +29,7 @@ class Sentences(logging.Handler):
         if record.exc_info and record.exc_info[1]:
             message += f" ({_cause_of(record.exc_info[1])})"
         now = time.monotonic()
-        if now - self._written.get(message, -SILENCE) < SILENCE:
+        if now - self._written.get(message, -REPEAT_INTERVAL) < REPEAT_INTERVAL:
             return
         if len(self._written) >= MAX_SENTENCES:
             self._written.clear()

@@ -69,7 +69,7 @@ class Question:
             self._answered.set()
 
     def meaning(self, reply: object) -> Answer:
-        """Return what a client's reply says. Dismissing the form means that nothing more is to be asked."""
+        """Return the answer in a client's reply. Dismissing the form means that no further question is wanted."""
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO
         if reply.action == "cancel":

@@ -164,7 +164,7 @@ def _limit(name: str, most: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Script:
-    """What execute_lua is asked to run.
+    """The arguments of execute_lua.
 
     Args:
         code: The text.

@@ -24,7 +24,7 @@ class Transcripts:
         self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
-        """Keep a text, and return the page that it is read by.
+        """Keep a text, and return the name of its page.
 
         Args:
             client: Whose it is. A client that shares its name with others has to read it by the page returned.

@@ -103,7 +103,7 @@ class ColdChild(Pipes):
         self._process.kill()
 
     def insist(self) -> None:
-        """Do as :meth:`kill`: the kernel knows nothing stronger."""
+        """Do the same as :meth:`kill`; no stronger signal exists."""
         self._process.kill()
 
     def status(self) -> int:
@@ -162,7 +162,7 @@ class SessionProcess(Pipes):
         super().send(line)
 
     def stop(self, number: int) -> None:
-        """Have a chunk ended, if it is the last that was sent and still runs. Without fork, the process ends with it.
+        """End a chunk if it is the last that was sent and still runs. Without fork, the process ends with it.
 
         The order goes over the control pipe, in case there is no process for the chunk yet, and then as a signal, which
         every process blocks that runs no chunk. No process of the session has the right to signal another.

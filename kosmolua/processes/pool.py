@@ -53,7 +53,7 @@ class WorkerPool:
 
     @property
     def max_runs(self) -> int:
-        """How many runs have a process at most: those that go on, and those that wait for a person."""
+        """The largest number of runs with a process: active ones, and those that wait for a person."""
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:

@@ -74,7 +74,7 @@ class Zygote:
         return self._statuses.wait(number)
 
     def forget(self, number: int) -> None:
-        """Keep nothing more of a worker."""
+        """Drop the status of a worker."""
         self._statuses.forget(number)
 
     def close(self) -> None:

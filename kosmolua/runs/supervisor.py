@@ -36,7 +36,7 @@ from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
 
-GRACE = 0.5
+GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
 KILL_TIMEOUT = 5.0
 """Seconds in which a killed child must be gone before the processes that keep it alive are killed too."""
@@ -204,7 +204,7 @@ class Supervisor:
                 self._stop(self._limits.exceeded("wall"))
         if not self._is_ending:
             return min(self._clock.left, MAX_WAIT)
-        self._grace_ends = self._grace_ends or monotonic() + GRACE
+        self._grace_ends = self._grace_ends or monotonic() + GRACE_TIMEOUT
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
     def _is_late(self) -> bool:
@@ -411,7 +411,7 @@ class _Question(Generic[_T]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Have the thread that waits raise an error, unless there is an answer."""
+        """Raise an error in the waiting thread, unless it has an answer."""
         if not self._done.is_set():
             self._error = error
             self._done.set()

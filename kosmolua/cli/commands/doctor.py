@@ -27,7 +27,7 @@ FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
 
 class Finding(NamedTuple):
-    """What one check found.
+    """The result of one check.
 
     Args:
         subject: What was looked at.
