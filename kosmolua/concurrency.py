@@ -72,11 +72,16 @@ class ActiveThreads:
     def one_more(self) -> Iterator[None]:
         """Count this thread as active until the ``with`` block ends."""
         thread = get_ident()
-        self._count(thread, 1)
+        with self._changed:
+            self._threads[thread] += 1
         try:
             yield
         finally:
-            self._count(thread, -1)
+            with self._changed:
+                self._threads[thread] -= 1
+                if not self._threads[thread]:
+                    del self._threads[thread]
+                self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
         """Wait until no other thread is active, at most ``seconds``.
@@ -86,13 +91,6 @@ class ActiveThreads:
         own = get_ident()
         with self._changed:
             self._changed.wait_for(lambda: not any(thread != own for thread in +self._threads), seconds)
-
-    def _count(self, thread: int, change: int) -> None:
-        with self._changed:
-            self._threads[thread] += change
-            if not self._threads[thread]:
-                del self._threads[thread]
-            self._changed.notify_all()
 
 
 class Budget:

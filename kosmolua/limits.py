@@ -24,7 +24,7 @@ Number = TypeVar("Number", bound=float)
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that ``64K``, ``96MiB`` or ``1048576`` stands for; units are powers of 1024.
+    """Return the number of bytes in a text such as ``64K``, ``96MiB`` or ``1048576``; units are powers of 1024.
 
     Raises:
         ValueError: The text is not a size.
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that ``90``, ``90s``, ``10m``, ``1.5h`` or ``250ms`` stands for.
+    """Return the number of seconds in a text such as ``90``, ``90s``, ``10m``, ``1.5h`` or ``250ms``.
 
     Raises:
         ValueError: The text is not a duration.
@@ -63,7 +63,7 @@ def spell_size(size: int) -> str:
 
 
 class Unit(Generic[Number]):
-    """What a limit is measured in.
+    """The unit of a limit.
 
     Args:
         noun: The word for a value, such as "a size".
@@ -120,9 +120,9 @@ class Limit(Generic[Number]):
 
     Args:
         default: Its value unless another is given.
-        unit: What it is measured in.
-        about: What it bounds.
-        code: The name that an error gives it; empty if exceeding it does not end the script.
+        unit: Its unit.
+        about: What it limits.
+        code: Its name in an error; empty if exceeding it does not end the script.
         exceeded: What the script did, with ``{value}`` for the limit.
         advice: What to do instead of raising it.
         option: The help of the command-line option that sets it; empty if only ``[kosmolua.limits]`` does.
@@ -164,7 +164,7 @@ class Limit(Generic[Number]):
 
     @property
     def remedy(self) -> str:
-        """What to do about a script that exceeds it."""
+        """The advice for a script that exceeds it."""
         way = f"raise {self.name} in [kosmolua.limits]"
         if self.option:
             way = f"raise it with --{self.name.replace('_', '-')}"
@@ -188,7 +188,7 @@ class Limit(Generic[Number]):
 
 
 class Limits:
-    """What one run may use. The host owns the limits; no script can raise them.
+    """The limits of one run. The host owns them; no script can raise them.
 
     Args:
         given: Values that replace defaults, by the names below.
@@ -286,10 +286,12 @@ class Limits:
     )
 
     def __init__(self, **given: float) -> None:
+        values = {name: limit.default for name, limit in LIMITS.items()}
         for name, value in given.items():
             if name not in LIMITS:
                 raise TypeError(f"there is no limit {name!r}")
-            setattr(self, name, LIMITS[name].check(value))
+            values[name] = LIMITS[name].check(value)
+        vars(self).update(values)
 
     def __repr__(self) -> str:
         return f"Limits({', '.join(f'{name}={value}' for name, value in self.as_dict().items())})"
@@ -301,7 +303,7 @@ class Limits:
 
     def as_dict(self) -> dict[str, float]:
         """Return every limit by its name."""
-        return {name: getattr(self, name) for name in LIMITS}
+        return dict(vars(self))
 
     def spell(self, name: str) -> str:
         """Return a limit as people write it, such as ``96 MiB``."""

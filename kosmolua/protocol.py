@@ -167,7 +167,7 @@ def refusal(number: int, error: str) -> bytes:
 
 
 def exit_notice(status: int) -> bytes:
-    """Return what a session's process writes when it takes over from one that ended with a status."""
+    """Return the line that a session's process writes when it replaces one that ended with a status."""
     return _EXIT_NOTICE + str(status).encode() + b"\n"
 
 

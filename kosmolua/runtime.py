@@ -62,7 +62,7 @@ class Runtime:
         backend: Answers calls, in place of the services and the simulators.
         read_only: Deny every write.
         yes: Allow what the permissions say to ask about.
-        approve: Asks a person about a call; without it, what has to be asked is refused.
+        approve: Asks a person about a call; without it, calls that need approval are refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies if None.
         journal: A file to which a line is appended for each call.
         workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
@@ -275,7 +275,7 @@ class Runtime:
             self._runs.discard(run)
 
     def _broker(self, clock: Clock, watch: Watch | None = None) -> Broker:
-        """Return what answers calls that no script makes."""
+        """Return the broker of calls that no script makes."""
         from kosmolua.broker.broker import Broker
 
         self._check_open()

@@ -111,22 +111,20 @@ class Redactor:
         """
         for root in secret.roots:
             value = root.reveal()
-            if len(value) >= MIN_REDACTED:
-                self._keep(value, owner)
-
-    def _keep(self, value: str, owner: Hashable) -> None:
-        with self._lock:
-            kept = self._known.setdefault(owner, {})
-            spellings = kept.pop(value, None)
-            if spellings is not None:
-                kept[value] = spellings
-                return
-            kept[value] = spellings = _spellings_of(value)
-            self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
-            self._add(spellings)
-            if owner is not None and len(kept) > MAX_PER_OWNER:
-                self._remove(kept.pop(next(iter(kept))))
-            self._few = tuple(self._users) if len(self._users) <= MAX_SEARCHED else None
+            if len(value) < MIN_REDACTED:
+                continue
+            with self._lock:
+                kept = self._known.setdefault(owner, {})
+                spellings = kept.pop(value, None)
+                if spellings is not None:
+                    kept[value] = spellings  # the newest again
+                    continue
+                kept[value] = spellings = _spellings_of(value)
+                self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
+                self._add(spellings)
+                if owner is not None and len(kept) > MAX_PER_OWNER:
+                    self._remove(kept.pop(next(iter(kept))))
+                self._few = tuple(self._users) if len(self._users) <= MAX_SEARCHED else None
 
     def _add(self, spellings: set[bytes]) -> None:
         for spelling in [each for each in spellings if each not in self._users]:

@@ -97,7 +97,7 @@ def test_several_accounts_and_no_default() -> None:
         assert 'set default = "home"' in refused.value.message
 
 
-def test_what_the_guest_is_told() -> None:
+def test_what_the_child_is_told() -> None:
     """A branch of app is described by names only: no account is opened and no secret fetched."""
     catalog = catalog_of("work", "home", default="work")
     assert catalog.describe("integrations") == {"names": ["library"]}
@@ -118,7 +118,7 @@ def test_what_the_guest_is_told() -> None:
         ("integrations.library.work.lent", "app.integrations.library.work has no 'lent' (did you mean"),
     ],
 )
-def test_what_the_guest_is_not_told(path: str, message: str) -> None:
+def test_what_the_child_is_not_told(path: str, message: str) -> None:
     """A name that does not exist is an error with suggestions."""
     with pytest.raises(UnknownPath) as refused:
         catalog_of("work").describe(path)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kosmolua.http.compression import MAX_PIECE, UnknownCoding, decompressed
+from kosmolua.http.connections import MAX_PIECE, UnknownCoding, decompressed
 
 BODY = random.Random(7).randbytes(100_000) + bytes(500_000)
 

@@ -1,4 +1,4 @@
-"""The letterbox under fuzz: whatever a guest writes, the host answers, or ends the run, within its bounds.
+"""The protocol under fuzz: whatever a child writes, the host answers, or ends the run, within its bounds.
 
 ``KOSMOLUA_FUZZ=100000`` runs so many mutated frames; ``KOSMOLUA_SEED`` repeats a run that failed.
 """
@@ -28,7 +28,7 @@ FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
 FRAMES_OF_A_RUN = 8
 SEED = int(os.environ.get("KOSMOLUA_SEED", random.randrange(2**32)))
 LIMITS = Limits(timeout=120, max_output=100_000, max_result=200_000, max_arguments=20_000)
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that one fake run may take on a slow machine; one that hangs takes its whole time."""
 KINDS: list[dict[str, Any]] = [
     {"kind": "ready", "isolation": ["seccomp", "landlock"], "missing": []},
@@ -126,7 +126,7 @@ def change_shape(frame: dict[str, Any], chance: random.Random) -> dict[str, Any]
 
 
 def mutated(chance: random.Random) -> bytes:
-    """Return a line that a guest gone mad might write."""
+    """Return a line that a child gone mad might write."""
     frame = chance.choice(KINDS)
     for _ in range(chance.randrange(3)):
         frame = change_shape(frame, chance)
@@ -211,15 +211,15 @@ def test_each_line_is_a_frame_or_refused() -> None:
 
 
 def test_each_run_ends_in_a_known_way() -> None:
-    """A run of mutated frames ends soon, with a result or an error of the host's own, and the guest is ended."""
+    """A run of mutated frames ends soon, with a result or an error of the host's own, and the child is ended."""
     for lines in runs(SEED + 1):
-        guest, printed = Madman(lines), []
+        child, printed = Madman(lines), []
         started = time.monotonic()
-        ending = Supervisor(guest, LIMITS, Clock(LIMITS.timeout), Careful, printed.append).run(
+        ending = Supervisor(child, LIMITS, Clock(LIMITS.timeout), Careful, printed.append).run(
             b"return 1", "fuzz.lua", []
         )
-        assert time.monotonic() - started < PATIENCE, (SEED, lines)
-        assert guest.killed
+        assert time.monotonic() - started < TIMEOUT, (SEED, lines)
+        assert child.killed
         known = (ScriptError, LimitExceeded, WorkerLost, CallError)
         assert ending.error is None or isinstance(ending.error, known), (SEED, lines)
         assert isinstance(ending.result, list)
@@ -277,10 +277,10 @@ def test_only_a_result_may_be_large(bomb: bytes) -> None:
     """A frame that is small for a result, but would be large as values, is refused before it is read into any."""
     limits = Limits()
     assert limits.max_arguments + FRAME_OVERHEAD < len(bomb) < limits.max_result
-    guest = Madman([bomb])
+    child = Madman([bomb])
     tracemalloc.start()
     try:
-        ending = Supervisor(guest, limits, Clock(limits.timeout), Careful, lambda piece: None).run(b"", "bomb.lua", [])
+        ending = Supervisor(child, limits, Clock(limits.timeout), Careful, lambda piece: None).run(b"", "bomb.lua", [])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

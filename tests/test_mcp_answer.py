@@ -106,7 +106,7 @@ def test_everything_large_at_once_keeps_to_the_budget() -> None:
 
 
 def test_what_would_break_a_decoder_is_mended() -> None:
-    """Lone surrogates and infinities, which a broken guest could send, leave as question marks and null."""
+    """Lone surrogates and infinities, which a broken child could send, leave as question marks and null."""
     result = answered("\ud800", float("inf"), output="\udfff", calls=[OK | {"path": "\ud800"}])
     result.model_dump_json()
     assert result.structured_content["result"] == ["?", None]

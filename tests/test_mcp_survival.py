@@ -24,10 +24,10 @@ from requests import Session
 from support.agents import BEARER, DISCOVERY, ENVIRON, HANDSHAKE, ROOT, SERVER, Agent, execute, http_server, text_of
 from support.processes import children, descendants, eventually, in_time, is_running, linux_only
 
-from kosmolua.mcp.clients import GRACE
+from kosmolua.mcp.clients import RECONNECT_TIMEOUT
 
 ENDLESS = "while true do pcall(app.integrations.render2.get_current_user) end"
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds after which a server that owes an answer is ended, so that a test fails instead of hanging."""
 HELLO = {
     "protocolVersion": "2025-06-18",
@@ -84,7 +84,7 @@ def line(*options: str, stderr: int = subprocess.DEVNULL, before: Sequence[str] 
     """Start a server, by a command that comes before its own, and shake hands with it."""
     pipe = subprocess.PIPE
     with subprocess.Popen([*before, *SERVER, *options], stdin=pipe, stdout=pipe, stderr=stderr, env=ENVIRON) as process:
-        patience = Timer(PATIENCE, process.kill)
+        patience = Timer(TIMEOUT, process.kill)
         patience.start()
         try:
             client = Line(process)
@@ -350,10 +350,10 @@ def test_a_client_of_a_session_that_vanishes_has_a_grace() -> None:
             assert eventually(lambda: len(descendants(process.pid)) > 20)
             client.kill()
             began = time.monotonic()
-        time.sleep(GRACE / 2)
+        time.sleep(RECONNECT_TIMEOUT / 2)
         assert len(descendants(process.pid)) > 20
-        assert eventually(lambda: len(descendants(process.pid)) <= 1, GRACE * 2)
-        assert time.monotonic() - began > GRACE - 1
+        assert eventually(lambda: len(descendants(process.pid)) <= 1, RECONNECT_TIMEOUT * 2)
+        assert time.monotonic() - began > RECONNECT_TIMEOUT - 1
 
 
 @pytest.mark.slow

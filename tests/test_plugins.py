@@ -357,7 +357,7 @@ def test_one_that_hangs_is_given_up(tmp_path: Path, write: Write) -> None:
     path = write("user/slow.py", "x = 0\nwhile True:\n    x += 1\n")
 
     def is_given_up_inside(seconds: float) -> bool:
-        plugins = Plugins(places=[Place("user", tmp_path / "user")], entry_points=dict, patience=seconds)
+        plugins = Plugins(places=[Place("user", tmp_path / "user")], entry_points=dict, load_timeout=seconds)
         with pytest.raises(PluginError, match=f"it took longer than {seconds:g} s to load") as failed:
             plugins.load("slow")
         return failed.value.origin.startswith(f"{path}:")

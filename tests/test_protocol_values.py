@@ -1,4 +1,4 @@
-"""What may cross the letterbox."""
+"""Values that the protocol carries."""
 
 from __future__ import annotations
 

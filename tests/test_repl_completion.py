@@ -13,6 +13,7 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.repl.commands import files_that_begin_with
 from kosmolua.cli.repl.completion import Candidate, Candidates
 from kosmolua.errors import PluginError
+from kosmolua.lua.syntax import place_of
 from kosmolua.runs.session import Names
 
 COMMANDS = {":doc": "Read a page.", ":load": "Run a file.", ":limits": "List the limits."}
@@ -172,3 +173,10 @@ def test_files_are_found_below_the_folder_that_is_typed(
     assert [*files_that_begin_with(f"{tmp_path}/scr")] == [f"{tmp_path}/other.lua", f"{tmp_path}/scripts/"]
     assert [*files_that_begin_with("nowhere/")] == []
     assert [*files_that_begin_with("~nobody-of-this-name/")] == []
+
+
+def test_brackets_and_quotes_in_comments_and_long_strings_open_nothing() -> None:
+    """Only what Lua reads as a bracket or a quote is one."""
+    text = "f({ -- it's { (\n a = [[ { ( ]], b = "
+    assert place_of(text) == (text.index("{"), text.rindex(",") + 1, None)
+    assert place_of("é('ü', \"x").quote == 7

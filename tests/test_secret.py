@@ -335,7 +335,7 @@ def tell(request: Request) -> Response:
 
 
 class Recorder:
-    """A worker whose letterbox is read along."""
+    """A worker whose frames are recorded."""
 
     def __init__(self) -> None:
         self._child = ColdChild()

@@ -34,7 +34,7 @@ def session(simulated: Runtime) -> Iterator[Session]:
 
 
 class Watched(SessionProcess):
-    """A guest whose processes can be counted."""
+    """A process whose processes can be counted."""
 
     def processes(self) -> list[int]:
         """Return the processes of the group that have not ended."""
@@ -276,7 +276,7 @@ def test_an_interrupt_between_two_looks_leaves_a_session_that_works(
 
 @pytest.mark.slow
 @linux_only
-def test_a_guest_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_heed_an_order_is_ended(simulated: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit holds also where the process that should end the chunk cannot."""
     monkeypatch.setattr("kosmolua.runs.supervisor.KILL_TIMEOUT", 0.1)
     guests: list[Watched] = []
@@ -314,46 +314,46 @@ class Slowed(Chunk):
     """A chunk that is begun by another thread while one looks at whether it has begun."""
 
     job: bytes
-    _begun = False
+    _has_begun = False
 
     @property
-    def begun(self) -> bool:
-        begun = self._begun
-        if not begun and hasattr(self, "job"):
+    def has_begun(self) -> bool:
+        has_begun = self._has_begun
+        if not has_begun and hasattr(self, "job"):
             self.sender = Thread(target=self.send, args=(self.job,))
             del self.job
             self.sender.start()
             self.sender.join(0.2)
-        return begun
+        return has_begun
 
-    @begun.setter
-    def begun(self, begun: bool) -> None:
-        self._begun = begun
+    @has_begun.setter
+    def has_begun(self, has_begun: bool) -> None:
+        self._has_begun = has_begun
 
 
 def test_a_chunk_that_is_stopped_as_it_begins_never_does() -> None:
-    """Whether it has begun is looked at and settled in one: either it is not sent, or the guest is told to end it."""
-    guest = SessionProcess()
-    chunk = Slowed(guest, 1)
+    """The check and the start are one step: either it is not sent, or the process is ordered to end it."""
+    process = SessionProcess()
+    chunk = Slowed(process, 1)
     chunk.job = protocol.frame("job", source="while true do end")
     chunk.kill()
     chunk.sender.join()
-    assert not chunk._begun
-    guest.close()
+    assert not chunk.has_begun
+    process.close()
 
 
 def test_a_checkpoint_leaves_no_process_behind(simulated: Runtime) -> None:
     """After chunks that end well and chunks that do not, the session is one process; after its end, none."""
-    guest = Watched()
-    with Session(simulated.run, lambda: guest) as session:
+    process = Watched()
+    with Session(simulated.run, lambda: process) as session:
         for chunk in ["x = 1", "error('no')", "while true do end", "x"]:
             session.evaluate(chunk, cpu=0.1)
-        assert eventually(lambda: len(guest.processes()) == 1)
-    assert eventually(lambda: guest.processes() == [])
+        assert eventually(lambda: len(process.processes()) == 1)
+    assert eventually(lambda: process.processes() == [])
 
 
 def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
-    """What was printed before a limit has left the guest."""
+    """What was printed before a limit has left the process."""
 
     def is_kept(seconds: float) -> bool:
         printed: list[bytes] = []
@@ -363,7 +363,7 @@ def test_output_before_the_end_of_a_chunk_is_kept(session: Session) -> None:
     assert in_time(is_kept, 0.2)
 
 
-def test_a_killed_chunk_is_told_from_a_killed_guest(simulated: Runtime) -> None:
+def test_a_killed_chunk_is_told_from_a_killed_process(simulated: Runtime) -> None:
     """A process that dies under a chunk costs the chunk; where none is left, a new session begins, and says so."""
     guests = [Watched(), Watched()]
     waiting = iter(guests)
@@ -381,19 +381,19 @@ def test_a_killed_chunk_is_told_from_a_killed_guest(simulated: Runtime) -> None:
         assert session.evaluate("x").text == "nil"
 
 
-def kill_when_busy(guest: Watched, which: slice) -> None:
-    """Have the newest of a guest's processes killed, or all, once the next chunk runs in it."""
+def kill_when_busy(process: Watched, which: slice) -> None:
+    """Have the newest of a process's processes killed, or all, once the next chunk runs in it."""
 
     def kill() -> None:
-        eventually(lambda: len(guest.processes()) == 2)
-        for pid in sorted(guest.processes())[which]:
+        eventually(lambda: len(process.processes()) == 2)
+        for pid in sorted(process.processes())[which]:
             os.kill(pid, signal.SIGKILL)
 
-    assert eventually(lambda: len(guest.processes()) == 1)
+    assert eventually(lambda: len(process.processes()) == 1)
     Thread(target=kill).start()
 
 
-def test_a_guest_that_died_between_chunks_is_noticed(simulated: Runtime) -> None:
+def test_a_process_that_died_between_chunks_is_noticed(simulated: Runtime) -> None:
     """The next chunk says so, and the one after that runs in a new session."""
     guests = [Watched(), Watched()]
     waiting = iter(guests)
@@ -445,7 +445,7 @@ def test_many_chunks_need_no_more_memory(session: Session) -> None:
 
 
 def test_a_reset_forgets_everything(session: Session) -> None:
-    """The next chunk runs in a new guest."""
+    """The next chunk runs in a new process."""
     session.evaluate("x = 1")
     session.reset()
     assert session.evaluate("x").text == "nil"
@@ -467,7 +467,7 @@ from kosmolua.runs.session import Session
 session = Session(Runtime(os.devnull, simulate=True).run)
 session.evaluate("x = 1")
 session.evaluate("while true do end", cpu=0.1)
-print(session._guest._process.pid, flush=True)
+print(session._process._process.pid, flush=True)
 session.evaluate(sys.argv[1])
 time.sleep(60)
 """
@@ -477,7 +477,7 @@ time.sleep(60)
 @linux_only
 @pytest.mark.parametrize("chunk", ["x = 2", "while true do end"], ids=["idle", "busy"])
 def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], chunk: str) -> None:
-    """Whether the guest waits or runs a loop, after a checkpoint has taken over too, it ends with the host."""
+    """Whether the process waits or runs a loop, after a checkpoint has taken over too, it ends with the host."""
     host = subprocess.Popen([sys.executable, "-c", HOST, chunk], env=environment, stdout=subprocess.PIPE, text=True)
     assert host.stdout
     group = int(host.stdout.readline())
@@ -493,7 +493,7 @@ def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], 
 
 
 def forkless(role: str, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-    """Start a guest as it is on an OS without fork."""
+    """Start a process as it is on an OS without fork."""
     *words, boot, package, lupa = launch.command(role)
     command = [*words, f"import os, sys; sys.platform = 'other'; del os.fork; {boot}", package, lupa]
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env={})
@@ -501,7 +501,7 @@ def forkless(role: str, stdin: int, stdout: int, stderr: int) -> subprocess.Pope
 
 @pytest.mark.slow
 def test_without_fork_a_session_keeps_its_state_until_a_chunk_is_ended(simulated: Runtime) -> None:
-    """Chunks work as usual; a limit costs the state, which is said, and a new guest goes on."""
+    """Chunks work as usual; a limit costs the state, which is said, and a new process goes on."""
     with Session(simulated.run, lambda: SessionProcess(forkless, forks=False)) as session:
         session.evaluate("x = 1")
         assert session.evaluate("error('no')").state == "kept"

@@ -1,4 +1,4 @@
-"""One run, seen from the host: limits, a guest that lies, and who dies when."""
+"""One run, seen from the host: limits, a child that lies, and who dies when."""
 
 from __future__ import annotations
 
@@ -415,7 +415,7 @@ def test_a_script_cannot_forge_the_hosts_error(runtime: Runtime) -> None:
     assert isinstance(runtime.run("pcall(app.integrations.library.lend) " + forged).error, ScriptError)
 
 
-# A guest that lies
+# A child that lies
 
 
 class Liar:
@@ -492,7 +492,7 @@ END = {"kind": "end", "result": [1], "usage": {}}
     ids=str,
 )
 def test_nonsense_ends_the_run(line: Any) -> None:
-    """A guest that does not keep to the letterbox is killed, with a sentence."""
+    """A child that does not keep to the protocol is killed, with a sentence."""
     liar = Liar(line, END)
     ending = supervise(liar)
     assert isinstance(ending.error, WorkerLost)
@@ -543,14 +543,14 @@ def test_fields_of_the_wrong_shape_do_no_harm() -> None:
 
 @pytest.mark.parametrize("line", [True, 0, -3, 1.5, 10**4000])
 def test_a_line_is_a_number_that_a_line_can_have(line: object) -> None:
-    """What a guest says of the place of an error is taken over where it can be one."""
+    """What a child says of the place of an error is taken over where it can be one."""
     ending = supervise(Liar({"kind": "end", "error": {"message": "x", "line": line}, "usage": {"cpu_ms": True}}))
     assert ending.error and ending.error.line is None
     assert ending.usage == {}
 
 
 def test_a_message_that_nobody_would_read_is_cut() -> None:
-    """Neither an error of a call nor what a guest says of one fills the context of a model."""
+    """Neither an error of a call nor what a child says of one fills the context of a model."""
     call = {"kind": "call", "id": 1, "path": "a.b", "args": []}
     end = {"kind": "end", "error": {"message": "y" * 10**5, "call": 1, "traceback": "z" * 10**5}, "usage": {}}
     refused = supervise(Liar(call, end), EchoDesk(CallError("own", "x" * 10**5))).error
@@ -561,7 +561,7 @@ def test_a_message_that_nobody_would_read_is_cut() -> None:
         assert text.endswith("... (cut)")
 
 
-def test_a_guest_cannot_print_more_than_its_limit() -> None:
+def test_a_child_cannot_print_more_than_its_limit() -> None:
     """The host counts too, and drops what comes after the limit."""
     printed: list[bytes] = []
     text = {"kind": "print", "text": "x" * 600}
@@ -580,7 +580,7 @@ def test_an_error_that_is_not_of_a_call_ends_the_run() -> None:
 
 
 def test_an_error_of_a_call_is_known_by_its_number() -> None:
-    """The guest only says which of its calls failed; what the error was is the host's word."""
+    """The child only says which of its calls failed; what the error was is the host's word."""
     refusal = CallError("own", "no such book", param="book")
     call = {"kind": "call", "id": 7, "path": "a.b", "args": []}
     forged = {"message": "all is well", "call": 7, "line": 3}

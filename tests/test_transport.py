@@ -290,7 +290,7 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's resolver knows no timeout; the call ends in time all the same, and says that nothing was sent."""
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: over.wait() and [])
-    with pytest.raises(NetworkError, match="was not sent: no connection came about in time"):
+    with pytest.raises(NetworkError, match="was not sent: no connection was made in time"):
         quick().send(Request("POST", "http://service.invalid/x"), until=ending(time.monotonic() + 0.3))
     over.set()
 
@@ -367,7 +367,7 @@ def test_a_slow_proxy_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) 
 def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is named as the cause; its password is not shown."""
     monkeypatch.setenv("http_proxy", "http://user:hunter22@127.0.0.1:9")
-    with pytest.raises(NetworkError, match="was not sent: no connection came about through the proxy") as caught:
+    with pytest.raises(NetworkError, match="was not sent: no connection was made through the proxy") as caught:
         quick().send(Request("GET", "http://service.invalid/x"))
     assert "hunter22" not in str(caught.value.fields())
 

@@ -110,7 +110,7 @@ class Accounts:
         return DEFAULT_PERMISSIONS[effect]
 
     def option(self, integration: Integration, account: str, key: str) -> Any:
-        """Return what an account's table says for one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, or None."""
+        """Return the value in an account's table of one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, or None."""
         return self._table(integration, account).get(key)
 
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a plugin's author should change.
+    """One finding: a part of a plugin that its author should change.
 
     Args:
         place: Where it is, as ``file:line``.

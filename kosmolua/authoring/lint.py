@@ -19,7 +19,7 @@ _LIKE_A_FUNCTION = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 
 
 def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
-    """Yield what is missing from the hand-written half of an integration's page.
+    """Yield a finding for each missing part of the hand-written page.
 
     Args:
         integration: The integration that the page is about.

@@ -32,7 +32,7 @@ class Example:
     """A piece of Lua.
 
     Args:
-        file: Where it stands.
+        file: The file that holds it.
         first: The number of its first line there.
         text: The Lua.
     """

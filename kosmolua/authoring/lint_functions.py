@@ -23,7 +23,7 @@ _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check_integration(integration: Integration) -> Iterator[Finding]:
-    """Yield what an integration and its account class do not document."""
+    """Yield a finding for each undocumented part of an integration and its account class."""
     place, account = integration.origin, integration.account
     module = sys.modules.get(account.__module__)
     if module is not None and not module.__doc__:
@@ -39,7 +39,7 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
 
 
 def check_function(function: Function, prefix: str) -> Iterator[Finding]:
-    """Yield what is wrong with a function's name, docstring, result and parameters."""
+    """Yield the findings on a function's name, docstring, result and parameters."""
     name, place = function.name, function.origin
     source = source_of(function.handler)
     parameters = source.parameter_places if source else {}
@@ -97,7 +97,7 @@ _NAMED_LIKE_A_WRITE = re.compile(
 
 
 def check_effect(function: Function) -> Iterator[Finding]:
-    """Yield what a function does that one that reads must not do."""
+    """Yield a finding for each write request of a function that is registered as a read."""
     if function.effect != "read":
         return
     if _NAMED_LIKE_A_WRITE.match(function.name):

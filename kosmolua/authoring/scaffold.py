@@ -163,7 +163,7 @@ def _texts(plan: Plan) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Scheme:
-    """How a credential goes into a request.
+    """A way to authenticate a request.
 
     Args:
         fields: Lines of the account class.

@@ -1,4 +1,4 @@
-"""Approvals: what a person is asked about a call."""
+"""Approvals: the question that a person is asked about a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Approval:
-    """What a person is asked to approve.
+    """A question for a person: whether a call may be made.
 
     Args:
         path: The function, such as ``render2.create_service``.

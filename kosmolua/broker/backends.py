@@ -1,4 +1,4 @@
-"""Answers calls from the services themselves, over one transport for each account."""
+"""Backends: how requests are answered, by the services themselves, by simulators, or by canned answers in tests."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 
 class Sender(Protocol):
-    """Carries one account's requests."""
+    """Sends one account's requests."""
 
     def __call__(self, request: Request, *, until: Until | None, observe: Observe) -> Response:
         """Send a request and return the answer.
 
         Args:
             request: What to send.
-            until: When to give up.
-            observe: Told of each attempt.
+            until: The deadline.
+            observe: Called with each attempt.
         """
 
 
 class Backend(Protocol):
-    """A way to answer calls."""
+    """Answers the requests of all accounts."""
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return what carries the requests of an account; the same one each time."""
+        """Return the sender of an account; the same one each time."""
 
     def close(self) -> None:
-        """Give up connections."""
+        """Close all connections."""
 
 
 class Live:
-    """Keeps the connections of each account, as long as the runtime lives."""
+    """Sends requests to the services, over one transport for each account."""
 
     def __init__(self) -> None:
         self._transports: dict[tuple[str, str], Transport] = {}
@@ -60,7 +60,7 @@ class Live:
             return self._transports[key].send
 
     def close(self) -> None:
-        """Close all connections. Nothing is sent any more."""
+        """Close all connections; later requests fail."""
         with self._lock:
             self._is_closed = True
             for transport in self._transports.values():
@@ -68,7 +68,7 @@ class Live:
 
 
 class Simulated:
-    """Keeps one simulator for each account, as long as the runtime lives."""
+    """Answers requests from the integrations' simulators, one for each account."""
 
     def __init__(self) -> None:
         self._simulators: dict[tuple[str, str], Sender] = {}
@@ -94,7 +94,7 @@ class Simulated:
 
 
 def one_at_a_time(send: Send) -> Sender:
-    """Return a sender in front of a function that need not expect several threads."""
+    """Return a sender that calls a function from one thread at a time."""
     lock = Lock()
 
     def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
@@ -108,10 +108,10 @@ def one_at_a_time(send: Send) -> Sender:
 
 
 class Canned:
-    """A backend for tests; ``requests`` are all that were sent, in order.
+    """A backend for tests. ``requests`` holds every request, in order.
 
     Args:
-        answers: Given an account's name, returns what answers its requests.
+        answers: Takes an account's name and returns the function that answers its requests.
     """
 
     def __init__(self, answers: Callable[[str], Send]) -> None:
@@ -121,7 +121,7 @@ class Canned:
         self._lock = Lock()
 
     def sender(self, integration: Integration, account: str) -> Sender:
-        """Return what answers an account."""
+        """Return the sender of an account."""
         with self._lock:
             if account not in self._senders:
                 self._senders[account] = one_at_a_time(self._kept(self._answers(account)))

@@ -43,14 +43,14 @@ MAX_NAMED_CALLS = 3
 
 
 class Broker:
-    """Answers one run; every answer is JSON text. Any number of threads may ask at once.
+    """Answers the requests of one run with JSON text. Any number of threads may use it.
 
     Args:
         host: What all runs share.
         clock: Counts down to the end of the run.
         limits: What the run may use.
         read_only: Deny every write of this run.
-        approve: Asks a person about a call; without it, what has to be asked is refused.
+        approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
     """
 
@@ -83,8 +83,8 @@ class Broker:
         """Describe what is at a path under ``app``.
 
         Raises:
-            CallError: Nothing is there, or the integration cannot be loaded.
-            LimitExceeded: The run may look nothing up any more.
+            CallError: The path does not exist, or the integration cannot be loaded.
+            LimitExceeded: The run has used up its lookups.
         """
         self._count_lookup()
         try:
@@ -105,7 +105,7 @@ class Broker:
 
         Raises:
             CallError: No page has this name, or the arguments do not fit.
-            LimitExceeded: The run may look nothing up any more.
+            LimitExceeded: The run has used up its lookups.
         """
         from kosmolua.docs.library import NAMES, answer
 
@@ -183,10 +183,10 @@ class Broker:
             error.__cause__ = None
 
     def close(self, error: KosmoError | None) -> list[Summary]:
-        """Make no more calls, give up those under way, and return a summary of each call in the order they came.
+        """Refuse further calls, abandon those under way, and return a summary of each call in order.
 
         Args:
-            error: What ended the run, unless it ended by itself. The calls that it cut off are added to it.
+            error: The error that ended the run, or None. The calls that it cut off are added to its message.
         """
         with self._changed:
             self._is_closed = True
@@ -296,7 +296,7 @@ class Broker:
 
 
 def _said_of(cut_off: Sequence[Record]) -> str:
-    """Return what an error says of the calls that it cut off."""
+    """Return the sentence that lists the calls cut off by an error."""
     names = [f"{record.path} with {record.account}" for record in cut_off[:MAX_NAMED_CALLS]]
     if len(cut_off) > MAX_NAMED_CALLS:
         names.append(f"{len(cut_off) - MAX_NAMED_CALLS} more")

@@ -1,4 +1,4 @@
-"""A call under way: what is known of it so far, and the error that it ends with."""
+"""Calls: the state of a call under way, and the completion of the error that it ends with."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Call:
         """Return the record of the call as it ends now.
 
         Args:
-            error: What it ended with, if it did not succeed.
-            redactor: Takes secrets out of what the caller and the service said.
-            is_over: The run is over, so that a call without an answer was cut off.
+            error: The error, if it did not succeed.
+            redactor: Redacts the arguments and the service's texts.
+            is_over: True if the run is over, so that a call without an answer was cut off.
         """
         return Record(
             run=self.run,

@@ -1,4 +1,4 @@
-"""What is said of an exception that an integration did not mean to raise: to the user more than to the script."""
+"""Faults: an integration's unexpected exceptions as errors, with less detail for the script than for the user."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 
 from kosmolua.errors import KosmoError, PluginError, PluginFault, log_traceback
 
-LONGEST_TEXT = 300
+MAX_TEXT = 300
+"""Characters of an exception's text; a longer one is cut."""
 _OF_THE_HOST = re.compile(r"[<>/\\]|0x[0-9a-f]{4}")
-"""What a Python repr, an address in memory or a path has in it."""
+"""Characters that reveal the host: a Python repr, an address in memory, or a path."""
 
 
 @contextmanager
 def blaming(path: str, origin: str) -> Iterator[None]:
-    """Turn whatever an integration raises into a PluginFault, but for its own refusals and Ctrl-C.
+    """Turn an exception that an integration raises into a PluginFault. A KosmoError and Ctrl-C pass unchanged.
 
     Args:
         path: The function that is called.
@@ -32,7 +33,7 @@ def blaming(path: str, origin: str) -> Iterator[None]:
 
 
 def unloadable(name: str, error: PluginError) -> PluginFault:
-    """Return what a call hears of an integration that cannot be loaded."""
+    """Return the error of a call whose integration cannot be loaded."""
     said = f"The integration {name} cannot be loaded"
     if _OF_THE_HOST.search(error.message):
         return PluginFault(said, detail=f"{error.origin}: {error.message}")
@@ -47,13 +48,13 @@ def _fault(path: str, origin: str, error: BaseException) -> PluginFault:
 def _text_of(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
-    except Exception as another:  # noqa: BLE001 - an exception that cannot say what it is
+    except Exception as another:  # noqa: BLE001 - the exception's own __str__ may fail
         text = f"its text cannot be had, {type(another).__name__}"
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
 def _place_of(origin: str, error: BaseException) -> str:
-    """Return the file and line in the integration's own code where an exception passed last."""
+    """Return the file and line in the integration's own code at which an exception was raised or passed last."""
     folder = Path(origin.rpartition(":")[0]).parent
     place, step = origin, error.__traceback__
     while step:

@@ -83,7 +83,7 @@ class Host:
 
     @lazy
     def catalog(self) -> Catalog:
-        """What each path under ``app`` means."""
+        """Resolves paths under ``app``."""
         from kosmolua.catalog.catalog import Catalog
 
         return Catalog([self.plugins], self.accounts)
@@ -122,7 +122,7 @@ class Host:
         return base if self._accounts_source is None else self.accounts.limits(base)
 
     def close(self) -> None:
-        """Close connections and the journal, if there are any."""
+        """Close the connections and the journal."""
         built = vars(self)
         for part in (built.get("backend"), built.get("journal")):
             if part:
@@ -135,7 +135,7 @@ class Host:
 
     def _check_sections(self) -> None:
         """Warn of each section without an integration; only a call to it is an error."""
-        plugins = self.plugins  # a file that was named and is not there is an error, whatever sections there are
+        plugins = self.plugins  # raises if a file that was given is missing, even without sections
         for name in self.accounts.sections():
             try:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")
@@ -146,7 +146,7 @@ class Host:
 def _source_of(
     accounts: str | os.PathLike[str] | Mapping[str, Any] | None, environ: Mapping[str, str]
 ) -> tuple[str | Mapping[str, Any] | None, str]:
-    """Return what to read accounts from, or None, and what messages call it."""
+    """Return the source of accounts, or None, and its name in messages."""
     if isinstance(accounts, Mapping):
         return accounts, "the accounts given"
     path, exists = accounts_file(accounts, environ)

@@ -61,7 +61,7 @@ class Journal:
                 raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
 
     def write(self, record: Record) -> None:
-        """Append a record. If that fails, warn, keep the record for later, and let the calls go on."""
+        """Append a record. If that fails, warn, keep the record for later, and return normally."""
         if self._closed:
             return
         line = record.line(self._redactor)

@@ -42,7 +42,7 @@ class OpenAccounts:
 
     @contextmanager
     def use(self, integration: Integration, account: str, call: Call, until: Until) -> Iterator[Any]:
-        """Yield what an integration's ``open`` returned for an account, opened on first use.
+        """Yield an account's client: the value of its ``open``, which is called on first use.
 
         Args:
             integration: The integration.
@@ -78,7 +78,7 @@ class OpenAccounts:
             raise
 
     def _send(self, account: tuple[str, str], sender: Sender, request: Request) -> Response:
-        """Send a request for the call of this thread, or for none if the integration has threads of its own."""
+        """Send a request for the call of this thread, or for no call if it is a thread of the integration."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
         call, until = _current.get() or (None, self._until)
@@ -91,7 +91,7 @@ class OpenAccounts:
 
 
 class _OpenAccount:
-    """What an account's ``open`` returned, and how many calls may use it at once."""
+    """An account's opened client, and the limit on concurrent calls with it."""
 
     def __init__(self) -> None:
         self.opening = Lock()

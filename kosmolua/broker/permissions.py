@@ -39,7 +39,7 @@ class Permissions:
         self._one_at_a_time = Lock()
 
     def refuse_if_denied(self, target: Target) -> None:
-        """Raise :class:`Denied` if no answer of a person could allow the call."""
+        """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
         if self._read_only and target.function.effect == "write":
             raise Denied(
                 f"{target.path} writes, and this run is read-only", hint="writes need a run without --read-only"

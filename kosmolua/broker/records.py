@@ -1,4 +1,4 @@
-"""Records of calls, and the events that tell of them."""
+"""Records of calls, and the events that report them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Summary: TypeAlias = dict[str, object]
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a call that has ended. Secrets are redacted.
+    """The record of a call that has ended, with secrets redacted.
 
     Args:
         run: The id of the run.
@@ -49,7 +49,7 @@ class Record:
     duration_ms: float
 
     def summary(self) -> Summary:
-        """Return what an outcome says of the call."""
+        """Return the call's entry in an outcome."""
         names = ("path", "account", "effect", "status", "duration_ms", "error")
         return {name: getattr(self, name) for name in names}
 

@@ -24,7 +24,7 @@ ALL = "*"
 
 
 class Provider(Protocol):
-    """Where the integrations under one root of ``app`` come from."""
+    """The source of the integrations under one root of ``app``."""
 
     @property
     def root(self) -> str:
@@ -38,7 +38,7 @@ class Provider(Protocol):
 
         Raises:
             PluginError: It cannot be loaded.
-            UnknownPath: There is none of this name.
+            UnknownPath: No integration has this name.
         """
 
     def prose(self, name: str) -> str | None:
@@ -50,11 +50,11 @@ class Provider(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """What a call means.
+    """The target of a call.
 
     Args:
         integration: The integration.
-        account: The name of the account; what ``default`` stands for is resolved already.
+        account: The name of the account; ``default`` is resolved.
         function: The function.
         permission: Whether the account may call it: ``allow``, ``ask`` or ``deny``.
     """
@@ -78,7 +78,7 @@ class Target:
 class Catalog:
     """Knows every integration, with its accounts.
 
-    A name without a root is one under ``integrations``; elsewhere the root stands before it: ``mcp.files``.
+    A name without a root is one under ``integrations``; under another root it is qualified: ``mcp.files``.
 
     Args:
         providers: Where integrations come from, one for each root.
@@ -103,7 +103,7 @@ class Catalog:
 
         Raises:
             PluginError: It cannot be loaded.
-            UnknownPath: There is none of this name.
+            UnknownPath: No integration has this name.
         """
         try:
             return self.plugin(name).integration
@@ -116,7 +116,7 @@ class Catalog:
         """Yield every integration that can be loaded.
 
         Args:
-            skip: Called for each other one with its name and what is wrong with it.
+            skip: Called with the name and the error of each integration that cannot be loaded.
         """
         for name in self.names():
             try:
@@ -130,12 +130,12 @@ class Catalog:
         return provider.prose(short)
 
     def sources(self, name: str) -> list[str]:
-        """Return the text of each Python file of an integration, without running it, as far as they can be had."""
+        """Return the text of each Python file of an integration, without running it; none if they cannot be read."""
         provider, short = self._provider_of(name)
         return provider.sources(short)
 
     def accounts(self, name: str) -> list[str]:
-        """Return the names of an integration's accounts, as far as they are configured."""
+        """Return the names of an integration's configured accounts."""
         return self._accounts.names(self.integration(name))
 
     @property
@@ -177,7 +177,7 @@ class Catalog:
         return found
 
     def describe(self, path: str) -> Json:
-        """Return what the child needs to build the branch of ``app`` at a path.
+        """Return the description of a path, from which the child builds that branch of ``app``.
 
         Returns:
             ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
@@ -212,7 +212,7 @@ class Catalog:
         return {"account": True}
 
     def find(self, path: str) -> Function:
-        """Return the function that a path names, whatever accounts there are.
+        """Return the function that a path names, also if no account is configured.
 
         Raises:
             UnknownPath: No integration, account or function has this name.
@@ -220,7 +220,7 @@ class Catalog:
         return self._find(path)[1]
 
     def resolve(self, path: str) -> Target:
-        """Return what a path means: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``app.integrations.``.
+        """Resolve a path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``app.integrations.``.
 
         Raises:
             UnknownPath: No integration, account or function has this name.

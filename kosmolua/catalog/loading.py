@@ -1,4 +1,4 @@
-"""Loading: running a plugin's own code for the first time, within bounded time, and saying where it failed."""
+"""Loading: running a plugin's code for the first time, within a time limit, and locating errors in it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from typing import Generic, TypeVar
 from kosmolua.errors import PluginError, log_traceback
 from kosmolua.schema.integration import collected_mistakes
 
-PATIENCE = 10.0
+LOAD_TIMEOUT = 10.0
 """Seconds that loading one plugin may take."""
 
 T = TypeVar("T")
 
 
-def guarded(load: Callable[[], T], origin: str, seconds: float = PATIENCE) -> T:
-    """Return what ``load`` returns, which runs a plugin's code.
+def guarded(load: Callable[[], T], origin: str, seconds: float = LOAD_TIMEOUT) -> T:
+    """Call ``load``, which runs a plugin's code, and return its result.
 
-    It runs in a thread of its own, since nothing else bounds an import. A thread cannot be ended from outside: one that
-    hangs is asked to end, which works unless it hangs inside a system call, and is then left alone.
+    It runs in a thread, since nothing else limits the time of an import. A thread cannot be killed: one that
+    hangs has an exception raised in it, which works unless it hangs inside a system call; then it stays.
 
     Args:
         load: Imports the plugin.
@@ -56,7 +56,7 @@ def guarded(load: Callable[[], T], origin: str, seconds: float = PATIENCE) -> T:
 
 
 class _Loading(Thread, Generic[T]):
-    """The thread in which a plugin is loaded, and what came of it."""
+    """The thread in which a plugin is loaded, and the result."""
 
     def __init__(self, load: Callable[[], T]) -> None:
         super().__init__(name="kosmolua-load", daemon=True)
@@ -68,7 +68,7 @@ class _Loading(Thread, Generic[T]):
         try:
             with collected_mistakes():
                 self.loaded = (self._load(),)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the thread that waits reports it
+        except BaseException as error:  # noqa: BLE001 - the waiting thread reports it
             self.failure = error
 
 
@@ -137,7 +137,7 @@ def installed_entry_points() -> dict[str, list[EntryPoint]]:
 def _texts() -> Iterator[str]:
     """Yield the entry points of each package; of two of the same name, those of the one that would be imported.
 
-    The folder that the user stands in is left out, also where Python imports from it: a cloned repository runs nothing.
+    The working folder is left out, even if Python imports from it, so that a cloned repository runs nothing.
     """
     seen = set()
     for place in sys.path:

@@ -1,4 +1,4 @@
-"""Where integrations come from, and what went wrong with one that cannot be loaded."""
+"""Plugins: where integrations come from, and the errors of those that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from threading import RLock
 from types import ModuleType
 from typing import TypeAlias
 
-from kosmolua.catalog.loading import PATIENCE, EntryPoint, guarded, installed_entry_points
+from kosmolua.catalog.loading import LOAD_TIMEOUT, EntryPoint, guarded, installed_entry_points
 from kosmolua.concurrency import lazy
 from kosmolua.errors import ConfigError, PluginError, UnknownPath
 from kosmolua.folders import config_folder, expanded
@@ -32,7 +32,7 @@ _RENAME = "rename it with a-z, 0-9 and _, a letter first"
 
 @dataclass(frozen=True)
 class Plugin:
-    """An integration that was loaded, and where it stands.
+    """A loaded integration, and its origin.
 
     Args:
         integration: What its module holds.
@@ -60,7 +60,7 @@ class Place:
     folder: Path
 
     def names(self) -> list[str]:
-        """Return the names of the modules in the folder, none where there is no folder."""
+        """Return the names of the modules in the folder; none if it does not exist."""
         import pkgutil
 
         return [module.name for module in pkgutil.iter_modules([str(self.folder)]) if module.name[0] != "_"]
@@ -87,7 +87,7 @@ class Plugins:
         places: The folders to look in, in order.
         entry_points: Returns the installed entry points by name; asked once, when the first integration is loaded or
             all are listed.
-        patience: Seconds that loading one of them may take.
+        load_timeout: Seconds that loading one of them may take.
     """
 
     root = ROOT
@@ -98,11 +98,11 @@ class Plugins:
         *,
         places: Sequence[Place] | None = None,
         entry_points: Callable[[], Mapping[str, Sequence[EntryPoint]]] | None = None,
-        patience: float = PATIENCE,
+        load_timeout: float = LOAD_TIMEOUT,
     ) -> None:
         self._places = usual_places() if places is None else places
         self._find_entry_points = entry_points or installed_entry_points
-        self._patience = patience
+        self._load_timeout = load_timeout
         each_named = [named] if isinstance(named, (str, os.PathLike, Integration)) else named
         self._given = [_wrapped(each) for each in each_named if isinstance(each, Integration)]
         self._specs = [_spec_of_option(Path(each)) for each in each_named if not isinstance(each, Integration)]
@@ -120,7 +120,7 @@ class Plugins:
 
         Raises:
             PluginError: It cannot be loaded, or two places have one of this name.
-            UnknownPath: There is none.
+            UnknownPath: No integration has this name.
         """
         with self._lock:
             if name not in self._loaded:
@@ -161,7 +161,7 @@ class Plugins:
             return error
 
     def _refused(self, name: str) -> PluginError:
-        """Return what is wrong with a file that is listed but cannot be found; raise UnknownPath where none is."""
+        """Return the error of a file whose name no plugin can have; raise UnknownPath if there is no such file."""
         for place in self._places:
             if file := place.misnamed(name):
                 return PluginError(f"a plugin cannot be called {name!r}", origin=file, hint=_RENAME)
@@ -169,7 +169,7 @@ class Plugins:
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
     def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
-        """Return what loads an integration of this name, by origin: a file or package found twice is no clash."""
+        """Return the loaders of an integration of this name by origin, so that one found twice counts once."""
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
         named = {each.origin: partial(_raise_or_return, each) for each in self._load_from_options().get(name, ())}
@@ -202,11 +202,11 @@ class Plugins:
 
     def _load_spec(self, spec: ModuleSpec, label: str, name: str | None) -> Plugin:
         origin = str(spec.origin)
-        module = guarded(partial(importlib.import_module, spec.name), origin, self._patience)
+        module = guarded(partial(importlib.import_module, spec.name), origin, self._load_timeout)
         return _plugin_of(module, module, origin, label, name)
 
     def _load_entry_point(self, point: EntryPoint, name: str) -> Plugin:
-        loaded = guarded(point.load, _file_of(point), self._patience)
+        loaded = guarded(point.load, _file_of(point), self._load_timeout)
         module = sys.modules[point.module]
         return _plugin_of(loaded, module, point.value, "entry point", name)
 
@@ -273,7 +273,7 @@ def _is_usable(name: str) -> bool:
 
 
 def _holds(point: EntryPoint, origin: str) -> bool:
-    """Say whether a file belongs to the package that an entry point names."""
+    """Return True if a file belongs to the package that an entry point names."""
     package = os.path.realpath(_file_of(point)).removesuffix("__init__.py")
     return os.path.realpath(origin).startswith(package)
 
@@ -291,7 +291,7 @@ def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name
     """Return the plugin that a module holds, or that an entry point named within it.
 
     Args:
-        name: What it must be called; None where it may have any name.
+        name: What it must be called; None for any name.
     """
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):

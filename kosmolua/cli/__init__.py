@@ -57,7 +57,7 @@ def _launch() -> launch.Worker | None:
 
 
 def _keep_child_statuses() -> None:
-    """Have the system keep the status of a child that has ended, even if this program inherited SIGCHLD as ignored."""
+    """Reset SIGCHLD if it was inherited as ignored, so that the status of a child is kept."""
     import signal
 
     if hasattr(signal, "SIGCHLD"):

@@ -72,7 +72,7 @@ class Approver:
         subject = "You are about" if self._is_single else "The script wants"
         path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
         _discard_typed_input()
-        # Whatever else wrote to the terminal, the question stands on lines of its own.
+        # A question starts on a new line, also if something else wrote to the terminal.
         _write(RESET if console.draws_on(sys.stderr) else "", "\n")
         _write(f"{subject} to {approval.effect} with {path}, account {account}:\n", _arguments(lines, _shorten))
         while True:

@@ -33,7 +33,7 @@ class Text(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{error}.", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Have the shell complete files if the value is one."""
+        """Return the completion of files if the value is one."""
         return [CompletionItem(incomplete, type="file")] if self.name in _FILES else []
 
 

@@ -74,7 +74,7 @@ class Program(Group):
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line up to the command; refuse a shared option that stands before it."""
+        """Parse the command line up to the command; refuse a shared option before it."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -59,7 +59,7 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
 
 
 def open_to_list(options: Options) -> Runtime:
-    """Return a runtime for a command that only lists what there is."""
+    """Return a runtime for a command that only lists integrations and accounts."""
     return _open(options)
 
 
@@ -78,7 +78,7 @@ def _open(options: Options, **given: Any) -> Runtime:
 
 @contextmanager
 def taken_as_interrupts() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise KeyboardInterrupt in the ``with`` block, and end the program after it.
+    """Raise KeyboardInterrupt in the ``with`` block on SIGTERM and SIGHUP, and end the program after it.
 
     A second signal ends the program at once. A signal that the program inherited as ignored stays ignored.
     """

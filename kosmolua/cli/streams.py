@@ -118,7 +118,7 @@ def replace_closed_streams() -> None:
 
 
 def guard_output() -> None:
-    """Have all writes to ``sys.stdout`` raise :class:`OutputLost` on failure, and replace what its encoding lacks."""
+    """Make writes to ``sys.stdout`` raise :class:`OutputLost` on failure, and replace unencodable characters."""
     raw = _Output(sys.stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(raw), sys.stdout.encoding, errors="backslashreplace", line_buffering=True
@@ -155,7 +155,7 @@ def _open_empty() -> int:
 
 
 def _open_discarding() -> TextIO:
-    """Return a stream for what nobody can read."""
+    """Return a stream that discards everything."""
     try:
         return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     except OSError:

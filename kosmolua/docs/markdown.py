@@ -1,4 +1,4 @@
-"""Markdown, as far as pages are made of it: sections, headings and tables, with fenced code left alone."""
+"""Markdown: sections, headings and tables; fenced code stays unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Document:
 
     Args:
         title: The text of its first-level heading, or nothing.
-        introduction: What stands before the first second-level heading.
+        introduction: The text before the first second-level heading.
         sections: The text below each second-level heading, in order.
     """
 
@@ -49,7 +49,7 @@ def raised(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return what a text says in words: without code blocks, headings, rulers, marks, and the addresses of links."""
+    """Return the plain words of a text, without code blocks, headings, rulers, marks, and the addresses of links."""
     lines = (_LINK.sub(r"\1", line) for line, is_text in _lines(text) if is_text)
     return "\n".join(_MARK.sub("", line) for line in lines)
 

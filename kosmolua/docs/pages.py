@@ -22,7 +22,7 @@ _LEFT_OUT = {
 
 
 class Page(ABC):
-    """What can be read under one name."""
+    """A page of the documentation."""
 
     poorer: tuple[str, ...] = DETAILS[1:]
     """The forms that a budget can make of a full page, richest first."""
@@ -58,7 +58,7 @@ class Page(ABC):
 
         Args:
             detail: One of :data:`DETAILS`.
-            budget: Characters, at least :data:`MIN_BUDGET`. What had to be left out is said in the last line.
+            budget: Characters, at least :data:`MIN_BUDGET`. The last line says what was left out.
         """
         whole = self._in(detail)
         if budget is None or len(whole) <= budget:

@@ -44,7 +44,7 @@ create virtual table meanings using fts5(words unindexed, said, tokenize='porter
 
 
 class Entry(NamedTuple):
-    """Something that can be found.
+    """One entry of the index.
 
     Args:
         page: The page to read.
@@ -137,7 +137,7 @@ class Index:
         return {row: COVERAGE_WEIGHT * _coverage(names) for row, names in rows}
 
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
-        """Return what a word counts in each of the candidates that has it: the most of any column."""
+        """Return the weight of a word in each candidate that contains it: the highest of its columns."""
         found: dict[int, float] = {}
         ways = [(_prefix(word), 1.0), *([(_any_of(meant), MEANING_WEIGHT)] if meant else [])]
         for expression, factor in ways:

@@ -55,7 +55,7 @@ def _joined(name: str, parameters: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def in_source(sources: Sequence[str], name: str) -> str:
-    """Return what :func:`named` does, as far as a plugin's source shows it; nothing if it does not show the function.
+    """Return the signature as :func:`named` does, but from a plugin's source; empty if the source does not show it.
 
     Args:
         sources: The text of each of the plugin's Python files.

@@ -124,7 +124,7 @@ _PHRASE = re.compile(rf"\b(?:{'|'.join(sorted(PHRASES, key=len, reverse=True))})
 
 
 def words_in(text: str) -> list[str]:
-    """Return the words of a text in lower case, ``list_services`` and ``listServices`` being two each."""
+    """Return the words of a text in lower case, split as in ``list`` and ``services`` for ``listServices``."""
     pieces = (piece for word in _WORD.findall(text) for piece in (_HUMP.split(word) if word[0].islower() else [word]))
     return [piece.lower() for piece in pieces]
 

@@ -65,7 +65,7 @@ class QueryKey:
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:
-    """Return a request with a header, or as it is if it has one of this name, whatever its case."""
+    """Return a request with a header, or as it is if it has one of this name, ignoring case."""
     if name.lower() in {each.lower() for each in request.headers}:
         return request
     return replace(request, headers={**request.headers, name: value})

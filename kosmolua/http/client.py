@@ -325,7 +325,7 @@ def _word(name: str, value: object) -> str:
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:
-    """Return the own headers, and of the usual ones those of another name, whatever its case."""
+    """Return the own headers, and of the usual ones those of another name, ignoring case."""
     names = {name.lower() for name in own}
     return {**{name: value for name, value in usual.items() if name.lower() not in names}, **own}
 

@@ -1,7 +1,10 @@
-"""Connections that bound the time and the size of a whole answer, whatever the other side sends.
+"""Connections that limit the time and the size of a whole answer, and the decompression of its body.
 
 A socket's timeout starts anew with each byte, so a server that sends one a second is never late. Here the timeout that
 urllib3 sets on the socket before it reads an answer is the time for all of it, status line and headers included.
+
+The body is decompressed piece by piece, at most :data:`MAX_PIECE` bytes at a time, so that its reader can stop at any
+size. Some versions of the HTTP library decompress a whole piece at once.
 """
 
 from __future__ import annotations
@@ -9,7 +12,8 @@ from __future__ import annotations
 import io
 import math
 import socket
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
@@ -40,10 +44,15 @@ MAX_INTERIM = 16
 """Interim answers, such as 103, before the answer itself."""
 _FRAMING = 8
 """How many times as large as its body an answer may be on the wire: chunks of one byte make it six."""
+ACCEPTED = "gzip, deflate"
+"""The ``Accept-Encoding`` of a request."""
+MAX_PIECE = 64 * 1024
+"""Bytes that come out at a time."""
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Unconnected(HTTPError):
-    """No connection came about, so nothing was sent; its cause says why."""
+    """No connection was made, so nothing was sent; the cause says why."""
 
 
 class AnswerTooLong(HTTPException):
@@ -117,7 +126,7 @@ class _BoundedResponse(HTTPResponse):
         """Read a status line, and let http.client skip each interim answer as it does 100 (RFC 9110, 15.2)."""
         version, status, reason = super()._read_status()  # type: ignore[misc]
         if status == SWITCHING_PROTOCOLS:
-            raise BadStatusLine("101, which nobody asked for")
+            raise BadStatusLine("101, which was not requested")
         if not 100 <= status < 200:
             return version, status, reason
         self._interim += 1
@@ -138,14 +147,14 @@ class _PlainConnection(HTTPConnection):
         """Connect, through the proxy if there is one.
 
         Raises:
-            ProxyError: No connection came about through the proxy.
-            Unconnected: No connection came about.
+            ProxyError: The proxy refused or could not be reached.
+            Unconnected: No connection was made.
         """
         try:
             super().connect()
         except (HTTPError, HTTPException, OSError) as error:
             if self.proxy:
-                raise ProxyError("no connection came about", error) from error
+                raise ProxyError("no connection was made", error) from error
             raise Unconnected from error
 
     def _new_conn(self) -> socket.socket:
@@ -188,7 +197,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Gives requests these connections. The pool of the latest origin is kept at hand.
+    """Gives requests these connections. The pool of the latest origin is cached.
 
     Args:
         size: Connections that are kept.
@@ -228,3 +237,59 @@ class Adapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]
         return manager
+
+
+class UnknownCoding(Exception):
+    """An answer is compressed in a way that no request accepts, or more than once."""
+
+
+def decompressed(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield a body without its compression, at most :data:`MAX_PIECE` bytes at a time.
+
+    Args:
+        pieces: The compressed body.
+        encoding: The answer's ``Content-Encoding``, or nothing.
+
+    Raises:
+        UnknownCoding: The encoding is not one of :data:`ACCEPTED`.
+        zlib.error: The body is not what the encoding says.
+    """
+    coding = encoding.strip().lower()
+    if coding in ("", "identity"):
+        yield from pieces
+        return
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise UnknownCoding(coding)
+    inflate, members, held = None, 0, b""
+    for piece in pieces:
+        rest, held = held + piece, b""
+        while rest:
+            if inflate is None:
+                if members and rest == _GZIP_MAGIC[:1]:
+                    held = rest  # the next byte tells whether another member of a gzip file follows
+                    break
+                if members and (coding == "deflate" or not rest.startswith(_GZIP_MAGIC)):
+                    return  # padding
+                inflate = zlib.decompressobj(_window_bits(coding, rest))
+                members += 1
+            yield from _unpacked(inflate, rest)
+            if not inflate.eof:
+                break
+            rest, inflate = inflate.unused_data, None
+
+
+def _unpacked(inflate: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
+    """Yield the decompressed input, at most :data:`MAX_PIECE` bytes at a time."""
+    is_full = True
+    while (packed or is_full) and not inflate.eof:
+        piece = inflate.decompress(packed, MAX_PIECE)
+        packed, is_full = inflate.unconsumed_tail, len(piece) == MAX_PIECE
+        yield piece
+
+
+def _window_bits(coding: str, body: bytes) -> int:
+    """Return zlib's ``wbits`` of a format: gzip, zlib, or deflate without a header, as some servers send it."""
+    if coding != "deflate":
+        return 16 + zlib.MAX_WBITS
+    has_header = body[0] & 0x0F == zlib.DEFLATED and body[0] >> 4 <= zlib.MAX_WBITS - 8
+    return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS

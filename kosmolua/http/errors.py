@@ -52,7 +52,7 @@ def error_of(request: Request, response: Response) -> ApiError:
 
 
 def message_of(response: Response) -> str:
-    """Return what an answer says went wrong, on one line.
+    """Return the error message in an answer, on one line.
 
     Of JSON it is ``message``, ``error``, ``detail`` (RFC 9457) and what is nested in ``errors``, with the field of
     each; of HTML it is the title or else the text; anything else is quoted. It shows no secret of the request, and so

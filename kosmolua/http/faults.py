@@ -1,4 +1,4 @@
-"""Faults: why no complete answer came, and which exception of the HTTP library means what."""
+"""Faults: the reasons why no complete answer came, read from the HTTP library's exceptions."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ from urllib3.exceptions import (
 from urllib3.exceptions import InvalidHeader as BadAnswerHeader
 
 from kosmolua.errors import NetworkError
-from kosmolua.http.compression import UnknownCoding
-from kosmolua.http.connections import AnswerTooLong, Unconnected
+from kosmolua.http.connections import AnswerTooLong, Unconnected, UnknownCoding
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.http.messages import Request
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Why no complete answer came.
+    """The reason why no complete answer came.
 
     Args:
-        text: A clause of ours, without anything that the service or a library wrote.
+        text: A clause without any text of the service or a library.
         hint: What to do.
         sent: True if the service may have got the request.
         passing: True if another attempt may succeed.
@@ -54,7 +53,7 @@ class Fault:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return what an exception means: the first line of the table whose exception is in its chain of causes."""
+    """Return the fault for an exception: the first entry of the table that matches one of its causes."""
     causes = list(_causes(error))
     for kind, fault in _FAULTS:
         if any(isinstance(cause, kind) for cause in causes):
@@ -85,11 +84,11 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (InvalidSchema, _hopeless("its address, or the proxy's, is of a kind that is not supported")),
     (InvalidURL, _hopeless("its address, or the proxy's, is not valid")),
     (ssl.SSLCertVerificationError, _hopeless("the server's certificate is not trusted", "see REQUESTS_CA_BUNDLE")),
-    (ProxyError, _unsent("no connection came about through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
+    (ProxyError, _unsent("no connection was made through the proxy", "see HTTPS_PROXY and HTTP_PROXY")),
     (NameResolutionError, _unsent("its host name cannot be resolved")),
     (ConnectionRefusedError, _unsent("the connection was refused")),
     (NewConnectionError, _unsent("no connection could be made")),
-    (ConnectTimeoutError, _unsent("no connection came about in time")),
+    (ConnectTimeoutError, _unsent("no connection was made in time")),
     (Unconnected, _unsent("no TLS connection came about", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
     (ReadTimeoutError, Fault("no complete answer came in time")),
     (ConnectionError, _BROKEN),

@@ -71,7 +71,7 @@ class Request:
     @property
     def fields(self) -> dict[str, str]:
         """The headers exactly as they are sent, secrets revealed."""
-        return {name: _reveal(value) for name, value in self.headers.items()}
+        return {name: value.reveal() if isinstance(value, Secret) else value for name, value in self.headers.items()}
 
     @property
     def content(self) -> bytes:
@@ -120,7 +120,7 @@ class Response:
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, whatever the case of its name, or None."""
+        """Return a header's value, or None. The name may be in any case."""
         return self._by_name.get(name.lower())
 
     @cached_property
@@ -158,7 +158,7 @@ class Attempt:
         waited: Seconds before the attempt, for a rate limit or after a failed attempt.
         status: The HTTP status, or None if no complete answer came.
         request_id: The service's id of the request.
-        fault: Why no complete answer came.
+        fault: The reason why no complete answer came.
     """
 
     number: int
@@ -207,11 +207,8 @@ def _escaped(text: str) -> str:
 
 
 def _encoded(pairs: Pairs) -> str:
-    return "&".join(f"{quote(name, safe='')}={quote(_reveal(value), safe='')}" for name, value in pairs)
-
-
-def _reveal(value: str | Secret) -> str:
-    return value.reveal() if isinstance(value, Secret) else value
+    revealed = ((name, value.reveal() if isinstance(value, Secret) else value) for name, value in pairs)
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in revealed)
 
 
 Send: TypeAlias = Callable[[Request], Response]

@@ -25,13 +25,13 @@ _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 POLL_INTERVAL = 1.0
 """Seconds to wait at a time: the end of the call may come nearer meanwhile."""
 MAX_KNOWN = 1000
-"""Buckets and routes that are kept before those that limit nothing are forgotten."""
+"""Buckets and routes that are kept before those that limit nothing are dropped."""
 
 
 def is_throttled(response: Response) -> bool:
     """Return True if a rate limit refused the request: 429, or 403 with nothing left as GitHub has it.
 
-    A 403 for another reason may be the last answer of a window; its words tell them apart.
+    A 403 for another reason may be the last answer of a window; only its text tells the two apart.
     """
     if response.status != 403:
         return response.status == 429
@@ -91,7 +91,7 @@ def _date(text: str) -> float | None:
 
 @dataclass
 class _Bucket:
-    """Requests that share a limit: how many are left until when, as the service last said."""
+    """Requests that share a limit: how many are left until when, as its latest answer said."""
 
     left: float = math.inf
     resets: float = math.inf
@@ -190,7 +190,7 @@ class RateLimit:
         return self._buckets.setdefault(self._families.get(route, route), _Bucket())
 
     def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
-        """File the request's route under the limit that an answer names, and return the bucket that it speaks of."""
+        """Assign the request's route to the limit that an answer names, and return that limit's bucket."""
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:
             return bucket

@@ -25,8 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from kosmolua import __version__
 from kosmolua.clock import Until
-from kosmolua.http.compression import ACCEPTED, MAX_PIECE, UnknownCoding, decompressed
-from kosmolua.http.connections import Adapter
+from kosmolua.http.connections import ACCEPTED, MAX_PIECE, Adapter, UnknownCoding, decompressed
 from kosmolua.http.faults import OUT_OF_TIME, Fault, fault_of
 from kosmolua.http.messages import SAFE_METHODS, Attempt, Observe, Request, Response, location, origin
 from kosmolua.http.rate_limit import RateLimit, is_throttled, retry_after
@@ -69,7 +68,7 @@ class Transport:
     with requests, credentials from nowhere but the request: neither ``.netrc`` nor a cookie is ever sent.
 
     A read is sent again after 429, 500, 502, 503, 504 or a broken connection; a write only after 429, which says that
-    nothing was done, or if no connection came about.
+    nothing was done, or if no connection was made.
 
     Args:
         size: Connections that are kept, for as many calls at once.
@@ -104,7 +103,7 @@ class Transport:
         self._session.close()
 
     def send(self, request: Request, *, until: Until | None = None, observe: Observe | None = None) -> Response:
-        """Send a request, again if that is safe and may help, and return the answer, whatever its status.
+        """Send a request, again if that is safe and may help, and return the answer, with any status.
 
         A redirect of a GET or HEAD is followed within the same origin; any other is the answer. An answer of 429 is
         returned as soon as the wait that it demands would last beyond the end.

@@ -36,14 +36,14 @@ class Reader(Protocol):
     fields: Fields
 
     def value(self, node: Node | None) -> Value:
-        """Return what an expression is known to be."""
+        """Return the known value of an expression."""
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
         """Read the body of a function with what its parameters are."""
 
 
 def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequence[Value]) -> None:
-    """Note what is wrong with a call of a built-in function.
+    """Report problems with a call of a built-in function.
 
     Args:
         reader: Reads the script.
@@ -150,6 +150,6 @@ def _kind_of(field: Node) -> str:
 
 
 def item_in(value: Value) -> Value:
-    """Return what the items of a list are known to be."""
+    """Return the known value of a list's items."""
     item = item_of(value.type) if isinstance(value, Result) else None
     return Result(item, f"an item of {value.source}") if item and isinstance(value, Result) else UNKNOWN

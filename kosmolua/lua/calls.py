@@ -1,4 +1,4 @@
-"""Calls: the arguments of a call of an integration's function, checked as far as they are written out."""
+"""Calls: checks the literal arguments of a call of an integration's function."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kosmolua.suggestions import as_hint, parameters_meant
 
 
 class Misuse(NamedTuple):
-    """Something that is wrong with a call.
+    """A problem with a call.
 
     Args:
         node: Where.
         message: What.
         hint: What to write instead, or nothing.
-        is_silent: Whether the call would be made all the same, without what was meant.
+        is_silent: Whether the call would still be made, without the intended argument.
     """
 
     node: Node
@@ -144,7 +144,7 @@ def number_of(text: str) -> int | float | None:
 
 
 def literal_of(node: Node) -> Literal | None:
-    """Return what a literal stands for, or None for any other expression."""
+    """Return the value of a literal, or None for any other expression."""
     if node.kind == "string":
         return Literal("string", string_of(node), node)
     if node.kind == "number":

@@ -15,7 +15,7 @@ MAX_FINDINGS = 50
 
 
 class Report(NamedTuple):
-    """What a check found.
+    """The result of a check.
 
     Args:
         findings: In the order of the source.
@@ -29,7 +29,7 @@ class Report(NamedTuple):
 
     @property
     def errors(self) -> list[Finding]:
-        """What is certain to fail."""
+        """The findings that are certain to fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def summary(self) -> str:
@@ -52,7 +52,7 @@ class Checker:
         self._catalog = catalog
 
     def check(self, source: str | bytes) -> Report:
-        """Return what is wrong with a script, and what it may do; nothing is run.
+        """Return the problems of a script and what it may do, without running it.
 
         A script that is too long or too deeply nested to be read has an empty report.
         """

@@ -40,7 +40,7 @@ _ONE_CHARACTER = "text:sub(i, i) is one character"
 
 
 class Charge(NamedTuple):
-    """Something that a script may do.
+    """One effect that a script may have.
 
     Args:
         effect: What it does, such as ``read``.
@@ -54,7 +54,7 @@ class Charge(NamedTuple):
 
 
 class Target(Protocol):
-    """What a path means."""
+    """The meaning of a path."""
 
     @property
     def account(self) -> str:
@@ -74,11 +74,11 @@ class Catalog(Protocol):
         """Return the names of an integration's accounts."""
 
     def resolve(self, path: str) -> Target:
-        """Return what a path means, or raise a KosmoError."""
+        """Resolve a path, or raise a KosmoError."""
 
 
 class Fields:
-    """Finds what stands under a key, and collects the bill.
+    """Finds the value of a field, and collects what the script may do.
 
     Args:
         catalog: The integrations and accounts.
@@ -95,7 +95,7 @@ class Fields:
         self._findings = findings
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
-        """Return what a value has under a key, where a key that is computed is None."""
+        """Return the value of a field; the key is None if it is computed."""
         if isinstance(value, (Missing, Undefined)):
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
@@ -122,7 +122,7 @@ class Fields:
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
     def at(self, node: Node, value: Value, index: object) -> Value:
-        """Return what a value has at a number."""
+        """Return the item of a value at a number."""
         if isinstance(value, Literal) and value.kind == "string":
             self._findings.warn(node, _NO_CHARACTERS, _ONE_CHARACTER)
         if not isinstance(value, Result):
@@ -203,7 +203,7 @@ class Fields:
             try:
                 shown = self._catalog.resolve(f"{branch.integration}.{account}.{function.name}").account
             except KosmoError:
-                shown = account  # a call of it is refused where it stands
+                shown = account  # a call of it is reported at the call
         path = f"{branch.integration}.{function.name}"
         self.bill[Charge(function.effect, path, shown)] = None
         return Callee(path, function, account)

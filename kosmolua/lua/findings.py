@@ -1,4 +1,4 @@
-"""Findings: what is wrong with a script, and how certain that is."""
+"""Findings: the problems of a script, and how certain they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kosmolua.lua.values import Missing, Undefined
 
 
 class Finding(NamedTuple):
-    """Something that is wrong with a script, or probably wrong.
+    """A certain or a probable problem in a script.
 
     Args:
         line: Counted from 1.

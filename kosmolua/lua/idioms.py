@@ -119,5 +119,5 @@ _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]
 
 
 def hint_for_syntax(line: str) -> str | None:
-    """Return what Lua writes for the first idiom of another language in a line that is not Lua, or None."""
+    """Return the Lua spelling of the first idiom of another language in an invalid line, or None."""
     return next((hint for pattern, hint in _COMPILED if pattern.search(line)), None)

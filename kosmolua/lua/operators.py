@@ -13,7 +13,7 @@ _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
 def check_operand(findings: Findings, node: Node, value: Value, operator: str) -> None:
-    """Note what is wrong with one operand of a binary operator."""
+    """Report problems with one operand of a binary operator."""
     if operator == ".." and isinstance(value, (Missing, Undefined)):
         findings.fail_on_nil(node, value, "join")
     elif operator == ".." and is_known_table(value):

@@ -66,7 +66,7 @@ class Reading:
                 self.enter(closure, [])
 
     def value(self, node: Node | None) -> Value:
-        """Return what an expression is known to be; each is read once."""
+        """Return the known value of an expression; each is read once."""
         if node is None:
             return UNKNOWN
         if id(node) not in self._known:
@@ -165,7 +165,7 @@ class Reading:
             self._set(name, item if index == 1 else UNKNOWN)
 
     def _item(self, call: Node) -> Value:
-        """Return what the second variable of a loop over ``ipairs`` or ``pairs`` is."""
+        """Return the known value of the second variable of a loop over ``ipairs`` or ``pairs``."""
         called, arguments = self.value(call.get("name")), call.get("arguments")
         if not isinstance(called, Builtin) or called.name not in ("ipairs", "pairs"):
             return UNKNOWN

@@ -1,4 +1,4 @@
-"""Scopes: which variable each name of a script stands for."""
+"""Scopes: the variable that each name of a script refers to."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Scopes:
 
     @property
     def is_certain(self) -> bool:
-        """Whether what is read in order also runs: nothing may end the script early, or change what values can do."""
+        """Whether statements run in the order of the source: nothing ends the script early or adds metatables."""
         return not self.is_dynamic and not self.globals & _STOPPING
 
     def variable(self, name: Node) -> Variable | None:
-        """Return the local variable that an identifier stands for, or None for a global."""
+        """Return the local variable that an identifier refers to, or None for a global."""
         return self._variables.get(id(name))
 
     def _block(self, block: Node | None, *declared: Node) -> None:

@@ -42,7 +42,7 @@ def _variables(statement: Node) -> Node:
 
 
 def _changes(statement: Node) -> Iterator[tuple[int, int, bytes]]:
-    """Yield what to replace in a declaration, in the order of the source."""
+    """Yield the edits of a declaration, in the order of the source."""
     yield statement.start, statement.start + len("local"), b""
     if statement.kind == "function_declaration":
         return

@@ -261,7 +261,7 @@ def _use(given: Sequence[Node], variables: Mapping[str, list[str]], integration:
 
 
 def _path(node: Node, variables: Mapping[str, list[str]]) -> list[str] | None:
-    """Return the names under ``app`` that an expression stands for, ``""`` for a computed one; None for any other."""
+    """Return the names of a path under ``app``, ``""`` for a computed one, or None for any other expression."""
     steps: list[str] = []
     while node.kind in ("dot_index_expression", "bracket_index_expression"):
         steps.insert(0, key_of(node) or "")
@@ -276,7 +276,7 @@ _OPENING_OF = {")": "(", "]": "[", "}": "{"}
 
 
 class Place(NamedTuple):
-    """Where a text ends.
+    """The end of a text, between brackets and quotes.
 
     Args:
         bracket: Where the innermost bracket that is open stands, or None.
@@ -294,31 +294,32 @@ class Place(NamedTuple):
 
 
 def place_of(text: str) -> Place:
-    """Return where a text ends, as far as brackets and one-line strings tell."""
+    """Return where a text ends, which is usually not whole Lua yet. A text that is too long ends nowhere inside."""
+    raw = text.encode("utf-8", "surrogatepass")
+    tree = _tree(raw) if len(raw) <= MAX_PARSED else None
     brackets: list[tuple[int, int]] = []
-    comma, position = 0, 0
-    while position < len(text):
-        character = text[position]
-        if character in QUOTES:
-            end = _end_of_string(text, position)
-            if end is None:
-                return Place(brackets[-1][0] if brackets else None, comma, position)
-            position = end
-        elif character in "({[":
-            brackets.append((position, comma))
-            comma = position + 1
-        elif character in _OPENING_OF and brackets and text[brackets[-1][0]] == _OPENING_OF[character]:
+    comma, quote = 0, None
+    for kind, offset in _tokens(tree.root_node) if tree else ():
+        start = len(raw[:offset].decode("utf-8", "surrogatepass"))
+        if kind in QUOTES and "\n" not in text[start:]:
+            quote = start
+            break
+        if kind in ("(", "{", "["):
+            brackets.append((start, comma))
+            comma = start + 1
+        elif kind in _OPENING_OF and brackets and text[brackets[-1][0]] == _OPENING_OF[kind]:
             comma = brackets.pop()[1]
-        elif character in ",;":
-            comma = position + 1
-        position += 1
-    return Place(brackets[-1][0] if brackets else None, comma, None)
+        elif kind in (",", ";"):
+            comma = start + 1
+    return Place(brackets[-1][0] if brackets else None, comma, quote)
 
 
-def _end_of_string(text: str, start: int) -> int | None:
-    position = start + 1
-    while position < len(text) and text[position] != "\n":
-        if text[position] == text[start]:
-            return position
-        position += 2 if text[position] == "\\" else 1
-    return position if position < len(text) else None
+def _tokens(root: TreeNode) -> Iterator[tuple[str, int]]:
+    """Yield the kind and the offset of each token; a string or a comment is one, a string without an end its quote."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.child_count and (node.has_error or node.type not in ("string", "comment")):
+            waiting.extend(reversed(node.children))
+        elif not node.is_missing:
+            yield node.type, node.start_byte

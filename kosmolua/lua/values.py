@@ -160,7 +160,7 @@ def lists_in(kind: Type) -> list[str]:
 
 
 def near_field(kind: Type, key: str) -> str:
-    """Return what was probably meant by a key that a record has not, with the way to it; nothing if unclear."""
+    """Return the path of the field that an unknown key probably means, or an empty string if unclear."""
     fields = kind.fields if isinstance(kind, Record) else {}
     plain = key.replace("_", "").lower()
     for field in fields:

@@ -46,7 +46,7 @@ def decodable(value: Any) -> Any:
 
 
 def weigh(value: Any, most: int) -> int:
-    """Return the characters of a value as compact JSON; beyond ``most`` any larger number will do."""
+    """Return the length of a value as compact JSON, or any larger number if it is more than ``most``."""
     if isinstance(value, dict):
         return _weigh_all([part for pair in value.items() for part in pair], most)
     if isinstance(value, list):
@@ -154,12 +154,12 @@ GET_LESS = "return or print only what is needed: pick fields, filter, count or p
 
 
 def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str], str]) -> CallToolResult:
-    """Return what a client is told of an outcome.
+    """Return the answer to a client for an outcome.
 
     Args:
-        outcome: What became of the script.
+        outcome: The outcome of the script.
         script: What was asked for.
-        host: The limits that a script may lower only.
+        host: The limits of the server, which a script can only lower.
         keep: Keeps the whole text of an answer that is cut, and returns the page that it can be read by.
     """
     error = outcome.error and outcome.error.fields()  # without the detail: a model writes the next script
@@ -179,7 +179,7 @@ def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str],
 
 
 def refusal(error: KosmoError) -> CallToolResult:
-    """Return what a client is told of a call that cannot be answered."""
+    """Return the answer to a client for a request that failed."""
     stanza = f"\n\n{error.hint}" if error.hint and "\n" in error.hint else ""
     return CallToolResult(content=[TextContent(text=decodable(error.message + stanza))], is_error=True)
 
@@ -216,7 +216,7 @@ def _failure(error: Mapping[str, Any]) -> str:
 
 
 def _advice(error: Mapping[str, Any], script: Script, host: Limits) -> str:
-    """Return what the model can do, beside what the error itself says."""
+    """Return advice for the model, in addition to the error's own."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:

@@ -16,15 +16,15 @@ SCOPE = "kosmolua.client"
 """Where a request's scope has its client's name."""
 COOKIE = "kosmolua-client"
 MAX_NAME = 64
-GRACE = 10.0
+RECONNECT_TIMEOUT = 10.0
 """Seconds for which the scripts of a client without a connection run on, since it may come back."""
 
 
 class Clients:
-    """Names the client of each request, and has the scripts of clients that are gone ended.
+    """Names the client of each request, and ends the scripts of clients that have disconnected.
 
     Up to protocol 2025-11-25 a session is a client. Later ones have no sessions, so the first answer sets a cookie.
-    It grants nothing: all it does is tell clients apart that share an address.
+    It grants nothing; it only distinguishes clients that share an address.
 
     Args:
         app: What answers the requests.
@@ -60,7 +60,7 @@ class Clients:
             if not self._requests[name]:
                 del self._requests[name]
                 if self._has_runs(name):
-                    asyncio.get_running_loop().call_later(GRACE, self._end_unless_back, name)
+                    asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
 
     def _end_unless_back(self, name: str) -> None:
         if name not in self._requests:

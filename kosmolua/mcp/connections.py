@@ -44,7 +44,7 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 
 
 class Listener(socket.socket):
-    """A socket that listens, and closes what it cannot accept for want of descriptors, so that nobody spins on it.
+    """A listening socket that closes connections it has no descriptors for, so that the event loop does not spin.
 
     Args:
         family: The kind of address, as :mod:`socket` has it.
@@ -56,7 +56,7 @@ class Listener(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def listen(self, backlog: int = BACKLOG) -> None:
-        """Listen. The backlog is always :data:`BACKLOG`: asyncio also accepts as many at once as it is told here."""
+        """Listen. The backlog is always :data:`BACKLOG`, since asyncio accepts as many at once as the backlog."""
         super().listen(BACKLOG)
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -90,8 +90,8 @@ class Listener(socket.socket):
 class Connection(H11Protocol):
     """One connection of a client, which is closed if it does not send its requests in time.
 
-    If there are too many connections, a new one takes the place of the one that has owed a request for longest, so
-    that connections that send nothing keep nobody out.
+    If there are too many connections, a new one takes the place of the one that has been idle for longest, so
+    that idle connections do not keep others out.
 
     Args:
         config: The server's settings.
@@ -127,7 +127,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Do what has come of a request."""
+        """Handle an event of a request."""
         super().handle_events()
         self._note_what_it_owes()
 

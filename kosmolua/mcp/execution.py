@@ -1,4 +1,4 @@
-"""An execution: a script that runs for a client, what it does and asks meanwhile, and its outcome."""
+"""An execution: a script that runs for a client, its calls and questions, and its outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Execution:
         script: What runs.
         client: Whose it is, as the runtime shares its workers among clients.
         asks: True if its client can put questions to a person.
-        watch: Told of each call's record when it starts and when it ends, in another thread.
+        watch: Called in another thread when a call starts and when it ends.
 
     ``question`` is what the script waits for, and ``latest`` the call that it started last.
     """
@@ -52,11 +52,11 @@ class Execution:
 
     @property
     def seconds(self) -> float:
-        """How long ago it was started."""
+        """The seconds since its start."""
         return monotonic() - self._started
 
     async def change(self, seconds: float) -> None:
-        """Wait until something happens: a call, a question, the end; or for so many seconds."""
+        """Wait until a call, a question or the end of the script, at most ``seconds``."""
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except asyncio.TimeoutError:
@@ -64,7 +64,7 @@ class Execution:
         self._changed.clear()
 
     def outcome(self) -> Outcome:
-        """Return what became of the script, once it is done."""
+        """Return the outcome, once the script is done."""
         return self._task.result()
 
     def answer(self, question: Question, answer: Answer) -> None:

@@ -25,7 +25,7 @@ from kosmolua.mcp.tools import Script
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 
-HEARTBEAT = 5.0
+HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client hears that a script still runs, though nothing happened."""
 MIN_SILENCE = 0.1
 """Seconds between two notices of progress, however many calls there are."""
@@ -36,7 +36,7 @@ _Given = TypeVar("_Given")
 
 
 async def in_thread(work: Callable[..., _Given], *given: Any) -> _Given:
-    """Do in a thread what would hold up the event loop; if the system allows no further thread, do it here."""
+    """Call a blocking function in a thread, or here if the system allows no further thread."""
     try:
         return await asyncio.to_thread(work, *given)
     except RuntimeError as error:
@@ -67,7 +67,7 @@ class Client:
         return can_be_asked(self._session.client_capabilities)
 
     async def follow(self, execution: Execution) -> bool:
-        """Tell the client how a script gets on, and ask what the script asks, until it is done.
+        """Report a script's progress to the client, and pass on its questions, until it is done.
 
         Returns:
             True if it is done. It is not if the client is one that can be asked only in the answer to its request:
@@ -81,7 +81,7 @@ class Client:
                         return False
                     asking.start_soon(self._ask, execution, question)
                     asked = question
-                await execution.change(HEARTBEAT)
+                await execution.change(HEARTBEAT_INTERVAL)
                 await self._tell(execution)
             asking.cancel_scope.cancel()
         return True
@@ -123,7 +123,7 @@ class Executions:
     Args:
         runtime: Runs them.
         transcripts: Keeps answers that are cut.
-        watch: Told of each call's record when it starts and when it ends, in another thread.
+        watch: Called in another thread when a call starts and when it ends.
     """
 
     def __init__(self, runtime: Runtime, transcripts: Transcripts, watch: Watch) -> None:
@@ -142,11 +142,11 @@ class Executions:
     async def resume(
         self, state: str, replies: Mapping[str, object], client: Client
     ) -> CallToolResult | InputRequiredResult:
-        """Go on with a script whose client comes back with a person's reply.
+        """Resume a script with a person's replies, which its client sent.
 
         Args:
-            state: What the client was given when it was asked.
-            replies: What it brings.
+            state: The state that was sent with the question.
+            replies: The replies.
 
         Raises:
             WorkerLost: The script is gone.

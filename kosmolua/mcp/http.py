@@ -49,7 +49,7 @@ class Address:
 
     @classmethod
     def read(cls, text: str) -> Address | UnixAddress:
-        """Return the address that ``HOST:PORT`` or ``unix:PATH`` stands for; of several, a name means its IPv4 one.
+        """Return the address in ``HOST:PORT`` or ``unix:PATH``; a name that has several means its IPv4 address.
 
         Raises:
             UsageError: The text is not of that form.
@@ -70,7 +70,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What clients connect to."""
+        """The address for clients."""
         return f"http://{self}{PATH}"
 
     def listen(self) -> tuple[Listener, Address]:
@@ -114,7 +114,7 @@ class UnixAddress:
 
     @property
     def url(self) -> str:
-        """What clients connect to."""
+        """The address for clients."""
         return f"{self}, as http://localhost{PATH}"
 
     def listen(self) -> tuple[Listener, UnixAddress]:
@@ -208,13 +208,13 @@ def _is_loopback_name(host: str) -> bool:
 def serve(
     handlers: Handlers, address: Address | UnixAddress, *, environ: Mapping[str, str], announce: Callable[[str], None]
 ) -> None:
-    """Serve until the process is told to stop.
+    """Serve until the process receives a signal to stop.
 
     Args:
         handlers: Answers the requests.
         address: Where to listen. Over TCP, clients have to send a token.
-        environ: Where the token may be; by default it is in a file of its own.
-        announce: Told where the server is, and where its token, once clients can connect.
+        environ: The environment, which may hold the token; the default is a file.
+        announce: Called with the server's address and the token's place, once clients can connect.
 
     Raises:
         ConfigError: The address cannot be listened on, or there is no usable token.

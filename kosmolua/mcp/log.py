@@ -1,4 +1,4 @@
-"""What the protocol's libraries log, as sentences on standard error."""
+"""Logging: warnings of the protocol's libraries, as sentences on standard error."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import logging
 import time
 from collections.abc import Callable
 
-SILENCE = 60.0
+REPEAT_INTERVAL = 60.0
 """Seconds in which the same sentence is not written again."""
 MAX_SENTENCES = 1_000
 
 
 class Sentences(logging.Handler):
-    """Writes each warning and error as one sentence, without a traceback, and not again and again.
+    """Writes each warning and error as one sentence, without a traceback, and repeats none within a minute.
 
     Args:
-        tell: Writes a sentence.
+        write: Writes a sentence.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._tell = tell
-        self._told: dict[str, float] = {}
+        self._write = write
+        self._written: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write what was logged."""
@@ -29,21 +29,21 @@ class Sentences(logging.Handler):
         if record.exc_info and record.exc_info[1]:
             message += f" ({_cause_of(record.exc_info[1])})"
         now = time.monotonic()
-        if now - self._told.get(message, -SILENCE) < SILENCE:
+        if now - self._written.get(message, -REPEAT_INTERVAL) < REPEAT_INTERVAL:
             return
-        if len(self._told) >= MAX_SENTENCES:
-            self._told.clear()
-        self._told[message] = now
-        self._tell(message)
+        if len(self._written) >= MAX_SENTENCES:
+            self._written.clear()
+        self._written[message] = now
+        self._write(message)
 
 
-def tell_in_sentences(tell: Callable[[str], None]) -> None:
-    """Have everything that libraries log told in sentences.
+def log_in_sentences(write: Callable[[str], None]) -> None:
+    """Write the log messages of libraries as sentences.
 
     Args:
-        tell: Writes a sentence.
+        write: Writes a sentence.
     """
-    logging.getLogger().handlers = [Sentences(tell)]
+    logging.getLogger().handlers = [Sentences(write)]
 
 
 def _cause_of(error: BaseException) -> str:

@@ -19,7 +19,7 @@ MAX_PAGE = 4_000
 
 
 class Answer(Enum):
-    """What a person said: no, yes, yes to all such calls, show me the rest, or do not ask any more."""
+    """A person's answer: no, yes, yes to all such calls, show the rest, or do not ask again."""
 
     NO = "no"
     YES = "yes"
@@ -58,18 +58,18 @@ class Question:
         return Question(self._approval, self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
-        """Return the answer, or None when there is none within so many seconds."""
+        """Return the answer, or None if none comes within ``seconds``."""
         self._answered.wait(seconds)
         return self._answer
 
     def answer(self, answer: Answer) -> None:
-        """Let the call go on. Only the first answer counts."""
+        """Answer the question. Only the first answer counts."""
         if not self._answered.is_set():
             self._answer = answer
             self._answered.set()
 
     def meaning(self, reply: object) -> Answer:
-        """Return what a client's reply says. Dismissing the form means that nothing more is to be asked."""
+        """Return the answer in a client's reply. Dismissing the form means that no further question is wanted."""
         if not isinstance(reply, ElicitResult) or reply.action == "decline":
             return Answer.NO
         if reply.action == "cancel":

@@ -59,9 +59,9 @@ class Handlers:
 
     Args:
         runtime: Runs scripts and serves the documentation.
-        read_only: True if it denies every write, which the tools then say.
-        simulated: True if its data is made up, which the tools then say.
-        watch: Told of each call's record when it starts and when it ends, in another thread.
+        read_only: True if every write is denied; the tools' descriptions say so.
+        simulated: True if the data is simulated; the tools' descriptions say so.
+        watch: Called in another thread when a call starts and when it ends.
     """
 
     def __init__(self, runtime: Runtime, *, read_only: bool, simulated: bool, watch: Watch) -> None:

@@ -85,7 +85,7 @@ def _refusal(error: ValidationError) -> JSONRPCError | None:
 
 
 def _id_in(inputs: list[object]) -> int | str | None:
-    """Return what the faulty parts of a message show as its id, if it can be one, or None."""
+    """Return the id of a malformed message if it can be found, or None."""
     for given in inputs:
         try:
             frame = json.loads(given) if isinstance(given, str) else given

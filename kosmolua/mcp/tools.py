@@ -1,4 +1,4 @@
-"""The tools: what each is called, what it takes, and what it may change."""
+"""The tools: their names, their arguments and their effects."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _limit(name: str, most: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Script:
-    """What execute_lua is asked to run.
+    """The arguments of execute_lua.
 
     Args:
         code: The text.
@@ -193,7 +193,7 @@ class Script:
 
     @property
     def options(self) -> RunOptions:
-        """What the runtime is told about its run."""
+        """The options of a tool's run."""
         options = RunOptions(args=self.args, read_only=self.read_only)
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

@@ -24,7 +24,7 @@ class Transcripts:
         self._lock = Lock()
 
     def keep(self, client: str | None, text: str) -> str:
-        """Keep a text, and return the page that it is read by.
+        """Keep a text, and return the name of its page.
 
         Args:
             client: Whose it is. A client that shares its name with others has to read it by the page returned.
@@ -67,7 +67,7 @@ class Transcripts:
             own = [text for owner, text in self._kept.values() if owner == client]
             if page == LAST and own and is_exact(client):
                 return own[-1]
-            if page in self._kept:  # nobody guesses the name of another client's
+            if page in self._kept:  # unguessable, so that a client reads only its own
                 return self._kept[page][1]
         raise DocNotFound(
             f"There is no answer {page[:80]!r} to read on", hint="only answers that were cut are kept, the last few"

@@ -36,7 +36,7 @@ class Child(Protocol):
         """Wait for the end of a process whose pipe is closed, and return its status: negative for a signal."""
 
     def close(self) -> None:
-        """End the process and give up its pipes."""
+        """End the process and close its pipes."""
 
 
 class Pipes:
@@ -66,7 +66,7 @@ class Pipes:
         return protocol.read_line(self._incoming, limit)
 
     def close_pipes(self) -> None:
-        """Give up both ends."""
+        """Close both ends."""
         with self._writing:
             for stream in (self._outgoing, self._incoming):
                 try:
@@ -103,7 +103,7 @@ class ColdChild(Pipes):
         self._process.kill()
 
     def insist(self) -> None:
-        """Do as :meth:`kill`: the kernel knows nothing stronger."""
+        """Do the same as :meth:`kill`; no stronger signal exists."""
         self._process.kill()
 
     def status(self) -> int:
@@ -111,7 +111,7 @@ class ColdChild(Pipes):
         return self._process.wait()
 
     def close(self) -> None:
-        """End the process, wait for that, and give up its pipes."""
+        """End the process, wait for it, and close its pipes."""
         self.kill()
         self._process.wait()
         self.close_pipes()
@@ -162,7 +162,7 @@ class SessionProcess(Pipes):
         super().send(line)
 
     def stop(self, number: int) -> None:
-        """Have a chunk ended, if it is the last that was sent and still runs. Without fork, the process ends with it.
+        """End a chunk if it is the last that was sent and still runs. Without fork, the process ends with it.
 
         The order goes over the control pipe, in case there is no process for the chunk yet, and then as a signal, which
         every process blocks that runs no chunk. No process of the session has the right to signal another.
@@ -187,7 +187,7 @@ class SessionProcess(Pipes):
             self._process.kill()
 
     def close(self) -> None:
-        """End all processes of the session and give up the pipes."""
+        """End all processes of the session and close the pipes."""
         self.kill()
         self._process.wait()
         self.close_pipes()

@@ -72,7 +72,14 @@ class Process:
     def poll(self) -> int | None:
         """Return the status of a process that ended, negative for a signal, or None while it runs."""
         with self._reaping:
-            return self._reap()
+            if self._status is None:
+                try:
+                    pid, status = os.waitpid(self.pid, os.WNOHANG)
+                except ChildProcessError:  # reaped elsewhere, or SIGCHLD is ignored: its status is lost
+                    self._status = UNKNOWN
+                    return UNKNOWN
+                self._status = os.waitstatus_to_exitcode(status) if pid else None
+            return self._status
 
     def wait(self) -> int:
         """Wait for the end of the process and return its status: negative for a signal."""
@@ -83,7 +90,7 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Reap what the process has forked: the first process of a container inherits that, and nobody else would."""
+        """Reap the process's forks: the first process of a container inherits them, and no other would reap them."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
@@ -91,22 +98,12 @@ class Process:
     def kill(self) -> None:
         """End the process at once, if it still runs; once it is reaped, its number may be another one's."""
         with self._reaping:
-            if self._reap() is None:
+            if self.poll() is None:
                 os.kill(self.pid, SIGKILL)
-
-    def _reap(self) -> int | None:
-        if self._status is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has reaped it, or SIGCHLD is ignored: only they know how it ended
-                self._status = UNKNOWN
-                return UNKNOWN
-            self._status = os.waitstatus_to_exitcode(status) if pid else None
-        return self._status
 
 
 def _open_nowhere() -> int:
-    """Return a descriptor of the null device, or if that is missing, of a pipe that nobody reads."""
+    """Return a descriptor of the null device, or if that is missing, of a pipe without a reader."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except (FileNotFoundError, PermissionError):

@@ -53,11 +53,11 @@ class WorkerPool:
 
     @property
     def max_runs(self) -> int:
-        """How many runs have a process at most: those that go on, and those that wait for a person."""
+        """The largest number of runs with a process: active ones, and those that wait for a person."""
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
-        """Get in line for a place without waiting for it.
+        """Join the queue for a place, without waiting.
 
         Args:
             client: Whose run it is. None stands for the program itself, which may use all places and waits in a queue
@@ -68,7 +68,7 @@ class WorkerPool:
             Busy: Too many runs wait already.
         """
         turn = Turn(self._places, client, on_come)
-        turn.queue()
+        self._places.queue(turn)
         return turn
 
     @contextmanager
@@ -192,10 +192,6 @@ class Turn:
         self._over.wait()
         return self.holds
 
-    def queue(self) -> None:
-        """Get in line; raises Busy where that is too long."""
-        self._places.queue(self)
-
     def pause(self) -> bool:
         """Give the place back for a while, and return True, unless too many runs have done so."""
         self._over.clear()
@@ -213,11 +209,11 @@ class Turn:
         self._places.cancel(self)
 
     def end(self) -> None:
-        """Give the place back for good, or get out of the line."""
+        """Give the place back, or leave the queue."""
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Tell the run that it waits no longer."""
+        """Tell the run that it no longer waits."""
         self.holds = holds
         self._over.set()
         if self._on_come:

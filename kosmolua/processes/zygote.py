@@ -74,7 +74,7 @@ class Zygote:
         return self._statuses.wait(number)
 
     def forget(self, number: int) -> None:
-        """Keep nothing more of a worker."""
+        """Drop the status of a worker."""
         self._statuses.forget(number)
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Zygote:
         self._end()
 
     def leave(self) -> None:
-        """Give up what a fork of the host inherited of it. The zygote goes on, for the host alone."""
+        """Close a fork's copies of the pipes. The zygote keeps serving the host."""
         self._end.detach()
         self._control.close()
         self._lock = RLock()
@@ -181,7 +181,7 @@ class ForkedChild(Pipes):
         return self._zygote.status(self._number)
 
     def close(self) -> None:
-        """End the process and give up its pipes."""
+        """End the process and close its pipes."""
         self.kill()
         self.close_pipes()
         self._zygote.forget(self._number)

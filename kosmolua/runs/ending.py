@@ -1,4 +1,4 @@
-"""How a script ended: what its last frame says, or, where there was none, the status of its process."""
+"""Endings: how a script ended, by its last frame or by the status of its process."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kosmolua.limits import REPORTED, Limits
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
-LONGEST_TEXT = 16 * 1024
-"""Characters of a message or a traceback that a user, or a model, still reads."""
+MAX_TEXT = 16 * 1024
+"""Characters of a message or a traceback; a longer one is cut."""
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
 """Returns the error of a request by its number, or None."""
 
 
 class Ending:
-    """What became of a script.
+    """How a script ended.
 
     Args:
-        result: What it returned.
-        error: What ended it instead.
-        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
+        result: The values that it returned.
+        error: The error that ended it instead.
+        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, those that are known.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Ending:
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
-    """Return what a guest's last frame says: a result, an error, or a limit that it found spent."""
+    """Return the ending that the child's last frame reports: a result, an error, or a limit that it reached."""
     usage = _usage(frame["usage"])
     if frame["kind"] == "limit":
         return Ending(error=_limit(frame["limit"], limits), usage=usage)
@@ -56,7 +56,7 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
 
     Args:
         status: Negative for a signal.
-        limits: Those of the run; the kernel keeps that on processor time.
+        limits: Those of the run; the kernel enforces the one on CPU time.
     """
     if -status in _CPU_SIGNALS:
         return Ending(error=limits.exceeded("cpu"))
@@ -66,7 +66,7 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
 
 
 def broken_protocol(problem: object) -> WorkerLost:
-    """Return the error for a guest that sent what no guest of ours would."""
+    """Return the error of a child that sent an invalid frame."""
     return WorkerLost(f"The sandbox broke the protocol and was stopped: {problem}")
 
 
@@ -85,7 +85,7 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... (cut)"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... (cut)"
 
 
 def _usage(given: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class RunOptions(TypedDict, total=False):
 
 
 class Outcome:
-    """What became of a script.
+    """The outcome of a script.
 
     Args:
         result: The values that it returned.
@@ -211,7 +211,7 @@ class Run:
 
     @lazy
     def _broker(self) -> Broker:
-        """What answers the script; a script that asks for nothing runs without it."""
+        """Answers the script's requests; built on the first one."""
         from kosmolua.broker.broker import Broker
 
         approve = self._options.get("approve") or self._host.approve
@@ -244,7 +244,7 @@ class Run:
         self._in_owner(lambda: self._options["watch"](event))
 
     def _in_owner(self, work: Callable[[], _T]) -> _T:
-        """Have the thread that executes the run do something."""
+        """Call a function in the thread that executes the run."""
         supervisor = self._supervisor
         if supervisor is None:
             raise Interrupted("The run is over")

@@ -1,4 +1,4 @@
-"""A session: one guest that is kept alive, so that each chunk finds the state that the ones before it left."""
+"""Sessions: one process that is kept alive, so that each chunk finds the state that the ones before it left."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from kosmolua.runs.run import RunOptions
 
 
-SCRAP = 64 * 1024
-"""Bytes to read at once of what a chunk left unread."""
-PATIENCE = 5.0
-"""Seconds in which a guest has to say that it gave up a chunk, before all of it is ended."""
+DRAIN_SIZE = 64 * 1024
+"""Bytes to read at a time of the frames that a chunk left unread."""
+STOP_TIMEOUT = 5.0
+"""Seconds in which a session's process must report that a chunk has ended; after that the process is killed."""
 
 State: TypeAlias = Literal["kept", "restored", "lost"]
-"""What a chunk left: its own state, the state from before it, or none, so that a new guest was started."""
+"""The state after a chunk: the chunk's own, the one from before it, or none, so that a new process was started."""
 
 
 class Chunk:
-    """What a run takes for its worker: a guest, for as long as one chunk runs in it.
+    """The child process of one run: a session's process, while one chunk runs in it.
 
     Args:
-        guest: The guest.
-        number: Which of its chunks this is, counted from 1.
+        process: The session's process.
+        number: The chunk's number in the session, counted from 1.
     """
 
-    def __init__(self, guest: SessionProcess, number: int) -> None:
+    def __init__(self, process: SessionProcess, number: int) -> None:
         self.state: State = "lost"
-        self.begun = False
-        self._guest = guest
+        self.has_begun = False
+        self._process = process
         self._number = number
-        self._ended = False
-        self._over = False
+        self._has_ended = False
+        self._is_over = False
         self._status: int | None = None
         self._sending = Lock()
         self._reading = Lock()
@@ -53,80 +53,80 @@ class Chunk:
     def send(self, line: bytes) -> None:
         """Write a frame, unless the chunk is over."""
         with self._sending:
-            if self._goes_on():
-                self._guest.send(line)
+            if self._begin():
+                self._process.send(line)
 
     def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None when the chunk's process is gone, or the chunk has ended.
+        """Return the next frame's line, or None if the chunk has ended or its process is gone.
 
-        What comes then is for the next chunk, whoever still reads for this one.
+        Later frames belong to the next chunk, also if a thread of this run still reads.
         """
         with self._reading:
-            if not self.begun or self._ended or self._status is not None:
+            if not self.has_begun or self._has_ended or self._status is not None:
                 return None
-            line = self._guest.read(limit)
+            line = self._process.read(limit)
             if line is None:
                 return None
             self._status = protocol.read_exit_notice(line)
-            self._ended = line.startswith(protocol.END)
+            self._has_ended = line.startswith(protocol.END)
             return line if self._status is None else None
 
     def kill(self) -> None:
-        """Have the chunk ended, if it still runs, or keep it from beginning."""
+        """End the chunk if it runs, or prevent its start."""
         with self._lock:
-            self._over = self._over or not self.begun
-        if self.begun and not self._ended:
-            self._guest.stop(self._number)
+            self._is_over = self._is_over or not self.has_begun
+        if self.has_begun and not self._has_ended:
+            self._process.stop(self._number)
 
     def insist(self) -> None:
-        """End all processes of the session: the one that should end this chunk does not seem to hear."""
-        self._guest.kill()
+        """Kill all processes of the session: the one that should end this chunk does not respond."""
+        self._process.kill()
 
     def status(self) -> int:
         """Return how the chunk's process ended: negative for a signal."""
         return -launch.SIGKILL if self._status is None else self._status
 
     def close(self) -> None:
-        """Leave the guest to the next chunk."""
+        """Do nothing: the next chunk uses the process."""
 
     def settle(self) -> None:
-        """Wait until the guest is ready for the next chunk, and note in ``state`` what it has left."""
+        """Wait until the process is ready for the next chunk, and set ``state``."""
         self.kill()
-        patience = Timer(PATIENCE, self._guest.kill)
-        patience.daemon = True
-        patience.start()
+        timer = Timer(STOP_TIMEOUT, self._process.kill)
+        timer.daemon = True
+        timer.start()
         try:
             state = self._drain()
         finally:
-            patience.cancel()
+            timer.cancel()
         with self._sending:
-            self._over = True
+            self._is_over = True
         self.state = state
 
-    def _goes_on(self) -> bool:
-        """Say whether the chunk has begun, which it does now at the latest, unless it is over."""
+    def _begin(self) -> bool:
+        """Note that the chunk has begun, and return True, unless it is over."""
         with self._lock:
-            self.begun = self.begun or not self._over
-            return not self._over
+            self.has_begun = self.has_begun or not self._is_over
+            return not self._is_over
 
     def _drain(self) -> State:
-        while self.begun and not self._ended and self._status is None:
+        while self.has_begun and not self._has_ended and self._status is None:
             with suppress(BadFrame):
-                if self.read(SCRAP) is None and self._status is None:
+                if self.read(DRAIN_SIZE) is None and self._status is None:
                     return "lost"
-        return "kept" if self._ended else "restored"
+        return "kept" if self._has_ended else "restored"
 
 
 class Answer:
-    """What came of a chunk.
+    """The result of a chunk.
 
     Args:
         outcome: As of any script; its calls and its output are the chunk's.
-        state: What state the session is in now.
+        state: The state of the session after the chunk.
 
-    ``text`` shows the values of the chunk, or is None where it has none; bytes that are not UTF-8 are lone surrogates
-    in it, as Python's ``surrogateescape`` has them. ``size`` is the length in bytes that it would have if nothing were
-    cut; ``is_page`` says that it is a page of the documentation.
+    ``text`` shows the values of the chunk, or is None if it has none; bytes that are not UTF-8 are lone surrogates, as
+    Python's ``surrogateescape`` has them. ``size`` is the length in bytes before it was truncated. ``is_page`` is True
+    for a page of the documentation.
     """
 
     def __init__(self, outcome: Outcome, state: State) -> None:
@@ -139,11 +139,11 @@ class Answer:
 
 
 class Names:
-    """What there is inside a table of the session.
+    """The names in a table of the session.
 
     Args:
         types: Each name with the type of its value.
-        path: The path of the table under ``app``, if that is where it is; its names are for the catalog to say.
+        path: The path of the table under ``app``, whose names the catalog knows, or None if it is elsewhere.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:
@@ -159,7 +159,7 @@ def _text_of(shown: dict[str, Any]) -> str | None:
 
 
 def first_of(outcome: Outcome, kind: type) -> Any:
-    """Return the first value of an outcome, or None where there is none of this type."""
+    """Return the first value of an outcome, or None if it is missing or of another type."""
     first = outcome.result[0] if outcome.result else None
     return first if isinstance(first, kind) else None
 
@@ -175,19 +175,19 @@ class Runs(Protocol):
 
 
 class Session:
-    """Chunk after chunk in one guest, which is started with the first. One thread at a time may use it.
+    """Runs chunks in one process, which starts with the first chunk. One thread at a time may use it.
 
-    Limits hold for each chunk, memory for the whole.
+    Limits apply to each chunk; the memory limit applies to the whole session.
 
     Args:
         run: Runs each chunk.
-        start: Starts a guest.
+        start: Starts a process.
     """
 
     def __init__(self, run: Runs, start: Callable[[], SessionProcess] = SessionProcess) -> None:
         self._run = run
         self._start = start
-        self._guest: SessionProcess | None = None
+        self._process: SessionProcess | None = None
         self._chunks = 0
 
     def __enter__(self) -> Session:
@@ -214,11 +214,11 @@ class Session:
         return Answer(*self._work("value", source, options))
 
     def is_whole(self, source: str) -> bool:
-        """Say whether a chunk can run as it is, or is wrong however it goes on; else the next line belongs to it."""
+        """Return False if a chunk is incomplete, so that the next line belongs to it."""
         return first_of(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
-        """Return what there is inside a table, such as ``inventory.books``; the globals where no path is given."""
+        """Return the names in a table, such as ``inventory.books``; without a path, the globals."""
         found: dict[str, Any] = first_of(self._ask("names", path), dict) or {}
         pairs, under_app = found.get("names") or [], found.get("path")
         types = {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
@@ -226,12 +226,12 @@ class Session:
 
     def reset(self) -> None:
         """Forget all state."""
-        guest, self._guest, self._chunks = self._guest, None, 0
-        if guest:
-            guest.close()
+        process, self._process, self._chunks = self._process, None, 0
+        if process:
+            process.close()
 
     def close(self) -> None:
-        """End the guest."""
+        """End the process."""
         self.reset()
 
     def _ask(self, verb: str, source: str) -> Outcome:
@@ -241,8 +241,8 @@ class Session:
         return outcome
 
     def _work(self, verb: str, source: str, options: RunOptions) -> tuple[Outcome, State]:
-        self._guest = self._guest or self._start()
-        chunk = Chunk(self._guest, self._chunks + 1)
+        self._process = self._process or self._start()
+        chunk = Chunk(self._process, self._chunks + 1)
         named: RunOptions = {"name": CHUNK, **options, "args": [verb], "child": chunk}
         try:
             outcome = self._run(source if "name" in options else _typed(source, verb), **named)
@@ -254,7 +254,7 @@ class Session:
         try:
             chunk.settle()
         finally:
-            self._chunks += chunk.begun
+            self._chunks += chunk.has_begun
             if chunk.state == "lost":
                 self.reset()
 

@@ -36,7 +36,7 @@ from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
 
-GRACE = 0.5
+GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
 KILL_TIMEOUT = 5.0
 """Seconds in which a killed child must be gone before the processes that keep it alive are killed too."""
@@ -156,12 +156,12 @@ class Supervisor:
         return ending
 
     def interrupt(self) -> None:
-        """End the run as the user's wish, from any thread."""
+        """Interrupt the run, from any thread."""
         self._halt()
         self._mail.put(partial(self._stop, Interrupted("The script was interrupted")))
 
     def ask(self, work: Callable[[], _T]) -> _T:
-        """Have the owner do something, and return or raise what comes of it.
+        """Call a function in the owner's thread, and return or raise what it does.
 
         Raises:
             Interrupted: The run is over.
@@ -212,7 +212,7 @@ class Supervisor:
                 self._stop(self._limits.exceeded("wall"))
         if not self._is_ending:
             return min(self._clock.left, MAX_WAIT)
-        self._grace_ends = self._grace_ends or monotonic() + GRACE
+        self._grace_ends = self._grace_ends or monotonic() + GRACE_TIMEOUT
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
     def _is_late(self) -> bool:
@@ -260,7 +260,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Note the layers that a child reports before it runs a script; what is said later is the script's word."""
+        """Note the layers that a child reports before it runs a script. Later reports may be forged."""
         if self._isolation is not None:
             return
         self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
@@ -291,7 +291,7 @@ class Supervisor:
         self._clock.run_out()
 
     def _read_frames(self) -> Ending:
-        """Read frame after frame, and return the ending that the last one or the end of the process stands for."""
+        """Read all frames, and return the ending that the last one, or else the process's status, means."""
         usual = self._limits.max_arguments + FRAME_OVERHEAD
         longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
         while True:
@@ -433,7 +433,7 @@ class _Question(Generic[_T]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Have the thread that waits raise an error, unless there is an answer."""
+        """Raise an error in the waiting thread, unless it has an answer."""
         if not self._done.is_set():
             self._error = error
             self._done.set()

@@ -29,13 +29,13 @@ class _FilterProgram(ctypes.Structure):
 
 
 def prefer_for_oom_kill() -> None:
-    """Have the kernel end this process and its forks before the host if memory runs out; without /proc it chooses."""
+    """Make this process and its forks the first to be killed if memory runs out, if /proc is there."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(OOM_SCORE_ADJUSTMENT))
 
 
 def forbid_new_privileges() -> bool:
-    """Keep programs that this process starts from gaining rights; return True if that worked."""
+    """Forbid programs that this process starts to gain rights; return True on success."""
     return _control(_PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -45,7 +45,7 @@ def hide() -> bool:
 
 
 def end_with_parent(signal: int) -> bool:
-    """Have a signal sent to this process when the thread that started it ends, or none for 0; return True if so."""
+    """Request a signal for when the thread that started this process ends, or none for 0; return True on success."""
     return _control(_PR_SET_PDEATHSIG, signal)
 
 
@@ -55,7 +55,7 @@ def may_kill() -> bool:
 
 
 def filter_calls(program: bytes) -> bool:
-    """Have a program of the kernel's packet filter judge each system call from now on; return True if that worked.
+    """Install a packet filter program for system calls; return True on success.
 
     Args:
         program: Its instructions, 8 bytes each, as ``struct sock_filter`` of ``linux/filter.h`` has them.

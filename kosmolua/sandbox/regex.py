@@ -115,7 +115,7 @@ def _names_in(pattern: str, flags: int) -> list[int]:
 
 
 def _problem(error: re.error, names: list[int]) -> str:
-    """Return what is wrong with a pattern, and where, counted without the ``P`` that was put before each name."""
+    """Return the error in a pattern with its position, not counting the ``P`` inserted before each name."""
     if error.pos is None:
         return error.msg
     added = sum(start + number < error.pos for number, start in enumerate(names))

@@ -1,1 +1,1 @@
-"""What functions take and return: types, read from Python signatures or JSON Schema, and what is made of them."""
+"""Schemas of functions: types, read from Python signatures or JSON Schema, and their spellings."""

@@ -129,7 +129,7 @@ def _suits(restriction: _Restriction, kind: Type) -> bool:
 
 
 def _restricts(restriction: _Restriction) -> str:
-    """Return what kinds of values a bound or a choice can restrict, as in ``string or list``."""
+    """Return the kinds of values that a bound or a choice can restrict, as in ``string or list``."""
     return restriction.of if isinstance(restriction, Bound) else "string"
 
 

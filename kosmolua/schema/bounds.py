@@ -22,7 +22,7 @@ class Bound:
 
     @property
     def words(self) -> str:
-        """What follows the type in a message, as in ``in 1..100``."""
+        """The words after the type in a message, as in ``in 1..100``."""
         raise NotImplementedError
 
     @property

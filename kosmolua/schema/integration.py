@@ -31,7 +31,7 @@ _collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=F
 
 @contextmanager
 def collected_mistakes() -> Iterator[None]:
-    """Let integrations that are made in this thread keep their mistakes in ``mistakes`` instead of raising them."""
+    """Collect the mistakes of integrations made in this thread in their ``mistakes``, instead of raising them."""
     token = _collects_mistakes.set(True)
     try:
         yield
@@ -168,7 +168,7 @@ class Integration:
         return handler
 
     def _object(self, mistake: PluginError) -> None:
-        """Raise a mistake, or keep it while a plugin is loaded, so that all of them can be told at once."""
+        """Raise a mistake, or collect it while a plugin is loaded, so that all are reported together."""
         if not _collects_mistakes.get():
             raise mistake
         self.mistakes.append(mistake)

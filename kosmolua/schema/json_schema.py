@@ -73,7 +73,7 @@ class Reader:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be read, each with the name of the schema."""
+        """Notes on unsupported schemas, each with the schema's name."""
         return list(self._notes)
 
     def read(self, schema: Json, name: str = "value") -> Type:
@@ -116,7 +116,7 @@ class Reader:
         return node
 
     def note(self, name: str, problem: str) -> None:
-        """Keep a note of what could not be read."""
+        """Note an unsupported schema."""
         self._notes[f"{name[:200]}: {problem}"] = None
 
     def _read(self, schema: Json, name: str, trail: tuple[str, ...]) -> Type:

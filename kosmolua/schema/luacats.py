@@ -64,7 +64,7 @@ def _added(sentence: str, extras: Sequence[str]) -> str:
 
 
 def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
-    """Return the bounds whose last value a sentence does not mention."""
+    """Return the bounds whose last value is missing from a sentence."""
     return [bound for bound in bounds_in(kind) if [*filter(None, _BETWEEN_VALUES.split(bound))][-1] not in sentence]
 
 

@@ -56,7 +56,7 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_keyword(word: str, one: Any, other: Any) -> Any:
-    """Return what the value of a keyword is for values that fit two schemas."""
+    """Return the value of a keyword for the intersection of two schemas."""
     if one == other:
         return one
     if word == "properties" and isinstance(one, dict) and isinstance(other, dict):

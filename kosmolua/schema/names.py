@@ -13,8 +13,8 @@ def parts_of(path: str) -> list[str]:
     """Return the names in a path below ``app.integrations``, as in ``["render2", "list_services"]``.
 
     Args:
-        path: ``render2.list_services``, with or without ``integrations.`` or ``app.integrations.`` before it. Another
-            root is kept: ``app.mcp.files.read`` is ``["mcp", "files", "read"]``.
+        path: ``render2.list_services``, with or without ``integrations.`` or ``app.integrations.`` before it. Any
+            other root is kept: ``app.mcp.files.read`` is ``["mcp", "files", "read"]``.
     """
     parts = path.strip().split(".")
     for beginning in (APP, ROOT):

@@ -121,7 +121,7 @@ class Type:
 
     @property
     def words(self) -> str:
-        """What messages and docs call it, such as ``an integer in 1..100``."""
+        """Its name in messages and docs, such as ``an integer in 1..100``."""
         raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
@@ -300,7 +300,7 @@ class Choice(Type):
 
     @cached_property
     def _key(self) -> tuple[bool, str]:
-        """What is compared: 1 and true are equal in Python, and lists have no hash."""
+        """The key for comparisons: 1 and true are equal in Python, and lists have no hash."""
         return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
@@ -507,7 +507,7 @@ class Record(Type):
         return definitions.reference(self)
 
     def definition(self, definitions: _Definitions) -> dict[str, Any]:
-        """Return what a reference to this record in a JSON Schema stands for."""
+        """Return the JSON Schema that a reference to this record refers to."""
         properties = {key: kind._schema(definitions) for key, kind in self.fields.items()}
         for key, about in self.about.items():
             properties[key] = properties[key] | {"description": about}
@@ -584,7 +584,7 @@ class Union(Type):
         return outcome
 
     def _tried(self, value: Any) -> object:
-        """Return what the first member that takes a value makes of it."""
+        """Return a value as the first member that accepts it converts it."""
         for member in self._for_text if isinstance(value, str) else self.members:
             try:
                 return member.accept(value)
@@ -595,7 +595,7 @@ class Union(Type):
         raise must_be(self.words, value)
 
     def _meant(self, value: object) -> Type | None:
-        """Return the only member that a list or a table can be meant for, if there is one."""
+        """Return the only member that a list or a table is meant for, by its kind or its tag, or None."""
         if not isinstance(value, (dict, list)) or not value:
             return None
         kinds = List if isinstance(value, list) else (Map, Record)

@@ -1,4 +1,4 @@
-"""Calls: over loopback against bare requests, many at once against one and against the ideal, and the letterbox."""
+"""Calls: over loopback against bare requests, many at once against one and against the ideal, and the protocol."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def ratios() -> Iterator[Ratio]:
     with Loopback(answer) as server, bench_runtime(server.url) as runtime:
         yield from _over_loopback(runtime, server.url)
         yield from _at_once(runtime)
-        yield from _letterbox(runtime)
+        yield from _protocol(runtime)
 
 
 def _over_loopback(runtime: Runtime, url: str) -> Iterator[Ratio]:
@@ -130,8 +130,8 @@ def _at_once(runtime: Runtime) -> Iterator[Ratio]:
     )
 
 
-def _letterbox(runtime: Runtime) -> Iterator[Ratio]:
-    """The cost of the letterbox itself: at most 1 ms for a reply of 20 rows beyond the same call from Python."""
+def _protocol(runtime: Runtime) -> Iterator[Ratio]:
+    """The cost of the protocol itself: at most 1 ms for a reply of 20 rows beyond the same call from Python."""
 
     def direct() -> float:
         started = time.perf_counter()
@@ -140,7 +140,7 @@ def _letterbox(runtime: Runtime) -> Iterator[Ratio]:
         return 0.001 + (time.perf_counter() - started) / 100
 
     yield compare(
-        "a reply of 20 rows through the letterbox",
+        "a reply of 20 rows through the protocol",
         "the same call from Python + 1 ms",
         lambda: inside(runtime, "for i = 1, 100 do bench.rows() end") / 100,
         direct,

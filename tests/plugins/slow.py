@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from kosmolua.plugin import CallError, Integration, Send
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds after which a call waits no longer, so that a test fails instead of hanging."""
 
 File = Annotated[str | None, "The file that it waits for."]
@@ -47,12 +47,12 @@ class Desk:
 
     def wait_for_group(self, last: int) -> None:
         with self.changed:
-            if not self.changed.wait_for(lambda: len(self.started) >= last, PATIENCE):
+            if not self.changed.wait_for(lambda: len(self.started) >= last, TIMEOUT):
                 raise CallError("alone", f"only {len(self.started)} of {last} calls have begun")
 
 
 def wait_for_file(file: str | None) -> None:
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + TIMEOUT
     while file and not Path(file).exists():
         if time.monotonic() > ends:
             raise CallError("alone", f"{file} never came")

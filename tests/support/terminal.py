@@ -18,7 +18,7 @@ import pyte
 
 from support.processes import eventually
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds in which the screen has to show what is waited for."""
 GLANCE = 0.05
 READING = ("wait_woken", "n_tty_read", "")
@@ -84,7 +84,7 @@ class Terminal:
         ]
         return _trimmed([*above, *self._screen.display])
 
-    def until(self, seen: str | Callable[[], bool], patience: float = PATIENCE) -> list[str]:
+    def until(self, seen: str | Callable[[], bool], patience: float = TIMEOUT) -> list[str]:
         """Read until a text is on the screen, or until something holds, and return the screen."""
         holds = seen if callable(seen) else lambda: any(seen in line for line in self.screen())
         deadline = time.monotonic() + patience
@@ -104,7 +104,7 @@ class Terminal:
         Args:
             react: Called after each piece that is read.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self._is_alive():
             assert time.monotonic() < deadline, "\n".join(["it never ended", *self.everything()])
             self._read(GLANCE)

@@ -95,7 +95,7 @@ def example(earlier: Options, names: tuple[str, ...], options: Options) -> None:
 @listing_options
 @click.pass_obj
 def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
-    """Make one cheap call with each account and show whose it is, if the integration can tell."""
+    """Make one cheap call with each account and show who it belongs to, if the integration supports that."""
     options = options.over(earlier)
     with open_to_list(options) as runtime:
         entries = [_identify(runtime, *each) for each in runtime.catalog.matching(names)]

@@ -193,7 +193,7 @@ def _check_shape(path: str) -> None:
 
 
 def _arguments(path: str, function: Function | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments that the words after PATH stand for."""
+    """Return the arguments that the words after PATH give."""
     types = {each.name: each.type for each in function.parameters} if function else {}
     names = iter(types)
     values: dict[str, Any] = {}
@@ -240,7 +240,7 @@ def _json(name: str, text: str) -> Any:
 
 
 def _value(name: str, kind: Type, texts: list[str]) -> object:
-    """Return what the texts of one argument stand for: several are a list, and so is one that has to be."""
+    """Return the value of one argument: several texts are a list, and so is one if the type is a list."""
     item, first = _item_of(kind), texts[0]
     if len(texts) > 1 and item is None:
         raise UsageError(f"{name} is given {len(texts)} times and takes one value")

@@ -1,4 +1,4 @@
-"""``kosmolua doctor``: what is set up, what is wrong, and the next command."""
+"""``kosmolua doctor``: what is set up, which problems there are, and the next command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
 
 class Finding(NamedTuple):
-    """What one check found.
+    """The result of one check.
 
     Args:
         subject: What was looked at.
@@ -52,7 +52,7 @@ class Finding(NamedTuple):
 @click.command("doctor", cls=Command, epilog=examples("kosmolua doctor", "kosmolua doctor --accounts accounts.toml"))
 @listing_options
 def command(options: Options) -> int:
-    """Say what is set up, what is wrong, and the next command. Nothing is sent to any service.
+    """Show what is set up, which problems there are, and the next command. Nothing is sent to any service.
 
     The exit status is 0 if nothing is wrong; what is only missing is a note.
     """

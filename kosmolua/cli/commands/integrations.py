@@ -130,7 +130,7 @@ def new(
 
 
 def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
-    """Return what the command line gave, or else the answer of the person at the terminal, or else the default."""
+    """Return the value from the command line, or else the person's answer, or else the default."""
     if given is not None or not console.can_ask():
         return check(given or default)
 

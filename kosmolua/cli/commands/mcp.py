@@ -40,15 +40,15 @@ def command(address: str | None, workers: int, options: Options) -> None:
     from kosmolua.cli.progress import tracer
 
     with open_runtime(options, workers=workers) as runtime, tracer(options.trace) as watch:
-        from kosmolua.mcp.log import tell_in_sentences
+        from kosmolua.mcp.log import log_in_sentences
         from kosmolua.mcp.server import Handlers
 
-        tell_in_sentences(console.warn)
+        log_in_sentences(console.warn)
         simulated = bool(options.simulate)
         handlers = Handlers(runtime, read_only=options.read_only, simulated=simulated, watch=watch)
         if address is None:
             if sys.stdin is None:
-                raise UsageError("Standard input is closed, so no client can speak")
+                raise UsageError("Standard input is closed, so no client can connect")
             if not standard.is_writable:
                 raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio

@@ -120,7 +120,7 @@ class Candidates:
         return self._known[base]
 
     def _path(self, base: str) -> str | None:
-        """Return the path under ``app`` that an expression stands for, or None."""
+        """Return the path under ``app`` that an expression refers to, or None."""
         if base == APP or base.startswith(f"{APP}."):
             return base
         return self._names_in(base).path
