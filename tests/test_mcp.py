@@ -189,8 +189,9 @@ def test_a_fault_is_a_result_that_the_model_sees(agent: Agent) -> None:
         assert text_of(fault).startswith("Error in line 3 (script_error): script.lua:3: attempt to index a nil value")
         assert "Output:\nbefore" in text_of(fault)
         call = await execute(client, "app.integrations.render2.list_services({limt = 5})")
-        assert call.structured_content["error"]["code"] == "bad_arguments"
+        assert call.structured_content["error"]["code"] == "check"
         assert "did you mean 'limit'?" in text_of(call)
+        assert "nothing was sent" in text_of(call)
         assert (await execute(client, "return (")).structured_content["error"]["line"] == 1
 
     agent.talk(conversation)

@@ -43,8 +43,10 @@ def test_the_schema_is_one() -> None:
         ("local x\nerror({ code = 1 })", [], 1, "script_error"),
         ("x =", [], 1, "script_error"),
         ("app.integrations.render2.get_service({ service_id = 'srv-nothing' })", [], 1, "api_error"),
-        ("app.integrations.render2.get_service({ service = 1 })", [], 1, "bad_arguments"),
-        ("app.integrations.render2.lst()", [], 1, "unknown_path"),
+        ("app.integrations.render2.get_service({ service = 1 })", [], 1, "check"),
+        ("app.integrations.render2.get_service({ service = 1 })", ["--no-check"], 1, "bad_arguments"),
+        ("app.integrations.render2.lst()", ["--no-check"], 1, "unknown_path"),
+        ("print(#app.integrations.render2.list_services())", [], 0, None),
         ("pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678') error('no')", [], 1, "script_error"),
         ("while true do end", ["--timeout", "0.3"], 124, "limit_exceeded"),
         ("while true do end", ["--cpu", "0.1"], 124, "limit_exceeded"),
@@ -83,7 +85,7 @@ def test_an_interrupt(environment: dict[str, str], tmp_path: Path) -> None:
     assert process.returncode == 130
     assert outcome["error"]["code"] == "interrupted"
     assert outcome["output"] == "begun\n"
-    assert [call["status"] for call in outcome["calls"]] == ["ok", "failed"]
+    assert [call["status"] for call in outcome["calls"]] == ["ok", "unknown"]
 
 
 @pytest.mark.parametrize(

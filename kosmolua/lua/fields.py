@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kosmolua.errors import KosmoError
+from kosmolua.errors import KosmoError, NotConfigured
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import LIBRARIES, STRING_METHODS
 from kosmolua.lua.findings import Findings
@@ -85,11 +85,13 @@ class Fields:
         scopes: The variables of the script.
         findings: Gets what is wrong.
 
-    ``bill`` has what the script names of the integrations, each once.
+    ``bill`` has what the script names of the integrations, each once, and ``unconfigured`` the error of each place
+    that calls with an account that is not configured.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
         self.bill: dict[Charge, None] = {}
+        self.unconfigured: dict[str, NotConfigured] = {}
         self._catalog = catalog
         self._scopes = scopes
         self._findings = findings
@@ -151,7 +153,9 @@ class Fields:
         try:
             self._catalog.resolve(path)
         except KosmoError as error:
-            self._findings.fail(node, error.message.partition("\n")[0])
+            if isinstance(error, NotConfigured):
+                self.unconfigured[f"{node.line}:{node.column}"] = error
+            self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint))
 
     def _under_result(self, node: Node, value: Result, key: str) -> Value:
         keys = record_keys(value.type)

@@ -200,7 +200,7 @@ class Reading:
             if table and isinstance(value, (Missing, Undefined)):
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
-                self.findings.fail(target, "app is read-only")
+                self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
             self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
 
     def _read_function_declaration(self, node: Node) -> None:
