@@ -454,7 +454,7 @@ def test_json_of_a_success(kosmolua: Program) -> None:
 
 def test_json_of_failures(kosmolua: Program, write: Write) -> None:
     """One object also on failure, with code, message, line and traceback, and the usual exit status."""
-    script = write("job.lua", "print(1)\nerror('boo')")
+    script = write("job.lua", "print(1)\nlocal function fail() error('boo') end\nfail()")
     failed = as_json(kosmolua("run", "--json", script), 1)
     assert failed["output"] == "1\n"
     assert {name: failed["error"][name] for name in ("code", "message", "line")} == {
@@ -462,10 +462,11 @@ def test_json_of_failures(kosmolua: Program, write: Write) -> None:
         "message": "job.lua:2: boo",
         "line": 2,
     }
-    assert "job.lua:2: in main chunk" in failed["error"]["traceback"]
+    assert "job.lua:3: in main chunk" in failed["error"]["traceback"]
     limited = as_json(kosmolua("run", "--json", "-e", "print(1) while true do end", "--timeout", "0.3"), 124)
     assert (limited["error"]["code"], limited["error"]["limit"], limited["output"]) == ("limit_exceeded", "wall", "1\n")
-    called = as_json(kosmolua("run", "--json", "--simulate", "-e", "app.integrations.render2.get_service({})"), 1)
+    wrong_call = ("--no-check", "-e", "app.integrations.render2.get_service({})")
+    called = as_json(kosmolua("run", "--json", "--simulate", *wrong_call), 1)
     assert (called["error"]["code"], called["error"]["param"]) == ("bad_arguments", "service_id")
     assert called["calls"][0]["status"] == "refused"
     wrong = as_json(kosmolua("run", "--json", "-e", "", "--accounts", write("a.toml", "[x")), 3)

@@ -20,6 +20,7 @@ MAX_FINDINGS = 50
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
 """A comment of Lua; ``n--`` at the end of a line is none that anybody meant."""
+_BLOCK = re.compile(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
 
 
 class Report(NamedTuple):
@@ -71,8 +72,15 @@ class Report(NamedTuple):
         return "; ".join(parts)
 
 
-def syntax_hint(source: bytes) -> str:
-    """Return what Lua has for the idiom of another language that keeps a source from being Lua; nothing if unknown."""
+def syntax_hint(source: bytes, message: str) -> str:
+    """Return what Lua has for the idiom of another language that keeps a source from being Lua; nothing if unknown.
+
+    Args:
+        source: The source.
+        message: What Lua says of it.
+    """
+    if "jumps into the scope of" in message:
+        return "put the lines between goto and label into do ... end, or declare the local before"
     script = parse(source)
     if script is None or not script.problems:
         return ""
@@ -121,7 +129,7 @@ def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
             return Finding(number, column, "error", f"syntax error near '{near}'", hint)
     if problem.missing:
         message = f"syntax error: '{problem.missing}' is missing"
-    elif problem.last_line > problem.line:
+    elif problem.last_line > problem.line or _BLOCK.match(problem.near):
         message = "syntax error: what begins here has no end"
     else:
         message = f"syntax error near '{problem.near}'"

@@ -33,8 +33,10 @@ from kosmolua.lua.values import (
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, listed
 
+MAX_KEYS = 24
+"""Keys of a result that a message names."""
 _NO_CHARACTERS = "a text has no characters by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -123,6 +125,12 @@ class Fields:
             return False
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
+    def has_only_names(self, table: Node) -> bool:
+        """Return True if a table that is written out has names alone, and nothing in the script can add an item."""
+        if not table.children or self._scopes.may_bend_tables or "" in self._scopes.fields:
+            return False
+        return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
+
     def at(self, node: Node, value: Value, index: object) -> Value:
         """Return what a value has at a number."""
         if isinstance(value, Literal) and value.kind == "string":
@@ -162,7 +170,7 @@ class Fields:
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
-            self._findings.warn(node, f"{value.source} has no field '{key}': it has {', '.join(keys)}", hint)
+            self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
             return UNKNOWN
         if is_list(value.type):
             if key in idioms.FIELDS:

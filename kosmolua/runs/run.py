@@ -294,7 +294,7 @@ class Run:
         """Add to an error of syntax what Lua has in place of what another language writes."""
         from kosmolua.lua.check import syntax_hint
 
-        if hint := syntax_hint(self._source):
+        if hint := syntax_hint(self._source, error.what):
             error.what = f"{error.what}: {hint}"
 
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
