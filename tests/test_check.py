@@ -18,7 +18,7 @@ from kosmolua.lua.check import Checker, Report
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 
 ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared"
+SHARED = next((each / "shared" for each in ROOT.parents if (each / "shared").is_dir()), ROOT / "shared")
 TEST_PLUGIN = Path(__file__).parent / "plugins" / "render.py"
 R = "local render = app.integrations.render2\n"
 S = R + "local services = render.list_services({ limit = 3 }).services\n"
