@@ -286,6 +286,8 @@ def _said_of(cut_off: Sequence[Record]) -> str:
 
 def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
     """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
+    if "lua_list_docs" in error.message:
+        return error
     _, *names = path.split(".")
     page = f'"{names[0]}"' if len(names) > 1 else ""
     way = f"lua_list_docs({page}) lists what there is"
