@@ -297,6 +297,8 @@ STRANGE = [
     "= " * 30_000,
     "@#$ if then [[ " * 3_000,
     "a." * 1_000_000,
+    "x = [[ " + "a b\n" * 15_000,
+    "[==[ " * 12_000,
     "\x00\xff",
     "",
 ]
@@ -308,7 +310,7 @@ def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
     started = process_time()
 
     assert isinstance(checker.check(source), Report)
-    assert process_time() - started < 10
+    assert process_time() - started < 3
 
 
 def test_all_findings_come_at_once_in_order(checker: Checker) -> None:

@@ -160,3 +160,22 @@ def test_fences_around_a_script_are_taken_off(runtime: Runtime, fence: str) -> N
 def test_a_string_with_fences_stays(runtime: Runtime) -> None:
     """Only the first and the last line of a script are fences."""
     assert runtime.run("return [[\n```\nx\n```\n]]").result == ["```\nx\n```\n"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("render.list_services()", "render2.list_services returned 20 items and there are more"),
+        ("render.list_services({ all = true })", ""),
+        ("render.list_services({ limit = 3 })", ""),
+        ("local page repeat page = render.list_services({ cursor = page and page.cursor }) until not page.cursor", ""),
+        ("render.list_services({ cursor = render.list_services().cursor })", "and there are more, which the script"),
+        ("render.list_owners()", ""),
+    ],
+)
+def test_a_page_that_is_not_the_last_is_a_warning(runtime: Runtime, script: str, said: str) -> None:
+    """Unless the script said how many items it wants, or went on to the next page."""
+    outcome = runtime.run(RENDER + script, check=True)
+    assert outcome.ok
+    assert [said in warning for warning in outcome.warnings] == ([True] if said else [])
+    assert runtime.run(RENDER + script).warnings == []

@@ -13,6 +13,7 @@ from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, unsendable
 from kosmolua.broker.faults import blaming, unloadable
 from kosmolua.broker.open_accounts import OpenAccounts
+from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.records import CallEnded, CallStarted, Record, Summary, Watch
 from kosmolua.clock import Clock
@@ -64,6 +65,7 @@ class Broker:
         watch: Watch | None = None,
     ) -> None:
         self.run = os.urandom(6).hex()
+        self.pages = Pages()
         self._host = host
         self._clock = clock
         self._limits = limits
@@ -194,9 +196,9 @@ class Broker:
         self._permissions.ask_if_needed(target, redacted)
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = target.function.handler
-        return self._encode(
-            target, self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
-        )
+        value = self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
+        self.pages.note(target.path, target.function, arguments, value)
+        return self._encode(target, value)
 
     def _resolve(self, call: Call) -> Target:
         try:

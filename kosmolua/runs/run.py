@@ -316,7 +316,7 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
-            warnings=self._warnings,
+            warnings=[*self._warnings, *(broker.pages.warnings() if broker and self._options.get("check") else ())],
         )
 
 
