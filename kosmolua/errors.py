@@ -15,6 +15,7 @@
     │   ├── CallTimeout             the call took longer than one call may
     │   ├── PluginFault             the integration's own code failed
     │   └── DocNotFound             no such page
+    ├── CheckFailed                 the script is certain to fail and was not run; findings
     ├── ScriptError                 the script failed; line, traceback
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
@@ -335,6 +336,28 @@ class DocNotFound(CallError):
         super().__init__("doc_not_found", message, hint=hint)
 
 
+class CheckFailed(KosmoError):
+    """The check found what is certain to fail. The script was not run, and nothing was sent.
+
+    Args:
+        message: What is wrong, each with its place, on one line.
+        findings: All that the check found, warnings too: ``line``, ``column``, ``severity``, ``message`` and ``hint``.
+        line: The line of the first error.
+    """
+
+    code = "check"
+    sent = NOTHING_SENT
+
+    def __init__(self, message: str, *, findings: Sequence[dict[str, object]], line: int) -> None:
+        super().__init__(message)
+        self.findings = list(findings)
+        self.line = line
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``findings``."""
+        return super().fields() | {"findings": self.findings}
+
+
 class ScriptError(KosmoError):
     """The script itself failed: it could not be compiled, or it raised.
 
@@ -342,12 +365,16 @@ class ScriptError(KosmoError):
         message: What happened and where, on one line.
         line: The line of the script, counted from 1, if known.
         traceback: Lua's traceback, without frames of the host.
+        is_syntax: True if it could not be compiled.
     """
 
     code = "script_error"
 
-    def __init__(self, message: str, *, line: int | None = None, traceback: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, line: int | None = None, traceback: str | None = None, is_syntax: bool = False
+    ) -> None:
         super().__init__(message)
+        self.is_syntax = is_syntax
         self.line = line
         self.traceback = traceback
 

@@ -18,7 +18,7 @@ from kosmolua.lua.check import Checker, Report
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 
 ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared"
+SHARED = next((each / "shared" for each in ROOT.parents if (each / "shared").is_dir()), ROOT / "shared")
 TEST_PLUGIN = Path(__file__).parent / "plugins" / "render.py"
 R = "local render = app.integrations.render2\n"
 S = R + "local services = render.list_services({ limit = 3 }).services\n"
@@ -297,6 +297,8 @@ STRANGE = [
     "= " * 30_000,
     "@#$ if then [[ " * 3_000,
     "a." * 1_000_000,
+    "x = [[ " + "a b\n" * 15_000,
+    "[==[ " * 12_000,
     "\x00\xff",
     "",
 ]
@@ -309,7 +311,7 @@ def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
     started = process_time()
 
     assert isinstance(checker.check(source), Report)
-    assert process_time() - started < 10
+    assert process_time() - started < 3
 
 
 def test_all_findings_come_at_once_in_order(checker: Checker) -> None:

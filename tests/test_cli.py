@@ -223,7 +223,7 @@ def test_an_error_with_bytes_that_are_no_text(kosmolua: Program, tmp_path: Path)
 def test_a_call_that_fails(kosmolua: Program, source: str, error: str) -> None:
     """Unknown names, wrong arguments and refusals end the script with a sentence to repair it from."""
     script = f"local x = app.integrations.render2\n{source}"
-    complaint = said(kosmolua("run", "--simulate", "-e", script), status=1, error=error)
+    complaint = said(kosmolua("run", "--simulate", "--no-check", "-e", script), status=1, error=error)
     assert complaint.startswith("kosmolua: ")
     assert complaint.count("\n") <= 5
 
@@ -438,7 +438,7 @@ def test_everything_closed(environment: dict[str, str]) -> None:
 # --json
 
 
-SHAPE = ["ok", "result", "output", "error", "calls", "usage"]
+SHAPE = ["ok", "result", "output", "error", "warnings", "calls", "usage"]
 
 
 def as_json(done: Any, status: int) -> dict[str, Any]:
@@ -473,7 +473,7 @@ def test_json_of_a_success(kosmolua: Program) -> None:
 @pytest.mark.slow
 def test_json_of_failures(kosmolua: Program, write: Write) -> None:
     """One object also on failure, with code, message, line and traceback, and the usual exit status."""
-    script = write("job.lua", "print(1)\nerror('boo')")
+    script = write("job.lua", "print(1)\nlocal function fail() error('boo') end\nfail()")
     failed = as_json(kosmolua("run", "--json", script), 1)
     assert failed["output"] == "1\n"
     assert {name: failed["error"][name] for name in ("code", "message", "line")} == {
@@ -481,10 +481,11 @@ def test_json_of_failures(kosmolua: Program, write: Write) -> None:
         "message": "job.lua:2: boo",
         "line": 2,
     }
-    assert "job.lua:2: in main chunk" in failed["error"]["traceback"]
+    assert "job.lua:3: in main chunk" in failed["error"]["traceback"]
     limited = as_json(kosmolua("run", "--json", "-e", "print(1) while true do end", "--timeout", "0.3"), 124)
     assert (limited["error"]["code"], limited["error"]["limit"], limited["output"]) == ("limit_exceeded", "wall", "1\n")
-    called = as_json(kosmolua("run", "--json", "--simulate", "-e", "app.integrations.render2.get_service({})"), 1)
+    wrong_call = ("--no-check", "-e", "app.integrations.render2.get_service({})")
+    called = as_json(kosmolua("run", "--json", "--simulate", *wrong_call), 1)
     assert (called["error"]["code"], called["error"]["param"]) == ("bad_arguments", "service_id")
     assert called["calls"][0]["status"] == "refused"
     wrong = as_json(kosmolua("run", "--json", "-e", "", "--accounts", write("a.toml", "[x")), 3)

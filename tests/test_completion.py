@@ -11,7 +11,7 @@ from conftest import Program, Write
 from support.terminal import Terminal
 from test_screens import ACCOUNTS, PLUGIN
 
-COMMANDS = {"run", "call", "repl", "mcp", "docs", "journal", "integrations", "accounts", "stubs"}
+COMMANDS = {"run", "check", "call", "repl", "mcp", "docs", "journal", "integrations", "accounts", "stubs"}
 COMMANDS |= {"completion", "doctor"}
 
 

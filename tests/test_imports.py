@@ -15,6 +15,8 @@ NOT_WITHOUT_CALLS = NEVER | {
     "dataclasses",
     "inspect",
     "difflib",
+    "tree_sitter",
+    "kosmolua.lua",
     "kosmolua.accounts.accounts",
     "kosmolua.catalog.plugins",
 }

@@ -112,9 +112,8 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("```lua\nprint(1)\n```", "1: unexpected symbol near '`': the lines with ``` have to go"),
-        ("print(1)\n```\n", "2: unexpected symbol near '`': the lines with ``` have to go"),
-        ("\nif a != b then end", "2: 'then' expected near '!': Lua writes ~= for != and not for !"),
+        ("print(1)\n```\n", "2: unexpected symbol near '`': take the lines with ``` out"),
+        ("\nif a != b then end", "2: 'then' expected near '!': Lua writes ~= for !="),
         ("if a === b then end", "1: unexpected symbol near '=': Lua writes == for ==="),
         ("if a && b then end", "1: unexpected symbol near '&': Lua writes and for &&"),
         ("if a || b then end", "1: unexpected symbol near '|': Lua writes or for ||"),
@@ -125,22 +124,19 @@ def test_an_error_about_what_is_absent_says_what_to_do(runtime: Runtime, source:
         ("n = 1 // the number of it", "1: syntax error near 'of': a comment begins with --"),
         ("/* a comment */", "1: unexpected symbol near '/': a comment begins with --"),
         ("\n# a comment", "2: unexpected symbol near '#': a comment begins with --"),
-        (
-            "n = c ? 1 : 2",
-            "1: unexpected symbol near '?': Lua writes c and a or b for c ? a : b, and a or b for a ?? b",
-        ),
+        ("n = c ? 1 : 2", "1: unexpected symbol near '?': Lua writes c and a or b for c ? a : b"),
         ("const n = 1", "1: syntax error near 'n': Lua writes local for const, let and var"),
         ("let n = 1", "1: syntax error near 'n': Lua writes local for const, let and var"),
         ("var n = 1", "1: syntax error near 'n': Lua writes local for const, let and var"),
         (
             "for i = 1, 2 do\n  if i == 1 then\n    continue -- not this one\n  end\nend",
-            "4: syntax error near 'end': Lua writes goto continue, and ::continue:: at the end of the loop",
+            "4: syntax error near 'end': write goto continue, and ::continue:: at the end of the loop",
         ),
         ("if a then elif b then end", "1: syntax error near 'b': Lua writes elseif"),
         (
             "if a then\nelse if b then\nend\n",
             "4: 'end' expected (to close 'if' at line 1) near <eof>: "
-            "else if begins an if that needs an end of its own; elseif does not",
+            "else if begins an if that needs an end of its own; write elseif",
         ),
         ("t = [1, 2]", "1: unexpected symbol near '[': Lua writes { a, b } for [a, b]"),
         ("f(limit = 5)", "1: ')' expected near '=': arguments by name stand in a table, as in f({ name = value })"),

@@ -189,13 +189,14 @@ def test_a_fault_is_a_result_that_the_model_sees(agent: Agent) -> None:
     """A fault of Lua, of a call and of the syntax are error results with line and message, never protocol errors."""
 
     async def conversation(client: Client) -> None:
-        fault = await execute(client, "print('before')\nlocal t\nreturn t.x")
+        fault = await execute(client, "print('before')\nlocal t = tonumber('x')\nreturn t.x")
         assert fault.is_error
         assert text_of(fault).startswith("Error in line 3 (script_error): script.lua:3: attempt to index a nil value")
         assert "Output:\nbefore" in text_of(fault)
         call = await execute(client, "app.integrations.render2.list_services({limt = 5})")
-        assert call.structured_content["error"]["code"] == "bad_arguments"
+        assert call.structured_content["error"]["code"] == "check"
         assert "did you mean 'limit'?" in text_of(call)
+        assert "nothing was sent" in text_of(call)
         assert (await execute(client, "return (")).structured_content["error"]["line"] == 1
 
     agent.talk(conversation)

@@ -14,6 +14,7 @@ from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, unsendable
 from kosmolua.broker.faults import blaming, unloadable
 from kosmolua.broker.open_accounts import OpenAccounts
+from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.records import CallEnded, CallStarted, Record, Summary, Watch
 from kosmolua.clock import Clock
@@ -65,6 +66,7 @@ class Broker:
         watch: Watch | None = None,
     ) -> None:
         self.run = os.urandom(6).hex()
+        self.pages = Pages()
         self._host = host
         self._clock = clock
         self._limits = limits
@@ -215,9 +217,9 @@ class Broker:
         self._permissions.ask_if_needed(target, redacted)
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = target.function.handler
-        return self._encode(
-            target, self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
-        )
+        value = self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
+        self.pages.note(target.path, target.function, arguments, value)
+        return self._encode(target, value)
 
     def _resolve(self, call: Call) -> Target:
         try:
@@ -307,6 +309,8 @@ def _said_of(cut_off: Sequence[Record]) -> str:
 
 def _with_a_way_to_list(error: UnknownPath, path: str) -> UnknownPath:
     """Return the error for a path that leads nowhere with what lists the names beside it: a guess may be wrong."""
+    if "lua_list_docs" in error.message:
+        return error
     root, *names = path.split(".")
     page = f'"{qualified(root, names[0])}"' if len(names) > 1 else ""
     way = f"lua_list_docs({page}) lists what there is"

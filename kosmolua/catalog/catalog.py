@@ -16,7 +16,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect, Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
-from kosmolua.suggestions import did_you_mean, list_of, listed
+from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
 """Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
@@ -277,13 +277,23 @@ class Catalog:
         """Raise the error for what is not under an integration."""
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
-        where, known = lua_path(integration.name), [*integration.functions, *integration.aliases]
+        where = lua_path(integration.name)
         if second and first in (*accounts, "default"):
-            raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=did_you_mean(second, known))
+            raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=_function_meant(integration, second))
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
-        hint = did_you_mean(first, [*known, *accounts, "default"]) or list_of(
-            "neither a function nor one of the accounts", accounts
-        )
+        hint = did_you_mean(first, [*accounts, "default"]) or _function_meant(integration, first)
+        if hint is None or (second and not as_hint(closest(first, accounts))):
+            hint = list_of("neither a function nor one of the accounts", accounts) or hint
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
+
+
+def _function_meant(integration: Integration, name: str) -> str:
+    """Return which functions were probably meant by a name, or that no function does this."""
+    from kosmolua.docs.meant import functions_meant
+
+    if meant := functions_meant(integration, name):
+        return as_hint(meant) or ""
+    count = len(integration.functions)
+    return f"{integration.name} has no function for that: lua_list_docs('{integration.name}') lists its {count}"

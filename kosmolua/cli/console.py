@@ -9,7 +9,16 @@ import re
 import sys
 
 from kosmolua.cli.streams import OutputLost, standard
-from kosmolua.errors import ConfigError, Interrupted, KosmoError, LimitExceeded, PluginError, UsageError
+from kosmolua.errors import (
+    NOTHING_SENT,
+    CheckFailed,
+    ConfigError,
+    Interrupted,
+    KosmoError,
+    LimitExceeded,
+    PluginError,
+    UsageError,
+)
 from kosmolua.escaping import harmless, visible
 
 TYPE_CHECKING = False
@@ -46,6 +55,9 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         error: The error.
         script: The name of the script that it ended, if it ended one.
     """
+    if isinstance(error, CheckFailed):
+        _list_findings(error, script or "script")
+        return
     place = ""
     if isinstance(error, PluginError):
         place = f"{error.origin}: "
@@ -56,6 +68,15 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         sys.stderr.write(harmless(error.traceback) + "\n")
     if error.hint and "\n" in error.hint:
         sys.stderr.write("\n" + "\n".join("    " + line for line in harmless(error.hint).splitlines()) + "\n")
+
+
+def _list_findings(error: CheckFailed, script: str) -> None:
+    """Write what a check found to standard error, a line for each."""
+    for finding in error.findings:
+        hint = f" ({finding['hint']})" if finding["hint"] else ""
+        note = complain if finding["severity"] == "error" else warn
+        note(f"{script}:{finding['line']}:{finding['column']}: {finding['message']}{hint}")
+    complain(f"{script} was not run. {NOTHING_SENT} (--no-check runs it all the same)")
 
 
 def line(text: str) -> None:

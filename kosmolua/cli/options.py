@@ -48,6 +48,7 @@ class Option(Generic[Value]):
         read: Returns the value of a text, or raises ValueError.
         is_repeatable: Whether it can be given more than once.
         for_listing: Whether commands that only list integrations and accounts take it too.
+        for_calls: Whether commands that make calls without a script take it too.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Option(Generic[Value]):
         read: Callable[[str], Any] = str,
         is_repeatable: bool = False,
         for_listing: bool = False,
+        for_calls: bool = True,
     ) -> None:
         self.default = default
         self.section = section
@@ -71,6 +73,7 @@ class Option(Generic[Value]):
         self.read = read
         self.is_repeatable = is_repeatable
         self.for_listing = for_listing
+        self.for_calls = for_calls
         self._short = short
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -121,6 +124,12 @@ class Options:
         default=False,
         section=LIMITATIONS,
         help="Run no script if the system lacks a layer around the sandbox.",
+    )
+    no_check = Option(
+        default=False,
+        section=LIMITATIONS,
+        for_calls=False,
+        help="Run a script even if a check finds that it must fail.",
     )
     journal = Option[str | None](
         default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."

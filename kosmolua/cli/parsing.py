@@ -107,8 +107,13 @@ def examples(*lines: str) -> str:
 
 
 def running_options(command: _Command) -> _Command:
-    """Give a command that runs scripts or makes calls the shared options, as one argument ``options``."""
+    """Give a command that runs scripts the shared options, as one argument ``options``."""
     return _with_options(command, OPTIONS)
+
+
+def calling_options(command: _Command) -> _Command:
+    """Give a command that makes calls without a script those shared options that concern it, as ``options``."""
+    return _with_options(command, [option for option in OPTIONS if option.for_calls])
 
 
 def listing_options(command: _Command) -> _Command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ COMMAND_LINE = "=(command line)"
 BLOCK = 1024 * 1024
 SURPLUS = 4
 """Bytes read beyond the limit: a byte order mark, which does not count, and one byte that shows the excess."""
+_NAMES_APP = re.compile(rb"\bapp\b")
+"""What a script has that makes calls. Any other can send nothing, and starts sooner without a check."""
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -169,10 +172,13 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
             outcome = Outcome([], "", error, [])
         if options.json:
             console.as_json(outcome.to_json())
-        elif outcome.error:
+            return status_of(outcome.error)
+        if outcome.error:
             console.complain_of(outcome.error, _name_of(script).removeprefix("="))
         elif standard.is_shown:
             console.show_values(outcome.result)
+        for warning in outcome.warnings:
+            console.warn(warning)
     return status_of(outcome.error)
 
 
@@ -183,7 +189,9 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
     def run(**callbacks: Any) -> Outcome:
         if options.json:
             del callbacks["on_output"]
-        return runtime.run(source, name=_name_of(script), args=script.arguments, child=child, **callbacks)
+        check = not options.no_check and _NAMES_APP.search(source) is not None
+        name = _name_of(script)
+        return runtime.run(source, name=name, args=script.arguments, child=child, check=check, **callbacks)
 
     try:
         source = _source_of(script, runtime.limits.max_source)

@@ -249,6 +249,12 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
         yield from _integration(name, outline, prose or "")
 
 
+def entries_for(outline: Outline) -> Iterator[Entry]:
+    """Yield an entry for each function of an integration, by its short name; functions that read come first."""
+    for short, sketch in sorted(outline.functions.items(), key=lambda item: item[1].effect != "read"):
+        yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words)
+
+
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
     """Yield the entries of an integration, functions that read before those that write."""
     document = markdown.read(prose)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, string_of
 from kosmolua.lua.values import Callee, Literal, Undefined, Value
-from kosmolua.schema.types import Mismatch
+from kosmolua.schema.types import Mismatch, Scalar
 from kosmolua.suggestions import as_hint, parameters_meant
 
 
@@ -19,12 +20,14 @@ class Misuse(NamedTuple):
         message: What.
         hint: What to write instead, or nothing.
         is_silent: Whether the call would still be made, without the intended argument.
+        is_likely: Whether it is wrong only in all likelihood.
     """
 
     node: Node
     message: str
     hint: str = ""
     is_silent: bool = False
+    is_likely: bool = False
 
 
 class NotWritten(Exception):
@@ -33,6 +36,9 @@ class NotWritten(Exception):
 
 _MANY = frozenset({"function_call", "vararg_expression"})
 """Expressions that stand for any number of values."""
+
+_ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
+_PREFIXED = re.compile(r"[a-z]{2,5}-\w")
 
 Evaluate = Callable[[Node], Value]
 
@@ -50,7 +56,7 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
     given, is_complete = _given(call, names, evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
-        yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments", usage)
+        yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, and gets more", usage)
         return
     meant: set[str] = set()
     for name, (node, value) in given.items():
@@ -107,6 +113,16 @@ def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evalu
         yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except NotWritten:
         return
+    bounds = parameter.type.bounds if isinstance(parameter.type, Scalar) else ()
+    example = next((str(bound.example) for bound in bounds if bound.example), "")
+    if isinstance(value, Literal) and isinstance(value.value, str) and _is_no_id(value.value, example):
+        hint = f"an id looks like {example!r}: find it by the name, in what a function that lists returns"
+        yield Misuse(node, f"{value.value!r} does not look like an id for {name}", hint, is_likely=True)
+
+
+def _is_no_id(text: str, example: str) -> bool:
+    """Return True if an example is an id with a prefix, and a text is no such id."""
+    return bool(_ID.fullmatch(example)) and not _PREFIXED.match(text)
 
 
 def _json(value: Value, evaluate: Evaluate) -> object:

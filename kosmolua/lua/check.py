@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from kosmolua.errors import CheckFailed, NotConfigured
 from kosmolua.lua import idioms
 from kosmolua.lua.fields import Catalog, Charge
 from kosmolua.lua.findings import Finding
@@ -14,6 +18,11 @@ MAX_FINDINGS = 50
 """Findings of one script; those that follow are left out."""
 
 
+_COMMENT = re.compile(r"--(?!\s*$).*")
+"""A comment of Lua; ``n--`` at the end of a line is none that anybody meant."""
+_BLOCK = re.compile(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
+
+
 class Report(NamedTuple):
     """The result of a check.
 
@@ -21,16 +30,38 @@ class Report(NamedTuple):
         findings: In the order of the source.
         bill: What the script may do, each once, in the order of the source.
         is_lua: Whether it could be parsed. A run leaves the error to Lua itself if it could not.
+        is_read: False for a script that is too long or too deeply nested to be read.
+        unconfigured: The errors of calls with accounts that are not configured, by place.
     """
 
     findings: list[Finding]
     bill: list[Charge]
     is_lua: bool = True
+    is_read: bool = True
+    unconfigured: Mapping[str, NotConfigured] = MappingProxyType({})
 
     @property
     def errors(self) -> list[Finding]:
         """The findings that are certain to fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
+
+    def refusal(self) -> CheckFailed | NotConfigured | None:
+        """Return the error of a script that is certain to fail, or None.
+
+        If all that is wrong is an account that is not configured, it is the error that the call would raise: it says
+        what to add to the accounts file.
+        """
+        if not self.errors:
+            return None
+        if all(error.place in self.unconfigured for error in self.errors):
+            error = self.unconfigured[self.errors[0].place]
+            error.line = self.errors[0].line
+            return error
+        return CheckFailed(
+            "; ".join(f"{error.place}: {error.advice}" for error in self.errors),
+            findings=[finding._asdict() for finding in self.findings],
+            line=self.errors[0].line,
+        )
 
     def summary(self) -> str:
         """Return the bill in a line: ``reads render2.list_services (production); ...``; nothing if it is empty."""
@@ -39,6 +70,21 @@ class Report(NamedTuple):
             calls = ", ".join(f"{each.path} ({each.account})" for each in self.bill if each.effect == effect)
             parts.append(f"{effect}s {calls}")
         return "; ".join(parts)
+
+
+def syntax_hint(source: bytes, message: str) -> str:
+    """Return what Lua has for the idiom of another language that keeps a source from being Lua; nothing if unknown.
+
+    Args:
+        source: The source.
+        message: What Lua says of it.
+    """
+    if "jumps into the scope of" in message:
+        return "put the lines between goto and label into do ... end, or declare the local before"
+    script = parse(source)
+    if script is None or not script.problems:
+        return ""
+    return _misspelt(script.problems[0], source.decode("utf-8", "replace").split("\n")).hint
 
 
 class Checker:
@@ -58,15 +104,16 @@ class Checker:
         """
         script = parse(source)
         if script is None:
-            return Report([], [])
+            return Report([], [], is_read=False)
         if script.problems:
             lines = script.root.source.decode("utf-8", "replace").split("\n")
             return Report([_misspelt(script.problems[0], lines)], [], is_lua=False)
         try:
             reading = Reading(self._catalog, script.root)
         except RecursionError:
-            return Report([], [])
-        return Report(list(reading.findings)[:MAX_FINDINGS], list(reading.fields.bill))
+            return Report([], [], is_read=False)
+        fields = reading.fields
+        return Report(list(reading.findings)[:MAX_FINDINGS], list(fields.bill), unconfigured=fields.unconfigured)
 
 
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
@@ -74,7 +121,7 @@ def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
     last = min(max(problem.last_line, problem.line + 1), len(lines))
     for number in range(problem.line, last + 1):
         text = lines[number - 1]
-        hint = "" if text.lstrip().startswith("--") else idioms.hint_for_syntax(text)
+        hint = idioms.hint_for_syntax(_COMMENT.sub("", text))
         if hint:
             is_first = number == problem.line
             column = problem.column if is_first else len(text) - len(text.lstrip()) + 1
@@ -82,7 +129,7 @@ def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
             return Finding(number, column, "error", f"syntax error near '{near}'", hint)
     if problem.missing:
         message = f"syntax error: '{problem.missing}' is missing"
-    elif problem.last_line > problem.line:
+    elif problem.last_line > problem.line or _BLOCK.match(problem.near):
         message = "syntax error: what begins here has no end"
     else:
         message = f"syntax error near '{problem.near}'"

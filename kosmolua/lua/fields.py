@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kosmolua.errors import KosmoError
+from kosmolua.errors import KosmoError, NotConfigured
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import LIBRARIES, STRING_METHODS
 from kosmolua.lua.findings import Findings
@@ -33,8 +33,10 @@ from kosmolua.lua.values import (
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
-from kosmolua.suggestions import did_you_mean
+from kosmolua.suggestions import did_you_mean, listed
 
+MAX_KEYS = 24
+"""Keys of a result that a message names."""
 _NO_CHARACTERS = "a text has no characters by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -85,11 +87,13 @@ class Fields:
         scopes: The variables of the script.
         findings: Gets what is wrong.
 
-    ``bill`` has what the script names of the integrations, each once.
+    ``bill`` has what the script names of the integrations, each once, and ``unconfigured`` the error of each place
+    that calls with an account that is not configured.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
         self.bill: dict[Charge, None] = {}
+        self.unconfigured: dict[str, NotConfigured] = {}
         self._catalog = catalog
         self._scopes = scopes
         self._findings = findings
@@ -121,6 +125,12 @@ class Fields:
             return False
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
+    def has_only_names(self, table: Node) -> bool:
+        """Return True if a table that is written out has names alone, and nothing in the script can add an item."""
+        if not table.children or self._scopes.may_bend_tables or "" in self._scopes.fields:
+            return False
+        return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
+
     def at(self, node: Node, value: Value, index: object) -> Value:
         """Return the item of a value at a number."""
         if isinstance(value, Literal) and value.kind == "string":
@@ -151,14 +161,16 @@ class Fields:
         try:
             self._catalog.resolve(path)
         except KosmoError as error:
-            self._findings.fail(node, error.message.partition("\n")[0])
+            if isinstance(error, NotConfigured):
+                self.unconfigured[f"{node.line}:{node.column}"] = error
+            self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint))
 
     def _under_result(self, node: Node, value: Result, key: str) -> Value:
         keys = record_keys(value.type)
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
-            self._findings.warn(node, f"{value.source} has no field '{key}': it has {', '.join(keys)}", hint)
+            self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
             return UNKNOWN
         if is_list(value.type):
             if key in idioms.FIELDS:

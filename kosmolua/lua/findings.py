@@ -29,7 +29,17 @@ class Finding(NamedTuple):
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column}: {self.severity}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return f"{self.place}: {self.severity}: {self.advice}"
+
+    @property
+    def place(self) -> str:
+        """Its line and column."""
+        return f"{self.line}:{self.column}"
+
+    @property
+    def advice(self) -> str:
+        """What is wrong, and what to write instead."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class Mode(IntEnum):

@@ -109,10 +109,15 @@ _SYNTAX = [
     (r"\{\s*\.\.\.\w", "table.unpack(list) gives the items of a list"),
     (r"^\s*(?:def|func|fn)\b", "Lua writes function name() ... end"),
     (r"\bfunction\b.*\(.*=.*\)", "a parameter has no default: write x = x or 1 inside the function"),
+    (
+        r"\b(?!(?:if|elseif|while|until|and|or|not|return)\b)[A-Za-z_]\w*\s*\([^(){}=]*\b\w+\s*=(?!=)",
+        "arguments by name stand in a table, as in f({ name = value })",
+    ),
     (r"\)\s*\{|\belse\s*\{|^\s*\}", "Lua has no braces around blocks: write then or do, and end"),
     (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),
     (r"\b(?:for|while)\b(?!.*\bdo\b)", "a loop has do, and an end of its own"),
     (r"\bif\b[^=]*[^=~<>]=[^=]", "Lua compares with =="),
+    (r"^\s*[\w.]+\s*$", "a value alone is no statement: print it, return it, or give it a name"),
     (r"\bprint\s*['\"].*['\"]\s*\.\.", "put the arguments of print in parentheses"),
 ]
 _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]

@@ -43,6 +43,8 @@ def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -
         findings.fail_on_nil(node, value, "take the length of")
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")
+    elif isinstance(value, Literal) and value.node and value.kind == "table" and fields.has_only_names(value.node):
+        findings.warn(node, "# counts a list, and this table has names: it is 0", "count in a loop over pairs(map)")
 
 
 def is_known_table(value: Value) -> bool:

@@ -200,7 +200,7 @@ class Reading:
             if table and isinstance(value, (Missing, Undefined)):
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
-                self.findings.fail(target, "app is read-only")
+                self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
             self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
 
     def _read_function_declaration(self, node: Node) -> None:
@@ -258,7 +258,16 @@ class Reading:
             return Library(name)
         if name in GLOBALS:
             return Builtin(name)
-        return Undefined(name, idioms.GLOBALS.get(name) or did_you_mean(name, self._scopes.defined | GLOBALS) or "")
+        return Undefined(name, self._meant_by(node) or "")
+
+    def _meant_by(self, name: Node) -> str | None:
+        """Return what to write for a name that nothing defines, or None."""
+        word, declared = name.text, self._scopes.locals
+        if word in declared:
+            place = "further down" if declared[word] >= name.line else "in another block"
+            return f"it is declared local {place}, in line {declared[word]}: declare it before, where both can see it"
+        known = self._scopes.defined | GLOBALS | {other for other, line in declared.items() if line <= name.line}
+        return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:
         return self.fields.under(node, self.value(node.get("table")), key_of(node))
@@ -335,7 +344,7 @@ class Reading:
         if callee.account != "*":
             self.fields.resolve(name, callee.path.replace(".", f".{callee.account}.", 1))
         for misuse in misuses(callee, node, self.value):
-            mode = Mode.CERTAIN if misuse.is_silent else None
+            mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         returns = callee.function.returns
         return Result(returns, f"the result of {callee.function.name}") if returns else UNKNOWN

@@ -33,13 +33,14 @@ class Scopes:
         root: The whole script.
 
     ``defined`` has the globals that the script assigns, ``globals`` those that it reads, and ``fields`` the names of
-    fields that it assigns to any table.
+    fields that it assigns to any table, and ``locals`` the line of the first declaration of each local name.
     """
 
     def __init__(self, root: Node) -> None:
         self.defined: set[str] = set()
         self.fields: set[str] = set()
         self.globals: set[str] = set()
+        self.locals: dict[str, int] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
         self._block(root)
@@ -72,6 +73,7 @@ class Scopes:
         self._scopes.pop()
 
     def _declare(self, name: Node) -> None:
+        self.locals.setdefault(name.text, name.line)
         variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text)
         if name.text in DYNAMIC:
             self.defined.add(variable.name)

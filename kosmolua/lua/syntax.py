@@ -147,6 +147,7 @@ def _script(tree: Tree, text: bytes) -> Script:
         if (
             found.is_error
             or found.is_missing
+            or found.type == "hash_bang_line"  # after empty lines; a first line has become a comment
             or (found.type == "identifier" and not _IDENTIFIER.match(found.text or b""))
         ):
             problems.append(_problem(found, text))

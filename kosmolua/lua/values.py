@@ -5,13 +5,16 @@ Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
 from kosmolua.schema.types import List, Map, Record, Type
-from kosmolua.suggestions import closest
+
+MIN_LIKENESS = 0.75
+"""How much of a name must be alike for it to be meant: of short names many resemble each other a little."""
 
 
 class Unknown:
@@ -169,4 +172,7 @@ def near_field(kind: Type, key: str) -> str:
     for field, inner in fields.items():
         if isinstance(inner, Record) and key in inner.fields:
             return f"{field}.{key}"
-    return next(iter(closest(key, fields, 1)), "")
+    if near := get_close_matches(key, fields, 1, MIN_LIKENESS):
+        return near[0]
+    maps = [field for field, inner in fields.items() if isinstance(inner, Map)]
+    return f"{maps[0]}.{key}" if len(maps) == 1 else ""

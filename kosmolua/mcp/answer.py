@@ -150,6 +150,7 @@ ROOM_FOR_REST = 2_000
 """Characters of the budget for what the answer has beside result, output and error: calls, advice, notes."""
 MAX_KINDS_OF_CALL = 6
 MAX_TRACEBACK = 600
+MAX_WARNINGS = 6
 GET_LESS = "return or print only what is needed: pick fields, filter, count or page inside the script"
 
 
@@ -167,6 +168,8 @@ def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str],
     kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
     found = decodable(kept)
     found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
+    if outcome.warnings:
+        found["warnings"] = outcome.warnings[:MAX_WARNINGS]
     if left_out:
         page = keep(_join(_sections(decodable(whole), outcome, script, host)))
         hint = f'read on with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
@@ -197,13 +200,23 @@ def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: 
         "\n".join(["Result:", *map(_shown, found["result"])]) if found["result"] else "",
         f"Output:\n{found['output'].rstrip()}" if found["output"] else "",
         "The script ended. It returned and printed nothing." if nothing else "",
+        _warnings(outcome.warnings),
         _calls(outcome.calls),
         _left_out(found["left_out"]) if "left_out" in found else "",
     )
 
 
+def _warnings(warnings: Sequence[str]) -> str:
+    lines = [f"- {warning}" for warning in warnings[:MAX_WARNINGS]]
+    if len(warnings) > MAX_WARNINGS:
+        lines.append(f"- and {len(warnings) - MAX_WARNINGS} more")
+    return "\n".join(["Warnings:", *lines]) if lines else ""
+
+
 def _failure(error: Mapping[str, Any]) -> str:
     where = f" in line {error['line']}" if "line" in error else ""
+    if error["code"] == "check":
+        return _refused(error["findings"])
     message, hint = error["message"], error.get("hint", "")
     if "--" in hint and error["code"] == "limit_exceeded":  # an option is nothing that a model could give
         message = message.removesuffix(f" ({hint})")
@@ -212,6 +225,15 @@ def _failure(error: Mapping[str, Any]) -> str:
         lines.append(hint)
     if error["code"] == "script_error" and "traceback" in error:
         lines.append(error["traceback"][:MAX_TRACEBACK])
+    return "\n".join(lines)
+
+
+def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the check found; the lines that follow the first are findings of their own."""
+    lines = ["Error (check): the script was not run, and nothing was sent. Write it again without these mistakes:"]
+    for finding in findings:
+        hint = f" ({finding['hint']})" if finding["hint"] else ""
+        lines.append(f"- line {finding['line']}: {finding['severity']}: {finding['message']}{hint}")
     return "\n".join(lines)
 
 

@@ -21,12 +21,15 @@ class Execution:
         script: What runs.
         client: Whose it is, as the runtime shares its workers among clients.
         asks: True if its client can put questions to a person.
+        check: True to refuse a script that is certain to fail.
         watch: Called in another thread when a call starts and when it ends.
 
     ``question`` is what the script waits for, and ``latest`` the call that it started last.
     """
 
-    def __init__(self, runtime: Runtime, script: Script, *, client: str | None, asks: bool, watch: Watch) -> None:
+    def __init__(
+        self, runtime: Runtime, script: Script, *, client: str | None, asks: bool, check: bool, watch: Watch
+    ) -> None:
         self.script = script
         self.question: Question | None = None
         self.calls = 0
@@ -40,6 +43,7 @@ class Execution:
         self._asks_no_more = False
         options = script.options
         options["client"] = client
+        options["check"] = check
         options["watch"] = self._note
         options["approve"] = self._approve if asks else None
         self._task = asyncio.create_task(runtime.run_async(script.code, **options))

@@ -124,19 +124,23 @@ class Executions:
         runtime: Runs them.
         transcripts: Keeps answers that are cut.
         watch: Called in another thread when a call starts and when it ends.
+        check: True to refuse scripts that are certain to fail.
     """
 
-    def __init__(self, runtime: Runtime, transcripts: Transcripts, watch: Watch) -> None:
+    def __init__(self, runtime: Runtime, transcripts: Transcripts, watch: Watch, *, check: bool) -> None:
         self._runtime = runtime
         self._transcripts = transcripts
         self._watch = watch
+        self._check = check
         self._followed: defaultdict[str | None, set[anyio.CancelScope]] = defaultdict(set)
         self._parked: dict[str, Execution] = {}
 
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
         """Run a script and return its answer, or what the client has to ask a person first."""
         asks = client.asks_a_person
-        execution = Execution(self._runtime, script, client=client.name, asks=asks, watch=self._watch)
+        execution = Execution(
+            self._runtime, script, client=client.name, asks=asks, check=self._check, watch=self._watch
+        )
         return await self._follow(execution, client)
 
     async def resume(

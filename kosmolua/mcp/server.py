@@ -62,12 +62,13 @@ class Handlers:
         read_only: True if every write is denied; the tools' descriptions say so.
         simulated: True if the data is simulated; the tools' descriptions say so.
         watch: Called in another thread when a call starts and when it ends.
+        check: True to refuse scripts that are certain to fail.
     """
 
-    def __init__(self, runtime: Runtime, *, read_only: bool, simulated: bool, watch: Watch) -> None:
+    def __init__(self, runtime: Runtime, *, read_only: bool, simulated: bool, watch: Watch, check: bool = True) -> None:
         self._runtime = runtime
         self._transcripts = Transcripts()
-        self._executions = Executions(runtime, self._transcripts, watch)
+        self._executions = Executions(runtime, self._transcripts, watch, check=check)
         self._about = _about(runtime, simulated=simulated)
         tools = tools_for(runtime.limits, read_only=read_only, about=self._about)
         self._tools = {tool.name: tool for tool in tools}

@@ -77,11 +77,19 @@ def _limit(name: str, limits: Limits) -> KosmoError:
 def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
     number, line, trace = (fields.get(name) for name in ("call", "line", "traceback"))
     error = refused(number) if _is_count(number) else None
-    error = error or ScriptError(str(fields.get("message", "the script failed")))
+    error = error or ScriptError(
+        str(fields.get("message", "the script failed")), is_syntax=fields.get("is_syntax") is True
+    )
     error.what, error.hints = _cut(error.what), [_cut(hint) for hint in error.hints]
     error.line = line if _is_count(line) else None
-    error.traceback = _cut(trace) if isinstance(trace, str) and trace else None
+    error.traceback = _cut(trace) if isinstance(trace, str) and _tells_more(trace, error.line) else None
     return error
+
+
+def _tells_more(trace: str, line: int | None) -> bool:
+    """Return True if a traceback has more than the one frame of the line that the error names anyway."""
+    frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
+    return len(frames) > 1 or (len(frames) == 1 and f":{line}: " not in frames[0])
 
 
 def _cut(text: str) -> str:

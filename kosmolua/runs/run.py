@@ -10,7 +10,17 @@ from typing import TypedDict, TypeVar
 
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget, lazy
-from kosmolua.errors import Busy, CallError, Interrupted, KosmoError, ScriptError, WorkerLost
+from kosmolua.errors import (
+    Busy,
+    CallError,
+    CheckFailed,
+    ConfigError,
+    Interrupted,
+    KosmoError,
+    NotConfigured,
+    ScriptError,
+    WorkerLost,
+)
 from kosmolua.limits import ADJUSTABLE, Limits
 from kosmolua.runs.supervisor import Supervisor
 
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _RETURN = re.compile(rb"\breturn\b")
+_FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 
 
 class RunOptions(TypedDict, total=False):
@@ -40,6 +51,9 @@ class RunOptions(TypedDict, total=False):
     """The script's arguments, in ``arg`` and ``...``."""
     read_only: bool
     """Deny every write of this run."""
+    check: bool
+    """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
+    and the MCP server do; here it takes some milliseconds and is off by default."""
     approve: Approve | None
     """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
     script, one at a time."""
@@ -76,6 +90,7 @@ class Outcome:
         calls: For each call ``path``, ``account``, ``effect``, ``status``, ``duration_ms`` and ``error``.
         usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
             around the sandbox that were in force; what is not known is left out.
+        warnings: What is likely wrong with the script, a sentence each, if it was checked.
     """
 
     def __init__(
@@ -85,12 +100,14 @@ class Outcome:
         error: KosmoError | None,
         calls: list[dict[str, object]],
         usage: dict[str, Any] | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         self.result = result
         self.output = output
         self.error = error
         self.calls = calls
         self.usage = usage or {}
+        self.warnings = list(warnings)
 
     def __repr__(self) -> str:
         return f"Outcome({self.to_json()!r})"
@@ -107,6 +124,7 @@ class Outcome:
             "result": self.result,
             "output": self.output,
             "error": self.error.report() if self.error else None,
+            "warnings": self.warnings,
             "calls": self.calls,
             "usage": self.usage,
         }
@@ -138,11 +156,11 @@ class Run:
         memory: Budget,
         isolated: bool = False,
     ) -> None:
-        _check(options)
+        _validate(options)
         self._memory = memory
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         self._host = host
-        self._source = _as_chunk(source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source)
+        self._source = chunk_of(source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source)
         self._options = options
         self._limits = limits.but(**changes)
         self._isolated = isolated
@@ -151,6 +169,7 @@ class Run:
         self._supervisor: Supervisor | None = None
         self._lease: Lease | None = None
         self._is_stopped = False
+        self._warnings: list[str] = []
         self._lock = RLock()
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
@@ -166,13 +185,19 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
+                if self._options.get("check", False):
+                    self._check()
                 child = self._options.get("child")
                 if child is None:
                     self._lease = stack.enter_context(pool.take(self._options.get("client"), turn))
                     child = self._lease.child
                 return self._supervise(child)
-            except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
+            except (CheckFailed, NotConfigured) as error:
+                if turn:
+                    turn.end()
                 return Outcome([], "", error, [])
+            except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
+                return Outcome([], "", error, [], warnings=self._warnings)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -182,6 +207,26 @@ class Run:
                 self._supervisor.interrupt()
             if self._lease:
                 self._lease.cancel()
+
+    def _check(self) -> None:
+        """Note what is likely wrong with the script.
+
+        Raises:
+            CheckFailed: It is certain to fail.
+            NotConfigured: It is, since an account is not configured.
+        """
+        from kosmolua.lua.check import Checker
+
+        try:
+            report = Checker(self._host.catalog).check(self._source)
+        except ConfigError:
+            return  # the first call meets it too, and says what it cut off
+        if not report.is_lua:
+            return  # Lua itself says why
+        if refusal := report.refusal():
+            raise refusal
+        name = self._options.get("name", "script.lua").removeprefix("=")
+        self._warnings = [f"{name}:{each.place}: {each.advice}" for each in report.findings]
 
     def _supervise(self, child: Child) -> Outcome:
         started = monotonic()
@@ -262,9 +307,18 @@ class Run:
             self._is_output_refused = True
             raise
 
+    def _explain(self, error: ScriptError) -> None:
+        """Add to an error of syntax what Lua has in place of what another language writes."""
+        from kosmolua.lua.check import syntax_hint
+
+        if hint := syntax_hint(self._source, error.what):
+            error.what = f"{error.what}: {hint}"
+
     def _outcome(self, ending: Ending, seconds: float) -> Outcome:
         if isinstance(ending.error, (CallError, ScriptError)) and ending.error.line is None:
             ending.error.line = _line_of_only_return(self._source)
+        if isinstance(ending.error, ScriptError) and ending.error.is_syntax:
+            self._explain(ending.error)
         output = b"".join(self._printed)
         broker = self._broker_in_use
         calls = broker.close(ending.error) if broker else []
@@ -281,6 +335,7 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
+            warnings=[*self._warnings, *(broker.pages.warnings() if broker and self._options.get("check") else ())],
         )
 
 
@@ -288,7 +343,7 @@ def _ignore(_: object) -> None:
     return
 
 
-def _check(options: RunOptions) -> None:
+def _validate(options: RunOptions) -> None:
     for option in options:
         if option not in RunOptions.__annotations__:
             raise TypeError(f"a run has no option {option!r}")
@@ -305,10 +360,13 @@ def _line_of_only_return(source: bytes) -> int | None:
     return lines[0] if len(lines) == 1 else None
 
 
-def _as_chunk(source: bytes) -> bytes:
-    """Return a script without a byte order mark, and its first line as a comment if it begins with ``#``.
+def chunk_of(source: bytes) -> bytes:
+    """Return a script as Lua's ``load`` takes it: every line keeps its number.
 
-    ``lua`` reads files like that, ``load`` does not.
+    A byte order mark is dropped, and the lines with ``` around a script that was cut out of Markdown. A first line that
+    begins with ``#`` is a comment, as it is for ``lua``.
     """
     source = source.removeprefix(b"\xef\xbb\xbf")
+    if fenced := _FENCED.fullmatch(source):
+        source = b"\n" * fenced[1].count(b"\n") + fenced[2]
     return b"--" + source if source.startswith(b"#") else source

@@ -18,7 +18,7 @@ from kosmolua.cli.approval import Approver
 from kosmolua.cli.completion import arguments_of, completes, paths
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, running_options, write_list
+from kosmolua.cli.parsing import Command, calling_options, examples, write_list
 from kosmolua.cli.progress import watching
 from kosmolua.cli.scripts import open_runtime, open_to_list, taken_as_interrupts
 from kosmolua.cli.streams import standard
@@ -65,7 +65,7 @@ class _Call(Command):
     metavar="JSON",
     help="The arguments as a JSON object, or - to read it from standard input; KEY=VALUE goes before.",
 )
-@running_options
+@calling_options
 @click.pass_context
 def command(
     context: click.Context,

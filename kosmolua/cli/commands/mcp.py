@@ -45,7 +45,9 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
         log_in_sentences(console.warn)
         simulated = bool(options.simulate)
-        handlers = Handlers(runtime, read_only=options.read_only, simulated=simulated, watch=watch)
+        handlers = Handlers(
+            runtime, read_only=options.read_only, simulated=simulated, watch=watch, check=not options.no_check
+        )
         if address is None:
             if sys.stdin is None:
                 raise UsageError("Standard input is closed, so no client can connect")

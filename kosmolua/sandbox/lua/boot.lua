@@ -94,12 +94,12 @@ local function cut(message)
 end
 
 ---Sends what ended the script: an error value, and where it was raised if that is known.
-local function fail(value, line, frames)
+local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
   local call, message = errors.call_of(value), traceback.within_script(inspect.safely(hints.explain(value)))
   local fields = '"error":{"message":' .. cut(message)
   fields = fields .. (call and format(',"call":%d', call) or "")
-  fields = fields .. (line and format(',"line":%d', line) or "")
+  fields = fields .. (line and format(',"line":%d', line) or "") .. (is_syntax and ',"is_syntax":true' or "")
   bridge("end", fields .. (frames and ',"traceback":' .. cut("stack traceback:" .. without_host(frames)) or "") .. "}")
 end
 
@@ -140,9 +140,9 @@ local function prepare(chunk, new_limits)
   bridge("rearm")
 end
 
-local function reject(problem, source)
+local function reject(problem)
   local line = match(problem, ":(%d+):")
-  fail(hints.explain_syntax(problem, source), line and tointeger(line))
+  fail(problem, line and tointeger(line), nil, true)
 end
 
 local function describe(value)
@@ -165,7 +165,7 @@ local function run(source, chunk, new_limits, seed, ...)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = compile(source, chunk)
   if not script then
-    return reject(problem, source)
+    return reject(problem)
   end
   finish(guarded(script, ...))
 end
@@ -186,7 +186,7 @@ local function converse(source, chunk, new_limits, verb)
   prepare(chunk, new_limits)
   local script, show = session[verb](source, chunk)
   if not script then
-    return reject(show, source)
+    return reject(show)
   end
   finish(present(show, guarded(script)))
 end

@@ -1,13 +1,17 @@
 -- Hints that are added to Lua's own errors: names that the sandbox lacks, and habits of other languages.
 
-local ipairs, next, tonumber, type = ipairs, next, tonumber, type
-local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, string.match
+local ipairs, next, type = ipairs, next, type
+local find, match = string.find, string.match
 
 local MODULES = "there are no modules to load; json, regex and parallel are there already"
 local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
 local WAITING = "a script cannot sleep; the host waits where a service wants it"
 local AWAITING = "a call waits by itself; parallel.all runs several at once"
+local TIMES = "os.time() is now, and os.date formats a time"
+local SELF = "a function without a colon has no self: name the value"
+local TRYING = "Lua has pcall: local ok, err = pcall(f), and error(text)"
+local TEXT = "join text with .., or use string.format"
 local SERVICES = "services are reached through app.integrations only"
 local WRITING = "print writes"
 local JSON = "JSON is read with json.decode and written with json.encode"
@@ -17,6 +21,8 @@ local TRIM = 'the space around a text is left out with text:match("^%s*(.-)%s*$"
 local STARTS, ENDS = "compare text:sub(1, #start) with the start", "compare text:sub(-#ending) with the ending"
 local CONTAINS = "text:find(part, 1, true) finds a part"
 local LENGTH = "the length of a list is #list"
+local APPEND = "write list[#list + 1] = item, or table.insert(list, item)"
+local SORT = "table.sort(list, function(a, b) return a.name < b.name end) sorts in place"
 local LOOP = "go through the list with for _, item in ipairs(list) do"
 local REGEX = "regex has match, match_all, gsub and split"
 local PARALLEL = "parallel has all and map"
@@ -27,6 +33,16 @@ local globals = {
   io = FILES, dofile = FILES, loadfile = FILES,
   sleep = WAITING, await = AWAITING,
   http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
+  async = AWAITING, Promise = AWAITING,
+  Date = TIMES, datetime = TIMES, moment = TIMES, time = TIMES,
+  None = "Lua's word is nil", null = "Lua's word is nil", undefined = "Lua's word is nil",
+  True = "Lua writes true", False = "Lua writes false",
+  this = SELF, self = SELF,
+  try = TRYING, catch = TRYING, throw = TRYING, raise = TRYING,
+  switch = "Lua writes if, elseif and else for a switch", Math = "Lua writes math",
+  len = LENGTH, range = "count with for i = 1, n do", str = "tostring(value) makes text", f = TEXT,
+  int = "math.tointeger(value) or tonumber(text)", requests = SERVICES, axios = SERVICES,
+  process = PROCESSES, Object = LOOP, Array = LOOP, echo = WRITING,
   console = WRITING, log = WRITING, printf = "print(string.format(...)) writes",
   cjson = JSON, JSON = JSON,
   loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
@@ -45,9 +61,14 @@ local fields = {
     split = SPLIT, trim = TRIM, contains = CONTAINS,
     startswith = STARTS, startsWith = STARTS, starts_with = STARTS,
     endswith = ENDS, endsWith = ENDS, ends_with = ENDS,
+    includes = CONTAINS, indexOf = CONTAINS, gfind = "string.gmatch goes through matches",
+    replace = "text:gsub(pattern, replacement) replaces",
   },
-  table = { length = LENGTH, getn = LENGTH, map = LOOP, filter = LOOP },
-  math = { round = "math.floor(x + 0.5) rounds" },
+  table = {
+    length = LENGTH, getn = LENGTH, map = LOOP, filter = LOOP, forEach = LOOP,
+    push = APPEND, append = APPEND, add = APPEND,
+  },
+  math = { round = "math.floor(x + 0.5) rounds", pow = "Lua writes x ^ y" },
   regex = { test = REGEX, find = REGEX, gmatch = REGEX },
   parallel = { each = PARALLEL },
   debug = { getinfo = "debug has only traceback" },
@@ -61,15 +82,23 @@ local misuses = {
     { "attempt to get length of a nil value", LIST },
     { "value %(for iterator 'for iterator'%)$", LOOP },
     { "call a table value %(global 'parallel'%)$", PARALLEL },
+    { "attempt to add a 'string' with", "texts are joined with .." },
+    { "attempt to concatenate a table value", "print shows tables" },
+    { "%(field '%?'%)$", "a list begins at 1, and ends at #list" },
     { "^attempt to call a %a+ value$", "pcall takes the function itself, as in pcall(f, x), not pcall(f(x))" },
   },
   ["bad "] = {
     { "'for iterator' %(table expected, got nil%)$", "pairs got nil, not a table; " .. LIST },
     { "#1 to '%a+' %(table expected, got nil%)$", LIST },
+    { "#1 to 'time' %(table expected, got string%)$", "os.time takes a table such as { year = 2026, month = 3, day = 1 }" },
+    { "#%d to 'unpack' %(number expected, got", "pcall returns several values: local ok, result = pcall(f)" },
     { "'for' limit %(number expected, got nil%)$", LENGTH },
     { "%(string expected, got CallError%)$", "a failed call raises a table; err.message is its text, err.status the HTTP status" },
   },
 }
+
+---What lists and texts have in other languages, whatever they are called here.
+local members = { sort = SORT, push = APPEND, append = APPEND, length = LENGTH, map = LOOP, filter = LOOP, forEach = LOOP }
 
 local function of_field(name)
   for library, hints in next, fields do
@@ -85,7 +114,7 @@ local function of_nil(verb, kind, name)
   if kind == "field" then
     return of_field(name)
   elseif kind == "method" then
-    return fields.string[name] or fields.table[name]
+    return fields.string[name] or members[name]
   elseif kind == "global" then
     return globals[name] or verb == "index" and "if an integration was meant, it is under app.integrations" or nil
   end
@@ -116,69 +145,4 @@ local function explain(problem)
   return advice and problem .. ": " .. advice or problem
 end
 
-local ASSIGN = "Lua writes x = x + 1 for x += 1 and for x++"
-local COMMENT = "a comment begins with --"
-local NAMED = "Lua writes { name = value } for { name: value }"
-local LOCAL = "Lua writes local for const, let and var"
-
----Each has a pattern of Lua's message, one of the text at fault, with a newline before each line, and what to do.
-local habits = {
-  { "near '`'$", "```", "the lines with ``` have to go" },
-  { "near '!'$", "!", "Lua writes ~= for != and not for !" },
-  { "near '='$", "===", "Lua writes == for ===" },
-  { "near '='$", "%f[%w_]if%f[^%w_][^=]*[^=~<>]=[^=]", "Lua compares with ==" },
-  { "near '&'$", "&&", "Lua writes and for &&" },
-  { "near '|'$", "||", "Lua writes or for ||" },
-  { "near '%?'$", "%?", "Lua writes c and a or b for c ? a : b, and a or b for a ?? b" },
-  { "near '[-+*/%%.]+'$", "[-+*/%%.]=", ASSIGN },
-  { "near '%+'$", "%+%+", ASSIGN },
-  { "near '#'$", "#", COMMENT },
-  { "near '//?'$", "/[/*]", COMMENT },
-  { "syntax error near", "\n[^\n]*//[ \t]+%a", COMMENT },
-  { "syntax error near", "\n[ \t]*const[ \t]", LOCAL },
-  { "syntax error near", "\n[ \t]*let[ \t]", LOCAL },
-  { "syntax error near", "\n[ \t]*var[ \t]", LOCAL },
-  { "syntax error near", "%f[%w_]continue%f[^%w_]", "Lua writes goto continue, and ::continue:: at the end of the loop" },
-  { "syntax error near", "%f[%w_]els?if%f[^%w_]", "Lua writes elseif" },
-  { "'end' expected", "%f[%w_]else[ \t]+if%f[^%w_]", "else if begins an if that needs an end of its own; elseif does not" },
-  { "unexpected symbol near '%['$", "%[", "Lua writes { a, b } for [a, b]" },
-  { "'}' expected near ':'$", ":", NAMED },
-  { "<name> expected near ", "[{,][ \t]*[%a_][%w_]*[ \t]*:", NAMED },
-  { "function arguments expected near ", "[{,][ \t]*[%a_][%w_]*[ \t]*:", NAMED },
-  { "'%)' expected near '='$", "[%w_]%(.-[%a_][%w_]*[ \t]*=", "arguments by name stand in a table, as in f({ name = value })" },
-  { "invalid escape sequence", "\\", "in [[...]] a backslash stands for itself, in quotes it is doubled" },
-}
-
----Returns a line of a text, and before it the one that it may be the end of.
-local function lines_to(source, number)
-  local previous, line, count = "", "", 0
-  for each in gmatch(source, "[^\n]*") do
-    previous, line, count = line, each, count + 1
-    if count == number then
-      break
-    end
-  end
-  return previous .. "\n" .. line
-end
-
----Returns what may be at fault, without comments. What the end of a script lacks may be missing anywhere.
-local function text_at_fault(problem, source)
-  local number = not find(problem, "near <eof>$") and match(problem, ":(%d+):")
-  local text = number and lines_to(source, tonumber(number)) or "\n" .. source
-  return (gsub(text, "%-%-[^\n]*", ""))
-end
-
----Returns Lua's message about the syntax of a text, with a hint if a habit is known.
----@param problem string
----@param source string
-local function explain_syntax(problem, source)
-  local text = text_at_fault(problem, source)
-  for _, habit in ipairs(habits) do
-    if find(problem, habit[1]) and find(text, habit[2]) then
-      return problem .. ": " .. habit[3]
-    end
-  end
-  return problem
-end
-
-return { explain = explain, explain_syntax = explain_syntax }
+return { explain = explain }

@@ -1,0 +1,77 @@
+"""``kosmolua check``: say what is wrong with scripts, and what they may do, without running them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, listing_options
+from kosmolua.cli.scripts import name_of, open_to_list, read_file, read_input
+from kosmolua.lua.check import Checker, Report
+from kosmolua.runs.run import chunk_of
+from kosmolua.runtime import Runtime
+
+
+@click.command(
+    "check",
+    cls=Command,
+    epilog=examples(
+        "kosmolua check report.lua",
+        "kosmolua check scripts/*.lua --accounts production.toml",
+        "generate-script | kosmolua check - --simulate --json",
+    ),
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE|-...")
+@listing_options
+def command(files: tuple[str, ...], options: Options) -> int:
+    """Find mistakes in Lua scripts without running them.
+
+    What is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
+    accounts that are missing, names that nothing defines. What is likely wrong is a warning. The last lines say what
+    the scripts may read, write and destroy, with which accounts.
+
+    The exit status is 0 if there are warnings at most, and 1 if there are errors.
+    """
+    with open_to_list(options) as runtime:
+        checker = Checker(runtime.catalog)
+        reports = {_shown(file): checker.check(_source_of(file, runtime)) for file in files}
+    if options.json:
+        console.as_json(_as_json(reports))
+    else:
+        _show(reports)
+    return 1 if any(report.errors for report in reports.values()) else 0
+
+
+def _source_of(file: str, runtime: Runtime) -> bytes:
+    limit = runtime.limits.max_source
+    source = chunk_of(read_input(limit) if file == "-" else read_file(file, limit))
+    if len(source) > limit:
+        raise runtime.limits.exceeded("source")
+    return source
+
+
+def _shown(file: str) -> str:
+    return "stdin" if file == "-" else str(Path(file).parent / name_of(file))
+
+
+def _show(reports: dict[str, Report]) -> None:
+    for file, report in reports.items():
+        for finding in report.findings:
+            console.line(f"{file}:{finding}")
+        if not report.is_read:
+            console.line(f"{file}: too long or too deeply nested to be checked")
+        if bill := report.summary():
+            console.line(f"{file}: {bill}")
+
+
+def _as_json(reports: dict[str, Report]) -> dict[str, Any]:
+    return {
+        "findings": [
+            {"file": file, **finding._asdict()} for file, report in reports.items() for finding in report.findings
+        ],
+        "bill": [{"file": file, **charge._asdict()} for file, report in reports.items() for charge in report.bill],
+    }

@@ -1,0 +1,117 @@
+"""Functions that are meant by a name that does not exist: by spelling, and by what the words mean.
+
+A function that changes something is suggested only for a word that means the same: nobody who asks for
+``update_env_var`` is led to ``delete_env_var``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+from kosmolua.docs.outline import Sketch, outline_of
+from kosmolua.docs.search import Index, entries_for
+from kosmolua.docs.vocabulary import MEANINGS, words_in
+from kosmolua.errors import DocNotFound
+from kosmolua.schema.integration import Integration
+from kosmolua.suggestions import MAX_WORD, closest
+
+MAX_CANDIDATES = 20
+MAX_MEANT = 3
+MIN_LIKENESS = 0.75
+"""How alike two words must be for one to be a misspelling of the other."""
+_VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
+"""What people say for the verbs of functions, beside the vocabulary of the search."""
+_CHANGES = ("create", "delete", "update", "set", "suspend", "resume", "restart", "rollback", "scale", "cancel", "merge")
+
+
+class Guess:
+    """A name that does not exist, compared with those that do.
+
+    Args:
+        name: The name.
+        meanings: What people say for a word.
+    """
+
+    def __init__(self, name: str, meanings: Mapping[str, set[str]]) -> None:
+        self.words = words_in(name[:MAX_WORD])
+        self._meanings = meanings
+
+    def fits(self, name: str, effect: str) -> bool:
+        """Return True if a function may be what is meant: its object is, and if it changes something its verb too."""
+        verb, *objects = words_in(name)
+        asked, *wanted = self.words or [""]
+        matches = [self._is_object(word, objects or [verb]) for word in wanted]
+        if not wanted:
+            return self._is_verb(asked, verb) or (effect != "destroy" and self._is_object(asked, objects))
+        if effect == "read":
+            return any(matches) and (self.reads or self._is_verb(asked, verb))
+        return any(matches) and self._is_verb(asked, verb) and (effect == "write" or all(matches))
+
+    def has_verb_of(self, name: str) -> bool:
+        """Return True if the first word means the same as that of a function."""
+        return bool(self.words) and self._is_verb(self.words[0], words_in(name)[0])
+
+    @property
+    def reads(self) -> bool:
+        """Whether what the name asks for is not known to change anything."""
+        return not self.words or not any(self._is_verb(self.words[0], verb) for verb in _CHANGES)
+
+    def _is_verb(self, said: str, verb: str) -> bool:
+        return said == verb or said in self._meanings.get(verb, ()) or _is_misspelt(said, verb)
+
+    def _is_object(self, said: str, words: list[str]) -> bool:
+        asked = {said, _singular(said)}
+        for word in map(_singular, words):
+            if word in asked or asked & self._meanings.get(word, set()):
+                return True
+            if any(word in self._meanings.get(each, ()) or _is_misspelt(each, word) for each in asked):
+                return True
+        return False
+
+
+def _singular(word: str) -> str:
+    return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
+
+
+def _is_misspelt(said: str, word: str) -> bool:
+    """Return True if two words are alike, and one is not the other with something before it, as in ``restart``."""
+    differs = said.endswith(word) or word.endswith(said)
+    return not differs and SequenceMatcher(None, said, word).ratio() >= MIN_LIKENESS
+
+
+def functions_meant(integration: Integration, name: str) -> list[str]:
+    """Return the functions of an integration that a name is likely meant for, the likeliest first; none if unclear."""
+    name = name.removeprefix(f"{integration.name}_") or name
+    functions = outline_of(integration).functions
+    index, meanings = _index_of(integration)
+    guess = Guess(name, meanings)
+    spelled = closest(name, functions)
+    found = index.find(" ".join(guess.words), MAX_CANDIDATES) if index and guess.words else []
+    likely = [*spelled[:1], *(hit.page for hit in found), *spelled[1:]]
+    fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, functions)]
+    return sorted(fitting, key=lambda each: not guess.has_verb_of(each))[:MAX_MEANT]
+
+
+def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
+    return name in functions and guess.fits(name, functions[name].effect)
+
+
+@lru_cache(maxsize=16)
+def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[str]]]:
+    """Return the index of an integration's functions, and what people say for each word; no index without SQLite."""
+    said = [(words, said) for said, words in integration.words.items()]
+    meanings: defaultdict[str, set[str]] = defaultdict(set)
+    for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:
+        for word in words.split():
+            meanings[word].update(others.split())
+            meanings[_singular(word)].update(others.split())
+    for word, others_said in _VERBS.items():
+        meanings[word].update(others_said)
+    try:
+        index = Index(entries_for(outline_of(integration)), [*MEANINGS, *said])
+    except DocNotFound:
+        index = None
+    return index, meanings

@@ -1,0 +1,181 @@
+"""``kosmolua check`` and the check before a run: what they say, and that nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import Program, Write
+
+from kosmolua import Runtime
+from kosmolua.errors import CheckFailed, ScriptError
+
+RENDER = "local render = app.integrations.render2\n"
+WRONG = RENDER + 'local one = await render.get_service("srv-1")\nprint(one.service.name, prnt)\n'
+LIKELY = RENDER + "local page = render.list_services({ limit = 3 })\nprint(#page)\n"
+
+
+@pytest.fixture
+def runtime() -> Iterator[Runtime]:
+    """A runtime over simulators that allows writes."""
+    with Runtime(os.devnull, simulate=True, yes=True, environ={}) as runtime:
+        yield runtime
+
+
+def test_findings_stand_at_their_places(kosmolua: Program, write: Write) -> None:
+    """Errors and warnings of all files, a line each, then what the scripts may do; status 1."""
+    wrong, likely = write("wrong.lua", WRONG), write("likely.lua", LIKELY)
+    done = kosmolua("check", "--simulate", wrong, likely)
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert lines[0].startswith(f"{wrong}:2:13: error: nothing defines 'await'")
+    assert f"{wrong}: reads render2.get_service (default)" in lines
+    assert any(line.startswith(f"{likely}:3:8: warning: # needs a list") for line in lines)
+
+
+def test_warnings_alone_are_no_failure(kosmolua: Program) -> None:
+    """A script from standard input; status 0."""
+    done = kosmolua("check", "--simulate", "-", input=LIKELY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "stdin:3:8: warning: # needs a list, and the result of list_services has the keys services, cursor "
+        "(the list is page.services)",
+        "stdin: reads render2.list_services (default)",
+    ]
+
+
+def test_a_program_gets_the_findings_as_json(kosmolua: Program, write: Write) -> None:
+    """Each with its file and place, and the bill by effect, function and account."""
+    path = write("likely.lua", LIKELY)
+    done = kosmolua("check", "--simulate", "--json", path)
+    report = json.loads(done.stdout)
+    [finding] = report["findings"]
+    assert {"file": str(path), "line": 3, "column": 8, "severity": "warning"}.items() <= finding.items()
+    assert set(finding) == {"file", "line", "column", "severity", "message", "hint"}
+    assert report["bill"] == [
+        {"file": str(path), "effect": "read", "path": "render2.list_services", "account": "default"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["nowhere.lua"], 2, "nowhere.lua cannot be read"),
+        ([], 2, "Missing argument"),
+        (["--accounts", "nowhere.toml", "-"], 3, "nowhere.toml"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(kosmolua: Program, words: list[str], status: int, said: str) -> None:
+    """A file that is not there, or none."""
+    done = kosmolua("check", *words, input="")
+    assert done.returncode == status
+    assert said in done.stderr
+
+
+def test_an_account_that_is_missing_is_an_error(kosmolua: Program) -> None:
+    """The same accounts count as in a run."""
+    done = kosmolua("check", "-", input=RENDER + "render.list_owners()")
+    assert done.returncode == 1
+    assert "render2 has no account" in done.stdout
+
+
+def test_a_run_refuses_what_is_certain_to_fail(kosmolua: Program, write: Write) -> None:
+    """Status 1, every finding on standard error, and no call."""
+    path, journal = write("wrong.lua", WRONG), write("calls.jsonl", "")
+    done = kosmolua("run", "--simulate", "--journal", journal, path)
+    assert (done.returncode, done.stdout, journal.read_text()) == (1, "", "")
+    assert done.stderr.startswith("kosmolua: wrong.lua:2:13: nothing defines 'await'")
+    assert done.stderr.endswith(
+        "kosmolua: wrong.lua was not run. Nothing was sent. (--no-check runs it all the same)\n"
+    )
+
+
+def test_a_run_without_a_check_fails_by_itself(kosmolua: Program) -> None:
+    """``--no-check`` leaves mistakes to Lua."""
+    done = kosmolua("run", "--simulate", "--no-check", "-e", RENDER + "print(#render.list_owners().owners) prnt()")
+    assert done.returncode == 1
+    assert done.stdout == "1\n"
+    assert "attempt to call a nil value (global 'prnt')" in done.stderr
+
+
+def test_warnings_follow_the_output(kosmolua: Program) -> None:
+    """On standard error, so that the output is the script's alone."""
+    done = kosmolua("run", "--simulate", "-e", LIKELY)
+    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert done.stderr.startswith("kosmolua: warning: (command line):3:8: # needs a list")
+
+
+def test_json_has_findings_and_warnings(kosmolua: Program) -> None:
+    """Findings in the error, warnings beside the output."""
+    refused = json.loads(kosmolua("run", "--simulate", "--json", "-e", WRONG).stdout)
+    assert refused["error"]["code"] == "check"
+    assert refused["error"]["message"].endswith("Nothing was sent.")
+    assert {finding["line"] for finding in refused["error"]["findings"]} == {2, 3}
+    assert refused["calls"] == []
+    warned = json.loads(kosmolua("run", "--simulate", "--json", "-e", LIKELY).stdout)
+    assert "needs a list" in warned["warnings"][0]
+
+
+def test_python_checks_if_asked(runtime: Runtime) -> None:
+    """``run`` runs what it is given; ``check=True`` refuses first."""
+    assert isinstance(runtime.run("prnt()").error, ScriptError)
+    outcome = runtime.run("prnt()", check=True)
+    assert isinstance(outcome.error, CheckFailed)
+    assert (outcome.error.line, outcome.calls) == (1, [])
+    assert runtime.run("return 1", check=True).result == [1]
+
+
+async def _checked(runtime: Runtime) -> Any:
+    return await runtime.run_async("prnt()", check=True)
+
+
+def test_asyncio_checks_too(runtime: Runtime) -> None:
+    """A refused script gives its turn back."""
+    import asyncio
+
+    for _ in range(40):
+        assert isinstance(asyncio.run(_checked(runtime)).error, CheckFailed)
+    assert runtime.run("return 1").result == [1]
+
+
+def test_a_syntax_error_is_the_run_s_own(runtime: Runtime) -> None:
+    """Lua words it."""
+    outcome = runtime.run("local = 1", check=True)
+    assert outcome.error
+    assert outcome.error.code == "script_error"
+
+
+@pytest.mark.parametrize("fence", ["```lua\n{}\n```", "\n```\n{}\n```\n\n", "```lua\r\n{}\r\n```"])
+def test_fences_around_a_script_are_taken_off(runtime: Runtime, fence: str) -> None:
+    """A script that was cut out of Markdown runs, and its lines keep their numbers."""
+    source = fence.replace("{}", "error('here')")
+    error = runtime.run(source).error
+    assert error
+    assert error.line == source.partition("error")[0].count("\n") + 1
+
+
+def test_a_string_with_fences_stays(runtime: Runtime) -> None:
+    """Only the first and the last line of a script are fences."""
+    assert runtime.run("return [[\n```\nx\n```\n]]").result == ["```\nx\n```\n"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("render.list_services()", "render2.list_services returned 20 items and there are more"),
+        ("render.list_services({ all = true })", ""),
+        ("render.list_services({ limit = 3 })", ""),
+        ("local page repeat page = render.list_services({ cursor = page and page.cursor }) until not page.cursor", ""),
+        ("render.list_services({ cursor = render.list_services().cursor })", "and there are more, which the script"),
+        ("render.list_owners()", ""),
+    ],
+)
+def test_a_page_that_is_not_the_last_is_a_warning(runtime: Runtime, script: str, said: str) -> None:
+    """Unless the script said how many items it wants, or went on to the next page."""
+    outcome = runtime.run(RENDER + script, check=True)
+    assert outcome.ok
+    assert [said in warning for warning in outcome.warnings] == ([True] if said else [])
+    assert runtime.run(RENDER + script).warnings == []
