@@ -52,6 +52,10 @@ def test_a_line_says_everything(redactor: Redactor) -> None:
     assert line.pop("duration_ms") >= 0
     assert line == {
         "run": "run-1",
+        "script": None,
+        "sha256": None,
+        "mode": "live",
+        "allowed_by": None,
         "path": "library.lend",
         "account": "work",
         "effect": "write",

@@ -10,7 +10,7 @@ import pytest
 from kosmolua.cli.options import OPTIONS, Option, Options, read_plainly
 from kosmolua.cli.parsing import running_options
 
-TEXTS = {"FILE": "some.file", "PATH": "some/path", "S": "90s", "SIZE": "64K", "N": "7"}
+TEXTS = {"FILE": "some.file", "PATH": "some/path", "S": "90s", "SIZE": "64K", "N": "7", "PATTERN": "render2.*"}
 
 
 @click.command("reader")

@@ -116,7 +116,23 @@ class Options:
         help="Use simulators: no network, no credentials, the same data each time.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
-    yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked.")
+    allow = Option[tuple[str, ...]](
+        default=(),
+        section=PERMISSIONS,
+        metavar="PATTERN",
+        read=path,
+        is_repeatable=True,
+        help="Allow these functions, such as render2.delete_service; repeatable.",
+    )
+    deny = Option[tuple[str, ...]](
+        default=(),
+        section=PERMISSIONS,
+        metavar="PATTERN",
+        read=path,
+        is_repeatable=True,
+        help="Deny these functions, whatever else is said; repeatable.",
+    )
+    yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked, unless it destroys.")
     require_isolation = Option(
         default=False,
         section=LIMITATIONS,

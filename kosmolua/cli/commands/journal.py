@@ -18,7 +18,8 @@ Entry = dict[str, Any]
 COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
 LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
 """A terminal shows times without the year, and the beginning of a run's id."""
-TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
+STATUSES = ("ok", "failed", "refused", "unknown")
+TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 
 
 @click.command(
@@ -35,8 +36,10 @@ TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest"
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
-@click.option("--effect", type=click.Choice(["read", "write"]), help="Only calls of this effect.")
-@click.option("--status", type=click.Choice(["ok", "failed", "refused"]), help="Only calls that ended like this.")
+@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls of this effect.")
+@click.option(
+    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls that ended like this."
+)
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
 @click.option("--totals", is_flag=True, help="Show totals for each function and account.")
@@ -149,7 +152,7 @@ def _total(path: str, account: str, entries: list[Entry]) -> Entry:
         "path": path,
         "account": account,
         "calls": len(entries),
-        **{status: statuses.count(status) for status in ("ok", "failed", "refused")},
+        **{status: statuses.count(status) for status in STATUSES},
         "requests": sum(len(entry.get("attempts") or []) for entry in entries),
         "ms": round(sum(times), 1),
         "slowest": round(max(times), 1),
