@@ -60,6 +60,11 @@ def state_folder() -> str:
     return _folder(user_state_dir, ".local/state")
 
 
+def journal_file() -> str:
+    """Return the path of the default journal; it need not exist."""
+    return os.path.join(state_folder(), "journal.jsonl")
+
+
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     """Return the program's folder, below the root if the user has no home, as container runtimes have it.
 

@@ -60,11 +60,14 @@ class Runtime:
         plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
             itself. A :class:`kosmolua.catalog.plugins.Plugins` replaces the installed ones too.
         backend: Answers calls, in place of the services and the simulators.
-        read_only: Deny every write.
-        yes: Allow what the permissions say to ask about.
+        read_only: Deny every write, and what destroys.
+        yes: Allow what the permissions say to ask about, unless it destroys.
+        allow: Patterns of functions that need no approval, such as ``render2.delete_service`` or ``render2.*_env_var``.
+        deny: Patterns of functions that are denied, whatever else is said.
         approve: Asks a person about a call; without it, calls that need approval are refused.
         limits: The limits of each run; ``[kosmolua.limits]`` of the accounts file applies if None.
-        journal: A file to which a line is appended for each call.
+        journal: A file to which a line is appended for each call; True for the one that the command line keeps,
+            in the user's state folder, unless calls are simulated or the accounts file turns it off.
         workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
             script that waits for ``approve`` needs none.
         require_isolation: Run nothing if the system lacks a layer of those around the sandbox, such as ``seccomp``;
@@ -85,9 +88,11 @@ class Runtime:
         backend: Backend | None = None,
         read_only: bool = False,
         yes: bool = False,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
         approve: Approve | None = None,
         limits: Limits | None = None,
-        journal: str | os.PathLike[str] | None = None,
+        journal: str | os.PathLike[str] | bool | None = None,
         workers: int = DEFAULT_WORKERS,
         require_isolation: bool = False,
         warn: Callable[[str], None] = _ignore,
@@ -102,6 +107,8 @@ class Runtime:
             backend=backend,
             read_only=read_only,
             yes=yes,
+            allow=allow,
+            deny=deny,
             approve=approve,
             journal=journal,
             warn=warn,

@@ -80,6 +80,7 @@ class Playground:
             plugins=Plugins([_held_to_its_types(integration)], places=(), entry_points=dict),
             backend=self._backend,
             yes=True,
+            allow=["*"],
             workers=1,
             environ={},
         )

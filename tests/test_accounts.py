@@ -452,7 +452,10 @@ def test_a_file_of_another_system(make: Make) -> None:
         ("kosmolua = 3", "kosmolua must be a table"),
         ("[kosmolua]\nlimit = 3", "[kosmolua] has no key 'limit' (did you mean 'limits'?)"),
         ("[kosmolua]\nlimits = 3", "[kosmolua] limits must be a table, such as [kosmolua.limits], not 3"),
-        ("[kosmolua]\nzzz = 3", "[kosmolua] has no key 'zzz' (its keys are limits and journal_required)"),
+        (
+            "[kosmolua]\nzzz = 3",
+            "[kosmolua] has no key 'zzz' (its keys are limits, options, journal, journal_required)",
+        ),
         ("[kosmolua]\njournal_required = 'yes'", '[kosmolua] journal_required must be true or false, not "yes"'),
         ("[lib\n", "this is not TOML: "),
         ("[lib.a]\nx = 1\n\ny = =", "(at line 4, column 5)"),
@@ -534,7 +537,12 @@ def test_one_of_ten_thousand_accounts(many: Accounts) -> None:
 
 def test_ten_thousand_accounts_cost_a_call_no_more_than_ten(many: Accounts) -> None:
     """After the first question none looks at all accounts: what is asked for each call makes the same steps."""
-    few = read({"lib": {"a09999": {"api_key": KEY}}}, usual="accounts.toml", environ={}, redactor=Redactor())
+    few = read(
+        {"lib": {"a09999": {"api_key": KEY, "permissions": {"write": "allow"}}}},
+        usual="accounts.toml",
+        environ={},
+        redactor=Redactor(),
+    )
 
     def steps(accounts: Accounts) -> int:
         counted = 0
@@ -544,6 +552,7 @@ def test_ten_thousand_accounts_cost_a_call_no_more_than_ten(many: Accounts) -> N
             counted += 1
 
         accounts.settings(lib, "a09999")
+        accounts.permission(lib, "a09999", "write")
         sys.setprofile(count)
         try:
             accounts.names(lib)

@@ -21,7 +21,7 @@ from support.terminal import Terminal
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
-QUESTION = "? [y]es, [n]o, [a]ll such calls, [d]eny all calls:"
+QUESTION = "[a]ll such calls, [d]eny all calls:"
 Open = Callable[..., "Terminal"]
 
 
@@ -274,8 +274,8 @@ def test_the_clock_stands_still_while_a_person_is_asked(open_terminal: Open, bra
     assert in_time(is_asked_and_done, 0.5)
 
 
-def test_branches_of_parallel_ask_one_at_a_time(open_terminal: Open) -> None:
-    """A question stands alone until it is answered; denying all answers those that wait."""
+def test_branches_of_parallel_are_one_question(open_terminal: Open) -> None:
+    """Calls that wait at the same time are a list; one by one they are questions, and denying all answers the rest."""
     script = """
     parallel.all({
       function() pcall(app.integrations.render2.suspend_service, "srv-cabc12345678") end,
@@ -286,12 +286,76 @@ def test_branches_of_parallel_ask_one_at_a_time(open_terminal: Open) -> None:
     with open_terminal("run", "--simulate", "--trace", "-e", script, NO_COLOR="1") as terminal:
         terminal.until(QUESTION)
         assert questions(terminal) == 1
-        terminal.send("y\r")
+        assert "The script wants to make 3 calls:" in terminal.everything()
+        terminal.send("o\r")
         terminal.until(lambda: questions(terminal) == 2)
+        terminal.send("y\r")
+        terminal.until(lambda: questions(terminal) == 3)
         terminal.send("d\r")
         assert terminal.wait() == 0
-        assert questions(terminal) == 2
+        assert questions(terminal) == 3
         assert "calls: 1 ok, 0 failed, 2 refused" in terminal.everything()
+
+
+MANY = """
+local ids, made = {}, 0
+for number = 1, 54 do ids[number] = number end
+parallel.map(ids, function(number)
+  local set = app.integrations.render2.set_env_var
+  local ok = pcall(set, { service_id = "srv-cabc12345678", key = "KEY_" .. number, value = "v" })
+  made = made + (ok and 1 or 0)
+end, { limit = 64 })
+print("[" .. made .. " made]")
+"""
+
+
+@pytest.mark.parametrize(("answer", "made"), [("y", 54), ("n", 0), ("a", 54), ("d", 0)])
+def test_many_writes_that_wait_are_one_question(open_terminal: Open, answer: str, made: int) -> None:
+    """Each has a line of its own, with the name behind its id; one answer holds for all."""
+    with open_terminal("run", "--simulate", "-e", MANY, columns=140, NO_COLOR="1") as terminal:
+        terminal.until(QUESTION)
+        seen = "\n".join(terminal.everything())
+        assert "The script wants to make 54 calls:" in seen
+        for number in range(1, 55):
+            line = f'service_id = "srv-cabc12345678" (checkout-api), key = "KEY_{number}", value = "v"'
+            assert f"{number:>4}. {line}" in seen
+        assert "Allow these 54 calls? [y]es, [n]o, [o]ne by one," in seen
+        terminal.send(answer + "\r")
+        assert terminal.wait() == 0
+        assert terminal.everything()[-1] == f"[{made} made]"
+        assert questions(terminal) == 1
+
+
+def test_what_cannot_be_undone_looks_different(open_terminal: Open) -> None:
+    """A deletion says so, in red; a restart does not; --yes covers the restart alone."""
+    script = """
+    local render = app.integrations.render2
+    render.restart_service("srv-cabc12345678")
+    pcall(render.delete_service, "srv-cabc12345678")
+    """
+    with open_terminal("run", "--simulate", "--yes", "-e", script) as terminal:
+        terminal.until(QUESTION)
+        text = "\n".join(terminal.everything())
+        assert "destroy with render2.delete_service, account default (cannot be undone):" in text
+        assert b"\x1b[31mcannot be undone" in terminal.raw
+        assert "restart_service" not in text
+        terminal.send("n\r")
+        assert terminal.wait() == 0
+    with open_terminal("run", "--simulate", "-e", script) as terminal:
+        terminal.until(QUESTION)
+        assert b"undone" not in terminal.raw
+        terminal.send("d\r")
+        terminal.wait()
+
+
+def test_ctrl_c_at_a_list_ends_the_run(open_terminal: Open) -> None:
+    """None of its calls is made, and no second question appears."""
+    with open_terminal("run", "--simulate", "-e", MANY, columns=140) as terminal:
+        terminal.until_asked(QUESTION)
+        terminal.send("\x03")
+        assert terminal.wait() == 130
+        assert questions(terminal) == 1
+        assert terminal.everything()[-1] == "kosmolua: The script was interrupted"
 
 
 def test_call_asks_too(open_terminal: Open) -> None:
@@ -447,6 +511,7 @@ def test_a_script_from_a_pipe_is_not_asked_about(environment: dict[str, str]) ->
 
 SUSPEND = 'app.integrations.render2.suspend_service("srv-cabc12345678")'
 HEADING = "The script wants to write with render2.suspend_service, account default:"
+SENTENCE = "Stop a service without deleting it; it answers nobody until it is resumed."
 PROMPT = "Allow render2.suspend_service with default? [y]es, [n]o, [a]ll such calls, [d]eny all calls:"
 WAIT = "local t = os.clock() while os.clock() - t < 0.4 do end"
 UNFINISHED = r"\27]0;", r"\27P", r"\27_", r"\27[", r"\27"
@@ -462,7 +527,7 @@ def test_output_cannot_hide_the_question(environment: dict[str, str], sequence: 
     command = [sys.executable, "-m", "kosmolua", "run", "--simulate", "-e", script]
     with Terminal(["sh", "-c", f'"$0" "$@" {pipe}', *command], environment, columns=100) as terminal:
         screen = terminal.until(PROMPT)
-        assert screen[-3:] == [HEADING, '  service_id = "srv-cabc12345678"', PROMPT]
+        assert screen[-4:] == [HEADING, f"  {SENTENCE}", '  service_id = "srv-cabc12345678" (checkout-api)', PROMPT]
         assert b"\x18\x1b\\\x1b[0m\r\nThe script wants" in terminal.raw
 
 

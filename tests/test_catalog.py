@@ -127,10 +127,14 @@ def test_what_the_child_is_not_told(path: str, message: str) -> None:
 
 def test_permissions_and_patterns() -> None:
     """Accounts are listed with what they may do, all or those that are named."""
-    catalog = catalog_of("work", home={"permissions": {"write": "deny"}})
+    catalog = catalog_of("work", home={"permissions": {"write": "deny", "list_*": "ask"}})
+    rest: dict[str, dict[str, object]] = {
+        "home": {"destroy": "deny", "functions": {"list_*": "ask"}},
+        "work": {"destroy": "ask", "functions": {}},
+    }
     assert catalog.permissions("library") == [
-        {"integration": "library", "account": "home", "read": "allow", "write": "deny"},
-        {"integration": "library", "account": "work", "read": "allow", "write": "ask"},
+        {"integration": "library", "account": "home", "read": "allow", "write": "deny"} | rest["home"],
+        {"integration": "library", "account": "work", "read": "allow", "write": "ask"} | rest["work"],
     ]
     both = [("library", "home"), ("library", "work")]
     assert catalog.matching([]) == catalog.matching(["library"]) == both

@@ -784,8 +784,8 @@ def test_accounts(kosmolua: Program, write: Write) -> None:
     done = kosmolua("accounts", "--accounts", path)
     assert KEY not in done.stdout
     assert [row.split("\t") for row in done.stdout.splitlines() if row.startswith("render2")] == [
-        ["render2", "production", "allow", "deny"],
-        ["render2", "staging", "allow", "ask"],
+        ["render2", "production", "allow", "deny", "deny", ""],
+        ["render2", "staging", "allow", "ask", "ask", ""],
     ]
 
 
@@ -806,7 +806,7 @@ def test_accounts_example(kosmolua: Program, write: Write) -> None:
 def test_the_environment_alone_makes_an_account(kosmolua: Program) -> None:
     """No file at all, and RENDER_API_KEY set: render2 has its default account."""
     done = kosmolua("accounts", variables={"RENDER_API_KEY": KEY})
-    assert "render2\tdefault\tallow\task\n" in done.stdout
+    assert "render2\tdefault\tallow\task\task\t\n" in done.stdout
     assert KEY not in done.stdout
 
 

@@ -11,7 +11,7 @@ from conftest import Program, Write
 from support.terminal import Terminal
 from test_screens import ACCOUNTS, PLUGIN
 
-COMMANDS = {"run", "check", "call", "repl", "mcp", "docs", "journal", "integrations", "accounts", "stubs"}
+COMMANDS = {"run", "check", "call", "repl", "mcp", "docs", "journal", "runs", "integrations", "accounts", "stubs"}
 COMMANDS |= {"completion", "doctor"}
 
 
@@ -60,7 +60,7 @@ def offered(kosmolua: Program, write: Write):
         ("accounts check HERE libr", {"library"}),
         ("accounts check HERE library.", {"library.home", "library.work"}),
         ("accounts example HERE libr", {"library"}),
-        ("journal x --status ", {"ok", "failed", "refused"}),
+        ("journal x --status ", {"ok", "failed", "refused", "unknown"}),
         ("run --re", {"--read-only", "--require-isolation"}),
     ],
 )  # fmt: skip

@@ -46,10 +46,11 @@ def test_a_script_without_calls_imports_little(environment: dict[str, str], hell
     assert modules & NOT_WITHOUT_CALLS == set()
 
 
-def test_the_command_line_has_five_modules_for_a_plain_run(environment: dict[str, str], hello: Path) -> None:
+def test_the_command_line_has_six_modules_for_a_plain_run(environment: dict[str, str], hello: Path) -> None:
     """Commands, parsing, progress, approvals and rendering are imported by those who need them."""
     own = {name for name in imported(environment, "run", str(hello)) if name.startswith("kosmolua.cli")}
-    assert own == {"kosmolua.cli", *(f"kosmolua.cli.{name}" for name in ("console", "options", "scripts", "streams"))}
+    expected = ("console", "defaults", "options", "scripts", "streams")
+    assert own == {"kosmolua.cli", *(f"kosmolua.cli.{name}" for name in expected)}
 
 
 def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from support.records import record
 
-from kosmolua import ConfigError, NetworkError
+from kosmolua import ConfigError, NetworkError, Runtime
 from kosmolua.broker.calls import Call
 from kosmolua.broker.journal import MAX_PENDING, Journal
 from kosmolua.broker.records import Record
@@ -52,6 +53,10 @@ def test_a_line_says_everything(redactor: Redactor) -> None:
     assert line.pop("duration_ms") >= 0
     assert line == {
         "run": "run-1",
+        "script": None,
+        "sha256": None,
+        "mode": "live",
+        "allowed_by": None,
         "path": "library.lend",
         "account": "work",
         "effect": "write",
@@ -282,3 +287,75 @@ def test_a_folder_that_is_gone(tmp_path: Path, redactor: Redactor) -> None:
         "cannot be written any more: No such file or directory",
         "can be written again",
     ]
+
+
+def test_a_full_journal_is_renamed(tmp_path: Path, redactor: Redactor) -> None:
+    """A new one begins, the latest before it is .1, and the oldest go; no line is lost or cut meanwhile."""
+    path = tmp_path / "journal.jsonl"
+    size = len(record().line(redactor)) * 3 + 50
+    journal = Journal(path, redactor, pytest.fail, max_size=size)
+    for number in range(9):
+        journal.write(record(number=number, path=f"a.b{number}"))
+    files = [path, *(Path(f"{path}.{number}") for number in (1, 2))]
+    seen = [[json.loads(line)["path"] for line in file.read_text().splitlines()] for file in files]
+    assert seen == [[f"a.b{number}" for number in numbers] for numbers in ((6, 7, 8), (3, 4, 5), (0, 1, 2))]
+    for number in range(30):
+        journal.write(record(number=number))
+    journal.close()
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "journal.jsonl",
+        *(f"journal.jsonl.{n}" for n in (1, 2, 3, 4)),
+    ]
+    assert all(each.stat().st_size <= size for each in tmp_path.iterdir())
+
+
+def test_two_processes_may_fill_one_journal(tmp_path: Path, redactor: Redactor) -> None:
+    """Each follows when the other renames it."""
+    path = tmp_path / "journal.jsonl"
+    size = len(record().line(redactor)) * 5
+    journals = [Journal(path, redactor, pytest.fail, max_size=size) for _ in range(2)]
+    for number in range(20):
+        journals[number % 2].write(record(path=f"a.b{number:02}"))
+    lines = [line for file in sorted(tmp_path.iterdir(), reverse=True) for line in file.read_text().splitlines()]
+    paths = [json.loads(line)["path"] for line in lines]
+    assert paths == [f"a.b{number:02}" for number in range(20)][-len(paths) :]
+    assert len(paths) >= 16
+
+
+@pytest.mark.parametrize(
+    ("given", "simulate", "line", "kept"),
+    [
+        (True, False, "", True),
+        (True, True, "", False),
+        (True, False, "[kosmolua]\njournal = false\n", False),
+        (None, False, "", False),
+    ],
+)
+def test_the_default_journal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: bool | None, simulate: bool, line: str, kept: bool
+) -> None:
+    """It is kept in the state folder if it is asked for, unless calls are simulated or the file turns it off."""
+    monkeypatch.setattr("kosmolua.broker.journal.journal_file", lambda: str(tmp_path / "state" / "journal.jsonl"))
+    (tmp_path / "accounts.toml").write_text(line)
+    with Runtime(tmp_path / "accounts.toml", journal=given, simulate=simulate, environ={}) as runtime:
+        runtime.run("pcall(app.integrations.render2.list_services)", name="report.lua")
+    assert (tmp_path / "state" / "journal.jsonl").exists() == kept
+    if kept:
+        (entry,) = map(json.loads, (tmp_path / "state" / "journal.jsonl").read_text().splitlines())
+        assert (entry["script"], entry["mode"], entry["status"]) == ("report.lua", "live", "refused")
+        digest = hashlib.sha256(b"pcall(app.integrations.render2.list_services)").hexdigest()
+        assert entry["sha256"] == digest
+
+
+def test_a_default_journal_that_cannot_be_kept_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Calls go on: a container may have no home. A journal that is required is an error."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("kosmolua.broker.journal.journal_file", lambda: str(tmp_path / "file" / "journal.jsonl"))
+    warnings: list[str] = []
+    with Runtime({}, journal=True, environ={}, warn=warnings.append) as runtime:
+        runtime.run("pcall(app.integrations.render2.list_services)")
+    (warning,) = warnings
+    assert warning.startswith("calls are not noted in ")
+    assert "set journal = false under [kosmolua]" in warning
+    with pytest.raises(ConfigError, match="is required and cannot be opened"):
+        Runtime({"kosmolua": {"journal_required": True}}, journal=True, environ={})

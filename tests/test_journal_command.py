@@ -109,9 +109,9 @@ def test_totals_are_by_function_and_account(kosmolua: Program, journal: Path) ->
     """Calls by how they ended, milliseconds in all, and of the slowest; for programs, HTTP requests too."""
     shown = rows(kosmolua("journal", journal, "--totals", "--path", "render2").stdout)
     assert shown == [
-        ["render2.list_services", "production", "2", "1", "1", "0", "262.3", "250.0"],
-        ["render2.lst", "", "1", "0", "0", "1", "10.0", "10.0"],
-        ["render2.suspend_service", "staging", "1", "0", "0", "1", "0.1", "0.1"],
+        ["render2.list_services", "production", "2", "1", "1", "0", "0", "262.3", "250.0"],
+        ["render2.lst", "", "1", "0", "0", "1", "0", "10.0", "10.0"],
+        ["render2.suspend_service", "staging", "1", "0", "0", "1", "0", "0.1", "0.1"],
     ]
     (total,) = json.loads(kosmolua("journal", journal, "--totals", "--path", "github", "--json").stdout)
     assert total["path"] == "github.get_user"
@@ -138,7 +138,7 @@ def test_a_journal_can_come_from_a_pipe(kosmolua: Program, journal: Path) -> Non
 def test_a_file_that_is_not_there_is_a_sentence(kosmolua: Program) -> None:
     """The status is that of a wrong command line."""
     done = kosmolua("journal", "nowhere.jsonl")
-    assert "'nowhere.jsonl': No such file or directory" in done.stderr
+    assert "The journal nowhere.jsonl cannot be read: No such file or directory" in done.stderr
     assert done.returncode == 2
 
 
@@ -169,3 +169,29 @@ def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Pat
     assert len(text) > 20_000
     assert text.endswith("\n")
     assert {json.loads(line)["path"] for line in text.splitlines()} == {"render2.get_current_user"}
+
+
+def test_the_default_journal_is_kept_and_shown(kosmolua: Program, home: Path) -> None:
+    """The command line keeps it; journal and runs read it without being told where it is."""
+    assert "No call was noted yet" in kosmolua("journal").stderr
+    assert "No call was noted yet" in kosmolua("runs").stderr
+    (home / "report.lua").write_text("pcall(app.integrations.render2.get_service, { service_id = 'srv-1' })")
+    assert kosmolua("run", "report.lua").returncode == 0
+    kosmolua("run", "report.lua", "--simulate")
+    (run,) = json.loads(kosmolua("runs", "--json").stdout)
+    assert (run["script"], run["mode"], run["calls"], run["refused"], run["writes"]) == ("report.lua", "live", 1, 1, 0)
+    assert rows(kosmolua("runs").stdout)[0][2:5] == ["report.lua", "live", "1"]
+    shown = kosmolua("journal", "-v", "--run", run["run"]).stdout
+    assert f"  script: report.lua (sha256 {run['sha256'][:12]}), live" in shown
+
+
+def test_a_call_is_shown_with_all_that_is_known_of_it(kosmolua: Program, home: Path) -> None:
+    """Arguments, the script, and who allowed it, with -v."""
+    words = ("--simulate", "--journal", "calls.jsonl", "--allow", "render2.delete_service")
+    kosmolua("run", *words, "-e", "app.integrations.render2.delete_service('srv-cabc12345678')")
+    shown = kosmolua("journal", "calls.jsonl", "-v").stdout
+    assert "render2.delete_service [default, destroy] ok" in shown
+    assert '  service_id = "srv-cabc12345678"' in shown
+    assert "(command line) (sha256 " in shown
+    assert "simulated" in shown
+    assert "  allowed by: --allow render2.delete_service" in shown

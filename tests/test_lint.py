@@ -245,13 +245,47 @@ def test_what_is_no_request_is_no_write(lint: Lint) -> None:
     assert lint(innocent, PAGE + "\n## peek\n") == []
 
 
-@pytest.mark.parametrize("name", ["delete_note", "create_note", "set_note", "send_note"])
+@pytest.mark.parametrize("name", ["create_note", "set_note", "send_note"])
 def test_a_read_that_is_named_like_a_write(lint: Lint, name: str) -> None:
     """It may be one that its author forgot to register as such."""
     source = added(f'@integration.reads\ndef {name}(api, /) -> dict:\n    """Do."""\n    return {{}}\n')
 
     (found,) = lint(source, PAGE + f"\n## {name}\n")
     assert found == f"notes.py:41: {name} reads, but is named like one that writes (register it with .writes)"
+
+
+@pytest.mark.parametrize("effect", ["read", "write"])
+@pytest.mark.parametrize("name", ["delete_note", "replace_all_notes", "purge_notes"])
+def test_a_function_that_is_named_like_one_that_destroys(lint: Lint, name: str, effect: str) -> None:
+    """Its author may not have thought of what cannot be undone."""
+    source = added(f'@integration.{effect}s\ndef {name}(api, /) -> dict:\n    """Do."""\n    return {{}}\n')
+    (found,) = lint(source, PAGE + f"\n## {name}\n")
+    remedy = "but is named like one that destroys (register it with .destroys)"
+    assert found == f"notes.py:41: {name} {effect}s, {remedy}"
+
+
+def test_a_function_that_destroys_may_be_named_like_one(lint: Lint) -> None:
+    """Nothing is found of it, and nothing of the requests that it sends."""
+    source = added(
+        '@integration.destroys\ndef purge_notes(api, /) -> dict:\n    """Do."""\n    return api.delete("/notes")\n'
+    )
+    assert lint(source, PAGE + "\n## purge_notes\n") == []
+
+
+def test_a_write_that_only_deletes(lint: Lint) -> None:
+    """It destroys, whatever it is called; one that also sends something else may be a write."""
+    body = 'def {name}(api, /) -> dict:\n    """Do."""\n    {more}return api.delete("/notes")\n'
+    source = added("@integration.writes\n" + body.format(name="tidy", more=""))
+    assert lint(source, PAGE + "\n## tidy\n") == [
+        "notes.py:44: tidy writes, but only deletes (register it with .destroys if it cannot be undone)"
+    ]
+
+
+def test_a_write_that_deletes_among_other_things(lint: Lint) -> None:
+    """It may be a change like any other."""
+    body = 'def {name}(api, /) -> dict:\n    """Do."""\n    {more}return api.delete("/notes")\n'
+    both = added("@integration.writes\n" + body.format(name="tidy", more='api.post("/notes")\n    '))
+    assert lint(both, PAGE + "\n## tidy\n") == []
 
 
 def test_a_setting_that_may_be_left_out_needs_no_sentence(lint: Lint) -> None:

@@ -18,6 +18,7 @@ from support.agents import DISCOVERY, HANDSHAKE, Agent, Person, execute, http_se
 from support.processes import descendants, in_time, is_running, linux_only
 
 from kosmolua.mcp.executions import MIN_SILENCE
+from kosmolua.mcp.questions import EACH, THESE
 
 SEED = Path(__file__).parent.parent.parent / "shared" / "seed" / "render2-lua-reference.txt"
 SUSPEND = "return app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -400,7 +401,8 @@ def test_a_write_that_a_person_allows_is_made(any_agent: Agent) -> None:
     (message,) = person.asked
     assert message.splitlines() == [
         "A script wants to write with render2.suspend_service, account default.",
-        'service_id = "srv-cabc12345678"',
+        "Stop a service without deleting it; it answers nobody until it is resumed.",
+        'service_id = "srv-cabc12345678" (checkout-api)',
     ]
 
 
@@ -479,8 +481,9 @@ def test_a_dismissed_question_ends_the_asking(web_agent: Agent) -> None:
     assert len(person.asked) == 1
 
 
-def test_branches_ask_one_at_a_time(web_agent: Agent) -> None:
-    """Writes in parallel branches are each asked about, one after the other."""
+@pytest.mark.parametrize(("allow", "questions"), [(THESE, 1), (EACH, 4), ("", 1)])
+def test_branches_ask_together(web_agent: Agent, allow: str, questions: int) -> None:
+    """Writes in parallel branches are one question with a list; the person may have each asked about instead."""
     code = """
     local render = app.integrations.render2
     local ids = { 'srv-cabc12345678', 'srv-cabc12345678', 'srv-cabc12345678' }
@@ -489,9 +492,37 @@ def test_branches_ask_one_at_a_time(web_agent: Agent) -> None:
     async def conversation(client: Client) -> None:
         assert (await execute(client, code)).structured_content["result"] == [[True, True, True]]
 
-    person = Person("accept")
+    person = Person("accept", **({"allow": allow} if allow else {}))
     web_agent.talk(conversation, person)
-    assert len(person.asked) == 3
+    assert len(person.asked) == questions
+    sentence = "Stop a service without deleting it; it answers nobody until it is resumed."
+    row = 'service_id = "srv-cabc12345678" (checkout-api)'
+    assert person.asked[0].splitlines() == [
+        "A script wants to make 3 calls.",
+        f"write with render2.suspend_service, account default: {sentence}",
+        *(f"{number}. {row}" for number in (1, 2, 3)),
+    ]
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+def test_branches_that_are_declined_together(web_agent: Agent, action: str) -> None:
+    """One no is a no to all that wait."""
+    code = """
+    local render = app.integrations.render2
+    local codes = parallel.map({ 1, 2, 3 }, function()
+      local _, err = pcall(render.delete_service, 'srv-cabc12345678')
+      return err.code
+    end)
+    return codes"""
+
+    async def conversation(client: Client) -> None:
+        result = await execute(client, code)
+        assert result.structured_content["result"] == [["denied"] * 3]
+
+    person = Person(action)
+    web_agent.talk(conversation, person)
+    (message,) = person.asked
+    assert "destroy with render2.delete_service, account default, WHICH CANNOT BE UNDONE: Delete a service" in message
 
 
 def test_read_only_denies_without_asking(web_agent: Agent) -> None:

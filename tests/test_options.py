@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 import pytest
+from conftest import Program, Write
 
+from kosmolua.cli.defaults import user_defaults
 from kosmolua.cli.options import OPTIONS, Option, Options, read_plainly
 from kosmolua.cli.parsing import running_options
+from kosmolua.errors import ConfigError
 
-TEXTS = {"FILE": "some.file", "PATH": "some/path", "S": "90s", "SIZE": "64K", "N": "7"}
+TEXTS = {"FILE": "some.file", "PATH": "some/path", "S": "90s", "SIZE": "64K", "N": "7", "PATTERN": "render2.*"}
 
 
 @click.command("reader")
@@ -33,9 +37,9 @@ def test_click_and_the_quick_reader_agree(option: Option[Any]) -> None:
     assert plain
     script, options = plain
     assert (script.file, script.arguments) == ("script.lua", ())
-    assert list(vars(options)) == [option.attribute]
+    assert list(options.given) == [option.attribute]
     by_click = reader.main(words_for(option), standalone_mode=False)
-    assert vars(by_click)[option.attribute] == vars(options)[option.attribute]
+    assert by_click.given == options.given
 
 
 @pytest.mark.parametrize(
@@ -63,3 +67,69 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
     earlier, later = Options(accounts="a", simulate=True), Options(accounts="b", simulate=False)
     merged = later.over(earlier)
     assert (merged.accounts, merged.simulate, merged.plugin) == ("b", True, ())
+
+
+IN_FILE = {
+    "FILE": '"a.file"',
+    "PATH": '["a", "b"]',
+    "PATTERN": '["a.*", "b.*"]',
+    "S": '"90s"',
+    "SIZE": '"64K"',
+    "N": "7",
+}
+READ = {"FILE": "a.file", "PATH": ("a", "b"), "PATTERN": ("a.*", "b.*"), "S": 90.0, "SIZE": 65536, "N": 7}
+
+
+@pytest.mark.parametrize(
+    "option", [each for each in OPTIONS if each.attribute != "accounts"], ids=lambda it: it.attribute
+)
+def test_each_option_has_a_default_in_the_file_and_in_the_environment(option: Option[Any], write: Write) -> None:
+    """[kosmolua.options] has it under its name, and a variable is named after it."""
+    text, value = (IN_FILE[option.metavar], READ[option.metavar]) if option.metavar else ("true", True)
+    accounts = str(write("accounts.toml", f"[kosmolua.options]\n{option.attribute} = {text}\n"))
+    assert user_defaults(accounts, {}) == {option.attribute: value}
+    in_variable = {"[": os.pathsep.join(["a", "b"] if option.metavar == "PATH" else ["a.*", "b.*"])}
+    given = in_variable.get(text[0], text.strip('"'))
+    empty = str(write("empty.toml", ""))
+    assert user_defaults(empty, {f"KOSMOLUA_{option.attribute.upper()}": given}) == {option.attribute: value}
+
+
+def test_what_is_typed_goes_before_a_variable_and_that_before_the_file(write: Write) -> None:
+    """Everywhere the same order."""
+    accounts = str(write("accounts.toml", "[kosmolua.options]\ntimeout = 1\ntrace = true\nread_only = true\n"))
+    defaults = user_defaults(accounts, {"KOSMOLUA_TIMEOUT": "2", "KOSMOLUA_TRACE": "0"})
+    options = Options(defaults)
+    assert (options.limits["timeout"], options.trace, options.read_only) == (2.0, False, True)
+    assert Options(defaults, timeout=3.0).limits["timeout"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("line", "environ", "message"),
+    [
+        ("tiemout = 3", {}, "[kosmolua.options] has no key 'tiemout' (did you mean 'timeout'"),
+        ("accounts = 'x'", {}, "[kosmolua.options] has no key 'accounts'"),
+        ("timeout = 'soon'", {}, "[kosmolua.options] timeout: "),
+        ("yes = 'perhaps'", {}, "[kosmolua.options] yes: it must be true or false"),
+        ("deny = 3", {}, "[kosmolua.options] deny: it must be a list of strings"),
+        ("deny = [true]", {}, "[kosmolua.options] deny: it must be a string or a number"),
+        ("", {"KOSMOLUA_READ_ONLY": "maybe"}, "the environment variable KOSMOLUA_READ_ONLY: it must be true or false"),
+        ("", {"KOSMOLUA_MEMORY": "much"}, "the environment variable KOSMOLUA_MEMORY: "),
+    ],
+)
+def test_a_default_that_does_not_fit_is_told(line: str, environ: dict[str, str], message: str, write: Write) -> None:
+    """It names the file and the key, or the variable."""
+    accounts = str(write("accounts.toml", f"[kosmolua.options]\n{line}\n"))
+    with pytest.raises(ConfigError) as told:
+        user_defaults(accounts, environ)
+    assert message in told.value.message
+
+
+def test_defaults_hold_for_the_program(kosmolua: Program, write: Write) -> None:
+    """Also for a plain run, which click does not read."""
+    accounts = write("accounts.toml", "[kosmolua.options]\nsimulate = true\ndeny = ['render2.list_services']\n")
+    script = "return pcall(app.integrations.render2.list_services)"
+    done = kosmolua("run", "--accounts", accounts, "-e", script, "--json", "--timeout", "20")
+    assert '"denied"' not in done.stderr
+    assert "is denied by --deny render2.list_services" in done.stdout
+    listed = kosmolua("call", "render2.list_services", variables={"KOSMOLUA_SIMULATE": "1", "KOSMOLUA_JSON": "1"})
+    assert listed.returncode == 0, listed.stderr

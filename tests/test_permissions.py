@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from time import sleep
 from types import SimpleNamespace
 from typing import Any
@@ -13,37 +13,58 @@ from typing import Any
 import pytest
 from support.library import library
 
-from kosmolua import Denied
+from kosmolua import ConfigError, Denied
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.sections import PERMISSIONS
+from kosmolua.accounts.permissions import PERMISSIONS
 from kosmolua.broker.approvals import Approval
+from kosmolua.broker.patterns import Patterns
 from kosmolua.broker.permissions import Permissions
-from kosmolua.catalog.catalog import Target
+from kosmolua.catalog.catalog import Catalog, Target
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
+from kosmolua.schema.function import EFFECTS
 from kosmolua.secret import Redactor
 
 LIBRARY = library()
-READ, WRITE = "list_books", "lend"
+READ, WRITE, DESTROY = "list_books", "lend", "burn_book"
+
+
+@LIBRARY.destroys
+def burn_book(api: Any, /, *, book: str) -> None:
+    """Burn a book."""
 
 
 class Judge:
-    """Decides on calls of an account whose reads and writes have one permission."""
+    """Decides on calls of an account whose functions have one permission, or these permissions."""
 
-    def __init__(self, permission: str | None = None, *, yes: bool = False, **options: Any) -> None:
-        permissions = {"permissions": {"read": permission, "write": permission}} if permission else {}
-        tables = {"library": {"work": permissions}}
+    def __init__(
+        self,
+        permission: str | dict[str, str] | None = None,
+        *,
+        shared: dict[str, str] | None = None,
+        yes: bool = False,
+        **options: Any,
+    ) -> None:
+        own = dict.fromkeys(EFFECTS, permission) if isinstance(permission, str) else permission
+        tables = {"library": {"permissions": shared or {}, "work": {"permissions": own or {}}}}
         self.accounts = Accounts(tables, Path("/home/ann/accounts.toml"), environ={}, redactor=Redactor())
-        host = SimpleNamespace(accounts=self.accounts, yes=yes, read_only=False)
+        catalog = Catalog([Plugins([LIBRARY], places=(), entry_points=dict)], self.accounts)
+        host = SimpleNamespace(
+            accounts=self.accounts,
+            yes=yes,
+            read_only=False,
+            patterns=lambda option, given: Patterns(option, given, catalog) if given else None,
+        )
         self.permissions = Permissions(host, Clock(60), **{"read_only": False, "approve": None, **options})
 
 
 def decide(judge: Judge, name: str) -> str | None:
     """Return why a call may not be made, or None."""
     function, permissions = LIBRARY.functions[name], judge.permissions
-    target = Target(LIBRARY, "work", function, judge.accounts.permission(LIBRARY, "work", function.effect))
+    target = Target(LIBRARY, "work", function, judge.accounts.rules(LIBRARY, "work").of_function(function))
     try:
         permissions.refuse_if_denied(target)
-        permissions.ask_if_needed(target, {"book": "b-1"})
+        permissions.allow(target, {"book": "b-1"})
     except Denied as refused:
         return refused.message
     return None
@@ -54,13 +75,14 @@ ANSWERS: dict[str, Callable[[Approval], bool] | None] = {"yes": lambda _: True, 
 
 @pytest.mark.parametrize(
     ("permission", "target", "read_only", "yes", "answer"),
-    [*itertools.product(PERMISSIONS, (READ, WRITE), (False, True), (False, True), ANSWERS)],
+    [*itertools.product(PERMISSIONS, (READ, WRITE, DESTROY), (False, True), (False, True), ANSWERS)],
     ids=str,
 )
 def test_the_whole_table(permission: str, target: str, read_only: bool, yes: bool, answer: str) -> None:
-    """Denied is denied; read-only denies writes whatever else is said; asking needs --yes or a person who says yes."""
-    allowed = permission == "allow" or (permission == "ask" and (yes or answer == "yes"))
-    expected = allowed and not (read_only and target is WRITE)
+    """Denied is denied; read-only denies all but reads; asking needs a yes, or --yes where nothing is destroyed."""
+    is_covered = answer == "yes" or (yes and target != DESTROY)
+    allowed = permission == "allow" or (permission == "ask" and is_covered)
+    expected = allowed and not (read_only and target != READ)
     judge = Judge(permission, read_only=read_only, yes=yes, approve=ANSWERS[answer])
     assert (decide(judge, target) is None) == expected
 
@@ -82,9 +104,135 @@ def test_an_answer_that_nobody_waits_for_is_refused() -> None:
 
 
 def test_what_holds_where_nothing_is_said() -> None:
-    """Reads are allowed and writes have to be asked about."""
+    """Reads are allowed; writes and what destroys have to be asked about."""
     assert decide(Judge(), READ) is None
     assert decide(Judge(), WRITE) is not None
+    assert decide(Judge(), DESTROY) is not None
+
+
+@pytest.mark.parametrize(
+    ("write", "destroy", "allowed"),
+    [
+        ("allow", None, False),
+        ("ask", None, False),
+        ("deny", None, False),
+        ("deny", "allow", True),
+        ("allow", "allow", True),
+        ("allow", "deny", False),
+    ],
+)
+def test_a_write_permission_does_not_cover_what_destroys(write: str, destroy: str | None, allowed: bool) -> None:
+    """Only ``destroy`` itself allows it; a denied ``write`` denies it too, so that nobody can be asked."""
+    judge = Judge({"write": write} | ({"destroy": destroy} if destroy else {}))
+    assert (decide(judge, DESTROY) is None) == allowed
+    if write == "deny" and not destroy:
+        assert decide(Judge({"write": write}, approve=lambda _: True), DESTROY) is not None
+
+
+LEVELS: list[tuple[dict[str, str], dict[str, str], str]] = [
+    # the integration's permissions, the account's, and what holds for lend
+    ({}, {"write": "deny", "l*": "ask", "lend": "allow"}, "allow"),
+    ({}, {"write": "deny", "l*": "allow"}, "allow"),
+    ({}, {"write": "allow", "l*": "deny"}, "deny"),
+    ({}, {"write": "allow", "lend": "deny"}, "deny"),
+    ({}, {"l*": "allow", "*d": "deny"}, "deny"),
+    ({}, {"l*": "allow", "*d": "ask"}, "ask"),
+    ({}, {"l*": "ask", "*d": "deny", "*": "allow"}, "deny"),
+    ({}, {"l*": "deny", "lend": "allow"}, "allow"),
+    ({}, {"lib_lend": "deny"}, "deny"),
+    ({}, {"lib_lend": "deny", "lend": "allow"}, "deny"),
+    ({}, {"lib_*": "allow"}, "allow"),
+    ({}, {"list_*": "deny"}, "ask"),
+    ({}, {"[l]end": "allow"}, "allow"),
+    ({}, {"len?": "allow"}, "allow"),
+    ({"lend": "allow"}, {}, "allow"),
+    ({"lend": "allow"}, {"lend": "deny"}, "deny"),
+    ({"lend": "deny"}, {"lend": "allow"}, "allow"),
+    ({"lend": "deny"}, {"write": "allow"}, "deny"),
+    ({"lend": "allow"}, {"write": "deny"}, "allow"),
+    ({"lend": "deny"}, {"l*": "allow"}, "deny"),
+    ({"l*": "deny"}, {"lend": "allow"}, "allow"),
+    ({"l*": "deny"}, {"l*": "allow"}, "allow"),
+    ({"l*": "deny"}, {"*d": "allow"}, "deny"),
+    ({"write": "deny"}, {"write": "allow"}, "allow"),
+    ({"write": "deny"}, {"read": "allow"}, "deny"),
+]
+
+
+@pytest.mark.parametrize(("shared", "own", "expected"), LEVELS, ids=str)
+def test_the_closest_key_decides(shared: dict[str, str], own: dict[str, str], expected: str) -> None:
+    """A name goes before a pattern, a pattern before an effect, the strictest of several patterns before the rest; an
+    account's key replaces the same key of its integration."""
+    outcomes = [
+        decide(Judge(own, shared=shared), WRITE) is None,
+        decide(Judge(own, shared=shared, approve=lambda _: True), WRITE) is None,
+    ]
+    assert outcomes == {"allow": [True, True], "ask": [False, True], "deny": [False, False]}[expected]
+
+
+RUNS: list[tuple[str, dict[str, Any], bool]] = [
+    # what the file says of burn_book, the options of the run, and whether it may be called
+    ("ask", {"allow": ["library.burn_book"]}, True),
+    ("ask", {"allow": ["library.lib_burn_book"]}, True),
+    ("ask", {"allow": ["library.work.burn_book"]}, True),
+    ("ask", {"allow": ["library.*"]}, True),
+    ("ask", {"allow": ["*.burn_book"]}, True),
+    ("ask", {"allow": ["app.integrations.library.burn_book"]}, True),
+    ("ask", {"allow": ["*"]}, True),
+    ("ask", {"allow": ["library.lend"]}, False),
+    ("ask", {"yes": True}, False),
+    ("deny", {"allow": ["library.burn_book"]}, False),
+    ("deny", {"allow": ["library.burn_book"], "approve": lambda _: True}, False),
+    ("allow", {"deny": ["library.burn_book"]}, False),
+    ("allow", {"deny": ["library.work.*"]}, False),
+    ("ask", {"deny": ["library.burn_book"], "approve": lambda _: True}, False),
+    ("ask", {"deny": ["*"], "allow": ["library.burn_book"]}, False),
+    ("allow", {"deny": ["library.lend"]}, True),
+    ("ask", {"allow": ["library.burn_book"], "read_only": True}, False),
+    ("allow", {"read_only": True}, False),
+]
+
+
+@pytest.mark.parametrize(("permission", "options", "allowed"), RUNS, ids=str)
+def test_patterns_of_a_run(permission: str, options: dict[str, Any], allowed: bool) -> None:
+    """--deny goes before all, --read-only before --allow; --allow lifts an ``ask`` of the file, not its ``deny``."""
+    assert (decide(Judge({"burn_book": permission}, **options), DESTROY) is None) == allowed
+
+
+@pytest.mark.parametrize(
+    ("option", "pattern", "message"),
+    [
+        ("deny", "library.burn_bok", "--deny library.burn_bok fits no function (did you mean 'library.burn_book'"),
+        ("allow", "burn_book", "--allow burn_book fits no function"),
+        ("allow", "library.home.burn_book", "--allow library.home.burn_book fits no function"),
+        ("allow", "libary.*", "--allow libary.* fits no function"),
+        ("deny", "library.z*", "--deny library.z* fits no function"),
+        ("deny", "", "--deny  fits no function"),
+    ],
+)
+def test_a_pattern_that_fits_nothing_is_told(option: str, pattern: str, message: str) -> None:
+    """A typo must not widen what a script may do."""
+    with pytest.raises(ConfigError) as told:
+        Judge(**{option: [pattern]})
+    assert told.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("judge", "name", "allowed_by"),
+    [
+        (Judge(), READ, "default permissions"),
+        (Judge({"write": "allow"}), WRITE, "write of [library.work] permissions"),
+        (Judge(shared={"l*": "allow"}), WRITE, "l* of [library] permissions"),
+        (Judge(allow=["library.b*"]), DESTROY, "--allow library.b*"),
+        (Judge(yes=True), WRITE, "--yes"),
+        (Judge(approve=lambda _: True), WRITE, "approved by a person"),
+    ],
+)
+def test_it_is_known_who_allowed_a_call(judge: Judge, name: str, allowed_by: str) -> None:
+    """The option, the line of the file, or the person, for the journal."""
+    function = LIBRARY.functions[name]
+    target = Target(LIBRARY, "work", function, judge.accounts.rules(LIBRARY, "work").of_function(function))
+    assert judge.permissions.allow(target, {}) == allowed_by
 
 
 @pytest.mark.parametrize(
@@ -93,7 +241,7 @@ def test_what_holds_where_nothing_is_said() -> None:
         (
             Judge("deny"),
             "library.lend writes with the account work, and its permissions deny that "
-            "(see permissions under [library.work] in the accounts file). Nothing was sent.",
+            '(write = "deny" stands in permissions under [library.work] in the accounts file). Nothing was sent.',
         ),
         (
             Judge("allow", read_only=True),
@@ -121,7 +269,7 @@ def test_the_person_is_told_what_is_asked() -> None:
     asked: list[Approval] = []
     judge = Judge("ask", approve=lambda approval: asked.append(approval) or True)
     decide(judge, WRITE)
-    assert asked == [Approval("library.lend", "work", "write", {"book": "b-1"})]
+    assert asked == [Approval("library.lend", "work", "write", {"book": "b-1"}, "Lend a book.")]
     decide(Judge("allow", approve=asked.append), WRITE)
     decide(Judge("ask", yes=True, approve=asked.append), WRITE)
     assert len(asked) == 1
@@ -151,3 +299,80 @@ def test_one_question_at_a_time() -> None:
     for thread in threads:
         thread.join()
     assert refusals == [None] * 5
+
+
+class Batches:
+    """Approves lists of calls, and keeps them."""
+
+    name = "ann"
+
+    def __init__(self, answers: Callable[[Sequence[Approval]], Sequence[object]]) -> None:
+        self.asked: list[Sequence[Approval]] = []
+        self._answers = answers
+
+    def __call__(self, approval: Approval) -> bool:
+        return self.approve_many([approval])[0]
+
+    def approve_many(self, approvals: Sequence[Approval]) -> Any:
+        self.asked.append(approvals)
+        return self._answers(approvals)
+
+
+def decide_at_once(judge: Judge, count: int) -> list[str | None]:
+    """Return why calls that are made at the same time may not be made."""
+    together = Barrier(count)
+    refusals: list[str | None] = [""] * count
+
+    def call(number: int) -> None:
+        together.wait()
+        refusals[number] = decide(judge, WRITE)
+
+    threads = [Thread(target=call, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return refusals
+
+
+def test_calls_that_wait_together_are_one_question() -> None:
+    """Who takes a list gets all that wait, and one answer each."""
+    batches = Batches(lambda approvals: [True] * len(approvals))
+    assert decide_at_once(Judge("ask", approve=batches), 27) == [None] * 27
+    assert [len(batch) for batch in batches.asked] == [27]
+
+
+def test_what_comes_during_a_question_is_the_next_one() -> None:
+    """While a question is open, further calls gather."""
+    opened = Event()
+
+    def slowly(approvals: Sequence[Approval]) -> list[bool]:
+        if not opened.is_set():
+            opened.set()
+            sleep(0.3)
+        return [True] * len(approvals)
+
+    batches = Batches(slowly)
+    judge = Judge("ask", approve=batches)
+    first = Thread(target=decide, args=(judge, WRITE))
+    first.start()
+    opened.wait()
+    assert decide_at_once(judge, 5) == [None] * 5
+    first.join()
+    assert [len(batch) for batch in batches.asked] == [1, 5]
+
+
+@pytest.mark.parametrize("answers", [[], [True], [1, "yes", None], [True] * 4])
+def test_an_answer_that_does_not_match_its_calls_is_no(answers: list[object]) -> None:
+    """Each call needs a True of its own."""
+    judge = Judge("ask", approve=Batches(lambda approvals: answers))
+    assert None not in decide_at_once(judge, 3)
+
+
+def test_an_approver_that_fails_lets_nothing_through() -> None:
+    """The calls that waited with it are not allowed, and none waits for ever."""
+
+    def fail(approvals: Sequence[Approval]) -> list[bool]:
+        raise Denied("the approver is gone")
+
+    assert set(decide_at_once(Judge("ask", approve=Batches(fail)), 4)) == {"the approver is gone. Nothing was sent."}

@@ -112,7 +112,7 @@ def verify_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Do
     return {"domain": domain, "accepted": True}
 
 
-@integration.writes
+@integration.destroys
 def delete_custom_domain(render: Render, /, *, service_id: ServiceId, domain: Domain) -> DeletedDomain:
     """Remove a custom domain from a service."""
     render.api.delete(_DOMAIN, service_id=service_id, domain=domain)

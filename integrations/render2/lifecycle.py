@@ -24,7 +24,7 @@ class DeletedService(TypedDict):
     deleted: bool
 
 
-@integration.writes
+@integration.destroys
 def delete_service(render: Render, /, *, service_id: ServiceId) -> DeletedService:
     """Delete a service for good, with its deploys, variables and disk."""
     render.api.delete("/services/{service_id}", service_id=service_id)

@@ -79,6 +79,12 @@ class OneService(TypedDict):
     service: Service
 
 
+@integration.names("service_id")
+def service_name(render: Render, service_id: str) -> str:
+    """Return the name of a service."""
+    return str(thing_of(render.api.get("/services/{service_id}", service_id=service_id)).get("name", ""))
+
+
 @integration.reads
 def list_services(
     render: Render,

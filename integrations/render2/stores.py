@@ -110,6 +110,18 @@ class OneKeyValue(TypedDict):
     key_value: KeyValue
 
 
+@integration.names("postgres_id")
+def postgres_name(render: Render, postgres_id: str) -> str:
+    """Return the name of a Postgres database."""
+    return str(thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id)).get("name", ""))
+
+
+@integration.names("key_value_id")
+def key_value_name(render: Render, key_value_id: str) -> str:
+    """Return the name of a Key Value instance."""
+    return str(thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id)).get("name", ""))
+
+
 @integration.reads
 def list_postgres(
     render: Render,

@@ -76,14 +76,14 @@ def set_env_var(
     return {"env_var": cast(Variable, thing_of(render.api.put(_VARIABLE, json=body, service_id=service_id, key=key)))}
 
 
-@integration.writes
+@integration.destroys
 def delete_env_var(render: Render, /, *, service_id: ServiceId, key: VariableKey) -> DeletedVariable:
     """Delete one environment variable of a service."""
     render.api.delete(_VARIABLE, service_id=service_id, key=key)
     return {"key": key, "deleted": True}
 
 
-@integration.writes
+@integration.destroys
 def replace_all_env_vars(
     render: Render,
     /,

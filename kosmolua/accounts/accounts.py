@@ -8,9 +8,10 @@ from math import inf
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.sections import Permission, Sections
+from kosmolua.accounts.permissions import Permission, Rules
+from kosmolua.accounts.sections import Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
-DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask"}
 SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 
 
@@ -59,6 +59,7 @@ class Accounts:
         self._redactor = redactor
         self._simulate = simulate
         self._sources = Sources(path.parent, environ, warn)
+        self._rules: dict[tuple[str, str], Rules] = {}
         self._resolved: dict[tuple[str, str], _Resolved] = {}
         self._lock = Lock()
 
@@ -100,14 +101,18 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return the permission of an account: its own, else its integration's, else read is allowed and write asks."""
-        for permissions in (
-            self.option(integration, account, "permissions"),
-            self._sections.of(integration).permissions,
-        ):
-            if permissions and effect in permissions:
-                return cast("Permission", permissions[effect])
-        return DEFAULT_PERMISSIONS[effect]
+        """Return what an account may do where no name and no pattern says otherwise."""
+        return self.rules(integration, account).of_effect(effect).permission
+
+    def rules(self, integration: Integration, account: str) -> Rules:
+        """Return the permissions of an account: its own keys, and below them its integration's."""
+        rules = self._rules.get((integration.name, account))
+        if rules is None:
+            own = self.option(integration, account, "permissions") or {}
+            shared = self._sections.of(integration).permissions
+            rules = Rules([(integration.name, shared), (f"{integration.name}.{account}", own)])
+            self._rules[integration.name, account] = rules
+        return rules
 
     def option(self, integration: Integration, account: str, key: str) -> Any:
         """Return the value in an account's table of one of :data:`kosmolua.accounts.sections.ACCOUNT_KEYS`, or None."""
@@ -151,6 +156,11 @@ class Accounts:
             ConfigError: A key is unknown, or a value does not fit.
         """
         return self._sections.limits(base)
+
+    @property
+    def keeps_journal(self) -> bool:
+        """False if ``[kosmolua] journal`` turns the default journal off."""
+        return self._sections.keeps_journal
 
     @property
     def journal_required(self) -> bool:

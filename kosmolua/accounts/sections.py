@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from kosmolua.accounts.permissions import PERMISSIONS, fits, is_pattern
 from kosmolua.accounts.sources import check_secret, warn_of_readers
 from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits
+from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.types import Mismatch, quoted
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import did_you_mean
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
 
 
-Permission: TypeAlias = Literal["allow", "ask", "deny"]
-
-PERMISSIONS = ("allow", "ask", "deny")
-_EFFECTS = ("read", "write")
 _OWN = "kosmolua"
 
 
@@ -32,7 +30,7 @@ class Section(NamedTuple):
         accounts: Each account's table, by name, in alphabetical order.
         names: The names of the accounts, in the same order.
         default: What ``default`` names, or None.
-        permissions: The permissions of the integration, by effect.
+        permissions: The permissions of the integration, by effect, function or pattern.
     """
 
     accounts: dict[str, Table]
@@ -91,6 +89,11 @@ class Sections:
         return base.but(**{name: self._limit(name, value) for name, value in self._own.get("limits", {}).items()})
 
     @property
+    def keeps_journal(self) -> bool:
+        """False if ``[kosmolua] journal`` turns the default journal off."""
+        return bool(self._own.get("journal", True))
+
+    @property
     def journal_required(self) -> bool:
         """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
         return bool(self._own.get("journal_required", False))
@@ -106,7 +109,7 @@ class Sections:
 
     def _check_own(self, key: str, value: object) -> None:
         if key not in OWN_KEYS:
-            hint = did_you_mean(key, OWN_KEYS) or f"its keys are {' and '.join(OWN_KEYS)}"
+            hint = did_you_mean(key, OWN_KEYS) or f"its keys are {', '.join(OWN_KEYS)}"
             raise self.wrong(f"[{_OWN}] has no key {key!r}", _OWN, key, hint=hint)
         kind, words = OWN_KEYS[key]
         if not isinstance(value, kind):
@@ -129,7 +132,7 @@ class Sections:
             hint = "single brackets make it one"
             raise self.wrong(f"[[{name}.{key}]] is a list of tables, and an account is a table", name, key, hint=hint)
         if key == "permissions":
-            self._check_permissions(value, name)
+            self._check_permissions(integration, value, name)
         elif isinstance(value, dict):
             if key in functions:
                 raise self.wrong(f"[{name}.{key}]: an account cannot be named like a function", name, key)
@@ -156,7 +159,7 @@ class Sections:
                 self._check_value(field, table[field.name], name, account)
         for key, check in ACCOUNT_KEYS.items():
             if key in table:
-                check(self, table[key], name, account)
+                check(self, integration, table[key], name, account)
 
     def _check_value(self, field: AccountField, value: object, *where: str) -> None:
         check = check_secret if field.secret else field.type.accept
@@ -169,17 +172,21 @@ class Sections:
             self._has_warned = True
             warn_of_readers(self.path, self._warn)
 
-    def _check_permissions(self, permissions: object, *where: str) -> None:
+    def _check_permissions(self, integration: Integration, permissions: object, *where: str) -> None:
         said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
         if not isinstance(permissions, dict):
             raise self.wrong(f'{said} must be a table, such as {{ write = "ask" }}', *keys)
-        for effect, value in permissions.items():
-            if effect not in _EFFECTS:
-                hint = did_you_mean(effect, _EFFECTS) or "its keys are read and write"
-                raise self.wrong(f"{said} has no key {effect!r}", *keys, effect, hint=hint)
+        known = {*EFFECTS, *integration.functions, *integration.aliases}
+        for key, value in permissions.items():
+            if is_pattern(key):
+                if not any(fits(key, function) for function in integration.functions.values()):
+                    raise self.wrong(f"{said}: {key!r} fits no function of {integration.name}", *keys, key)
+            elif key not in known:
+                hint = did_you_mean(key, known) or f"its keys are {', '.join(EFFECTS)}, functions and patterns"
+                raise self.wrong(f"{said} has no key {key!r}", *keys, key, hint=hint)
             if value not in PERMISSIONS:
-                what = f'{said}: {effect} must be "allow", "ask" or "deny", not {quoted(value)}'
-                raise self.wrong(what, *keys, effect)
+                what = f'{said}: {key} must be "allow", "ask" or "deny", not {quoted(value)}'
+                raise self.wrong(what, *keys, key)
 
     def _limit(self, name: str, value: object) -> float:
         keys = (_OWN, "limits", name)
@@ -199,11 +206,13 @@ class Sections:
 
 OWN_KEYS: dict[str, tuple[type, str]] = {
     "limits": (dict, "a table, such as [kosmolua.limits]"),
+    "options": (dict, "a table, such as [kosmolua.options]"),
+    "journal": (bool, "true or false"),
     "journal_required": (bool, "true or false"),
 }
 """The keys of ``[kosmolua]``, each with its type, also in words."""
 
-ACCOUNT_KEYS: dict[str, Callable[[Sections, Any, str, str], None]] = {
+ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
 }
 """The keys of an account's table beside the fields of its integration, each with its check.

@@ -27,7 +27,8 @@ _HEAD = """\
 #
 # A secret is the string itself, { env = "NAME" }, { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] } or
 # { keyring = "NAME" }. An account or a whole integration may have permissions = { read = "allow", write = "ask" },
-# which is what holds where nothing is said; each is allow, ask or deny."""
+# which is what holds where nothing is said; each is allow, ask or deny. So may destroy = "ask" (what cannot be undone),
+# a function, restart_service = "allow", or a pattern, "*_env_var" = "deny"."""
 
 
 def parse(path: str | os.PathLike[str]) -> Table:

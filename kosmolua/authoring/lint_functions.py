@@ -96,16 +96,27 @@ _NAMED_LIKE_A_WRITE = re.compile(
 )
 
 
+_NAMED_LIKE_A_DESTRUCTION = re.compile(r"(delete|destroy|drop|erase|purge|replace_all|truncate|wipe)_")
+
+
 def check_effect(function: Function) -> Iterator[Finding]:
-    """Yield a finding for each write request of a function that is registered as a read."""
-    if function.effect != "read":
+    """Yield a finding for each request that a function's effect does not allow."""
+    if function.effect == "destroy":
         return
-    if _NAMED_LIKE_A_WRITE.match(function.name):
-        problem = f"{function.name} reads, but is named like one that writes"
-        yield Finding(function.origin, problem, "register it with .writes")
-    for method, place in _writes(function.handler, set()):
-        remedy = "register it with .writes, or give the request safe=True if it changes nothing"
-        yield Finding(place, f"{function.name} reads, but sends a {method}", remedy)
+    name, requests = function.name, list(_writes(function.handler, set()))
+    if _NAMED_LIKE_A_DESTRUCTION.match(name):
+        problem = f"{name} {function.effect}s, but is named like one that destroys"
+        yield Finding(function.origin, problem, "register it with .destroys")
+    elif function.effect == "read" and _NAMED_LIKE_A_WRITE.match(name):
+        yield Finding(function.origin, f"{name} reads, but is named like one that writes", "register it with .writes")
+    elif function.effect == "write" and requests and all(method == "DELETE" for method, _ in requests):
+        yield Finding(
+            requests[0][1], f"{name} writes, but only deletes", "register it with .destroys if it cannot be undone"
+        )
+    if function.effect == "read":
+        for method, place in requests:
+            remedy = "register it with .writes, or give the request safe=True if it changes nothing"
+            yield Finding(place, f"{name} reads, but sends a {method}", remedy)
 
 
 def _writes(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[tuple[str, str]]:

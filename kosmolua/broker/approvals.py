@@ -1,10 +1,13 @@
-"""Approvals: the question that a person is asked about a call."""
+"""Approvals: the questions that a person is asked about calls, and who asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
+from typing import Any, TypeAlias, TypeVar
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,66 @@ class Approval:
     Args:
         path: The function, such as ``render2.create_service``.
         account: The account.
-        effect: ``read`` or ``write``.
+        effect: ``read``, ``write`` or ``destroy``.
         arguments: By name, secrets redacted.
+        about: The function's sentence.
+        names: What the service calls the thing that an argument's id stands for, by the argument's name, as far as the
+            integration knows.
     """
 
     path: str
     account: str
     effect: str
     arguments: Mapping[str, object]
+    about: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 Approve: TypeAlias = Callable[[Approval], bool]
+"""Asks a person about a call, and returns True for yes.
+
+If it has a method ``approve_many``, that gets a list of the calls that wait at the same time, and returns a list of
+answers in the same order. If it has a ``name``, the journal has it as who approved.
+"""
+
+
+def _directly(work: Callable[[], _T]) -> _T:
+    return work()
+
+
+class Asker:
+    """Asks a person through a callback; itself an :data:`Approve`.
+
+    Args:
+        approve: The callback. Only True is a yes.
+        within: Calls a function in the place where the callback may be called, and returns its result.
+
+    Raises:
+        TypeError: ``approve`` is a coroutine function, whose answer nothing would wait for.
+    """
+
+    def __init__(self, approve: Approve, within: Callable[[Callable[[], Any]], Any] = _directly) -> None:
+        self._many: Callable[[Sequence[Approval]], Sequence[bool]] | None = getattr(approve, "approve_many", None)
+        if iscoroutinefunction(approve) or iscoroutinefunction(self._many):
+            raise TypeError("approve has to return True or False, so it cannot be a coroutine function")
+        self._approve = approve
+        self._within = within
+        self.takes_many = self._many is not None and getattr(approve, "takes_many", True) is True
+        """True if several calls can be one question."""
+
+    @property
+    def name(self) -> str:
+        """Who is asked, as the journal has it."""
+        return str(getattr(self._approve, "name", ""))
+
+    def __call__(self, approval: Approval) -> bool:
+        """Ask about one call."""
+        return self._within(lambda: self._approve(approval)) is True
+
+    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+        """Ask about several calls, and return the answers in the same order; what is not answered is no."""
+        many = self._many
+        if len(approvals) == 1 or many is None or not self.takes_many:
+            return [self(approval) for approval in approvals]
+        answers = [answer is True for answer in self._within(lambda: many(approvals))]
+        return answers if len(answers) == len(approvals) else [False] * len(approvals)

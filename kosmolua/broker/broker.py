@@ -13,10 +13,11 @@ from kosmolua import protocol
 from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, unsendable
 from kosmolua.broker.faults import blaming, unloadable
+from kosmolua.broker.names import Names
 from kosmolua.broker.open_accounts import OpenAccounts
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
-from kosmolua.broker.records import CallEnded, CallStarted, Record, Summary, Watch
+from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Watch
 from kosmolua.clock import Clock
 from kosmolua.errors import (
     CallTimeout,
@@ -51,8 +52,11 @@ class Broker:
         clock: Counts down to the end of the run.
         limits: What the run may use.
         read_only: Deny every write of this run.
+        allow: Patterns of functions that need no approval in this run.
+        deny: Patterns of functions that are denied in this run.
         approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
+        origin: What makes the calls, for the journal.
     """
 
     def __init__(
@@ -62,17 +66,22 @@ class Broker:
         limits: Limits,
         *,
         read_only: bool = False,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
         approve: Approve | None = None,
         watch: Watch | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.run = os.urandom(6).hex()
         self.pages = Pages()
         self._host = host
         self._clock = clock
+        self._origin = origin or Origin(host.mode)
         self._limits = limits
-        self._permissions = Permissions(host, clock, read_only=read_only, approve=approve)
+        self._permissions = Permissions(host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny)
         self._watch = watch or (lambda event: None)
         self._accounts = OpenAccounts(host, lambda: clock.ends)
+        self._names = Names(self._accounts)
         # Under the lock.
         self._changed = Condition()
         self._summaries: list[Summary] = []
@@ -214,12 +223,26 @@ class Broker:
         if target.function.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
-        self._permissions.ask_if_needed(target, redacted)
+        call.allowed_by = self._permissions.allow(
+            target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
+        )
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = target.function.handler
         value = self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
         self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)
+
+    def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
+        """Return the names behind the ids among arguments, as far as the integration can tell and they come in time."""
+        naming = target.integration.naming
+        if naming and self._host.accounts.permission(target.integration, target.account, "read") == "deny":
+            return {}
+        found = {
+            name: self._names.of(target.integration, target.account, name, value)
+            for name, value in arguments.items()
+            if name in naming and isinstance(value, str)
+        }
+        return {name: self._host.redactor.text(said) for name, said in found.items() if said}
 
     def _resolve(self, call: Call) -> Target:
         try:
@@ -277,7 +300,7 @@ class Broker:
             if self._is_closed:
                 raise Interrupted("The run is over")
             self._summaries.append({})
-            call = Call(self.run, len(self._summaries), ".".join(parts_of(path)) or path)
+            call = Call(self.run, len(self._summaries), ".".join(parts_of(path)) or path, self._origin)
             self._under_way[call.number] = call
             return call
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from kosmolua.broker.records import Record, Status
+from kosmolua.broker.records import Origin, Record, Status
 from kosmolua.errors import BadArguments, CallError, CallTimeout, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
 
@@ -24,14 +24,17 @@ class Call:
         run: The id of the run.
         number: Its number in the run, counted from 1.
         path: The function, as the caller wrote it.
+        origin: What makes it, and what answers it.
     """
 
-    def __init__(self, run: str, number: int, path: str) -> None:
+    def __init__(self, run: str, number: int, path: str, origin: Origin | None = None) -> None:
+        self.origin = origin or Origin()
         self.run = run
         self.number = number
         self.path = path
         self.account: str | None = None
         self.effect: str | None = None
+        self.allowed_by: str | None = None
         self.arguments: Mapping[str, object] | None = None
         self.has_begun = self.has_returned = self.has_written = False
         self._attempts: list[int] = []
@@ -65,10 +68,12 @@ class Call:
             arguments=redactor.value(self.arguments),
             status=self._status(error, is_over=is_over),
             error=error.code if error else None,
+            allowed_by=self.allowed_by,
             attempts=tuple(self._attempts),
             request_id=self._request_id and redactor.text(self._request_id),
             started=self._started,
             duration_ms=round((monotonic() - self._clock) * 1000, 2),
+            origin=self.origin,
         )
 
     def complete(self, error: KosmoError) -> None:
@@ -84,7 +89,7 @@ class Call:
         if error is None:
             return "ok"
         if isinstance(error, CallTimeout):
-            is_cut_off = self.effect == "write"
+            is_cut_off = self.effect != "read"
         else:
             is_cut_off = not isinstance(error, CallError) or (is_over and isinstance(error, NetworkError))
         if self.has_begun and not self.has_returned and is_cut_off:

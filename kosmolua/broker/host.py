@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.journal import Journal
+    from kosmolua.broker.patterns import Patterns
+    from kosmolua.broker.records import Mode
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
@@ -40,8 +42,10 @@ class Host:
         backend: Backend | None,
         read_only: bool,
         yes: bool,
+        allow: Sequence[str],
+        deny: Sequence[str],
         approve: Approve | None,
-        journal: str | os.PathLike[str] | None,
+        journal: str | os.PathLike[str] | bool | None,
         warn: Callable[[str], None],
         environ: Mapping[str, str] | None,
     ) -> None:
@@ -50,14 +54,18 @@ class Host:
         self._given_plugins = plugins
         self._given_backend = backend
         self._simulate = simulate
-        self._journal_path = journal
+        self._journal_path = None if isinstance(journal, bool) else journal
+        self._keeps_default_journal = journal is True and not simulate
         self._warn = warn
         self.read_only = read_only
         self.yes = yes
+        self._patterns = {"--allow": _as_list(allow), "--deny": _as_list(deny)}
         self.approve = approve
         if plugins or self._accounts_source is not None:
             self._check_sections()
-        if journal is not None or (self._accounts_source is not None and self.accounts.journal_required):
+        for option in self._patterns:
+            self.patterns(option)  # a pattern that fits nothing is an error here
+        if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
             self.journal  # noqa: B018 - opens the file, so that one that cannot be opened is an error here
 
     @lazy
@@ -105,10 +113,19 @@ class Host:
     @lazy
     def journal(self) -> Journal:
         """Keeps a record of each call."""
-        from kosmolua.broker.journal import Journal
+        from kosmolua.broker.journal import Journal, default_journal
 
-        required = self._accounts_source is not None and self.accounts.journal_required
+        in_file = None if self._accounts_source is None else self.accounts
+        required = in_file is not None and in_file.journal_required
+        is_default = self._journal_path is None and self._keeps_default_journal
+        if is_default and (in_file is None or in_file.keeps_journal):
+            return default_journal(self.redactor, self._warn, required=required)
         return Journal(self._journal_path, self.redactor, self._warn, required=required)
+
+    @property
+    def mode(self) -> Mode:
+        """What answers calls."""
+        return "simulated" if self._simulate and not self._given_backend else "live"
 
     @lazy
     def backend(self) -> Backend:
@@ -116,6 +133,19 @@ class Host:
         from kosmolua.broker.backends import Live, Simulated
 
         return self._given_backend or (Simulated() if self._simulate else Live())
+
+    def patterns(self, option: str, of_run: Sequence[str] = ()) -> Patterns | None:
+        """Return the patterns of ``--allow`` or ``--deny``, the runtime's and a run's; None if there are none.
+
+        Raises:
+            ConfigError: A pattern fits no function.
+        """
+        given = [*self._patterns[option], *_as_list(of_run)]
+        if not given:
+            return None
+        from kosmolua.broker.patterns import Patterns
+
+        return Patterns(option, given, self.catalog)
 
     def limits(self, base: Limits) -> Limits:
         """Return limits with what the accounts file says."""
@@ -141,6 +171,10 @@ class Host:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")
             except ConfigError as error:
                 self._warn(error.message)
+
+
+def _as_list(patterns: Sequence[str]) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else list(patterns)
 
 
 def _source_of(

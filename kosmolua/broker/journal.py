@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from threading import RLock
 
 from kosmolua.broker.records import Record
 from kosmolua.errors import ConfigError, Denied
+from kosmolua.folders import journal_file
+from kosmolua.limits import MIB
 from kosmolua.secret import Redactor
 
+MAX_SIZE = 64 * MIB
+"""Bytes of the default journal, after which it is renamed and a new one begins."""
+MAX_KEPT = 4
+"""Renamed journals that are kept: ``journal.jsonl.1`` is the latest."""
 MAX_PENDING = 256
 """Lines kept for the moment when the file can be written again; beyond that the oldest are lost."""
 
@@ -28,6 +34,7 @@ class Journal:
         redactor: Masks secrets.
         warn: Called with a sentence when the file cannot be written any more, and when it can be again.
         required: True if no write may be sent while the file cannot be written.
+        max_size: Bytes, after which the file is renamed and a new one begins; None for never.
 
     Raises:
         ConfigError: The file cannot be opened, or is required and there is no path.
@@ -40,6 +47,7 @@ class Journal:
         warn: Callable[[str], None],
         *,
         required: bool = False,
+        max_size: int | None = None,
     ) -> None:
         if required and path is None:
             hint = "name its file with --journal, or remove journal_required from the accounts file"
@@ -48,6 +56,7 @@ class Journal:
         self._redactor = redactor
         self._warn = warn
         self._required = required
+        self._max_size = max_size
         self._pending: deque[bytes] = deque()
         self._lost = 0
         self._fails = False
@@ -114,6 +123,7 @@ class Journal:
         try:
             self._follow_the_path()
             while self._pending:
+                self._rotate_if_full(len(self._pending[0]))
                 self._append(self._pending[0])
                 self._pending.popleft()
         except OSError as error:
@@ -138,6 +148,17 @@ class Journal:
             self._release()
         self._file = _open(self._path)
 
+    def _rotate_if_full(self, more: int) -> None:
+        """Rename a file that is full, and begin a new one. Several processes may do so at once: one of them does."""
+        assert self._file is not None
+        if self._max_size is None or os.fstat(self._file.fileno()).st_size + more <= self._max_size:
+            return
+        with _locked(self._file):
+            self._follow_the_path()
+            if os.fstat(self._file.fileno()).st_size + more > self._max_size:
+                _shift(os.fspath(self._path or ""))
+        self._follow_the_path()
+
     def _append(self, line: bytes) -> None:
         assert self._file is not None
         rest = line
@@ -148,6 +169,50 @@ class Journal:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def default_journal(redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
+    """Return the journal in the user's state folder, or one that keeps nothing if that folder cannot be written.
+
+    Raises:
+        ConfigError: It cannot be written, and it is required.
+    """
+    path = journal_file()
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return Journal(path, redactor, warn, required=required, max_size=MAX_SIZE)
+    except (OSError, ConfigError) as error:
+        if required:
+            raise ConfigError(f"The journal {path} is required and cannot be opened: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        warn(f"calls are not noted in {path}: {reason} (to do without it, set journal = false under [kosmolua])")
+        return Journal(None, redactor, warn)
+
+
+@contextmanager
+def _locked(file: FileIO) -> Iterator[None]:
+    """Hold other processes off that want to rename the same file."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where a file that is open cannot be renamed
+        yield
+        return
+    number = os.dup(file.fileno())
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _shift(path: str) -> None:
+    """Rename a journal to ``PATH.1``, the one of that name to ``PATH.2``, and so on."""
+    with suppress(PermissionError):  # Windows, while it is open
+        for number in range(MAX_KEPT - 1, 0, -1):
+            with suppress(FileNotFoundError):
+                os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+        with suppress(FileNotFoundError):
+            os.replace(path, f"{path}.1")
 
 
 def _open(path: str | os.PathLike[str]) -> FileIO:

@@ -1,19 +1,29 @@
-"""Permissions: whether a call is allowed, by the account's permissions, the run's options, and a person's approval."""
+"""Permissions: whether a call is allowed, by the run's options, the accounts file, and a person's approval.
+
+The first that decides counts: ``--deny``, ``--read-only``, a ``deny`` of the file, its ``allow``; and where the file
+says ``ask``: ``--allow``, ``--yes`` unless the call destroys, a person.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from kosmolua.broker.approvals import Approval, Approve
+from kosmolua.accounts.permissions import is_pattern
+from kosmolua.broker.approvals import Approval, Approve, Asker
 from kosmolua.errors import Denied
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
+
+GATHERING_INTERVAL = 0.03
+"""Seconds without a further call after which those that wait are put to a person."""
+MAX_GATHERING = 3.0
+"""Seconds that a call waits at most for others to be put to a person with it."""
 
 
 class Permissions:
@@ -24,50 +34,174 @@ class Permissions:
         clock: The run's; it stands still while a person is asked.
         read_only: Deny every write of this run.
         approve: Asks a person, and returns True for yes; None if nobody can be asked.
+        allow: Patterns of functions that need no approval in this run, beside those of the runtime.
+        deny: Patterns of functions that are denied in this run, beside those of the runtime.
 
     Raises:
         TypeError: ``approve`` is a coroutine function, whose answer nothing would wait for.
     """
 
-    def __init__(self, host: Host, clock: Clock, *, read_only: bool, approve: Approve | None) -> None:
-        if iscoroutinefunction(approve):
-            raise TypeError("approve has to return True or False, so it cannot be a coroutine function")
+    def __init__(
+        self,
+        host: Host,
+        clock: Clock,
+        *,
+        read_only: bool,
+        approve: Approve | None,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+    ) -> None:
         self._host = host
-        self._clock = clock
         self._read_only = read_only or host.read_only
-        self._approve = approve
-        self._one_at_a_time = Lock()
+        self._allow = host.patterns("--allow", allow)
+        self._deny = host.patterns("--deny", deny)
+        self._questions = _Questions(Asker(approve), clock) if approve else None
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
-        if self._read_only and target.function.effect == "write":
+        if self._deny and (option := self._deny.fitting(target)):
+            raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
+        if self._read_only and target.function.effect != "read":
             raise Denied(
-                f"{target.path} writes, and this run is read-only", hint="writes need a run without --read-only"
+                f"{target.path} {target.function.effect}s, and this run is read-only",
+                hint="writes need a run without --read-only",
             )
-        if target.permission == "deny":
+        if target.rule.permission == "deny":
+            rule = target.rule
             raise Denied(
                 f"{_subject(target)}, and its permissions deny that",
-                hint=f"see permissions under [{target.section}] in the accounts file",
+                hint=f'{_key(rule.key)} = "deny" stands in permissions under [{rule.section}] in the accounts file',
                 detail=str(self._host.accounts.path),
             )
 
-    def ask_if_needed(self, target: Target, arguments: Mapping[str, object]) -> None:
-        """Ask a person if the permissions say so; raise :class:`Denied` if the answer is no or nobody can be asked."""
-        if self._host.yes or target.permission != "ask":
-            return
-        effect = target.function.effect
-        if self._approve is None:
+    def allow(
+        self,
+        target: Target,
+        arguments: Mapping[str, object],
+        *,
+        number: int = 0,
+        names: Callable[[], Mapping[str, str]] = dict,
+    ) -> str:
+        """Return who allowed a call that is not denied, and how; ask a person if nothing else allows it.
+
+        Args:
+            target: What is called.
+            arguments: By name, secrets redacted.
+            number: The call's number in its run.
+            names: Returns the names behind ids, see :class:`Approval`. Called only if a person is asked.
+
+        Raises:
+            Denied: The answer is no, or nobody can be asked.
+        """
+        if target.rule.permission == "allow":
+            return str(target.rule)
+        if self._allow and (option := self._allow.fitting(target)):
+            return option
+        if self._host.yes and target.function.effect != "destroy":
+            return "--yes"
+        if self._questions is None:
             raise Denied(
                 f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
-                hint=f'pass --yes, or set permissions = {{ {effect} = "allow" }} under [{target.section}] '
-                "in the accounts file",
+                hint=_remedy(target),
                 detail=str(self._host.accounts.path),
             )
-        with self._one_at_a_time, self._clock.standing_still():
-            approved = self._approve(Approval(target.path, target.account, effect, arguments))
-        if approved is not True:
+        function = target.function
+
+        def approval() -> Approval:
+            return Approval(target.path, target.account, function.effect, arguments, function.summary, names())
+
+        if not self._questions.ask(number, approval):
             raise Denied(f"{_subject(target)}, and it was not approved")
+        return f"approved by {self._questions.person}"
+
+
+class _Questions:
+    """Puts calls to a person, one question at a time. Calls that come meanwhile are the next question together.
+
+    Each call waits in a thread of its own. The first to hold the lock asks for all that wait, itself among them.
+    """
+
+    def __init__(self, asker: Asker, clock: Clock) -> None:
+        self._asker = asker
+        self._clock = clock
+        self._asking = Lock()
+        # Under the lock.
+        self._lock = Lock()
+        self._waiting: list[_Question] = []
+        self._preparing = 0
+
+    @property
+    def person(self) -> str:
+        """Who is asked."""
+        return self._asker.name or "a person"
+
+    def ask(self, number: int, prepare: Callable[[], Approval]) -> bool:
+        """Return True if the person allows a call.
+
+        Args:
+            number: The call's number; a list of calls is sorted by it.
+            prepare: Returns what is asked, which may take a moment.
+        """
+        with self._lock:
+            self._preparing += 1
+        try:
+            question = _Question(number, prepare())
+            with self._lock:
+                self._waiting.append(question)
+        finally:
+            with self._lock:
+                self._preparing -= 1
+        with self._asking, self._clock.standing_still():
+            if question.answer is None:
+                self._ask_for_all(question)
+        return bool(question.answer)
+
+    def _ask_for_all(self, question: _Question) -> None:
+        if self._asker.takes_many:
+            self._gather()
+        with self._lock:
+            batch = sorted(self._waiting, key=lambda each: each.number) if self._asker.takes_many else [question]
+            self._waiting = [each for each in self._waiting if each not in batch]
+        try:
+            answers = self._asker.approve_many([each.approval for each in batch])
+        except BaseException:
+            with self._lock:  # the others ask again, and learn what became of the run
+                self._waiting += [each for each in batch if each is not question]
+            raise
+        for each, answer in zip(batch, answers, strict=True):
+            each.answer = answer
+
+    def _gather(self) -> None:
+        """Wait until no further call has come for a moment."""
+        ends, seen = monotonic() + MAX_GATHERING, 0
+        while (self._preparing or len(self._waiting) > seen) and monotonic() < ends:
+            seen = len(self._waiting)
+            sleep(GATHERING_INTERVAL)
+
+
+class _Question:
+    """A call that waits for an answer."""
+
+    def __init__(self, number: int, approval: Approval) -> None:
+        self.number = number
+        self.approval = approval
+        self.answer: bool | None = None
 
 
 def _subject(target: Target) -> str:
     return f"{target.path} {target.function.effect}s with the account {target.account}"
+
+
+def _remedy(target: Target) -> str:
+    """Return what would allow a call that nobody can be asked about."""
+    rule, effect = target.rule, target.function.effect
+    option = f"--allow {target.path}" if effect == "destroy" else "--yes"
+    key = target.function.name if effect == "destroy" and rule.section is None else rule.key
+    return (
+        f'pass {option}, or set permissions = {{ {_key(key)} = "allow" }} under [{target.section}] in the accounts file'
+    )
+
+
+def _key(name: str) -> str:
+    """Return a key as TOML writes it."""
+    return f'"{name}"' if is_pattern(name) else name

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from kosmolua.accounts.accounts import Accounts
-from kosmolua.accounts.sections import Permission
+from kosmolua.accounts.permissions import Rule
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
-from kosmolua.schema.function import Effect, Function
+from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
 from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, listed
@@ -56,13 +56,13 @@ class Target:
         integration: The integration.
         account: The name of the account; ``default`` is resolved.
         function: The function.
-        permission: Whether the account may call it: ``allow``, ``ask`` or ``deny``.
+        rule: Whether the account may call it, and why.
     """
 
     integration: Integration
     account: str
     function: Function
-    permission: Permission
+    rule: Rule
 
     @property
     def path(self) -> str:
@@ -147,12 +147,12 @@ class Catalog:
         """Return for each account of an integration what it may do."""
         integration = self.integration(name)
         self._accounts.check(integration)
-        effects: tuple[Effect, ...] = ("read", "write")
         return [
             {
                 "integration": name,
                 "account": account,
-                **{effect: self._accounts.permission(integration, account, effect) for effect in effects},
+                **{effect: self._accounts.permission(integration, account, effect) for effect in EFFECTS},
+                "functions": self._accounts.rules(integration, account).permissions,
             }
             for account in self._accounts.names(integration)
         ]
@@ -229,8 +229,8 @@ class Catalog:
         integration, function, account = self._find(path)
         if account == "default":
             account = self._default(integration)
-        permission = self._accounts.permission(integration, account, function.effect)
-        return Target(integration, account, function, permission)
+        rule = self._accounts.rules(integration, account).of_function(function)
+        return Target(integration, account, function, rule)
 
     def _provider_of(self, name: str) -> tuple[Provider, str]:
         root, short = root_and_name(name)

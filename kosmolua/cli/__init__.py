@@ -74,6 +74,12 @@ def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
 
         return run_program(typed, worker)
     from kosmolua.cli.console import guarded
+    from kosmolua.cli.defaults import user_defaults
     from kosmolua.cli.scripts import run_script
 
-    return guarded(lambda: run_script(*plain, worker))
+    def run() -> int:
+        script, options = plain
+        options.defaults = user_defaults(options.accounts, os.environ)
+        return run_script(script, options, worker)
+
+    return guarded(run)

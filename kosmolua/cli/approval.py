@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 
 from kosmolua.broker.approvals import Approval
 from kosmolua.cli import console
@@ -17,8 +18,11 @@ RESET = "\x18\x1b\\\x1b[0m"
 """Ends any escape sequence that other output on the same terminal has begun, and its colours."""
 ANSWERS = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "": "no", "s": "show", "show": "show"}
 ANSWERS_OF_MANY = {**ANSWERS, "a": "all", "all": "all", "d": "deny", "deny": "deny"}
+ANSWERS_OF_LIST = {**ANSWERS, "o": "one", "one": "one", "a": "all", "all": "all", "d": "deny", "deny": "deny"}
 MAX_VALUE, HEAD, TAIL = 1000, 600, 300
 """Characters of an argument that are shown at once; if it is longer, how many at its beginning and its end."""
+MAX_ROW, ROW_HEAD, ROW_TAIL = 300, 200, 80
+"""The same for the arguments of a call in a list."""
 
 
 class Approver:
@@ -36,54 +40,128 @@ class Approver:
         self._denies_all = False
         self._is_interrupted = False
 
+    @property
+    def name(self) -> str:
+        """Who is asked, as the journal has it."""
+        from getpass import getuser
+
+        try:
+            return f"{getuser()} at the terminal"
+        except (OSError, KeyError, ImportError):
+            return "the person at the terminal"
+
     def __call__(self, approval: Approval) -> bool:
         """Return True if the person allows the call.
 
         Raises:
             KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
         """
-        if self._is_interrupted:
-            raise KeyboardInterrupt
-        if self._denies_all:
-            return False
-        if (approval.path, approval.account) in self._allowed:
-            return True
-        try:
-            answer = self._ask(approval)
-        except KeyboardInterrupt:
-            self._is_interrupted = True
-            raise
+        return self.approve_many([approval])[0]
+
+    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+        """Ask about calls that wait at the same time, in one question, and return the answers in the same order.
+
+        Raises:
+            KeyboardInterrupt: The person pressed Ctrl-C, at this question or at an earlier one.
+        """
+        open_ones = [approval for approval in approvals if self._known(approval) is None]
+        answer = self._answer_to(open_ones) if open_ones else ""
+        if answer == "one":
+            return [self(approval) for approval in approvals]
         if answer == "all":
-            self._allowed.add((approval.path, approval.account))
-        self._denies_all = answer == "deny"
-        return answer in ("yes", "all")
+            self._allowed.update((approval.path, approval.account) for approval in open_ones)
+        self._denies_all = self._denies_all or answer == "deny"
+        known = (self._known(approval) for approval in approvals)
+        return [answer in ("yes", "all") if allowed is None else allowed for allowed in known]
 
     def renew(self) -> None:
         """Ask again in the next run, also if this one was denied all calls or interrupted."""
         self._denies_all = self._is_interrupted = False
 
-    def _ask(self, approval: Approval) -> str:
-        lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
+    def _known(self, approval: Approval) -> bool | None:
+        """Return what an earlier answer says of a call, or None."""
+        if self._is_interrupted:
+            raise KeyboardInterrupt
+        if self._denies_all:
+            return False
+        return True if (approval.path, approval.account) in self._allowed else None
+
+    def _answer_to(self, approvals: Sequence[Approval]) -> str:
+        _discard_typed_input()
+        # Whatever else wrote to the terminal, the question stands on lines of its own.
+        _write(RESET if console.draws_on(sys.stderr) else "", "\n")
+        try:
+            return self._ask_one(approvals[0]) if len(approvals) == 1 else self._ask_many(approvals)
+        except KeyboardInterrupt:
+            self._is_interrupted = True
+            raise
+
+    def _ask_one(self, approval: Approval) -> str:
+        lines = _lines_of(approval)
         choices, answers = "[y]es, [n]o", ANSWERS
         if not self._is_single:
             choices, answers = f"{choices}, [a]ll such calls, [d]eny all calls", ANSWERS_OF_MANY
         if any(len(value) > MAX_VALUE for value in lines.values()):
             choices += ", [s]how the arguments whole"
         subject = "You are about" if self._is_single else "The script wants"
-        path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
-        _discard_typed_input()
-        # A question starts on a new line, also if something else wrote to the terminal.
-        _write(RESET if console.draws_on(sys.stderr) else "", "\n")
-        _write(f"{subject} to {approval.effect} with {path}, account {account}:\n", _arguments(lines, _shorten))
-        while True:
-            line = _reply_to(f"Allow {approval.path} with {account}? {choices}: ")
-            answer = answers.get(line.strip().lower())
-            if answer == "show":
-                _write(_arguments(lines, str))
-            elif answer:
-                return answer
-            else:
-                _write(f"Please answer {'y or n' if self._is_single else 'y, n, a or d'}.\n")
+        _write(f"{subject} to {_deed(approval)}:\n", _sentence(approval), _arguments(lines, _shorten))
+        question = f"Allow {console.styled(approval.path, 'bold', sys.stderr)} with {exposed(approval.account)}?"
+        while (answer := _answer(f"{question} {choices}: ", answers)) == "show":
+            _write(_arguments(lines, str))
+        return answer
+
+    def _ask_many(self, approvals: Sequence[Approval]) -> str:
+        choices = "[y]es, [n]o, [o]ne by one, [a]ll such calls, [d]eny all calls"
+        if any(len(_row(approval)) > MAX_ROW for approval in approvals):
+            choices += ", [s]how the arguments whole"
+        _write(f"The script wants to make {len(approvals)} calls:\n", _list(approvals, _shorten_row))
+        while (answer := _answer(f"Allow these {len(approvals)} calls? {choices}: ", ANSWERS_OF_LIST)) == "show":
+            _write(_list(approvals, str))
+        return answer
+
+
+def _deed(approval: Approval) -> str:
+    """Return what a call does, with what account, and that it cannot be undone."""
+    path, account = console.styled(approval.path, "bold", sys.stderr), exposed(approval.account)
+    deed = f"{approval.effect} with {path}, account {account}"
+    warning = console.styled("cannot be undone", "red", sys.stderr)
+    return f"{deed} ({warning})" if approval.effect == "destroy" else deed
+
+
+def _sentence(approval: Approval) -> str:
+    return f"  {console.styled(exposed(approval.about), 'dim', sys.stderr)}\n" if approval.about else ""
+
+
+def _lines_of(approval: Approval) -> dict[str, str]:
+    """Return the arguments of a call as they are shown, with the names behind ids."""
+    lines = {exposed(name): exposed(luacats.literal(value)) for name, value in approval.arguments.items()}
+    return lines | {name: f"{lines[name]} ({exposed(said)})" for name, said in approval.names.items() if name in lines}
+
+
+def _row(approval: Approval) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in _lines_of(approval).items()) or "without arguments"
+
+
+def _list(approvals: Sequence[Approval], shorten: Callable[[str], str]) -> str:
+    """Return calls as numbered lines under a line for each function and account."""
+    groups: dict[tuple[str, str], list[Approval]] = {}
+    for approval in approvals:
+        groups.setdefault((approval.path, approval.account), []).append(approval)
+    lines: list[str] = []
+    numbers, width = count(1), len(str(len(approvals)))
+    for group in groups.values():
+        lines.append(f"{_deed(group[0])}:\n{_sentence(group[0])}")
+        lines += [f"  {next(numbers):>{width}}. {shorten(_row(approval))}\n" for approval in group]
+    return "".join(lines)
+
+
+def _answer(question: str, answers: Mapping[str, str]) -> str:
+    """Ask until what is typed is one of the answers."""
+    while True:
+        if answer := answers.get(_reply_to(question).strip().lower()):
+            return answer
+        letters = [word for word in answers if len(word) == 1 and word != "s"]
+        _write(f"Please answer {', '.join(letters[:-1])} or {letters[-1]}.\n")
 
 
 def _arguments(lines: Mapping[str, str], shorten: Callable[[str], str]) -> str:
@@ -92,6 +170,10 @@ def _arguments(lines: Mapping[str, str], shorten: Callable[[str], str]) -> str:
 
 def _shorten(text: str) -> str:
     return text if len(text) <= MAX_VALUE else shortened(text, HEAD, TAIL)
+
+
+def _shorten_row(text: str) -> str:
+    return text if len(text) <= MAX_ROW else shortened(text, ROW_HEAD, ROW_TAIL)
 
 
 def _write(*texts: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 Value = TypeVar("Value")
+PREFIX = "KOSMOLUA_"
 SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 """The headings of the help, in order."""
 
@@ -84,7 +85,12 @@ class Option(Generic[Value]):
     @overload
     def __get__(self, options: Options, owner: type) -> Value: ...
     def __get__(self, options: Options | None, owner: type) -> Option[Value] | Value:
-        return self if options is None else self.default
+        return self if options is None else options.defaults.get(self.attribute, self.default)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that has its default, such as ``KOSMOLUA_TIMEOUT``."""
+        return f"{PREFIX}{self.attribute.upper()}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,6 +103,7 @@ class Options:
     """The values of the shared options.
 
     Args:
+        defaults: The user's own defaults, by attribute, see :mod:`kosmolua.cli.defaults`.
         given: Values by attribute; the other options have their defaults.
     """
 
@@ -119,7 +126,23 @@ class Options:
         help="Use simulators: no network, no credentials, the same data each time.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
-    yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked.")
+    yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked, unless it destroys.")
+    allow = Option[tuple[str, ...]](
+        default=(),
+        section=PERMISSIONS,
+        metavar="PATTERN",
+        read=path,
+        is_repeatable=True,
+        help="Allow these functions, such as render2.delete_service; repeatable.",
+    )
+    deny = Option[tuple[str, ...]](
+        default=(),
+        section=PERMISSIONS,
+        metavar="PATTERN",
+        read=path,
+        is_repeatable=True,
+        help="Deny these functions, whatever else is said; repeatable.",
+    )
     require_isolation = Option(
         default=False,
         section=LIMITATIONS,
@@ -143,18 +166,22 @@ class Options:
     )
     json = Option(default=False, section=OUTPUT, for_listing=True, help="Print JSON, also on failure.")
 
-    def __init__(self, **given: Any) -> None:
-        for name, value in given.items():
+    def __init__(self, defaults: dict[str, Any] | None = None, **given: Any) -> None:
+        self.defaults = defaults or {}
+        self.given: dict[str, Any] = {
+            name: value for name, value in given.items() if value not in (None, ()) and value is not False
+        }
+        for name, value in self.given.items():
             setattr(self, name, value)
 
     @property
     def limits(self) -> dict[str, Any]:
         """The limits that were given, by name; None for the others."""
-        return {name: vars(self).get(name) for name in ADJUSTABLE}
+        return {name: self.given.get(name, self.defaults.get(name)) for name in ADJUSTABLE}
 
     def over(self, others: Options) -> Options:
         """Return these options; one that was not given has its value from ``others``, which stood earlier."""
-        return Options(**vars(others) | {name: value for name, value in vars(self).items() if value})
+        return Options(self.defaults | others.defaults, **others.given | self.given)
 
 
 def _option_for(name: str) -> Option[Any]:

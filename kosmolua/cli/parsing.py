@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from kosmolua.cli.defaults import user_defaults
 from kosmolua.cli.options import OPTIONS, Option, Options
 from kosmolua.suggestions import closest
 
@@ -126,7 +128,8 @@ def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command
 
     @wraps(command)
     def gather(*args: Any, **given: Any) -> Any:
-        return command(*args, options=Options(**{name: given.pop(name) for name in names}), **given)
+        typed = {name: given.pop(name) for name in names}
+        return command(*args, options=Options(user_defaults(typed["accounts"], os.environ), **typed), **given)
 
     decorated: Any = gather
     for option in reversed(options):

@@ -30,6 +30,7 @@ COMMANDS = {
     "Read": {
         "docs": "Read and search the documentation.",
         "journal": "Show what a journal holds.",
+        "runs": "List the latest runs.",
     },
     "Set up": {
         "integrations": "List, make and check integrations.",

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Event as Flag
 from threading import Lock, RLock, Thread
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-from kosmolua.broker.approvals import Approval
+from kosmolua.broker.approvals import Asker
 from kosmolua.broker.records import CallStarted, Event, Watch
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
@@ -21,6 +21,7 @@ from kosmolua.cli.streams import standard
 from kosmolua.escaping import harmless
 from kosmolua.runs.run import Outcome
 
+_T = TypeVar("_T")
 PLAIN, ERASE = "\x1b[0m", "\r\x1b[2K"
 DEFAULT_WIDTH = 80
 _ALLOWED = re.compile(r"(\x1b\[[0-9;]{0,40}m|\r)")
@@ -238,9 +239,8 @@ class Watching:
     """
 
     def __init__(self, approver: Approver | None, trace: Trace | None, printed: Printed, live: Live | None) -> None:
-        self.approve = self._approve if approver else None
+        self.approve = Asker(approver, self._ask) if approver else None
         self.write: Callable[[bytes], None] = live.write if live else printed.write
-        self._approver = approver
         self._trace = trace
         self._printed = printed
         self._live = live
@@ -260,10 +260,9 @@ class Watching:
                 self._trace.note_usage(outcome.usage)
         return outcome
 
-    def _approve(self, approval: Approval) -> bool:
-        assert self._approver
+    def _ask(self, ask: Callable[[], _T]) -> _T:
         with self._aside():
-            return self._approver(approval)
+            return ask()
 
     @contextmanager
     def _aside(self) -> Iterator[None]:

@@ -52,8 +52,10 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
         options,
         read_only=options.read_only,
         yes=options.yes,
+        allow=options.allow,
+        deny=options.deny,
         approve=approve,
-        journal=options.journal,
+        journal=options.journal or True,
         require_isolation=options.require_isolation,
         **given,
     )

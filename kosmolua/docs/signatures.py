@@ -61,7 +61,7 @@ def in_source(sources: Sequence[str], name: str) -> str:
         sources: The text of each of the plugin's Python files.
         name: The function's short name.
     """
-    registered = re.compile(rf"^@\w+\.(?:reads|writes)\b[^\n]*\n(def {name}\()", re.MULTILINE)
+    registered = re.compile(rf"^@\w+\.(?:reads|writes|destroys)\b[^\n]*\n(def {name}\()", re.MULTILINE)
     for source in sources:
         begin = registered.search(source)
         node = _parsed(source[begin.start(1) :].partition('"""')[0] + "...") if begin else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic
 
 from kosmolua.broker.approvals import Approval
@@ -45,7 +46,7 @@ class Execution:
         options["client"] = client
         options["check"] = check
         options["watch"] = self._note
-        options["approve"] = self._approve if asks else None
+        options["approve"] = _Approver(self) if asks else None
         self._task = asyncio.create_task(runtime.run_async(script.code, **options))
         self._task.add_done_callback(lambda _: self._changed.set())
 
@@ -91,17 +92,25 @@ class Execution:
         if isinstance(event, CallStarted):
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
-    def _approve(self, approval: Approval) -> bool:
-        subject = (approval.path, approval.account)
-        if self._asks_no_more or subject in self._allowed:
-            return not self._asks_no_more
-        question = Question(approval)
-        while (answer := self._put(question)) is Answer.MORE:
-            question = question.next_page()
+    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+        """Ask about calls that wait at the same time, in one question, and return the answers in the same order."""
+        open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
+        if self._asks_no_more:
+            return [False] * len(approvals)
+        answer = self._answer_to(open_ones) if open_ones else Answer.YES
+        if answer is Answer.EACH:
+            return [self.approve_many([approval])[0] for approval in approvals]
         self._asks_no_more |= answer is Answer.NEVER
         if answer is Answer.ALWAYS:
-            self._allowed.add(subject)
-        return answer in (Answer.YES, Answer.ALWAYS)
+            self._allowed.update(map(_subject, open_ones))
+        is_yes = answer in (Answer.YES, Answer.ALWAYS)
+        return [not self._asks_no_more and (is_yes or _subject(each) in self._allowed) for each in approvals]
+
+    def _answer_to(self, approvals: Sequence[Approval]) -> Answer:
+        question = Question(*approvals)
+        while (answer := self._put(question)) is Answer.MORE:
+            question = question.next_page()
+        return answer
 
     def _put(self, question: Question) -> Answer:
         self._loop.call_soon_threadsafe(self._ask, question)
@@ -122,3 +131,18 @@ class Execution:
             return
         self.question = question
         self._changed.set()
+
+
+class _Approver:
+    """Asks the person at the client of an execution."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.name = "the person at the MCP client"
+        self.approve_many = execution.approve_many
+
+    def __call__(self, approval: Approval) -> bool:
+        return self.approve_many([approval])[0]
+
+
+def _subject(approval: Approval) -> tuple[str, str]:
+    return approval.path, approval.account

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import count
 from threading import Event
 from typing import Any
 
@@ -13,32 +15,34 @@ from kosmolua.broker.approvals import Approval
 from kosmolua.escaping import exposed
 
 ONCE, EVERY = "this call", "every call of this function in this script"
+THESE, EACH, ALIKE = "these calls", "none yet: ask about each", "every call of these functions in this script"
 MORE = "nothing yet: show the rest"
 MAX_PAGE = 4_000
 """Characters of one question. What does not fit is on further pages; nothing is left out."""
 
 
 class Answer(Enum):
-    """A person's answer: no, yes, yes to all such calls, show the rest, or do not ask again."""
+    """A person's answer: no, yes, yes to all such calls, ask about each, show the rest, or do not ask again."""
 
     NO = "no"
     YES = "yes"
     ALWAYS = "always"
+    EACH = "each"
     MORE = "more"
     NEVER = "never"
 
 
 class Question:
-    """A call that waits for an answer: asked in the thread that makes the call, answered in another.
+    """One or several calls that wait for an answer: asked in the thread that makes a call, answered in another.
 
     Args:
-        approval: The call.
+        approvals: The calls.
         page: Which part of it is shown, counted from 0, if it is too long for one question.
     """
 
-    def __init__(self, approval: Approval, page: int = 0) -> None:
-        pages = _pages(approval)
-        self._approval = approval
+    def __init__(self, *approvals: Approval, page: int = 0) -> None:
+        pages = _pages(approvals)
+        self._approvals = approvals
         self._page = page
         self._is_last = page + 1 >= len(pages)
         self._answer: Answer | None = None
@@ -48,14 +52,15 @@ class Question:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The form for the answer; without a choice, accepting it means this call, once all of it was shown."""
-        choices = [ONCE, EVERY] if self._is_last else [MORE, ONCE, EVERY]
+        """The form for the answer; without a choice, accepting it means what was shown, once all of it was."""
+        choices = [THESE, EACH, ALIKE] if self._is_list else [ONCE, EVERY]
+        choices = choices if self._is_last else [MORE, *choices]
         choice = {"type": "string", "title": "Allow", "enum": choices, "default": choices[0]}
         return {"type": "object", "properties": {"allow": choice}}
 
     def next_page(self) -> Question:
-        """Return the question that shows the next part of the call."""
-        return Question(self._approval, self._page + (not self._is_last))
+        """Return the question that shows the next part."""
+        return Question(*self._approvals, page=self._page + (not self._is_last))
 
     def wait(self, seconds: float) -> Answer | None:
         """Return the answer, or None if none comes within ``seconds``."""
@@ -75,9 +80,15 @@ class Question:
         if reply.action == "cancel":
             return Answer.NEVER
         allowed = (reply.content or {}).get("allow")
-        if not self._is_last and allowed not in (ONCE, EVERY):
-            return Answer.MORE
-        return Answer.ALWAYS if allowed == EVERY else Answer.YES
+        if allowed in (EVERY, ALIKE):
+            return Answer.ALWAYS
+        if self._is_list and allowed == EACH:
+            return Answer.EACH
+        return Answer.YES if self._is_last or allowed in (ONCE, THESE) else Answer.MORE
+
+    @property
+    def _is_list(self) -> bool:
+        return len(self._approvals) > 1
 
 
 def can_be_asked(client: ClientCapabilities | None) -> bool:
@@ -86,18 +97,46 @@ def can_be_asked(client: ClientCapabilities | None) -> bool:
     return mode is not None and (mode.form is not None or mode.url is None)
 
 
-def _pages(approval: Approval) -> list[str]:
+def _pages(approvals: Sequence[Approval]) -> list[str]:
     """Return the text of a question in parts that a client can show, each under a line that says what is asked."""
-    subject = f"A script wants to {approval.effect} with {approval.path}, account {approval.account}"
-    lines = [f"{exposed(name)} = {_shown(value)}" for name, value in approval.arguments.items()]
+    if len(approvals) == 1:
+        subject, sentence = f"A script wants to {_deed(approvals[0])}", approvals[0].about
+        lines, what = _arguments(approvals[0]), "arguments"
+    else:
+        subject, sentence = f"A script wants to make {len(approvals)} calls", ""
+        lines, what = list(_list(approvals)), "calls"
     text = "\n".join(lines)
     if len(text) <= MAX_PAGE:
-        return ["\n".join([f"{subject}.", *lines])]
+        return ["\n".join([f"{subject}.", *filter(None, [exposed(sentence)]), *lines])]
     parts = [text[start : start + MAX_PAGE] for start in range(0, len(text), MAX_PAGE)]
     return [
-        f"{subject} (part {number:,} of {len(parts):,} of its {len(text):,} characters of arguments).\n{part}"
+        f"{subject} (part {number:,} of {len(parts):,} of its {len(text):,} characters of {what}).\n{part}"
         for number, part in enumerate(parts, start=1)
     ]
+
+
+def _list(approvals: Sequence[Approval]) -> Iterator[str]:
+    """Yield calls as numbered lines under a line for each function and account."""
+    groups: dict[tuple[str, str], list[Approval]] = {}
+    for approval in approvals:
+        groups.setdefault((approval.path, approval.account), []).append(approval)
+    numbers = count(1)
+    for group in groups.values():
+        yield f"{_deed(group[0])}: {exposed(group[0].about)}"
+        for approval in group:
+            yield f"{next(numbers)}. {', '.join(_arguments(approval)) or 'without arguments'}"
+
+
+def _deed(approval: Approval) -> str:
+    """Return what a call does, with what account, and that it cannot be undone."""
+    warning = ", WHICH CANNOT BE UNDONE" if approval.effect == "destroy" else ""
+    return f"{approval.effect} with {approval.path}, account {approval.account}{warning}"
+
+
+def _arguments(approval: Approval) -> list[str]:
+    """Return a line for each argument, with the name behind an id."""
+    named = {name: f" ({exposed(said)})" for name, said in approval.names.items()}
+    return [f"{exposed(name)} = {_shown(value)}{named.get(name, '')}" for name, value in approval.arguments.items()]
 
 
 def _shown(value: object) -> str:

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from kosmolua.broker.approvals import Approval, Approve
+    from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
-    from kosmolua.broker.records import Event, Watch
+    from kosmolua.broker.records import Event, Origin, Watch
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Lease, Turn, WorkerPool
     from kosmolua.runs.ending import Ending
 
 _T = TypeVar("_T")
+DEFAULT_NAME = "script.lua"
 _RETURN = re.compile(rb"\breturn\b")
 _FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 
@@ -51,6 +52,10 @@ class RunOptions(TypedDict, total=False):
     """The script's arguments, in ``arg`` and ``...``."""
     read_only: bool
     """Deny every write of this run."""
+    allow: Sequence[str]
+    """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
+    deny: Sequence[str]
+    """Patterns of functions that are denied in this run, whatever else is said."""
     check: bool
     """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
     and the MCP server do; here it takes some milliseconds and is off by default."""
@@ -142,7 +147,7 @@ class Run:
         isolated: Refuse to run if a layer around the sandbox is missing.
 
     Raises:
-        ConfigError: A limit is out of bounds.
+        ConfigError: A limit is out of bounds, or a pattern fits no function.
         TypeError: There is no such option, or it is of another type.
     """
 
@@ -160,8 +165,12 @@ class Run:
         self._memory = memory
         changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
         self._host = host
-        self._source = chunk_of(source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source)
+        self._given = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
+        self._source = chunk_of(self._given)
         self._options = options
+        for option in ("allow", "deny"):
+            if options.get(option):
+                host.patterns(f"--{option}", options[option])
         self._limits = limits.but(**changes)
         self._isolated = isolated
         self._printed: list[bytes] = []
@@ -245,7 +254,7 @@ class Run:
                 self._supervisor.interrupt()
         try:
             ending = self._supervisor.run(
-                self._source, self._options.get("name", "script.lua"), self._options.get("args", ())
+                self._source, self._options.get("name", DEFAULT_NAME), self._options.get("args", ())
             )
             return self._outcome(ending, monotonic() - started)
         finally:
@@ -257,6 +266,7 @@ class Run:
     @lazy
     def _broker(self) -> Broker:
         """Answers the script's requests; built on the first one."""
+        from kosmolua.broker.approvals import Asker
         from kosmolua.broker.broker import Broker
 
         approve = self._options.get("approve") or self._host.approve
@@ -265,25 +275,38 @@ class Run:
             self._clock,
             self._limits,
             read_only=self._options.get("read_only", False),
-            approve=approve and (lambda approval: self._ask(approve, approval)),
+            allow=self._options.get("allow", ()),
+            deny=self._options.get("deny", ()),
+            approve=approve and Asker(approve, self._ask),
+            origin=self._origin(),
             watch=self._tell if self._options.get("watch") else None,
         )
+
+    def _origin(self) -> Origin:
+        from hashlib import sha256
+
+        from kosmolua.broker.records import Origin
+
+        name = self._options.get("name", DEFAULT_NAME).removeprefix("=")
+        return Origin(self._host.mode, name, sha256(self._given).hexdigest())
 
     @property
     def _broker_in_use(self) -> Broker | None:
         return vars(self).get("_broker")
 
-    def _ask(self, approve: Approve, approval: Approval) -> bool:
+    def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
 
-        def ask() -> bool:
+        def ask_in_owner() -> _T:
+            if not self._clock.left:
+                raise Interrupted("The run is over")
             with self._lease.waiting() if self._lease else nullcontext():
-                return self._clock.left > 0 and approve(approval)
+                return ask()
 
-        allowed = self._in_owner(ask)
+        answer = self._in_owner(ask_in_owner)
         if not self._clock.left:
             raise Interrupted("The run is over")
-        return allowed
+        return answer
 
     def _tell(self, event: Event) -> None:
         self._in_owner(lambda: self._options["watch"](event))

@@ -17,7 +17,8 @@ from kosmolua.schema.bounds import Unless
 from kosmolua.schema.names import objection_to_function
 from kosmolua.schema.types import Mismatch, Type
 
-Effect: TypeAlias = Literal["read", "write"]
+Effect: TypeAlias = Literal["read", "write", "destroy"]
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Function:
     Args:
         name: Its short name, as in ``list_services``.
         full_name: Its name with the integration's prefix, as in ``render_list_services``.
-        effect: ``read`` if it changes nothing, else ``write``.
+        effect: ``read`` if it changes nothing, ``destroy`` if what it does cannot be undone, else ``write``.
         handler: The Python function: the opened account first, then the arguments by name.
         parameters: In the order of the signature, which is the order of positional arguments.
         doc: The whole docstring; its first line is the summary.

@@ -24,6 +24,7 @@ from kosmolua.secret import Secret
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Simulator = TypeVar("_Simulator", bound=Callable[[str], Send])
 _Identifier = TypeVar("_Identifier", bound=Callable[[Any], str])
+_Namer = TypeVar("_Namer", bound=Callable[[Any, str], str])
 
 
 _collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=False)
@@ -114,6 +115,7 @@ class Integration:
         self.functions: dict[str, Function] = {}
         self.simulate: Callable[[str], Send] | None = None
         self.identify: Callable[[Any], str] | None = None
+        self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     def __repr__(self) -> str:
         return f"Integration({self.name!r}, {len(self.functions)} functions)"
@@ -123,8 +125,12 @@ class Integration:
         return self._register(handler, "read")
 
     def writes(self, handler: _Handler) -> _Handler:
-        """Register a function that creates, changes or deletes something."""
+        """Register a function that creates or changes something."""
         return self._register(handler, "write")
+
+    def destroys(self, handler: _Handler) -> _Handler:
+        """Register a function whose effect cannot be undone: it deletes something, or replaces all of it."""
+        return self._register(handler, "destroy")
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
         """Register the simulator of the service, for ``--simulate``.
@@ -141,6 +147,22 @@ class Integration:
         """
         self.identify = identify
         return identify
+
+    def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
+        """Register the function that tells what the service calls the thing behind an id, for whoever approves a call.
+
+        It takes what the account's ``open`` returned and the id, and returns the name by one cheap read. It is called
+        only if a person is asked, once for each id of a run; if it fails, the person sees the id alone.
+
+        Args:
+            parameters: The parameters that hold such ids, in every function: ``service_id``.
+        """
+
+        def register(name_of: _Namer) -> _Namer:
+            self.naming |= dict.fromkeys(parameters, name_of)
+            return name_of
+
+        return register
 
     @property
     def aliases(self) -> dict[str, str]:

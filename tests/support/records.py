@@ -19,6 +19,7 @@ def record(**changes: Any) -> Record:
         "arguments": None,
         "status": "ok",
         "error": None,
+        "allowed_by": "default permissions",
         "attempts": (200,),
         "request_id": None,
         "started": datetime.now(timezone.utc),

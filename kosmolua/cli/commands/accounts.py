@@ -16,7 +16,7 @@ from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import KosmoError, PluginError
 from kosmolua.runtime import Runtime
 
-COLUMNS = ("integration", "account", "read", "write")
+COLUMNS = ("integration", "account", "read", "write", "destroy", "functions")
 MAX_SHOWN = 200
 """Accounts that a terminal shows; a pipe and --json get all."""
 
@@ -56,18 +56,22 @@ def command(context: click.Context, options: Options) -> None:
 def show_permissions(entries: list[dict[str, object]]) -> None:
     """Show what :func:`permissions_of` returns, on a terminal at most :data:`MAX_SHOWN` of it."""
     shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
-    console.table("Accounts", [*COLUMNS], [[str(entry[name]) for name in COLUMNS] for entry in shown])
+    console.table("Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown])
     if more := len(entries) - len(shown):
         console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json have all")
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
-    """Return the ``integration``, name (``account``) and permissions (``read`` and ``write``) of each account.
+    """Return the ``integration``, name (``account``) and permissions (by effect, and of ``functions``) of each account.
 
     An integration that cannot be loaded is a warning.
     """
     catalog = runtime.catalog
     return [entry for each in catalog.loadable(_warn_of) for entry in catalog.permissions(each.name)]
+
+
+def _cell(value: object) -> str:
+    return ", ".join(f"{key}: {each}" for key, each in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _warn_of(name: str, error: PluginError) -> None:

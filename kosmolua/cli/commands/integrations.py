@@ -67,6 +67,7 @@ def _describe(runtime: Runtime, name: str) -> dict[str, object]:
         "about": plugin.integration.about,
         "reads": effects.count("read"),
         "writes": effects.count("write"),
+        "destroys": effects.count("destroy"),
         "accounts": accounts,
         "error": problem,
     }
@@ -76,7 +77,9 @@ def _summary(entry: dict[str, object]) -> str:
     if entry["error"]:
         return f"error: {entry['error']}"
     accounts = ", ".join(entry["accounts"]) if isinstance(entry["accounts"], list) and entry["accounts"] else "none"
-    return f"{_counted(entry['reads'], 'read')}, {_counted(entry['writes'], 'write')}; accounts: {accounts}"
+    counts = [_counted(entry["reads"], "read"), _counted(entry["writes"], "write")]
+    counts += [_counted(entry["destroys"], "destroy")] if entry["destroys"] else []
+    return f"{', '.join(counts)}; accounts: {accounts}"
 
 
 def _counted(count: object, noun: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import IO, Any
+from typing import Any
 
 import click
 
 from kosmolua.cli import console
 from kosmolua.cli.parsing import Command, examples
+from kosmolua.errors import UsageError
+from kosmolua.escaping import harmless
+from kosmolua.folders import journal_file
 from kosmolua.schema.names import parts_of
 from kosmolua.suggestions import did_you_mean
 
@@ -18,31 +21,36 @@ Entry = dict[str, Any]
 COLUMNS = ("time", "run", "path", "account", "effect", "status", "ms", "error")
 LENGTH_OF_YEAR, LENGTH_OF_RUN = len("2026-"), 4
 """A terminal shows times without the year, and the beginning of a run's id."""
-TOTALS = ("path", "account", "calls", "ok", "failed", "refused", "ms", "slowest")
+STATUSES = ("ok", "failed", "refused", "unknown")
+TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
 
 
 @click.command(
     "journal",
     cls=Command,
     epilog=examples(
+        "kosmolua journal --last 20 -v",
         "kosmolua journal calls.jsonl --effect write",
         "kosmolua journal calls.jsonl --account render2.production --status failed",
         "kosmolua journal calls.jsonl --totals",
     ),
 )
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", required=False, type=click.Path(), metavar="[FILE|-]")
 @click.option("--path", metavar="PATH", help="Only calls of this function or integration, as call takes it.")
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )
-@click.option("--effect", type=click.Choice(["read", "write"]), help="Only calls of this effect.")
-@click.option("--status", type=click.Choice(["ok", "failed", "refused"]), help="Only calls that ended like this.")
+@click.option("--effect", type=click.Choice(["read", "write", "destroy"]), help="Only calls of this effect.")
+@click.option(
+    "--status", type=click.Choice(["ok", "failed", "refused", "unknown"]), help="Only calls that ended like this."
+)
 @click.option("--run", metavar="ID", help="Only calls of this run; the beginning of its id is enough.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N of them.")
 @click.option("--totals", is_flag=True, help="Show totals for each function and account.")
+@click.option("-v", "--verbose", is_flag=True, help="Show arguments, the script, and who allowed each call.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the arguments of each call.")
 def command(
-    file: IO[bytes],
+    file: str | None,
     path: str | None,
     account: str | None,
     effect: str | None,
@@ -50,15 +58,18 @@ def command(
     run: str | None,
     last: int | None,
     totals: bool,  # noqa: FBT001 - the value of an option
+    verbose: bool,  # noqa: FBT001 - the value of an option
     as_json: bool,  # noqa: FBT001 - the value of an option
 ) -> None:
-    """Show the calls that a journal holds, the oldest first. FILE is what --journal was given, or - for standard input.
+    """Show the calls that a journal holds, the oldest first.
+
+    FILE is what --journal was given, or - for standard input; by default the journal that is kept in your state folder.
 
     It includes refused calls, for which nothing was sent. Incomplete lines are left out.
     """
     wanted = {"path": path, "account": account, "effect": effect, "status": status, "run": run}
     given = {option: value for option, value in wanted.items() if value is not None}
-    entries = [*_read(file)]
+    entries = read_journal(file)
     chosen = [entry for entry in entries if all(_fits(entry, *each) for each in given.items())]
     if entries and not chosen:
         console.complain(_why_none(entries, given))
@@ -67,8 +78,30 @@ def command(
         _show_totals(_totals(chosen), as_json=as_json)
     elif as_json:
         console.as_json(chosen)
+    elif verbose:
+        for entry in chosen:
+            console.line(_paragraph(entry))
     else:
         console.table("Calls", [*COLUMNS], [_row(entry) for entry in chosen])
+
+
+def read_journal(file: str | None) -> list[Entry]:
+    """Return the records of a journal, the oldest first.
+
+    Args:
+        file: Its path, ``-`` for standard input, or None for the default journal.
+
+    Raises:
+        UsageError: It cannot be read, or no call was noted yet.
+    """
+    path = journal_file() if file is None else file
+    try:
+        with click.open_file(path, "rb") as lines:
+            return [*_read(lines)]
+    except OSError as error:
+        if file is None and isinstance(error, FileNotFoundError):
+            raise UsageError(f"No call was noted yet: there is no journal {path}") from None
+        raise UsageError(f"The journal {path} cannot be read: {error.strerror}") from None
 
 
 def _read(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -126,6 +159,23 @@ def _row(entry: Entry) -> list[str]:
     return [*shown, *map(_cell, cells), f"{_milliseconds(entry):.0f}", _cell(entry.get("error"))]
 
 
+def _paragraph(entry: Entry) -> str:
+    """Return a call with all that is known of it, a line for each argument."""
+    cells = [str(entry.get("time", ""))[:19].replace("T", " "), _cell(entry.get("run")), entry["path"]]
+    cells += [
+        f"[{_cell(entry.get('account')) or '?'}, {_cell(entry.get('effect')) or '?'}]",
+        _cell(entry.get("status")),
+    ]
+    lines = [" ".join([*cells, f"{_milliseconds(entry):.0f} ms", _cell(entry.get("error"))]).rstrip()]
+    arguments = entry.get("arguments")
+    if isinstance(arguments, dict):
+        lines += [f"  {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items()]
+    script, digest = entry.get("script"), _cell(entry.get("sha256"))[:12]
+    lines += [f"  script: {script} (sha256 {digest}), {_cell(entry.get('mode'))}"] if script else []
+    lines += [f"  allowed by: {entry['allowed_by']}"] if entry.get("allowed_by") else []
+    return "\n".join(map(harmless, lines))
+
+
 def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
@@ -149,7 +199,7 @@ def _total(path: str, account: str, entries: list[Entry]) -> Entry:
         "path": path,
         "account": account,
         "calls": len(entries),
-        **{status: statuses.count(status) for status in ("ok", "failed", "refused")},
+        **{status: statuses.count(status) for status in STATUSES},
         "requests": sum(len(entry.get("attempts") or []) for entry in entries),
         "ms": round(sum(times), 1),
         "slowest": round(max(times), 1),

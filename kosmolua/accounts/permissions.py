@@ -1,0 +1,84 @@
+"""Permission rules: what an accounts file says about a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from kosmolua.schema.function import Effect, Function
+
+Permission: TypeAlias = Literal["allow", "ask", "deny"]
+
+PERMISSIONS: tuple[Permission, ...] = ("allow", "ask", "deny")
+"""The permissions, the strictest last."""
+DEFAULT_PERMISSIONS: dict[Effect, Permission] = {"read": "allow", "write": "ask", "destroy": "ask"}
+
+
+class Rule(NamedTuple):
+    """What decides about a function.
+
+    Args:
+        permission: What it says.
+        key: The key of ``permissions``: an effect, a function, or a pattern.
+        section: The section of the accounts file that has it, or None if it is built in.
+    """
+
+    permission: Permission
+    key: str
+    section: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key} of [{self.section}] permissions" if self.section else "default permissions"
+
+
+def is_pattern(name: str) -> bool:
+    """Return True if a name has wildcards, as in ``*_env_var``."""
+    return any(sign in name for sign in "*?[")
+
+
+def fits(pattern: str, function: Function) -> bool:
+    """Return True if a pattern fits a function's short or full name."""
+    return fnmatchcase(function.name, pattern) or fnmatchcase(function.full_name, pattern)
+
+
+class Rules:
+    """The rules of one account: its own, and below them its integration's, key by key.
+
+    An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
+
+    Args:
+        tables: Each section with its ``permissions``, the integration's first.
+    """
+
+    def __init__(self, tables: Iterable[tuple[str, Mapping[str, Permission]]]) -> None:
+        self._rules = {key: Rule(value, key, section) for section, table in tables for key, value in table.items()}
+        self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
+
+    def of_function(self, function: Function) -> Rule:
+        """Return the rule that decides about a function."""
+        named = [self._rules[name] for name in (function.name, function.full_name) if name in self._rules]
+        found = named or [rule for rule in self._patterns if fits(rule.key, function)]
+        return max(found, key=_strictness) if found else self.of_effect(function.effect)
+
+    def of_effect(self, effect: Effect) -> Rule:
+        """Return the rule for functions that no name and no pattern fits.
+
+        Where ``destroy`` is not mentioned, ``write = "deny"`` denies it too; nothing else of ``write`` extends to it.
+        """
+        if rule := self._rules.get(effect):
+            return rule
+        write = self._rules.get("write")
+        if effect == "destroy" and write and write.permission == "deny":
+            return write
+        return Rule(DEFAULT_PERMISSIONS[effect], effect)
+
+    @property
+    def permissions(self) -> dict[str, Permission]:
+        """The permissions of functions and patterns, by key."""
+        return {key: rule.permission for key, rule in self._rules.items() if key not in DEFAULT_PERMISSIONS}
+
+
+def _strictness(rule: Rule) -> int:
+    return PERMISSIONS.index(rule.permission)

@@ -1,0 +1,101 @@
+"""The user's own defaults of options, from the accounts file and the environment.
+
+An option that is typed goes before its variable, such as ``KOSMOLUA_TIMEOUT``, and that before ``[kosmolua.options]``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kosmolua.cli.options import OPTIONS, PREFIX
+from kosmolua.errors import ConfigError
+from kosmolua.folders import accounts_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from kosmolua.cli.options import Option
+
+SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_BY_NAME = {option.attribute: option for option in OPTIONS if option.attribute != "accounts"}
+"""The accounts file cannot name itself, and ``KOSMOLUA_ACCOUNTS`` is read where the file is."""
+
+
+def user_defaults(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the defaults of options, by attribute.
+
+    Args:
+        accounts: The accounts file that was typed, or None.
+        environ: The environment.
+
+    Raises:
+        ConfigError: A key is unknown, or a value does not fit.
+    """
+    return _in_file(accounts, environ) | _in_environment(environ)
+
+
+def _in_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = [name for name in environ if name.startswith(PREFIX)]
+    options = {option.variable: option for option in _BY_NAME.values()} if names else {}
+    return {
+        options[name].attribute: _value(options[name], environ[name], f"the environment variable {name}")
+        for name in names
+        if name in options and environ[name]
+    }
+
+
+def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    path, _ = accounts_file(accounts, environ)
+    try:
+        with open(path, "rb") as file:
+            if b"options" not in file.read():
+                return {}
+    except OSError:
+        return {}  # if it must be read, what reads the accounts says why it cannot
+    from kosmolua.accounts.toml import parse
+    from kosmolua.suggestions import did_you_mean, listed
+
+    own = parse(path).get("kosmolua", {})
+    given = own.get("options", {}) if isinstance(own, dict) else {}
+    if not isinstance(given, dict):
+        return {}  # which is an error wherever the file is read
+    for key in given:
+        if key not in _BY_NAME:
+            hint = did_you_mean(key, _BY_NAME) or f"its keys are {listed(_BY_NAME)}"
+            raise ConfigError(f"{path}: [kosmolua.options] has no key {key!r}", hint=hint)
+    return {key: _value(_BY_NAME[key], value, f"{path}: [kosmolua.options] {key}") for key, value in given.items()}
+
+
+def _value(option: Option[Any], given: object, where: str) -> Any:
+    """Return the value of an option as a file or a variable has it.
+
+    Several values of a variable are separated as paths are in ``PATH``.
+    """
+    try:
+        if option.metavar is None:
+            return _switch(given)
+        if option.is_repeatable:
+            texts = given.split(os.pathsep) if isinstance(given, str) else given
+            if not isinstance(texts, list):
+                raise ValueError("it must be a list of strings")
+            return tuple(option.read(_text(each)) for each in texts)
+        return option.read(_text(given))
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _switch(given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    switch = SWITCHES.get(given.lower()) if isinstance(given, str) else None
+    if switch is None:
+        raise ValueError("it must be true or false")
+    return switch
+
+
+def _text(given: object) -> str:
+    if isinstance(given, bool) or not isinstance(given, (str, int, float)):
+        raise ValueError("it must be a string or a number")
+    return str(given)
