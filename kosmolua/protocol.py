@@ -7,6 +7,7 @@ Child to host::
                                             integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
     call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
     doc      {id, verb, args | fault}       verb is list, search or read
+    sleep    {id, seconds}                  the reply comes when the time is over
     print    {text}
     end      {result | error, usage}
     limit    {limit, usage}                 the child found that a limit is reached, and exits
@@ -138,13 +139,17 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
     "doc": {"id": int, "verb": str},
+    "sleep": {"id": int, "seconds": (int, float)},
     "print": {"text": str},
     "end": {"usage": dict},
     "limit": {"limit": str, "usage": dict},
 }
-_OPTIONAL = {"describe": ("branch",), "call": ("args", "fault", "branch"), "doc": ("args", "fault", "branch")} | {
-    "end": ("result", "error")
-}
+_OPTIONAL = {
+    "describe": ("branch",),
+    "sleep": ("branch",),
+    "call": ("args", "fault", "branch"),
+    "doc": ("args", "fault", "branch"),
+} | {"end": ("result", "error")}
 
 
 class BadFrame(ValueError):

@@ -40,7 +40,7 @@ local function newest_deploy_id(service)
   return deploys[1] and deploys[1].id
 end
 
--- There is no sleep: a look takes as long as Render's answer, and the host keeps to Render's rate limit.
+-- A look every five seconds is well within Render's rate limit.
 local function wait_for(service, deploy_id)
   local seen
   for _ = 1, MOST_LOOKS do
@@ -52,6 +52,7 @@ local function wait_for(service, deploy_id)
     if not UNDER_WAY[seen] then
       return seen
     end
+    sleep(5)
   end
   error("deploy " .. deploy_id .. " is still " .. seen .. "; run this again to go on waiting")
 end

@@ -26,6 +26,11 @@ app = {}
 ---@return T
 function dump(value) end
 
+---Waits in the host: it takes no processor time, and other branches of `parallel` go on. With `--simulate` the time of the
+---simulators moves on instead.
+---@param seconds number
+function sleep(seconds) end
+
 ---Lists the pages of the documentation, one a line.
 ---@param namespace? string `guides`, `integrations`, or an integration such as `render2`.
 ---@return string

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from threading import Lock, RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -35,6 +36,9 @@ class Backend(Protocol):
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the sender of an account; the same one each time."""
 
+    def sleep(self, seconds: float) -> float:
+        """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
+
     def close(self) -> None:
         """Close all connections."""
 
@@ -46,6 +50,10 @@ class Live:
         self._transports: dict[tuple[str, str], Transport] = {}
         self._is_closed = False
         self._lock = RLock()
+
+    def sleep(self, seconds: float) -> float:
+        """Return the seconds: services know only real time."""
+        return seconds
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the transport of an account."""
@@ -72,7 +80,14 @@ class Simulated:
 
     def __init__(self) -> None:
         self._simulators: dict[tuple[str, str], Sender] = {}
+        self._slept = 0.0
         self._lock = Lock()
+
+    def sleep(self, seconds: float) -> float:
+        """Move the clock of the simulators on. Nothing waits."""
+        with self._lock:
+            self._slept += seconds
+        return 0.0
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the simulator of an account.
@@ -85,7 +100,10 @@ class Simulated:
         with self._lock:
             key = (integration.name, account)
             if key not in self._simulators:
-                self._simulators[key] = one_at_a_time(integration.simulate(account))
+                parameters = signature(integration.simulate).parameters.values()
+                takes_clock = any(each.name == "clock" or each.kind is each.VAR_KEYWORD for each in parameters)
+                options = {"clock": lambda: self._slept} if takes_clock else {}
+                self._simulators[key] = one_at_a_time(integration.simulate(account, **options))
             return self._simulators[key]
 
     def close(self) -> None:
@@ -119,6 +137,10 @@ class Canned:
         self._answers = answers
         self._senders: dict[str, Sender] = {}
         self._lock = Lock()
+
+    def sleep(self, seconds: float) -> float:
+        """Wait for nothing."""
+        return 0.0
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the sender of an account."""

@@ -17,7 +17,7 @@ from kosmolua.broker.names import Names
 from kosmolua.broker.open_accounts import OpenAccounts
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
-from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Watch
+from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
 from kosmolua.errors import (
     CallTimeout,
@@ -158,6 +158,13 @@ class Broker:
         finally:
             if record := self._end(call, error):
                 self._watch(CallEnded(record))
+
+    def sleep(self, seconds: float) -> float:
+        """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
+        real = self._host.backend.sleep(seconds)
+        if real:
+            self._watch(Waiting(real))
+        return real
 
     def identify(self, integration: Integration, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.

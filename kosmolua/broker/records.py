@@ -121,5 +121,16 @@ class CallEnded:
     record: Record
 
 
-Event: TypeAlias = "CallStarted | CallEnded"
+@dataclass(frozen=True)
+class Waiting:
+    """The script waits, as by ``sleep``; branches of ``parallel`` that do not wait go on.
+
+    Args:
+        seconds: For how long.
+    """
+
+    seconds: float
+
+
+Event: TypeAlias = "CallStarted | CallEnded | Waiting"
 Watch: TypeAlias = Callable[[Event], None]

@@ -14,7 +14,7 @@ from threading import Lock, RLock, Thread
 from typing import Any, TextIO, TypeVar
 
 from kosmolua.broker.approvals import Asker
-from kosmolua.broker.records import CallStarted, Event, Watch
+from kosmolua.broker.records import CallStarted, Event, Waiting, Watch
 from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.streams import standard
@@ -90,6 +90,7 @@ class Live:
         self._started = clock()
         self._done = 0
         self._under_way: set[int] = set()
+        self._waits_until = 0.0
         self._shown = False
         self._asides = 0
         self._lock = RLock()
@@ -107,10 +108,12 @@ class Live:
             self._erase()
 
     def note(self, event: Event) -> None:
-        """Count a call that starts or ends."""
+        """Count a call that starts or ends, and note until when the script waits."""
         with self._lock:
             if isinstance(event, CallStarted):
                 self._under_way.add(event.number)
+            elif isinstance(event, Waiting):
+                self._waits_until = max(self._waits_until, self._clock() + event.seconds)
             else:
                 self._under_way.discard(event.record.number)
                 self._done += 1
@@ -148,7 +151,9 @@ class Live:
 
     def _text(self) -> str:
         calls = "1 call done" if self._done == 1 else f"{self._done} calls done"
-        return f"{calls}, {len(self._under_way)} under way, {_spell(self._clock() - self._started)}"
+        left = self._waits_until - self._clock()
+        waits = f", waiting {_spell(left)}" if left > 0 else ""
+        return f"{calls}, {len(self._under_way)} under way{waits}, {_spell(self._clock() - self._started)}"
 
     def _erase(self) -> None:
         if self._shown:
@@ -183,8 +188,11 @@ class Trace:
         self._lock = Lock()
 
     def note(self, event: Event) -> None:
-        """Write the line of a call that starts or ends."""
+        """Write the line of a call that starts or ends, or of a script that waits."""
         with self._lock:
+            if isinstance(event, Waiting):
+                _write(f"-- waits {event.seconds:g} s", "dim")
+                return
             if isinstance(event, CallStarted):
                 _write(harmless(f"-> {event.path} [{event.account}, {event.effect}]"), "dim")
                 return

@@ -66,7 +66,7 @@ class RunOptions(TypedDict, total=False):
     """Called with each piece of output as the script prints it."""
     watch: Watch
     """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
-    ``CallEnded``."""
+    ``CallEnded``; and with ``Waiting`` when the script waits."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
     client: str | None

@@ -22,6 +22,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, get_ident
 from time import monotonic
@@ -78,6 +79,9 @@ class Broker(Protocol):
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
 
+    def sleep(self, seconds: float) -> float:
+        """Let time pass, and return for how many seconds the script has to wait in fact."""
+
 
 class Supervisor:
     """Supervises one run. Create it in the thread that calls :meth:`run`.
@@ -128,6 +132,7 @@ class Supervisor:
         self._crash: BaseException | None = None
         self._grace_ends: float | None = None
         self._isolation: list[str] | None = None
+        self._sleepers: list[tuple[float, int]] = []
         self._call_errors: dict[int, KosmoError] = {}
 
     def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
@@ -188,6 +193,7 @@ class Supervisor:
             try:
                 while not (self._ending and not self._pending) and not self._is_late():
                     self._do_next(self._next_wait())
+                    self._wake()
                 return self._flush()
             except BaseException as error:  # noqa: BLE001 - raised when the run is over
                 self._fail(error)
@@ -198,6 +204,18 @@ class Supervisor:
         except Empty:
             return
         work()
+
+    def _sleep(self, number: int, seconds: float) -> None:
+        """Note when a request to wait has to be answered."""
+        try:
+            heappush(self._sleepers, (monotonic() + self._broker().sleep(max(seconds, 0.0)), number))
+        except KosmoError as error:
+            self._stop(error)
+
+    def _wake(self) -> None:
+        """Answer the requests to wait whose time is over."""
+        while self._sleepers and self._sleepers[0][0] <= monotonic():
+            self._child.send(protocol.reply(heappop(self._sleepers)[1], "null"))
 
     @property
     def _is_ending(self) -> bool:
@@ -211,7 +229,8 @@ class Supervisor:
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
         if not self._is_ending:
-            return min(self._clock.left, MAX_WAIT)
+            next_due = self._sleepers[0][0] - monotonic() if self._sleepers else MAX_WAIT
+            return min(self._clock.left, next_due, MAX_WAIT)
         self._grace_ends = self._grace_ends or monotonic() + GRACE_TIMEOUT
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
@@ -314,6 +333,8 @@ class Supervisor:
                 return self.ask(partial(ending_of, frame, self._limits, self._call_errors.get))
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
+            elif kind == "sleep":
+                self._mail.put(partial(self._sleep, frame["id"], frame["seconds"]))
             elif kind == "ready":
                 self._mail.put(partial(self._ready, frame))
             elif kind == "call" and frame.get("branch") is True:

@@ -5,14 +5,14 @@ local function say(attempt)
   print((problem:gsub("^absent.lua:%d+: attempt to ", "")))
 end
 
-print(require, io, package, dofile, loadfile, sleep, os.getenv, os.execute, os.exit, os.sleep, json.parse, ("").split)
+print(require, io, package, dofile, loadfile, os.getenv, os.execute, os.exit, os.sleep, json.parse, ("").split)
 --> nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil
 say(function() require("json") end)
 --> call a nil value (global 'require'): there are no modules to load; json, regex and parallel are there already
 say(function() io.write("x") end)
 --> index a nil value (global 'io'): there are no files; print writes, arg has the arguments, and load takes text
 say(function() os.sleep(1) end)
---> call a nil value (field 'sleep'): if os.sleep was meant, a script cannot sleep; the host waits where a service wants it
+--> call a nil value (field 'sleep'): if os.sleep was meant, sleep(seconds) waits
 say(function() os.getenv("HOME") end)
 --> call a nil value (field 'getenv'): if os.getenv was meant, there are no processes and no environment; os has time, date, clock and difftime
 say(function() os.exit() end)

@@ -30,9 +30,9 @@ say(function() return app.integration end)
 say(function() return app.integrations.libary end)
 --> unknown_path	app.integrations has no 'libary' (did you mean 'library'?); lua_list_docs() lists what there is
 say(function() return library.list_book end)
---> unknown_path	app.integrations.library has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?); lua_list_docs("library") lists what there is
+--> unknown_path	app.integrations.library has no 'list_book' (did you mean 'list_books'?); lua_list_docs("library") lists what there is
 say(function() return library.work.list_book end)
---> unknown_path	app.integrations.library.work has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?); lua_list_docs("library") lists what there is
+--> unknown_path	app.integrations.library.work has no 'list_book' (did you mean 'list_books'?); lua_list_docs("library") lists what there is
 say(function() return app.library end)
 --> unknown_path	app has no 'library' (it is app.integrations.library); lua_list_docs() lists what there is
 say(function() return app.zzz end)

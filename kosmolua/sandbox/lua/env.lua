@@ -7,7 +7,7 @@ local hints, inspect, requests, traceback = host.hints, host.inspect, host.reque
 local host_tables = host.registry.host_tables
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
-local collectgarbage, integer_or_float = collectgarbage, math.type
+local collectgarbage, huge, integer_or_float = collectgarbage, math.huge, math.type
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
@@ -194,6 +194,17 @@ local function without_host(trace)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
   trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it without wrappers
   return trace
+end
+
+---Waits in the host: it takes no processor time, and other branches of `parallel` go on. With `--simulate` the time of the
+---simulators moves on instead.
+---@param seconds number
+function env.sleep(seconds)
+  need("number", 1, "sleep", seconds)
+  if not (seconds >= 0 and seconds < huge) then
+    bad_argument(1, "sleep", "seconds from 0 expected, got " .. tostring(seconds))
+  end
+  requests.ask("sleep", format(',"seconds":%.17g', seconds))
 end
 
 env.debug = {}

@@ -6,7 +6,7 @@ local find, match = string.find, string.match
 local MODULES = "there are no modules to load; json, regex and parallel are there already"
 local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
-local WAITING = "a script cannot sleep; the host waits where a service wants it"
+local WAITING = "sleep(seconds) waits"
 local AWAITING = "a call waits by itself; parallel.all runs several at once"
 local TIMES = "os.time() is now, and os.date formats a time"
 local SELF = "a function without a colon has no self: name the value"
@@ -31,7 +31,7 @@ local LIST = "a result's list has a name, such as result.services"
 local globals = {
   require = MODULES, package = MODULES,
   io = FILES, dofile = FILES, loadfile = FILES,
-  sleep = WAITING, await = AWAITING,
+  await = AWAITING,
   http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
   async = AWAITING, Promise = AWAITING,
   Date = TIMES, datetime = TIMES, moment = TIMES, time = TIMES,
