@@ -138,7 +138,12 @@ class PluginError(KosmoError):
     def __init__(self, message: str, *, origin: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.origin = origin
-        self.mistakes: tuple[PluginError, ...] = (self,)
+        self._mistakes: tuple[PluginError, ...] = ()
+
+    @property
+    def mistakes(self) -> tuple[PluginError, ...]:
+        """The single mistakes that this error reports: itself, if it was not joined from several."""
+        return self._mistakes or (self,)
 
     @classmethod
     def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
@@ -148,7 +153,7 @@ class PluginError(KosmoError):
             return mistakes[0]
         clauses = "; ".join(f"{mistake.origin}: {mistake.message}" for mistake in mistakes)
         joined = cls(f"{len(mistakes)} mistakes: {clauses}", origin=mistakes[0].origin)
-        joined.mistakes = mistakes
+        joined._mistakes = mistakes
         return joined
 
     def fields(self) -> dict[str, object]:
