@@ -143,7 +143,7 @@ class PluginError(KosmoError):
 
     @property
     def mistakes(self) -> tuple[PluginError, ...]:
-        """The mistakes that it joins, each with its place; itself if it is one alone."""
+        """The single mistakes that this error reports: itself, if it was not joined from several."""
         return self._mistakes or (self,)
 
     @classmethod

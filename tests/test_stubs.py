@@ -349,7 +349,8 @@ def test_the_globals_are_those_that_scripts_have(tmp_path: Path) -> None:
               end
             end
             for key, value in pairs(_G) do
-              if type(value) == "function" and (key == "dump" or key == "sleep" or key:find("^lua_")) then found[#found + 1] = key end
+              local is_own = key == "dump" or key == "sleep" or key:find("^lua_")
+              if type(value) == "function" and is_own then found[#found + 1] = key end
             end
             return found
         """)

@@ -130,8 +130,12 @@ class Response:
     @property
     def request_id(self) -> str | None:
         """The service's id of the request, or None if it gives none that fits into a message."""
-        given = (self.header(name) or "" for name in REQUEST_ID_HEADERS)
-        return next((name for name in given if 0 < len(name) <= MAX_REQUEST_ID and name.isprintable()), None)
+        headers = self._by_name
+        for name in REQUEST_ID_HEADERS:
+            given = headers.get(name.lower())
+            if given and len(given) <= MAX_REQUEST_ID and given.isprintable():
+                return given
+        return None
 
     def text(self) -> str:
         """Return the body as text; bytes that are not UTF-8 become U+FFFD."""
