@@ -329,6 +329,10 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
             "[lib.work]\npermissions = { wriet = 'deny' }",
             "[lib.work] permissions has no key 'wriet' (did you mean 'write'?)",
         ),
+        ("[lib.work]\npermissions = { 'x_*' = 'deny' }", "[lib.work] permissions: 'x_*' fits no function of lib"),
+        ("[lib]\npermissions = { 'x_*' = 'deny' }\n[lib.work]", "[lib] permissions: 'x_*' fits no function of lib"),
+        ("[lib.work]\npermissions = { '*' = 'maybe' }", "[lib.work] permissions: "),
+        ("[lib.work]\npermissions = { destory = 'deny' }", "has no key 'destory' (did you mean 'destroy'?)"),
         (
             "[lib.work]\npermissions = { write = 'never' }",
             '[lib.work] permissions: write must be "allow", "ask" or "deny", not "never" (a string)',

@@ -40,33 +40,37 @@ def open_terminal(environment: dict[str, str]) -> Open:
 
 # The matrix
 
-READ, WRITE = "get_current_user", "suspend_service"
+READ, WRITE, DESTROY = "get_current_user", "suspend_service", "delete_service"
 SCRIPT = f"""
-for _, name in ipairs({{ "{READ}", "{WRITE}" }}) do
-  local ok, err = pcall(app.integrations.render2.production[name], name == "{WRITE}" and "srv-cabc12345678" or nil)
+for _, name in ipairs({{ "{READ}", "{WRITE}", "{DESTROY}" }}) do
+  local ok, err = pcall(app.integrations.render2.production[name], name ~= "{READ}" and "srv-cabc12345678" or nil)
   print("[" .. name .. " " .. (ok and "made" or err.code) .. "]")
 end
 """
 PLACES = ("terminal", "pipe")
 PERMISSIONS = ("allow", "ask", "deny", "usual")
-FLAGS = ("", "--yes", "--read-only")
+FLAGS = ("", "--yes", "--read-only", "--allow render2.delete_*", "--deny render2.production.*")
 LEVELS = ("account", "integration")
-ROWS = [row for row in itertools.product(PLACES, PERMISSIONS, FLAGS, LEVELS) if row[1:] != ("usual", "", "integration")]
+ROWS = [
+    row for row in itertools.product(PLACES, PERMISSIONS, FLAGS, LEVELS) if row[1] != "usual" or row[3] == "account"
+]
 
 
 def accounts_with(permission: str, level: str) -> str:
-    """Return an accounts file whose only account has a permission for reads and writes, at one level."""
-    line = "" if permission == "usual" else f'permissions = {{ read = "{permission}", write = "{permission}" }}'
+    """Return an accounts file whose only account has a permission for all effects, at one level."""
+    permissions = ", ".join(f'{effect} = "{permission}"' for effect in ("read", "write", "destroy"))
+    line = "" if permission == "usual" else f"permissions = {{ {permissions} }}"
     own, shared = (line, "") if level == "account" else ("", line)
     return f'[render2]\n{shared}\n[render2.production]\napi_key = "rnd_1234567890"\n{own}\n'
 
 
 def expected(place: str, permission: str, flag: str, function: str) -> tuple[str, bool]:
     """Return how a call ends, and whether somebody is asked, who says yes."""
-    own = {READ: "allow", WRITE: "ask"}[function] if permission == "usual" else permission
-    if own == "deny" or (flag == "--read-only" and function == WRITE):
+    own = {READ: "allow", WRITE: "ask", DESTROY: "ask"}[function] if permission == "usual" else permission
+    if own == "deny" or flag.startswith("--deny") or (flag == "--read-only" and function != READ):
         return "denied", False
-    if own == "allow" or flag == "--yes":
+    is_lifted = flag == "--yes" if function != DESTROY else flag.startswith("--allow")
+    if own == "allow" or is_lifted:
         return "made", False
     return ("made", True) if place == "terminal" else ("denied", False)
 
@@ -76,11 +80,11 @@ def expected(place: str, permission: str, flag: str, function: str) -> tuple[str
 def test_the_matrix(
     kosmolua: Program, open_terminal: Open, write: Write, place: str, permission: str, flag: str, level: str
 ) -> None:
-    """Who may make a read and a write, by permission, its level, the options, and whether there is a terminal."""
+    """Who may read, write and delete, by permission, its level, the options, and whether there is a terminal."""
     accounts = write("accounts.toml", accounts_with(permission, level))
-    command = ["run", "-e", SCRIPT, "--simulate", "--accounts", str(accounts), *filter(None, [flag])]
+    command = ["run", "-e", SCRIPT, "--simulate", "--accounts", str(accounts), *flag.split()]
     output = answer_yes(open_terminal, command) if place == "terminal" else kosmolua(*command).stdout
-    for function in (READ, WRITE):
+    for function in (READ, WRITE, DESTROY):
         ending, asked = expected(place, permission, flag, function)
         assert f"[{function} {ending}]" in output
         assert (f"with render2.{function}, account production" in output) == asked

@@ -56,7 +56,7 @@ def file_of(code: str) -> str:
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
-    with Runtime(simulate=True, yes=True, environ={}) as runtime:
+    with Runtime(simulate=True, yes=True, allow=["*"], environ={}) as runtime:
         yield runtime
 
 
@@ -250,7 +250,7 @@ def test_the_tests_of_the_guide_pass(workshop: Path) -> None:
 
 def test_notes_of_the_guide_work(workshop: Path) -> None:
     """Paging, search, a refused argument, a service that says no: the plugin does what the guide says."""
-    with Runtime(simulate=True, yes=True, environ={}, plugins=[workshop / "notes.py"]) as runtime:
+    with Runtime(simulate=True, yes=True, allow=["*"], environ={}, plugins=[workshop / "notes.py"]) as runtime:
         outcome = runtime.run("""
             local notes = app.integrations.notes
             local added = notes.note_add_note("milk")

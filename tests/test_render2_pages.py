@@ -24,7 +24,7 @@ def blocks(text: str) -> list[str]:
 
 
 def simulated(source: str, *args: str) -> Any:
-    with Runtime(simulate=True, yes=True, environ={}) as runtime:
+    with Runtime(simulate=True, yes=True, allow=["*"], environ={}) as runtime:
         return runtime.run(source, args=args)
 
 
@@ -103,7 +103,7 @@ def test_the_seeds_examples_run_verbatim_over_a_real_socket(seed_examples: list[
         accounts = tmp_path / "accounts.toml"
         lines = [f'[render2.{name}]\napi_key = "rnd_{name}_key"\nbase_url = "{server.url}/v1"\n' for name in ACCOUNTS]
         accounts.write_text("\n".join(lines))
-        with Runtime(accounts, yes=True, environ={}) as runtime:
+        with Runtime(accounts, yes=True, allow=["*"], environ={}) as runtime:
             outcomes = [runtime.run(block) for block in seed_examples]
 
     assert [outcome.error for outcome in outcomes] == [None] * 9
@@ -140,7 +140,7 @@ def test_each_example_script_runs_and_says_how(script: Path) -> None:
 def test_a_script_that_creates_can_be_run_again() -> None:
     """create_and_wait finds the service of its first run and creates no second one."""
     source = (ROOT / "scripts" / "create_and_wait.lua").read_text()
-    with Runtime(simulate=True, yes=True, environ={}) as runtime:
+    with Runtime(simulate=True, yes=True, allow=["*"], environ={}) as runtime:
         first, second = runtime.run(source), runtime.run(source)
 
     assert [call["path"] for call in first.calls].count("render2.create_service") == 1

@@ -260,7 +260,7 @@ def test_a_write_is_asked_about_at_the_prompt(repl: Start) -> None:
         terminal.send(suspend + "\r")
         screen = terminal.until("[d]eny all calls:")
         assert "The script wants to write with render2.suspend_service, account default:" in screen
-        assert '  service_id = "srv-cabc12345678"' in screen
+        assert '  service_id = "srv-cabc12345678" (checkout-api)' in screen
         terminal.send("y\r")
         terminal.until(READY)
 
@@ -426,7 +426,7 @@ def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     assert lines[0] == "ann@example.com"
     assert lines[1].split("\t")[:4] == ["render2.get_current_user", "default", "read", "ok"]
     assert "wall\t7 s\traise it with --timeout" in lines
-    assert "render2\tproduction\tallow\task" in lines
+    assert "render2\tproduction\tallow\task\task\t" in lines
     assert any(line.startswith("1. `") for line in lines)
     assert lines[lines.index("loaded") + 1 :][:3] == ["yes", "nil", "a label"]
     assert ":load FILE\tRun a file in this session." in lines

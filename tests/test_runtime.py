@@ -159,6 +159,22 @@ def test_no_option_is_misspelt_in_silence(simulated: Runtime) -> None:
     assert {*ADJUSTABLE} <= RunOptions.__annotations__.keys()
 
 
+def test_patterns_of_a_runtime_and_of_a_run() -> None:
+    """Those of a run are added to the runtime's; one that fits nothing is an error before anything runs."""
+    script = "return pcall(app.integrations.render2.delete_service, 'srv-cabc12345678')"
+    with Runtime({}, simulate=True, environ={}) as runtime:
+        assert runtime.run(script).result[0] is False
+        assert runtime.run(script, allow=["render2.delete_service"], read_only=True).result[0] is False
+        assert runtime.run(script, allow=["render2.delete_*"]).result[0] is True
+        with pytest.raises(ConfigError, match=r"--deny render2\.delet_service fits no function"):
+            runtime.run(script, deny=["render2.delet_service"])
+    with Runtime({}, simulate=True, allow="render2.delete_service", environ={}) as runtime:
+        assert runtime.run(script, deny=["render2.staging.*"]).result[0] is True
+        assert runtime.run(script, deny=["render2.*"]).result[0] is False
+    with pytest.raises(ConfigError, match=r"--allow render2\.delet_service fits no function"):
+        Runtime({}, simulate=True, allow=["render2.delet_service"], environ={})
+
+
 def test_read_only_for_one_run(simulated: Runtime) -> None:
     """A run can be narrowed, whatever the runtime allows."""
     script = "return pcall(app.integrations.render2.restart_service, 'srv-cabc12345678')"
