@@ -119,7 +119,8 @@ TASKS = [
     Task(
         "error lines of the last hour",
         RENDER
-        + 'for _, line in ipairs(render.list_logs({ resource_id = "srv-cabc12345678" }).logs) do print(line.message) end',
+        + 'local logs = render.list_logs({ resource_id = "srv-cabc12345678", text = "error" }).logs\n'
+        + "for _, line in ipairs(logs) do print(line.message) end",
         (
             RENDER + 'for _, line in ipairs(render.get_logs({ service_id = "srv-cabc12345678" })) do print(line) end',
             RENDER + 'print(render.list_logs({ resource_id = "srv-cabc12345678" }).logs.length)',
