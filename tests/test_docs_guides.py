@@ -50,7 +50,7 @@ def fences(text: str) -> list[tuple[str, str]]:
 
 def file_of(code: str) -> str:
     """Return the file that a block says it is, in its first line."""
-    found = re.match(r"# ([\w.]+)(?:, continued)?\n", code)
+    found = re.match(r"(?:#|--) ([\w.]+)(?:, continued)?\n", code)
     return found[1] if found else ""
 
 
@@ -62,11 +62,11 @@ def runtime() -> Iterator[Runtime]:
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the Python files of the guides, a continued one in one piece."""
+    """A folder with the Python files and the named scripts of the guides, a continued one in one piece."""
     folder = tmp_path_factory.mktemp("workshop")
     for text in GUIDES.values():
         for language, code in fences(text):
-            if language == "python":
+            if language == "python" or (language == "lua" and file_of(code).endswith(".lua")):
                 with (folder / file_of(code)).open("a", encoding="utf-8") as file:
                     file.write(code + "\n")
     return folder

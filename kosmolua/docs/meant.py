@@ -84,8 +84,9 @@ def _is_misspelt(said: str, word: str) -> bool:
 
 def functions_meant(integration: Integration, name: str) -> list[str]:
     """Return the functions of an integration that a name is likely meant for, the likeliest first; none if unclear."""
-    name = name.removeprefix(f"{integration.name}_") or name
     functions = outline_of(integration).functions
+    for prefix in {sketch.full_name.removesuffix(short) for short, sketch in functions.items()}:
+        name = name.removeprefix(prefix) or name
     index, meanings = _index_of(integration)
     guess = Guess(name, meanings)
     spelled = closest(name, functions)

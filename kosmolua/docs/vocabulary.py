@@ -43,7 +43,7 @@ deploy trigger: ship publish redeploy rollout push
 deploy: deployment deployed release build version
 trigger: start begin launch run fire kick
 run: execute invoke perform launch start trigger
-scale: grow shrink increase decrease capacity autoscaling resize autoscale
+scale: grow shrink increase decrease capacity autoscaling resize autoscale more fewer replicas
 instance: replica replicas server servers node nodes machine machines dyno dynos
 verify: check validate confirm recheck test
 job: task command shell oneoff migration
@@ -59,7 +59,7 @@ log: output tail stdout stderr console print message
 event: history activity timeline audit happened incident outage crash crashed
 postgres: database databases db sql postgresql mysql
 key value: redis valkey cache kv memcached keyvalue
-user: who whoami me myself email profile identity login authenticated
+user: who whose whoami me myself email profile identity login authenticated
 owner: workspace team organization organisation org member group
 workspace: team organization organisation org owner
 issue: bug ticket problem defect pr

@@ -6,7 +6,7 @@ local function say(attempt)
 end
 
 print(require, io, package, dofile, loadfile, os.getenv, os.execute, os.exit, os.sleep, json.parse, ("").split)
---> nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil
+--> nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil
 say(function() require("json") end)
 --> call a nil value (global 'require'): there are no modules to load; json, regex and parallel are there already
 say(function() io.write("x") end)
