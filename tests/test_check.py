@@ -274,7 +274,7 @@ def test_the_bill_says_what_a_script_may_do(checker: Checker) -> None:
     assert {(charge.effect, charge.path, charge.account) for charge in report.bill} == {
         ("read", "render2.list_services", "default"),
         ("write", "render2.restart_service", "production"),
-        ("write", "render2.delete_service", "staging"),
+        ("destroy", "render2.delete_service", "staging"),
         ("read", "render2.list_jobs", "*"),
     }
     assert "writes render2." in report.summary()
