@@ -30,9 +30,9 @@ say(function() return app.integration end)
 say(function() return app.integrations.libary end)
 --> unknown_path	app.integrations has no 'libary' (did you mean 'library'?); lua_list_docs() lists what there is
 say(function() return library.list_book end)
---> unknown_path	app.integrations.library has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?); lua_list_docs("library") lists what there is
+--> unknown_path	app.integrations.library has no 'list_book' (did you mean 'list_books'?); lua_list_docs("library") lists what there is
 say(function() return library.work.list_book end)
---> unknown_path	app.integrations.library.work has no 'list_book' (did you mean 'list_books' or 'lib_list_books'?); lua_list_docs("library") lists what there is
+--> unknown_path	app.integrations.library.work has no 'list_book' (did you mean 'list_books'?); lua_list_docs("library") lists what there is
 say(function() return app.library end)
 --> unknown_path	app has no 'library' (it is app.integrations.library); lua_list_docs() lists what there is
 say(function() return app.zzz end)
@@ -42,7 +42,7 @@ say(function() return app.integrations.zzz end)
 say(function() return library.zzz end)
 --> unknown_path	app.integrations.library has no 'zzz' (neither a function nor one of the accounts broken, home, locked, work); lua_list_docs("library") lists what there is
 say(function() return library.work.zzz end)
---> unknown_path	app.integrations.library.work has no 'zzz' (lua_list_docs("library") lists what there is)
+--> unknown_path	app.integrations.library.work has no 'zzz' (library has no function for that: lua_list_docs('library') lists its 4)
 print(pcall(function() app.x = 1 end))
 --> false	app.lua:46: app is read-only
 print(pcall(function() library.list_books = print end))
