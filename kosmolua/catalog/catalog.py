@@ -16,7 +16,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
-from kosmolua.suggestions import as_hint, closest, did_you_mean, list_of, listed
+from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
 """Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
@@ -275,6 +275,8 @@ class Catalog:
 
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
         """Raise the error for what is not under an integration."""
+        from kosmolua.docs.meant import functions_meant
+
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
         where = lua_path(integration.name)
@@ -283,9 +285,11 @@ class Catalog:
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
-        hint = did_you_mean(first, [*accounts, "default"]) or _function_meant(integration, first)
-        if hint is None or (second and not as_hint(closest(first, accounts))):
-            hint = list_of("neither a function nor one of the accounts", accounts) or hint
+        hint = did_you_mean(first, [*accounts, "default"])
+        if hint is None and (second or "_" not in first):  # it may be meant for an account
+            meant = [] if second else functions_meant(integration, first)
+            hint = as_hint(meant) or list_of("neither a function nor one of the accounts", accounts)
+        hint = hint or _function_meant(integration, first)
         raise UnknownPath(f"{where} has no '{first[:80]}'", hint=hint)
 
 
