@@ -56,7 +56,9 @@ class Runtime:
     Args:
         accounts: The accounts file, or what would be in it; by default ``KOSMOLUA_ACCOUNTS``, else the user's own, else
             none.
-        simulate: Answer calls from the integrations' simulators: no network, no credentials.
+        simulate: Answer calls from the integrations' simulators: no network, no credentials. A path is that of the file
+            that keeps their state, read at the start and written when the runtime is closed.
+        failures: How simulated functions fail, such as ``{"render2.trigger_deploy": "build_failed"}``.
         plugins: Integrations beside the installed ones, one or several: a file, a package folder or the integration
             itself. A :class:`kosmolua.catalog.plugins.Plugins` replaces the installed ones too.
         backend: Answers calls, in place of the services and the simulators.
@@ -83,7 +85,8 @@ class Runtime:
         self,
         accounts: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
-        simulate: bool = False,
+        simulate: bool | str | os.PathLike[str] = False,
+        failures: Mapping[str, str] | None = None,
         plugins: Named | Sequence[Named] | Plugins = (),
         backend: Backend | None = None,
         read_only: bool = False,
@@ -103,6 +106,7 @@ class Runtime:
         self._host = Host(
             accounts,
             simulate=simulate,
+            failures=failures or {},
             plugins=plugins,
             backend=backend,
             read_only=read_only,

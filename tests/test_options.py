@@ -14,7 +14,16 @@ from kosmolua.cli.options import OPTIONS, Option, Options, read_plainly
 from kosmolua.cli.parsing import running_options
 from kosmolua.errors import ConfigError
 
-TEXTS = {"FILE": "some.file", "PATH": "some/path", "S": "90s", "SIZE": "64K", "N": "7", "PATTERN": "render2.*"}
+FAILURE = "render2.trigger_deploy=build_failed"
+TEXTS = {
+    "FILE": "some.file",
+    "PATH": "some/path",
+    "S": "90s",
+    "SIZE": "64K",
+    "N": "7",
+    "PATTERN": "render2.*",
+    "FUNCTION=OUTCOME": FAILURE,
+}
 
 
 @click.command("reader")
@@ -76,8 +85,18 @@ IN_FILE = {
     "S": '"90s"',
     "SIZE": '"64K"',
     "N": "7",
+    "FUNCTION=OUTCOME": f'["{FAILURE}"]',
 }
-READ = {"FILE": "a.file", "PATH": ("a", "b"), "PATTERN": ("a.*", "b.*"), "S": 90.0, "SIZE": 65536, "N": 7}
+READ = {
+    "FILE": "a.file",
+    "PATH": ("a", "b"),
+    "PATTERN": ("a.*", "b.*"),
+    "S": 90.0,
+    "SIZE": 65536,
+    "N": 7,
+    "FUNCTION=OUTCOME": (FAILURE,),
+}
+LISTS = {"PATH": ["a", "b"], "PATTERN": ["a.*", "b.*"], "FUNCTION=OUTCOME": [FAILURE]}
 
 
 @pytest.mark.parametrize(
@@ -88,8 +107,7 @@ def test_each_option_has_a_default_in_the_file_and_in_the_environment(option: Op
     text, value = (IN_FILE[option.metavar], READ[option.metavar]) if option.metavar else ("true", True)
     accounts = str(write("accounts.toml", f"[kosmolua.options]\n{option.attribute} = {text}\n"))
     assert user_defaults(accounts, {}) == {option.attribute: value}
-    in_variable = {"[": os.pathsep.join(["a", "b"] if option.metavar == "PATH" else ["a.*", "b.*"])}
-    given = in_variable.get(text[0], text.strip('"'))
+    given = os.pathsep.join(LISTS.get(option.metavar, [text.strip('"')]))
     empty = str(write("empty.toml", ""))
     assert user_defaults(empty, {f"KOSMOLUA_{option.attribute.upper()}": given}) == {option.attribute: value}
 

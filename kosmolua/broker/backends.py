@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import signature
 from threading import Lock, RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from kosmolua.clock import Until
-from kosmolua.errors import NotConfigured
 from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
 from kosmolua.schema.integration import Integration
 
@@ -73,42 +71,6 @@ class Live:
             self._is_closed = True
             for transport in self._transports.values():
                 transport.close()
-
-
-class Simulated:
-    """Answers requests from the integrations' simulators, one for each account."""
-
-    def __init__(self) -> None:
-        self._simulators: dict[tuple[str, str], Sender] = {}
-        self._slept = 0.0
-        self._lock = Lock()
-
-    def sleep(self, seconds: float) -> float:
-        """Move the clock of the simulators on. Nothing waits."""
-        with self._lock:
-            self._slept += seconds
-        return 0.0
-
-    def sender(self, integration: Integration, account: str) -> Sender:
-        """Return the simulator of an account.
-
-        Raises:
-            NotConfigured: The integration has none.
-        """
-        if integration.simulate is None:
-            raise NotConfigured(f"{integration.name} has no simulator", hint="run it without --simulate")
-        with self._lock:
-            key = (integration.name, account)
-            if key not in self._simulators:
-                parameters = signature(integration.simulate).parameters.values()
-                takes_clock = any(each.name == "clock" or each.kind is each.VAR_KEYWORD for each in parameters)
-                options = {"clock": lambda: self._slept} if takes_clock else {}
-                self._simulators[key] = one_at_a_time(integration.simulate(account, **options))
-            return self._simulators[key]
-
-    def close(self) -> None:
-        """Forget all state."""
-        self._simulators.clear()
 
 
 def one_at_a_time(send: Send) -> Sender:

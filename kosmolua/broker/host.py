@@ -37,7 +37,8 @@ class Host:
         self,
         accounts: str | os.PathLike[str] | Mapping[str, Any] | None,
         *,
-        simulate: bool,
+        simulate: bool | str | os.PathLike[str],
+        failures: Mapping[str, str],
         plugins: Named | Sequence[Named] | Plugins,
         backend: Backend | None,
         read_only: bool,
@@ -53,7 +54,9 @@ class Host:
         self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
         self._given_plugins = plugins
         self._given_backend = backend
-        self._simulate = simulate
+        self._simulate = bool(simulate)
+        self._simulator_state = None if isinstance(simulate, bool) else simulate
+        self._failures = failures
         self._journal_path = None if isinstance(journal, bool) else journal
         self._keeps_default_journal = journal is True and not simulate
         self._warn = warn
@@ -65,6 +68,8 @@ class Host:
             self._check_sections()
         for option in self._patterns:
             self.patterns(option)  # a pattern that fits nothing is an error here
+        if self._simulator_state is not None:
+            self.backend  # noqa: B018 - reads the file, so that one that cannot be read is an error here
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
             self.journal  # noqa: B018 - opens the file, so that one that cannot be opened is an error here
 
@@ -130,9 +135,15 @@ class Host:
     @lazy
     def backend(self) -> Backend:
         """Answers requests: the services, their simulators, or what was given instead."""
-        from kosmolua.broker.backends import Live, Simulated
+        if self._given_backend:
+            return self._given_backend
+        if self._simulate:
+            from kosmolua.broker.simulators import Simulated
 
-        return self._given_backend or (Simulated() if self._simulate else Live())
+            return Simulated(self._simulator_state, self._failures)
+        from kosmolua.broker.backends import Live
+
+        return Live()
 
     def patterns(self, option: str, of_run: Sequence[str] = ()) -> Patterns | None:
         """Return the patterns of ``--allow`` or ``--deny``, the runtime's and a run's; None if there are none.

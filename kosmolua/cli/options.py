@@ -36,6 +36,25 @@ def appendable(text: str) -> str:
     return path(text)
 
 
+def failure(text: str) -> str:
+    """Return how a simulated function fails, as it is written; raise ValueError if it is not FUNCTION=OUTCOME."""
+    function, equals, outcome = text.partition("=")
+    if not (equals and outcome and "." in function):
+        raise ValueError(f"{text!r} is not such as render2.trigger_deploy=build_failed")
+    return text
+
+
+def spelled_out(typed: Sequence[str]) -> list[str]:
+    """Return a command line with ``--simulate=FILE`` as the options that it stands for."""
+    words: list[str] = []
+    for place, word in enumerate(typed):
+        if word == "--":
+            return words + list(typed[place:])
+        is_short = word.startswith("--simulate=")
+        words += ["--simulate", "--simulate-state", word.partition("=")[2]] if is_short else [word]
+    return words
+
+
 class Option(Generic[Value]):
     """One option; its name is that of the attribute of :class:`Options` that holds it.
 
@@ -124,6 +143,21 @@ class Options:
         section=PLACES,
         for_listing=True,
         help="Use simulators: no network, no credentials, the same data each time.",
+    )
+    simulate_state = Option[str | None](
+        default=None,
+        section=PLACES,
+        metavar="FILE",
+        read=path,
+        help="Keep the simulators' state in a file; short: --simulate=FILE.",
+    )
+    simulate_fail = Option[tuple[str, ...]](
+        default=(),
+        section=PLACES,
+        metavar="FUNCTION=OUTCOME",
+        read=failure,
+        is_repeatable=True,
+        help="Let a simulated function fail, as in render2.trigger_deploy=build_failed; repeatable.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
     yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked, unless it destroys.")

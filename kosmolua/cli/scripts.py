@@ -70,7 +70,14 @@ def open_to_list(options: Options) -> Runtime:
 
 def _open(options: Options, **given: Any) -> Runtime:
     standard.set_apart()
-    places: dict[str, Any] = {"plugins": options.plugin, "simulate": options.simulate, "warn": console.warn}
+    if not options.simulate and (options.simulate_state or options.simulate_fail):
+        raise UsageError("--simulate-state and --simulate-fail are for simulators, which --simulate uses")
+    places: dict[str, Any] = {
+        "plugins": options.plugin,
+        "simulate": (options.simulate_state or True) if options.simulate else False,
+        "failures": dict(each.split("=", 1) for each in options.simulate_fail),
+        "warn": console.warn,
+    }
     if not options.debug:
         return Runtime(options.accounts, **places, **given)
     from kosmolua.cli.tracebacks import Tracebacks
