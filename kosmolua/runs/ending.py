@@ -87,9 +87,9 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
 
 
 def _tells_more(trace: str, line: int | None) -> bool:
-    """Return True if a traceback has more than the one frame of the line that the error names anyway."""
+    """Return False if a traceback has only the frame of the line that the error names anyway."""
     frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
-    return len(frames) > 1 or (len(frames) == 1 and f":{line}: " not in frames[0])
+    return len(frames) != 1 or f":{line}: " not in frames[0]
 
 
 def _cut(text: str) -> str:
