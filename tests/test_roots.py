@@ -81,7 +81,8 @@ class Tools:
 def host() -> Host:
     """Return a host with two accounts of the second root's integration, one of which may not write."""
     accounts = {"tools.files": {"a": {}, "b": {"permissions": {"write": "deny"}}, "default": "a"}}
-    options: dict[str, Any] = {"simulate": False, "plugins": (), "backend": None, "read_only": False, "yes": False}
+    options: dict[str, Any] = dict.fromkeys(("simulate", "read_only", "yes"), False)
+    options |= {"failures": {}, "plugins": (), "backend": None, "allow": (), "deny": ()}
     warned: list[str] = []
     host = Host(accounts, **options, approve=None, journal=None, warn=warned.append, environ={})
     host.catalog = Catalog([host.plugins, Tools()], host.accounts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
@@ -107,18 +108,22 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"The state of the simulators in {file} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"The state of the simulators in {file} is not JSON: {error}") from None
-    if not isinstance(kept, dict) or kept.get("version") != VERSION or not isinstance(kept.get("accounts"), dict):
+    if (
+        not isinstance(kept, dict)
+        or kept.get("version") != VERSION
+        or not isinstance(kept.get("accounts"), dict)
+        or not isinstance(kept.get("seconds"), (int, float))
+    ):
         raise ConfigError(f"{file} does not hold the state of simulators", hint="name a new file, or remove this one")
     return kept
 
 
 def _write(file: Path, state: Mapping[str, Any]) -> None:
     """Replace a file as a whole, readable by its owner only."""
-    fresh = file.with_name(f"{file.name}.new")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, fresh = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
         with open(descriptor, "w", encoding="utf-8") as stream:
             json.dump(state, stream, ensure_ascii=False)
-        fresh.replace(file)
+        os.replace(fresh, file)
     except OSError as error:
         raise ConfigError(f"The state of the simulators cannot be written to {file}: {error.strerror}") from None
