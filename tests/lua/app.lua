@@ -40,7 +40,7 @@ say(function() return app.zzz end)
 say(function() return app.integrations.zzz end)
 --> unknown_path	app.integrations has no 'zzz' (it has library); lua_list_docs() lists what there is
 say(function() return library.zzz end)
---> unknown_path	app.integrations.library has no 'zzz' (library has no function for that: lua_list_docs('library') lists its 4)
+--> unknown_path	app.integrations.library has no 'zzz' (neither a function nor one of the accounts broken, home, locked, work); lua_list_docs("library") lists what there is
 say(function() return library.work.zzz end)
 --> unknown_path	app.integrations.library.work has no 'zzz' (library has no function for that: lua_list_docs('library') lists its 4)
 print(pcall(function() app.x = 1 end))
