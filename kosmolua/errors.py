@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOTHING_SENT = "Nothing was sent."
+_OF_THE_HOST = r"[<>/\\]|0x[0-9a-f]{4}"
+"""Characters that reveal the host: a Python repr, an address in memory, or a path."""
 
 
 class KosmoError(Exception):
@@ -327,6 +329,22 @@ class PluginFault(CallError):
 
     def __init__(self, message: str, *, detail: str | None = None) -> None:
         super().__init__("plugin_error", message, detail=detail)
+
+    @classmethod
+    def unloadable(cls, name: str, error: PluginError) -> PluginFault:
+        """Return the error of a call whose integration cannot be loaded, caused by the error that tells the user why.
+
+        The script is told why only if that reveals nothing of the host.
+        """
+        import re  # the sandboxed process imports this module, and starts sooner without
+
+        said = f"The integration {name} cannot be loaded"
+        if re.search(_OF_THE_HOST, error.message):
+            fault = cls(said, detail=f"{error.origin}: {error.message}")
+        else:
+            fault = cls(f"{said}: {error.message}", detail=error.origin)
+        fault.__cause__ = error
+        return fault
 
 
 class DocNotFound(CallError):

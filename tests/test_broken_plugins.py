@@ -146,3 +146,15 @@ def test_what_fails_since_a_plugin_cannot_be_loaded_is_a_matter_of_configuration
         done = session.run(*words, plugins=("imports",))
         assert done.returncode == 3
         assert "The integration imports cannot be loaded: " in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in BROKEN if name != "hangs"])
+def test_the_check_tells_of_a_broken_one_what_a_call_tells(session: Session, name: str) -> None:
+    """Also beside another mistake, it reveals nothing of where the host keeps its files."""
+    script = f"local first = nil .. 'a'\nnot_there.x()\napp.integrations.{name}.get_thing()"
+    done = session.run("run", "--json", "-e", script, plugins=(name,))
+
+    assert done.returncode == 1
+    assert f"The integration {name} cannot be loaded" in done.stdout
+    assert str(session.folder) not in done.stdout

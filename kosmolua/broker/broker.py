@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kosmolua import protocol
 from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, unsendable
-from kosmolua.broker.faults import blaming, unloadable
+from kosmolua.broker.faults import blaming
 from kosmolua.broker.names import Names
 from kosmolua.broker.open_accounts import OpenAccounts
 from kosmolua.broker.pages import Pages
@@ -104,7 +104,7 @@ class Broker:
             self.redact_error(error)
             raise _with_a_way_to_list(error, path) from None
         except PluginError as error:
-            raise unloadable(parts_of(path)[0], error) from error
+            raise PluginFault.unloadable(parts_of(path)[0], error) from error
 
     def doc(self, verb: str, given: Sequence[Any], fault: Mapping[str, str] | None) -> str:
         """List, search or read documentation.
@@ -255,7 +255,7 @@ class Broker:
         try:
             target = self._host.catalog.resolve(call.path)
         except PluginError as error:
-            raise unloadable(parts_of(call.path)[0], error) from error
+            raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
         call.lead_to(target)
         return target
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kosmolua.errors import KosmoError, PluginError, PluginFault, log_traceback
+from kosmolua.errors import KosmoError, PluginFault, log_traceback
 
 MAX_TEXT = 300
 """Characters of an exception's text; a longer one is cut."""
-_OF_THE_HOST = re.compile(r"[<>/\\]|0x[0-9a-f]{4}")
-"""Characters that reveal the host: a Python repr, an address in memory, or a path."""
 
 
 @contextmanager
@@ -30,14 +27,6 @@ def blaming(path: str, origin: str) -> Iterator[None]:
     except BaseException as error:
         log_traceback(path, error)
         raise _fault(path, origin, error) from error
-
-
-def unloadable(name: str, error: PluginError) -> PluginFault:
-    """Return the error of a call whose integration cannot be loaded."""
-    said = f"The integration {name} cannot be loaded"
-    if _OF_THE_HOST.search(error.message):
-        return PluginFault(said, detail=f"{error.origin}: {error.message}")
-    return PluginFault(f"{said}: {error.message}", detail=error.origin)
 
 
 def _fault(path: str, origin: str, error: BaseException) -> PluginFault:

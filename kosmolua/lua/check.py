@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kosmolua.errors import CheckFailed, NotConfigured
+from kosmolua.errors import CheckFailed, NotConfigured, PluginFault
 from kosmolua.lua import idioms
 from kosmolua.lua.fields import Catalog, Charge
 from kosmolua.lua.findings import Finding
@@ -31,25 +31,26 @@ class Report(NamedTuple):
         bill: What the script may do, each once, in the order of the source.
         is_lua: Whether it could be parsed. A run leaves the error to Lua itself if it could not.
         is_read: False for a script that is too long or too deeply nested to be read.
-        unconfigured: The errors of calls with accounts that are not configured, by place.
+        unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
+            by place.
     """
 
     findings: list[Finding]
     bill: list[Charge]
     is_lua: bool = True
     is_read: bool = True
-    unconfigured: Mapping[str, NotConfigured] = MappingProxyType({})
+    unconfigured: Mapping[str, NotConfigured | PluginFault] = MappingProxyType({})
 
     @property
     def errors(self) -> list[Finding]:
         """The findings that are certain to fail."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
-    def refusal(self) -> CheckFailed | NotConfigured | None:
+    def refusal(self) -> CheckFailed | NotConfigured | PluginFault | None:
         """Return the error of a script that is certain to fail, or None.
 
-        If all that is wrong is an account that is not configured, it is the error that the call would raise: it says
-        what to add to the accounts file.
+        If all that is wrong is what the user has to set up, an account or a plugin, it is the error that the call would
+        raise: it says what to do.
         """
         if not self.errors:
             return None

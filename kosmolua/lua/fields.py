@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kosmolua.errors import KosmoError, NotConfigured
+from kosmolua.errors import KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import LIBRARIES, STRING_METHODS
 from kosmolua.lua.findings import Findings
@@ -88,12 +88,12 @@ class Fields:
         findings: Gets what is wrong.
 
     ``bill`` has what the script names of the integrations, each once, and ``unconfigured`` the error of each place
-    that calls with an account that is not configured.
+    that calls with an account that is not configured, or an integration that cannot be loaded.
     """
 
     def __init__(self, catalog: Catalog, scopes: Scopes, findings: Findings) -> None:
         self.bill: dict[Charge, None] = {}
-        self.unconfigured: dict[str, NotConfigured] = {}
+        self.unconfigured: dict[str, NotConfigured | PluginFault] = {}
         self._catalog = catalog
         self._scopes = scopes
         self._findings = findings
@@ -161,9 +161,7 @@ class Fields:
         try:
             self._catalog.resolve(path)
         except KosmoError as error:
-            if isinstance(error, NotConfigured):
-                self.unconfigured[f"{node.line}:{node.column}"] = error
-            self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint))
+            self._fail(node, error)
 
     def _under_result(self, node: Node, value: Result, key: str) -> Value:
         keys = record_keys(value.type)
@@ -205,9 +203,16 @@ class Fields:
     def _integration(self, node: Node, name: str) -> Integration | None:
         try:
             return self._catalog.integration(name)
+        except PluginError as error:
+            self._fail(node, PluginFault.unloadable(name, error))
         except KosmoError as error:
-            self._findings.fail(node, error.message)
-            return None
+            self._fail(node, error)
+        return None
+
+    def _fail(self, node: Node, error: KosmoError) -> None:
+        if isinstance(error, (NotConfigured, PluginFault)):
+            self.unconfigured[f"{node.line}:{node.column}"] = error
+        self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint))
 
     def _callee(self, function: Function, branch: Branch) -> Callee:
         account = shown = branch.account or "default"

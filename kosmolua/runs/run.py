@@ -18,6 +18,7 @@ from kosmolua.errors import (
     Interrupted,
     KosmoError,
     NotConfigured,
+    PluginFault,
     ScriptError,
     WorkerLost,
 )
@@ -201,7 +202,7 @@ class Run:
                     self._lease = stack.enter_context(pool.take(self._options.get("client"), turn))
                     child = self._lease.child
                 return self._supervise(child)
-            except (CheckFailed, NotConfigured) as error:
+            except (CheckFailed, NotConfigured, PluginFault) as error:
                 if turn:
                     turn.end()
                 return Outcome([], "", error, [])
@@ -223,6 +224,7 @@ class Run:
         Raises:
             CheckFailed: It is certain to fail.
             NotConfigured: It is, since an account is not configured.
+            PluginFault: It is, since an integration cannot be loaded.
         """
         from kosmolua.lua.check import Checker
 
