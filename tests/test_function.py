@@ -3,55 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pytest
+from support import books
+from support.books import HOURS, LEND, Account, lend
 
 from kosmolua import PluginError
-from kosmolua.plugin import Integration, Secret, between, matching, unless
+from kosmolua.plugin import Integration, between
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.function import read_function
-
-
-@dataclass(frozen=True)
-class Account:
-    """A key."""
-
-    api_key: Annotated[Secret, "From the settings."]
-    url: Annotated[str, "Where it is."] = "https://example.com"
-    spare_key: Secret | None = None
-
-    def open(self, send: Any) -> Any:
-        return send
-
-
-def lend(
-    library: Any,
-    /,
-    *,
-    book: Annotated[str, "Which book.", matching(r"b-\d+", "b-12")],
-    days: Annotated[int, "For how long.", between(1, 30)] = 14,
-    tags: list[str] | None = None,
-) -> dict[str, Any]:
-    """Lend a book.
-
-    It has to be there.
-    """
-    return {"book": book, "days": days}
-
-
-def find(library: Any, /, *, title: Annotated[str | None, unless("author")], author: str | None = None) -> list:
-    """Find a book by title or author."""
-    return [title, author]
-
-
-def hours(library: Any, /) -> dict:
-    """Say when it is open."""
-    return {}
-
-
-LEND, FIND, HOURS = (read_function(handler, "read", "lib") for handler in (lend, find, hours))
 
 
 def test_a_function_says_what_its_signature_says() -> None:
@@ -64,7 +25,7 @@ def test_a_function_says_what_its_signature_says() -> None:
     assert (LEND.summary, LEND.doc.endswith("It has to be there.")) == ("Lend a book.", True)
     assert LEND.signature == "lend({ book, days?, tags? })"
     assert HOURS.signature == "hours()"
-    assert LEND.origin == f"{__file__}:{lend.__code__.co_firstlineno}"
+    assert LEND.origin == f"{books.__file__}:{lend.__code__.co_firstlineno}"
 
 
 def no_docstring(api: Any, /) -> None:

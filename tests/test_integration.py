@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
+from support.books import Account, find, lend
 
 from kosmolua import PluginError
-from kosmolua.plugin import Integration, Secret, between, matching, unless
+from kosmolua.plugin import Integration
 from kosmolua.schema.integration import AccountField
 from kosmolua.schema.luacats import label
-
-
-@dataclass(frozen=True)
-class Account:
-    """A key."""
-
-    api_key: Annotated[Secret, "From the settings."]
-    url: Annotated[str, "Where it is."] = "https://example.com"
-    spare_key: Secret | None = None
-
-    def open(self, send: Any) -> Any:
-        return send
-
-
-def lend(
-    library: Any,
-    /,
-    *,
-    book: Annotated[str, "Which book.", matching(r"b-\d+", "b-12")],
-    days: Annotated[int, "For how long.", between(1, 30)] = 14,
-    tags: list[str] | None = None,
-) -> dict[str, Any]:
-    """Lend a book.
-
-    It has to be there.
-    """
-    return {"book": book, "days": days}
-
-
-def find(library: Any, /, *, title: Annotated[str | None, unless("author")], author: str | None = None) -> list:
-    """Find a book by title or author."""
-    return [title, author]
 
 
 def fresh(name: str = "lib") -> Integration:
@@ -126,7 +95,7 @@ def test_two_functions_of_one_name_are_refused() -> None:
     for handler in (lend, book_lend):
         with pytest.raises(PluginError, match=f"lib has two functions named {handler.__name__}") as refused:
             integration.writes(handler)
-        assert refused.value.origin == f"{__file__}:{handler.__code__.co_firstlineno}"
+        assert refused.value.origin == f"{handler.__code__.co_filename}:{handler.__code__.co_firstlineno}"
 
 
 class Plain:

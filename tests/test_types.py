@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Optional, TypedDict, Union
 
 import pytest
+from support.books import Edits, Loose, Point, Thread
 
 from kosmolua.plugin import between, matching, non_empty, one_of
 from kosmolua.schema.annotations import type_of
@@ -15,26 +16,6 @@ from kosmolua.schema.bounds import Length, Pattern, Range
 from kosmolua.schema.luacats import label
 from kosmolua.schema.types import INTEGER, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type
 from kosmolua.schema.types import Union as AnyOf
-
-
-class Point(TypedDict):
-    x: int
-    y: Annotated[int | None, "Up."]
-
-
-class Thread(TypedDict):
-    text: str
-    replies: list[Thread]
-    parent: Thread | None
-
-
-class Edits(TypedDict, total=False):
-    text: str
-    label: Annotated[str | None, matching("[a-z]+", "abc")]
-
-
-class Loose(TypedDict, total=False):
-    tag: str
 
 
 @pytest.mark.parametrize(
