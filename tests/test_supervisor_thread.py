@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
 
 import pytest
 from support.processes import eventually
@@ -110,3 +111,24 @@ def test_ctrl_c_at_a_question_ends_the_run_and_asks_no_more(pool: ThreadPoolExec
     with pytest.raises(Interrupted):
         question.result(60)
     assert asked == [1]
+
+
+class Printing(Silent):
+    """A child that prints a line and ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = [b'{"kind":"print","text":"a"}']
+
+    def read(self, limit: int) -> bytes | None:
+        return self._lines.pop() if self._lines else None
+
+
+def test_an_end_that_comes_while_the_owner_is_busy_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no call that would need the grace."""
+    monkeypatch.setattr("kosmolua.runs.supervisor.GRACE_TIMEOUT", 60.0)
+    clock = Clock(60)
+    started = monotonic()
+    run = Supervisor(Printing(), Limits(), clock, no_broker, lambda piece: eventually(lambda: not clock.left))
+    assert run.run(b"", "job.lua", []).error is not None
+    assert monotonic() - started < 30

@@ -228,6 +228,7 @@ class Supervisor:
                 self._do_next(0)
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
+            return 0.0  # the end that was in the mail may leave nothing to wait for
         if not self._is_ending:
             next_due = self._sleepers[0][0] - monotonic() if self._sleepers else MAX_WAIT
             return min(self._clock.left, next_due, MAX_WAIT)
