@@ -116,7 +116,7 @@ def test_an_archive_on_the_path_is_looked_into(site: Path, archive: Path, monkey
 def test_a_file_on_the_path_that_is_no_archive_offers_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python imports nothing from it either."""
     (site / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
-    monkeypatch.syspath_prepend(site / "broken.zip")
+    monkeypatch.setattr(sys, "path", [str(site / "broken.zip"), *sys.path])
 
     assert "plain" in installed_entry_points()
 
@@ -128,8 +128,8 @@ def test_the_folder_that_the_user_stands_in_offers_nothing(
     """Although ``python -m`` puts it on the import path: a cloned repository must not run code."""
     install(site / "cloned", "package_e", "[kosmolua.integrations]\nevil = package_e\n")
     if beside:
-        monkeypatch.syspath_prepend(archive)
-    monkeypatch.syspath_prepend(site / "cloned")
+        monkeypatch.setattr(sys, "path", [str(archive), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(site / "cloned"), *sys.path])
     assert "evil" in installed_entry_points()
 
     monkeypatch.chdir(site / "cloned")

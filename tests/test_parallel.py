@@ -346,7 +346,7 @@ def test_a_failure_in_a_branch_does_not_pass_for_a_later_one(runtime: Runtime) -
     """An error with the words of one that was caught has its own line and its own traceback."""
     source = """pcall(parallel.all, { function() error("failed", 0) end })
 
-        error("failed", 0)"""
+        local function later() error("failed", 0) end later()"""
     error = run(runtime, source, name="branch.lua").error
     assert error and error.line == 4
     assert error.traceback and "branch.lua:2" not in error.traceback

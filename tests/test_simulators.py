@@ -114,7 +114,9 @@ def test_a_plain_simulator_needs_to_know_nothing_of_this(tmp_path: Path) -> None
     plugin = tmp_path / "plain.py"
     plugin.write_text(PLAIN)
     with Runtime({}, simulate=True, plugins=[plugin], environ={}) as plain:
-        assert plain.run("sleep(60) return app.integrations.plain.get()").result == [{"ok": True}]
+        outcome = plain.run("sleep(60) return app.integrations.plain.get()")
+        assert outcome.ok, outcome.error
+        assert outcome.result == [{"ok": True}]
     with Runtime({}, simulate=True, plugins=[plugin], failures={"plain.get": "x"}, environ={}) as plain:
         error = plain.run("return app.integrations.plain.get()").error
     assert isinstance(error, ConfigError)
