@@ -21,7 +21,7 @@ from support.processes import eventually
 TIMEOUT = 60.0
 """Seconds in which the screen has to show what is waited for."""
 GLANCE = 0.05
-READING = ("wait_woken", "n_tty_read", "")
+READING = ("wait_woken", "n_tty_read", "poll_schedule_timeout", "")
 """Where in Linux a program sleeps that reads from a terminal. Elsewhere nothing is known."""
 
 
@@ -128,7 +128,7 @@ class Terminal:
     def _sleeps_in(self) -> str:
         """Return the function of the kernel in which the program's main thread sleeps, or nothing."""
         try:
-            return Path(f"/proc/{self._pid}/wchan").read_text()
+            return Path(f"/proc/{self._pid}/wchan").read_text().partition(".")[0]  # a compiler adds ``.constprop.0``
         except OSError:
             return ""
 
