@@ -22,7 +22,7 @@ from kosmolua.clock import Clock
 from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.supervisor import FRAME_OVERHEAD, Supervisor
+from kosmolua.runs.supervisor import FRAME_OVERHEAD, MAX_SLEEP, Supervisor
 
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
 FRAMES_OF_A_RUN = 8
@@ -37,6 +37,7 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "call", "id": 3, "path": "integrations.box.take", "fault": {"where": "a.b", "problem": "is a function"}},
     {"kind": "call", "id": 4, "branch": True, "path": "integrations.box.take", "args": []},
     {"kind": "doc", "id": 5, "verb": "search", "args": ["deploys", {"limit": 3}]},
+    {"kind": "sleep", "id": 6, "seconds": 0.001},
     {"kind": "print", "text": "hello \udcff\ttext\n"},
     {"kind": "end", "result": [None, 1.5, {"a": [True]}], "usage": {"cpu_ms": 1.5, "memory_bytes": 10}},
     {"kind": "end", "error": {"message": "no", "call": 2, "line": 3, "traceback": "stack"}, "usage": {}},
@@ -75,6 +76,7 @@ ODD: list[Any] = [
     True,
     -1,
     2**70,
+    10**400,
     1.5,
     "",
     "x" * 3000,
@@ -117,7 +119,7 @@ BYTE_WISE: list[Callable[[bytearray, random.Random], None]] = [flip, cut, insert
 def change_shape(frame: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     """Return a frame with a field gone, another one's, or of another type."""
     changed = {**chance.choice(KINDS), **frame} if chance.random() < 0.3 else dict(frame)
-    name = chance.choice([*changed, "id", "path", "args", "usage", "error"])
+    name = chance.choice([*changed, "id", "path", "args", "usage", "error", "seconds"])
     if chance.random() < 0.3:
         changed.pop(name, None)
     else:
@@ -196,6 +198,11 @@ class Careful:
         assert isinstance(verb, str)
         assert isinstance(given, list)
         raise CallError("doc_not_found", f"no {verb}")
+
+    def sleep(self, seconds: float) -> float:
+        """Let no time pass, and check that it is a time."""
+        assert 0 <= seconds <= MAX_SLEEP
+        return 0.0
 
 
 def test_each_line_is_a_frame_or_refused() -> None:

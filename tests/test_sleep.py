@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from conftest import ROOT, Program
 from kosmolua import LimitExceeded, Runtime, ScriptError
 from kosmolua.broker.records import Waiting
 from kosmolua.cli.progress import Live, Printed
+from kosmolua.plugin import Integration, Send
 
 
 @pytest.fixture
@@ -60,6 +62,48 @@ def test_the_wall_limit_ends_a_script_that_waits(runtime: Runtime) -> None:
         assert isinstance(outcome.error, LimitExceeded)
         assert outcome.error.limit == "wall"
         assert seconds < 30
+
+
+def test_the_wall_limit_holds_while_no_answer_can_be_written() -> None:
+    """A branch that computes reads no answers: one of megabytes fills the pipe, and one to wait stands behind it."""
+    shelf = Integration("shelf", Shelf, about="A shelf.")
+
+    @shelf.reads
+    def take(api: Any, /) -> str:
+        """Take the book from it."""
+        return "x" * 3_000_000
+
+    source = """
+    parallel.all({
+      function() return app.integrations.shelf.take() end,
+      function() sleep(0.2) end,
+      function() sleep(0.05) while true do end end,
+    })"""
+    with Runtime({"shelf": {"default": {}}}, plugins=[shelf], environ={}) as runtime:
+        outcome, seconds = timed(runtime, source, timeout=1.0)
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.error.limit == "wall"
+    assert seconds < 20  # the limit of processor time would end it after 30
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Needs nothing."""
+
+    def open(self, send: Send) -> None:
+        return
+
+
+def test_an_age_is_as_long_as_a_year() -> None:
+    """The clock of a simulator cannot count further."""
+    source = "sleep(1e300) return #app.integrations.render2.list_deploys({ service_id = ... }).deploys > 0"
+    with Runtime({}, simulate=True, yes=True, environ={}) as runtime:
+        service = runtime.run("return app.integrations.render2.list_services().services[1].id").result[0]
+        outcome = runtime.run(
+            f"app.integrations.render2.trigger_deploy({{ service_id = ... }}) {source}", args=[service]
+        )
+    assert outcome.ok, outcome.error
+    assert outcome.result == [True]
 
 
 def test_nothing_is_no_time(runtime: Runtime) -> None:

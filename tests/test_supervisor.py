@@ -29,7 +29,7 @@ from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
 from kosmolua.runs.ending import Ending
-from kosmolua.runs.supervisor import Supervisor
+from kosmolua.runs.supervisor import MAX_CALLS, Supervisor, call_memory
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
@@ -464,6 +464,9 @@ class EchoDesk:
         self.asked.append((verb, given))
         return json.dumps(verb)
 
+    def sleep(self, seconds: float) -> float:
+        return seconds
+
 
 def supervise(liar: Liar, desk: EchoDesk | None = None, output: Callable[[bytes], None] = lambda piece: None) -> Ending:
     return supervision_of(liar, desk or EchoDesk(), output).run(b"return 1", "job.lua", [])
@@ -569,6 +572,17 @@ def test_a_child_cannot_print_more_than_its_limit() -> None:
     assert isinstance(ending.error, LimitExceeded)
     assert ending.error.limit == "output"
     assert len(b"".join(printed)) == 1000
+
+
+@pytest.mark.slow
+def test_requests_to_wait_take_no_more_memory_than_calls() -> None:
+    """A child that asks without end is stopped, and what it asked for is given back."""
+    memory = call_memory()
+    liar = Liar(*[{"kind": "sleep", "id": 1, "seconds": 1000}] * 300_000, END)
+    ending = Supervisor(liar, QUICK, Clock(60), EchoDesk, lambda piece: None, memory=memory).run(b"", "job.lua", [])
+    assert isinstance(ending.error, LimitExceeded)
+    assert ending.error.limit == "arguments"
+    assert all(memory.take(memory.share, 0) for _ in range(MAX_CALLS // memory.share))
 
 
 def test_an_error_that_is_not_of_a_call_ends_the_run() -> None:

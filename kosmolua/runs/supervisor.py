@@ -55,6 +55,8 @@ MAX_RESULT = 128 * MIB
 """Bytes that what a script returns may take as Python's values."""
 MAX_OUTPUT = MIB
 """Bytes of output to buffer before the script has to wait."""
+MAX_SLEEP = 365 * 86400.0
+"""Seconds that one request to wait can take; one for more takes this long."""
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
@@ -121,18 +123,18 @@ class Supervisor:
         self._lock = Lock()
         self._output = bytearray()
         self._questions: set[_Question[Any]] = set()
-        self._threads = self._pending = self._pending_bytes = 0
+        self._threads = self._pending = self._pending_bytes = self._asleep_bytes = 0
         self._is_closed = False
         # Set by the reader alone.
         self._printed = 0
-        self._is_answering = False
+        self._is_ready = self._is_answering = False
         # Set by the owner alone.
         self._ending: Ending | None = None
         self._error: KosmoError | None = None
         self._crash: BaseException | None = None
         self._grace_ends: float | None = None
         self._isolation: list[str] | None = None
-        self._sleepers: list[tuple[float, int]] = []
+        self._sleepers: list[tuple[float, int, int]] = []
         self._call_errors: dict[int, KosmoError] = {}
 
     def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
@@ -205,17 +207,23 @@ class Supervisor:
             return
         work()
 
-    def _sleep(self, number: int, seconds: float) -> None:
+    def _sleep(self, number: int, seconds: float, size: int) -> None:
         """Note when a request to wait has to be answered."""
         try:
-            heappush(self._sleepers, (monotonic() + self._broker().sleep(max(seconds, 0.0)), number))
+            real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP))
+            heappush(self._sleepers, (monotonic() + real, number, size))
         except KosmoError as error:
             self._stop(error)
 
     def _wake(self) -> None:
-        """Answer the requests to wait whose time is over."""
+        """Have the requests to wait whose time is over answered: a child that does not read would hold the owner up."""
         while self._sleepers and self._sleepers[0][0] <= monotonic():
-            self._child.send(protocol.reply(heappop(self._sleepers)[1], "null"))
+            _, number, size = heappop(self._sleepers)
+            with self._lock:
+                self._pending_bytes -= size
+                self._asleep_bytes -= size
+            self._memory.give_back(size)
+            self._hand_on({"kind": "sleep", "id": number}, size)
 
     @property
     def _is_ending(self) -> bool:
@@ -247,6 +255,7 @@ class Supervisor:
         self._halt()
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
+            self._memory.give_back(self._asleep_bytes)
         for question in questions:
             question.fail(Interrupted("The run is over"))
         for _ in range(self._threads):
@@ -280,9 +289,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Note the layers that a child reports before it runs a script. Later reports may be forged."""
-        if self._isolation is not None:
-            return
+        """Note the layers that a child reports before it runs a script."""
         self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
         if self._isolated and missing:
             self._stop(
@@ -335,9 +342,11 @@ class Supervisor:
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
             elif kind == "sleep":
-                self._mail.put(partial(self._sleep, frame["id"], frame["seconds"]))
-            elif kind == "ready":
-                self._mail.put(partial(self._ready, frame))
+                self._put_to_sleep(frame, size)
+            elif kind == "ready":  # later reports may be forged
+                if not self._is_ready:
+                    self._mail.put(partial(self._ready, frame))
+                self._is_ready = True
             elif kind == "call" and frame.get("branch") is True:
                 self._hand_on(frame, size)
             else:
@@ -355,8 +364,19 @@ class Supervisor:
             self._is_answering = False
             self._memory.give_back(size)
 
+    def _put_to_sleep(self, frame: dict[str, Any], size: int) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            if not self._memory.take(size, self._pending_bytes):
+                self._mail.put(partial(self._stop, _too_many_pending()))
+                return
+            self._pending_bytes += size
+            self._asleep_bytes += size
+        self._mail.put(partial(self._sleep, frame["id"], frame["seconds"], size))
+
     def _hand_on(self, frame: dict[str, Any], size: int) -> None:
-        """Hand the call of a branch to a call thread."""
+        """Hand a request to a call thread: the call of a branch, or one to wait whose time is over."""
         with self._lock:
             if self._is_closed:
                 return
@@ -418,7 +438,9 @@ class Supervisor:
         number, kind, fault = frame["id"], frame["kind"], _fault_in(frame)
         given = [] if fault or not isinstance(frame.get("args"), list) else frame["args"]
         try:
-            if kind == "call":
+            if kind == "sleep":
+                answer = "null"
+            elif kind == "call":
                 answer = self._broker().call(frame["path"], given, fault)
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
