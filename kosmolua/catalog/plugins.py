@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -248,7 +248,8 @@ def bundled_folder() -> Path:
 
 def _package_of(folder: Path) -> str:
     """Return a private package name for a folder, so that two folders never share a module."""
-    package = f"{_PACKAGE}_{zlib.crc32(os.fsencode(folder)):08x}"  # the same in every process, so that its types pickle
+    digest = sha256(os.fsencode(folder)).hexdigest()[:16]  # the same in every process, so that its types pickle
+    package = f"{_PACKAGE}_{digest}"
     if package not in sys.modules:
         module = ModuleType(package, "Integrations of one folder.")
         module.__path__ = [str(folder)]

@@ -34,9 +34,6 @@ class NotWritten(Exception):
     """A value is not written out."""
 
 
-_MANY = frozenset({"function_call", "vararg_expression"})
-"""Expressions that stand for any number of values."""
-
 _ID = re.compile(r"[a-z]{2,5}-\w*\d\w*")
 _PREFIXED = re.compile(r"[a-z]{2,5}-\w")
 

@@ -236,8 +236,7 @@ class Run:
             return  # Lua itself says why
         if refusal := report.refusal():
             raise refusal
-        name = self._options.get("name", "script.lua").removeprefix("=")
-        self._warnings = [f"{name}:{each.place}: {each.advice}" for each in report.findings]
+        self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
 
     def _supervise(self, child: Child) -> Outcome:
         started = monotonic()
@@ -255,15 +254,17 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(
-                self._source, self._options.get("name", DEFAULT_NAME), self._options.get("args", ())
-            )
+            ending = self._supervisor.run(self._source, self._name, self._options.get("args", ()))
             return self._outcome(ending, monotonic() - started)
         finally:
             if broker := self._broker_in_use:
                 broker.close(None)
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
+
+    @property
+    def _name(self) -> str:
+        return self._options.get("name", DEFAULT_NAME)
 
     @lazy
     def _broker(self) -> Broker:
@@ -289,8 +290,7 @@ class Run:
 
         from kosmolua.broker.records import Origin
 
-        name = self._options.get("name", DEFAULT_NAME).removeprefix("=")
-        return Origin(self._host.mode, name, sha256(self._given).hexdigest())
+        return Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest())
 
     @property
     def _broker_in_use(self) -> Broker | None:

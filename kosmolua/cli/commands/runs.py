@@ -12,7 +12,6 @@ from kosmolua.cli.parsing import Command, examples
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
 DEFAULT_RUNS = 20
-WRITING = ("write", "destroy")
 
 
 @click.command(
