@@ -12,21 +12,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 from conftest import ROOT
+from support.processes import NOBODY, can_become_nobody
 
 from kosmolua import ConfigError
 from kosmolua.folders import accounts_file, config_folder, state_folder
-
-NOBODY = 54321
-"""A user id without a passwd entry."""
-
-
-def can_become_nobody() -> bool:
-    """Return True if this is root, and the interpreter is where other users can run it."""
-    if sys.platform == "win32" or os.geteuid() != 0:
-        return False
-    python = Path(sys.executable).resolve()
-    return all(each.stat().st_mode & 0o001 for each in [python, *python.parents])
-
 
 as_root = pytest.mark.skipif(
     not can_become_nobody(), reason="only root can become a user without a passwd entry, who must reach this Python"

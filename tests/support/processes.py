@@ -12,6 +12,8 @@ from typing import NamedTuple
 import pytest
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+NOBODY = 54321
+"""A user id without a passwd entry."""
 
 
 class Seen(NamedTuple):
@@ -35,6 +37,14 @@ def is_running(pid: int) -> bool:
     """Say whether a process exists and is not dead."""
     seen = look(pid)
     return seen is not None and seen.state != "Z"
+
+
+def can_become_nobody() -> bool:
+    """Return True if this is root, and the interpreter is where other users can run it."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return False
+    python = Path(sys.executable).resolve()
+    return all(each.stat().st_mode & 0o001 for each in [python, *python.parents])
 
 
 def children(pid: int) -> set[int]:
