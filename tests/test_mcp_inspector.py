@@ -13,7 +13,7 @@ import pytest
 from support.agents import ENVIRON, SERVER, TOKEN, http_server
 
 HEADER = f"Authorization: Bearer {TOKEN}"
-PACKAGE = "@modelcontextprotocol/inspector"
+PACKAGE = "@modelcontextprotocol/inspector@1"
 
 
 def inspect(*arguments: str) -> Any:
