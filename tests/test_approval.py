@@ -207,6 +207,7 @@ def test_an_interrupted_chunk_of_a_session_leaves_the_next_one_its_questions(ope
             terminal.until_asked(QUESTION)
             terminal.send("\x03")
             terminal.until(lambda count=count: "\n".join(terminal.everything()).count("was interrupted") == count)
+        terminal.until(lambda: terminal.screen()[-1:] == [">"])
         terminal.send("\x04")
         assert terminal.wait() == 0
 
