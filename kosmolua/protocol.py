@@ -8,11 +8,14 @@ Child to host::
     call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
+    wait     {}                             the script waits for replies, in a recorded run
     print    {text}
     end      {result | error, usage}
     limit    {limit, usage}                 the child found that a limit is reached, and exits
 
-A request from a branch of parallel says so: ``branch`` is true.
+A request from a branch of parallel says so: ``branch`` is true. In a recorded run it also says its ``line``, the name
+of the branch that it is ``of``, and with ``waits`` that the script waits from now on; then one reply comes for each
+time it waits.
 
 Host to child::
 
@@ -140,6 +143,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "call": {"id": int, "path": str},
     "doc": {"id": int, "verb": str},
     "sleep": {"id": int, "seconds": (int, float)},
+    "wait": {},
     "print": {"text": str},
     "end": {"usage": dict},
     "limit": {"limit": str, "usage": dict},
@@ -150,6 +154,10 @@ _OPTIONAL = {
     "call": ("args", "fault", "branch"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error")}
+
+
+_OF_RECORDED = ("of", "line", "waits")
+_OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
 
 
 class BadFrame(ValueError):
