@@ -23,6 +23,7 @@ from kosmolua.errors import (
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -254,7 +255,7 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._source, self._name, self._options.get("args", ()))
+            ending = self._supervisor.run(self._job)
             return self._outcome(ending, monotonic() - started)
         finally:
             if broker := self._broker_in_use:
@@ -265,6 +266,11 @@ class Run:
     @property
     def _name(self) -> str:
         return self._options.get("name", DEFAULT_NAME)
+
+    @property
+    def _job(self) -> Job:
+        asks_time = self._host.mode == "simulated"
+        return Job(self._source, self._name, self._options.get("args", ()), asks_time=asks_time)
 
     @lazy
     def _broker(self) -> Broker:
