@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
 from support.processes import eventually
 
 MOUNTS = Path("/sys/fs/cgroup")
