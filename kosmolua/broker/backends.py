@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock, RLock
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
 
 from kosmolua.clock import Until
@@ -37,6 +37,9 @@ class Backend(Protocol):
     def sleep(self, seconds: float) -> float:
         """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
 
+    def time(self) -> float:
+        """Return the time for scripts, in seconds since 1970."""
+
     def close(self) -> None:
         """Close all connections."""
 
@@ -52,6 +55,10 @@ class Live:
     def sleep(self, seconds: float) -> float:
         """Return the seconds: services know only real time."""
         return seconds
+
+    def time(self) -> float:
+        """Return the system's time."""
+        return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the transport of an account."""
@@ -103,6 +110,10 @@ class Canned:
     def sleep(self, seconds: float) -> float:
         """Wait for nothing."""
         return 0.0
+
+    def time(self) -> float:
+        """Return the system's time."""
+        return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the sender of an account."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import NamedTuple
 
@@ -50,10 +50,14 @@ class Pages:
                     items = max((len(each) for each in value.values() if isinstance(each, list)), default=0)
                     self._rests[path, str(value[key])] = _Rest(path, items, parameter, "all" in names)
 
-    def warnings(self) -> list[str]:
-        """Return a sentence for each function whose list a script got in part, without asking for the rest."""
+    def warnings(self, dropped: Collection[str] = ()) -> list[str]:
+        """Return a sentence for each function whose list a script got in part, without asking for the rest.
+
+        Args:
+            dropped: The functions whose results the script does not use.
+        """
         with self._lock:
-            rests = list({rest.path: rest for rest in self._rests.values()}.values())
+            rests = list({rest.path: rest for rest in self._rests.values() if rest.path not in dropped}.values())
         return [_sentence(rest) for rest in rests[:MAX_NOTES]]
 
 

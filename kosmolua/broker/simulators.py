@@ -12,20 +12,26 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.broker.backends import Sender, one_at_a_time
+from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.schema.integration import Integration
 
 if TYPE_CHECKING:
-    from kosmolua.http.messages import Send
+    from kosmolua.http.messages import Request, Response, Send
 
 VERSION = 1
+REQUEST_SECONDS = 1.0
+"""What a request takes of simulated time."""
+GLANCE_SECONDS = 0.001
+"""What a look at the clock takes of it, so that a script which looks until some time has passed comes to an end."""
 
 
 class Simulated:
     """Answers requests from the integrations' simulators, one for each account.
 
-    A simulator may take ``clock``, which returns the seconds that scripts have slept, ``failures``, the ways in which
-    functions fail by their names, and ``state``, what its ``dump()`` returned earlier.
+    They share one time, which starts at :data:`kosmolua.clock.SIMULATION_START`. Requests take a second of it, and
+    scripts that sleep as long as they say. A simulator may take ``clock``, which returns it in seconds since 1970,
+    ``failures``, the ways in which functions fail by their names, and ``state``, what its ``dump()`` returned earlier.
 
     Args:
         file: The file that keeps the state of the simulators; None keeps it in memory.
@@ -44,15 +50,18 @@ class Simulated:
         self._simulators: dict[str, Send] = {}
         self._senders: dict[str, Sender] = {}
         kept = _read(self._file) if self._file else {}
-        self._slept = float(kept.get("seconds", 0.0))
+        self._time = SIMULATION_START + float(kept.get("seconds", 0.0))
         self._states: dict[str, Any] = kept.get("accounts", {})
         self._lock = Lock()
 
     def sleep(self, seconds: float) -> float:
         """Move the clock of the simulators on. Nothing waits."""
-        with self._lock:
-            self._slept += seconds
+        self._move_on(seconds)
         return 0.0
+
+    def time(self) -> float:
+        """Return the time of the simulators."""
+        return self._move_on(GLANCE_SECONDS)
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the simulator of an account.
@@ -67,7 +76,7 @@ class Simulated:
             key = f"{integration.name}.{account}"
             if key not in self._senders:
                 self._simulators[key] = self._simulate(integration, account, key)
-                self._senders[key] = one_at_a_time(self._simulators[key])
+                self._senders[key] = one_at_a_time(self._timed(self._simulators[key]))
             return self._senders[key]
 
     def close(self) -> None:
@@ -75,9 +84,24 @@ class Simulated:
         with self._lock:
             if self._file and self._simulators:
                 dumps = {key: each.dump() for key, each in self._simulators.items() if hasattr(each, "dump")}
-                _write(self._file, {"version": VERSION, "seconds": self._slept, "accounts": self._states | dumps})
+                _write(
+                    self._file,
+                    {"version": VERSION, "seconds": self._time - SIMULATION_START, "accounts": self._states | dumps},
+                )
             self._simulators.clear()
             self._senders.clear()
+
+    def _move_on(self, seconds: float) -> float:
+        with self._lock:
+            self._time += seconds
+            return self._time
+
+    def _timed(self, simulator: Send) -> Send:
+        def send(request: Request) -> Response:
+            self._move_on(REQUEST_SECONDS)
+            return simulator(request)
+
+        return send
 
     def _simulate(self, integration: Integration, account: str, key: str) -> Send:
         assert integration.simulate
@@ -85,7 +109,7 @@ class Simulated:
         takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
         known = {each.name for each in parameters}
         options = {
-            "clock": lambda: self._slept,
+            "clock": lambda: self._time,
             "failures": self._failures.get(integration.name),
             "state": self._states.get(key),
         }

@@ -23,6 +23,7 @@ from kosmolua.errors import (
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -180,6 +181,7 @@ class Run:
         self._lease: Lease | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
+        self._dropped: frozenset[str] = frozenset()
         self._lock = RLock()
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
@@ -237,6 +239,7 @@ class Run:
         if refusal := report.refusal():
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
+        self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
         started = monotonic()
@@ -254,7 +257,7 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._source, self._name, self._options.get("args", ()))
+            ending = self._supervisor.run(self._job)
             return self._outcome(ending, monotonic() - started)
         finally:
             if broker := self._broker_in_use:
@@ -265,6 +268,11 @@ class Run:
     @property
     def _name(self) -> str:
         return self._options.get("name", DEFAULT_NAME)
+
+    @property
+    def _job(self) -> Job:
+        asks_time = self._host.mode == "simulated"
+        return Job(self._source, self._name, self._options.get("args", ()), asks_time=asks_time)
 
     @lazy
     def _broker(self) -> Broker:
@@ -346,6 +354,7 @@ class Run:
             self._explain(ending.error)
         output = b"".join(self._printed)
         broker = self._broker_in_use
+        pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
@@ -360,7 +369,7 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
-            warnings=[*self._warnings, *(broker.pages.warnings() if broker and self._options.get("check") else ())],
+            warnings=[*self._warnings, *pages],
         )
 
 
