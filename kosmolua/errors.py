@@ -21,6 +21,7 @@
     ├── Interrupted                 the user ended the script
     ├── Diverged                    the script does not do what its recording has
     ├── Paused                      the script waits for a person to approve calls; calls
+    ├── UnderWay                    a write of a recording may have been done; calls
     ├── WorkerLost                  the sandboxed process died
     └── Busy                        too many scripts wait; the same one may run later
 
@@ -444,6 +445,26 @@ class Paused(KosmoError):
     """
 
     code = "paused"
+
+    def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.calls = list(calls)
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``calls``."""
+        return super().fields() | {"calls": self.calls}
+
+
+class UnderWay(KosmoError):
+    """A recording has writes that were sent and have no answer. They may have been done, so a person must decide.
+
+    Args:
+        message: What happened, on one line.
+        calls: These writes: ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
+        hint: What to do about it.
+    """
+
+    code = "under_way"
 
     def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,8 +147,24 @@ def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
     return not (isinstance(error, ApiError) and (error.status or 0) < 500)
 
 
-def summaries(events: list[Event]) -> list[dict[str, object]]:
+def calls_of(recording: Recording) -> dict[int, Event]:
+    """Return what is known of each call of a recording, by its number."""
+    calls: dict[int, Event] = {}
+    for _, event in events_of(recording, "intent", "answer", "decision", "end"):
+        kind = event["event"]
+        if kind == "intent":
+            calls[event["number"]] = {**event, "status": "unknown"}
+        elif kind == "answer" and "call" in event:
+            calls[event["call"]["number"]] = event["call"]
+        elif kind == "end":
+            calls.update({call["number"]: call for call in event["calls"]})
+        elif kind == "decision" and event["decision"] == "done" and event["number"] in calls:
+            calls[event["number"]] = {**calls[event["number"]], "status": "ok", "error": None}
+    return dict(sorted(calls.items()))
+
+
+def summaries(calls: Iterable[Event]) -> list[dict[str, object]]:
     """Return the entries of calls in an outcome, in the order of their numbers."""
     names = ("path", "account", "effect", "status", "duration_ms", "error")
-    ordered = sorted(events, key=lambda call: int(call.get("number", 0)))
+    ordered = sorted(calls, key=lambda call: int(call.get("number", 0)))
     return [{name: call.get(name) for name in names} for call in ordered]

@@ -162,6 +162,7 @@ class Writer:
         self._redactor = redactor
         self._check = after.check if after else 0
         self._file = self._open(after)
+        self._size = after.size if after else 0
         self._written = self._synced = 0
         # The first guards the file's end, the second the one sync that is under way.
         self._lock = Lock()
@@ -172,14 +173,15 @@ class Writer:
 
         Args:
             event: The event.
-            value: Its member ``value``, encoded already.
+            value: Its member ``value``, encoded already, without the secrets that were known then.
 
         Raises:
             KosmoError: The file cannot be written. The run has to end: what is not recorded cannot be resumed.
         """
-        body = _encoded(event)[:-1] + ("" if value is None else f',"value":{value}')
+        body = _encoded(event)
         if self._redactor.knows(body):
-            body = _encoded(self._redactor.value(json.loads(body + "}")))[:-1]
+            body = _encoded(self._redactor.value(event))
+        body = body[:-1] + ("" if value is None else f',"value":{value}')
         with self._lock:
             line, check = _line(body, self._check)
             self._append(line)
@@ -200,8 +202,9 @@ class Writer:
 
     def close(self) -> None:
         """Close the file, and take out of it what became known as a secret after it was written."""
-        with suppress(OSError):
-            os.fsync(self._file.fileno())
+        if self._synced:  # the answers of the last writes have to be on the disk as their intents are
+            with suppress(OSError):
+                os.fsync(self._file.fileno())
         try:
             self._scrub()
         finally:
@@ -237,15 +240,15 @@ class Writer:
 
     def _append(self, line: bytes) -> None:
         """Append a line, or leave the file as it is."""
-        size = os.fstat(self._file.fileno()).st_size
         try:
             rest = line
             while rest:
                 rest = rest[self._file.write(rest) or 0 :]
         except OSError as error:
             with suppress(OSError):
-                os.ftruncate(self._file.fileno(), size)
+                os.ftruncate(self._file.fileno(), self._size)
             raise self._unwritable(error) from None
+        self._size += len(line)
 
     def _unwritable(self, error: OSError) -> KosmoError:
         hint = "free its disk, then resume the run"
@@ -282,8 +285,7 @@ def _line(body: str, before: int) -> tuple[bytes, int]:
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check
 
 
-def _encoded(event: object) -> str:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str)
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 def _lock(file: FileIO) -> bool:
@@ -336,9 +338,12 @@ def _is_json(value: object) -> bool:
     return True
 
 
+_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def question(ask: object) -> str:
     """Return a question as one that can be looked up: the same for arguments that are equal."""
-    return json.dumps(ask, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _sorted(ask)
 
 
 def events_of(recording: Recording, *kinds: str) -> Iterator[tuple[int, Event]]:

@@ -11,6 +11,7 @@ Any thread may use a tape. Its lock is held while a reply is sent, for which the
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from heapq import heappop, heappush
@@ -25,6 +26,8 @@ from kosmolua.broker.recording import Event, Writer, error_fields, revived
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused
 
 MAX_NAMED = 3
+MAX_RAISED = 1000
+"""Errors of requests that are kept in mind, since the last of them may end the script."""
 MAX_ARGUMENTS = 200
 """Characters of a call's arguments that a message shows."""
 
@@ -81,6 +84,7 @@ class Tape:
         self._stuck: dict[int, KosmoError | None] = {}
         self._calls: dict[int, Event] = {}
         self._call_of: dict[int, int] = {}
+        self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
         self._latest = 0
         self._waits = False
 
@@ -110,7 +114,7 @@ class Tape:
         with self._lock:
             number = frame["id"]
             self._open[number] = request
-            answer = self.answers.take(request.branch, self._redact(request.ask))
+            answer = self.answers.take(request.branch, self._redact(request.ask)) if self.answers.all else None
             is_known = self._settle(number, request, answer, frame)
             if frame.get("waits") is True:
                 self._waits = True
@@ -154,6 +158,15 @@ class Tape:
             self._end_call(event.record)
 
     # The end
+
+    @property
+    def is_live(self) -> bool:
+        """True if what the recording does not answer comes from the broker."""
+        return self._writer is not None
+
+    def question_that_raised(self, error: KosmoError) -> Event | None:
+        """Return the branch and the question to which an error was the answer, or None if it was none."""
+        return next((asked for raised, asked in self._raised if raised is error), None)
 
     def unanswered(self) -> list[Event]:
         """Return the calls that ended without an answer for the script."""
@@ -225,8 +238,10 @@ class Tape:
         if reply.event and not self._write(reply.event, reply.value):
             return
         self._waits = False
-        self._open.pop(reply.number, None)
+        request = self._open.pop(reply.number, None)
         if reply.error:
+            if request:
+                self._raised.append((reply.error, {"branch": request.branch, "ask": request.ask}))
             self._fail(reply.number, reply.error)
         self._send(reply.line)
 
