@@ -17,8 +17,7 @@ from kosmolua import ConfigError, Denied
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import PERMISSIONS
 from kosmolua.broker.approvals import Approval
-from kosmolua.broker.patterns import Patterns
-from kosmolua.broker.permissions import Permissions
+from kosmolua.broker.permissions import Patterns, Permissions
 from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
@@ -53,8 +52,12 @@ class Judge:
             accounts=self.accounts,
             yes=yes,
             read_only=False,
-            patterns=lambda option, given: Patterns(option, given, catalog) if given else None,
+            allow=[],
+            deny=[],
         )
+        for option in ("allow", "deny"):
+            if option in options:
+                options[option] = [Patterns(f"--{option}", options[option], catalog)]
         self.permissions = Permissions(host, Clock(60), **{"read_only": False, "approve": None, **options})
 
 

@@ -10,11 +10,11 @@ from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.broker.calls import Call, blaming
 from kosmolua.errors import NetworkError, NotConfigured
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
-    from kosmolua.broker.calls import Call
     from kosmolua.broker.host import Host
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
@@ -52,17 +52,19 @@ class OpenAccounts:
 
         Raises:
             NotConfigured: The account cannot be used.
+            PluginFault: The integration raised something unexpected, also within the ``with`` block.
         """
         with self._lock:
             account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
         token = _current.set((call, until))
         try:
-            with account_in_use.opening:
-                if not account_in_use.is_open:
-                    account_in_use.value = self._open_account(integration, account, until)
-                    account_in_use.is_open = True
-            with account_in_use.gate:
-                yield account_in_use.value
+            with blaming(call.path, integration.origin):
+                with account_in_use.opening:
+                    if not account_in_use.is_open:
+                        account_in_use.value = self._open_account(integration, account, until)
+                        account_in_use.is_open = True
+                with account_in_use.gate:
+                    yield account_in_use.value
         finally:
             _current.reset(token)
 

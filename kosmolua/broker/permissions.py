@@ -6,24 +6,28 @@ says ``ask``: ``--allow``, ``--yes`` unless the call destroys, a person.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
 from kosmolua.broker.approvals import Approval, Approve, Asker
-from kosmolua.errors import Denied
+from kosmolua.errors import ConfigError, Denied, PluginError
+from kosmolua.schema.names import parts_of
+from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
-    from kosmolua.catalog.catalog import Target
+    from kosmolua.catalog.catalog import Catalog, Target
     from kosmolua.clock import Clock
 
 GATHERING_INTERVAL = 0.03
 """Seconds without a further call after which those that wait are put to a person."""
 MAX_GATHERING = 3.0
 """Seconds that a call waits at most for others to be put to a person with it."""
+ALL = "*"
 
 
 class Permissions:
@@ -48,18 +52,18 @@ class Permissions:
         *,
         read_only: bool,
         approve: Approve | None,
-        allow: Sequence[str] = (),
-        deny: Sequence[str] = (),
+        allow: Sequence[Patterns] = (),
+        deny: Sequence[Patterns] = (),
     ) -> None:
         self._host = host
         self._read_only = read_only or host.read_only
-        self._allow = host.patterns("--allow", allow)
-        self._deny = host.patterns("--deny", deny)
+        self._allow = [*host.allow, *allow]
+        self._deny = [*host.deny, *deny]
         self._questions = _Questions(Asker(approve), clock) if approve else None
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
-        if self._deny and (option := self._deny.fitting(target)):
+        if option := _fitting(self._deny, target):
             raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
         if self._read_only and target.function.effect != "read":
             raise Denied(
@@ -95,7 +99,7 @@ class Permissions:
         """
         if target.rule.permission == "allow":
             return str(target.rule)
-        if self._allow and (option := self._allow.fitting(target)):
+        if option := _fitting(self._allow, target):
             return option
         if self._host.yes and target.function.effect != "destroy":
             return "--yes"
@@ -205,3 +209,62 @@ def _remedy(target: Target) -> str:
 def _key(name: str) -> str:
     """Return a key as TOML writes it."""
     return f'"{name}"' if is_pattern(name) else name
+
+
+class Patterns:
+    """The patterns of one option.
+
+    Args:
+        option: The option, as messages name it.
+        patterns: Such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
+        catalog: Knows what they can fit.
+
+    Raises:
+        ConfigError: A pattern fits no function. A typo must not widen what a script may do.
+    """
+
+    def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog) -> None:
+        self._option = option
+        self._patterns = {pattern: ".".join(parts_of(pattern)) for pattern in patterns}
+        for pattern, path in self._patterns.items():
+            if path != ALL and not any(fnmatchcase(name, path) for name in _names(path, catalog)):
+                known = [f"{owner.name}.{name}" for owner in catalog.loadable() for name in owner.functions]
+                hint = did_you_mean(path, known) or "name it as in render2.delete_service or 'render2.*_env_var'"
+                raise ConfigError(f"{option} {pattern} fits no function", hint=hint)
+
+    def fitting(self, target: Target) -> str | None:
+        """Return the option with its first pattern that fits a call, or None."""
+        owner, account, function = target.integration.name, target.account, target.function
+        names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
+        names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
+        for pattern, path in self._patterns.items():
+            if any(fnmatchcase(name, path) for name in names):
+                return f"{self._option} {pattern}"
+        return None
+
+
+def _fitting(patterns: Sequence[Patterns], target: Target) -> str | None:
+    """Return the first option with a pattern that fits a call, or None."""
+    return next((option for each in patterns if (option := each.fitting(target))), None)
+
+
+def _names(path: str, catalog: Catalog) -> Iterator[str]:
+    """Yield the names that a pattern may fit: each function, then each with an account in the middle."""
+    owners = [name for name in catalog.names() if _may_be_in(path, name)]
+    with_accounts = path.count(".") > 1 or is_pattern(path)
+    for in_account in (False, True)[: 1 + with_accounts]:
+        for owner in owners:
+            try:
+                integration = catalog.integration(owner)
+                accounts = catalog.accounts(owner) if in_account else []
+            except PluginError:
+                continue
+            functions = [*integration.functions, *integration.aliases]
+            yield from (f"{owner}.{account}.{name}" for account in accounts for name in functions)
+            yield from () if in_account else (f"{owner}.{name}" for name in functions)
+
+
+def _may_be_in(path: str, owner: str) -> bool:
+    """Return True if a pattern may fit functions of an integration, which need not be loaded for that."""
+    first = path[: len(owner) + 1]
+    return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))
