@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -193,10 +193,14 @@ class Pages:
                     items = max((len(each) for each in value.values() if isinstance(each, list)), default=0)
                     self._rests[path, str(value[key])] = _Rest(path, items, parameter, "all" in names)
 
-    def warnings(self) -> list[str]:
-        """Return a sentence for each function whose list a script got in part, without asking for the rest."""
+    def warnings(self, dropped: Collection[str] = ()) -> list[str]:
+        """Return a sentence for each function whose list a script got in part, without asking for the rest.
+
+        Args:
+            dropped: The functions whose results the script does not use.
+        """
         with self._lock:
-            rests = list({rest.path: rest for rest in self._rests.values()}.values())
+            rests = list({rest.path: rest for rest in self._rests.values() if rest.path not in dropped}.values())
         return [_sentence(rest) for rest in rests[:MAX_NOTES]]
 
 

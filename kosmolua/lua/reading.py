@@ -46,10 +46,16 @@ class Reading:
     Args:
         catalog: The integrations and accounts.
         root: The whole script.
+
+    ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
+    ``kept`` those that are called in any other way.
     """
 
     def __init__(self, catalog: Catalog, root: Node) -> None:
         self.findings = Findings()
+        self.dropped: set[str] = set()
+        self.kept: set[str] = set()
+        self._statements: set[int] = set()
         self._scopes = Scopes(root)
         self.fields = Fields(catalog, self._scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
@@ -89,6 +95,7 @@ class Reading:
 
     def _block(self, block: Node | None) -> None:
         for statement in block.children if block else ():
+            self._statements.add(id(statement))
             self._statement(statement)
             if self.findings.mode is Mode.CERTAIN and _may_leave(statement):
                 self.findings.mode = Mode.POSSIBLE
@@ -320,9 +327,10 @@ class Reading:
             return self._call_method(name, given)
         called = self.value(name)
         if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
-            self._protect(given)
+            self._note_use(node, self._protect(given))
             return UNKNOWN
         values = [self.value(each) for each in given]
+        self._note_use(node, [called, *values])
         if isinstance(called, Callee):
             return self._call(node, name, called)
         for each, value in zip(given, values, strict=True):
@@ -369,12 +377,18 @@ class Reading:
             check_pattern(self.findings, given[0])
         return UNKNOWN
 
-    def _protect(self, given: Sequence[Node]) -> None:
-        """Read the arguments of ``pcall``: what fails there is expected to."""
+    def _note_use(self, call: Node, values: Sequence[Value]) -> None:
+        """Note of a call, and of the functions that are passed to it, whether the result is used."""
+        uses = self.dropped if id(call) in self._statements else self.kept
+        uses.update(value.path for value in values if isinstance(value, Callee))
+
+    def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
+        """Read the arguments of ``pcall``, and return their values: what fails there is expected to."""
         with self.findings.at_least(Mode.PROTECTED):
             values = [self.value(each) for each in given]
             if values and isinstance(values[0], Closure):
                 self.enter(values[0], [])
+        return values
 
 
 def _may_leave(statement: Node) -> bool:

@@ -179,6 +179,7 @@ class Run:
         self._lease: Lease | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
+        self._dropped: frozenset[str] = frozenset()
         self._lock = RLock()
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
@@ -236,6 +237,7 @@ class Run:
         if refusal := report.refusal():
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
+        self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
         started = monotonic()
@@ -345,6 +347,7 @@ class Run:
             self._explain(ending.error)
         output = b"".join(self._printed)
         broker = self._broker_in_use
+        pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
@@ -359,7 +362,7 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
-            warnings=[*self._warnings, *(broker.pages.warnings() if broker and self._options.get("check") else ())],
+            warnings=[*self._warnings, *pages],
         )
 
 
