@@ -11,9 +11,9 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.broker.approvals import Approve, Names
+from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, Pages, blaming, unsendable
-from kosmolua.broker.open_accounts import OpenAccounts
+from kosmolua.broker.open_accounts import Names, OpenAccounts
 from kosmolua.broker.permissions import Patterns, Permissions
 from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
