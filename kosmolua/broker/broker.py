@@ -14,7 +14,7 @@ from kosmolua import protocol
 from kosmolua.broker.approvals import Approve
 from kosmolua.broker.calls import Call, Pages, blaming, unsendable
 from kosmolua.broker.open_accounts import Names, OpenAccounts
-from kosmolua.broker.permissions import Patterns, Permissions
+from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
@@ -35,6 +35,7 @@ from kosmolua.schema.names import parts_of, qualified
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
+    from kosmolua.broker.patterns import Patterns
     from kosmolua.catalog.catalog import Target
     from kosmolua.schema.integration import Integration
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.journal import Journal
-    from kosmolua.broker.permissions import Patterns
+    from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Named, Plugins
@@ -148,7 +148,7 @@ class Host:
         """
         if not given:
             return []
-        from kosmolua.broker.permissions import Patterns
+        from kosmolua.broker.patterns import Patterns
 
         return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
 

@@ -1,0 +1,71 @@
+"""Patterns of functions, as ``--allow`` and ``--deny`` take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from kosmolua.accounts.permissions import is_pattern
+from kosmolua.errors import ConfigError, PluginError
+from kosmolua.schema.names import parts_of
+from kosmolua.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from kosmolua.catalog.catalog import Catalog, Target
+
+ALL = "*"
+
+
+class Patterns:
+    """The patterns of one option.
+
+    Args:
+        option: The option, as messages name it.
+        patterns: Such as ``render2.delete_service``, ``render2.*_env_var`` or ``render2.staging.*``.
+        catalog: Knows what they can fit.
+
+    Raises:
+        ConfigError: A pattern fits no function. A typo must not widen what a script may do.
+    """
+
+    def __init__(self, option: str, patterns: Sequence[str], catalog: Catalog) -> None:
+        self._option = option
+        self._patterns = {pattern: ".".join(parts_of(pattern)) for pattern in patterns}
+        for pattern, path in self._patterns.items():
+            if path != ALL and not any(fnmatchcase(name, path) for name in _names(path, catalog)):
+                known = [f"{owner.name}.{name}" for owner in catalog.loadable() for name in owner.functions]
+                hint = did_you_mean(path, known) or "name it as in render2.delete_service or 'render2.*_env_var'"
+                raise ConfigError(f"{option} {pattern} fits no function", hint=hint)
+
+    def fitting(self, target: Target) -> str | None:
+        """Return the option with its first pattern that fits a call, or None."""
+        owner, account, function = target.integration.name, target.account, target.function
+        names = [f"{owner}.{name}" for name in (function.name, function.full_name)]
+        names += [f"{owner}.{account}.{name}" for name in (function.name, function.full_name)]
+        for pattern, path in self._patterns.items():
+            if any(fnmatchcase(name, path) for name in names):
+                return f"{self._option} {pattern}"
+        return None
+
+
+def _names(path: str, catalog: Catalog) -> Iterator[str]:
+    """Yield the names that a pattern may fit: each function, then each with an account in the middle."""
+    owners = [name for name in catalog.names() if _may_be_in(path, name)]
+    with_accounts = path.count(".") > 1 or is_pattern(path)
+    for in_account in (False, True)[: 1 + with_accounts]:
+        for owner in owners:
+            try:
+                integration = catalog.integration(owner)
+                accounts = catalog.accounts(owner) if in_account else []
+            except PluginError:
+                continue
+            functions = [*integration.functions, *integration.aliases]
+            yield from (f"{owner}.{account}.{name}" for account in accounts for name in functions)
+            yield from () if in_account else (f"{owner}.{name}" for name in functions)
+
+
+def _may_be_in(path: str, owner: str) -> bool:
+    """Return True if a pattern may fit functions of an integration, which need not be loaded for that."""
+    first = path[: len(owner) + 1]
+    return is_pattern(first) or first == f"{owner}." or (is_pattern(path) and f"{owner}.".startswith(first))
