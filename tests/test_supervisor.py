@@ -641,7 +641,10 @@ def test_killing_the_child_is_one_sentence(started: Any, source: str) -> None:
     os.kill(child, signal.SIGKILL)
     output, complaint = host.communicate(timeout=60)
     assert (host.returncode, output) == (1, "")
-    assert complaint == "kosmolua: The sandbox died: its process was ended by SIGKILL (run the script again)\n"
+    assert complaint.startswith(
+        "kosmolua: The sandbox died: its process was ended by SIGKILL (the system may be out of "
+    )
+    assert complaint.count("\n") == 1
 
 
 @linux_only

@@ -168,10 +168,10 @@ class Guard:
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host = headers.get("host", "")
         if self._token is None and not _is_loopback_name(host):
             return PlainTextResponse("This server answers to loopback names only.", 421)
-        if origin is not None and origin.partition("://")[2] != host:
+        if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.", 403)
         if self._token is not None and not hmac.compare_digest(_bearer(headers), self._token):
             challenge = {"WWW-Authenticate": "Bearer"}
