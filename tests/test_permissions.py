@@ -17,7 +17,8 @@ from kosmolua import ConfigError, Denied
 from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import PERMISSIONS
 from kosmolua.broker.approvals import Approval
-from kosmolua.broker.patterns import Patterns, Permissions
+from kosmolua.broker.patterns import Patterns
+from kosmolua.broker.permissions import Permissions
 from kosmolua.catalog.catalog import Catalog, Target
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
