@@ -170,9 +170,8 @@ class Run:
         self._given = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
         self._source = chunk_of(self._given)
         self._options = options
-        for option in ("allow", "deny"):
-            if options.get(option):
-                host.patterns(f"--{option}", options[option])
+        self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
+        self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes)
         self._isolated = isolated
         self._printed: list[bytes] = []
@@ -286,8 +285,8 @@ class Run:
             self._clock,
             self._limits,
             read_only=self._options.get("read_only", False),
-            allow=self._options.get("allow", ()),
-            deny=self._options.get("deny", ()),
+            allow=self._allow,
+            deny=self._deny,
             approve=approve and Asker(approve, self._ask),
             origin=self._origin(),
             watch=self._tell if self._options.get("watch") else None,
