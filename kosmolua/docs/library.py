@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kosmolua.docs import markdown, pages
-from kosmolua.docs.address import Address
-from kosmolua.docs.lookup import Directory
+from kosmolua.docs.lookup import Address, Directory
 from kosmolua.docs.outline import Integrations, Outlines
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, GuidePage, Page, SeveralPages
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage

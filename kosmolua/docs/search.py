@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.docs import markdown, pages
-from kosmolua.docs.address import Address
+from kosmolua.docs.lookup import Address
 from kosmolua.docs.outline import Integrations, Outline, Outlines
 from kosmolua.docs.pages import GuidePage
 from kosmolua.docs.vocabulary import MEANINGS, words_in, words_of
