@@ -1,37 +1,20 @@
-"""The lookup of a reference page by any of its names, and the addresses that it returns."""
+"""The lookup of a reference page by any of its names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from kosmolua.docs.meant import functions_meant
 from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
-from kosmolua.docs.pages import NAMES
+from kosmolua.docs.pages import NAMES, Address
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
-from kosmolua.schema.names import integration_in, page_of, parts_of
+from kosmolua.schema.names import integration_in, parts_of
 from kosmolua.suggestions import closest
 
 MAX_SUGGESTIONS = 3
 MAX_QUOTED_NAME = 80
 MAX_PARTS = 2
 """Parts of a name below an integration: an account, known or not since all have the same pages, and a function."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """The address of a reference page.
-
-    Args:
-        integration: The name of the integration.
-        function: The short name of one of its functions; None for the page of the integration.
-    """
-
-    integration: str
-    function: str | None = None
-
-    def __str__(self) -> str:
-        return page_of(self.integration, *filter(None, [self.function]))
 
 
 class Directory:
