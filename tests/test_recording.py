@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import stat
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from support.library import ACCOUNTS, KEY, library, service
+from support.library import ACCOUNTS, library, service
 from support.random_scripts import SCRIPTS, jittery
 
-from kosmolua import ConfigError, LimitExceeded, Outcome, Runtime
+from kosmolua import Outcome, Runtime
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 

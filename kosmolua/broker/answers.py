@@ -43,7 +43,7 @@ class Answer:
     @property
     def is_write(self) -> bool:
         """True if it is that of a call which writes or destroys."""
-        return bool(self.call) and self.call.get("effect") in ("write", "destroy")  # type: ignore[union-attr]
+        return self.call is not None and self.call.get("effect") in ("write", "destroy")
 
 
 class Answers:

@@ -15,8 +15,8 @@ The events, each with the members that it adds to ``event`` and ``sum``::
     end      {time, status, error, calls, usage}
                                         how the run ended, and the calls that have no answer
 
-``ask`` is a question: what was asked, in a list that begins with the kind of the request. A line's ``sum`` is a checksum
-of the line and of those before it, so that a line that is damaged, missing or out of place is noticed.
+``ask`` is a question: what was asked, in a list that begins with the kind of the request. A line's ``sum`` is a
+checksum of the line and of those before it, so that a line that is damaged, missing or out of place is noticed.
 
 A line is written before the script goes on. An intent is on the disk before the write is sent, and with it all lines
 before it: a power cut loses at most what happened since, and then the last write counts as one that was under way.

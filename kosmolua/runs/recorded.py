@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -12,9 +11,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
-from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, question, revived
-from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
+from kosmolua.broker.answers import Answer, Answers, calls_of, number_of, summaries
+from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, WorkerLost
 from kosmolua.folders import recordings_folder
 from kosmolua.runs.tape import Tape
 
@@ -119,7 +118,8 @@ class Take:
             return
         self.tape.close()
         assert self._recording
-        taken = {number_of(answer): dict(answer.call) for answer in self.tape.answers.all if answer.is_taken and answer.call}
+        answers = [answer for answer in self.tape.answers.all if answer.is_taken]
+        taken = {number_of(answer): dict(answer.call) for answer in answers if answer.call}
         if self._recording.status == outcome.status and not self.tape.answers.is_changed:
             taken = recorded
         outcome.calls = summaries(taken.values())
@@ -136,7 +136,7 @@ class Take:
 
 def begin(
     host: Host,
-    path: str | os.PathLike[str] | bool,
+    path: str | os.PathLike[str] | None,
     source: bytes,
     job: Job,
     limits: Limits,
@@ -148,7 +148,7 @@ def begin(
 
     Args:
         host: What the run makes its calls with.
-        path: The file, which must not be there; True for one in the user's state folder, named by the run's id.
+        path: The file, which must not be there; None for one in the user's state folder, named by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits of the run.
@@ -159,7 +159,7 @@ def begin(
         ConfigError: The file cannot be written.
     """
     run, seed = os.urandom(6).hex(), os.urandom(16).hex()
-    file = default_path(run) if isinstance(path, bool) else os.fspath(path)
+    file = default_path(run) if path is None else os.fspath(path)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
     writer = Writer(file, host.redactor)
     writer.write(

@@ -197,9 +197,8 @@ class Run:
         self._given = as_bytes(source)
         self._source = chunk_of(self._given)
         self._options = options
-        for option in ("allow", "deny"):
-            if options.get(option):
-                host.patterns(f"--{option}", options[option])
+        self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
+        self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes)
         self._isolated = isolated
         self._printed: list[bytes] = []
@@ -270,7 +269,7 @@ class Run:
 
     def _supervise(self, child: Child) -> Outcome:
         if self._options.get("record") and not self._take:
-            self._take = self._begin_recording(self._options["record"])
+            self._take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
         with self._lock:
@@ -282,7 +281,7 @@ class Run:
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
-                tape=self._take and self._take.tape,
+                tape=self._take.tape if self._take else None,
             )
             if self._is_stopped:
                 self._supervisor.interrupt()
@@ -314,11 +313,20 @@ class Run:
             seed=self._take.seed if self._take else None,
         )
 
-    def _begin_recording(self, path: str | os.PathLike[str] | bool) -> Take:
+    def _begin_recording(self) -> Take:
         from kosmolua.runs.recorded import begin
 
+        path = self._options["record"]
         read_only, deny = self._options.get("read_only", False), self._options.get("deny", ())
-        return begin(self._host, path, self._given, self._job, self._limits, read_only=read_only, deny=deny)
+        return begin(
+            self._host,
+            None if path is True else path,
+            self._given,
+            self._job,
+            self._limits,
+            read_only=read_only,
+            deny=deny,
+        )
 
     @lazy
     def _broker(self) -> Broker:
@@ -332,8 +340,8 @@ class Run:
             self._clock,
             self._limits,
             read_only=self._options.get("read_only", False),
-            allow=self._options.get("allow", ()),
-            deny=self._options.get("deny", ()),
+            allow=self._allow,
+            deny=self._deny,
             approve=approve and Asker(approve, self._ask),
             origin=self._origin(),
             watch=self._watch,
@@ -346,7 +354,7 @@ class Run:
     def _watch(self) -> Watch | None:
         """What is told of calls: the tape, and then whoever watches the run."""
         tell = self._tell if self._options.get("watch") else None
-        tape = self._take and self._take.tape
+        tape = self._take.tape if self._take else None
         if tape is None:
             return tell
 

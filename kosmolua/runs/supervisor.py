@@ -482,7 +482,6 @@ class Supervisor:
             else:
                 self._mail.put(partial(self._stop, error))
 
-
     def _keep(self, number: int, error: KosmoError) -> None:
         self._mail.put(partial(self._keep_error, number, error))
 

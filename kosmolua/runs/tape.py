@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 from kosmolua import protocol
 from kosmolua.broker.answers import Answer, Answers, number_of
+from kosmolua.broker.recording import Event, Writer, error_fields, revived
 from kosmolua.broker.records import CallEnded, CallStarted, Record
 from kosmolua.broker.records import Event as CallEvent
-from kosmolua.broker.recording import Event, Writer, error_fields, revived
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused
 
+RECORDED, NEW = 0, 1
 MAX_NAMED = 3
 MAX_RAISED = 1000
 """Errors of requests that are kept in mind, since the last of them may end the script."""
@@ -43,7 +44,7 @@ class _Request(NamedTuple):
 class _Reply(NamedTuple):
     """A reply that waits until the script does. Those that the recording holds go first, in its order."""
 
-    is_new: bool
+    rank: int
     order: int
     number: int
     line: bytes
@@ -204,10 +205,10 @@ class Tape:
             self._stuck[number] = None
         elif request.ask[0] == "sleep":
             self._clocks = {clock: ahead + request.ask[1] for clock, ahead in self._clocks.items()}
-            self._queue(_Reply(True, self._next(), number, protocol.reply(number, "null")))
+            self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, "null")))
         elif request.ask[0] == "time":
             value = protocol.encode(frame["own"] + self._clocks.get(frame["clock"], 0.0))
-            self._queue(_Reply(True, self._next(), number, protocol.reply(number, value)))
+            self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, value)))
         else:
             self._stuck[number] = None
             self._stop(self._diverged(request))
@@ -260,7 +261,7 @@ class Tape:
                 if not self._write(event, value):
                     return
                 event, value = {"event": "given", "id": number}, None
-            self._queue(_Reply(True, self._next(), number, line, error, event, value))
+            self._queue(_Reply(NEW, self._next(), number, line, error, event, value))
             self._advance()
 
     def _write(self, event: Event, value: str | None = None) -> bool:
@@ -362,10 +363,10 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
 def _recalled(number: int, answer: Answer) -> _Reply:
     """Return the reply that repeats an answer."""
     if answer.error is None:
-        return _Reply(False, answer.order, number, protocol.reply(number, answer.value or "null"))
+        return _Reply(RECORDED, answer.order, number, protocol.reply(number, answer.value or "null"))
     error = revived(answer.error)
     assert isinstance(error, CallError)
-    return _Reply(False, answer.order, number, protocol.refusal(number, protocol.encode(error.fields())), error)
+    return _Reply(RECORDED, answer.order, number, protocol.refusal(number, protocol.encode(error.fields())), error)
 
 
 def _words(ask: list[Any]) -> str:
