@@ -40,6 +40,7 @@ HOMES = {
     "uvicorn": ["mcp"],
     "h11": ["mcp"],
     "typing_extensions": ["runtime", "runs", "testing"],
+    "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }
 

@@ -153,7 +153,7 @@ def calls_of(recording: Recording) -> dict[int, Event]:
     for _, event in events_of(recording, "intent", "answer", "decision", "end"):
         kind = event["event"]
         if kind == "intent":
-            calls[event["number"]] = {**event, "status": "unknown"}
+            calls[event["number"]] = {**event, "status": "unknown", "duration_ms": 0.0, "error": None}
         elif kind == "answer" and "call" in event:
             calls[event["call"]["number"]] = event["call"]
         elif kind == "end":

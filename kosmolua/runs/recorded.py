@@ -124,7 +124,7 @@ class Take:
             taken = recorded
         outcome.calls = summaries(taken.values())
         if outcome.ok and (left := self.tape.answers.left):
-            outcome.warnings.append(f"{_count(left)} of the recording not made, {_named(left)}")
+            outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
 
     def _end(self, outcome: Outcome) -> Event:
         end: Event = {"event": "end", "time": _now(), "status": outcome.status, "calls": self.tape.unanswered()}
@@ -236,13 +236,14 @@ def _is_about(call: Event, path: str | None, account: str | None, arguments: obj
     return (call.get("path"), call.get("account"), call.get("arguments")) == (path, account, arguments)
 
 
-def _count(answers: Sequence[Answer]) -> str:
-    return "1 call was" if len(answers) == 1 else f"{len(answers)} calls were"
+def _not_made(left: Sequence[Answer]) -> str:
+    count = len(left)
+    return f"{count} {'call' if count == 1 else 'calls'} of the recording {'was' if count == 1 else 'were'} not made"
 
 
-def _named(answers: Sequence[Answer]) -> str:
-    first = answers[0].call or {}
-    return f"the first of them call {first.get('number')}, {first.get('path')}"
+def _words(answer: Answer) -> str:
+    call = answer.call or {}
+    return f"call {call.get('number')}, {call.get('path')}"
 
 
 def _list(given: Sequence[str]) -> list[str]:

@@ -320,7 +320,7 @@ class Run:
         read_only, deny = self._options.get("read_only", False), self._options.get("deny", ())
         return begin(
             self._host,
-            None if path is True else path,
+            None if isinstance(path, bool) else path,
             self._given,
             self._job,
             self._limits,

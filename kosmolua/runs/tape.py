@@ -72,7 +72,6 @@ class Tape:
         redact: Callable[[Any], Any] = lambda value: value,
     ) -> None:
         self.answers = answers
-        self.was_cut = False
         self._writer = writer
         self._cut = cut
         self._redact = redact
@@ -210,8 +209,8 @@ class Tape:
             value = protocol.encode(frame["own"] + self._clocks.get(frame["clock"], 0.0))
             self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, value)))
         else:
-            self._stuck[number] = None
-            self._stop(self._diverged(request))
+            self._stuck[number] = error = self._diverged(request)
+            self._stop(error)
         return True
 
     def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
@@ -277,9 +276,10 @@ class Tape:
 
     def _reason(self) -> KosmoError:
         """Return the error that ends a run in which no request can be answered any more."""
+        if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
+            return error
         pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
         if not pauses:
-            self.was_cut = True
             assert self._cut
             return self._cut
         calls = sorted((call for error in pauses for call in error.calls), key=lambda call: int(str(call["number"])))
