@@ -148,6 +148,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, object]:
         """Return the object that ``--json`` prints."""
+        kept = {"recording": self.recording} if self.recording else {}
         return {
             "ok": self.ok,
             "status": self.status,
@@ -157,7 +158,7 @@ class Outcome:
             "warnings": self.warnings,
             "calls": self.calls,
             "usage": self.usage,
-            "recording": self.recording,
+            **kept,
         }
 
 
