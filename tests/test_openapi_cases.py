@@ -30,6 +30,7 @@ def refused(document: Path, name: str, function: str, args: dict[str, Any], **fi
     return caught.value
 
 
+@pytest.mark.slow
 def test_stripe_nests_tables_and_lists_in_a_form() -> None:
     """Nested tables have their keys in brackets, lists their numbers."""
     args = {"name": "Ann", "address": {"city": "Bern"}, "metadata": {"a": "1"}, "preferred_locales": ["de", "fr"]}
@@ -44,6 +45,7 @@ def test_stripe_nests_tables_and_lists_in_a_form() -> None:
     assert sent.headers["authorization"] == "Basic " + base64.b64encode(b"sk_test_made_up:").decode()
 
 
+@pytest.mark.slow
 def test_stripe_reads_without_a_body_and_walks_by_the_last_id() -> None:
     """A GET has no body although the document declares an empty form; all pages are walked while there are more."""
 
@@ -63,6 +65,7 @@ def test_stripe_reads_without_a_body_and_walks_by_the_last_id() -> None:
     assert service.lines[1:] == ["GET /v1/customers?limit=2", "GET /v1/customers?limit=2&starting_after=cus_2"]
 
 
+@pytest.mark.slow
 def test_twilio_has_three_arguments_for_one_time() -> None:
     """Names that are equal once cleaned are told apart; calls may use the service's own spelling too."""
     document, fields = shared("twilio.json"), {"username": "AC1", "password": "made-up-1"}
@@ -76,6 +79,7 @@ def test_twilio_has_three_arguments_for_one_time() -> None:
     assert {"start_time", "start_time_lt", "start_time_gt"} <= names
 
 
+@pytest.mark.slow
 def test_twilio_follows_the_relative_address_of_the_next_page() -> None:
     """The next page's address is joined to that of the page before."""
 
@@ -99,6 +103,7 @@ def github(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_github_keeps_a_value_in_its_segment(tmp_path: Path) -> None:
     """A slash in a value is quoted, and nothing leads out of the path."""
     document = github(tmp_path)
@@ -108,6 +113,7 @@ def test_github_keeps_a_value_in_its_segment(tmp_path: Path) -> None:
     assert isinstance(error, BadArguments)
 
 
+@pytest.mark.slow
 def test_github_follows_links(tmp_path: Path) -> None:
     """The Link header leads from page to page, and a list stays a list."""
 
@@ -123,6 +129,7 @@ def test_github_follows_links(tmp_path: Path) -> None:
     assert [each["number"] for each in issues] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_netbox_sends_lists_as_they_are() -> None:
     """A body that is a list is one argument, also if it is empty; the token has its prefix."""
     document = shared("netbox.yaml")
@@ -132,6 +139,7 @@ def test_netbox_sends_lists_as_they_are() -> None:
     assert one(document, "netbox", "dcim_sites_bulk_update", {"body": {}}, token="made-up-1").body == b"[]"
 
 
+@pytest.mark.slow
 def test_netbox_suggests_one_of_284_parameters() -> None:
     """Every parameter can be given, and a misspelt one is told."""
     document = shared("netbox.yaml")
@@ -143,6 +151,7 @@ def test_netbox_suggests_one_of_284_parameters() -> None:
     assert sorted(sent.target.partition("?")[2].split("&")) == ["asset_tag__n=z", "name=x", "name=y"]
 
 
+@pytest.mark.slow
 def test_discord_sends_json_and_with_a_file_a_multipart_form() -> None:
     """What is given decides between the media types; an id may be a number, whose digits are sent."""
     document, fields = shared("discord.json"), {"bot_token": "made-up-token"}
@@ -164,6 +173,7 @@ def test_discord_sends_json_and_with_a_file_a_multipart_form() -> None:
     )
 
 
+@pytest.mark.slow
 def test_openai_uploads_a_file_and_keeps_the_query_of_a_path() -> None:
     """A file is a part with its name; ``?beta=true`` of a path is sent."""
     document, fields = shared("openai.yaml"), {"token": "sk-made-up"}
@@ -180,6 +190,7 @@ def test_openai_uploads_a_file_and_keeps_the_query_of_a_path() -> None:
     assert one(document, "openai", fixed, {"model": "m", "input": "x"}, **fields).line == "POST /responses?beta=true"
 
 
+@pytest.mark.slow
 def test_openai_reads_a_stream_to_its_end() -> None:
     """A stream of events is its text."""
     stream = b'data: {"a":1}\n\ndata: [DONE]\n\n'
@@ -213,6 +224,7 @@ message = "error"
 """
 
 
+@pytest.mark.slow
 def test_slack_says_no_with_a_status_of_200(tmp_path: Path) -> None:
     """The overlay makes an error of it, in the service's words; without it the script gets the table."""
     no = {"ok": False, "error": "channel_not_found"}
@@ -238,6 +250,7 @@ def test_slack_says_no_with_a_status_of_200(tmp_path: Path) -> None:
         assert service.last.headers["authorization"] == "Bearer xoxb-made-up"
 
 
+@pytest.mark.slow
 def test_slack_walks_by_the_cursor_in_its_metadata() -> None:
     """The next cursor stands one level below."""
 
@@ -256,6 +269,7 @@ def test_slack_walks_by_the_cursor_in_its_metadata() -> None:
     assert service.lines == ["GET /api/users.list", "GET /api/users.list?cursor=c2"]
 
 
+@pytest.mark.slow
 def test_datadog_needs_both_keys_and_has_a_site() -> None:
     """Half a credential names what is missing; an unknown site is refused with those there are."""
     document = shared("datadog.yaml")
@@ -269,6 +283,7 @@ def test_datadog_needs_both_keys_and_has_a_site() -> None:
             runtime.call("datadog.list_dashboards")
 
 
+@pytest.mark.slow
 def test_datadog_walks_by_offset_as_its_extension_says() -> None:
     """``x-pagination`` names the parameters; each page is a request."""
 
@@ -286,6 +301,7 @@ def test_datadog_walks_by_offset_as_its_extension_says() -> None:
     assert service.last.headers["dd-application-key"] == "made-up-2"
 
 
+@pytest.mark.slow
 def test_docker_takes_words_of_lua_bytes_and_empty_answers() -> None:
     """``until`` is ``until_`` or itself; a tar goes as bytes; an empty answer says its status."""
     document = shared("docker.yaml")
@@ -435,6 +451,7 @@ def test_json_api_has_brackets_revisions_and_a_kind_of_its_own(tmp_path: Path) -
     assert service.last.headers["content-type"] == kind
 
 
+@pytest.mark.slow
 def test_a_token_inside_the_address_is_shown_nowhere(tmp_path: Path) -> None:
     """As in Telegram: names come from paths, and no message, journal or error has the token."""
     text = {

@@ -89,12 +89,12 @@ class Index:
     def __init__(self, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
         self._open(_connect())
         self._database.execute("begin")
-        _insert(self._database, entries, meanings)
+        fill(self._database, entries, meanings)
         self._database.execute("commit")
 
     @classmethod
     def over(cls, database: Connection, owner: str) -> Index:
-        """Return the index in a database that :func:`fill_tables` filled.
+        """Return the index in a database that has been filled.
 
         Args:
             database: The database.
@@ -238,12 +238,12 @@ def _connect() -> Connection:
     except ImportError:
         raise DocNotFound("This Python cannot search: it has no sqlite3", hint=_HOW_TO_LIST) from None
     database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    fill_tables(database, (), ())
+    make_tables(database)
     return database
 
 
-def fill_tables(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
-    """Make the tables of an index in a database and fill them.
+def make_tables(database: Connection) -> None:
+    """Make the empty tables of an index in a database.
 
     Raises:
         DocNotFound: This SQLite has no FTS5.
@@ -251,14 +251,13 @@ def fill_tables(database: Connection, entries: Iterable[Entry], meanings: Iterab
     from sqlite3 import OperationalError
 
     try:
-        for statement in filter(str.strip, _TABLES.split(";")):
-            database.execute(statement)  # not executescript, which would commit
+        database.executescript(_TABLES)
     except OperationalError as error:
         raise DocNotFound(f"This Python cannot search: its SQLite has no FTS5 ({error})", hint=_HOW_TO_LIST) from None
-    _insert(database, entries, meanings)
 
 
-def _insert(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]]) -> None:
+def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
+    """Fill the tables of an index."""
     database.executemany("insert into entries values (?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
 

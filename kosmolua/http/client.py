@@ -231,8 +231,7 @@ class Api:
     ) -> Response:
         """Like :meth:`exchange`, with the values of the template's names in a mapping.
 
-        Args:
-            slashes: The names whose values may be several segments, with slashes between them.
+        The values of the names in ``slashes`` may be several segments, with slashes between them.
         """
         if sum(given is not None for given in (json, form, body)) > 1:
             raise TypeError("json, form and body exclude each other, since a request has one body")

@@ -21,7 +21,7 @@ from kosmolua.catalog.openapi.overlay import Overlay
 from kosmolua.catalog.openapi.paging import Recipe, recipe_of
 from kosmolua.catalog.openapi.prose import cleaned, quoted, summary_of
 from kosmolua.catalog.openapi.security import Access, alternatives_of, settings_of, variables_in
-from kosmolua.docs.search import Entry, fill_tables
+from kosmolua.docs.search import Entry, fill, make_tables
 from kosmolua.errors import ConfigError
 from kosmolua.http.messages import origin
 from kosmolua.protocol import Json
@@ -309,6 +309,7 @@ def _fill(database: sqlite3.Connection, result: Compiled, document: Document) ->
     database.execute("pragma journal_mode = off")
     database.execute("pragma synchronous = off")
     database.executescript(_TABLES)
+    make_tables(database)
     database.execute("begin")
     meta = {
         "title": result.title,
@@ -322,7 +323,7 @@ def _fill(database: sqlite3.Connection, result: Compiled, document: Document) ->
     database.executemany(f"insert into functions values ({', '.join('?' * 10)})", rows)
     database.executemany("insert into schemas values (?, ?)", _schemas(document, result.functions))
     by_effect = sorted(result.functions, key=lambda each: each.effect != "read")
-    fill_tables(database, (_entry(each) for each in by_effect))
+    fill(database, (_entry(each) for each in by_effect))
     database.execute("commit")
 
 
