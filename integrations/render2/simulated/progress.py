@@ -1,4 +1,4 @@
-"""Progress: deploys and jobs that are under way, and what becomes of them when.
+"""Progress: deploys, jobs and data stores that are under way, and what becomes of them when.
 
 A service deploys one thing after the other: what is triggered meanwhile waits in a queue.
 """
@@ -62,6 +62,10 @@ class Progress:
         usual = "failed" if job["startCommand"] in _FAILING else "succeeded"
         self._plan(service["id"], "job", job["id"], ("running", ending or usual), now + BUILD_SECONDS)
 
+    def start_store(self, store_id: str, status: str, now: float) -> None:
+        """Let a data store have a status once it has started."""
+        self._plan(store_id, "store", store_id, (status,), now + BUILD_SECONDS)
+
     def due(self, now: float) -> Iterator[Thing]:
         """Yield what has become due until now, the earliest first: the time, the thing and its new status."""
         while self._due and self._due[0]["at"] <= now:
@@ -77,7 +81,7 @@ class Progress:
             self._begin(service_id, deploy, _STAGES[entry["ending"]], now)
 
     def forget(self, key: str) -> None:
-        """Drop everything that is planned for a deploy, a job or a whole service."""
+        """Drop everything that is planned for a deploy, a job, a data store or a whole service."""
         self._due[:] = [due for due in self._due if key not in (due["id"], due["service"])]
         self._waiting.pop(key, None)
         for waiting in self._waiting.values():
