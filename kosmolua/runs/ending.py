@@ -9,11 +9,13 @@ from typing import Any, TypeGuard
 from kosmolua import protocol
 from kosmolua.errors import KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import REPORTED, Limits
+from kosmolua.processes.launch import SIGKILL
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
 MAX_TEXT = 16 * 1024
 """Characters of a message or a traceback; a longer one is cut."""
+OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run fewer at once, or the script again"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
 """Returns the error of a request by its number, or None."""
@@ -62,7 +64,8 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
         return Ending(error=limits.exceeded("cpu"))
     if status == protocol.NO_ROOM:
         return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or have more processes allowed"))
-    return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint="run the script again"))
+    hint = OUT_OF_MEMORY if status == -SIGKILL else "run the script again"
+    return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint=hint))
 
 
 def broken_protocol(problem: object) -> WorkerLost:

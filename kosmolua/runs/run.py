@@ -23,6 +23,7 @@ from kosmolua.errors import (
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -169,9 +170,8 @@ class Run:
         self._given = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
         self._source = chunk_of(self._given)
         self._options = options
-        for option in ("allow", "deny"):
-            if options.get(option):
-                host.patterns(f"--{option}", options[option])
+        self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
+        self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes)
         self._isolated = isolated
         self._printed: list[bytes] = []
@@ -256,7 +256,7 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._source, self._name, self._options.get("args", ()))
+            ending = self._supervisor.run(self._job)
             return self._outcome(ending, monotonic() - started)
         finally:
             if broker := self._broker_in_use:
@@ -267,6 +267,11 @@ class Run:
     @property
     def _name(self) -> str:
         return self._options.get("name", DEFAULT_NAME)
+
+    @property
+    def _job(self) -> Job:
+        asks_time = self._host.mode == "simulated"
+        return Job(self._source, self._name, self._options.get("args", ()), asks_time=asks_time)
 
     @lazy
     def _broker(self) -> Broker:
@@ -280,8 +285,8 @@ class Run:
             self._clock,
             self._limits,
             read_only=self._options.get("read_only", False),
-            allow=self._options.get("allow", ()),
-            deny=self._options.get("deny", ()),
+            allow=self._allow,
+            deny=self._deny,
             approve=approve and Asker(approve, self._ask),
             origin=self._origin(),
             watch=self._tell if self._options.get("watch") else None,
