@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock, RLock
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kosmolua.clock import Until
+from kosmolua.clock import SIMULATION_START, Until
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
 from kosmolua.schema.integration import Integration
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the file that keeps the state of simulators."""
+REQUEST_SECONDS = 1.0
+"""What a request takes of simulated time."""
+GLANCE_SECONDS = 0.001
+"""What a look at the clock takes of it, so that a script which looks until some time has passed comes to an end."""
 
 
 class Sender(Protocol):
@@ -44,6 +48,9 @@ class Backend(Protocol):
     def sleep(self, seconds: float) -> float:
         """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
 
+    def time(self) -> float:
+        """Return the time for scripts, in seconds since 1970."""
+
     def close(self) -> None:
         """Close all connections."""
 
@@ -59,6 +66,10 @@ class Live:
     def sleep(self, seconds: float) -> float:
         """Return the seconds: services know only real time."""
         return seconds
+
+    def time(self) -> float:
+        """Return the system's time."""
+        return time()
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the transport of an account."""
@@ -111,6 +122,10 @@ class Canned:
         """Wait for nothing."""
         return 0.0
 
+    def time(self) -> float:
+        """Return the system's time."""
+        return time()
+
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the sender of an account."""
         with self._lock:
@@ -133,8 +148,9 @@ class Canned:
 class Simulated:
     """Answers requests from the integrations' simulators, one for each account.
 
-    A simulator may take ``clock``, which returns the seconds that scripts have slept, ``failures``, the ways in which
-    functions fail by their names, and ``state``, what its ``dump()`` returned earlier.
+    They share one time, which starts at :data:`kosmolua.clock.SIMULATION_START`. Requests take a second of it, and
+    scripts that sleep as long as they say. A simulator may take ``clock``, which returns it in seconds since 1970,
+    ``failures``, the ways in which functions fail by their names, and ``state``, what its ``dump()`` returned earlier.
 
     Args:
         file: The file that keeps the state of the simulators; None keeps it in memory.
@@ -153,15 +169,18 @@ class Simulated:
         self._simulators: dict[str, Send] = {}
         self._senders: dict[str, Sender] = {}
         kept = _read(self._file) if self._file else {}
-        self._slept = float(kept.get("seconds", 0.0))
+        self._time = SIMULATION_START + float(kept.get("seconds", 0.0))
         self._states: dict[str, Any] = kept.get("accounts", {})
         self._lock = Lock()
 
     def sleep(self, seconds: float) -> float:
         """Move the clock of the simulators on. Nothing waits."""
-        with self._lock:
-            self._slept += seconds
+        self._move_on(seconds)
         return 0.0
+
+    def time(self) -> float:
+        """Return the time of the simulators."""
+        return self._move_on(GLANCE_SECONDS)
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the simulator of an account.
@@ -176,7 +195,7 @@ class Simulated:
             key = f"{integration.name}.{account}"
             if key not in self._senders:
                 self._simulators[key] = self._simulate(integration, account, key)
-                self._senders[key] = one_at_a_time(self._simulators[key])
+                self._senders[key] = one_at_a_time(self._timed(self._simulators[key]))
             return self._senders[key]
 
     def close(self) -> None:
@@ -184,9 +203,22 @@ class Simulated:
         with self._lock:
             if self._file and self._simulators:
                 dumps = {key: each.dump() for key, each in self._simulators.items() if hasattr(each, "dump")}
-                _write(self._file, {"version": VERSION, "seconds": self._slept, "accounts": self._states | dumps})
+                seconds = self._time - SIMULATION_START
+                _write(self._file, {"version": VERSION, "seconds": seconds, "accounts": self._states | dumps})
             self._simulators.clear()
             self._senders.clear()
+
+    def _move_on(self, seconds: float) -> float:
+        with self._lock:
+            self._time += seconds
+            return self._time
+
+    def _timed(self, simulator: Send) -> Send:
+        def send(request: Request) -> Response:
+            self._move_on(REQUEST_SECONDS)
+            return simulator(request)
+
+        return send
 
     def _simulate(self, integration: Integration, account: str, key: str) -> Send:
         assert integration.simulate
@@ -196,7 +228,7 @@ class Simulated:
         takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
         known = {each.name for each in parameters}
         options = {
-            "clock": lambda: self._slept,
+            "clock": lambda: self._time,
             "failures": self._failures.get(integration.name),
             "state": self._states.get(key),
         }

@@ -165,6 +165,15 @@ class Broker:
             self._watch(Waiting(real))
         return real
 
+    def time(self, clock: str, own: float) -> float:
+        """Return the time for a script whose clocks are the host's.
+
+        Args:
+            clock: ``wall``, in seconds since 1970, or ``cpu``, the seconds of processor time of the script.
+            own: What the script's own process says.
+        """
+        return self._host.backend.time() if clock == "wall" else own
+
     def identify(self, integration: Integration, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
 

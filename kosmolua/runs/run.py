@@ -23,6 +23,7 @@ from kosmolua.errors import (
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -258,7 +259,8 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._source, self._name, self._options.get("args", ()))
+            job = Job(self._source, self._name, self._options.get("args", ()), asks_time=self._host.mode == "simulated")
+            ending = self._supervisor.run(job)
             return self._outcome(ending, monotonic() - started)
         finally:
             if self._broker:

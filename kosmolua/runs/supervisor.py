@@ -36,6 +36,7 @@ from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
+from kosmolua.runs.job import Job
 
 GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
@@ -83,6 +84,9 @@ class Broker(Protocol):
 
     def sleep(self, seconds: float) -> float:
         """Let time pass, and return for how many seconds the script has to wait in fact."""
+
+    def time(self, clock: str, own: float) -> float:
+        """Return what a clock of the host's says, ``wall`` or ``cpu``; ``own`` is what the child's own says."""
 
 
 class Supervisor:
@@ -137,19 +141,12 @@ class Supervisor:
         self._sleepers: list[tuple[float, int, int]] = []
         self._call_errors: dict[int, KosmoError] = {}
 
-    def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
-        """Run a script to its end.
-
-        Args:
-            source: Its text.
-            name: Its name in messages.
-            arguments: What it finds in ``arg`` and ``...``.
-        """
-        if len(source) > self._limits.max_source:
+    def run(self, job: Job) -> Ending:
+        """Run a script to its end."""
+        if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
-        job = _job(source, name, arguments, self._limits, isolated=self._isolated)
         try:
-            start_thread(partial(self._read, job), "run")
+            start_thread(partial(self._read, job.frame(self._limits, isolated=self._isolated)), "run")
             self._do_mail()
         finally:
             self._close()
@@ -445,6 +442,8 @@ class Supervisor:
         try:
             if kind == "sleep":
                 answer = "null"
+            elif kind == "time":
+                answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
                 answer = self._broker().call(frame["path"], given, fault)
             elif kind == "describe":
@@ -527,15 +526,3 @@ def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
 
 def _layers(given: list[Any]) -> list[str]:
     return [name[:32] for name in given[:16] if isinstance(name, str)]
-
-
-def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:
-    chunk = name if name.startswith("=") else f"@{name}"
-    return protocol.frame(
-        "job",
-        source=protocol.to_text(source),
-        name=protocol.to_text(chunk.encode("utf-8", "surrogateescape")),
-        args=[protocol.to_text(argument.encode("utf-8", "surrogateescape")) for argument in arguments],
-        limits=limits.as_dict(),
-        isolated=isolated,
-    )
