@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Lease, Turn, WorkerPool
-    from kosmolua.runs.ending import Ending
+    from kosmolua.runs.job import Ending
 
 _T = TypeVar("_T")
 DEFAULT_NAME = "script.lua"

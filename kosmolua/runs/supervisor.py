@@ -35,8 +35,7 @@ from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, Lim
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
-from kosmolua.runs.job import Job
+from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
 
 GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
