@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.render2_account import Canned, account, answer, body_of, integration, page, simulated
 
-from kosmolua.plugin import ApiError, BadArguments, CallError, NetworkError
+from kosmolua.plugin import SIMULATION_START, ApiError, BadArguments, CallError, NetworkError
 
 SERVICE, CRON, DEPLOY = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc12345678"
 S = "/services/srv-1"
@@ -255,12 +255,15 @@ def test_writes_find_the_service_of_a_deploy_too(name: str) -> None:
 
 def test_a_deploy_goes_on_until_it_is_live() -> None:
     """A deploy that was triggered is built, shipped and live, and the one before it is live no more."""
-    call = simulated()
+    now = [SIMULATION_START]
+    call = simulated(clock=lambda: now[0])
     deploy = call("trigger_deploy", service_id=SERVICE)["deploy"]
+    seen = [deploy["status"]]
+    for seconds in (40, 10, 10, 3600):
+        now[0] += seconds
+        seen.append(call("get_deploy", deploy_id=deploy["id"])["deploy"]["status"])
 
-    seen = [call("get_deploy", deploy_id=deploy["id"])["deploy"]["status"] for _ in range(4)]
-
-    assert [deploy["status"], *seen] == ["build_in_progress", "build_in_progress", "update_in_progress", "live", "live"]
+    assert seen == ["build_in_progress", "build_in_progress", "update_in_progress", "live", "live"]
     assert call("get_deploy", deploy_id=DEPLOY, service_id=SERVICE)["deploy"]["status"] == "deactivated"
 
 
@@ -448,10 +451,14 @@ def test_setting_one_variable_keeps_the_others_and_replacing_does_not() -> None:
 
 def test_a_job_runs_to_its_end() -> None:
     """A job is pending, running and done; one that cannot succeed fails."""
-    call = simulated()
+    now = [SIMULATION_START]
+    call = simulated(clock=lambda: now[0])
     for command, ending in (("rake db:migrate", "succeeded"), ("exit 1", "failed")):
         job = call("create_job", service_id=SERVICE, start_command=command)["job"]
-        seen = [call("get_job", service_id=SERVICE, job_id=job["id"])["job"]["status"] for _ in range(3)]
+        seen = []
+        for seconds in (1, 10, 20):
+            now[0] += seconds
+            seen.append(call("get_job", service_id=SERVICE, job_id=job["id"])["job"]["status"])
         assert seen == ["pending", "running", ending]
 
 

@@ -55,6 +55,26 @@ function lua_search_docs(query, options) end
 ---@return string
 function lua_read_doc(page, options) end
 
+---Times: in seconds since 1970, in UTC.
+---@class timelib
+time = {}
+
+---Returns the seconds since 1970 in UTC, with fractions. With `--simulate` it is the time of the simulators.
+---@return number
+function time.now() end
+
+---Reads a time in the form of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`, which without a
+---zone is in UTC. Another text raises.
+---@param text string
+---@return number seconds since 1970; an integer if there is no fraction
+function time.parse(text) end
+
+---Writes a time in UTC: in the form of RFC 3339, or by a pattern of strftime such as `%Y-%m-%d`.
+---@param seconds number since 1970
+---@param pattern? string
+---@return string
+function time.format(seconds, pattern) end
+
 ---@class jsonlib
 ---@field null any Stands for null inside arrays and inside arguments. In objects that are read a null is an absent key.
 json = {}

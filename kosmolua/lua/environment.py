@@ -20,6 +20,7 @@ parallel: all map
 regex: gsub match match_all split
 string: byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper
 table: concat insert move pack remove sort unpack
+time: format now parse
 utf8: char charpattern codepoint codes len offset
 """
 

@@ -19,10 +19,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.mcp.clients import Clients
+from kosmolua.mcp.clients import Clients, find_token
 from kosmolua.mcp.connections import Connection, Listener
 from kosmolua.mcp.server import Handlers
-from kosmolua.mcp.tokens import find_token
 
 PATH = "/mcp"
 UNIX = "unix:"

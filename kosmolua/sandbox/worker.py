@@ -48,6 +48,7 @@ class Worker:
             b"end": self._end,
             b"limit": self._limit,
             b"regex": self._scan,
+            b"time": self._time,
         }
         self._vm = VM(verbs, self.prelude)
         self._confinement = Confinement(forking=self.forking)
@@ -67,15 +68,15 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, json.dumps(self._limits).encode())
+            self._run(job, json.dumps({"limits": self._limits, "asks_time": job.get("asks_time", False)}).encode())
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
-    def _run(self, job: dict[str, Any], limits: bytes) -> None:
+    def _run(self, job: dict[str, Any], settings: bytes) -> None:
         self._vm.run(
             protocol.to_bytes(job["source"]),
             protocol.to_bytes(job["name"]),
-            limits,
+            settings,
             [protocol.to_bytes(argument) for argument in job["args"]],
             self._limits["memory"],
         )
@@ -107,6 +108,9 @@ class Worker:
 
     def _scan(self, subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
         return regex.scan(subject, pattern, flags, most, self._vm.room)
+
+    def _time(self) -> bytes:
+        return repr(time.time()).encode()
 
     def _end(self, fields: bytes) -> None:
         self._write_end(fields)

@@ -7,6 +7,8 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from kosmolua.plugin import SIMULATION_START
+
 from ..wire import Thing
 from . import definitions
 from .progress import UNDER_WAY, Progress
@@ -16,40 +18,32 @@ from .seeds.accounts import BEGINNING, identifier, stamp
 T = TypeVar("T")
 
 
-def standing_still() -> float:
-    """Tell no time: with this clock nothing but requests takes time."""
-    return 0.0
-
-
 class World:
     """Everything that one account holds, in ``state``: plain values, which JSON can carry.
 
-    Its time is that of a clock, plus one second for each request, and starts at the same moment always.
-
     Args:
         account: The account's name, which decides what is in it.
-        clock: Tells the time in seconds, from any beginning.
-        state: What ``dump`` of an earlier world of this account returned; the time goes on from there.
+        clock: Tells the time in seconds since 1970; without one, each request takes a second, and nothing else does.
+        state: What ``dump`` of an earlier world of this account returned.
 
     Raises:
         ValueError: The state is not one of this account.
     """
 
     def __init__(
-        self, account: str, clock: Callable[[], float] = standing_still, state: Mapping[str, Any] | None = None
+        self, account: str, clock: Callable[[], float] | None = None, state: Mapping[str, Any] | None = None
     ) -> None:
         self.profile = accounts.profile_of(account)
         self.owner = accounts.owner(self.profile)
         self.user = accounts.user(self.profile)
-        self._clock = clock
-        self._started = clock()
+        self._clock = clock or self._count_requests
         self._state = _fresh(self.profile) if state is None else _checked(state, account)
         self._progress = Progress(self._state["progress"], self._written)
         self._places = services.places(self.profile)
 
     def dump(self) -> dict[str, Any]:
         """Return the whole state as plain values, as it is at this moment."""
-        return deepcopy(self._state) | {"seconds": self.seconds}
+        return deepcopy(self._state)
 
     @property
     def services(self) -> dict[str, Thing]:
@@ -69,7 +63,7 @@ class World:
     @property
     def seconds(self) -> float:
         """How much time has gone by since the beginning."""
-        return float(self._state["seconds"]) + self._clock() - self._started
+        return self._clock() - SIMULATION_START
 
     @property
     def now(self) -> str:
@@ -77,8 +71,7 @@ class World:
         return self._written(self.seconds)
 
     def tick(self) -> int:
-        """Let a second go by and everything become what it is by now; return how many requests there were."""
-        self._state["seconds"] += 1
+        """Count a request, let everything become what it is by now, and return how many requests there were."""
         self._state["requests"] += 1
         for due in self._progress.due(self.seconds):
             self._carry_out(due)
@@ -212,6 +205,9 @@ class World:
             generated = identifier("gen", service["id"], each["key"], self._state["requests"])
             variables[each["key"]] = each.get("value", generated)
 
+    def _count_requests(self) -> float:
+        return SIMULATION_START + int(self._state["requests"])
+
     def _part(self, name: str) -> dict[str, Any]:
         part: dict[str, Any] = self._state[name]
         return part
@@ -255,7 +251,6 @@ class World:
 def _fresh(profile: accounts.Profile) -> dict[str, Any]:
     return {
         "account": profile.account,
-        "seconds": 0.0,
         "requests": 0,
         "services": {service["id"]: service for service in services.services(profile)},
         "databases": {store["id"]: store for store in stores.databases(profile)},
@@ -270,7 +265,7 @@ def _fresh(profile: accounts.Profile) -> dict[str, Any]:
 
 def _checked(state: Mapping[str, Any], account: str) -> dict[str, Any]:
     fresh = _fresh(accounts.profile_of(account))
-    kinds = {name: (int, float) if name == "seconds" else type(value) for name, value in fresh.items()}
+    kinds = {name: type(value) for name, value in fresh.items()}
     if state.get("account") != account or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
         raise ValueError(f"this is not the state of a simulated Render account {account}")
     return deepcopy(dict(state))

@@ -67,7 +67,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "env", "session",
+  "parallel", "regex", "time", "env", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -130,13 +130,17 @@ local function finish(ok, ...)
   fail(caught) -- the error handler itself found no room
 end
 
-local function prepare(chunk, new_limits)
+---Makes everything ready for a script, or for a chunk of a session.
+---@param settings string as JSON: the `limits` that the prelude keeps itself, and `asks_time`
+local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
-  for name, value in next, decode(new_limits, 2) do
+  local given = decode(settings, 3)
+  for name, value in next, given.limits do
     limits[name] = value
   end
+  host.time.set_clocks(given.asks_time)
   bridge("rearm")
 end
 
@@ -156,12 +160,12 @@ end
 ---Runs a script to its end and sends its outcome. Does not return if a limit ends it.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
----@param new_limits string as JSON
+---@param settings string as `prepare` takes them
 ---@param seed string sixteen random bytes, since a fork of a warm VM would repeat its parent's numbers
 ---@param ... string the script's arguments
-local function run(source, chunk, new_limits, seed, ...)
+local function run(source, chunk, settings, seed, ...)
   randomseed(unpack("<i8i8", seed))
-  prepare(chunk, new_limits)
+  prepare(chunk, settings)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = compile(source, chunk)
   if not script then
@@ -180,10 +184,10 @@ end
 ---Works on a chunk of a session and sends the outcome. The next chunk finds what this one left.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
----@param new_limits string as JSON
+---@param settings string as `prepare` takes them
 ---@param verb string a name in the module `session`
-local function converse(source, chunk, new_limits, verb)
-  prepare(chunk, new_limits)
+local function converse(source, chunk, settings, verb)
+  prepare(chunk, settings)
   local script, show = session[verb](source, chunk)
   if not script then
     return reject(show)

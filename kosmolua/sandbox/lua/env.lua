@@ -43,7 +43,8 @@ local env = {
   utf8 = copy(utf8),
   string = copy(string, "dump"), -- bytecode has no verifier: a changed copy of it crashes the VM
   coroutine = copy(coroutine),
-  os = { time = os.time, date = os.date, clock = os.clock, difftime = os.difftime },
+  os = host.time.os,
+  time = host.time.time,
   app = host.app.app,
   json = host.json,
   parallel = host.parallel,

@@ -1,10 +1,10 @@
-"""Endings: how a script ended, by its last frame or by the status of its process."""
+"""Jobs: what a child is told to run, and how that ended, by its last frame or by the status of its process."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from typing import Any, TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
 from kosmolua import protocol
 from kosmolua.errors import KosmoError, ScriptError, WorkerLost
@@ -19,6 +19,44 @@ OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run fe
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
 """Returns the error of a request by its number, or None."""
+
+
+class Job(NamedTuple):
+    """A script, and what it finds when it starts.
+
+    Args:
+        source: Its text.
+        name: Its name in messages.
+        arguments: What it finds in ``arg`` and ``...``.
+        asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
+    """
+
+    source: bytes
+    name: str
+    arguments: Sequence[str] = ()
+    asks_time: bool = False
+
+    def frame(self, limits: Limits, *, isolated: bool) -> bytes:
+        """Return the frame that tells a child to run it.
+
+        Args:
+            limits: Those of the run.
+            isolated: Whether the child has to exit if a layer around it is missing.
+        """
+        chunk = self.name if self.name.startswith("=") else f"@{self.name}"
+        return protocol.frame(
+            "job",
+            source=protocol.to_text(self.source),
+            name=_text(chunk),
+            args=[_text(argument) for argument in self.arguments],
+            limits=limits.as_dict(),
+            isolated=isolated,
+            asks_time=self.asks_time,
+        )
+
+
+def _text(given: str) -> str:
+    return protocol.to_text(given.encode("utf-8", "surrogateescape"))
 
 
 class Ending:
