@@ -17,6 +17,8 @@ STAGE_SECONDS = 10
 """How long each later stage takes: the pre-deploy command, the update."""
 JOB_START_SECONDS = 3
 JOB_SECONDS = 20
+STORE_SECONDS = 60
+"""From an order for a data store until it is available."""
 SEEDED_DEPLOY_SECONDS = 120
 """How long a deploy that an account starts with goes on, since somebody first looked at it."""
 
@@ -69,7 +71,7 @@ class Progress:
 
     def start_store(self, store_id: str, status: str, now: float) -> None:
         """Let a data store have a status once it has started."""
-        self._plan(store_id, "store", store_id, (status,), now + BUILD_SECONDS)
+        self._plan(store_id, "store", store_id, (status,), now + STORE_SECONDS)
 
     def due(self, now: float) -> Iterator[Thing]:
         """Yield what has become due until now, the earliest first: the time, the thing and its new status."""
