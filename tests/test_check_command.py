@@ -165,16 +165,22 @@ def test_a_string_with_fences_stays(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("render.list_services()", "render2.list_services returned 20 items and there are more"),
+        ("return #render.list_services().services", "render2.list_services returned 20 items and there are more"),
+        ("render.list_services() return #render.list_services().services", "render2.list_services returned 20 items"),
+        ("print(pcall(render.list_services, {}))", "render2.list_services returned 20 items and there are more"),
+        ("for _, list in ipairs({ render.list_services }) do print(list()) end", "render2.list_services returned 20"),
+        ("render.list_services()", ""),
+        ("render.production.list_services({}) local list = render.list_services list({})", ""),
+        ("pcall(render.list_services, {})", ""),
         ("render.list_services({ all = true })", ""),
         ("render.list_services({ limit = 3 })", ""),
         ("local page repeat page = render.list_services({ cursor = page and page.cursor }) until not page.cursor", ""),
-        ("render.list_services({ cursor = render.list_services().cursor })", "and there are more, which the script"),
+        ("return render.list_services({ cursor = render.list_services().cursor })", "and there are more, which the"),
         ("render.list_owners()", ""),
     ],
 )
 def test_a_page_that_is_not_the_last_is_a_warning(runtime: Runtime, script: str, said: str) -> None:
-    """Unless the script said how many items it wants, or went on to the next page."""
+    """Unless the script said how many items it wants, went on to the next page, or uses the result nowhere."""
     outcome = runtime.run(RENDER + script, check=True)
     assert outcome.ok
     assert [said in warning for warning in outcome.warnings] == ([True] if said else [])

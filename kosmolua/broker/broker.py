@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Condition
 from time import monotonic
 from traceback import format_exception
@@ -11,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
 from kosmolua.broker.approvals import Approve
-from kosmolua.broker.calls import Call, unsendable
-from kosmolua.broker.faults import blaming
-from kosmolua.broker.names import Names
-from kosmolua.broker.open_accounts import OpenAccounts
-from kosmolua.broker.pages import Pages
+from kosmolua.broker.calls import Call, Pages, blaming, unsendable
+from kosmolua.broker.open_accounts import Names, OpenAccounts
 from kosmolua.broker.permissions import Permissions
 from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
+from kosmolua.concurrency import lazy
 from kosmolua.errors import (
     CallTimeout,
     Interrupted,
@@ -36,6 +35,7 @@ from kosmolua.schema.names import parts_of, qualified
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
+    from kosmolua.broker.patterns import Patterns
     from kosmolua.catalog.catalog import Target
     from kosmolua.schema.integration import Integration
 
@@ -52,8 +52,8 @@ class Broker:
         clock: Counts down to the end of the run.
         limits: What the run may use.
         read_only: Deny every write of this run.
-        allow: Patterns of functions that need no approval in this run.
-        deny: Patterns of functions that are denied in this run.
+        allow: Functions that need no approval in this run.
+        deny: Functions that are denied in this run.
         approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
         origin: What makes the calls, for the journal.
@@ -66,8 +66,8 @@ class Broker:
         limits: Limits,
         *,
         read_only: bool = False,
-        allow: Sequence[str] = (),
-        deny: Sequence[str] = (),
+        allow: Sequence[Patterns] = (),
+        deny: Sequence[Patterns] = (),
         approve: Approve | None = None,
         watch: Watch | None = None,
         origin: Origin | None = None,
@@ -81,7 +81,6 @@ class Broker:
         self._permissions = Permissions(host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny)
         self._watch = watch or (lambda event: None)
         self._accounts = OpenAccounts(host, lambda: clock.ends)
-        self._names = Names(self._accounts)
         # Under the lock.
         self._changed = Condition()
         self._summaries: list[Summary] = []
@@ -166,6 +165,15 @@ class Broker:
             self._watch(Waiting(real))
         return real
 
+    def time(self, clock: str, own: float) -> float:
+        """Return the time for a script whose clocks are the host's.
+
+        Args:
+            clock: ``wall``, in seconds since 1970, or ``cpu``, the seconds of processor time of the script.
+            own: What the script's own process says.
+        """
+        return self._host.backend.time() if clock == "wall" else own
+
     def identify(self, integration: Integration, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
 
@@ -234,10 +242,14 @@ class Broker:
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
-        handler = target.function.handler
-        value = self._invoke(call, target.integration, target.account, lambda opened: handler(opened, **arguments))
+        handler = partial(target.function.handler, **arguments)
+        value = self._invoke(call, target.integration, target.account, handler)
         self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)
+
+    @lazy
+    def _names(self) -> Names:
+        return Names(self._accounts)
 
     def _names_behind(self, target: Target, arguments: Mapping[str, object]) -> dict[str, str]:
         """Return the names behind the ids among arguments, as far as the integration can tell and they come in time."""
@@ -256,7 +268,7 @@ class Broker:
             target = self._host.catalog.resolve(call.path)
         except PluginError as error:
             raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
-        call.lead_to(target)
+        call.path, call.account, call.effect = target.path, target.account, target.function.effect
         return target
 
     def _invoke(self, call: Call, integration: Integration, account: str, handler: Callable[[Any], object]) -> object:
@@ -267,10 +279,7 @@ class Broker:
             return min(ends, self._clock.ends)
 
         try:
-            with (
-                blaming(call.path, integration.origin),
-                self._accounts.use(integration, account, call, until) as opened,
-            ):
+            with self._accounts.use(integration, account, call, until) as opened:
                 if not self._clock.left:
                     raise self._limits.exceeded("wall", "call")
                 call.has_begun = True

@@ -1,4 +1,4 @@
-"""The accounts that a run has opened."""
+"""The accounts that a run has opened, and the names that services give to the things behind ids."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.errors import NetworkError, NotConfigured
+from kosmolua.broker.calls import Call, blaming
+from kosmolua.errors import KosmoError, NetworkError, NotConfigured
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
-    from kosmolua.broker.calls import Call
     from kosmolua.broker.host import Host
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_CONCURRENT_CALLS = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
 
+NAME_TIMEOUT = 3.0
+"""Seconds in which a name must be there; else the person sees the id alone."""
+MAX_NAME = 100
 _current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
 
 
@@ -52,17 +55,19 @@ class OpenAccounts:
 
         Raises:
             NotConfigured: The account cannot be used.
+            PluginFault: The integration raised something unexpected, also within the ``with`` block.
         """
         with self._lock:
             account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
         token = _current.set((call, until))
         try:
-            with account_in_use.opening:
-                if not account_in_use.is_open:
-                    account_in_use.value = self._open_account(integration, account, until)
-                    account_in_use.is_open = True
-            with account_in_use.gate:
-                yield account_in_use.value
+            with blaming(call.path, integration.origin):
+                with account_in_use.opening:
+                    if not account_in_use.is_open:
+                        account_in_use.value = self._open_account(integration, account, until)
+                        account_in_use.is_open = True
+                with account_in_use.gate:
+                    yield account_in_use.value
         finally:
             _current.reset(token)
 
@@ -102,3 +107,43 @@ class _OpenAccount:
 
 def _ignore(_: Attempt) -> None:
     return
+
+
+class Names:
+    """Looks up what services call the things behind ids. The script's calls are not counted with these reads.
+
+    Args:
+        accounts: The accounts that the run has opened.
+    """
+
+    def __init__(self, accounts: OpenAccounts) -> None:
+        self._accounts = accounts
+        self._known: dict[tuple[str, str, str, str], _Name] = {}
+        self._lock = Lock()
+
+    def of(self, integration: Integration, account: str, parameter: str, value: str) -> str:
+        """Return the name behind an id, or nothing if the integration cannot tell. Each is looked up once."""
+        with self._lock:
+            name = self._known.setdefault((integration.name, account, parameter, value), _Name())
+        with name.lock:
+            if name.text is None:
+                name.text = self._look_up(integration, account, parameter, value)
+        return name.text
+
+    def _look_up(self, integration: Integration, account: str, parameter: str, value: str) -> str:
+        path, ends = f"{integration.name}, the name of a {parameter}", monotonic() + NAME_TIMEOUT
+        call = Call("", 0, path)
+        call.effect = "read"
+        try:
+            with self._accounts.use(integration, account, call, lambda: ends) as opened:
+                return str(integration.naming[parameter](opened, value))[:MAX_NAME]
+        except KosmoError:  # the id alone has to do
+            return ""
+
+
+class _Name:
+    """A name once it is looked up, and the lock of the thread that looks it up."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.text: str | None = None

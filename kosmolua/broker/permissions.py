@@ -17,6 +17,7 @@ from kosmolua.errors import Denied
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
+    from kosmolua.broker.patterns import Patterns
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
 
@@ -48,18 +49,18 @@ class Permissions:
         *,
         read_only: bool,
         approve: Approve | None,
-        allow: Sequence[str] = (),
-        deny: Sequence[str] = (),
+        allow: Sequence[Patterns] = (),
+        deny: Sequence[Patterns] = (),
     ) -> None:
         self._host = host
         self._read_only = read_only or host.read_only
-        self._allow = host.patterns("--allow", allow)
-        self._deny = host.patterns("--deny", deny)
+        self._allow = [*host.allow, *allow]
+        self._deny = [*host.deny, *deny]
         self._questions = _Questions(Asker(approve), clock) if approve else None
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
-        if self._deny and (option := self._deny.fitting(target)):
+        if option := _fitting(self._deny, target):
             raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
         if self._read_only and target.function.effect != "read":
             raise Denied(
@@ -95,7 +96,7 @@ class Permissions:
         """
         if target.rule.permission == "allow":
             return str(target.rule)
-        if self._allow and (option := self._allow.fitting(target)):
+        if option := _fitting(self._allow, target):
             return option
         if self._host.yes and target.function.effect != "destroy":
             return "--yes"
@@ -205,3 +206,8 @@ def _remedy(target: Target) -> str:
 def _key(name: str) -> str:
     """Return a key as TOML writes it."""
     return f'"{name}"' if is_pattern(name) else name
+
+
+def _fitting(patterns: Sequence[Patterns], target: Target) -> str | None:
+    """Return the first option with a pattern that fits a call, or None."""
+    return next((option for each in patterns if (option := each.fitting(target))), None)

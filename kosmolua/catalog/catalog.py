@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,8 +199,8 @@ class Catalog:
             return {"names": self._providers[root].names()}
         name, _, rest = rest.partition(".")
         integration = self._providers[root].load(name).integration
-        accounts = self._usable(integration)
         if not rest:
+            accounts = self._usable(integration)
             described: dict[str, Json] = {
                 "functions": sorted(integration.functions.own),
                 "aliases": integration.aliases,
@@ -208,7 +209,7 @@ class Catalog:
             described |= {"others": True} if integration.functions.more else {}
             return described | {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else described
         if rest == ALL:
-            return {"accounts": accounts, "functions": sorted(integration.functions)}
+            return {"accounts": self._usable(integration), "functions": sorted(integration.functions)}
         account, _, name = rest.partition(".")
         is_account = self._accounts.has(integration, account)
         if is_account and not name:
@@ -261,9 +262,12 @@ class Catalog:
         return integration, function, account
 
     def _usable(self, integration: Integration) -> list[str]:
-        """Return the accounts that a script can use, with ``default`` if it stands for one of them."""
+        """Return the accounts that a script can use in alphabetical order, ``default`` too if it stands for one."""
         names = self._accounts.names(integration)
-        return sorted({*names, "default"}) if self._accounts.default(integration) else names
+        if self._accounts.default(integration) is None or self._accounts.has(integration, "default"):
+            return names
+        place = bisect_left(names, "default")
+        return [*names[:place], "default", *names[place:]]
 
     def _default(self, integration: Integration) -> str:
         chosen = self._accounts.default(integration)

@@ -8,10 +8,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from kosmolua.docs import markdown, pages, search
-from kosmolua.docs.address import Address
 from kosmolua.docs.lookup import Directory
 from kosmolua.docs.outline import Integrations, Outlines
-from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, GuidePage, Page, SeveralPages
+from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, Address, GuidePage, Page, SeveralPages
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage
 from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
 from kosmolua.docs.vocabulary import words_of

@@ -10,9 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.docs import markdown, pages
-from kosmolua.docs.address import Address
 from kosmolua.docs.outline import Integrations, Outline, Outlines, Sketch
-from kosmolua.docs.pages import GuidePage
+from kosmolua.docs.pages import Address, GuidePage
 from kosmolua.docs.vocabulary import MEANINGS, words_in, words_of
 from kosmolua.errors import DocNotFound, PluginError
 from kosmolua.suggestions import closest

@@ -33,6 +33,7 @@ class Report(NamedTuple):
         is_read: False for a script that is too long or too deeply nested to be read.
         unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
             by place.
+        dropped: The functions whose results the script uses nowhere, such as ``render2.list_services``.
     """
 
     findings: list[Finding]
@@ -40,6 +41,7 @@ class Report(NamedTuple):
     is_lua: bool = True
     is_read: bool = True
     unconfigured: Mapping[str, NotConfigured | PluginFault] = MappingProxyType({})
+    dropped: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> list[Finding]:
@@ -113,8 +115,12 @@ class Checker:
             reading = Reading(self._catalog, script.root)
         except RecursionError:
             return Report([], [], is_read=False)
-        fields = reading.fields
-        return Report(list(reading.findings)[:MAX_FINDINGS], list(fields.bill), unconfigured=fields.unconfigured)
+        return Report(
+            list(reading.findings)[:MAX_FINDINGS],
+            list(reading.fields.bill),
+            unconfigured=reading.fields.unconfigured,
+            dropped=frozenset(reading.dropped - reading.kept),
+        )
 
 
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:

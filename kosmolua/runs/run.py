@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TypedDict, TypeVar
 
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget, lazy
+from kosmolua.concurrency import Budget
 from kosmolua.errors import (
     Busy,
     CallError,
@@ -23,6 +23,7 @@ from kosmolua.errors import (
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
-    from kosmolua.broker.records import Event, Origin, Watch
+    from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Lease, Turn, WorkerPool
-    from kosmolua.runs.ending import Ending
+    from kosmolua.runs.job import Ending
 
 _T = TypeVar("_T")
 DEFAULT_NAME = "script.lua"
@@ -97,6 +98,7 @@ class Outcome:
         usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
             around the sandbox that were in force; what is not known is left out.
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
+        exit: The exit status that the script asked for, if it did.
     """
 
     def __init__(
@@ -107,8 +109,10 @@ class Outcome:
         calls: list[dict[str, object]],
         usage: dict[str, Any] | None = None,
         warnings: Sequence[str] = (),
+        exit: int | None = None,
     ) -> None:
         self.result = result
+        self.exit = exit
         self.output = output
         self.error = error
         self.calls = calls
@@ -169,18 +173,21 @@ class Run:
         self._given = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
         self._source = chunk_of(self._given)
         self._options = options
-        for option in ("allow", "deny"):
-            if options.get(option):
-                host.patterns(f"--{option}", options[option])
+        self._name = options.get("name", DEFAULT_NAME)
+        self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
+        self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes)
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
+        self._broker: Broker | None = None
         self._lease: Lease | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
+        self._dropped: frozenset[str] = frozenset()
         self._lock = RLock()
+        self._opening = RLock()
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
         """Run the script in this thread and return its outcome.
@@ -237,6 +244,7 @@ class Run:
         if refusal := report.refusal():
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
+        self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
         started = monotonic()
@@ -246,7 +254,7 @@ class Run:
                 child,
                 self._limits,
                 self._clock,
-                lambda: self._broker,
+                self._open_broker,
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
@@ -254,47 +262,39 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._source, self._name, self._options.get("args", ()))
+            job = Job(self._source, self._name, self._options.get("args", ()), asks_time=self._host.mode == "simulated")
+            ending = self._supervisor.run(job)
             return self._outcome(ending, monotonic() - started)
         finally:
-            if broker := self._broker_in_use:
-                broker.close(None)
+            if self._broker:
+                self._broker.close(None)
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
 
-    @property
-    def _name(self) -> str:
-        return self._options.get("name", DEFAULT_NAME)
+    def _open_broker(self) -> Broker:
+        """Return what answers the script's requests; it is built on the first one."""
+        with self._opening:
+            if self._broker:
+                return self._broker
+            from hashlib import sha256
 
-    @lazy
-    def _broker(self) -> Broker:
-        """Answers the script's requests; built on the first one."""
-        from kosmolua.broker.approvals import Asker
-        from kosmolua.broker.broker import Broker
+            from kosmolua.broker.approvals import Asker
+            from kosmolua.broker.broker import Broker
+            from kosmolua.broker.records import Origin
 
-        approve = self._options.get("approve") or self._host.approve
-        return Broker(
-            self._host,
-            self._clock,
-            self._limits,
-            read_only=self._options.get("read_only", False),
-            allow=self._options.get("allow", ()),
-            deny=self._options.get("deny", ()),
-            approve=approve and Asker(approve, self._ask),
-            origin=self._origin(),
-            watch=self._tell if self._options.get("watch") else None,
-        )
-
-    def _origin(self) -> Origin:
-        from hashlib import sha256
-
-        from kosmolua.broker.records import Origin
-
-        return Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest())
-
-    @property
-    def _broker_in_use(self) -> Broker | None:
-        return vars(self).get("_broker")
+            approve = self._options.get("approve") or self._host.approve
+            self._broker = Broker(
+                self._host,
+                self._clock,
+                self._limits,
+                read_only=self._options.get("read_only", False),
+                allow=self._allow,
+                deny=self._deny,
+                approve=approve and Asker(approve, self._ask),
+                origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
+                watch=self._tell if self._options.get("watch") else None,
+            )
+            return self._broker
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
@@ -321,8 +321,8 @@ class Run:
         return supervisor.ask(work)
 
     def _output(self, piece: bytes) -> None:
-        if broker := self._broker_in_use:
-            piece = broker.redact_output(piece)
+        if self._broker:
+            piece = self._broker.redact_output(piece)
         self._printed.append(piece)
         if self._is_output_refused:
             return
@@ -345,7 +345,8 @@ class Run:
         if isinstance(ending.error, ScriptError) and ending.error.is_syntax:
             self._explain(ending.error)
         output = b"".join(self._printed)
-        broker = self._broker_in_use
+        broker = self._broker
+        pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
@@ -360,7 +361,8 @@ class Run:
                 "calls": len(calls),
                 "output_bytes": len(output),
             },
-            warnings=[*self._warnings, *(broker.pages.warnings() if broker and self._options.get("check") else ())],
+            warnings=[*self._warnings, *pages],
+            exit=ending.exit,
         )
 
 

@@ -35,7 +35,7 @@ from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, Lim
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
+from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
 
 GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
@@ -83,6 +83,9 @@ class Broker(Protocol):
 
     def sleep(self, seconds: float) -> float:
         """Let time pass, and return for how many seconds the script has to wait in fact."""
+
+    def time(self, clock: str, own: float) -> float:
+        """Return what a clock of the host's says, ``wall`` or ``cpu``; ``own`` is what the child's own says."""
 
 
 class Supervisor:
@@ -137,19 +140,12 @@ class Supervisor:
         self._sleepers: list[tuple[float, int, int]] = []
         self._call_errors: dict[int, KosmoError] = {}
 
-    def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
-        """Run a script to its end.
-
-        Args:
-            source: Its text.
-            name: Its name in messages.
-            arguments: What it finds in ``arg`` and ``...``.
-        """
-        if len(source) > self._limits.max_source:
+    def run(self, job: Job) -> Ending:
+        """Run a script to its end."""
+        if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
-        job = _job(source, name, arguments, self._limits, isolated=self._isolated)
         try:
-            start_thread(partial(self._read, job), "run")
+            start_thread(partial(self._read, job.frame(self._limits, isolated=self._isolated)), "run")
             self._do_mail()
         finally:
             self._close()
@@ -278,8 +274,13 @@ class Supervisor:
             self._crash = self._crash or error
             self._halt()
 
-    def _end(self, ending: Ending) -> None:
-        self._ending = self._ending or ending
+    def _end(self, read: Callable[[], Ending]) -> None:
+        """Note how the script ended; the mail before this has the errors of its calls."""
+        try:
+            self._ending = read()
+        except BaseException as error:  # noqa: BLE001 - raised when the run is over
+            self._fail(error)
+            self._ending = Ending()
         self._clock.run_out()
 
     def _flush(self) -> None:
@@ -310,35 +311,35 @@ class Supervisor:
     def _read(self, job: bytes) -> None:
         try:
             self._child.send(job)
-            ending = self._read_frames()
+            read = self._read_frames()
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
-            ending = Ending()
-        self._mail.put(partial(self._end, ending))
+            read = Ending
+        self._mail.put(partial(self._end, read))
         self._clock.run_out()
 
-    def _read_frames(self) -> Ending:
-        """Read all frames, and return the ending that the last one, or else the process's status, means."""
+    def _read_frames(self) -> Callable[[], Ending]:
+        """Read all frames, and return what makes an ending of the last one, or else of the process's status."""
         usual = self._limits.max_arguments + FRAME_OVERHEAD
         longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
         while True:
             try:
                 line = self._child.read(longest)
                 if line is None:
-                    return ending_of_process(self._child.status(), self._limits)
+                    return partial(ending_of_process, self._child.status(), self._limits)
                 size = protocol.memory_of(line)
                 if line.startswith(protocol.END) and size > MAX_RESULT:
                     self._mail.put(self._child.kill)
-                    return Ending(error=self._limits.exceeded("result"))
+                    return partial(Ending, error=self._limits.exceeded("result"))
                 if len(line) > usual and not line.startswith(protocol.END):
                     raise BadFrame(f"a frame is longer than {usual} bytes")
                 frame = protocol.decode_from_child(line)
             except BadFrame as error:
                 self._mail.put(self._child.kill)
-                return Ending(error=broken_protocol(error))
+                return partial(Ending, error=broken_protocol(error))
             kind = frame["kind"]
             if kind in ("end", "limit"):
-                return self.ask(partial(ending_of, frame, self._limits, self._call_errors.get))
+                return partial(ending_of, frame, self._limits, self._call_errors.get)
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
             elif kind == "sleep":
@@ -440,6 +441,8 @@ class Supervisor:
         try:
             if kind == "sleep":
                 answer = "null"
+            elif kind == "time":
+                answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
                 answer = self._broker().call(frame["path"], given, fault)
             elif kind == "describe":
@@ -522,15 +525,3 @@ def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
 
 def _layers(given: list[Any]) -> list[str]:
     return [name[:32] for name in given[:16] if isinstance(name, str)]
-
-
-def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:
-    chunk = name if name.startswith("=") else f"@{name}"
-    return protocol.frame(
-        "job",
-        source=protocol.to_text(source),
-        name=protocol.to_text(chunk.encode("utf-8", "surrogateescape")),
-        args=[protocol.to_text(argument.encode("utf-8", "surrogateescape")) for argument in arguments],
-        limits=limits.as_dict(),
-        isolated=isolated,
-    )
