@@ -10,7 +10,7 @@ Child to host::
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
     print    {text}
-    end      {result | error, usage}
+    end      {result | error, exit, usage}  exit is the status that the script asked for
     limit    {limit, usage}                 the child found that a limit is reached, and exits
 
 A request from a branch of parallel says so: ``branch`` is true.
@@ -153,7 +153,7 @@ _OPTIONAL = {
     "time": ("branch",),
     "call": ("args", "fault", "branch"),
     "doc": ("args", "fault", "branch"),
-} | {"end": ("result", "error")}
+} | {"end": ("result", "error", "exit")}
 
 
 class BadFrame(ValueError):

@@ -182,7 +182,7 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
         if options.json:
             console.as_json(outcome.to_json())
             return status_of(outcome.error)
-        if outcome.error:
+        if outcome.error and outcome.exit is None:
             console.complain_of(outcome.error, _name_of(script).removeprefix("="))
         elif standard.is_shown:
             console.show_values(outcome.result)

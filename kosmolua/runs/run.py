@@ -98,6 +98,7 @@ class Outcome:
         usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
             around the sandbox that were in force; what is not known is left out.
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
+        exit: The exit status that the script asked for, if it did.
     """
 
     def __init__(
@@ -108,8 +109,10 @@ class Outcome:
         calls: list[dict[str, object]],
         usage: dict[str, Any] | None = None,
         warnings: Sequence[str] = (),
+        exit: int | None = None,
     ) -> None:
         self.result = result
+        self.exit = exit
         self.output = output
         self.error = error
         self.calls = calls
@@ -359,6 +362,7 @@ class Run:
                 "output_bytes": len(output),
             },
             warnings=[*self._warnings, *pages],
+            exit=ending.exit,
         )
 
 
