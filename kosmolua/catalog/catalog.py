@@ -96,8 +96,7 @@ class Catalog:
 
     def plugin(self, name: str) -> Plugin:
         """Return an integration with its origin; raises as :meth:`integration` does."""
-        provider, short = self._provider_of(name)
-        return provider.load(short)
+        return self._load(*root_and_name(name))
 
     def integration(self, name: str) -> Integration:
         """Return an integration.
@@ -106,12 +105,7 @@ class Catalog:
             PluginError: It cannot be loaded.
             UnknownPath: No integration has this name.
         """
-        try:
-            return self.plugin(name).integration
-        except UnknownPath as error:
-            if name in self._accounts.sections():
-                error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
-            raise
+        return self.plugin(name).integration
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
@@ -127,13 +121,13 @@ class Catalog:
 
     def prose(self, name: str) -> str | None:
         """Return the hand-written half of an integration's page, or None."""
-        provider, short = self._provider_of(name)
-        return provider.prose(short)
+        root, short = root_and_name(name)
+        return self._provider(root).prose(short)
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration, without running it; none if they cannot be read."""
-        provider, short = self._provider_of(name)
-        return provider.sources(short)
+        root, short = root_and_name(name)
+        return self._provider(root).sources(short)
 
     def accounts(self, name: str) -> list[str]:
         """Return the names of an integration's configured accounts."""
@@ -235,16 +229,25 @@ class Catalog:
             NotConfigured: The integration has no account, or several and none is the default.
         """
         integration, function, account = self._find(path)
-        if account == "default":
-            account = self._default(integration)
-        rule = self._accounts.rules(integration, account).of_function(function)
-        return Target(integration, account, function, rule)
+        chosen = self._accounts.default(integration) if account == "default" else account
+        if chosen is None:
+            raise self._no_default(integration)
+        rule = self._accounts.rules(integration, chosen).of_function(function)
+        return Target(integration, chosen, function, rule)
 
-    def _provider_of(self, name: str) -> tuple[Provider, str]:
-        root, short = root_and_name(name)
+    def _provider(self, root: str) -> Provider:
         if root not in self._providers:
             raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=did_you_mean(root, self._providers))
-        return self._providers[root], short
+        return self._providers[root]
+
+    def _load(self, root: str, name: str) -> Plugin:
+        """Return the integration of this name under a root."""
+        try:
+            return self._provider(root).load(name)
+        except UnknownPath as error:
+            if qualified(root, name) in self._accounts.sections():
+                error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
+            raise
 
     def _find(self, path: str) -> tuple[Integration, Function, str]:
         parts = parts_of(path)
@@ -253,7 +256,7 @@ class Catalog:
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
             )
-        integration = self.integration(qualified(root, parts[0]))
+        integration = self._load(root, parts[0]).integration
         account = parts[1] if len(parts) == 3 else "default"
         function = integration.function(parts[-1])
         is_account = self._accounts.has(integration, account) or account == "default"
@@ -269,16 +272,14 @@ class Catalog:
         place = bisect_left(names, "default")
         return [*names[:place], "default", *names[place:]]
 
-    def _default(self, integration: Integration) -> str:
-        chosen = self._accounts.default(integration)
-        if chosen is not None:
-            return chosen
+    def _no_default(self, integration: Integration) -> NotConfigured:
+        """Return the error for a call that names no account of an integration that has no default."""
         if names := self._accounts.names(integration):
-            raise NotConfigured(
+            return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
                 hint=f'name one, as in {lua_path(integration.name, names[0])}, or set default = "{names[0]}"',
             )
-        raise NotConfigured(
+        return NotConfigured(
             f"{integration.name} has no account; add one to the accounts file, see 'kosmolua accounts example'",
             hint=stanza(integration),
             detail=str(self._accounts.path),

@@ -128,7 +128,10 @@ class Plugins:
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = self._load(name)
-        return _raise_or_return(self._loaded[name])
+        loaded = self._loaded[name]
+        if isinstance(loaded, PluginError):
+            raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
+        return loaded
 
     def require(self, name: str, where: str) -> None:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
@@ -157,9 +160,11 @@ class Plugins:
         if len(candidates) > 1:
             origins = " and ".join(candidates)
             return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
-        (load,) = candidates.values()
+        (found,) = candidates.values()
+        if not callable(found):
+            return found
         try:
-            return load()
+            return found()
         except PluginError as error:
             return error
 
@@ -171,11 +176,14 @@ class Plugins:
         hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
-    def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
-        """Return the loaders of an integration of this name by origin, so that one found twice counts once."""
+    def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
+        """Return the integrations of this name by origin, so that one found twice counts once.
+
+        Those given with ``--plugin`` are loaded; for the others it is what loads them.
+        """
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
-        named = {each.origin: partial(_raise_or_return, each) for each in self._load_from_options().get(name, ())}
+        named = {each.origin: each for each in self._load_from_options().get(name, ())}
         installed = {
             point.value: partial(self._load_entry_point, point, name)
             for point in self._entry_points.get(name, ())
@@ -258,12 +266,6 @@ def _wrapped(integration: Integration) -> Plugin:
         "given",
         lambda: page.read_text(encoding="utf-8") if page.is_file() else None,
     )
-
-
-def _raise_or_return(loaded: Plugin | PluginError) -> Plugin:
-    if isinstance(loaded, PluginError):
-        raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
-    return loaded
 
 
 def _sources_of(spec: ModuleSpec) -> list[str]:

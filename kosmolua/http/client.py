@@ -67,7 +67,13 @@ class Api:
         if bearer and auth:
             raise TypeError("bearer and auth exclude each other, since a request has one credential")
         self._send = send
-        self._base_url = _checked(base_url).rstrip("/")
+        host = origin(base_url).partition("://")[2]
+        if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
+            raise NotConfigured(
+                "base_url is not an address such as https://api.example.com/v1",
+                hint="it must have no user, query or space in it",
+            )
+        self._base_url = base_url.rstrip("/")
         self._url_secrets = dict(url_secrets or {})
         self._auth = Bearer(bearer) if bearer else auth
         self._headers: dict[str, str | Secret] = {"Accept": "application/json", **(headers or {})}
@@ -361,16 +367,6 @@ def _encode(body: Sendable) -> bytes | Secret:
 
     text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=reveal)
     return Secret(text, holding=held) if held else text.encode()
-
-
-def _checked(base_url: str) -> str:
-    host = origin(base_url).partition("://")[2]
-    if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
-        raise NotConfigured(
-            "base_url is not an address such as https://api.example.com/v1",
-            hint="it must have no user, query or space in it",
-        )
-    return base_url
 
 
 def decode(response: Response) -> Json:

@@ -87,7 +87,8 @@ class Ending:
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
     """Return the ending that the child's last frame reports: a result, an error, or a limit that it reached."""
-    usage = _usage(frame["usage"])
+    usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
+    usage = {name: value for name, value in usage.items() if _is_number(value)}
     if frame["kind"] == "limit":
         return Ending(error=_limit(frame["limit"], limits), usage=usage)
     if "exit" in frame:
@@ -157,11 +158,6 @@ def _tells_more(trace: str, line: int | None) -> bool:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... (cut)"
-
-
-def _usage(given: dict[str, Any]) -> dict[str, Any]:
-    values = {name: given.get(name) for name in ("cpu_ms", "memory_bytes")}
-    return {name: value for name, value in values.items() if _is_number(value)}
 
 
 def _is_number(value: object) -> bool:
