@@ -8,13 +8,10 @@ Child to host::
     call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
-<<<<<<< HEAD
-    wait     {}                             the script waits for replies, in a recorded run
-=======
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
->>>>>>> scripts
+    wait     {}                             the script waits for replies, in a recorded run
     print    {text}
-    end      {result | error, usage}
+    end      {result | error, exit, usage}  exit is the status that the script asked for
     limit    {limit, usage}                 the child found that a limit is reached, and exits
 
 A request from a branch of parallel says so: ``branch`` is true. In a recorded run it also says its ``line``, the name
@@ -161,7 +158,7 @@ _OPTIONAL = {
     "time": ("branch",),
     "call": ("args", "fault", "branch"),
     "doc": ("args", "fault", "branch"),
-} | {"end": ("result", "error")}
+} | {"end": ("result", "error", "exit")}
 _OF_RECORDED = ("of", "line", "waits")
 _OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
 

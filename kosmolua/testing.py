@@ -259,10 +259,11 @@ def _line_of(request: Request) -> str:
 def _held_to_its_types(integration: Integration) -> Integration:
     """Return an integration whose functions fail where a result is not of the type that they declare."""
     held = copy(integration)
-    held.functions = {
-        name: replace(function, handler=_checked(function, function.returns)) if function.returns else function
-        for name, function in integration.functions.items()
-    }
+    held.functions = integration.functions.changed(
+        lambda function: (
+            replace(function, handler=_checked(function, function.returns)) if function.returns else function
+        )
+    )
     return held
 
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from kosmolua import LimitExceeded, Limits, protocol
 from kosmolua.clock import Clock
 from kosmolua.processes.pool import WorkerPool
-from kosmolua.runs.ending import Ending
-from kosmolua.runs.job import Job
+from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.supervisor import Supervisor
 
 slowly = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])

@@ -25,6 +25,7 @@ HOMES = {
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomli": ["accounts.toml"],
     "keyring": ["accounts.sources"],
+    "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
     "tree_sitter": ["lua.syntax"],
     "tree_sitter_lua": ["lua.syntax"],

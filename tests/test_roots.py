@@ -21,8 +21,7 @@ from kosmolua.clock import Clock
 from kosmolua.errors import UnknownPath
 from kosmolua.plugin import Integration
 from kosmolua.processes.pool import WorkerPool
-from kosmolua.runs.ending import Ending
-from kosmolua.runs.job import Job
+from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.session import Names
 from kosmolua.runs.supervisor import Supervisor
 

@@ -28,8 +28,7 @@ from kosmolua.clock import Clock
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
-from kosmolua.runs.ending import Ending
-from kosmolua.runs.job import Job
+from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.supervisor import MAX_CALLS, Supervisor, call_memory
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"

@@ -66,8 +66,9 @@ class Permissions:
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
-        if option := _fitting(self._deny, target):
-            raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
+        for patterns in self._deny:
+            if option := patterns.fitting(target):
+                raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
         if self._read_only and target.function.effect != "read":
             raise Denied(
                 f"{target.path} {target.function.effect}s, and this run is read-only",
@@ -102,8 +103,9 @@ class Permissions:
         """
         if target.rule.permission == "allow":
             return str(target.rule)
-        if option := _fitting(self._allow, target):
-            return option
+        for patterns in self._allow:
+            if option := patterns.fitting(target):
+                return option
         if self._host.yes and target.function.effect != "destroy":
             return "--yes"
         function = target.function
@@ -222,8 +224,3 @@ def _remedy(target: Target) -> str:
 def _key(name: str) -> str:
     """Return a key as TOML writes it."""
     return f'"{name}"' if is_pattern(name) else name
-
-
-def _fitting(patterns: Sequence[Patterns], target: Target) -> str | None:
-    """Return the first option with a pattern that fits a call, or None."""
-    return next((option for each in patterns if (option := each.fitting(target))), None)

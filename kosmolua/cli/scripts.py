@@ -197,7 +197,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
         if options.json:
             console.as_json(outcome.to_json())
             return status_of(outcome.error)
-        if outcome.error:
+        if outcome.error and outcome.exit is None:
             console.complain_of(outcome.error, name)
         elif standard.is_shown:
             console.show_values(outcome.result)

@@ -16,6 +16,7 @@ DEFAULT_DETAIL = "full"
 MIN_BUDGET = 400
 _LEFT_OUT = {
     "condensed": "examples and descriptions of parameters are left out",
+    "outlined": "types, examples and descriptions of parameters are left out",
     "types": "prose and examples are left out",
     "signatures": "descriptions, prose and examples are left out",
     "brief": "everything but a line for each part is left out",

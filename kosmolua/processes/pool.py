@@ -128,10 +128,9 @@ class WorkerPool:
         return ready
 
     def _fork(self) -> Child:
-        if self._zygote and self._zygote.alive:
-            with suppress(WorkerLost):  # it may have died since it was looked at
-                return self._zygote.fork()
         if self._zygote:
+            with suppress(WorkerLost):
+                return self._zygote.fork()
             self._zygote.close()
         from kosmolua.processes.zygote import Zygote
 

@@ -1,12 +1,27 @@
-"""Jobs: what a child is told to run, and with what."""
+"""Jobs: what a child is told to run, and how that ended, by its last frame or by the status of its process."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import re
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeGuard
 
 from kosmolua import protocol
-from kosmolua.limits import Limits
+from kosmolua.errors import RESERVED_CODES, Exited, KosmoError, ScriptError, WorkerLost
+from kosmolua.limits import REPORTED, Limits
+from kosmolua.processes.launch import SIGKILL
+
+_CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
+_LARGEST_NUMBER = 2**53
+MAX_EXIT = 63
+_WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
+MAX_TEXT = 16 * 1024
+"""Characters of a message or a traceback; a longer one is cut."""
+OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run fewer at once, or the script again"
+NO_ROOM = "The sandbox cannot be started: the system allows no further process"
+Refused = Callable[[int], "KosmoError | None"]
+"""Returns the error of a request by its number, or None."""
 
 
 class Job(NamedTuple):
@@ -48,3 +63,118 @@ class Job(NamedTuple):
 
 def _text(given: str) -> str:
     return protocol.to_text(given.encode("utf-8", "surrogateescape"))
+
+
+class Ending:
+    """How a script ended.
+
+    Args:
+        result: The values that it returned.
+        error: The error that ended it instead.
+        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, those that are known.
+        exit: The exit status that it asked for.
+    """
+
+    def __init__(
+        self,
+        result: list[Any] | None = None,
+        error: KosmoError | None = None,
+        usage: dict[str, Any] | None = None,
+        exit: int | None = None,
+    ) -> None:
+        self.result = result or []
+        self.exit = exit
+        self.error = error
+        self.usage = usage or {}
+
+
+def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
+    """Return the ending that the child's last frame reports: a result, an error, or a limit that it reached."""
+    usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
+    usage = {name: value for name, value in usage.items() if _is_number(value)}
+    if frame["kind"] == "limit":
+        return Ending(error=_limit(frame["limit"], limits), usage=usage)
+    if "exit" in frame:
+        return _exit(frame["exit"], usage)
+    if isinstance(frame.get("error"), dict):
+        return Ending(error=_script_error(frame["error"], refused), usage=usage)
+    if isinstance(frame.get("result"), list):
+        return Ending(frame["result"], usage=usage)
+    return Ending(error=broken_protocol("an end without a result"), usage=usage)
+
+
+def ending_of_process(status: int, limits: Limits) -> Ending:
+    """Return the ending of a process that died without a last frame.
+
+    Args:
+        status: Negative for a signal.
+        limits: Those of the run; the kernel enforces the one on CPU time.
+    """
+    if -status in _CPU_SIGNALS:
+        return Ending(error=limits.exceeded("cpu"))
+    if status == protocol.NO_ROOM:
+        return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or have more processes allowed"))
+    hint = OUT_OF_MEMORY if status == -SIGKILL else "run the script again"
+    return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint=hint))
+
+
+def broken_protocol(problem: object) -> WorkerLost:
+    """Return the error of a child that sent an invalid frame."""
+    return WorkerLost(f"The sandbox broke the protocol and was stopped: {problem}")
+
+
+def _limit(name: str, limits: Limits) -> KosmoError:
+    return limits.exceeded(name) if name in REPORTED else broken_protocol("a limit of no known name")
+
+
+def _exit(status: object, usage: dict[str, Any]) -> Ending:
+    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= MAX_EXIT:
+        return Ending(error=broken_protocol("an exit status out of range"), usage=usage)
+    return Ending(error=Exited(status) if status else None, usage=usage, exit=status)
+
+
+def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
+    number, line, trace = (fields.get(name) for name in ("call", "line", "traceback"))
+    error = refused(number) if _is_count(number) else None
+    error = error or ScriptError(
+        str(fields.get("message", "the script failed")),
+        code=_own_code(fields.get("code")),
+        is_syntax=fields.get("is_syntax") is True,
+    )
+    error.what, error.hints = _cut(error.what), [_cut(hint) for hint in error.hints]
+    error.line = line if _is_count(line) else None
+    error.traceback = _cut(trace) if isinstance(trace, str) and _tells_more(trace, error.line) else None
+    return error
+
+
+def _own_code(code: object) -> str | None:
+    """Return a code that a script gave its error, unless it is one of the program's own or no word."""
+    is_word = isinstance(code, str) and _WORD.fullmatch(code) is not None
+    return str(code) if is_word and code not in RESERVED_CODES else None
+
+
+def _tells_more(trace: str, line: int | None) -> bool:
+    """Return False if a traceback has only the frame of the line that the error names anyway."""
+    frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
+    return len(frames) != 1 or f":{line}: " not in frames[0]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... (cut)"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LARGEST_NUMBER
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and _is_number(value) and value > 0
+
+
+def _describe(status: int) -> str:
+    if status >= 0:
+        return f"its process ended with status {status}"
+    try:
+        return f"its process was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"its process was ended by signal {-status}"

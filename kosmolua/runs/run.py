@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget, lazy
+from kosmolua.concurrency import Budget
 from kosmolua.errors import (
     Busy,
     CallError,
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
-    from kosmolua.broker.records import Event, Origin, Watch
+    from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Lease, Turn, WorkerPool
-    from kosmolua.runs.ending import Ending
+    from kosmolua.runs.job import Ending
     from kosmolua.runs.recorded import Take
 
 _T = TypeVar("_T")
@@ -106,6 +106,7 @@ class Outcome:
         usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
             around the sandbox that were in force; what is not known is left out.
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
+        exit: The exit status that the script asked for, if it did.
 
     ``recording`` is the path of the recording, if one was kept.
     """
@@ -118,8 +119,10 @@ class Outcome:
         calls: list[dict[str, object]],
         usage: dict[str, Any] | None = None,
         warnings: Sequence[str] = (),
+        exit: int | None = None,
     ) -> None:
         self.result = result
+        self.exit = exit
         self.output = output
         self.error = error
         self.calls = calls
@@ -198,6 +201,7 @@ class Run:
         self._given = as_bytes(source)
         self._source = chunk_of(self._given)
         self._options = options
+        self._name = options.get("name", DEFAULT_NAME)
         self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes)
@@ -205,11 +209,13 @@ class Run:
         self._printed: list[bytes] = []
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
+        self._broker: Broker | None = None
         self._lease: Lease | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
         self._lock = RLock()
+        self._opening = RLock()
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
         """Run the script in this thread and return its outcome.
@@ -278,7 +284,7 @@ class Run:
                 child,
                 self._limits,
                 self._clock,
-                lambda: self._broker,
+                self._open_broker,
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
@@ -293,16 +299,40 @@ class Run:
                 self._take.finish(outcome)
             return outcome
         finally:
-            if broker := self._broker_in_use:
-                broker.close(None)
+            if self._broker:
+                self._broker.close(None)
             if self._take:
                 self._take.tape.close()
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
 
-    @property
-    def _name(self) -> str:
-        return self._options.get("name", DEFAULT_NAME)
+    def _open_broker(self) -> Broker:
+        """Return what answers the script's requests; it is built on the first one."""
+        with self._opening:
+            if self._broker:
+                return self._broker
+            from hashlib import sha256
+
+            from kosmolua.broker.approvals import Asker
+            from kosmolua.broker.broker import Broker
+            from kosmolua.broker.records import Origin
+
+            approve, take = self._options.get("approve") or self._host.approve, self._take
+            self._broker = Broker(
+                self._host,
+                self._clock,
+                self._limits,
+                read_only=self._options.get("read_only", False),
+                allow=self._allow,
+                deny=self._deny,
+                approve=approve and Asker(approve, self._ask),
+                origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
+                watch=self._watch,
+                run=take.run if take else None,
+                earlier=take.earlier if take else 0,
+                decided=take.decided if take else None,
+            )
+            return self._broker
 
     @property
     def _job(self) -> Job:
@@ -329,28 +359,6 @@ class Run:
             deny=deny,
         )
 
-    @lazy
-    def _broker(self) -> Broker:
-        """Answers the script's requests; built on the first one."""
-        from kosmolua.broker.approvals import Asker
-        from kosmolua.broker.broker import Broker
-
-        approve, take = self._options.get("approve") or self._host.approve, self._take
-        return Broker(
-            self._host,
-            self._clock,
-            self._limits,
-            read_only=self._options.get("read_only", False),
-            allow=self._allow,
-            deny=self._deny,
-            approve=approve and Asker(approve, self._ask),
-            origin=self._origin(),
-            watch=self._watch,
-            run=take.run if take else None,
-            earlier=take.earlier if take else 0,
-            decided=take.decided if take else None,
-        )
-
     @property
     def _watch(self) -> Watch | None:
         """What is told of calls: the tape, and then whoever watches the run."""
@@ -365,17 +373,6 @@ class Run:
                 tell(event)
 
         return watch
-
-    def _origin(self) -> Origin:
-        from hashlib import sha256
-
-        from kosmolua.broker.records import Origin
-
-        return Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest())
-
-    @property
-    def _broker_in_use(self) -> Broker | None:
-        return vars(self).get("_broker")
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
@@ -402,8 +399,8 @@ class Run:
         return supervisor.ask(work)
 
     def _output(self, piece: bytes) -> None:
-        if broker := self._broker_in_use:
-            piece = broker.redact_output(piece)
+        if self._broker:
+            piece = self._broker.redact_output(piece)
         self._printed.append(piece)
         if self._is_output_refused:
             return
@@ -426,7 +423,7 @@ class Run:
         if isinstance(ending.error, ScriptError) and ending.error.is_syntax:
             self._explain(ending.error)
         output = b"".join(self._printed)
-        broker = self._broker_in_use
+        broker = self._broker
         pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
@@ -443,6 +440,7 @@ class Run:
                 "output_bytes": len(output),
             },
             warnings=[*self._warnings, *pages],
+            exit=ending.exit,
         )
 
 

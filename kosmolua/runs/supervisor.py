@@ -35,8 +35,7 @@ from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, Lim
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
-from kosmolua.runs.job import Job
+from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
 
 if TYPE_CHECKING:
     from kosmolua.runs.tape import Tape
@@ -283,8 +282,13 @@ class Supervisor:
             self._crash = self._crash or error
             self._halt()
 
-    def _end(self, ending: Ending) -> None:
-        self._ending = self._ending or ending
+    def _end(self, read: Callable[[], Ending]) -> None:
+        """Note how the script ended; the mail before this has the errors of its calls."""
+        try:
+            self._ending = read()
+        except BaseException as error:  # noqa: BLE001 - raised when the run is over
+            self._fail(error)
+            self._ending = Ending()
         self._clock.run_out()
 
     def _flush(self) -> None:
@@ -315,35 +319,35 @@ class Supervisor:
     def _read(self, job: bytes) -> None:
         try:
             self._child.send(job)
-            ending = self._read_frames()
+            read = self._read_frames()
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
-            ending = Ending()
-        self._mail.put(partial(self._end, ending))
+            read = Ending
+        self._mail.put(partial(self._end, read))
         self._clock.run_out()
 
-    def _read_frames(self) -> Ending:
-        """Read all frames, and return the ending that the last one, or else the process's status, means."""
+    def _read_frames(self) -> Callable[[], Ending]:
+        """Read all frames, and return what makes an ending of the last one, or else of the process's status."""
         usual = self._limits.max_arguments + FRAME_OVERHEAD
         longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
         while True:
             try:
                 line = self._child.read(longest)
                 if line is None:
-                    return ending_of_process(self._child.status(), self._limits)
+                    return partial(ending_of_process, self._child.status(), self._limits)
                 size = protocol.memory_of(line)
                 if line.startswith(protocol.END) and size > MAX_RESULT:
                     self._mail.put(self._child.kill)
-                    return Ending(error=self._limits.exceeded("result"))
+                    return partial(Ending, error=self._limits.exceeded("result"))
                 if len(line) > usual and not line.startswith(protocol.END):
                     raise BadFrame(f"a frame is longer than {usual} bytes")
                 frame = protocol.decode_from_child(line)
             except BadFrame as error:
                 self._mail.put(self._child.kill)
-                return Ending(error=broken_protocol(error))
+                return partial(Ending, error=broken_protocol(error))
             kind = frame["kind"]
             if kind in ("end", "limit"):
-                return self.ask(partial(ending_of, frame, self._limits, self._call_errors.get))
+                return partial(ending_of, frame, self._limits, self._call_errors.get)
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
             elif kind == "ready":  # later reports may be forged

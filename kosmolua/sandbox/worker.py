@@ -11,7 +11,7 @@ import sys
 import time
 
 from kosmolua import protocol
-from kosmolua.sandbox import confinement, regex
+from kosmolua.sandbox import codecs, confinement, regex
 from kosmolua.sandbox.confinement import Confinement
 from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Verbs
 
@@ -49,6 +49,8 @@ class Worker:
             b"limit": self._limit,
             b"regex": self._scan,
             b"time": self._time,
+            b"convert": self._convert,
+            b"exit": self._exit,
         }
         self._vm = VM(verbs, self.prelude)
         self._confinement = Confinement(forking=self.forking)
@@ -109,6 +111,13 @@ class Worker:
 
     def _scan(self, subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
         return regex.scan(subject, pattern, flags, most, self._vm.room)
+
+    def _convert(self, name: bytes, text: bytes, *more: bytes) -> bytes | None:
+        return codecs.convert(name, text, *more, room=self._vm.room)
+
+    def _exit(self, fields: bytes) -> None:
+        """End the script in the middle of whatever it does."""
+        self._end(fields)
 
     def _time(self) -> bytes:
         return repr(time.time()).encode()

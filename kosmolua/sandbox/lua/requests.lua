@@ -58,13 +58,29 @@ function requests.stop(limit)
   bridge("limit", limit)
 end
 
+---What is raised where a session's chunk exits, whose process lives on.
+local LEAVING = setmetatable({}, { __metatable = false, __name = "exit" })
+
+---The ending that a script asked for, while it is being left.
+requests.exit_fields = nil
+
+---Ends the script with an exit status. Does not return.
+---@param status integer
+function requests.exit(status)
+  requests.exit_fields = format('"exit":%d,"result":[]', status)
+  bridge("exit", requests.exit_fields)
+  error(LEAVING, 0)
+end
+
 ---Ends the script if an error means that the memory limit is reached: Lua's own has this text, lupa's is a userdata.
 ---
 ---Memory is a limit, and no limit can be caught, so whatever catches errors asks this first. A script that raises
----exactly this text ends likewise: the two cannot be told apart.
+---exactly this text ends likewise: the two cannot be told apart. Nor can an exit be caught.
 function requests.stop_if_memory(problem)
   if problem == "not enough memory" or type(problem) == "userdata" then
     requests.stop("memory")
+  elseif requests.exit_fields then
+    error(LEAVING, 0)
   end
 end
 
