@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
-    from kosmolua.processes.pool import Lease, Turn, WorkerPool
+    from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
 
 _T = TypeVar("_T")
@@ -182,7 +182,7 @@ class Run:
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
         self._broker: Broker | None = None
-        self._lease: Lease | None = None
+        self._turn: Turn | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
@@ -206,8 +206,8 @@ class Run:
                     self._check()
                 child = self._options.get("child")
                 if child is None:
-                    self._lease = stack.enter_context(pool.take(self._options.get("client"), turn))
-                    child = self._lease.child
+                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    child = self._turn.child
                 return self._supervise(child)
             except (CheckFailed, NotConfigured, PluginFault) as error:
                 if turn:
@@ -222,8 +222,8 @@ class Run:
             self._is_stopped = True
             if self._supervisor:
                 self._supervisor.interrupt()
-            if self._lease:
-                self._lease.cancel()
+            if self._turn:
+                self._turn.cancel()
 
     def _check(self) -> None:
         """Note what is likely wrong with the script.
@@ -302,7 +302,7 @@ class Run:
         def ask_in_owner() -> _T:
             if not self._clock.left:
                 raise Interrupted("The run is over")
-            with self._lease.waiting() if self._lease else nullcontext():
+            with self._turn.waiting() if self._turn else nullcontext():
                 return ask()
 
         answer = self._in_owner(ask_in_owner)
