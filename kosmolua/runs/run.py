@@ -280,6 +280,7 @@ class Run:
 
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
+            from kosmolua.broker.calls import Pages
             from kosmolua.broker.records import Origin
 
             approve = self._options.get("approve") or self._host.approve
@@ -293,6 +294,7 @@ class Run:
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
                 watch=self._tell if self._options.get("watch") else None,
+                pages=Pages() if self._options.get("check") else None,
             )
             return self._broker
 
@@ -346,7 +348,7 @@ class Run:
             self._explain(ending.error)
         output = b"".join(self._printed)
         broker = self._broker
-        pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
+        pages = broker.pages.warnings(self._dropped) if broker and broker.pages else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
