@@ -176,8 +176,9 @@ class Catalog:
 
         Returns:
             ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
-            integration; of more accounts than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then
-            ``INTEGRATION.ACCOUNT`` tells whether there is such an account, and ``INTEGRATION.*`` lists them all.
+            integration: the registered functions, with ``others`` if there are more of them, and the accounts; of more
+            than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then ``INTEGRATION.NAME`` tells
+            whether that is an ``account`` or a ``function``, and ``INTEGRATION.*`` lists all of both.
 
         Raises:
             UnknownPath: Nothing is there; the message suggests what was meant.
@@ -195,16 +196,22 @@ class Catalog:
         if not rest:
             accounts = self._usable(integration)
             described: dict[str, Json] = {
-                "functions": sorted(integration.functions),
+                "functions": sorted(integration.functions.own),
                 "aliases": integration.aliases,
                 "accounts": accounts[:MAX_DESCRIBED_ACCOUNTS],
             }
+            described |= {"others": True} if integration.functions.more else {}
             return described | {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else described
         if rest == ALL:
-            return {"accounts": self._usable(integration)}
-        if not self._accounts.has(integration, rest):
+            return {"accounts": self._usable(integration), "functions": sorted(integration.functions)}
+        account, _, name = rest.partition(".")
+        is_account = self._accounts.has(integration, account)
+        if is_account and not name:
+            return {"account": True}
+        short = integration.short(name or account)
+        if short is None or (name and not (is_account or account == "default")):
             self._refuse(integration, rest)
-        return {"account": True}
+        return {"function": short}
 
     def find(self, path: str) -> Function:
         """Return the function that a path names, also if no account is configured.

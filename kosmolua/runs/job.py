@@ -32,12 +32,14 @@ class Job(NamedTuple):
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
+        seed: Where its random numbers begin, in hex, if the run is recorded.
     """
 
     source: bytes
     name: str
     arguments: Sequence[str] = ()
     asks_time: bool = False
+    seed: str | None = None
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
         """Return the frame that tells a child to run it.
@@ -55,6 +57,7 @@ class Job(NamedTuple):
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
+            seed=self.seed,
         )
 
 

@@ -67,7 +67,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "time", "env", "session",
+  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -134,7 +134,7 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, and `asks_time`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, and `is_recorded`
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
@@ -145,6 +145,9 @@ local function prepare(chunk, settings)
     limits[name] = value
   end
   host.time.set_clocks(given.asks_time)
+  if given.is_recorded then
+    host.recorded.install()
+  end
   bridge("rearm")
 end
 
