@@ -458,7 +458,7 @@ class Supervisor:
             return
         number, kind, fault = frame["id"], frame["kind"], None
         given = frame["args"] if isinstance(frame.get("args"), list) else []
-        if "fault" in frame:
+        if isinstance(frame.get("fault"), dict):
             fault, given = _fault(frame["fault"]), []
         if self._tape:
             self._tape.begin(number)
@@ -552,7 +552,6 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _fault(given: object) -> dict[str, str]:
+def _fault(fault: dict[str, Any]) -> dict[str, str]:
     """Return what kept a script from passing its arguments, as far as a child may say it."""
-    fault = given if isinstance(given, dict) else {}
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}
