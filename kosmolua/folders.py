@@ -1,4 +1,4 @@
-"""The user's own folders: configuration and state."""
+"""The user's own folders: configuration, state and cache."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ def state_folder() -> str:
     from platformdirs import user_state_dir
 
     return _folder(user_state_dir, ".local/state")
+
+
+def cache_folder() -> str:
+    """Return the folder of what can be made again, such as compiled documents; it need not exist."""
+    from platformdirs import user_cache_dir
+
+    return _folder(user_cache_dir, ".cache")
 
 
 def journal_file() -> str:

@@ -12,6 +12,7 @@ from kosmolua.errors import BadArguments, CallError, CallTimeout, KosmoError, Ne
 from kosmolua.http.errors import LOOK_FIRST
 
 if TYPE_CHECKING:
+    from kosmolua.broker.permissions import Confirm
     from kosmolua.catalog.catalog import Target
     from kosmolua.http.messages import Attempt
     from kosmolua.secret import Redactor
@@ -36,6 +37,7 @@ class Call:
         self.effect: str | None = None
         self.allowed_by: str | None = None
         self.arguments: Mapping[str, object] | None = None
+        self.confirm: Confirm | None = None
         self.has_begun = self.has_returned = self.has_written = False
         self._attempts: list[int] = []
         self._request_id: str | None = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
     from kosmolua.broker.calls import Call
     from kosmolua.broker.host import Host
+    from kosmolua.broker.permissions import Confirm
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
@@ -24,6 +25,12 @@ MAX_CONCURRENT_CALLS = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
 
 _current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
+
+
+def current_confirm() -> Confirm | None:
+    """Return what asks a person for the call that this thread makes, or None if nobody can be asked."""
+    current = _current.get()
+    return current[0].confirm if current else None
 
 
 class OpenAccounts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kosmolua.accounts.permissions import is_pattern
 from kosmolua.broker.approvals import Approval, Approve, Asker
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
 
+Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
+"""Asks a person about a message and what is shown with it, and returns True for yes."""
 GATHERING_INTERVAL = 0.03
 """Seconds without a further call after which those that wait are put to a person."""
 MAX_GATHERING = 3.0
@@ -113,6 +115,23 @@ class Permissions:
         if not self._questions.ask(number, approval):
             raise Denied(f"{_subject(target)}, and it was not approved")
         return f"approved by {self._questions.person}"
+
+    def confirm_for(self, target: Target, number: int) -> Confirm | None:
+        """Return what asks a person about something that the service wants to know during a call, or None.
+
+        Args:
+            target: What is called.
+            number: The call's number in its run.
+        """
+        questions = self._questions
+        if questions is None:
+            return None
+
+        def confirm(message: str, shown: Mapping[str, object]) -> bool:
+            approval = Approval(target.path, target.account, target.function.effect, shown, message)
+            return questions.ask(number, lambda: approval)
+
+        return confirm
 
 
 class _Questions:

@@ -15,7 +15,7 @@ from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
+from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
@@ -39,6 +39,13 @@ class Provider(Protocol):
         Raises:
             PluginError: It cannot be loaded.
             UnknownPath: No integration has this name.
+        """
+
+    def listed(self, name: str) -> Plugin:
+        """Return an integration for a list or a search, without starting or reaching anything for it.
+
+        Raises:
+            PluginError: It cannot be loaded, or nothing is known of it yet.
         """
 
     def prose(self, name: str) -> str | None:
@@ -72,7 +79,7 @@ class Target:
     @property
     def section(self) -> str:
         """The account's section of the accounts file."""
-        return f"{self.integration.name}.{self.account}"
+        return section_of(self.integration.name, self.account)
 
 
 class Catalog:
@@ -112,6 +119,15 @@ class Catalog:
                 error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
             raise
 
+    def listed(self, name: str) -> Integration:
+        """Return an integration for a list or a search.
+
+        Raises:
+            PluginError: It cannot be loaded, or it would have to be started for that.
+        """
+        provider, short = self._provider_of(name)
+        return provider.listed(short).integration
+
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
 
@@ -120,7 +136,7 @@ class Catalog:
         """
         for name in self.names():
             try:
-                yield self.integration(name)
+                yield self.listed(name)
             except PluginError as error:
                 skip(name, error)
 
@@ -183,6 +199,7 @@ class Catalog:
             ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
             integration; of more accounts than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then
             ``INTEGRATION.ACCOUNT`` tells whether there is such an account, and ``INTEGRATION.*`` lists them all.
+            ``function`` for a function, which a script asks for if it was not among them.
 
         Raises:
             UnknownPath: Nothing is there; the message suggests what was meant.
@@ -207,6 +224,8 @@ class Catalog:
             return described | {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else described
         if rest == ALL:
             return {"accounts": accounts}
+        if function := integration.function(rest):  # it came after the script was told the others
+            return {"function": function.name}
         if not self._accounts.has(integration, rest):
             self._refuse(integration, rest)
         return {"account": True}

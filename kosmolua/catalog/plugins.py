@@ -127,6 +127,8 @@ class Plugins:
                 self._loaded[name] = self._load(name)
         return _raise_or_return(self._loaded[name])
 
+    listed = load
+
     def require(self, name: str, where: str) -> None:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
         if any(place.find(name) for place in self._places) or name in self.names():

@@ -147,8 +147,14 @@ local function integration(path, description)
     end
     local name = spell(key)
     local listed = found == false
-    if not listed and not (describe(path .. "." .. name).account and name == key) then
-      error("app." .. path .. "." .. name .. " does not exist", 0)
+    if not listed then
+      local answer = describe(path .. "." .. name)
+      if answer["function"] and name == key then
+        names[key] = answer["function"]
+        return leaf_of(key)
+      elseif not (answer.account and name == key) then
+        error("app." .. path .. "." .. name .. " does not exist", 0)
+      end
     end
     accounts[key] = account(name)
     return accounts[key]
