@@ -40,6 +40,10 @@ answers in the same order. If it has a ``name``, the journal has it as who appro
 """
 
 
+Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
+"""Asks a person about a message and what is shown with it, and returns True for yes."""
+
+
 def _directly(work: Callable[[], _T]) -> _T:
     return work()
 

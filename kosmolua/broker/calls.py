@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from kosmolua.broker.approvals import Confirm
 from kosmolua.broker.records import Origin, Record, Status
 from kosmolua.errors import BadArguments, CallError, CallTimeout, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
 
 if TYPE_CHECKING:
-    from kosmolua.broker.permissions import Confirm
     from kosmolua.catalog.catalog import Target
+    from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt
     from kosmolua.secret import Redactor
 
@@ -97,6 +99,16 @@ class Call:
         if self.has_begun and not self.has_returned and is_cut_off:
             return "unknown"
         return "failed" if self._attempts or self.has_returned else "refused"
+
+
+current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
+"""The call that this thread makes, and its deadline."""
+
+
+def current_confirm() -> Confirm | None:
+    """Return what asks a person for the call that this thread makes, or None if nobody can be asked."""
+    found = current.get()
+    return found[0].confirm if found else None
 
 
 def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:

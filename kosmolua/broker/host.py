@@ -103,7 +103,7 @@ class Host:
     @lazy
     def servers(self) -> Servers:
         """The MCP servers of the accounts file."""
-        from kosmolua.broker.open_accounts import current_confirm
+        from kosmolua.broker.calls import current_confirm
         from kosmolua.catalog.mcp_servers.servers import Servers
 
         return Servers(

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from kosmolua.broker.calls import Call, current
 from kosmolua.errors import NetworkError, NotConfigured
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
-    from kosmolua.broker.calls import Call
     from kosmolua.broker.host import Host
-    from kosmolua.broker.permissions import Confirm
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
 
 MAX_CONCURRENT_CALLS = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
-
-_current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
-
-
-def current_confirm() -> Confirm | None:
-    """Return what asks a person for the call that this thread makes, or None if nobody can be asked."""
-    current = _current.get()
-    return current[0].confirm if current else None
 
 
 class OpenAccounts:
@@ -62,7 +52,7 @@ class OpenAccounts:
         """
         with self._lock:
             account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
-        token = _current.set((call, until))
+        token = current.set((call, until))
         try:
             with account_in_use.opening:
                 if not account_in_use.is_open:
@@ -71,7 +61,7 @@ class OpenAccounts:
             with account_in_use.gate:
                 yield account_in_use.value
         finally:
-            _current.reset(token)
+            current.reset(token)
 
     def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
         settings = self._host.accounts.settings(integration, account, until=until())
@@ -88,7 +78,7 @@ class OpenAccounts:
         """Send a request for the call of this thread, or for no call if it is a thread of the integration."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
-        call, until = _current.get() or (None, self._until)
+        call, until = current.get() or (None, self._until)
         if until() <= monotonic():
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         response = sender(request, until=until, observe=call.observe if call else _ignore)

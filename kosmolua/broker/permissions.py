@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.broker.approvals import Approval, Approve, Asker
+from kosmolua.broker.approvals import Approval, Approve, Asker, Confirm
 from kosmolua.errors import Denied
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
     from kosmolua.clock import Clock
 
-Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person about a message and what is shown with it, and returns True for yes."""
 GATHERING_INTERVAL = 0.03
 """Seconds without a further call after which those that wait are put to a person."""
 MAX_GATHERING = 3.0
