@@ -1,4 +1,4 @@
-"""The deadline of a run. It is paused while a person is asked for approval."""
+"""Clocks: the deadline of a run, which is paused while a person is asked for approval, and simulated time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TypeAlias
 Until: TypeAlias = Callable[[], float]
 """Returns a deadline on the :func:`time.monotonic` scale. Call it again before each wait, since the clock may be paused
 or stopped meanwhile."""
+SIMULATION_START = 1772442000.0
+"""When simulated time begins, in seconds since 1970: 2026-03-02 at 09:00 UTC."""
 
 
 class Clock:

@@ -4,6 +4,7 @@ An integration is a module that holds one :class:`Integration` in a variable of 
 typed; left of the slash comes from the host, right of the star comes from Lua.
 """
 
+from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.client import Api, decode
 from kosmolua.http.messages import Request, Response, Send
@@ -14,6 +15,7 @@ from kosmolua.schema.types import one_of
 from kosmolua.secret import Secret
 
 __all__ = [
+    "SIMULATION_START",
     "Api",
     "ApiError",
     "BadArguments",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import timeit
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,23 @@ def test_no_account() -> None:
         "library has no account; add one to the accounts file, see 'kosmolua accounts example'. Nothing was sent."
     )
     assert refused.value.hint == stanza(library())
+
+
+def test_ten_thousand_accounts_are_described_as_soon_as_ten() -> None:
+    """A run asks for an integration and for the account that it names, so neither may go through all accounts."""
+
+    def seconds(accounts: int) -> float:
+        catalog = catalog_of(*(f"a{number}" for number in range(accounts)), default="a7")
+        assert catalog.describe("integrations.library.a9") == {"account": True}
+        assert "default" in json.dumps(catalog.describe("integrations.library.*"))
+
+        def ask() -> None:
+            catalog.describe("integrations.library")
+            catalog.describe("integrations.library.a9")
+
+        return min(timeit.repeat(ask, number=5, repeat=20))
+
+    assert seconds(10_000) < 20 * seconds(10)
 
 
 def test_several_accounts_and_no_default() -> None:

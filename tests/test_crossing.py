@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kosmolua import LimitExceeded, Limits, protocol
 from kosmolua.clock import Clock
 from kosmolua.processes.pool import WorkerPool
-from kosmolua.runs.ending import Ending
+from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.supervisor import Supervisor
 
 slowly = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -62,7 +62,7 @@ def run(pool: WorkerPool, box: Box, source: str, *arguments: str, **limits: Any)
     with pool.take() as lease:
         allowed = Limits(**limits)
         supervision = Supervisor(lease.child, allowed, Clock(allowed.timeout), lambda: box, printed.append)
-        ending = supervision.run(f"local box = app.integrations.box {source}".encode(), "=crossing", arguments)
+        ending = supervision.run(Job(f"local box = app.integrations.box {source}".encode(), "=crossing", arguments))
     return ending, b"".join(printed)
 
 

@@ -15,19 +15,20 @@ import pytest
 from support.processes import eventually, is_running, linux_only
 from support.rawserver import answer, serving
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the OS cannot fork")
+pytestmark = linux_only
 
 TESTS = Path(__file__).parent
 HOST = """
 import gc, json, os, sys, threading, time
+sys.path.append(TESTS)
+from support.processes import zygotes
 from kosmolua import Runtime
 
 def tell(**facts):
     os.write(1, json.dumps(facts).encode() + b"\\n")
 
-def zygote_of(runtime):
-    zygote = runtime._pool._zygote
-    return zygote and zygote._process.pid
+def zygote():
+    return next(iter(zygotes()), None)
 
 runtime = Runtime({}, workers=1)
 runtime.run("return 1")
@@ -36,7 +37,7 @@ runtime.run("return 1")
 
 def host(body: str, environment: dict[str, str]) -> subprocess.Popen[str]:
     """Start a program that has a runtime with a warm process, and goes on with this."""
-    command = [sys.executable, "-c", HOST + textwrap.dedent(body)]
+    command = [sys.executable, "-c", f"TESTS = {str(TESTS)!r}{HOST}{textwrap.dedent(body)}"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -51,12 +52,12 @@ def test_a_fork_runs_scripts_in_workers_of_its_own(environment: dict[str, str]) 
     """Both go on side by side, and what the fork closes is its own."""
     body = """
         if os.fork() == 0:
-            tell(result=runtime.run("return 2").result, zygote=zygote_of(runtime))
+            tell(result=runtime.run("return 2").result, zygote=zygote())
             runtime.close()
             os._exit(0)
-        before = zygote_of(runtime)
+        before = zygote()
         os.wait()
-        tell(result=runtime.run("return 3").result, zygote=zygote_of(runtime), before=before)
+        tell(result=runtime.run("return 3").result, zygote=zygote(), before=before)
     """
     fork, parent = told_by(body, environment)
     assert (fork["result"], parent["result"]) == ([2], [3])
@@ -70,11 +71,11 @@ def test_a_fork_runs_scripts_in_workers_of_its_own(environment: dict[str, str]) 
 def test_a_fork_that_ends_leaves_the_other_alone(environment: dict[str, str], end: str) -> None:
     """However it goes, and without a run of its own, the warm process of its parent goes on."""
     body = f"""
-        before = zygote_of(runtime)
+        before = zygote()
         if os.fork() == 0:
             {end}
         os.wait()
-        tell(result=runtime.run("return 3").result, same=zygote_of(runtime) == before)
+        tell(result=runtime.run("return 3").result, same=zygote() == before)
     """
     assert told_by(body, environment) == [{"result": [3], "same": True}]
 
@@ -141,7 +142,7 @@ def test_a_fork_keeps_no_warm_process_of_a_parent_that_died(environment: dict[st
     body = """
         child = os.fork()
         if child:
-            tell(zygote=zygote_of(runtime), child=child)
+            tell(zygote=zygote(), child=child)
         time.sleep(60)
     """
     parent = host(body, environment)

@@ -19,9 +19,10 @@ import pytest
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
+from kosmolua.errors import BadArguments, CallError, Exited, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
 from kosmolua.protocol import BadFrame
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import FRAME_OVERHEAD, MAX_SLEEP, Supervisor
 
 FRAMES = int(os.environ.get("KOSMOLUA_FUZZ", "3000"))
@@ -38,9 +39,11 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "call", "id": 4, "branch": True, "path": "integrations.box.take", "args": []},
     {"kind": "doc", "id": 5, "verb": "search", "args": ["deploys", {"limit": 3}]},
     {"kind": "sleep", "id": 6, "seconds": 0.001},
+    {"kind": "time", "id": 7, "clock": "wall", "own": 1.5},
     {"kind": "print", "text": "hello \udcff\ttext\n"},
     {"kind": "end", "result": [None, 1.5, {"a": [True]}], "usage": {"cpu_ms": 1.5, "memory_bytes": 10}},
     {"kind": "end", "error": {"message": "no", "call": 2, "line": 3, "traceback": "stack"}, "usage": {}},
+    {"kind": "end", "exit": 3, "result": [], "usage": {}},
     {"kind": "limit", "limit": "memory", "usage": {"cpu_ms": 2}},
 ]
 TOKENS = [
@@ -204,6 +207,12 @@ class Careful:
         assert 0 <= seconds <= MAX_SLEEP
         return 0.0
 
+    def time(self, clock: str, own: float) -> float:
+        """Return what the child says, which is a number."""
+        assert isinstance(clock, str)
+        assert isinstance(own, (int, float))
+        return own
+
 
 def test_each_line_is_a_frame_or_refused() -> None:
     """Reading a mutated line gives a frame of the right shape, or BadFrame; nothing else is raised."""
@@ -223,11 +232,11 @@ def test_each_run_ends_in_a_known_way() -> None:
         child, printed = Madman(lines), []
         started = time.monotonic()
         ending = Supervisor(child, LIMITS, Clock(LIMITS.timeout), Careful, printed.append).run(
-            b"return 1", "fuzz.lua", []
+            Job(b"return 1", "fuzz.lua")
         )
         assert time.monotonic() - started < TIMEOUT, (SEED, lines)
         assert child.killed
-        known = (ScriptError, LimitExceeded, WorkerLost, CallError)
+        known = (ScriptError, Exited, LimitExceeded, WorkerLost, CallError)
         assert ending.error is None or isinstance(ending.error, known), (SEED, lines)
         assert isinstance(ending.result, list)
         assert not (ending.error and ending.result)
@@ -287,7 +296,7 @@ def test_only_a_result_may_be_large(bomb: bytes) -> None:
     child = Madman([bomb])
     tracemalloc.start()
     try:
-        ending = Supervisor(child, limits, Clock(limits.timeout), Careful, lambda piece: None).run(b"", "bomb.lua", [])
+        ending = Supervisor(child, limits, Clock(limits.timeout), Careful, lambda piece: None).run(Job(b"", "bomb.lua"))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

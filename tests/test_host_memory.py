@@ -32,6 +32,55 @@ with Runtime(ACCOUNTS, plugins=plugins, backend=Canned(lambda _: service), envir
     outcome = runtime.run(sys.stdin.read(), timeout=60)
 print(peak() - idle, outcome.error and outcome.error.fields().get("limit"))
 """
+FLOODED = """
+import re, sys
+sys.path.insert(0, sys.argv[1])
+from itertools import chain, repeat
+from threading import Event
+from kosmolua import Runtime, protocol
+from kosmolua.catalog.plugins import Plugins
+from support.library import ACCOUNTS, library, service
+from kosmolua.broker.backends import Canned
+
+class Flood:
+    "A child that reads no reply and sends calls until it is killed."
+
+    def __init__(self, text):
+        small, large = (b'{"kind":"call","id":1,"path":"library.list_books","branch":true%s}' % more
+                        for more in (b"", b',"x":"' + text.encode() + b'"'))
+        ready = protocol.frame("ready", isolation=[], missing=[])[:-1]
+        self._lines, self._killed = chain([ready], repeat(small, 600), repeat(large)), False
+
+    def read(self, limit):
+        return None if self._killed else next(self._lines)
+
+    def send(self, line):
+        pass
+
+    def kill(self):
+        self._killed = True
+        answered.set()
+
+    insist = close = kill
+
+    def status(self):
+        return -9
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+def answer(request):
+    answered.wait()
+    return service(request)
+
+answered = Event()
+plugins = Plugins([library()], places=(), entry_points=dict)
+with Runtime(ACCOUNTS, plugins=plugins, backend=Canned(lambda _: answer), environ={}) as runtime:
+    runtime.run("return app.integrations.library.returns({ what = 'nothing' })")
+    idle = peak()
+    outcome = runtime.run("", timeout=60, child=Flood("x" * 1_500_000 + sys.stdin.read()))
+print(peak() - idle, outcome.error)
+"""
 CALL = "app.integrations.library.lend({ book = 'b', note = t })"
 WORST = {
     "a result of empty lists": "local e, t = json.array(), {} for i = 1, 1.2e6 do t[i] = e end return t",
@@ -60,6 +109,20 @@ def test_the_host_grows_little(environment: dict[str, str], script: str) -> None
     )
     grown, _ = done.stdout.split()
     assert int(grown) < MAX_GROWTH
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize("more", ["", "\U0001f600"], ids=["ASCII", "an emoji"])
+def test_the_host_grows_little_under_a_flood_of_calls(environment: dict[str, str], more: str) -> None:
+    """A child that calls without end and reads no reply is ended; one emoji makes Python keep four times as much."""
+    command = [sys.executable, "-c", FLOODED, str(SUPPORT)]
+    done = subprocess.run(
+        command, input=more, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True
+    )
+    grown, _, error = done.stdout.partition(" ")
+    assert int(grown) < MAX_GROWTH
+    assert "its calls that wait for their turn hold more than" in error
 
 
 def test_a_budget_is_shared() -> None:

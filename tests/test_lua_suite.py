@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kosmolua import Runtime
+from kosmolua.lua.check import Checker
 
 SUITE = Path(os.environ.get("LUA_SUITE", ""))
 LEFT_OUT: dict[str, dict[tuple[int, int], str]] = {
@@ -81,3 +82,11 @@ def test_a_file_of_the_suite(runtime: Runtime, name: str) -> None:
         pytest.skip("LUA_SUITE does not name the folder of the suite of Lua 5.4.8")
     outcome = runtime.run(source_of(name), name=f"{name}.lua")
     assert outcome.ok, outcome.error
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_no_file_of_the_suite_is_refused(runtime: Runtime, name: str) -> None:
+    """What Lua's authors write is what a check must leave alone."""
+    if not (SUITE / "strings.lua").exists():
+        pytest.skip("LUA_SUITE does not name the folder of the suite of Lua 5.4.8")
+    assert Checker(runtime.catalog).check(source_of(name)).errors == []

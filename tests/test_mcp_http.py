@@ -36,7 +36,7 @@ def url() -> Iterator[str]:
         yield url
 
 
-def status_of(token: str | None, **headers: str) -> int:
+def status_of(token: str | None, *more: tuple[str, str], **headers: str) -> int:
     """Return the status that a guard answers a request with, 200 being the guarded application's."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +49,7 @@ def status_of(token: str | None, **headers: str) -> int:
         return {"type": "http.request"}
 
     statuses: list[int] = []
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in [*headers.items(), *more]]
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": raw}
     anyio.run(Guard(application, token), scope, receive, send)
     return statuses[0]
@@ -91,6 +91,13 @@ def test_without_a_token_host_is_a_loopback_name(host: str, status: int) -> None
 def test_origin_is_the_server_itself(origin: str, status: int, token: str | None) -> None:
     """A request that a page of another site makes is refused, with or without a token."""
     assert status_of(token, host="localhost:8000", origin=origin, authorization=f"Bearer {TOKEN}") == status
+
+
+def test_each_origin_has_to_be_the_server_itself() -> None:
+    """Of two that differ, neither makes up for the other."""
+    own, other = "http://localhost:8000", "https://evil.example"
+    for first, second in ((own, other), (other, own)):
+        assert status_of(None, ("origin", second), host="localhost:8000", origin=first) == 403
 
 
 @pytest.mark.parametrize(

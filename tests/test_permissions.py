@@ -53,8 +53,12 @@ class Judge:
             accounts=self.accounts,
             yes=yes,
             read_only=False,
-            patterns=lambda option, given: Patterns(option, given, catalog) if given else None,
+            allow=[],
+            deny=[],
         )
+        for option in ("allow", "deny"):
+            if option in options:
+                options[option] = [Patterns(f"--{option}", options[option], catalog)]
         self.permissions = Permissions(host, Clock(60), **{"read_only": False, "approve": None, **options})
 
 

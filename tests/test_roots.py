@@ -21,7 +21,7 @@ from kosmolua.clock import Clock
 from kosmolua.errors import UnknownPath
 from kosmolua.plugin import Integration
 from kosmolua.processes.pool import WorkerPool
-from kosmolua.runs.ending import Ending
+from kosmolua.runs.job import Ending, Job
 from kosmolua.runs.session import Names
 from kosmolua.runs.supervisor import Supervisor
 
@@ -106,7 +106,7 @@ def run(host: Host, pool: WorkerPool, source: str) -> tuple[Ending, list[dict[st
     broker = Broker(host, clock, limits)
     with pool.take() as lease:
         ending = Supervisor(lease.child, limits, clock, lambda: broker, lambda _: None).run(
-            source.encode(), "=roots", ()
+            Job(source.encode(), "=roots")
         )
     return ending, broker.close(ending.error)
 

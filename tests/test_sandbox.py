@@ -73,7 +73,7 @@ def test_a_child_says_first_what_is_around_it() -> None:
 
 def test_a_child_that_must_be_isolated_and_is_not_runs_nothing() -> None:
     """It says which layer is missing, and leaves."""
-    setup = "confinement._bound = lambda name, value: False"
+    setup = "confinement.resource.setrlimit = lambda *_: open('/none')"
     frames, status = work("print('hello')", setup=setup, isolated=True)
     assert [frame["kind"] for frame in frames] == ["ready"]
     assert "rlimits" in frames[0]["missing"]

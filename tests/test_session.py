@@ -459,15 +459,18 @@ def test_calls_are_journaled_and_counted_for_their_chunk(session: Session) -> No
     assert session.evaluate("1").outcome.calls == []
 
 
+TESTS = Path(__file__).parent
 HOST = """
 import os, sys, time
+sys.path.append(sys.argv[2])
+from support.processes import children
 from kosmolua import Runtime
 from kosmolua.runs.session import Session
 
 session = Session(Runtime(os.devnull, simulate=True).run)
 session.evaluate("x = 1")
 session.evaluate("while true do end", cpu=0.1)
-print(session._process._process.pid, flush=True)
+print(*children(os.getpid()), flush=True)
 session.evaluate(sys.argv[1])
 time.sleep(60)
 """
@@ -478,7 +481,9 @@ time.sleep(60)
 @pytest.mark.parametrize("chunk", ["x = 2", "while true do end"], ids=["idle", "busy"])
 def test_no_process_outlives_a_host_that_is_killed(environment: dict[str, str], chunk: str) -> None:
     """Whether the process waits or runs a loop, after a checkpoint has taken over too, it ends with the host."""
-    host = subprocess.Popen([sys.executable, "-c", HOST, chunk], env=environment, stdout=subprocess.PIPE, text=True)
+    host = subprocess.Popen(
+        [sys.executable, "-c", HOST, chunk, str(TESTS)], env=environment, stdout=subprocess.PIPE, text=True
+    )
     assert host.stdout
     group = int(host.stdout.readline())
     count = 2 if "while" in chunk else 1

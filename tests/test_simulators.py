@@ -42,7 +42,7 @@ def test_a_file_keeps_the_state_over_runtimes(tmp_path: Path) -> None:
     with runtime(file) as first:
         (service,) = first.run(SUSPEND).result
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert json.loads(file.read_text())["seconds"] == 100
+    assert json.loads(file.read_text())["seconds"] == 102
     with runtime(file) as second:
         assert second.run(LOOK, args=[service]).result == ["yes"]
     with runtime() as third:

@@ -12,6 +12,7 @@ from support.processes import eventually
 
 from kosmolua import Interrupted, Limits
 from kosmolua.clock import Clock
+from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 
@@ -59,7 +60,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def run_until(supervisor: Supervisor, pool: ThreadPoolExecutor, is_done: Callable[[], bool]) -> None:
     """Run the supervisor in this thread, and interrupt it once something has come true."""
     pool.submit(lambda: eventually(is_done) and supervisor.interrupt())
-    ending = supervisor.run(b"", "job.lua", [])
+    ending = supervisor.run(Job(b"", "job.lua"))
     assert isinstance(ending.error, Interrupted)
 
 
@@ -88,7 +89,7 @@ def test_nobody_waits_for_a_run_that_is_over(pool: ThreadPoolExecutor) -> None:
         waiting.append(pool.submit(run.ask, lambda: waiting.append(pool.submit(run.ask, fail))))
 
     pool.submit(run.ask, ask_again).add_done_callback(lambda _: None)
-    run.run(b"", "job.lua", [])
+    run.run(Job(b"", "job.lua"))
     late = pool.submit(run.ask, lambda: 1)
     with pytest.raises(Interrupted):
         late.result(60)
@@ -106,7 +107,7 @@ def test_ctrl_c_at_a_question_ends_the_run_and_asks_no_more(pool: ThreadPoolExec
         raise KeyboardInterrupt
 
     question = pool.submit(run.ask, interrupted)
-    ending = run.run(b"", "job.lua", [])
+    ending = run.run(Job(b"", "job.lua"))
     assert isinstance(ending.error, Interrupted)
     with pytest.raises(Interrupted):
         question.result(60)
@@ -130,5 +131,5 @@ def test_an_end_that_comes_while_the_owner_is_busy_is_waited_for_no_longer(monke
     clock = Clock(60)
     started = monotonic()
     run = Supervisor(Printing(), Limits(), clock, no_broker, lambda piece: eventually(lambda: not clock.left))
-    assert run.run(b"", "job.lua", []).error is not None
+    assert run.run(Job(b"", "job.lua")).error is not None
     assert monotonic() - started < 30

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from threading import Lock
+from time import time
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import NAMESPACE_URL, uuid5
@@ -17,7 +18,7 @@ from .simulated.call import Call, Operation, Refusal, Reply
 from .simulated.failures import Failures
 from .simulated.operations import NAMES, OPERATIONS
 from .simulated.queries import complaint_about_query
-from .simulated.world import World, standing_still
+from .simulated.world import World
 
 _BASE = "/v1"
 _SLOT = re.compile(r"\\{(\w+)\\}")
@@ -28,13 +29,13 @@ class Simulator:
     """Answers for one account. It is a ``Send``: a request goes in, a response comes out.
 
     It starts with the same data each time, keeps what requests change, and is as strict as Render: a missing key is
-    401, a body or a query that does not fit is 400, an id that does not exist is 404. A request takes a second of its
-    time; a deploy or a job that was started goes on as time goes by.
+    401, a body or a query that does not fit is 400, an id that does not exist is 404. A deploy or a job that was
+    started goes on as time goes by.
 
     Args:
         account: Whose data to start with; ``default``, ``production`` and ``staging`` differ, and so does any other.
         rate_limited: Whether to enforce Render's documented rate limits, by the clock.
-        clock: Tells the time in seconds, from any beginning; without it, nothing but requests takes time.
+        clock: Tells the time in seconds since 1970; without it, each request takes a second, and nothing else does.
         failures: By the name of a function, such as ``trigger_deploy``, how what it starts ends, such as
             ``build_failed``, or the HTTP status that it is answered with, such as ``503``.
         state: What ``dump`` of an earlier simulator of this account returned.
@@ -48,13 +49,13 @@ class Simulator:
         account: str,
         *,
         rate_limited: bool = False,
-        clock: Callable[[], float] = standing_still,
+        clock: Callable[[], float] | None = None,
         failures: Mapping[str, str] | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self._account = account
         self._world = World(account, clock, state)
-        self._allowance = Allowance(clock if rate_limited else None)
+        self._allowance = Allowance((clock or time) if rate_limited else None)
         self._failures = Failures(failures or {}, NAMES)
         self._lock = Lock()
 

@@ -1,21 +1,32 @@
-"""The lint of a plugin: all findings, sorted by place."""
+"""The lint of a plugin: all findings about its functions, its page and the examples in them, sorted by place."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kosmolua.authoring.findings import Finding, source_of
-from kosmolua.authoring.lint_examples import Example, check_calls, check_syntax, examples_in
 from kosmolua.authoring.lint_functions import check_effect, check_function, check_integration
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.docs import markdown
+from kosmolua.lua.syntax import uses_in
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.suggestions import did_you_mean
 
 _LIKE_A_FUNCTION = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+_FENCED = re.compile(r"^```lua[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_MESSAGE = re.compile(r"example:(\d+): (.*)", re.DOTALL)
+_COMPILE = """
+local messages = {}
+for index, source in ipairs(arg) do
+  local chunk, message = load(source, "=example")
+  messages[index] = chunk and "" or message
+end
+return messages
+"""
 
 
 def check_page(integration: Integration, prose: str | None, file: str) -> Iterator[Finding]:
@@ -91,3 +102,57 @@ def _notes(integration: Integration) -> Iterator[Finding]:
     if integration.identify is None and any(field.secret for field in integration.account_fields):
         remedy = "write @integration.identifies with one cheap request"
         yield Finding(integration.origin, "accounts check cannot say whose an account is", remedy, note=True)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A piece of Lua.
+
+    Args:
+        file: The file that holds it.
+        first: The number of its first line there.
+        text: The Lua.
+    """
+
+    file: str
+    first: int
+    text: str
+
+    def place_of(self, line: int) -> str:
+        """Return the file, and the line that is one of the example's own, counted from 1; its last for its end."""
+        last = len(self.text.splitlines())
+        return f"{self.file}:{self.first + min(line, last) - 1}"
+
+
+def examples_in(text: str, file: str, first: int = 1) -> Iterator[Example]:
+    """Yield the fenced Lua of a Markdown text that begins on a line of a file."""
+    for block in _FENCED.finditer(text):
+        yield Example(file, first + text.count("\n", 0, block.start(1)), block[1])
+
+
+def check_syntax(examples: Sequence[Example], runtime: Runtime) -> Iterator[Finding]:
+    """Yield the examples that do not compile; the sandbox compiles them, and runs none."""
+    outcome = runtime.run(_COMPILE, args=[example.text for example in examples])
+    if outcome.error:
+        raise outcome.error
+    for example, message in zip(examples, outcome.result[0], strict=True):
+        said = _MESSAGE.match(message)
+        if message:
+            line, problem = (int(said[1]), said[2]) if said else (1, message)
+            yield Finding(example.place_of(line), f"the example is not Lua: {problem}", "correct it")
+
+
+def check_calls(example: Example, integration: Integration) -> Iterator[Finding]:
+    """Yield an example's calls of functions that do not exist, and arguments that the function does not take."""
+    for use in uses_in(example.text, integration.name):
+        place = example.place_of(use.line)
+        function = integration.function(use.function)
+        if function is None:
+            hint = did_you_mean(use.function, integration.functions) or f"it has {', '.join(integration.functions)}"
+            yield Finding(place, f"{integration.name} has no function {use.function}", hint)
+            continue
+        names = [parameter.name for parameter in function.parameters]
+        for key in use.keys:
+            if key not in names:
+                hint = did_you_mean(key, names) or f"it takes {', '.join(names) or 'nothing'}"
+                yield Finding(place, f"{function.name} has no parameter {key}", hint)

@@ -58,6 +58,7 @@ class Host:
         self._given_plugins = plugins
         self._given_backend = backend
         self._simulate = bool(simulate)
+        self.mode: Mode = "simulated" if simulate and not backend else "live"
         self._simulator_state = None if isinstance(simulate, bool) else simulate
         self._failures = failures
         self._journal_path = None if isinstance(journal, bool) else journal
@@ -67,12 +68,11 @@ class Host:
         self._trace = trace
         self.read_only = read_only
         self.yes = yes
-        self._patterns = {"--allow": _as_list(allow), "--deny": _as_list(deny)}
         self.approve = approve
         if plugins or self._accounts_source is not None:
             self._check_sections()
-        for option in self._patterns:
-            self.patterns(option)  # a pattern that fits nothing is an error here
+        self.allow = self.patterns("--allow", allow)
+        self.deny = self.patterns("--deny", deny)
         if self._simulator_state is not None:
             self.backend  # noqa: B018 - reads the file, so that one that cannot be read is an error here
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
@@ -103,7 +103,7 @@ class Host:
     @lazy
     def servers(self) -> Servers:
         """The MCP servers of the accounts file."""
-        from kosmolua.broker.calls import current_confirm
+        from kosmolua.broker.records import current_confirm
         from kosmolua.catalog.mcp_servers.servers import Servers
 
         return Servers(
@@ -148,36 +148,42 @@ class Host:
             return default_journal(self.redactor, self._warn, required=required)
         return Journal(self._journal_path, self.redactor, self._warn, required=required)
 
-    @property
-    def mode(self) -> Mode:
-        """What answers calls."""
-        return "simulated" if self._simulate and not self._given_backend else "live"
-
     @lazy
     def backend(self) -> Backend:
         """Answers requests: the services, their simulators, or what was given instead."""
         if self._given_backend:
             return self._given_backend
         if self._simulate:
-            from kosmolua.broker.simulators import Simulated
+            from kosmolua.broker.backends import Simulated
 
             return Simulated(self._simulator_state, self._failures)
         from kosmolua.broker.backends import Live
 
         return Live()
 
-    def patterns(self, option: str, of_run: Sequence[str] = ()) -> Patterns | None:
-        """Return the patterns of ``--allow`` or ``--deny``, the runtime's and a run's; None if there are none.
+    def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
+        """Return the patterns given with ``--allow`` or ``--deny``; an empty list if there are none.
 
         Raises:
             ConfigError: A pattern fits no function.
         """
-        given = [*self._patterns[option], *_as_list(of_run)]
         if not given:
-            return None
+            return []
         from kosmolua.broker.patterns import Patterns
 
-        return Patterns(option, given, self.catalog)
+        return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
+
+    def places(self) -> dict[str, object]:
+        """Return where accounts, integrations and answers come from, as a recording keeps it."""
+        named = self._accounts_source if isinstance(self._accounts_source, str) else None
+        plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
+        return {
+            "accounts": named and os.path.abspath(named),
+            "plugins": [os.path.abspath(each) for each in plugins if isinstance(each, (str, os.PathLike))],
+            "simulate": self._simulate,
+            "simulate_state": self._simulator_state and os.path.abspath(self._simulator_state),
+            "simulate_fail": dict(self._failures),
+        }
 
     def limits(self, base: Limits) -> Limits:
         """Return limits with what the accounts file says."""
@@ -210,10 +216,6 @@ class Host:
                 plugins.require(name, f"{self.accounts.path}: [{name}]")
             except ConfigError as error:
                 self._warn(error.message)
-
-
-def _as_list(patterns: Sequence[str]) -> list[str]:
-    return [patterns] if isinstance(patterns, str) else list(patterns)
 
 
 def _source_of(

@@ -1,16 +1,18 @@
-"""The accounts that a run has opened."""
+"""The accounts that a run has opened, the names behind ids that they know, and the faults of their integrations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.broker.calls import Call, current
-from kosmolua.errors import NetworkError, NotConfigured
+from kosmolua.broker.records import Call, current
+from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 MAX_CONCURRENT_CALLS = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
+
+NAME_TIMEOUT = 3.0
+"""Seconds in which a name must be there; else the person sees the id alone."""
+MAX_NAME = 100
+MAX_TEXT = 300
+"""Characters of an exception's text; a longer one is cut."""
 
 
 class OpenAccounts:
@@ -49,17 +57,19 @@ class OpenAccounts:
 
         Raises:
             NotConfigured: The account cannot be used.
+            PluginFault: The integration raised something unexpected, also within the ``with`` block.
         """
         with self._lock:
             account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
         token = current.set((call, until))
         try:
-            with account_in_use.opening:
-                if not account_in_use.is_open:
-                    account_in_use.value = self._open_account(integration, account, until)
-                    account_in_use.is_open = True
-            with account_in_use.gate:
-                yield account_in_use.value
+            with blaming(call.path, integration.origin):
+                with account_in_use.opening:
+                    if not account_in_use.is_open:
+                        account_in_use.value = self._open_account(integration, account, until)
+                        account_in_use.is_open = True
+                with account_in_use.gate:
+                    yield account_in_use.value
         finally:
             current.reset(token)
 
@@ -87,15 +97,97 @@ class OpenAccounts:
         return response
 
 
+@dataclass
 class _OpenAccount:
     """An account's opened client, and the limit on concurrent calls with it."""
 
-    def __init__(self) -> None:
-        self.opening = Lock()
-        self.is_open = False
-        self.value: Any = None
-        self.gate = BoundedSemaphore(MAX_CONCURRENT_CALLS)
+    value: Any = None
+    is_open: bool = False
+    opening: Lock = field(default_factory=Lock)
+    gate: BoundedSemaphore = field(default_factory=partial(BoundedSemaphore, MAX_CONCURRENT_CALLS))
 
 
 def _ignore(_: Attempt) -> None:
     return
+
+
+class Names:
+    """Looks up what services call the things behind ids. The script's calls are not counted with these reads.
+
+    Args:
+        accounts: The accounts that the run has opened.
+    """
+
+    def __init__(self, accounts: OpenAccounts) -> None:
+        self._accounts = accounts
+        self._known: dict[tuple[str, str, str, str], _Name] = {}
+        self._lock = Lock()
+
+    def of(self, integration: Integration, account: str, parameter: str, value: str) -> str:
+        """Return the name behind an id, or nothing if the integration cannot tell. Each is looked up once."""
+        with self._lock:
+            name = self._known.setdefault((integration.name, account, parameter, value), _Name())
+        with name.lock:
+            if name.text is None:
+                name.text = self._look_up(integration, account, parameter, value)
+        return name.text
+
+    def _look_up(self, integration: Integration, account: str, parameter: str, value: str) -> str:
+        path, ends = f"{integration.name}, the name of a {parameter}", monotonic() + NAME_TIMEOUT
+        call = Call("", 0, path)
+        call.effect = "read"
+        try:
+            with self._accounts.use(integration, account, call, lambda: ends) as opened:
+                return str(integration.naming[parameter](opened, value))[:MAX_NAME]
+        except KosmoError:  # the id alone has to do
+            return ""
+
+
+@dataclass
+class _Name:
+    """A name once it is looked up, and the lock of the thread that looks it up."""
+
+    text: str | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+@contextmanager
+def blaming(path: str, origin: str) -> Iterator[None]:
+    """Turn an exception that an integration raises into a PluginFault. A KosmoError and Ctrl-C pass unchanged.
+
+    Args:
+        path: The function that is called.
+        origin: Where the integration is defined, as ``file:line``.
+    """
+    try:
+        yield
+    except (KosmoError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        log_traceback(path, error)
+        raise _fault(path, origin, error) from error
+
+
+def _fault(path: str, origin: str, error: BaseException) -> PluginFault:
+    kind, text = type(error).__name__, _text_of(error)
+    return PluginFault(f"{path} failed inside its integration: {kind}", detail=f"{_place_of(origin, error)}: {text}")
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception as another:  # noqa: BLE001 - the exception's own __str__ may fail
+        text = f"its text cannot be had, {type(another).__name__}"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+
+
+def _place_of(origin: str, error: BaseException) -> str:
+    """Return the file and line in the integration's own code at which an exception was raised or passed last."""
+    folder = Path(origin.rpartition(":")[0]).parent
+    place, step = origin, error.__traceback__
+    while step:
+        file = step.tb_frame.f_code.co_filename
+        if Path(file).is_relative_to(folder):
+            place = f"{file}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

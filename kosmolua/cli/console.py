@@ -13,10 +13,12 @@ from kosmolua.errors import (
     NOTHING_SENT,
     CheckFailed,
     ConfigError,
+    Exited,
     Interrupted,
     KosmoError,
     LimitExceeded,
     PluginError,
+    ScriptError,
     UsageError,
 )
 from kosmolua.escaping import harmless, visible
@@ -64,7 +66,7 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
     elif script and error.line and not error.message.startswith(f"{script}:"):
         place = f"{script}:{error.line}: "
     complain(place + str(error))
-    if error.traceback and error.code == "script_error":
+    if error.traceback and isinstance(error, ScriptError):
         sys.stderr.write(harmless(error.traceback) + "\n")
     if error.hint and "\n" in error.hint:
         sys.stderr.write("\n" + "\n".join("    " + line for line in harmless(error.hint).splitlines()) + "\n")
@@ -168,6 +170,8 @@ def status_of(error: KosmoError | None) -> int:
         return 3
     if isinstance(error, LimitExceeded):
         return 124
+    if isinstance(error, Exited):
+        return error.exit
     return 130 if isinstance(error, Interrupted) else 1
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from kosmolua.docs.address import Address
 from kosmolua.docs.meant import functions_meant
 from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
-from kosmolua.docs.pages import NAMES
+from kosmolua.docs.pages import NAMES, Address
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
 from kosmolua.schema.names import integration_in, parts_of
 from kosmolua.suggestions import closest

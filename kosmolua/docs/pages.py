@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kosmolua.docs import markdown
+from kosmolua.schema.names import page_of
 
 DETAILS = ("full", "types", "signatures", "brief")
 """From the richest to the poorest."""
@@ -15,10 +16,27 @@ DEFAULT_DETAIL = "full"
 MIN_BUDGET = 400
 _LEFT_OUT = {
     "condensed": "examples and descriptions of parameters are left out",
+    "outlined": "types, examples and descriptions of parameters are left out",
     "types": "prose and examples are left out",
     "signatures": "descriptions, prose and examples are left out",
     "brief": "everything but a line for each part is left out",
 }
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of a reference page.
+
+    Args:
+        integration: The name of the integration.
+        function: The short name of one of its functions; None for the page of the integration.
+    """
+
+    integration: str
+    function: str | None = None
+
+    def __str__(self) -> str:
+        return page_of(self.integration, *filter(None, [self.function]))
 
 
 class Page(ABC):
@@ -129,10 +147,10 @@ class SeveralPages(Page):
 
 NAMES = (
     *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "plugins", "mcp"),
+    *("cli", "repl", "python", "journal", "recordings", "plugins", "mcp"),
 )
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "plugins", "mcp"})
+FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "recordings", "plugins", "mcp"})
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),

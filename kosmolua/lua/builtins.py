@@ -58,7 +58,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
     elif name == "print" and options and isinstance(first, Literal) and _FORMAT.search(str(first.value)):
         findings.warn(node, "print does not format", f"print(string.format({node.text}, ...))")
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
-        findings.fail(node, "os.time takes a table, not a text", "such as { year = 2026, month = 3, day = 1 }")
+        findings.fail(node, "os.time takes a table, not a text", "time.parse reads a text")
     elif name == "parallel.all":
         _check_all(reader, node, first)
     elif name == "parallel.map":

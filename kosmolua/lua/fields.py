@@ -25,6 +25,7 @@ from kosmolua.lua.values import (
     field_of,
     is_list,
     is_optional,
+    is_table,
     is_text,
     item_of,
     lists_in,
@@ -109,11 +110,13 @@ class Fields:
         elif isinstance(value, Library):
             if key in LIBRARIES[value.name]:
                 return Builtin(f"{value.name}.{key}")
+            if value.name in self._scopes.escaping:
+                return UNKNOWN
             near = did_you_mean(key, LIBRARIES[value.name]) or ""
             return Missing(f"'{value.name}.{key}'", idioms.FIELDS.get(key, near))
         elif isinstance(value, Result):
             return self._under_result(node, value, key)
-        elif isinstance(value, Literal) and value.kind == "string" and key not in STRING_METHODS:
+        elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             return Missing(f"'{key}' of this table", idioms.FIELDS.get(key, ""))
@@ -121,13 +124,25 @@ class Fields:
 
     def _lacks(self, table: Node | None, key: str) -> bool:
         """Return True if a table that is written out never has a key, since nothing in the script can add it."""
-        if table is None or self._scopes.may_bend_tables or "" in self._scopes.fields:
+        if table is None or self._scopes.may_extend(table):
             return False
         return key not in keys_of(table) and not any(field.text.startswith("[") for field in table.children)
 
+    def _is_no_method(self, key: str) -> bool:
+        """Return True if texts have no such method, and the script cannot have added one."""
+        return key not in STRING_METHODS and "string" not in self._scopes.escaping
+
+    def is_plain_table(self, value: Value) -> bool:
+        """Return True if a value is certainly a table without a metatable, if it is not nil."""
+        if self._scopes.may_bend_tables:
+            return False
+        if isinstance(value, Result):
+            return is_table(value.type)
+        return isinstance(value, Literal) and value.kind == "table"
+
     def has_only_names(self, table: Node) -> bool:
         """Return True if a table that is written out has names alone, and nothing in the script can add an item."""
-        if not table.children or self._scopes.may_bend_tables or "" in self._scopes.fields:
+        if not table.children or self._scopes.may_extend(table):
             return False
         return "table" not in self._scopes.globals and len(keys_of(table)) == len(table.children)
 
@@ -173,8 +188,10 @@ class Fields:
         if is_list(value.type):
             if key in idioms.FIELDS:
                 self._findings.warn(node, f"{value.source} is a list and has no '{key}'", idioms.FIELDS[key])
+            if self._scopes.may_extend_tables:
+                return UNKNOWN
             return Missing(f"'{key}' of a list", idioms.FIELDS.get(key, ""))
-        if is_text(value.type) and key not in STRING_METHODS:
+        if is_text(value.type) and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         field = field_of(value.type, key)
         return Result(field, f"'{key}'", is_optional(value.type, key)) if field else UNKNOWN

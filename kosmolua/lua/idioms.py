@@ -14,7 +14,7 @@ _STRINGS = "compare text:sub(1, #start) with the start"
 _FIND = "text:find(part, 1, true) finds a part"
 _MODULES = "there are no modules to load; json, regex and parallel are there already"
 _FILES = "there are no files; print writes, and arg has the arguments"
-_TIMES = "os.time() is now, and os.date formats a time"
+_TIMES = "time.now() is now, and time.parse and time.format read and write times"
 
 GLOBALS = {
     **dict.fromkeys(("None", "null", "undefined", "NULL", "Nil", "NaN"), _NIL),
@@ -66,7 +66,7 @@ FIELDS = {
     "pow": "Lua writes x ^ y",
     "round": "math.floor(x + 0.5) rounds",
     "gfind": "string.gmatch goes through matches",
-    "exit": "return ends a script, error lets it fail",
+    "exit": "exit(status) ends a script",
     "sleep": "sleep(seconds) waits",
     "then": _WAIT,
     "keys": "for key in pairs(map) do goes through keys",

@@ -5,18 +5,18 @@ from __future__ import annotations
 from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, is_table, is_text, record_keys
+from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, is_text, record_keys
 
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 _ORDER = frozenset({"<", ">", "<=", ">="})
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
-def check_operand(findings: Findings, node: Node, value: Value, operator: str) -> None:
+def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:
     """Report problems with one operand of a binary operator."""
     if operator == ".." and isinstance(value, (Missing, Undefined)):
         findings.fail_on_nil(node, value, "join")
-    elif operator == ".." and is_known_table(value):
+    elif operator == ".." and fields.is_plain_table(value):
         findings.fail(node, f"{node.text[:40]} is a table and cannot be joined to text", "print shows tables")
     elif operator == ".." and isinstance(value, Result) and value.is_optional:
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
@@ -45,13 +45,6 @@ def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -
         fields.is_no_list(node, value, "#")
     elif isinstance(value, Literal) and value.node and value.kind == "table" and fields.has_only_names(value.node):
         findings.warn(node, "# counts a list, and this table has names: it is 0", "count in a loop over pairs(map)")
-
-
-def is_known_table(value: Value) -> bool:
-    """Return True if a value is certainly a table, if it is not nil."""
-    if isinstance(value, Result):
-        return is_table(value.type)
-    return isinstance(value, Literal) and value.kind == "table" and not value.is_bent
 
 
 def _is_no_number(value: Literal) -> bool:

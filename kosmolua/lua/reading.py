@@ -11,7 +11,7 @@ from kosmolua.lua.calls import literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
-from kosmolua.lua.operators import check_length, check_operand, check_order, is_known_table
+from kosmolua.lua.operators import check_length, check_operand, check_order
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
@@ -27,7 +27,6 @@ from kosmolua.lua.values import (
     Undefined,
     Value,
     field_of,
-    is_table,
     record_keys,
 )
 from kosmolua.suggestions import did_you_mean
@@ -76,7 +75,10 @@ class Reading:
         if node is None:
             return UNKNOWN
         if id(node) not in self._known:
-            self._known[id(node)] = self._value(node)
+            value = self._value(node)
+            if isinstance(value, (Missing, Undefined)) and self._is_tested(node):
+                value = UNKNOWN
+            self._known[id(node)] = value
         return self._known[id(node)]
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
@@ -164,7 +166,7 @@ class Reading:
         iterator = given.children[0] if given and given.children else None
         for each in given.children if given else ():
             self.value(each)
-        if iterator and is_known_table(self.value(iterator)):
+        if iterator and self.fields.is_plain_table(self.value(iterator)):
             hint = f"for _, item in ipairs({iterator.text}) do"
             self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
         item = self._item(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
@@ -229,8 +231,6 @@ class Reading:
                 name = field.get("name")
                 self.value(name if name and name.kind != "identifier" else None)
                 self.value(field.get("value"))
-            if literal.kind == "table" and self._scopes.may_bend_tables:
-                return literal._replace(is_bent=True)
             if node.kind == "string" and _INTERPOLATED.search(node.text):
                 self.findings.warn(node, "nothing is put into a text", 'join it with .., as in "name: " .. name')
             return literal
@@ -297,15 +297,21 @@ class Reading:
                 self._conditions.pop()
             return UNKNOWN
         second = self.value(right)
+        is_test = operator in ("==", "~=") and any(side and side.kind == "nil" for side in (left, right))
         for side, value in ((left, first), (right, second)):
-            if side and not (isinstance(value, Result) and self._is_guarded(side)):
-                check_operand(self.findings, side, value, operator)
+            if side and not is_test and not (isinstance(value, Result) and self._is_guarded(side)):
+                check_operand(self.findings, self.fields, side, value, operator)
         check_order(self.findings, node, first, second, operator)
         return Literal("string") if operator == ".." else UNKNOWN
 
     def _is_guarded(self, node: Node) -> bool:
         """Return True if a condition around a part of a script looks at the value."""
-        return any(node.text in condition for condition in self._conditions)
+        whole = re.compile(rf"(?<![\w.]){re.escape(node.text)}(?!\w)") if self._conditions else None
+        return whole is not None and any(map(whole.search, self._conditions))
+
+    def _is_tested(self, node: Node) -> bool:
+        """Return True if a condition makes sure that there is a value, where no other language is meant by its name."""
+        return node.text not in idioms.GLOBALS and self._is_guarded(node)
 
     def _value_unary_expression(self, node: Node) -> Value:
         operand, operator = node.get("operand"), node.get("operator")
@@ -334,7 +340,7 @@ class Reading:
         if isinstance(called, Callee):
             return self._call(node, name, called)
         for each, value in zip(given, values, strict=True):
-            if isinstance(value, Undefined):
+            if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
         if isinstance(called, (Missing, Undefined)):
             self.findings.fail_on_nil(name, called, "call")
@@ -342,7 +348,7 @@ class Reading:
             check_builtin(self, called.name, given, values)
         elif isinstance(called, Closure):
             self.enter(called, values)
-        elif isinstance(called, Result) and is_table(called.type):
+        elif isinstance(called, Result) and self.fields.is_plain_table(called):
             self.findings.fail(name, f"{called.source} is a table, not a function")
         elif isinstance(called, Branch) and called.depth < 2:
             self.findings.fail(name, f"{name.text} is a table of names, not a function")

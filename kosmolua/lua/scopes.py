@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, key_of
 
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names by which a script may define globals that no parser sees."""
 _BENDING = frozenset({"setmetatable", "rawset"})
 _STOPPING = frozenset({"exit", "getmetatable"})
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
 
 class Variable:
@@ -16,14 +18,17 @@ class Variable:
     Args:
         name: As it is written.
 
-    ``changes`` counts the assignments after its declaration.
+    ``changes`` counts the assignments after its declaration, ``table`` is the table constructor that it begins with,
+    and ``is_counter`` is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "name")
+    __slots__ = ("changes", "is_counter", "name", "table")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.changes = 0
+        self.table: Node | None = None
+        self.is_counter = False
 
 
 class Scopes:
@@ -32,17 +37,20 @@ class Scopes:
     Args:
         root: The whole script.
 
-    ``defined`` has the globals that the script assigns, ``globals`` those that it reads, and ``fields`` the names of
-    fields that it assigns to any table, and ``locals`` the line of the first declaration of each local name.
+    ``defined`` has the globals that the script assigns, ``globals`` those that it reads, ``escaping`` those of them
+    that it does more with than to read a field, ``fields`` the names of fields that it assigns to any table, and
+    ``locals`` the line of the first declaration of each local name.
     """
 
     def __init__(self, root: Node) -> None:
         self.defined: set[str] = set()
         self.fields: set[str] = set()
         self.globals: set[str] = set()
+        self.escaping: set[str] = set()
         self.locals: dict[str, int] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
+        self._filled: list[Variable | None] = []
         self._block(root)
 
     @property
@@ -54,6 +62,15 @@ class Scopes:
     def may_bend_tables(self) -> bool:
         """Whether tables of the script may get fields or operators that no parser sees."""
         return self.is_dynamic or bool(self.globals & _BENDING)
+
+    @property
+    def may_extend_tables(self) -> bool:
+        """Whether a table may get fields with names that are not written out: one that nobody knows is filled so."""
+        return self.may_bend_tables or any(each is None or not each.table or each.changes for each in self._filled)
+
+    def may_extend(self, table: Node) -> bool:
+        """Return True if a table that is written out may get fields with names that are not."""
+        return self.may_extend_tables or any(each and each.table is table for each in self._filled)
 
     @property
     def is_certain(self) -> bool:
@@ -72,11 +89,12 @@ class Scopes:
             self._visit(child)
         self._scopes.pop()
 
-    def _declare(self, name: Node) -> None:
+    def _declare(self, name: Node) -> Variable:
         self.locals.setdefault(name.text, name.line)
         variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text)
         if name.text in DYNAMIC:
             self.defined.add(variable.name)
+        return variable
 
     def _use(self, name: Node) -> Variable | None:
         text = name.text
@@ -96,7 +114,8 @@ class Scopes:
                 self._visit(child)
 
     def _visit_identifier(self, node: Node) -> None:
-        self._use(node)
+        if self._use(node) is None:
+            self.escaping.add(node.text)
 
     def _visit_block(self, node: Node) -> None:
         self._block(node)
@@ -106,8 +125,11 @@ class Scopes:
         values, names = inner.first("expression_list"), inner.first("variable_list")
         if values:
             self._visit(values)
-        for name in names.all("name") if names else ():
-            self._declare(name)
+        for index, name in enumerate(names.all("name") if names else ()):
+            variable = self._declare(name)
+            value = values.children[index] if values and index < len(values.children) else None
+            if value and value.kind == "table_constructor":
+                variable.table = value
 
     def _visit_assignment_statement(self, node: Node) -> None:
         for child in reversed(node.children):
@@ -119,12 +141,32 @@ class Scopes:
 
     def _assign(self, target: Node) -> None:
         if target.kind != "identifier":
-            self.fields.add(key_of(target) or "")
+            key, table = key_of(target), target.get("table")
             self._visit(target)
+            if key is not None:
+                self.fields.add(key)
+            elif table and not self._is_number(target.get("field")):
+                self._fill(table)
         elif variable := self._use(target):
             variable.changes += 1
         else:
             self.defined.add(target.text)
+
+    def _is_number(self, key: Node | None) -> bool:
+        """Return True if a key is certainly a number."""
+        if key is None or key.kind in ("number", "unary_expression"):
+            return True
+        if key.kind == "binary_expression":
+            operator = key.get("operator")
+            return operator is not None and operator.text in _ARITHMETIC
+        variable = self.variable(key)
+        return variable is not None and variable.is_counter and not variable.changes
+
+    def _fill(self, table: Node) -> None:
+        """Note that a table gets a field by a name that is not written out."""
+        self._filled.append(self.variable(table))
+        if table.kind == "identifier" and table.text in LIBRARIES:
+            self.escaping.add(table.text)
 
     def _visit_function_declaration(self, node: Node) -> None:
         name = node.get("name")
@@ -153,7 +195,11 @@ class Scopes:
                 names.append(child)
             else:
                 self._visit(child)
-        self._block(node.get("body"), *names)
+        self._scopes.append({})
+        for name in names:
+            self._declare(name).is_counter = clause is not None and clause.kind == "for_numeric_clause"
+        self._block(node.get("body"))
+        self._scopes.pop()
 
     def _visit_repeat_statement(self, node: Node) -> None:
         body, condition = node.get("body"), node.get("condition")
@@ -164,10 +210,17 @@ class Scopes:
 
     def _visit_dot_index_expression(self, node: Node) -> None:
         table = node.get("table")
-        if table:
+        if table and table.kind == "identifier":
+            self._use(table)
+        elif table:
             self._visit(table)
 
     _visit_method_index_expression = _visit_dot_index_expression
+
+    def _visit_bracket_index_expression(self, node: Node) -> None:
+        self._visit_dot_index_expression(node)
+        if field := node.get("field"):
+            self._visit(field)
 
     def _visit_field(self, node: Node) -> None:
         name, value = node.get("name"), node.get("value")

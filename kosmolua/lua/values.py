@@ -107,13 +107,11 @@ class Literal(NamedTuple):
         kind: ``string``, ``number``, ``boolean`` or ``table``.
         value: What it is; None for a table, and for a string with escapes.
         node: Where it is written.
-        is_bent: Whether it may have a metatable.
     """
 
     kind: str
     value: object = None
     node: Node | None = None
-    is_bent: bool = False
 
 
 Value = Unknown | Missing | Undefined | Branch | Callee | Result | Library | Builtin | Closure | Literal

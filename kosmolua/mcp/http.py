@@ -19,10 +19,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.mcp.clients import Clients
+from kosmolua.mcp.clients import Clients, find_token
 from kosmolua.mcp.connections import Connection, Listener
 from kosmolua.mcp.server import Handlers
-from kosmolua.mcp.tokens import find_token
 
 PATH = "/mcp"
 UNIX = "unix:"
@@ -168,10 +167,10 @@ class Guard:
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host = headers.get("host", "")
         if self._token is None and not _is_loopback_name(host):
             return PlainTextResponse("This server answers to loopback names only.", 421)
-        if origin is not None and origin.partition("://")[2] != host:
+        if any(origin.partition("://")[2] != host for origin in headers.getlist("origin")):
             return PlainTextResponse("Requests from the pages of other sites are refused.", 403)
         if self._token is not None and not hmac.compare_digest(_bearer(headers), self._token):
             challenge = {"WWW-Authenticate": "Bearer"}

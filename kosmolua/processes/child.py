@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -144,7 +143,8 @@ class SessionProcess(Pipes):
         self._controlling = RLock()
         try:
             pipes = launch.PipePair()
-            self._process = pipes.hand_over(partial(self._started, start))
+            with pipes.theirs() as (incoming, outgoing):
+                self._process = self._started(start, incoming, outgoing)
         except OSError as error:
             raise WorkerLost.unstartable(error) from None
         super().__init__(pipes.incoming, pipes.outgoing)

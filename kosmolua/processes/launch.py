@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from _thread import RLock
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.machinery import PathFinder
 
 import kosmolua
@@ -15,10 +15,9 @@ import kosmolua
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
-    from typing import TypeAlias, TypeVar
+    from collections.abc import Iterator
+    from typing import TypeAlias
 
-    _Given = TypeVar("_Given")
     Started: TypeAlias = "Process | subprocess.Popen[bytes]"
 
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
@@ -188,10 +187,11 @@ class PipePair:
             _close(self._their_incoming, self.outgoing)
             raise
 
-    def hand_over(self, give: Callable[[int, int], _Given]) -> _Given:
-        """Give a process its ends, and return what ``give`` returns. If it raises, all ends are closed."""
+    @contextmanager
+    def theirs(self) -> Iterator[tuple[int, int]]:
+        """Yield the process's own ends, to read from and to write to. Close them afterwards, and all if it failed."""
         try:
-            return give(self._their_incoming, self._their_outgoing)
+            yield self._their_incoming, self._their_outgoing
         except BaseException:
             _close(self.incoming, self.outgoing)
             raise
@@ -227,5 +227,6 @@ class Worker:
 
     def __init__(self) -> None:
         pipes = PipePair()
-        self.process = pipes.hand_over(lambda incoming, outgoing: start("worker", incoming, outgoing))
+        with pipes.theirs() as (incoming, outgoing):
+            self.process = start("worker", incoming, outgoing)
         self.incoming, self.outgoing = pipes.incoming, pipes.outgoing

@@ -6,7 +6,10 @@ import socket
 import weakref
 from contextlib import suppress
 from functools import partial
-from threading import Event, RLock
+from queue import Empty, SimpleQueue
+from threading import RLock
+from typing import TypeAlias
+from weakref import WeakValueDictionary
 
 from kosmolua.concurrency import start_thread
 from kosmolua.errors import WorkerLost
@@ -16,6 +19,8 @@ from kosmolua.protocol import FORK, KILL, ORDER, STATUS
 
 STATUS_TIMEOUT = 5.0
 """Seconds to wait for the status of a process, once its pipe is closed."""
+Ended: TypeAlias = "WeakValueDictionary[int, SimpleQueue[int]]"
+"""The queue that gets a worker's status when it has ended, by its number, for as long as the worker is in use."""
 
 
 class Zygote:
@@ -33,21 +38,16 @@ class Zygote:
         self._control, self._process = _start()
         self._next = 0
         self._lock = RLock()
-        self._statuses = _Statuses()
+        self._ended: Ended = WeakValueDictionary()
         self._end = weakref.finalize(self, _end, self._control, self._process)
         self._end.atexit = False  # it ends with the host anyway
-        listen = partial(_listen, self._control, self._lock, self._statuses)  # a thread with no reference to this
+        listen = partial(_listen, self._control, self._lock, self._ended)  # a thread with no reference to this
         try:
             start_thread(listen, "zygote")
         except WorkerLost:
             self.close()
             self._control.close()
             raise
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can fork."""
-        return self._process.poll() is None
 
     def fork(self) -> ForkedChild:
         """Return a fresh worker.
@@ -57,25 +57,20 @@ class Zygote:
             OSError: There are too many open files.
         """
         pipes = launch.PipePair()
-        with self._lock:
+        ended: SimpleQueue[int] = SimpleQueue()
+        with pipes.theirs() as ends, self._lock:
             self._next += 1
-            number = self._next
-        self._statuses.expect(number)
-        pipes.hand_over(partial(self._order_fork, number))
-        return ForkedChild(self, number, pipes.incoming, pipes.outgoing)
+            self._ended[self._next] = ended
+            try:
+                socket.send_fds(self._control, [ORDER.pack(FORK, self._next)], ends)
+            except OSError:
+                raise WorkerLost("The sandbox's warm process is gone", hint="run the script again") from None
+            return ForkedChild(self, self._next, ended, pipes)
 
     def kill(self, number: int) -> None:
         """End a worker, if it still runs."""
         with self._lock, suppress(OSError):
             self._control.send(ORDER.pack(KILL, number))
-
-    def status(self, number: int) -> int:
-        """Wait for the status of a worker: negative for a signal. A zygote that ends takes its workers with it."""
-        return self._statuses.wait(number)
-
-    def forget(self, number: int) -> None:
-        """Drop the status of a worker."""
-        self._statuses.forget(number)
 
     def close(self) -> None:
         """End the zygote, and with it all its workers."""
@@ -86,43 +81,6 @@ class Zygote:
         self._end.detach()
         self._control.close()
         self._lock = RLock()
-
-    def _order_fork(self, number: int, incoming: int, outgoing: int) -> None:
-        try:
-            with self._lock:
-                socket.send_fds(self._control, [ORDER.pack(FORK, number)], [incoming, outgoing])
-        except OSError:
-            self._statuses.forget(number)
-            raise WorkerLost("The sandbox's warm process is gone", hint="run the script again") from None
-
-
-class _Statuses:
-    """The statuses of workers that ended, as the zygote reports them."""
-
-    def __init__(self) -> None:
-        self._ended: dict[int, Event] = {}
-        self._known: dict[int, int] = {}
-
-    def expect(self, number: int) -> None:
-        self._ended[number] = Event()
-
-    def note(self, number: int, status: int) -> None:
-        ended = self._ended.get(number)
-        if ended:
-            self._known[number] = status
-            ended.set()
-
-    def wait(self, number: int) -> int:
-        self._ended[number].wait(STATUS_TIMEOUT)
-        return self._known.get(number, -launch.SIGKILL)
-
-    def forget(self, number: int) -> None:
-        self._ended.pop(number, None)
-        self._known.pop(number, None)
-
-    def expect_no_more(self) -> None:
-        for ended in list(self._ended.values()):
-            ended.set()
 
 
 def _start() -> tuple[socket.socket, launch.Started]:
@@ -136,14 +94,17 @@ def _start() -> tuple[socket.socket, launch.Started]:
             raise
 
 
-def _listen(control: socket.socket, lock: RLock, statuses: _Statuses) -> None:
-    """Note the status of each worker until the zygote ends; then close the socket, which no thread may be reading."""
+def _listen(control: socket.socket, lock: RLock, ended: Ended) -> None:
+    """Report the end of each worker until the zygote ends, which takes them all with it; then close the socket."""
     with suppress(OSError):
         while len(message := control.recv(STATUS.size, socket.MSG_WAITALL)) == STATUS.size:
-            statuses.note(*STATUS.unpack(message))
+            number, status = STATUS.unpack(message)
+            if worker := ended.get(number):
+                worker.put(status)
     with lock:
         control.close()
-    statuses.expect_no_more()
+        for worker in list(ended.values()):
+            worker.put(-launch.SIGKILL)
 
 
 def _end(control: socket.socket, process: launch.Started) -> None:
@@ -159,14 +120,15 @@ class ForkedChild(Pipes):
     Args:
         zygote: Its parent, which alone can end it safely.
         number: Its name between host and zygote.
-        incoming: The descriptor to read from.
-        outgoing: The descriptor to write to.
+        ended: Gets its status when it has ended.
+        pipes: Its pipes.
     """
 
-    def __init__(self, zygote: Zygote, number: int, incoming: int, outgoing: int) -> None:
-        super().__init__(incoming, outgoing)
+    def __init__(self, zygote: Zygote, number: int, ended: SimpleQueue[int], pipes: launch.PipePair) -> None:
+        super().__init__(pipes.incoming, pipes.outgoing)
         self._zygote = zygote
         self._number = number
+        self._ended = ended
 
     def kill(self) -> None:
         """End the process at once."""
@@ -177,11 +139,13 @@ class ForkedChild(Pipes):
         self._zygote.close()
 
     def status(self) -> int:
-        """Wait for the status of the process: negative for a signal."""
-        return self._zygote.status(self._number)
+        """Wait for the status of the process, once: negative for a signal."""
+        try:
+            return self._ended.get(timeout=STATUS_TIMEOUT)
+        except Empty:
+            return -launch.SIGKILL
 
     def close(self) -> None:
         """End the process and close its pipes."""
         self.kill()
         self.close_pipes()
-        self._zygote.forget(self._number)

@@ -26,16 +26,19 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, get_ident
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget, start_thread
-from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, WorkerLost
+from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, Paused, WorkerLost
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.ending import Ending, broken_protocol, ending_of, ending_of_process
+from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
+
+if TYPE_CHECKING:
+    from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
@@ -84,6 +87,9 @@ class Broker(Protocol):
     def sleep(self, seconds: float) -> float:
         """Let time pass, and return for how many seconds the script has to wait in fact."""
 
+    def time(self, clock: str, own: float) -> float:
+        """Return what a clock of the host's says, ``wall`` or ``cpu``; ``own`` is what the child's own says."""
+
 
 class Supervisor:
     """Supervises one run. Create it in the thread that calls :meth:`run`.
@@ -96,6 +102,7 @@ class Supervisor:
         output: Called with each piece of output, in the owner's thread.
         memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
+        tape: Keeps or repeats what the script learns, if the run is recorded.
     """
 
     def __init__(
@@ -108,6 +115,7 @@ class Supervisor:
         *,
         memory: Budget | None = None,
         isolated: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         self._child = child
         self._limits = limits
@@ -116,6 +124,9 @@ class Supervisor:
         self._emit = output
         self._memory = memory or call_memory()
         self._isolated = isolated
+        self._tape = tape
+        if tape:
+            tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
         self._owner = get_ident()
         self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
@@ -137,19 +148,12 @@ class Supervisor:
         self._sleepers: list[tuple[float, int, int]] = []
         self._call_errors: dict[int, KosmoError] = {}
 
-    def run(self, source: bytes, name: str, arguments: Sequence[str]) -> Ending:
-        """Run a script to its end.
-
-        Args:
-            source: Its text.
-            name: Its name in messages.
-            arguments: What it finds in ``arg`` and ``...``.
-        """
-        if len(source) > self._limits.max_source:
+    def run(self, job: Job) -> Ending:
+        """Run a script to its end."""
+        if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
-        job = _job(source, name, arguments, self._limits, isolated=self._isolated)
         try:
-            start_thread(partial(self._read, job), "run")
+            start_thread(partial(self._read, job.frame(self._limits, isolated=self._isolated)), "run")
             self._do_mail()
         finally:
             self._close()
@@ -278,8 +282,13 @@ class Supervisor:
             self._crash = self._crash or error
             self._halt()
 
-    def _end(self, ending: Ending) -> None:
-        self._ending = self._ending or ending
+    def _end(self, read: Callable[[], Ending]) -> None:
+        """Note how the script ended; the mail before this has the errors of its calls."""
+        try:
+            self._ending = read()
+        except BaseException as error:  # noqa: BLE001 - raised when the run is over
+            self._fail(error)
+            self._ending = Ending()
         self._clock.run_out()
 
     def _flush(self) -> None:
@@ -290,7 +299,9 @@ class Supervisor:
 
     def _ready(self, frame: dict[str, Any]) -> None:
         """Note the layers that a child reports before it runs a script."""
-        self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
+        self._isolation, missing = (
+            [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
+        )
         if self._isolated and missing:
             self._stop(
                 ConfigError(
@@ -310,43 +321,48 @@ class Supervisor:
     def _read(self, job: bytes) -> None:
         try:
             self._child.send(job)
-            ending = self._read_frames()
+            read = self._read_frames()
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
-            ending = Ending()
-        self._mail.put(partial(self._end, ending))
+            read = Ending
+        self._mail.put(partial(self._end, read))
         self._clock.run_out()
 
-    def _read_frames(self) -> Ending:
-        """Read all frames, and return the ending that the last one, or else the process's status, means."""
+    def _read_frames(self) -> Callable[[], Ending]:
+        """Read all frames, and return what makes an ending of the last one, or else of the process's status."""
         usual = self._limits.max_arguments + FRAME_OVERHEAD
         longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
         while True:
             try:
                 line = self._child.read(longest)
                 if line is None:
-                    return ending_of_process(self._child.status(), self._limits)
+                    return partial(ending_of_process, self._child.status(), self._limits)
                 size = protocol.memory_of(line)
                 if line.startswith(protocol.END) and size > MAX_RESULT:
                     self._mail.put(self._child.kill)
-                    return Ending(error=self._limits.exceeded("result"))
+                    return partial(Ending, error=self._limits.exceeded("result"))
                 if len(line) > usual and not line.startswith(protocol.END):
                     raise BadFrame(f"a frame is longer than {usual} bytes")
                 frame = protocol.decode_from_child(line)
             except BadFrame as error:
                 self._mail.put(self._child.kill)
-                return Ending(error=broken_protocol(error))
+                return partial(Ending, error=broken_protocol(error))
             kind = frame["kind"]
             if kind in ("end", "limit"):
-                return self.ask(partial(ending_of, frame, self._limits, self._call_errors.get))
+                return partial(ending_of, frame, self._limits, self._call_errors.get)
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
-            elif kind == "sleep":
-                self._put_to_sleep(frame, size)
             elif kind == "ready":  # later reports may be forged
                 if not self._is_ready:
                     self._mail.put(partial(self._ready, frame))
                 self._is_ready = True
+            elif kind == "wait":
+                if self._tape:
+                    self._tape.wait()
+            elif self._tape and self._tape.ask(frame):
+                continue  # it needs no answer of the broker
+            elif kind == "sleep":
+                self._put_to_sleep(frame, size)
             elif kind == "call" and frame.get("branch") is True:
                 self._hand_on(frame, size)
             else:
@@ -435,24 +451,42 @@ class Supervisor:
         """Answer one request, unless the run is over."""
         if self._is_ending or self._is_closed:
             return
-        number, kind, fault = frame["id"], frame["kind"], _fault_in(frame)
-        given = [] if fault or not isinstance(frame.get("args"), list) else frame["args"]
+        number, kind, fault = frame["id"], frame["kind"], None
+        given = frame["args"] if isinstance(frame.get("args"), list) else []
+        if isinstance(frame.get("fault"), dict):
+            fault, given = _fault(frame["fault"]), []
+        if self._tape:
+            self._tape.begin(number)
         try:
             if kind == "sleep":
                 answer = "null"
+            elif kind == "time":
+                answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
                 answer = self._broker().call(frame["path"], given, fault)
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
                 answer = self._broker().doc(frame["verb"], given, fault)
-            self._child.send(protocol.reply(number, answer))
+            if self._tape:
+                self._tape.answer(number, answer)
+            else:
+                self._child.send(protocol.reply(number, answer))
         except CallError as error:
             _drop_frames(error)
-            self._mail.put(partial(self._keep_error, number, error))
-            self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
+            if self._tape:
+                self._tape.refuse(number, error)
+            else:
+                self._keep(number, error)
+                self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
         except KosmoError as error:
-            self._mail.put(partial(self._stop, error))
+            if self._tape and isinstance(error, Paused):
+                self._tape.pause(number, error)
+            else:
+                self._mail.put(partial(self._stop, error))
+
+    def _keep(self, number: int, error: KosmoError) -> None:
+        self._mail.put(partial(self._keep_error, number, error))
 
 
 class _Question(Generic[_T]):
@@ -513,24 +547,6 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
-    fault = frame.get("fault")
-    if not isinstance(fault, dict):
-        return None
+def _fault(fault: dict[str, Any]) -> dict[str, str]:
+    """Return what kept a script from passing its arguments, as far as a child may say it."""
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}
-
-
-def _layers(given: list[Any]) -> list[str]:
-    return [name[:32] for name in given[:16] if isinstance(name, str)]
-
-
-def _job(source: bytes, name: str, arguments: Sequence[str], limits: Limits, *, isolated: bool) -> bytes:
-    chunk = name if name.startswith("=") else f"@{name}"
-    return protocol.frame(
-        "job",
-        source=protocol.to_text(source),
-        name=protocol.to_text(chunk.encode("utf-8", "surrogateescape")),
-        args=[protocol.to_text(argument.encode("utf-8", "surrogateescape")) for argument in arguments],
-        limits=limits.as_dict(),
-        isolated=isolated,
-    )

@@ -130,9 +130,12 @@ class Session(Worker):
         _, status = os.waitpid(child, 0)
         self._write(protocol.exit_notice(os.waitstatus_to_exitcode(status)))
 
-    def _run(self, job: dict[str, Any], limits: bytes) -> None:
+    def _run(self, job: dict[str, Any], settings: bytes) -> None:
         verb, source, name = (protocol.to_bytes(text) for text in (job["args"][0], job["source"], job["name"]))
-        self._vm.converse(verb, source, name, limits, self._limits["memory"])
+        self._vm.converse(verb, source, name, settings, self._limits["memory"])
+
+    def _exit(self, fields: bytes) -> None:
+        """Do nothing: the state lives on, so the chunk is left by an error that nothing catches."""
 
     def _end(self, fields: bytes) -> None:
         """Send the outcome of a chunk. From here on, no signal that was meant for the chunk ends this process."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PRELUDE = (
     *("registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app"),
-    *("parallel", "regex", "env"),
+    *("parallel", "regex", "codecs", "csv", "time", "env", "recorded"),
 )
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
@@ -75,35 +75,44 @@ class VM:
         """Bytes that Lua may take in addition."""
         return self._limit - self.memory_used if self._limit else inf
 
-    def run(self, source: bytes, chunk: bytes, limits: bytes, arguments: list[bytes], memory: int) -> None:
+    def run(
+        self,
+        source: bytes,
+        chunk: bytes,
+        settings: bytes,
+        arguments: list[bytes],
+        memory: int,
+        seed: bytes | None = None,
+    ) -> None:
         """Run a script; the outcome goes out through the verbs.
 
         Args:
             source: The text of the script.
             chunk: Its name in messages, with ``@`` or ``=`` before it as Lua wants.
-            limits: The limits that the prelude keeps itself, as a JSON object.
+            settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
+            seed: Sixteen bytes that random numbers begin with; by default other ones each time.
 
         Raises:
             OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
-        self._within(memory, self._run, source, chunk, limits, os.urandom(16), *arguments)
+        self._within(memory, self._run, source, chunk, settings, seed or os.urandom(16), *arguments)
 
-    def converse(self, verb: bytes, source: bytes, chunk: bytes, limits: bytes, memory: int) -> None:
+    def converse(self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int) -> None:
         """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.
 
         Args:
             verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
             chunk: Its name in messages, as :meth:`run` takes it.
-            limits: The limits that the prelude keeps itself, as a JSON object.
+            settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
 
         Raises:
             OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
-        self._within(memory, self._converse, source, chunk, limits, verb)
+        self._within(memory, self._converse, source, chunk, settings, verb)
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
         """Call a function of the prelude's, which rearms the limit once it has its arguments."""

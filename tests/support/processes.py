@@ -54,7 +54,7 @@ def children(pid: int) -> set[int]:
 
 def zygotes() -> set[int]:
     """Return the processes of this one that the sandboxes of its runtimes are forked from."""
-    return {pid for pid in children(os.getpid()) if b"zygote" in _command_of(pid)}
+    return {pid for pid in children(os.getpid()) if b"kosmolua.sandbox.zygote" in _command_of(pid)}
 
 
 def _command_of(pid: int) -> bytes:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from hashlib import sha1
 
+from kosmolua.plugin import SIMULATION_START
+
 from ..wire import Thing
 
-_BEGINNING = datetime(2026, 3, 1, 9, tzinfo=timezone.utc)
+_BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
 _LANGUAGES = ("Python", "Lua", "Rust", None)
 _LABELS = ("bug", "help wanted", "docs")
 _PEOPLE = ("octocat", "lovelace", "hopper")

@@ -1,18 +1,24 @@
-"""Progress: deploys and jobs that are under way, and what becomes of them when.
+"""Progress: deploys, jobs and data stores that are under way, and what becomes of them when.
 
 A service deploys one thing after the other: what is triggered meanwhile waits in a queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..wire import Thing
 
 UNDER_WAY = ("created", "queued", "build_in_progress", "pre_deploy_in_progress", "update_in_progress")
-BUILD_SECONDS = 2
-STAGE_SECONDS = 1
+BUILD_SECONDS = 45
+"""From the start of a deploy to the end of its build."""
+STAGE_SECONDS = 10
+"""How long each later stage takes: the pre-deploy command, the update."""
+JOB_START_SECONDS = 3
+JOB_SECONDS = 20
+STORE_SECONDS = 60
+"""From an order for a data store until it is available."""
 SEEDED_DEPLOY_SECONDS = 120
 """How long a deploy that an account starts with goes on, since somebody first looked at it."""
 
@@ -60,7 +66,12 @@ class Progress:
     def start_job(self, service: Thing, job: Thing, ending: str | None, now: float) -> None:
         """Start a job."""
         usual = "failed" if job["startCommand"] in _FAILING else "succeeded"
-        self._plan(service["id"], "job", job["id"], ("running", ending or usual), now + BUILD_SECONDS)
+        statuses = ("running", ending or usual)
+        self._plan(service["id"], "job", job["id"], statuses, now + JOB_START_SECONDS, JOB_SECONDS)
+
+    def start_store(self, store_id: str, status: str, now: float) -> None:
+        """Let a data store have a status once it has started."""
+        self._plan(store_id, "store", store_id, (status,), now + STORE_SECONDS)
 
     def due(self, now: float) -> Iterator[Thing]:
         """Yield what has become due until now, the earliest first: the time, the thing and its new status."""
@@ -77,20 +88,28 @@ class Progress:
             self._begin(service_id, deploy, _STAGES[entry["ending"]], now)
 
     def forget(self, key: str) -> None:
-        """Drop everything that is planned for a deploy, a job or a whole service."""
+        """Drop everything that is planned for a deploy, a job, a data store or a whole service."""
         self._due[:] = [due for due in self._due if key not in (due["id"], due["service"])]
         self._waiting.pop(key, None)
         for waiting in self._waiting.values():
             waiting[:] = [entry for entry in waiting if entry["id"] != key]
 
-    def _begin(self, service_id: str, deploy: Thing, stages: tuple[str, ...] | list[str], now: float) -> None:
+    def _begin(self, service_id: str, deploy: Thing, stages: Sequence[str], now: float) -> None:
         started = self._written(now)
         deploy |= {"status": "build_in_progress", "startedAt": started, "updatedAt": started}
         self._plan(service_id, "deploy", deploy["id"], stages or ("live",), now + (BUILD_SECONDS if stages else 0))
 
-    def _plan(self, service_id: str, kind: str, key: str, statuses: tuple[str, ...] | list[str], first: float) -> None:
+    def _plan(
+        self,
+        service_id: str,
+        kind: str,
+        key: str,
+        statuses: Sequence[str],
+        first: float,
+        interval: float = STAGE_SECONDS,
+    ) -> None:
         for place, status in enumerate(statuses):
-            at = first + place * STAGE_SECONDS
+            at = first + place * interval
             self._due.append({"at": at, "service": service_id, "kind": kind, "id": key, "status": status})
         self._due.sort(key=lambda due: float(due["at"]))
 

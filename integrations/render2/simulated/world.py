@@ -7,6 +7,8 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from kosmolua.plugin import SIMULATION_START
+
 from ..wire import Thing
 from . import definitions
 from .progress import UNDER_WAY, Progress
@@ -16,40 +18,32 @@ from .seeds.accounts import BEGINNING, identifier, stamp
 T = TypeVar("T")
 
 
-def standing_still() -> float:
-    """Tell no time: with this clock nothing but requests takes time."""
-    return 0.0
-
-
 class World:
     """Everything that one account holds, in ``state``: plain values, which JSON can carry.
 
-    Its time is that of a clock, plus one second for each request, and starts at the same moment always.
-
     Args:
         account: The account's name, which decides what is in it.
-        clock: Tells the time in seconds, from any beginning.
-        state: What ``dump`` of an earlier world of this account returned; the time goes on from there.
+        clock: Tells the time in seconds since 1970; without one, each request takes a second, and nothing else does.
+        state: What ``dump`` of an earlier world of this account returned.
 
     Raises:
         ValueError: The state is not one of this account.
     """
 
     def __init__(
-        self, account: str, clock: Callable[[], float] = standing_still, state: Mapping[str, Any] | None = None
+        self, account: str, clock: Callable[[], float] | None = None, state: Mapping[str, Any] | None = None
     ) -> None:
         self.profile = accounts.profile_of(account)
         self.owner = accounts.owner(self.profile)
         self.user = accounts.user(self.profile)
-        self._clock = clock
-        self._started = clock()
+        self._clock = clock or self._count_requests
         self._state = _fresh(self.profile) if state is None else _checked(state, account)
         self._progress = Progress(self._state["progress"], self._written)
         self._places = services.places(self.profile)
 
     def dump(self) -> dict[str, Any]:
         """Return the whole state as plain values, as it is at this moment."""
-        return deepcopy(self._state) | {"seconds": self.seconds}
+        return deepcopy(self._state)
 
     @property
     def services(self) -> dict[str, Thing]:
@@ -69,7 +63,7 @@ class World:
     @property
     def seconds(self) -> float:
         """How much time has gone by since the beginning."""
-        return float(self._state["seconds"]) + self._clock() - self._started
+        return self._clock() - SIMULATION_START
 
     @property
     def now(self) -> str:
@@ -77,8 +71,7 @@ class World:
         return self._written(self.seconds)
 
     def tick(self) -> int:
-        """Let a second go by and everything become what it is by now; return how many requests there were."""
-        self._state["seconds"] += 1
+        """Count a request, let everything become what it is by now, and return how many requests there were."""
         self._state["requests"] += 1
         for due in self._progress.due(self.seconds):
             self._carry_out(due)
@@ -106,10 +99,21 @@ class World:
         """Return the custom domains of a service."""
         return self._kept("domains", service, services.domains)
 
+    def new_id(self, prefix: str, *parts: object) -> str:
+        """Return the id of something that the request at hand makes; the parts tell several such things apart."""
+        return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
+
+    def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
+        """Set the status of a data store, and plan the one that it has a little later."""
+        self._progress.forget(store["id"])
+        store |= {"status": status, "updatedAt": self.now}
+        if then is not None:
+            self._progress.start_store(store["id"], then, self.seconds)
+
     def add_service(self, wanted: Thing, ending: str | None = None) -> tuple[Thing, Thing]:
         """Create the service that a request's body describes, and return it with its first deploy."""
         prefix = "crn" if wanted["type"] == "cron_job" else "srv"
-        key = identifier(prefix, self.profile.account, "new", self._state["requests"])
+        key = self.new_id(prefix)
         service = definitions.new_service(wanted, key, self.now)
         self._state["services"] = {key: service} | self.services
         for part in ("deploys", "jobs", "domains"):
@@ -154,7 +158,7 @@ class World:
         """
         history = self.deploys_of(service)
         deploy = {
-            "id": identifier("dep", self.profile.account, "new", self._state["requests"]),
+            "id": self.new_id("dep"),
             "status": "queued",
             "trigger": trigger,
             "createdAt": self.now,
@@ -178,7 +182,7 @@ class World:
     def add_job(self, service: Thing, command: str, plan: str, ending: str | None = None) -> Thing:
         """Start a job."""
         job = {
-            "id": identifier("job", self.profile.account, "new", self._state["requests"]),
+            "id": self.new_id("job"),
             "serviceId": service["id"],
             "startCommand": command,
             "planId": plan,
@@ -201,6 +205,9 @@ class World:
             generated = identifier("gen", service["id"], each["key"], self._state["requests"])
             variables[each["key"]] = each.get("value", generated)
 
+    def _count_requests(self) -> float:
+        return SIMULATION_START + int(self._state["requests"])
+
     def _part(self, name: str) -> dict[str, Any]:
         part: dict[str, Any] = self._state[name]
         return part
@@ -217,8 +224,13 @@ class World:
         return stamp(BEGINNING + timedelta(seconds=seconds))
 
     def _carry_out(self, due: Thing) -> None:
-        """Let a deploy or a job become what it is due to become."""
-        service, moment = self.services[due["service"]], self._written(due["at"])
+        """Let a deploy, a job or a data store become what it is due to become."""
+        moment = self._written(due["at"])
+        if due["kind"] == "store":
+            store = (self.databases | self.caches)[due["id"]]
+            store |= {"status": due["status"], "updatedAt": moment}
+            return
+        service = self.services[due["service"]]
         things = self.deploys_of(service) if due["kind"] == "deploy" else self.jobs_of(service)
         thing = next(thing for thing in things if thing["id"] == due["id"])
         if due["status"] == "live":
@@ -239,7 +251,6 @@ class World:
 def _fresh(profile: accounts.Profile) -> dict[str, Any]:
     return {
         "account": profile.account,
-        "seconds": 0.0,
         "requests": 0,
         "services": {service["id"]: service for service in services.services(profile)},
         "databases": {store["id"]: store for store in stores.databases(profile)},
@@ -254,7 +265,7 @@ def _fresh(profile: accounts.Profile) -> dict[str, Any]:
 
 def _checked(state: Mapping[str, Any], account: str) -> dict[str, Any]:
     fresh = _fresh(accounts.profile_of(account))
-    kinds = {name: (int, float) if name == "seconds" else type(value) for name, value in fresh.items()}
+    kinds = {name: type(value) for name, value in fresh.items()}
     if state.get("account") != account or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
         raise ValueError(f"this is not the state of a simulated Render account {account}")
     return deepcopy(dict(state))

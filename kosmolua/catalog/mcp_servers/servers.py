@@ -186,7 +186,7 @@ class Servers:
         title = str(info.get("title") or info.get("name") or name)
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
         for function in functions_of(integration.name, card):
-            integration.functions[function.name] = function
+            integration.functions.own[function.name] = function
         server = self.settings(name)
         origin = server.url or os.path.basename(str(server.command))
         return Plugin(integration, origin, "server", lambda: self.prose(name))

@@ -74,6 +74,8 @@ class _Tool:
         self._effect = effect_of(tool)
         self._reader = Reader(tool.get("inputSchema"))
         self._filled: tuple[str, ...] = ()
+        self._wire: dict[str, str] = {}
+        self._takes_extra = False
 
     def function(self) -> Function:
         """Return the function."""
@@ -95,24 +97,27 @@ class _Tool:
         records = [each for each in (kind.members if isinstance(kind, Union) else [kind]) if isinstance(each, Record)]
         self._filled = tuple(records[0].filled) if len(records) == 1 else ()
         names = list(dict.fromkeys(key for record in records for key in record.fields))
+        taken: set[str] = set()
         required = [name for name in names if all(name in record.required for record in records)]
         for name in sorted(names, key=lambda each: each not in required):
             record = next(each for each in records if name in each.fields)
             default = REQUIRED if name in required else record.defaults.get(name)
             about = _text(record.about.get(name, ""))
-            yield Parameter(name, record.fields[name], " ".join(about.split()), default)
+            spelled = _free(lua_name(name), taken)
+            self._wire[spelled] = name
+            alias = name if name != spelled else ""
+            yield Parameter(spelled, record.fields[name], " ".join(about.split()), default, alias=alias)
         if EXTRA not in names and _says_more(schema):
+            self._takes_extra = True
             yield Parameter(EXTRA, Map(ANY), "Further arguments, by name.", None)
 
     def _caller(self, *, wrapped: bool) -> Callable[..., Json]:
         path, effect = f"{self._server}.{self._name}", self._effect
-        takes_extra = _says_more(self._tool.get("inputSchema") or {})
 
         def call(send: Send, /, **arguments: Any) -> Json:
-            if takes_extra:
-                arguments |= arguments.pop(EXTRA, None) or {}
-            arguments = dict.fromkeys(self._filled) | arguments
-            params = {"name": self._tool["name"], "arguments": arguments}
+            extra = (arguments.pop(EXTRA, None) or {}) if self._takes_extra else {}
+            named = {self._wire[name]: value for name, value in arguments.items()}
+            params = {"name": self._tool["name"], "arguments": dict.fromkeys(self._filled) | named | extra}
             answer = ask(send, self._server, "tools/call", params, safe=effect == "read", tag=self._digest)
             return results.of_tool(path, answer, wrapped=wrapped)
 

@@ -5,7 +5,7 @@
 
 local python_bridge, sources = ...
 
-local load, next, type, xpcall = load, next, type, xpcall
+local error, load, next, type, xpcall = error, load, next, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local running = coroutine.running
@@ -67,7 +67,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "env", "session",
+  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -96,8 +96,9 @@ end
 ---Sends what ended the script: an error value, and where it was raised if that is known.
 local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
-  local call, message = errors.call_of(value), traceback.within_script(inspect.safely(hints.explain(value)))
-  local fields = '"error":{"message":' .. cut(message)
+  local call, code, message = errors.call_of(value), errors.own(value)
+  message = message or traceback.within_script(inspect.safely(hints.explain(value)))
+  local fields = '"error":{"message":' .. cut(message) .. (code and ',"code":' .. cut(code) or "")
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "") .. (is_syntax and ',"is_syntax":true' or "")
   bridge("end", fields .. (frames and ',"traceback":' .. cut("stack traceback:" .. without_host(frames)) or "") .. "}")
@@ -120,7 +121,9 @@ local function succeed(...)
 end
 
 local function finish(ok, ...)
-  if ok then
+  if requests.exit_fields then
+    return bridge("end", requests.exit_fields)
+  elseif ok then
     return succeed(...)
   end
   local caught = ...
@@ -130,12 +133,20 @@ local function finish(ok, ...)
   fail(caught) -- the error handler itself found no room
 end
 
-local function prepare(chunk, new_limits)
+---Makes everything ready for a script, or for a chunk of a session.
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, and `is_recorded`
+local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
-  for name, value in next, decode(new_limits, 2) do
+  requests.exit_fields = nil
+  local given = decode(settings, 3)
+  for name, value in next, given.limits do
     limits[name] = value
+  end
+  host.time.set_clocks(given.asks_time)
+  if given.is_recorded then
+    host.recorded.install()
   end
   bridge("rearm")
 end
@@ -156,12 +167,12 @@ end
 ---Runs a script to its end and sends its outcome. Does not return if a limit ends it.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
----@param new_limits string as JSON
+---@param settings string as `prepare` takes them
 ---@param seed string sixteen random bytes, since a fork of a warm VM would repeat its parent's numbers
 ---@param ... string the script's arguments
-local function run(source, chunk, new_limits, seed, ...)
+local function run(source, chunk, settings, seed, ...)
   randomseed(unpack("<i8i8", seed))
-  prepare(chunk, new_limits)
+  prepare(chunk, settings)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = compile(source, chunk)
   if not script then
@@ -180,15 +191,20 @@ end
 ---Works on a chunk of a session and sends the outcome. The next chunk finds what this one left.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
----@param new_limits string as JSON
+---@param settings string as `prepare` takes them
 ---@param verb string a name in the module `session`
-local function converse(source, chunk, new_limits, verb)
-  prepare(chunk, new_limits)
+local function converse(source, chunk, settings, verb)
+  prepare(chunk, settings)
   local script, show = session[verb](source, chunk)
   if not script then
     return reject(show)
   end
-  finish(present(show, guarded(script)))
+  local ok, problem = pcall(finish, present(show, guarded(script)))
+  if not ok and requests.exit_fields then -- a `__tostring` that exits, of what the script returned or raised
+    return bridge("end", requests.exit_fields)
+  elseif not ok then
+    error(problem, 0)
+  end
 end
 
 return run, converse

@@ -3,12 +3,12 @@
 local ipairs, next, type = ipairs, next, type
 local find, match = string.find, string.match
 
-local MODULES = "there are no modules to load; json, regex and parallel are there already"
+local MODULES = "there are no modules to load; json, regex, csv, base64, hash, url and time are there already"
 local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
 local WAITING = "sleep(seconds) waits"
 local AWAITING = "a call waits by itself; parallel.all runs several at once"
-local TIMES = "os.time() is now, and os.date formats a time"
+local TIMES = "time.now() is now, and time.parse and time.format read and write times"
 local SELF = "a function without a colon has no self: name the value"
 local TRYING = "Lua has pcall: local ok, err = pcall(f), and error(text)"
 local TEXT = "join text with .., or use string.format"
@@ -34,7 +34,7 @@ local globals = {
   await = AWAITING,
   http = SERVICES, fetch = SERVICES, integrations = "integrations are under app.integrations",
   async = AWAITING, Promise = AWAITING,
-  Date = TIMES, datetime = TIMES, moment = TIMES, time = TIMES,
+  Date = TIMES, datetime = TIMES, moment = TIMES,
   None = "Lua's word is nil", null = "Lua's word is nil", undefined = "Lua's word is nil",
   True = "Lua writes true", False = "Lua writes false",
   this = SELF, self = SELF,
@@ -53,7 +53,7 @@ local fields = {
   os = {
     getenv = PROCESSES, execute = PROCESSES,
     remove = FILES, rename = FILES, tmpname = FILES,
-    exit = "return ends a script, error lets it fail",
+    exit = "exit(status) ends a script",
     sleep = WAITING,
   },
   json = { parse = DECODE, loads = DECODE, stringify = ENCODE, dumps = ENCODE },
@@ -90,7 +90,7 @@ local misuses = {
   ["bad "] = {
     { "'for iterator' %(table expected, got nil%)$", "pairs got nil, not a table; " .. LIST },
     { "#1 to '%a+' %(table expected, got nil%)$", LIST },
-    { "#1 to 'time' %(table expected, got string%)$", "os.time takes a table such as { year = 2026, month = 3, day = 1 }" },
+    { "#1 to 'time' %(table expected, got string%)$", "time.parse reads a text; os.time takes a table such as { year = 2026, month = 3, day = 1 }" },
     { "#%d to 'unpack' %(number expected, got", "pcall returns several values: local ok, result = pcall(f)" },
     { "'for' limit %(number expected, got nil%)$", LENGTH },
     { "%(string expected, got CallError%)$", "a failed call raises a table; err.message is its text, err.status the HTTP status" },

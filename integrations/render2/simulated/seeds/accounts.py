@@ -8,9 +8,11 @@ from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from zlib import crc32
 
+from kosmolua.plugin import SIMULATION_START
+
 from ...wire import Thing
 
-BEGINNING = datetime(2026, 3, 2, 9, 0, 0, tzinfo=timezone.utc)
+BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
 """The time at which every simulated Render starts."""
 KNOWN = "cabc12345678"
 

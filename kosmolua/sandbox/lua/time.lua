@@ -1,0 +1,185 @@
+-- The globals `time` and `os`: what the clocks say, and times as text.
+
+local host = ...
+
+local bridge, requests = host.bridge, host.requests
+local inspect = host.inspect
+local error, pcall, tonumber, type = error, pcall, tonumber, type
+local find, format, gsub, match = string.find, string.format, string.gsub, string.match
+local floor, integer_or_float, tointeger = math.floor, math.type, math.tointeger
+local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
+
+local DAY = 86400
+local EARLIEST, LATEST = -62167219200, 253402300799 -- the years 0000 to 9999
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+local EXPECTED = "RFC 3339 or ISO 8601, such as 2026-03-02T09:00:00Z"
+
+---True if the clocks are the host's.
+local asks
+
+local function own_now()
+  local now = tonumber(bridge("time"))
+  bridge("rearm")
+  return now
+end
+
+---Asks the host what a clock says.
+---@param clock "wall"|"cpu"
+local function ask(clock, own)
+  return requests.ask("time", format(',"clock":"%s","own":%.17g', clock, own))
+end
+
+local time = {}
+
+---Returns the seconds since 1970 in UTC, with fractions. With `--simulate` it is the time of the simulators.
+---@return number
+function time.now()
+  return asks and ask("wall", own_now()) or own_now()
+end
+
+local function is_leap(year)
+  return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+end
+
+---Returns the days from 1970 to a date of the Gregorian calendar. A year is counted from March, so that its leap day is last.
+local function days_to(year, month, day)
+  if month <= 2 then
+    year, month = year - 1, month + 12
+  end
+  return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+end
+
+local function days_in(year, month)
+  return month == 2 and is_leap(year) and 29 or DAYS[month]
+end
+
+---Returns the seconds that a zone is ahead of UTC, or nil if it is none.
+local function seconds_ahead(zone)
+  if zone == "" or find(zone, "^[zZ]$") then
+    return 0
+  end
+  local sign, hours, minutes = match(zone, "^([+-])(%d%d):?(%d?%d?)$")
+  hours, minutes = tointeger(hours), minutes == "" and 0 or tointeger(minutes)
+  if not hours or hours > 23 or minutes > 59 then
+    return
+  end
+  return (sign == "-" and -1 or 1) * (hours * 3600 + minutes * 60)
+end
+
+---Returns a date's parts and what comes after it.
+local function split_date(text)
+  local year, month, day, rest = match(text, "^(%d%d%d%d)-(%d%d)-(%d%d)(.*)$")
+  if not year then
+    year, month, day, rest = match(text, "^(%d%d%d%d)(%d%d)(%d%d)(.*)$")
+  end
+  return tointeger(year), tointeger(month), tointeger(day), rest
+end
+
+---Returns the parts of a time of day, its zone, and nil if it is none.
+local function split_clock(text)
+  if text == "" then
+    return 0, 0, 0, "", ""
+  end
+  local hour, minute, rest = match(text, "^[tT ](%d%d):?(%d%d)(.*)$")
+  if not hour then
+    return
+  end
+  local second, fraction, zone = match(rest, "^:?(%d%d)([.,]?%d*)(.*)$")
+  return tointeger(hour), tointeger(minute), tointeger(second or 0), fraction or "", zone or rest
+end
+
+---Returns the seconds since 1970 that a text says, or nil if it says none.
+local function read(text)
+  local year, month, day, clock = split_date(text)
+  if not year or month < 1 or month > 12 or day < 1 or day > days_in(year, month) then
+    return
+  end
+  local hour, minute, second, fraction, zone = split_clock(clock)
+  local ahead = hour and seconds_ahead(zone)
+  if not ahead or hour > 24 or minute > 59 or second > 60 or find(fraction, "^[.,]$") then
+    return
+  end
+  local seconds = days_to(year, month, day) * DAY + hour * 3600 + minute * 60 + second - ahead
+  if hour == 24 and (minute > 0 or second > 0 or find(fraction, "[1-9]")) then
+    return
+  end
+  return find(fraction, "[1-9]") and seconds + tonumber("0." .. match(fraction, "%d+")) or seconds
+end
+
+---Reads a time in the form of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`, which without a
+---zone is in UTC. Another text raises.
+---@param text string
+---@return number seconds since 1970; an integer if there is no fraction
+function time.parse(text)
+  if type(text) ~= "string" then
+    error("time.parse needs a text, not " .. inspect.safely(text), 2)
+  end
+  return read(text) or error("time.parse: " .. format("%q", text) .. " is no time; it reads " .. EXPECTED, 2)
+end
+
+local function check_seconds(name, seconds)
+  if type(seconds) ~= "number" then
+    error(name .. " needs seconds since 1970, not " .. inspect.safely(seconds), 3)
+  elseif not (seconds >= EARLIEST and seconds <= LATEST) then
+    error(name .. " writes times of the years 0 to 9999, and " .. inspect.safely(seconds) .. " is none", 3)
+  end
+end
+
+---Writes a time in UTC: in the form of RFC 3339, or by a pattern of strftime such as `%Y-%m-%d`.
+---@param seconds number since 1970
+---@param pattern? string
+---@return string
+function time.format(seconds, pattern)
+  check_seconds("time.format", seconds)
+  if pattern == nil then
+    local whole, micros = floor(seconds), floor((seconds - floor(seconds)) * 1000000 + 0.5)
+    if micros == 1000000 then
+      whole, micros = whole + 1, 0
+    end
+    local fraction = micros > 0 and gsub(format(".%06d", micros), "0+$", "") or ""
+    return own_date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction .. "Z"
+  elseif type(pattern) ~= "string" or find(pattern, "^%*t") then
+    error("time.format: the pattern must be a text such as %Y-%m-%d", 2)
+  end
+  local ok, text = pcall(own_date, "!" .. pattern, floor(seconds))
+  if not ok then
+    requests.stop_if_memory(text)
+    error("time.format: " .. (match(text, "%((.*)%)$") or text), 2)
+  end
+  return text
+end
+
+local library = { time = own_time, date = own_date, clock = own_clock, difftime = own_difftime }
+
+local asking = {}
+
+function asking.time(...)
+  local parts = ...
+  if parts == nil then
+    return floor(ask("wall", own_time()))
+  end
+  return own_time(...)
+end
+
+function asking.date(...)
+  local pattern, moment = ...
+  if moment == nil and (pattern == nil or type(pattern) == "string") then
+    return own_date(pattern or "%c", floor(ask("wall", own_time())))
+  end
+  return own_date(...)
+end
+
+function asking.clock()
+  return ask("cpu", own_clock())
+end
+
+---Says whose clocks a script has. The chunks of a session have the same.
+---@param asks_host boolean whether they are the host's
+local function set_clocks(asks_host)
+  if asks == nil and asks_host then
+    library.time, library.date, library.clock = asking.time, asking.date, asking.clock
+  end
+  asks = asks_host
+end
+
+return { os = library, time = time, set_clocks = set_clocks }
