@@ -200,10 +200,11 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
             del callbacks["on_output"]
         check = not options.no_check and _NAMES_APP.search(source) is not None
         name = _name_of(script)
-        return runtime.run(source, name=name, args=script.arguments, child=child, check=check, **callbacks)
+        return runtime.run(source, name=name, args=script.arguments, input=given, child=child, check=check, **callbacks)
 
     try:
         source = _source_of(script, runtime.limits.max_source)
+        given = input_of(options, runtime, script)
         if not (options.trace or standard.is_shown or sys.stderr.isatty()):
             return run(on_output=standard.write)
         from kosmolua.cli.progress import watching
@@ -213,6 +214,17 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
     finally:
         child.close()
         runtime.close()
+
+
+def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:
+    """Return what a script, or the chunks of the REPL, find in ``input``; None without the option."""
+    if options.input is None:
+        return None
+    if options.input == "-" and (script is None or script.file == "-"):
+        raise UsageError("Standard input cannot be what runs and its input at once")
+    from kosmolua.cli.inputs import read_input
+
+    return read_input(options.input, runtime.limits.max_result)
 
 
 def _name_of(script: Script) -> str:

@@ -70,9 +70,14 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, json.dumps({"limits": self._limits, "asks_time": job.get("asks_time", False)}).encode())
+            self._run(job, self._settings(job))
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
+
+    def _settings(self, job: dict[str, Any]) -> bytes:
+        """Return what the prelude needs to know of a run, as JSON."""
+        settings = {"limits": self._limits, "asks_time": job.get("asks_time", False), "input": job.pop("input", None)}
+        return protocol.to_bytes(json.dumps(settings, ensure_ascii=False))
 
     def _run(self, job: dict[str, Any], settings: bytes) -> None:
         self._vm.run(
