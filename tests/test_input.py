@@ -159,3 +159,13 @@ def test_an_agent_passes_json(runtime: Runtime) -> None:
         script = Script.of(check(tool, {"code": "return input", "input": value}))
         assert runtime.run(script.code, **script.options).result == [value]
     assert json.dumps(tool.input_schema)
+
+
+def test_a_recording_holds_it(runtime: Runtime, tmp_path: Path) -> None:
+    """A replay finds the same, also of bytes that are no text."""
+    for number, value in enumerate(({"a": [1, None]}, b"\xff\xfe", None)):
+        path = tmp_path / f"{number}.jsonl"
+        first = runtime.run("print(input) return type(input)", input=value, record=path)
+        again = runtime.replay(path)
+        assert first.ok, first.error
+        assert (again.output, again.result) == (first.output, first.result)

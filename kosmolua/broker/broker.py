@@ -11,7 +11,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.broker.approvals import Approve
+from kosmolua.broker.approvals import Approve, Decided
 from kosmolua.broker.calls import Call, Pages, blaming, unsendable
 from kosmolua.broker.open_accounts import Names, OpenAccounts
 from kosmolua.broker.permissions import Permissions
@@ -57,6 +57,10 @@ class Broker:
         approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
         origin: What makes the calls, for the journal.
+        run: The id of the run; by default a new one.
+        earlier: The number of calls that the run made before, in another process.
+        decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
+            a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
     """
 
     def __init__(
@@ -71,18 +75,24 @@ class Broker:
         approve: Approve | None = None,
         watch: Watch | None = None,
         origin: Origin | None = None,
+        run: str | None = None,
+        earlier: int = 0,
+        decided: Decided | None = None,
     ) -> None:
-        self.run = os.urandom(6).hex()
+        self.run = run or os.urandom(6).hex()
         self.pages = Pages()
         self._host = host
         self._clock = clock
         self._origin = origin or Origin(host.mode)
         self._limits = limits
-        self._permissions = Permissions(host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny)
+        self._permissions = Permissions(
+            host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny, decided=decided
+        )
         self._watch = watch or (lambda event: None)
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Under the lock.
         self._changed = Condition()
+        self._earlier = earlier
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
         self._cut_off: list[Record] = []
@@ -316,17 +326,18 @@ class Broker:
             if self._is_closed:
                 raise Interrupted("The run is over")
             self._summaries.append({})
-            call = Call(self.run, len(self._summaries), ".".join(parts_of(path)) or path, self._origin)
+            call = Call(self.run, self._earlier + len(self._summaries), ".".join(parts_of(path)) or path, self._origin)
             self._under_way[call.number] = call
             return call
 
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
         """Write down how a call ended, and return its record; None if that is done already."""
         with self._changed:
-            if self._summaries[call.number - 1]:
+            summary = self._summaries[call.number - self._earlier - 1]
+            if summary:
                 return None
             record = call.record(error, self._host.redactor, is_over=not self._clock.left)
-            self._summaries[call.number - 1].update(record.summary())
+            summary.update(record.summary())
             if record.status == "unknown" and not isinstance(error, CallTimeout):
                 self._cut_off.append(record)
         self._host.journal.write(record)

@@ -26,16 +26,19 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, get_ident
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget, start_thread
-from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, WorkerLost
+from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, Paused, WorkerLost
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
+
+if TYPE_CHECKING:
+    from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
@@ -99,6 +102,7 @@ class Supervisor:
         output: Called with each piece of output, in the owner's thread.
         memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
+        tape: Keeps or repeats what the script learns, if the run is recorded.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Supervisor:
         *,
         memory: Budget | None = None,
         isolated: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         self._child = child
         self._limits = limits
@@ -119,6 +124,9 @@ class Supervisor:
         self._emit = output
         self._memory = memory or call_memory()
         self._isolated = isolated
+        self._tape = tape
+        if tape:
+            tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
         self._owner = get_ident()
         self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
@@ -342,16 +350,26 @@ class Supervisor:
                 return partial(ending_of, frame, self._limits, self._call_errors.get)
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
-            elif kind == "sleep":
-                self._put_to_sleep(frame, size)
             elif kind == "ready":  # later reports may be forged
                 if not self._is_ready:
                     self._mail.put(partial(self._ready, frame))
                 self._is_ready = True
+            elif self._is_settled(frame):
+                continue
+            elif kind == "sleep":
+                self._put_to_sleep(frame, size)
             elif kind == "call" and frame.get("branch") is True:
                 self._hand_on(frame, size)
             else:
                 self._answer_here(frame, size)
+
+    def _is_settled(self, frame: dict[str, Any]) -> bool:
+        """Show the tape a frame, and return True if it needs no answer of the broker."""
+        if frame["kind"] == "wait":
+            if self._tape:
+                self._tape.wait()
+            return True
+        return self._tape is not None and self._tape.ask(frame)
 
     def _answer_here(self, frame: dict[str, Any], size: int) -> None:
         """Answer in the reader's own thread: the script waits, so there is nothing else to read."""
@@ -438,6 +456,8 @@ class Supervisor:
             return
         number, kind, fault = frame["id"], frame["kind"], _fault_in(frame)
         given = [] if fault or not isinstance(frame.get("args"), list) else frame["args"]
+        if self._tape:
+            self._tape.begin(number)
         try:
             if kind == "sleep":
                 answer = "null"
@@ -449,13 +469,25 @@ class Supervisor:
                 answer = self._broker().describe(frame["path"])
             else:
                 answer = self._broker().doc(frame["verb"], given, fault)
-            self._child.send(protocol.reply(number, answer))
+            if self._tape:
+                self._tape.answer(number, answer)
+            else:
+                self._child.send(protocol.reply(number, answer))
         except CallError as error:
             _drop_frames(error)
-            self._mail.put(partial(self._keep_error, number, error))
-            self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
+            if self._tape:
+                self._tape.refuse(number, error)
+            else:
+                self._keep(number, error)
+                self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
         except KosmoError as error:
-            self._mail.put(partial(self._stop, error))
+            if self._tape and isinstance(error, Paused):
+                self._tape.pause(number, error)
+            else:
+                self._mail.put(partial(self._stop, error))
+
+    def _keep(self, number: int, error: KosmoError) -> None:
+        self._mail.put(partial(self._keep_error, number, error))
 
 
 class _Question(Generic[_T]):

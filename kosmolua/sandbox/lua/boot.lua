@@ -68,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "time", "env", "session",
+  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -135,7 +135,7 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time` and `input`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded` and `input`
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
@@ -147,6 +147,9 @@ local function prepare(chunk, settings)
     limits[name] = value
   end
   host.time.set_clocks(given.asks_time)
+  if given.is_recorded then
+    host.recorded.install()
+  end
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end
