@@ -57,6 +57,7 @@ class Broker:
         approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
         origin: What makes the calls, for the journal.
+        pages: Notes the lists that calls return in part; None if nobody wants to know.
         run: The id of the run; by default a new one.
         earlier: The number of calls that the run made before, in another process.
         decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
@@ -75,12 +76,13 @@ class Broker:
         approve: Approve | None = None,
         watch: Watch | None = None,
         origin: Origin | None = None,
+        pages: Pages | None = None,
         run: str | None = None,
         earlier: int = 0,
         decided: Decided | None = None,
     ) -> None:
         self.run = run or os.urandom(6).hex()
-        self.pages = Pages()
+        self.pages = pages
         self._host = host
         self._clock = clock
         self._origin = origin or Origin(host.mode)
@@ -228,8 +230,9 @@ class Broker:
             self._is_closed = True
             left = list(self._under_way.values())
         ended = [record for call in left if (record := self._end(call, error or Interrupted("The run is over")))]
-        with self._changed:
-            self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
+        if left:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
         for record in ended:
             self._watch(CallEnded(record))
         if self._cut_off and isinstance(error, (Interrupted, LimitExceeded)):
@@ -238,7 +241,11 @@ class Broker:
         return self._summaries
 
     def _answer(self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
-        target = self._resolve(call)
+        try:
+            target = self._host.catalog.resolve(call.path)
+        except PluginError as error:
+            raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
+        call.path, call.account, call.effect = target.path, target.account, target.function.effect
         self._permissions.refuse_if_denied(target)
         with blaming(target.path, target.integration.origin):
             if fault:
@@ -254,7 +261,8 @@ class Broker:
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = partial(target.function.handler, **arguments)
         value = self._invoke(call, target.integration, target.account, handler)
-        self.pages.note(target.path, target.function, arguments, value)
+        if self.pages:
+            self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)
 
     @lazy
@@ -272,14 +280,6 @@ class Broker:
             if name in naming and isinstance(value, str)
         }
         return {name: self._host.redactor.text(said) for name, said in found.items() if said}
-
-    def _resolve(self, call: Call) -> Target:
-        try:
-            target = self._host.catalog.resolve(call.path)
-        except PluginError as error:
-            raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
-        call.path, call.account, call.effect = target.path, target.account, target.function.effect
-        return target
 
     def _invoke(self, call: Call, integration: Integration, account: str, handler: Callable[[Any], object]) -> object:
         """Call an integration's function with an open account, within the time that a call may take."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import partial
 from threading import BoundedSemaphore, Lock
 from time import monotonic
@@ -95,14 +96,14 @@ class OpenAccounts:
         return response
 
 
+@dataclass
 class _OpenAccount:
     """An account's opened client, and the limit on concurrent calls with it."""
 
-    def __init__(self) -> None:
-        self.opening = Lock()
-        self.is_open = False
-        self.value: Any = None
-        self.gate = BoundedSemaphore(MAX_CONCURRENT_CALLS)
+    value: Any = None
+    is_open: bool = False
+    opening: Lock = field(default_factory=Lock)
+    gate: BoundedSemaphore = field(default_factory=partial(BoundedSemaphore, MAX_CONCURRENT_CALLS))
 
 
 def _ignore(_: Attempt) -> None:
@@ -141,9 +142,9 @@ class Names:
             return ""
 
 
+@dataclass
 class _Name:
     """A name once it is looked up, and the lock of the thread that looks it up."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.text: str | None = None
+    text: str | None = None
+    lock: Lock = field(default_factory=Lock)

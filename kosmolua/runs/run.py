@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
-    from kosmolua.processes.pool import Lease, Turn, WorkerPool
+    from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
     from kosmolua.runs.recorded import Take
 
@@ -215,7 +215,7 @@ class Run:
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
         self._broker: Broker | None = None
-        self._lease: Lease | None = None
+        self._turn: Turn | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
@@ -239,8 +239,8 @@ class Run:
                     self._check()
                 child = self._options.get("child")
                 if child is None:
-                    self._lease = stack.enter_context(pool.take(self._options.get("client"), turn))
-                    child = self._lease.child
+                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    child = self._turn.child
                 return self._supervise(child)
             except (CheckFailed, NotConfigured, PluginFault) as error:
                 if turn:
@@ -267,8 +267,8 @@ class Run:
             self._is_stopped = True
             if self._supervisor:
                 self._supervisor.interrupt()
-            if self._lease:
-                self._lease.cancel()
+            if self._turn:
+                self._turn.cancel()
 
     def _check(self) -> None:
         """Note what is likely wrong with the script.
@@ -332,6 +332,7 @@ class Run:
 
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
+            from kosmolua.broker.calls import Pages
             from kosmolua.broker.records import Origin
 
             approve, take = self._options.get("approve") or self._host.approve, self._take
@@ -345,6 +346,7 @@ class Run:
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
                 watch=self._watch,
+                pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take else None,
@@ -398,7 +400,7 @@ class Run:
         def ask_in_owner() -> _T:
             if not self._clock.left:
                 raise Interrupted("The run is over")
-            with self._lease.waiting() if self._lease else nullcontext():
+            with self._turn.waiting() if self._turn else nullcontext():
                 return ask()
 
         answer = self._in_owner(ask_in_owner)
@@ -442,7 +444,7 @@ class Run:
             self._explain(ending.error)
         output = b"".join(self._printed)
         broker = self._broker
-        pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
+        pages = broker.pages.warnings(self._dropped) if broker and broker.pages else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)

@@ -299,7 +299,9 @@ class Supervisor:
 
     def _ready(self, frame: dict[str, Any]) -> None:
         """Note the layers that a child reports before it runs a script."""
-        self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
+        self._isolation, missing = (
+            [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
+        )
         if self._isolated and missing:
             self._stop(
                 ConfigError(
@@ -454,8 +456,10 @@ class Supervisor:
         """Answer one request, unless the run is over."""
         if self._is_ending or self._is_closed:
             return
-        number, kind, fault = frame["id"], frame["kind"], _fault_in(frame)
-        given = [] if fault or not isinstance(frame.get("args"), list) else frame["args"]
+        number, kind, fault = frame["id"], frame["kind"], None
+        given = frame["args"] if isinstance(frame.get("args"), list) else []
+        if isinstance(frame.get("fault"), dict):
+            fault, given = _fault(frame["fault"]), []
         if self._tape:
             self._tape.begin(number)
         try:
@@ -548,12 +552,6 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
-    fault = frame.get("fault")
-    if not isinstance(fault, dict):
-        return None
+def _fault(fault: dict[str, Any]) -> dict[str, str]:
+    """Return what kept a script from passing its arguments, as far as a child may say it."""
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}
-
-
-def _layers(given: list[Any]) -> list[str]:
-    return [name[:32] for name in given[:16] if isinstance(name, str)]
