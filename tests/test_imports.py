@@ -56,7 +56,7 @@ def test_the_command_line_has_six_modules_for_a_plain_run(environment: dict[str,
 def test_a_simulated_call_imports_no_network(environment: dict[str, str]) -> None:
     """Installed packages are read without importlib.metadata, and simulating a service needs no HTTP library."""
     modules = imported(environment, "run", "--simulate", "-e", CALL)
-    assert "kosmolua.broker.calls" in modules
+    assert "kosmolua.broker.open_accounts" in modules
     assert modules & (NEVER | {"click", "ssl", "socket"}) == set()
 
 

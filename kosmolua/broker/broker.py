@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
 from kosmolua.broker.approvals import Approve, Decided
-from kosmolua.broker.calls import Call, Pages, blaming, unsendable
-from kosmolua.broker.open_accounts import Names, OpenAccounts
+from kosmolua.broker.open_accounts import Names, OpenAccounts, blaming
+from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
-from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
+from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
 from kosmolua.errors import (
@@ -31,6 +31,7 @@ from kosmolua.errors import (
 )
 from kosmolua.limits import Limits
 from kosmolua.protocol import Json, NotJson
+from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import parts_of, qualified
 
 if TYPE_CHECKING:

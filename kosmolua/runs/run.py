@@ -200,7 +200,7 @@ class Run:
         _validate(options)
         self._take = take
         self._memory = memory
-        changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
+        changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
         self._host = host
         self._given = as_bytes(source)
         self._source = chunk_of(self._given)
@@ -208,8 +208,8 @@ class Run:
         self._name = options.get("name", DEFAULT_NAME)
         self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
-        self._limits = limits.but(**changes)
-        self._input = self._checked_input(options.get("input"))
+        self._limits = limits.but(**changes) if changes else limits
+        self._input = self._checked_input(options["input"]) if "input" in options else None
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -332,7 +332,7 @@ class Run:
 
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
-            from kosmolua.broker.calls import Pages
+            from kosmolua.broker.pages import Pages
             from kosmolua.broker.records import Origin
 
             approve, take = self._options.get("approve") or self._host.approve, self._take

@@ -356,22 +356,17 @@ class Supervisor:
                 if not self._is_ready:
                     self._mail.put(partial(self._ready, frame))
                 self._is_ready = True
-            elif self._is_settled(frame):
-                continue
+            elif kind == "wait":
+                if self._tape:
+                    self._tape.wait()
+            elif self._tape and self._tape.ask(frame):
+                continue  # it needs no answer of the broker
             elif kind == "sleep":
                 self._put_to_sleep(frame, size)
             elif kind == "call" and frame.get("branch") is True:
                 self._hand_on(frame, size)
             else:
                 self._answer_here(frame, size)
-
-    def _is_settled(self, frame: dict[str, Any]) -> bool:
-        """Show the tape a frame, and return True if it needs no answer of the broker."""
-        if frame["kind"] == "wait":
-            if self._tape:
-                self._tape.wait()
-            return True
-        return self._tape is not None and self._tape.ask(frame)
 
     def _answer_here(self, frame: dict[str, Any], size: int) -> None:
         """Answer in the reader's own thread: the script waits, so there is nothing else to read."""
