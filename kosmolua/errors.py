@@ -17,8 +17,12 @@
     │   └── DocNotFound             no such page
     ├── CheckFailed                 the script is certain to fail and was not run; findings
     ├── ScriptError                 the script failed; line, traceback
+    ├── Exited                      the script ended itself with an exit status; exit
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
+    ├── Diverged                    the script does not do what its recording has
+    ├── Paused                      the script waits for a person to approve calls; calls
+    ├── UnderWay                    a write of a recording may have been done; calls
     ├── WorkerLost                  the sandboxed process died
     └── Busy                        too many scripts wait; the same one may run later
 
@@ -381,6 +385,7 @@ class ScriptError(KosmoError):
 
     Args:
         message: What happened and where, on one line.
+        code: The script's own word for it, if it raised a table with a code and a message.
         line: The line of the script, counted from 1, if known.
         traceback: Lua's traceback, without frames of the host.
         is_syntax: True if it could not be compiled.
@@ -389,12 +394,37 @@ class ScriptError(KosmoError):
     code = "script_error"
 
     def __init__(
-        self, message: str, *, line: int | None = None, traceback: str | None = None, is_syntax: bool = False
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        line: int | None = None,
+        traceback: str | None = None,
+        is_syntax: bool = False,
     ) -> None:
         super().__init__(message)
+        self.code = code or self.code
         self.is_syntax = is_syntax
         self.line = line
         self.traceback = traceback
+
+
+class Exited(KosmoError):
+    """The script ended itself with an exit status that is not 0.
+
+    Args:
+        status: The status, 1 to 63.
+    """
+
+    code = "exit"
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The script ended with the exit status {status}")
+        self.exit = status
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``exit``."""
+        return super().fields() | {"exit": self.exit}
 
 
 class LimitExceeded(KosmoError):
@@ -425,6 +455,53 @@ class Interrupted(KosmoError):
     code = "interrupted"
 
 
+class Diverged(KosmoError):
+    """The script asks for something that its recording does not have. Nothing was sent for it."""
+
+    code = "diverged"
+
+
+class Paused(KosmoError):
+    """The script was ended where calls need an approval and nobody can be asked. Its recording can be resumed.
+
+    Args:
+        message: What happened, on one line.
+        calls: What waits for an approval: ``number``, ``path``, ``account``, ``effect``, ``arguments``, ``about`` and
+            ``names``, as in :class:`kosmolua.broker.approvals.Approval`.
+        hint: What to do about it.
+    """
+
+    code = "paused"
+
+    def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.calls = list(calls)
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``calls``."""
+        return super().fields() | {"calls": self.calls}
+
+
+class UnderWay(KosmoError):
+    """A recording has writes that were sent and have no answer. They may have been done, so a person must decide.
+
+    Args:
+        message: What happened, on one line.
+        calls: These writes: ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
+        hint: What to do about it.
+    """
+
+    code = "under_way"
+
+    def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.calls = list(calls)
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``calls``."""
+        return super().fields() | {"calls": self.calls}
+
+
 _ROOM = {
     errno.EAGAIN: "run fewer scripts at once, or allow more processes, as with ulimit -u",
     errno.EMFILE: "run fewer scripts at once, or raise the limit of open files, as with ulimit -n",
@@ -453,6 +530,12 @@ class Busy(KosmoError):
     def fields(self) -> dict[str, object]:
         """Return the error as JSON values, with ``retryable``."""
         return super().fields() | {"retryable": True}
+
+
+_BEFORE_A_RUN = UsageError, ConfigError, PluginError, CheckFailed, Busy
+_ENDINGS = Exited, LimitExceeded, Interrupted, WorkerLost
+RESERVED_CODES = frozenset(kind.code for kind in (*_BEFORE_A_RUN, *_ENDINGS))
+"""What no error of a script is: these say that something else than the script ended it, or kept it from running."""
 
 
 def log_traceback(subject: str, error: BaseException) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.errors import BadArguments, CallError, KosmoError, LimitExceeded, ScriptError, WorkerLost
+from kosmolua.errors import BadArguments, CallError, Exited, KosmoError, LimitExceeded, ScriptError, WorkerLost
 from kosmolua.limits import MIB, Limits
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Job
@@ -43,6 +43,7 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "print", "text": "hello \udcff\ttext\n"},
     {"kind": "end", "result": [None, 1.5, {"a": [True]}], "usage": {"cpu_ms": 1.5, "memory_bytes": 10}},
     {"kind": "end", "error": {"message": "no", "call": 2, "line": 3, "traceback": "stack"}, "usage": {}},
+    {"kind": "end", "exit": 3, "result": [], "usage": {}},
     {"kind": "limit", "limit": "memory", "usage": {"cpu_ms": 2}},
 ]
 TOKENS = [
@@ -235,7 +236,7 @@ def test_each_run_ends_in_a_known_way() -> None:
         )
         assert time.monotonic() - started < TIMEOUT, (SEED, lines)
         assert child.killed
-        known = (ScriptError, LimitExceeded, WorkerLost, CallError)
+        known = (ScriptError, Exited, LimitExceeded, WorkerLost, CallError)
         assert ending.error is None or isinstance(ending.error, known), (SEED, lines)
         assert isinstance(ending.result, list)
         assert not (ending.error and ending.result)

@@ -25,6 +25,7 @@ HOMES = {
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomli": ["accounts.toml"],
     "keyring": ["accounts.sources"],
+    "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
     "tree_sitter": ["lua.syntax"],
     "tree_sitter_lua": ["lua.syntax"],
@@ -40,6 +41,7 @@ HOMES = {
     "uvicorn": ["mcp"],
     "h11": ["mcp"],
     "typing_extensions": ["runtime", "runs", "testing"],
+    "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }
 

@@ -53,12 +53,118 @@ REQUESTS: list[tuple[str, dict[str, Any], Any, str, Any]] = [
     ("verify_custom_domain", {"domain": "a.example"}, NONE, f"POST {S}/custom-domains/a.example/verify", None),
     ("delete_custom_domain", {"domain": "cdm-1"}, answer(204), f"DELETE {S}/custom-domains/cdm-1", None),
 ]  # fmt: skip
-ELSEWHERE: list[tuple[str, dict[str, Any], Any, str]] = [
-    ("list_postgres", {"name": ["a", "b"]}, [], "GET /postgres?name=a,b&limit=20"),
-    ("get_postgres", {"postgres_id": "dpg-1"}, {"id": "dpg-1"}, "GET /postgres/dpg-1"),
-    ("list_key_values", {"region": "ohio"}, [], "GET /key-value?region=ohio&limit=20"),
-    ("get_key_value", {"key_value_id": "red-1"}, {"id": "red-1"}, "GET /key-value/red-1"),
-    ("list_owners", {"limit": 7, "cursor": "c"}, [], "GET /owners?limit=7&cursor=c"),
+NEW_POSTGRES = {"name": "db", "plan": "free", "version": "17", "owner_id": "tea-1"}
+NEW_KEY_VALUE = {"name": "cache", "plan": "free", "owner_id": "tea-1"}
+OFFICE = {"cidr_block": "203.0.113.0/24", "description": "office"}
+SENT_OFFICE = {"cidrBlock": "203.0.113.0/24", "description": "office"}
+
+# name, arguments, reply, request line, request body
+ELSEWHERE: list[tuple[str, dict[str, Any], Any, str, Any]] = [
+    ("list_postgres", {"name": ["a", "b"]}, [], "GET /postgres?name=a,b&limit=20", None),
+    ("get_postgres", {"postgres_id": "dpg-1"}, {"id": "dpg-1"}, "GET /postgres/dpg-1", None),
+    (
+        "create_postgres",
+        NEW_POSTGRES,
+        {"id": "dpg-1"},
+        "POST /postgres",
+        {"ownerId": "tea-1", "name": "db", "plan": "free", "version": "17"},
+    ),
+    (
+        "create_postgres",
+        NEW_POSTGRES
+        | {
+            "region": "ohio",
+            "database_name": "shop",
+            "database_user": "app",
+            "disk_size_gb": 15,
+            "disk_autoscaling": True,
+            "high_availability": False,
+            "parameter_overrides": {"max_connections": "200"},
+            "read_replicas": [{"name": "a"}, {"name": "b", "parameter_overrides": {"work_mem": "8MB"}}],
+            "ip_allow_list": [OFFICE, {"cidr_block": "10.0.0.0/8"}],
+            "environment_id": "evm-1",
+            "datadog_api_key": "k",
+            "datadog_site": "EU",
+        },
+        {"id": "dpg-1"},
+        "POST /postgres",
+        {
+            "ownerId": "tea-1",
+            "name": "db",
+            "plan": "free",
+            "version": "17",
+            "region": "ohio",
+            "databaseName": "shop",
+            "databaseUser": "app",
+            "diskSizeGB": 15,
+            "enableDiskAutoscaling": True,
+            "enableHighAvailability": False,
+            "parameterOverrides": {"max_connections": "200"},
+            "readReplicas": [{"name": "a"}, {"name": "b", "parameterOverrides": {"work_mem": "8MB"}}],
+            "ipAllowList": [SENT_OFFICE, {"cidrBlock": "10.0.0.0/8", "description": ""}],
+            "environmentId": "evm-1",
+            "datadogAPIKey": "k",
+            "datadogSite": "EU",
+        },
+    ),
+    (
+        "update_postgres",
+        {
+            "postgres_id": "dpg-1",
+            "plan": "pro_4gb",
+            "disk_autoscaling": False,
+            "ip_allow_list": [],
+            "read_replicas": [],
+        },
+        {"id": "dpg-1"},
+        "PATCH /postgres/dpg-1",
+        {"plan": "pro_4gb", "enableDiskAutoscaling": False, "ipAllowList": [], "readReplicas": []},
+    ),
+    ("delete_postgres", {"postgres_id": "dpg-1"}, answer(204), "DELETE /postgres/dpg-1", None),
+    ("suspend_postgres", {"postgres_id": "dpg-1"}, NONE, "POST /postgres/dpg-1/suspend", None),
+    ("resume_postgres", {"postgres_id": "dpg-1"}, NONE, "POST /postgres/dpg-1/resume", None),
+    ("restart_postgres", {"postgres_id": "dpg-1"}, NONE, "POST /postgres/dpg-1/restart", None),
+    (
+        "create_key_value",
+        NEW_KEY_VALUE,
+        {"id": "red-1"},
+        "POST /key-value",
+        {"ownerId": "tea-1", "name": "cache", "plan": "free"},
+    ),
+    (
+        "create_key_value",
+        NEW_KEY_VALUE
+        | {
+            "region": "ohio",
+            "maxmemory_policy": "allkeys_lru",
+            "ip_allow_list": [OFFICE],
+            "environment_id": "evm-1",
+        },
+        {"id": "red-1"},
+        "POST /key-value",
+        {
+            "ownerId": "tea-1",
+            "name": "cache",
+            "plan": "free",
+            "region": "ohio",
+            "maxmemoryPolicy": "allkeys_lru",
+            "ipAllowList": [SENT_OFFICE],
+            "environmentId": "evm-1",
+        },
+    ),
+    (
+        "update_key_value",
+        {"key_value_id": "red-1", "name": "new", "maxmemory_policy": "noeviction"},
+        {"id": "red-1"},
+        "PATCH /key-value/red-1",
+        {"name": "new", "maxmemoryPolicy": "noeviction"},
+    ),
+    ("delete_key_value", {"key_value_id": "red-1"}, answer(204), "DELETE /key-value/red-1", None),
+    ("suspend_key_value", {"key_value_id": "red-1"}, NONE, "POST /key-value/red-1/suspend", None),
+    ("resume_key_value", {"key_value_id": "red-1"}, NONE, "POST /key-value/red-1/resume", None),
+    ("list_key_values", {"region": "ohio"}, [], "GET /key-value?region=ohio&limit=20", None),
+    ("get_key_value", {"key_value_id": "red-1"}, {"id": "red-1"}, "GET /key-value/red-1", None),
+    ("list_owners", {"limit": 7, "cursor": "c"}, [], "GET /owners?limit=7&cursor=c", None),
 ]
 
 
@@ -74,14 +180,16 @@ def test_what_leaves_for_a_service(name: str, arguments: dict[str, Any], reply: 
     assert isinstance(result, dict)
 
 
-@pytest.mark.parametrize(("name", "arguments", "reply", "line"), ELSEWHERE)
-def test_what_leaves_for_anything_else(name: str, arguments: dict[str, Any], reply: Any, line: str) -> None:
-    """So does each function about a store or a workspace."""
+@pytest.mark.parametrize(("name", "arguments", "reply", "line", "body"), ELSEWHERE)
+def test_what_leaves_for_anything_else(name: str, arguments: dict[str, Any], reply: Any, line: str, body: Any) -> None:
+    """So does each function about a store, a workspace or what else is not part of a service."""
     send = Canned(reply)
 
-    account(send)(name, **arguments)
+    result = account(send)(name, **arguments)
 
     assert send.lines == [line]
+    assert body_of(send.requests[0]) == body
+    assert isinstance(result, dict)
 
 
 def test_every_function_is_in_a_table_here_or_tested_by_itself() -> None:
@@ -497,6 +605,17 @@ def test_what_cannot_be_a_domain_never_leaves(domain: str) -> None:
 
     with pytest.raises(BadArguments):
         account(send)("get_custom_domain", service_id="srv-1", domain=domain)
+
+    assert send.requests == []
+
+
+@pytest.mark.parametrize("name", ["update_postgres", "update_key_value"])
+def test_a_change_of_nothing_is_refused(name: str) -> None:
+    """It would be a request without a meaning, so nothing is sent."""
+    send = Canned()
+
+    with pytest.raises(BadArguments, match="nothing to change"):
+        account(send)(name, **{name.removeprefix("update_") + "_id": "x-1"})
 
     assert send.requests == []
 

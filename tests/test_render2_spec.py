@@ -31,6 +31,9 @@ SERVICE, CRON, DEPLOY, JOB = "srv-cabc12345678", "crn-cabc12345678", "dep-cabc12
 OWNER = "tea-cabc12345678"
 BUILD = {"build_command": "npm ci", "start_command": "npm start"}
 REPO = {"name": "my-api", "repo": "https://github.com/myorg/my-api", "owner_id": OWNER}
+POSTGRES, KEY_VALUE = "dpg-cabc12345678", "red-cabc12345678"
+NEW_POSTGRES = {"name": "shop-db", "plan": "basic_1gb", "version": "17", "owner_id": OWNER}
+OFFICE = [{"cidr_block": "203.0.113.0/24", "description": "office"}, {"cidr_block": "10.0.0.0/8"}]
 PAGED = {"limit": 100, "cursor": "-oJLKv3ln_sg0a=="}
 
 NEW_SERVICES = [
@@ -117,9 +120,50 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("verify_custom_domain", {"service_id": SERVICE, "domain": "*.example.com"}),
     ("delete_custom_domain", {"service_id": SERVICE, "domain": "cdm-cabc12345678"}),
     ("list_postgres", {**PAGED, "name": "main", "region": ["ohio"], "owner_id": OWNER}),
-    ("get_postgres", {"postgres_id": "dpg-cabc12345678"}),
+    ("get_postgres", {"postgres_id": POSTGRES}),
+    ("create_postgres", NEW_POSTGRES),
+    (
+        "create_postgres",
+        NEW_POSTGRES
+        | {
+            "database_name": "shop",
+            "database_user": "app",
+            "region": "ohio",
+            "disk_size_gb": 15,
+            "disk_autoscaling": True,
+            "high_availability": True,
+            "parameter_overrides": {"max_connections": "200"},
+            "read_replicas": [{"name": "reports", "parameter_overrides": {"work_mem": "8MB"}}],
+            "ip_allow_list": OFFICE,
+            "environment_id": "evm-cabc12345678",
+            "datadog_api_key": "key",
+            "datadog_site": "EU",
+        },
+    ),
+    ("update_postgres", {"postgres_id": POSTGRES, "plan": "pro_8gb", "ip_allow_list": [], "disk_autoscaling": False}),
+    ("delete_postgres", {"postgres_id": POSTGRES}),
+    ("suspend_postgres", {"postgres_id": POSTGRES}),
+    ("resume_postgres", {"postgres_id": POSTGRES}),
+    ("restart_postgres", {"postgres_id": POSTGRES}),
     ("list_key_values", {**PAGED, "name": ["cache"], "owner_id": [OWNER]}),
-    ("get_key_value", {"key_value_id": "red-cabc12345678"}),
+    ("get_key_value", {"key_value_id": KEY_VALUE}),
+    ("create_key_value", {"name": "cache", "plan": "starter", "owner_id": OWNER}),
+    (
+        "create_key_value",
+        {
+            "name": "cache",
+            "plan": "starter",
+            "owner_id": OWNER,
+            "region": "ohio",
+            "maxmemory_policy": "volatile_ttl",
+            "ip_allow_list": OFFICE,
+            "environment_id": "evm-cabc12345678",
+        },
+    ),
+    ("update_key_value", {"key_value_id": KEY_VALUE, "plan": "pro", "maxmemory_policy": "noeviction"}),
+    ("delete_key_value", {"key_value_id": KEY_VALUE}),
+    ("suspend_key_value", {"key_value_id": KEY_VALUE}),
+    ("resume_key_value", {"key_value_id": KEY_VALUE}),
 ]
 CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("web_service", "node", {"name": "new", "plan": "pro", **BUILD, "health_check_path": "/up", "auto_deploy": False}),

@@ -7,7 +7,7 @@ See https://api-docs.render.com/reference/create-service: ``serviceDetails`` dep
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DEFAULT_PERCENTAGE = 70
@@ -63,14 +63,14 @@ def body_of(settings: Mapping[str, Any], kind: str, runtime: str | None, owner_i
         runtime: The service's runtime, or None for a static site.
         owner_id: The workspace that an image belongs to.
     """
-    body = _renamed(settings, _TOP)
+    body = renamed(settings, _TOP)
     if settings.get("auto_deploy") is not None:
         body["autoDeploy"] = _SWITCH[settings["auto_deploy"]]
     if settings.get("build_filter") is not None:
         body["buildFilter"] = {"paths": [], "ignoredPaths": []} | wire(settings["build_filter"])
     if settings.get("image") is not None:
         image = {"imagePath": settings["image"], "ownerId": owner_id}
-        body["image"] = image | _renamed(settings, {"registry_credential_id": "registryCredentialId"})
+        body["image"] = image | renamed(settings, {"registry_credential_id": "registryCredentialId"})
     if settings.get("env_vars") is not None:
         body["envVars"] = variables_of(settings["env_vars"])
     if settings.get("secret_files") is not None:
@@ -104,32 +104,39 @@ def value_of(value: Any) -> dict[str, Any]:
     return {"value": str(value)}
 
 
-def _details(settings: Mapping[str, Any], kind: str, runtime: str | None) -> dict[str, Any]:
-    details = _renamed(settings, _DETAILS)
-    if "maintenanceMode" in details:
-        details["maintenanceMode"] = {"uri": ""} | details["maintenanceMode"]
-    if "ipAllowList" in details:
-        details["ipAllowList"] = [{"description": ""} | allowed for allowed in details["ipAllowList"]]
-    if "autoscaling" in details:
-        details["autoscaling"] = _autoscaling(details["autoscaling"])
-    if settings.get("pull_request_previews") is not None:
-        details["pullRequestPreviewsEnabled"] = _SWITCH[settings["pull_request_previews"]]
-    if kind == "static_site":
-        return details | _renamed(settings, {"build_command": "buildCommand"})
-    specific = _renamed(settings, {"docker": _DOCKER, "image": _IMAGE}.get(str(runtime), _NATIVE))
-    return details | ({"envSpecificDetails": specific} if specific else {})
-
-
-def _autoscaling(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Say of both resources whether scaling looks at them, as Render demands."""
+def autoscaling_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of autoscaling as Render demands them: of both resources whether scaling looks at them."""
     off = {"enabled": False, "percentage": DEFAULT_PERCENTAGE}
+    wanted = wire(settings)
     given = wanted["criteria"]
     criteria = {name: {"enabled": True} | given[name] if name in given else off for name in ("cpu", "memory")}
     return {"enabled": True} | wanted | {"criteria": criteria}
 
 
-def _renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def ranges_of(ranges: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return ranges of addresses as Render's bodies list them; it wants a description of each."""
+    return [{"description": ""} | wire(each) for each in ranges]
+
+
+def renamed(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return those of some settings that are given, under Render's names."""
     return {name: wire(settings[own]) for own, name in names.items() if settings.get(own) is not None}
+
+
+def _details(settings: Mapping[str, Any], kind: str, runtime: str | None) -> dict[str, Any]:
+    details = renamed(settings, _DETAILS)
+    if "maintenanceMode" in details:
+        details["maintenanceMode"] = {"uri": ""} | details["maintenanceMode"]
+    if "ipAllowList" in details:
+        details["ipAllowList"] = ranges_of(settings["ip_allow_list"])
+    if "autoscaling" in details:
+        details["autoscaling"] = autoscaling_of(settings["autoscaling"])
+    if settings.get("pull_request_previews") is not None:
+        details["pullRequestPreviewsEnabled"] = _SWITCH[settings["pull_request_previews"]]
+    if kind == "static_site":
+        return details | renamed(settings, {"build_command": "buildCommand"})
+    specific = renamed(settings, {"docker": _DOCKER, "image": _IMAGE}.get(str(runtime), _NATIVE))
+    return details | ({"envSpecificDetails": specific} if specific else {})
 
 
 def _camel(name: str) -> str:

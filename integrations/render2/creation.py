@@ -2,12 +2,12 @@
 
 from typing import Annotated, TypedDict
 
-from kosmolua.plugin import BadArguments, between, matching, non_empty, unless
+from kosmolua.plugin import BadArguments, between, non_empty, unless
 
 from .account import integration
 from .bodies import body_of
 from .misfits import misfit
-from .parameters import OwnerId
+from .parameters import EnvironmentIdOfNew, OwnerId
 from .render import Render
 from .runtimes import Runtime, runtime_of
 from .services import Service, shaped
@@ -107,9 +107,7 @@ def create_service(
         'Redirects and rewrites of a static site: { { type = "redirect", source = "/a", destination = "/b" } }.',
     ] = None,
     secret_files: Annotated[dict[str, str] | None, "Secret files: contents by file name."] = None,
-    environment_id: Annotated[
-        str | None, "Project environment to put it in.", matching(r"[A-Za-z0-9-]+", "evm-cabc12345678")
-    ] = None,
+    environment_id: EnvironmentIdOfNew = None,
     owner_id: OwnerId = None,
 ) -> CreatedService:
     """Create a new service on Render, and start its first deploy.

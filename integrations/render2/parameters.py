@@ -26,6 +26,7 @@ OwnerId = Annotated[
     matching(_ID, "tea-cabc12345678"),
 ]
 ResourceId = Annotated[str, matching(_ID, "srv-cabc12345678")]
+EnvironmentIdOfNew = Annotated[str | None, "Project environment to put it in.", matching(_ID, "evm-cabc12345678")]
 PostgresId = Annotated[str, "The database's id.", matching(_ID, "dpg-cabc12345678")]
 KeyValueId = Annotated[str, "The Key Value instance's id.", matching(_ID, "red-cabc12345678")]
 Domain = Annotated[str, "The domain's name or id.", matching(r"[A-Za-z0-9.*_-]+", "www.example.com")]

@@ -155,14 +155,14 @@ def list_postgres(
         "updatedAfter": updated_after,
     }
     found, after = Page(limit, cursor, all).of(render.api, "/postgres", "postgres", filters)
-    return {"postgres": [cast(Postgres, _shaped(database)) for database in found], "cursor": after}
+    return {"postgres": [cast(Postgres, shaped(database)) for database in found], "cursor": after}
 
 
 @integration.reads
 def get_postgres(render: Render, /, *, postgres_id: PostgresId) -> OnePostgres:
     """Get details for a Postgres database; passwords and connection strings are not among them."""
     found = thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id))
-    return {"postgres": cast(Postgres, _shaped(found))}
+    return {"postgres": cast(Postgres, shaped(found))}
 
 
 @integration.reads
@@ -194,15 +194,16 @@ def list_key_values(
         "updatedAfter": updated_after,
     }
     found, after = Page(limit, cursor, all).of(render.api, "/key-value", "keyValue", filters)
-    return {"key_values": [cast(KeyValue, _shaped(instance)) for instance in found], "cursor": after}
+    return {"key_values": [cast(KeyValue, shaped(instance)) for instance in found], "cursor": after}
 
 
 @integration.reads
 def get_key_value(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValue:
     """Get details for a Key Value instance; passwords and connection strings are not among them."""
     found = thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id))
-    return {"key_value": cast(KeyValue, _shaped(found))}
+    return {"key_value": cast(KeyValue, shaped(found))}
 
 
-def _shaped(store: Thing) -> Thing:
+def shaped(store: Thing) -> Thing:
+    """Return a store with a value for each field that scripts join to strings."""
     return filled(store, id="", name="", status="unknown", plan="", region="", version="")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from kosmolua.accounts.permissions import PERMISSIONS, fits, is_pattern
+from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
 from kosmolua.accounts.sources import check_secret, warn_of_readers
 from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
@@ -117,16 +118,15 @@ class Sections:
 
     def _check(self, integration: Integration) -> Section:
         table: Table = self._tables.get(integration.name, {})
-        functions = {*integration.functions, *integration.aliases}
         for key, value in table.items():
-            self._check_entry(integration, functions, key, value)
+            self._check_entry(integration, key, value)
         accounts = {key: value for key, value in sorted(table.items()) if _is_account(key, value)}
         default = table.get("default")
         return Section(
             accounts, list(accounts), default if isinstance(default, str) else None, table.get("permissions", {})
         )
 
-    def _check_entry(self, integration: Integration, functions: set[str], key: str, value: object) -> None:
+    def _check_entry(self, integration: Integration, key: str, value: object) -> None:
         name = integration.name
         if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
             hint = "single brackets make it one"
@@ -134,7 +134,7 @@ class Sections:
         if key == "permissions":
             self._check_permissions(integration, value, name)
         elif isinstance(value, dict):
-            if key in functions:
+            if integration.short(key):
                 raise self.wrong(f"[{name}.{key}]: an account cannot be named like a function", name, key)
             self._check_account(integration, key, value)
         elif key != "default":
@@ -176,12 +176,12 @@ class Sections:
         said, keys = f"[{'.'.join(where)}] permissions", (*where, "permissions")
         if not isinstance(permissions, dict):
             raise self.wrong(f'{said} must be a table, such as {{ write = "ask" }}', *keys)
-        known = {*EFFECTS, *integration.functions, *integration.aliases}
         for key, value in permissions.items():
             if is_pattern(key):
-                if not any(fits(key, function) for function in integration.functions.values()):
+                if not any(fnmatchcase(name, key) for name in integration.spellings()):
                     raise self.wrong(f"{said}: {key!r} fits no function of {integration.name}", *keys, key)
-            elif key not in known:
+            elif key not in EFFECTS and not integration.short(key):
+                known = [*EFFECTS, *integration.spellings()]
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(EFFECTS)}, functions and patterns"
                 raise self.wrong(f"{said} has no key {key!r}", *keys, key, hint=hint)
             if value not in PERMISSIONS:

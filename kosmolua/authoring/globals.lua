@@ -31,6 +31,10 @@ function dump(value) end
 ---@param seconds number
 function sleep(seconds) end
 
+---Ends the script with an exit status. Nothing catches it, and what was printed stays.
+---@param status? integer 0 to 63 (default: 0, which is success).
+function exit(status) end
+
 ---Lists the pages of the documentation, one a line.
 ---@param namespace? string `guides`, `integrations`, or an integration such as `render2`.
 ---@return string
@@ -154,3 +158,90 @@ function parallel.all(functions, options) end
 ---@param options? parallel.options
 ---@return R[]
 function parallel.map(list, f, options) end
+
+---Text in base64.
+---@class base64lib
+base64 = {}
+
+---@class base64.options
+---@field url? boolean Whether to write `-` and `_` for `+` and `/`, and no padding, as URLs have it (default: false).
+
+---Encodes a text, whatever its bytes.
+---@param text string
+---@param options? base64.options
+---@return string
+function base64.encode(text, options) end
+
+---Decodes a text in base64, with either alphabet, also without padding and with white space. Another text raises.
+---@param text string
+---@return string
+function base64.decode(text) end
+
+---Hashes of texts, in hex.
+---@class hashlib
+hash = {}
+
+---Returns the SHA-256 of a text in hex.
+---@param text string
+---@return string
+function hash.sha256(text) end
+
+---Returns the SHA-1 of a text in hex.
+---@param text string
+---@return string
+function hash.sha1(text) end
+
+---Returns the MD5 of a text in hex.
+---@param text string
+---@return string
+function hash.md5(text) end
+
+---Returns the HMAC of a text with SHA-256, in hex.
+---@param key string
+---@param text string
+---@return string
+function hash.hmac_sha256(key, text) end
+
+---Parts of URLs.
+---@class urllib
+url = {}
+
+---Encodes a text as a part of a URL: everything but letters, digits and `-_.~` is percent-encoded.
+---@param text string
+---@return string
+function url.encode(text) end
+
+---Decodes what is percent-encoded in a text. A plus sign stays as it is; a `%` without two hexadecimal digits raises.
+---@param text string
+---@return string
+function url.decode(text) end
+
+---Writes a query from a table, sorted by name. A list stands for its name several times.
+---@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
+---@return string
+function url.query(parameters) end
+
+---Comma-separated values.
+---@class csvlib
+csv = {}
+
+---@class csv.options
+---@field header? boolean Whether the first line names the columns (default: true).
+---@field separator? string What stands between cells (default: a comma).
+
+---Reads comma-separated values: a list of tables by the names in the first line, or, without a header, of lists of cells.
+---Cells are strings. What is no such text raises, with the line.
+---@param text string
+---@param options? csv.options
+---@return table[]
+function csv.parse(text, options) end
+
+---@class csv.writing
+---@field header? boolean|string[] The columns and their order, or false for no line of names (default: all, sorted).
+---@field separator? string What stands between cells (default: a comma).
+
+---Writes comma-separated values: of a list of tables by name, with a line of names before it, or of a list of lists.
+---@param rows table[]
+---@param options? csv.writing
+---@return string
+function csv.format(rows, options) end

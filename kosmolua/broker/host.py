@@ -152,6 +152,18 @@ class Host:
 
         return [Patterns(option, [given] if isinstance(given, str) else given, self.catalog)]
 
+    def places(self) -> dict[str, object]:
+        """Return where accounts, integrations and answers come from, as a recording keeps it."""
+        named = self._accounts_source if isinstance(self._accounts_source, str) else None
+        plugins = self._given_plugins if isinstance(self._given_plugins, (list, tuple)) else [self._given_plugins]
+        return {
+            "accounts": named and os.path.abspath(named),
+            "plugins": [os.path.abspath(each) for each in plugins if isinstance(each, (str, os.PathLike))],
+            "simulate": self._simulate,
+            "simulate_state": self._simulator_state and os.path.abspath(self._simulator_state),
+            "simulate_fail": dict(self._failures),
+        }
+
     def limits(self, base: Limits) -> Limits:
         """Return limits with what the accounts file says."""
         return base if self._accounts_source is None else self.accounts.limits(base)

@@ -16,6 +16,7 @@ DEFAULT_DETAIL = "full"
 MIN_BUDGET = 400
 _LEFT_OUT = {
     "condensed": "examples and descriptions of parameters are left out",
+    "outlined": "types, examples and descriptions of parameters are left out",
     "types": "prose and examples are left out",
     "signatures": "descriptions, prose and examples are left out",
     "brief": "everything but a line for each part is left out",
@@ -146,10 +147,10 @@ class SeveralPages(Page):
 
 NAMES = (
     *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "plugins", "mcp"),
+    *("cli", "repl", "python", "journal", "recordings", "plugins", "mcp"),
 )
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "plugins", "mcp"})
+FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "recordings", "plugins", "mcp"})
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),

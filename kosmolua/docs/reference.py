@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kosmolua.docs import markdown, outline
 from kosmolua.docs.markdown import Document
 from kosmolua.docs.pages import Page
-from kosmolua.docs.signatures import MAX_SPELLED_KEYS, typed
+from kosmolua.docs.signatures import MAX_SPELLED_KEYS, named, typed
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
@@ -35,7 +35,7 @@ class IntegrationPage(Page):
         document: What its author wrote.
     """
 
-    poorer = ("condensed", "signatures", "brief")
+    poorer = ("condensed", "outlined", "signatures", "brief")
 
     integration: Integration
     accounts: Sequence[str]
@@ -75,6 +75,11 @@ class IntegrationPage(Page):
             f"## Functions\n\n{self._signed()}",
             types and f"## Types\n\n{markdown.fenced(types, 'lua')}",
         )
+
+    def outlined(self) -> str:
+        """Return the author's introduction, and each function with the names of its parameters and results."""
+        calls = "\n".join(f"- `{named(each)}` {_effect_and_summary(each)}" for each in self._functions)
+        return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}")
 
     def types(self) -> str:
         """Return LuaCATS declarations of every function."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 _BASE = """
-_G _VERSION arg assert collectgarbage dump error getmetatable ipairs load lua_list_docs lua_read_doc
+_G _VERSION arg assert collectgarbage dump error exit getmetatable ipairs load lua_list_docs lua_read_doc
 lua_search_docs next pairs pcall print rawequal rawget rawlen rawset select setmetatable sleep tonumber tostring
 type warn xpcall
 """
 
 _LIBRARIES = """
 app: integrations
+base64: decode encode
 coroutine: close create isyieldable resume running status wrap yield
+csv: format parse
 debug: traceback
+hash: hmac_sha256 md5 sha1 sha256
 json: array decode encode null
 math: abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi
 math: rad random randomseed sin sqrt tan tointeger type ult
@@ -21,6 +24,7 @@ regex: gsub match match_all split
 string: byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper
 table: concat insert move pack remove sort unpack
 time: format now parse
+url: decode encode query
 utf8: char charpattern codepoint codes len offset
 """
 

@@ -66,7 +66,7 @@ FIELDS = {
     "pow": "Lua writes x ^ y",
     "round": "math.floor(x + 0.5) rounds",
     "gfind": "string.gmatch goes through matches",
-    "exit": "return ends a script, error lets it fail",
+    "exit": "exit(status) ends a script",
     "sleep": "sleep(seconds) waits",
     "then": _WAIT,
     "keys": "for key in pairs(map) do goes through keys",

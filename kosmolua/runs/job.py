@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 from kosmolua import protocol
-from kosmolua.errors import KosmoError, ScriptError, WorkerLost
+from kosmolua.errors import RESERVED_CODES, Exited, KosmoError, ScriptError, WorkerLost
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.processes.launch import SIGKILL
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
+MAX_EXIT = 63
+_WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
 """Characters of a message or a traceback; a longer one is cut."""
 OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run fewer at once, or the script again"
@@ -29,12 +32,14 @@ class Job(NamedTuple):
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
+        seed: Where its random numbers begin, in hex, if the run is recorded.
     """
 
     source: bytes
     name: str
     arguments: Sequence[str] = ()
     asks_time: bool = False
+    seed: str | None = None
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
         """Return the frame that tells a child to run it.
@@ -52,6 +57,7 @@ class Job(NamedTuple):
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
+            seed=self.seed,
         )
 
 
@@ -66,6 +72,7 @@ class Ending:
         result: The values that it returned.
         error: The error that ended it instead.
         usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, those that are known.
+        exit: The exit status that it asked for.
     """
 
     def __init__(
@@ -73,17 +80,22 @@ class Ending:
         result: list[Any] | None = None,
         error: KosmoError | None = None,
         usage: dict[str, Any] | None = None,
+        exit: int | None = None,
     ) -> None:
         self.result = result or []
+        self.exit = exit
         self.error = error
         self.usage = usage or {}
 
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
     """Return the ending that the child's last frame reports: a result, an error, or a limit that it reached."""
-    usage = _usage(frame["usage"])
+    usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
+    usage = {name: value for name, value in usage.items() if _is_number(value)}
     if frame["kind"] == "limit":
         return Ending(error=_limit(frame["limit"], limits), usage=usage)
+    if "exit" in frame:
+        return _exit(frame["exit"], usage)
     if isinstance(frame.get("error"), dict):
         return Ending(error=_script_error(frame["error"], refused), usage=usage)
     if isinstance(frame.get("result"), list):
@@ -115,16 +127,30 @@ def _limit(name: str, limits: Limits) -> KosmoError:
     return limits.exceeded(name) if name in REPORTED else broken_protocol("a limit of no known name")
 
 
+def _exit(status: object, usage: dict[str, Any]) -> Ending:
+    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= MAX_EXIT:
+        return Ending(error=broken_protocol("an exit status out of range"), usage=usage)
+    return Ending(error=Exited(status) if status else None, usage=usage, exit=status)
+
+
 def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
     number, line, trace = (fields.get(name) for name in ("call", "line", "traceback"))
     error = refused(number) if _is_count(number) else None
     error = error or ScriptError(
-        str(fields.get("message", "the script failed")), is_syntax=fields.get("is_syntax") is True
+        str(fields.get("message", "the script failed")),
+        code=_own_code(fields.get("code")),
+        is_syntax=fields.get("is_syntax") is True,
     )
     error.what, error.hints = _cut(error.what), [_cut(hint) for hint in error.hints]
     error.line = line if _is_count(line) else None
     error.traceback = _cut(trace) if isinstance(trace, str) and _tells_more(trace, error.line) else None
     return error
+
+
+def _own_code(code: object) -> str | None:
+    """Return a code that a script gave its error, unless it is one of the program's own or no word."""
+    is_word = isinstance(code, str) and _WORD.fullmatch(code) is not None
+    return str(code) if is_word and code not in RESERVED_CODES else None
 
 
 def _tells_more(trace: str, line: int | None) -> bool:
@@ -135,11 +161,6 @@ def _tells_more(trace: str, line: int | None) -> bool:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... (cut)"
-
-
-def _usage(given: dict[str, Any]) -> dict[str, Any]:
-    values = {name: given.get(name) for name in ("cpu_ms", "memory_bytes")}
-    return {name: value for name, value in values.items() if _is_number(value)}
 
 
 def _is_number(value: object) -> bool:

@@ -134,6 +134,9 @@ class Session(Worker):
         verb, source, name = (protocol.to_bytes(text) for text in (job["args"][0], job["source"], job["name"]))
         self._vm.converse(verb, source, name, settings, self._limits["memory"])
 
+    def _exit(self, fields: bytes) -> None:
+        """Do nothing: the state lives on, so the chunk is left by an error that nothing catches."""
+
     def _end(self, fields: bytes) -> None:
         """Send the outcome of a chunk. From here on, no signal that was meant for the chunk ends this process."""
         if CAN_FORK:

@@ -11,7 +11,7 @@ import sys
 import time
 
 from kosmolua import protocol
-from kosmolua.sandbox import confinement, regex
+from kosmolua.sandbox import codecs, confinement, regex
 from kosmolua.sandbox.confinement import Confinement
 from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Verbs
 
@@ -49,6 +49,8 @@ class Worker:
             b"limit": self._limit,
             b"regex": self._scan,
             b"time": self._time,
+            b"convert": self._convert,
+            b"exit": self._exit,
         }
         self._vm = VM(verbs, self.prelude)
         self._confinement = Confinement(forking=self.forking)
@@ -68,7 +70,7 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, json.dumps({"limits": self._limits, "asks_time": job.get("asks_time", False)}).encode())
+            self._run(job, json.dumps(_settings_of(job)).encode())
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
@@ -79,6 +81,7 @@ class Worker:
             settings,
             [protocol.to_bytes(argument) for argument in job["args"]],
             self._limits["memory"],
+            bytes.fromhex(job["seed"]) if job.get("seed") else None,
         )
 
     def _next_frame(self) -> dict[str, Any]:
@@ -109,6 +112,13 @@ class Worker:
     def _scan(self, subject: bytes, pattern: bytes, flags: bytes, most: int) -> bytes:
         return regex.scan(subject, pattern, flags, most, self._vm.room)
 
+    def _convert(self, name: bytes, text: bytes, *more: bytes) -> bytes | None:
+        return codecs.convert(name, text, *more, room=self._vm.room)
+
+    def _exit(self, fields: bytes) -> None:
+        """End the script in the middle of whatever it does."""
+        self._end(fields)
+
     def _time(self) -> bytes:
         return repr(time.time()).encode()
 
@@ -127,6 +137,15 @@ class Worker:
     def _usage(self) -> dict[str, float]:
         cpu = time.process_time() - self._started
         return {"cpu_ms": round(cpu * 1000, 1), "memory_bytes": self._vm.memory_used}
+
+
+def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
+    """Return what the prelude needs to know of a run."""
+    return {
+        "limits": job["limits"],
+        "asks_time": job.get("asks_time", False),
+        "is_recorded": bool(job.get("seed")),
+    }
 
 
 def main() -> NoReturn:

@@ -8,7 +8,7 @@ end
 print(require, io, package, dofile, loadfile, os.getenv, os.execute, os.exit, os.sleep, json.parse, ("").split)
 --> nil	nil	nil	nil	nil	nil	nil	nil	nil	nil	nil
 say(function() require("json") end)
---> call a nil value (global 'require'): there are no modules to load; json, regex and parallel are there already
+--> call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are there already
 say(function() io.write("x") end)
 --> index a nil value (global 'io'): there are no files; print writes, arg has the arguments, and load takes text
 say(function() os.sleep(1) end)
@@ -16,7 +16,7 @@ say(function() os.sleep(1) end)
 say(function() os.getenv("HOME") end)
 --> call a nil value (field 'getenv'): if os.getenv was meant, there are no processes and no environment; os has time, date, clock and difftime
 say(function() os.exit() end)
---> call a nil value (field 'exit'): if os.exit was meant, return ends a script, error lets it fail
+--> call a nil value (field 'exit'): if os.exit was meant, exit(status) ends a script
 say(function() json.parse("1") end)
 --> call a nil value (field 'parse'): if json.parse was meant, JSON is read with json.decode
 say(function() json.stringify({}) end)
@@ -29,7 +29,7 @@ say(function() library.list_books() end)
 -- Whatever catches an error gets it, once; of other names, and of other values, nothing is said.
 local function load_module() require("json") end
 print(coroutine.resume(coroutine.create(load_module)))
---> false	absent.lua:30: attempt to call a nil value (global 'require'): there are no modules to load; json, regex and parallel are there already
+--> false	absent.lua:30: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are there already
 local _, once = pcall(load_module)
 print(select(2, pcall(error, once, 0)) == once, select(2, xpcall(load_module, function(problem) return problem end)) == once)
 --> true	true
@@ -92,4 +92,4 @@ say(function() string.find(refusal, "404") end)
 -- Nothing that a script does to its libraries changes that.
 string.find, string.match, string.gsub = nil, nil, nil
 print(pcall(function() require("json") end))
---> false	absent.lua:94: attempt to call a nil value (global 'require'): there are no modules to load; json, regex and parallel are there already
+--> false	absent.lua:94: attempt to call a nil value (global 'require'): there are no modules to load; json, regex, csv, base64, hash, url and time are there already

@@ -10,7 +10,7 @@ local function names_of(library)
 end
 
 print(names_of(_G))
---> _G _VERSION app arg assert collectgarbage coroutine debug dump error getmetatable ipairs json load lua_list_docs lua_read_doc lua_search_docs math next os pairs parallel pcall print rawequal rawget rawlen rawset regex select setmetatable sleep string table time tonumber tostring type utf8 xpcall
+--> _G _VERSION app arg assert base64 collectgarbage coroutine csv debug dump error exit getmetatable hash ipairs json load lua_list_docs lua_read_doc lua_search_docs math next os pairs parallel pcall print rawequal rawget rawlen rawset regex select setmetatable sleep string table time tonumber tostring type url utf8 xpcall
 print(names_of(string))
 --> byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper
 print(names_of(table))
@@ -27,6 +27,8 @@ print(names_of(debug))
 --> traceback
 print(names_of(json), names_of(regex), names_of(parallel), names_of(time))
 --> array decode encode null	gsub match match_all split	all map	format now parse
+print(names_of(base64), names_of(hash), names_of(url), names_of(csv))
+--> decode encode	hmac_sha256 md5 sha1 sha256	decode encode query	format parse
 print(_VERSION, _G == _ENV, ("x"):rep(3), ("%d"):format(7))
 --> Lua 5.4	true	xxx	7
 

@@ -27,7 +27,7 @@ def rule_of(method: str, path: str) -> Rule:
     """Return the rule for a request; the path is the template that it fits."""
     if method == "GET":
         return _READS
-    if (method, path) == ("POST", "/services"):
+    if method == "POST" and path in ("/services", "/postgres", "/key-value"):
         return _CREATIONS
     if (method, path) == ("POST", "/services/{service_id}/jobs"):
         return _JOBS

@@ -27,22 +27,25 @@ _DOCKER: dict[str, Demand] = dict.fromkeys(
     ("dockerCommand", "dockerContext", "dockerfilePath", "registryCredentialId"), TEXT
 ) | {"registryCredential": anything}
 VARIABLES = listing(either(record({"key": TEXT, "value": TEXT}), record({"key": TEXT, "generateValue": FLAG})))
-_FILES = listing(record({"name": TEXT, "content": TEXT}))
+FILES = listing(record({"name": TEXT, "content": TEXT}))
 _PATHS = listing(TEXT)
 _CRITERION = record({"enabled": FLAG, "percentage": NUMBER})
-_AUTOSCALING = record(
+AUTOSCALING = record(
     {"enabled": FLAG, "min": NUMBER, "max": NUMBER, "criteria": record({"cpu": _CRITERION, "memory": _CRITERION})}
 )
 _DISK = record({"name": TEXT, "mountPath": TEXT}, {"sizeGB": at_least_one})
-_HEADER = record({"path": TEXT, "name": TEXT, "value": TEXT})
-_ROUTE = record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}, {"priority": NUMBER})
+HEADER = record({"path": TEXT, "name": TEXT, "value": TEXT})
+ROUTE = record({"type": a(str, "redirect", "rewrite"), "source": TEXT, "destination": TEXT}, {"priority": NUMBER})
+
+RANGES = listing(record({"cidrBlock": TEXT, "description": TEXT}))
+REGION = a(str, "frankfurt", "oregon", "ohio", "singapore", "virginia")
 
 _PREVIEWS: dict[str, Demand] = {
     "previews": record({}, {"generation": a(str, "off", "manual", "automatic")}),
     "pullRequestPreviewsEnabled": _SWITCH,
 }
 _ACCESS: dict[str, Demand] = {
-    "ipAllowList": listing(record({"cidrBlock": TEXT, "description": TEXT})),
+    "ipAllowList": RANGES,
     "renderSubdomainPolicy": a(str, "enabled", "disabled"),
 }
 _SITE = _PREVIEWS | _ACCESS | {"buildCommand": TEXT, "publishPath": TEXT}
@@ -55,12 +58,12 @@ _WEB = _ACCESS | {
 _RUNTIME: dict[str, Demand] = {"runtime": a(str, *RUNTIMES), "env": a(str, *RUNTIMES)}
 _NEW = _RUNTIME | {
     "envSpecificDetails": either(record(_COMMANDS), record({}, _DOCKER)),
-    "region": a(str, "frankfurt", "oregon", "ohio", "singapore", "virginia"),
+    "region": REGION,
     "plan": a_paid_plan,
 }
-_NEW_SCALED = _NEW | _SCALED | {"numInstances": at_least_one, "autoscaling": _AUTOSCALING, "disk": _DISK}
+_NEW_SCALED = _NEW | _SCALED | {"numInstances": at_least_one, "autoscaling": AUTOSCALING, "disk": _DISK}
 _NEW_DETAILS = {
-    "static_site": record({}, _SITE | {"headers": listing(_HEADER), "routes": listing(_ROUTE)}),
+    "static_site": record({}, _SITE | {"headers": listing(HEADER), "routes": listing(ROUTE)}),
     "web_service": record({}, _NEW_SCALED | _WEB),
     "private_service": record({}, _NEW_SCALED),
     "background_worker": record({}, _NEW_SCALED),
@@ -97,7 +100,7 @@ def new_service(body: object, where: str) -> str | None:
     if not body.get("repo") and not body.get("image"):
         return f"{where} lacks repo or image"
     details = {"serviceDetails": _NEW_DETAILS[str(kind)]}
-    optional = _TOP | {"envVars": VARIABLES, "secretFiles": _FILES, "environmentId": TEXT}
+    optional = _TOP | {"envVars": VARIABLES, "secretFiles": FILES, "environmentId": TEXT}
     required: dict[str, Demand] = {"type": TEXT, "name": TEXT, "ownerId": TEXT}
     if kind == "static_site":
         return record(required, optional | details)(body, where)

@@ -47,6 +47,17 @@ def listing(each: Demand) -> Demand:
     return demand
 
 
+def mapping(each: Demand) -> Demand:
+    """Demand an object with any keys, whose values all satisfy a demand."""
+
+    def demand(value: object, where: str) -> str | None:
+        if not isinstance(value, dict):
+            return f"{where} must be an object"
+        return next(filter(None, (each(item, f"{where}.{name}") for name, item in value.items())), None)
+
+    return demand
+
+
 def record(required: Mapping[str, Demand], optional: Mapping[str, Demand] | None = None) -> Demand:
     """Demand an object with these fields and no others; an optional field may be null, as Render has it."""
     fields = {**required, **(optional or {})}

@@ -1,4 +1,4 @@
-"""Progress: deploys and jobs that are under way, and what becomes of them when.
+"""Progress: deploys, jobs and data stores that are under way, and what becomes of them when.
 
 A service deploys one thing after the other: what is triggered meanwhile waits in a queue.
 """
@@ -17,6 +17,8 @@ STAGE_SECONDS = 10
 """How long each later stage takes: the pre-deploy command, the update."""
 JOB_START_SECONDS = 3
 JOB_SECONDS = 20
+STORE_SECONDS = 60
+"""From an order for a data store until it is available."""
 SEEDED_DEPLOY_SECONDS = 120
 """How long a deploy that an account starts with goes on, since somebody first looked at it."""
 
@@ -67,6 +69,10 @@ class Progress:
         statuses = ("running", ending or usual)
         self._plan(service["id"], "job", job["id"], statuses, now + JOB_START_SECONDS, JOB_SECONDS)
 
+    def start_store(self, store_id: str, status: str, now: float) -> None:
+        """Let a data store have a status once it has started."""
+        self._plan(store_id, "store", store_id, (status,), now + STORE_SECONDS)
+
     def due(self, now: float) -> Iterator[Thing]:
         """Yield what has become due until now, the earliest first: the time, the thing and its new status."""
         while self._due and self._due[0]["at"] <= now:
@@ -82,7 +88,7 @@ class Progress:
             self._begin(service_id, deploy, _STAGES[entry["ending"]], now)
 
     def forget(self, key: str) -> None:
-        """Drop everything that is planned for a deploy, a job or a whole service."""
+        """Drop everything that is planned for a deploy, a job, a data store or a whole service."""
         self._due[:] = [due for due in self._due if key not in (due["id"], due["service"])]
         self._waiting.pop(key, None)
         for waiting in self._waiting.values():

@@ -99,10 +99,21 @@ class World:
         """Return the custom domains of a service."""
         return self._kept("domains", service, services.domains)
 
+    def new_id(self, prefix: str, *parts: object) -> str:
+        """Return the id of something that the request at hand makes; the parts tell several such things apart."""
+        return identifier(prefix, self.profile.account, "new", self._state["requests"], *parts)
+
+    def set_status(self, store: Thing, status: str, then: str | None = None) -> None:
+        """Set the status of a data store, and plan the one that it has a little later."""
+        self._progress.forget(store["id"])
+        store |= {"status": status, "updatedAt": self.now}
+        if then is not None:
+            self._progress.start_store(store["id"], then, self.seconds)
+
     def add_service(self, wanted: Thing, ending: str | None = None) -> tuple[Thing, Thing]:
         """Create the service that a request's body describes, and return it with its first deploy."""
         prefix = "crn" if wanted["type"] == "cron_job" else "srv"
-        key = identifier(prefix, self.profile.account, "new", self._state["requests"])
+        key = self.new_id(prefix)
         service = definitions.new_service(wanted, key, self.now)
         self._state["services"] = {key: service} | self.services
         for part in ("deploys", "jobs", "domains"):
@@ -147,7 +158,7 @@ class World:
         """
         history = self.deploys_of(service)
         deploy = {
-            "id": identifier("dep", self.profile.account, "new", self._state["requests"]),
+            "id": self.new_id("dep"),
             "status": "queued",
             "trigger": trigger,
             "createdAt": self.now,
@@ -171,7 +182,7 @@ class World:
     def add_job(self, service: Thing, command: str, plan: str, ending: str | None = None) -> Thing:
         """Start a job."""
         job = {
-            "id": identifier("job", self.profile.account, "new", self._state["requests"]),
+            "id": self.new_id("job"),
             "serviceId": service["id"],
             "startCommand": command,
             "planId": plan,
@@ -213,8 +224,13 @@ class World:
         return stamp(BEGINNING + timedelta(seconds=seconds))
 
     def _carry_out(self, due: Thing) -> None:
-        """Let a deploy or a job become what it is due to become."""
-        service, moment = self.services[due["service"]], self._written(due["at"])
+        """Let a deploy, a job or a data store become what it is due to become."""
+        moment = self._written(due["at"])
+        if due["kind"] == "store":
+            store = (self.databases | self.caches)[due["id"]]
+            store |= {"status": due["status"], "updatedAt": moment}
+            return
+        service = self.services[due["service"]]
         things = self.deploys_of(service) if due["kind"] == "deploy" else self.jobs_of(service)
         thing = next(thing for thing in things if thing["id"] == due["id"])
         if due["status"] == "live":

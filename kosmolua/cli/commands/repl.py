@@ -13,7 +13,7 @@ import click
 from kosmolua import __version__
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.repl.conversation import Conversation
 from kosmolua.cli.repl.readers import Lines, Reader, TypedLines, open_readline, piped_line
 from kosmolua.cli.scripts import open_runtime
@@ -32,7 +32,7 @@ GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
         "kosmolua repl --simulate", "kosmolua repl --read-only", "kosmolua repl --simulate --json < chunks.lua"
     ),
 )
-@running_options
+@session_options
 def command(options: Options) -> int:
     """Try Lua line by line; each chunk finds the globals of earlier ones.
 

@@ -46,7 +46,7 @@ def show_answer(answer: Answer, name: str = CHUNK) -> None:
         name: The chunk's name in messages.
     """
     error = answer.outcome.error
-    if error:
+    if error and answer.outcome.exit is None:
         console.complain_of(error, name.removeprefix("="))
     if answer.state in REMARKS:
         console.complain(REMARKS[answer.state])
@@ -129,7 +129,8 @@ class Conversation:
     def _command_meant(self, chunk: str) -> str | None:
         """Return the command for a word of other REPLs, unless the session has a global of this name."""
         word = chunk.strip().removesuffix("()")
-        is_a_habit = word in WORDS and not self._options.json and word not in self._session.names().types
+        is_free = word == "exit" or word not in self._session.names().types
+        is_a_habit = word in WORDS and not self._options.json and is_free
         return WORDS[word] if is_a_habit else None
 
     def _do(self, line: str) -> None:
@@ -169,6 +170,9 @@ class Conversation:
             self._explain(answer)
         if isinstance(answer.outcome.error, Interrupted):
             raise KeyboardInterrupt
+        if answer.outcome.exit is not None:
+            self.status = answer.outcome.exit
+            raise Quit
 
     def _explain(self, answer: Answer) -> None:
         """If the value is a table under ``app``, list the names in it."""

@@ -5,7 +5,7 @@
 
 local python_bridge, sources = ...
 
-local load, next, type, xpcall = load, next, type, xpcall
+local error, load, next, type, xpcall = error, load, next, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local running = coroutine.running
@@ -67,7 +67,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "time", "env", "session",
+  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -96,8 +96,9 @@ end
 ---Sends what ended the script: an error value, and where it was raised if that is known.
 local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
-  local call, message = errors.call_of(value), traceback.within_script(inspect.safely(hints.explain(value)))
-  local fields = '"error":{"message":' .. cut(message)
+  local call, code, message = errors.call_of(value), errors.own(value)
+  message = message or traceback.within_script(inspect.safely(hints.explain(value)))
+  local fields = '"error":{"message":' .. cut(message) .. (code and ',"code":' .. cut(code) or "")
   fields = fields .. (call and format(',"call":%d', call) or "")
   fields = fields .. (line and format(',"line":%d', line) or "") .. (is_syntax and ',"is_syntax":true' or "")
   bridge("end", fields .. (frames and ',"traceback":' .. cut("stack traceback:" .. without_host(frames)) or "") .. "}")
@@ -120,7 +121,9 @@ local function succeed(...)
 end
 
 local function finish(ok, ...)
-  if ok then
+  if requests.exit_fields then
+    return bridge("end", requests.exit_fields)
+  elseif ok then
     return succeed(...)
   end
   local caught = ...
@@ -131,16 +134,20 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, and `asks_time`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, and `is_recorded`
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
+  requests.exit_fields = nil
   local given = decode(settings, 3)
   for name, value in next, given.limits do
     limits[name] = value
   end
   host.time.set_clocks(given.asks_time)
+  if given.is_recorded then
+    host.recorded.install()
+  end
   bridge("rearm")
 end
 
@@ -192,7 +199,12 @@ local function converse(source, chunk, settings, verb)
   if not script then
     return reject(show)
   end
-  finish(present(show, guarded(script)))
+  local ok, problem = pcall(finish, present(show, guarded(script)))
+  if not ok and requests.exit_fields then -- a `__tostring` that exits, of what the script returned or raised
+    return bridge("end", requests.exit_fields)
+  elseif not ok then
+    error(problem, 0)
+  end
 end
 
 return run, converse

@@ -7,7 +7,7 @@ local hints, inspect, requests, traceback = host.hints, host.inspect, host.reque
 local host_tables = host.registry.host_tables
 local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
   error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
-local collectgarbage, huge, integer_or_float = collectgarbage, math.huge, math.type
+local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
 local close, resume = coroutine.close, coroutine.resume
@@ -45,6 +45,10 @@ local env = {
   coroutine = copy(coroutine),
   os = host.time.os,
   time = host.time.time,
+  base64 = host.codecs.base64,
+  hash = host.codecs.hash,
+  url = host.codecs.url,
+  csv = host.csv,
   app = host.app.app,
   json = host.json,
   parallel = host.parallel,
@@ -206,6 +210,17 @@ function env.sleep(seconds)
     bad_argument(1, "sleep", "seconds from 0 expected, got " .. tostring(seconds))
   end
   requests.ask("sleep", format(',"seconds":%.17g', seconds))
+end
+
+---Ends the script with an exit status. Nothing catches it, and what was printed stays.
+---@param status? integer 0 to 63 (default: 0, which is success).
+function env.exit(status)
+  status = status == nil and 0 or status
+  local whole = type(status) == "number" and tointeger(status)
+  if not whole or whole < 0 or whole > 63 then
+    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. inspect.safely(status))
+  end
+  requests.exit(whole)
 end
 
 env.debug = {}

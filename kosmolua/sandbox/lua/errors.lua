@@ -2,7 +2,7 @@
 
 local host = ...
 
-local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
+local error, ipairs, next, rawget, setmetatable, type = error, ipairs, next, rawget, setmetatable, type
 
 local methods = {}
 for name, method in next, string do
@@ -77,4 +77,15 @@ local function call_of(value)
   return calls[value]
 end
 
-return { mint = mint, call_of = call_of }
+---Returns the code and the message of an error that the script raised as a table with both, or nil.
+local function own(value)
+  if type(value) ~= "table" or contents[value] then
+    return
+  end
+  local code, message = rawget(value, "code"), rawget(value, "message")
+  if type(code) == "string" and type(message) == "string" then
+    return code, message
+  end
+end
+
+return { mint = mint, call_of = call_of, own = own }

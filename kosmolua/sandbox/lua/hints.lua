@@ -3,7 +3,7 @@
 local ipairs, next, type = ipairs, next, type
 local find, match = string.find, string.match
 
-local MODULES = "there are no modules to load; json, regex and parallel are there already"
+local MODULES = "there are no modules to load; json, regex, csv, base64, hash, url and time are there already"
 local FILES = "there are no files; print writes, arg has the arguments, and load takes text"
 local PROCESSES = "there are no processes and no environment; os has time, date, clock and difftime"
 local WAITING = "sleep(seconds) waits"
@@ -53,7 +53,7 @@ local fields = {
   os = {
     getenv = PROCESSES, execute = PROCESSES,
     remove = FILES, rename = FILES, tmpname = FILES,
-    exit = "return ends a script, error lets it fail",
+    exit = "exit(status) ends a script",
     sleep = WAITING,
   },
   json = { parse = DECODE, loads = DECODE, stringify = ENCODE, dumps = ENCODE },

@@ -10,6 +10,8 @@ from ..call import Operation
 from . import activity, deploys, domains, jobs, owners, services, stores, variables
 
 _S = "/services/{service_id}"
+_P = "/postgres/{postgres_id}"
+_K = "/key-value/{key_value_id}"
 OPERATIONS: dict[str, dict[str, Operation]] = {
     "/users": {"GET": owners.get_current_user},
     "/owners": {"GET": owners.list_owners},
@@ -38,9 +40,14 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
     _S + "/custom-domains/{domain}": {"GET": domains.get_custom_domain, "DELETE": domains.delete_custom_domain},
     _S + "/custom-domains/{domain}/verify": {"POST": domains.verify_custom_domain},
     "/logs": {"GET": activity.list_logs},
-    "/postgres": {"GET": stores.list_postgres},
-    "/postgres/{postgres_id}": {"GET": stores.get_postgres},
-    "/key-value": {"GET": stores.list_key_values},
-    "/key-value/{key_value_id}": {"GET": stores.get_key_value},
+    "/postgres": {"GET": stores.list_postgres, "POST": stores.create_postgres},
+    _P: {"GET": stores.get_postgres, "PATCH": stores.update_postgres, "DELETE": stores.delete_postgres},
+    _P + "/suspend": {"POST": stores.suspend_postgres},
+    _P + "/resume": {"POST": stores.resume_postgres},
+    _P + "/restart": {"POST": stores.restart_postgres},
+    "/key-value": {"GET": stores.list_key_values, "POST": stores.create_key_value},
+    _K: {"GET": stores.get_key_value, "PATCH": stores.update_key_value, "DELETE": stores.delete_key_value},
+    _K + "/suspend": {"POST": stores.suspend_key_value},
+    _K + "/resume": {"POST": stores.resume_key_value},
 }
 NAMES = frozenset(operation.__name__ for methods in OPERATIONS.values() for operation in methods.values())

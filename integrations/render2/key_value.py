@@ -1,0 +1,142 @@
+"""Key Value instances: created, changed, deleted, suspended and resumed."""
+
+from typing import Annotated, Literal, TypedDict, cast
+
+from kosmolua.plugin import BadArguments, non_empty
+
+from .account import integration
+from .bodies import ranges_of, renamed
+from .parameters import EnvironmentIdOfNew, KeyValueId, OwnerId
+from .render import Render
+from .settings import AllowedRange
+from .stores import KeyValue, OneKeyValue, shaped
+from .wire import Thing, thing_of
+
+_INSTANCE = "/key-value/{key_value_id}"
+_FIELDS = {
+    "name": "name",
+    "plan": "plan",
+    "region": "region",
+    "maxmemory_policy": "maxmemoryPolicy",
+    "environment_id": "environmentId",
+}
+
+
+class AcceptedForKeyValue(TypedDict):
+    """Render took the order; it says nothing more, and may take a while to carry it out."""
+
+    key_value_id: str
+    accepted: bool
+
+
+class DeletedKeyValue(TypedDict):
+    """What was deleted."""
+
+    key_value_id: str
+    deleted: bool
+
+
+MaxmemoryPolicy = Annotated[
+    Literal[
+        "noeviction",
+        "allkeys_lfu",
+        "allkeys_lru",
+        "allkeys_random",
+        "volatile_lfu",
+        "volatile_lru",
+        "volatile_random",
+        "volatile_ttl",
+    ]
+    | None,
+    'What is dropped when memory is full: "allkeys_lru" for a cache, "noeviction" for a queue.',
+]
+AllowList = Annotated[
+    list[AllowedRange] | None,
+    'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
+]
+
+
+@integration.writes
+def create_key_value(
+    render: Render,
+    /,
+    *,
+    name: Annotated[str, "Name for the instance.", non_empty()],
+    plan: Annotated[str, 'Plan: "free", "starter", "standard", "pro", "pro_plus".'],
+    region: Annotated[
+        str | None, 'Region: "oregon", if none is given, "ohio", "virginia", "frankfurt", "singapore".'
+    ] = None,
+    maxmemory_policy: MaxmemoryPolicy = None,
+    ip_allow_list: AllowList = None,
+    environment_id: EnvironmentIdOfNew = None,
+    owner_id: OwnerId = None,
+) -> OneKeyValue:
+    """Create a Key Value instance. It takes a while until its status is available."""
+    settings = {
+        "name": name,
+        "plan": plan,
+        "region": region,
+        "maxmemory_policy": maxmemory_policy,
+        "ip_allow_list": ip_allow_list,
+        "environment_id": environment_id,
+    }
+    body = {"ownerId": render.workspace(owner_id)} | _body(settings)
+    return _one(render.api.post("/key-value", json=body))
+
+
+@integration.writes
+def update_key_value(
+    render: Render,
+    /,
+    *,
+    key_value_id: KeyValueId,
+    name: Annotated[str | None, "New name.", non_empty()] = None,
+    plan: Annotated[str | None, "New plan."] = None,
+    maxmemory_policy: MaxmemoryPolicy = None,
+    ip_allow_list: AllowList = None,
+) -> OneKeyValue:
+    """Change a Key Value instance; what is not given stays."""
+    settings = {
+        "name": name,
+        "plan": plan,
+        "maxmemory_policy": maxmemory_policy,
+        "ip_allow_list": ip_allow_list,
+    }
+    if not (body := _body(settings)):
+        raise BadArguments("update_key_value was given nothing to change", hint="such as plan = 'standard'")
+    return _one(render.api.patch(_INSTANCE, json=body, key_value_id=key_value_id))
+
+
+@integration.destroys
+def delete_key_value(render: Render, /, *, key_value_id: KeyValueId) -> DeletedKeyValue:
+    """Delete a Key Value instance for good, with its data."""
+    render.api.delete(_INSTANCE, key_value_id=key_value_id)
+    return {"key_value_id": key_value_id, "deleted": True}
+
+
+@integration.writes
+def suspend_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
+    """Stop a Key Value instance without deleting it; nobody can connect until it is resumed."""
+    return _ordered(render, key_value_id, "suspend")
+
+
+@integration.writes
+def resume_key_value(render: Render, /, *, key_value_id: KeyValueId) -> AcceptedForKeyValue:
+    """Start a suspended Key Value instance again."""
+    return _ordered(render, key_value_id, "resume")
+
+
+def _body(settings: Thing) -> Thing:
+    body = renamed(settings, _FIELDS)
+    if settings["ip_allow_list"] is not None:
+        body["ipAllowList"] = ranges_of(settings["ip_allow_list"])
+    return body
+
+
+def _one(reply: object) -> OneKeyValue:
+    return {"key_value": cast(KeyValue, shaped(thing_of(reply)))}
+
+
+def _ordered(render: Render, key_value_id: str, order: str) -> AcceptedForKeyValue:
+    render.api.post(f"{_INSTANCE}/{order}", key_value_id=key_value_id)
+    return {"key_value_id": key_value_id, "accepted": True}

@@ -1,0 +1,200 @@
+"""Postgres databases: created, changed, deleted, suspended, resumed and restarted."""
+
+from typing import Annotated, TypedDict, cast
+
+from kosmolua.plugin import BadArguments, between, matching, non_empty
+
+from .account import integration
+from .bodies import ranges_of, renamed
+from .parameters import EnvironmentIdOfNew, OwnerId, PostgresId
+from .render import Render
+from .settings import AllowedRange
+from .stores import OnePostgres, Postgres, shaped
+from .wire import Thing, thing_of
+
+_DATABASE = "/postgres/{postgres_id}"
+_FIELDS = {
+    "name": "name",
+    "plan": "plan",
+    "version": "version",
+    "region": "region",
+    "database_name": "databaseName",
+    "database_user": "databaseUser",
+    "disk_size_gb": "diskSizeGB",
+    "disk_autoscaling": "enableDiskAutoscaling",
+    "high_availability": "enableHighAvailability",
+    "environment_id": "environmentId",
+    "datadog_api_key": "datadogAPIKey",
+    "datadog_site": "datadogSite",
+}
+
+
+class ReplicaSettings(TypedDict):
+    """A read replica that a database is to have."""
+
+    name: str
+    parameter_overrides: dict[str, str] | None
+
+
+class AcceptedForPostgres(TypedDict):
+    """Render took the order; it says nothing more, and may take a while to carry it out."""
+
+    postgres_id: str
+    accepted: bool
+
+
+class DeletedPostgres(TypedDict):
+    """What was deleted."""
+
+    postgres_id: str
+    deleted: bool
+
+
+DiskSize = Annotated[
+    int | None, "Size of the disk in GB: 1 or a multiple of 5. It can grow and not shrink.", between(1, 16384)
+]
+DiskAutoscaling = Annotated[bool | None, "Whether the disk grows by itself when it is nearly full."]
+HighAvailability = Annotated[bool | None, "Whether a standby takes over when the database fails; for larger plans."]
+Overrides = Annotated[
+    dict[str, str] | None, 'Parameters of the server in place of Render\'s: { max_connections = "200" }.'
+]
+AllowList = Annotated[
+    list[AllowedRange] | None,
+    'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
+]
+Replicas = Annotated[
+    list[ReplicaSettings] | None, 'All read replicas that it is to have: { { name = "reports" } }; others are deleted.'
+]
+DatadogKey = Annotated[str | None, "Credential for Datadog, where the database's metrics are to be sent."]
+DatadogSite = Annotated[str | None, "Datadog's site, such as US1 or EU; US1 if none is given."]
+
+
+@integration.writes
+def create_postgres(
+    render: Render,
+    /,
+    *,
+    name: Annotated[str, "Name for the database, as the dashboard shows it.", non_empty()],
+    plan: Annotated[str, 'Plan: "free", "basic_256mb", "basic_1gb", "pro_4gb", "accelerated_16gb" and so on.'],
+    version: Annotated[str, 'Major version of PostgreSQL, such as "17".', matching(r"\d+", "17")],
+    region: Annotated[
+        str | None, 'Region: "oregon", if none is given, "ohio", "virginia", "frankfurt", "singapore".'
+    ] = None,
+    database_name: Annotated[str | None, "Name in SQL; Render makes one up if none is given."] = None,
+    database_user: Annotated[str | None, "User in SQL; Render makes one up if none is given."] = None,
+    disk_size_gb: DiskSize = None,
+    disk_autoscaling: DiskAutoscaling = None,
+    high_availability: HighAvailability = None,
+    parameter_overrides: Overrides = None,
+    read_replicas: Replicas = None,
+    ip_allow_list: AllowList = None,
+    environment_id: EnvironmentIdOfNew = None,
+    datadog_api_key: DatadogKey = None,
+    datadog_site: DatadogSite = None,
+    owner_id: OwnerId = None,
+) -> OnePostgres:
+    """Create a Postgres database. It takes some minutes until its status is available."""
+    settings = {
+        "name": name,
+        "plan": plan,
+        "version": version,
+        "region": region,
+        "database_name": database_name,
+        "database_user": database_user,
+        "disk_size_gb": disk_size_gb,
+        "disk_autoscaling": disk_autoscaling,
+        "high_availability": high_availability,
+        "parameter_overrides": parameter_overrides,
+        "read_replicas": read_replicas,
+        "ip_allow_list": ip_allow_list,
+        "environment_id": environment_id,
+        "datadog_api_key": datadog_api_key,
+        "datadog_site": datadog_site,
+    }
+    body = {"ownerId": render.workspace(owner_id)} | _body(settings)
+    return _one(render.api.post("/postgres", json=body))
+
+
+@integration.writes
+def update_postgres(
+    render: Render,
+    /,
+    *,
+    postgres_id: PostgresId,
+    name: Annotated[str | None, "New name.", non_empty()] = None,
+    plan: Annotated[str | None, "New plan."] = None,
+    disk_size_gb: DiskSize = None,
+    disk_autoscaling: DiskAutoscaling = None,
+    high_availability: HighAvailability = None,
+    parameter_overrides: Overrides = None,
+    read_replicas: Replicas = None,
+    ip_allow_list: AllowList = None,
+    datadog_api_key: DatadogKey = None,
+    datadog_site: DatadogSite = None,
+) -> OnePostgres:
+    """Change a Postgres database; what is not given stays. Another plan or disk restarts it."""
+    settings = {
+        "name": name,
+        "plan": plan,
+        "disk_size_gb": disk_size_gb,
+        "disk_autoscaling": disk_autoscaling,
+        "high_availability": high_availability,
+        "parameter_overrides": parameter_overrides,
+        "read_replicas": read_replicas,
+        "ip_allow_list": ip_allow_list,
+        "datadog_api_key": datadog_api_key,
+        "datadog_site": datadog_site,
+    }
+    if not (body := _body(settings)):
+        raise BadArguments("update_postgres was given nothing to change", hint="such as plan = 'pro_4gb'")
+    return _one(render.api.patch(_DATABASE, json=body, postgres_id=postgres_id))
+
+
+@integration.destroys
+def delete_postgres(render: Render, /, *, postgres_id: PostgresId) -> DeletedPostgres:
+    """Delete a Postgres database for good, with its data, its replicas and its backups."""
+    render.api.delete(_DATABASE, postgres_id=postgres_id)
+    return {"postgres_id": postgres_id, "deleted": True}
+
+
+@integration.writes
+def suspend_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
+    """Stop a Postgres database without deleting it; nobody can connect until it is resumed."""
+    return _ordered(render, postgres_id, "suspend")
+
+
+@integration.writes
+def resume_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
+    """Start a suspended Postgres database again."""
+    return _ordered(render, postgres_id, "resume")
+
+
+@integration.writes
+def restart_postgres(render: Render, /, *, postgres_id: PostgresId) -> AcceptedForPostgres:
+    """Restart a Postgres database; connections to it are lost."""
+    return _ordered(render, postgres_id, "restart")
+
+
+def _body(settings: Thing) -> Thing:
+    body = renamed(settings, _FIELDS)
+    if settings["parameter_overrides"] is not None:
+        body["parameterOverrides"] = settings["parameter_overrides"]
+    if settings["ip_allow_list"] is not None:
+        body["ipAllowList"] = ranges_of(settings["ip_allow_list"])
+    if settings["read_replicas"] is not None:
+        body["readReplicas"] = [_replica(each) for each in settings["read_replicas"]]
+    return body
+
+
+def _replica(wanted: ReplicaSettings) -> Thing:
+    overrides = wanted.get("parameter_overrides")
+    return {"name": wanted["name"]} | ({} if overrides is None else {"parameterOverrides": overrides})
+
+
+def _one(reply: object) -> OnePostgres:
+    return {"postgres": cast(Postgres, shaped(thing_of(reply)))}
+
+
+def _ordered(render: Render, postgres_id: str, order: str) -> AcceptedForPostgres:
+    render.api.post(f"{_DATABASE}/{order}", postgres_id=postgres_id)
+    return {"postgres_id": postgres_id, "accepted": True}

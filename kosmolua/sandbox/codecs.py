@@ -1,0 +1,102 @@
+"""Base64 and hashes for Lua, by Python's own C functions. They run in the child and die with it."""
+
+from __future__ import annotations
+
+import re
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+COPIES = 3
+"""How often a text is in Python's memory at most while it is decoded."""
+BLOCK_SIZE = 64
+"""Bytes of a block of SHA-256."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_INNER, _OUTER = (bytes(code ^ mask for code in range(256)) for mask in (0x36, 0x5C))
+
+
+def _hash(name: str, *modules: str) -> Any:
+    """Return a hash of the interpreter's own: hashlib would load OpenSSL, which takes long."""
+    for module in modules:
+        try:
+            return getattr(__import__(module), name)
+        except ImportError:
+            continue
+    import hashlib
+
+    return getattr(hashlib, name)
+
+
+_md5 = _hash("md5", "_md5")
+_sha1 = _hash("sha1", "_sha1")
+_sha256 = _hash("sha256", "_sha2", "_sha256")
+
+
+def _encode(text: bytes) -> bytes:
+    return b2a_base64(text, newline=False)
+
+
+def _encode_for_url(text: bytes) -> bytes:
+    return _encode(text).rstrip(b"=").translate(_TO_URL)
+
+
+def _decode(text: bytes) -> bytes | None:
+    """Return what a text in base64 stands for, or None if it is not base64.
+
+    Both alphabets are read, white space is left out, and the padding may lack.
+    """
+    digits = text.translate(_FROM_URL, b" \t\r\n")
+    if not _BASE64.fullmatch(digits):
+        return None
+    digits = digits.rstrip(b"=")
+    if len(digits) % 4 == 1:
+        return None
+    return a2b_base64(digits + b"=" * (-len(digits) % 4))
+
+
+def _hmac_sha256(text: bytes, key: bytes) -> bytes:
+    """Return an HMAC (RFC 2104) in hex."""
+    key = (_sha256(key).digest() if len(key) > BLOCK_SIZE else key).ljust(BLOCK_SIZE, b"\0")
+    inner = _sha256(key.translate(_INNER))
+    inner.update(text)
+    outer: str = _sha256(key.translate(_OUTER) + inner.digest()).hexdigest()
+    return outer.encode()
+
+
+def _hex(new: Any) -> Callable[[bytes], bytes]:
+    def digest(text: bytes) -> bytes:
+        said: str = new(text, usedforsecurity=False).hexdigest()
+        return said.encode()
+
+    return digest
+
+
+_CODECS: dict[bytes, Callable[..., bytes | None]] = {
+    b"encode": _encode,
+    b"encode_for_url": _encode_for_url,
+    b"decode": _decode,
+    b"md5": _hex(_md5),
+    b"sha1": _hex(_sha1),
+    b"sha256": _hex(_sha256),
+    b"hmac_sha256": _hmac_sha256,
+}
+
+
+def convert(name: bytes, text: bytes, *more: bytes, room: float = inf) -> bytes | None:
+    """Return a text encoded, decoded or hashed; None if it cannot be.
+
+    Args:
+        name: What to do, a key of ``_CODECS``.
+        text: The text.
+        more: Further texts, such as a key.
+        room: Bytes that Python's copies of the text may take.
+
+    Raises:
+        MemoryError: They would take more.
+    """
+    if COPIES * len(text) > room:
+        raise MemoryError
+    return _CODECS[name](text, *more)

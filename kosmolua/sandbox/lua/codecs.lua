@@ -1,0 +1,147 @@
+-- The globals `base64`, `hash` and `url`: texts in other forms. Python's functions encode and hash, in this same process.
+
+local host = ...
+
+local bridge, inspect = host.bridge, host.inspect
+local error, ipairs, next, rawget, tonumber, tostring, type =
+  error, ipairs, next, rawget, tonumber, tostring, type
+local byte, char, find, format, gsub = string.byte, string.char, string.find, string.format, string.gsub
+local concat, sort = table.concat, table.sort
+
+local UNSAFE = "[^%w%-_.~]"
+
+local function need_text(name, what, value)
+  if type(value) ~= "string" then
+    error(name .. " needs " .. what .. ", a string, not " .. inspect.safely(value), 3)
+  end
+end
+
+local function convert(...)
+  local converted = bridge("convert", ...)
+  bridge("rearm")
+  return converted
+end
+
+local base64 = {}
+
+---@class base64.options
+---@field url? boolean Whether to write `-` and `_` for `+` and `/`, and no padding, as URLs have it (default: false).
+
+---Encodes a text, whatever its bytes.
+---@param text string
+---@param options? base64.options
+---@return string
+function base64.encode(text, options)
+  need_text("base64.encode", "a text", text)
+  local for_url = type(options) == "table" and rawget(options, "url")
+  return convert(for_url and "encode_for_url" or "encode", text)
+end
+
+---Decodes a text in base64, with either alphabet, also without padding and with white space. Another text raises.
+---@param text string
+---@return string
+function base64.decode(text)
+  need_text("base64.decode", "a text", text)
+  return convert("decode", text) or error("base64.decode: the text is not base64", 2)
+end
+
+local hash = {}
+
+---Returns the SHA-256 of a text in hex.
+---@param text string
+---@return string
+function hash.sha256(text)
+  need_text("hash.sha256", "a text", text)
+  return convert("sha256", text)
+end
+
+---Returns the SHA-1 of a text in hex.
+---@param text string
+---@return string
+function hash.sha1(text)
+  need_text("hash.sha1", "a text", text)
+  return convert("sha1", text)
+end
+
+---Returns the MD5 of a text in hex.
+---@param text string
+---@return string
+function hash.md5(text)
+  need_text("hash.md5", "a text", text)
+  return convert("md5", text)
+end
+
+---Returns the HMAC of a text with SHA-256, in hex.
+---@param key string
+---@param text string
+---@return string
+function hash.hmac_sha256(key, text)
+  need_text("hash.hmac_sha256", "a key", key)
+  need_text("hash.hmac_sha256", "a text", text)
+  return convert("hmac_sha256", text, key)
+end
+
+local url = {}
+
+local function escape(text)
+  return (gsub(text, UNSAFE, function(code) return format("%%%02X", byte(code)) end))
+end
+
+---Encodes a text as a part of a URL: everything but letters, digits and `-_.~` is percent-encoded.
+---@param text string
+---@return string
+function url.encode(text)
+  need_text("url.encode", "a text", text)
+  return escape(text)
+end
+
+---Decodes what is percent-encoded in a text. A plus sign stays as it is; a `%` without two hexadecimal digits raises.
+---@param text string
+---@return string
+function url.decode(text)
+  need_text("url.decode", "a text", text)
+  local wrong = find(text .. "  ", "%%%X") or find(text .. "  ", "%%.%X")
+  if wrong then
+    error("url.decode: two hexadecimal digits must follow the % at position " .. wrong, 2)
+  end
+  return (gsub(text, "%%(%x%x)", function(digits) return char(tonumber(digits, 16)) end))
+end
+
+local PLAIN = { string = true, number = true, boolean = true }
+
+local function add(pairs_of, name, value)
+  if not PLAIN[type(value)] then
+    error("url.query: " .. name .. " must be text, a number, a boolean or a list of them, not " .. inspect.safely(value), 3)
+  end
+  pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(tostring(value))
+end
+
+---Writes a query from a table, sorted by name. A list stands for its name several times.
+---@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
+---@return string
+function url.query(parameters)
+  if type(parameters) ~= "table" then
+    error("url.query needs a table such as { limit = 5 }, not " .. inspect.safely(parameters), 2)
+  end
+  local names, pairs_of = {}, {}
+  for name in next, parameters do
+    if type(name) ~= "string" then
+      error("url.query needs a table such as { limit = 5 }, not one with the key " .. inspect.safely(name), 2)
+    end
+    names[#names + 1] = name
+  end
+  sort(names)
+  for _, name in ipairs(names) do
+    local value = rawget(parameters, name)
+    if type(value) ~= "table" then
+      add(pairs_of, name, value)
+    else
+      for index = 1, #value do
+        add(pairs_of, name, value[index])
+      end
+    end
+  end
+  return concat(pairs_of, "&")
+end
+
+return { base64 = base64, hash = hash, url = url }
