@@ -31,6 +31,7 @@ class Job(NamedTuple):
         source: Its text.
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
+        input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
     """
@@ -38,6 +39,7 @@ class Job(NamedTuple):
     source: bytes
     name: str
     arguments: Sequence[str] = ()
+    input: object = None
     asks_time: bool = False
     seed: str | None = None
 
@@ -57,6 +59,7 @@ class Job(NamedTuple):
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
+            input=self.input,
             seed=self.seed,
         )
 

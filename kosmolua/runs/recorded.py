@@ -172,6 +172,7 @@ def begin(
             "mode": host.mode,
             "script": script_fields(job.name.removeprefix("="), source),
             "args": list(job.arguments),
+            "input": job.input,
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
             "host": host.places(),
@@ -219,7 +220,7 @@ def default_path(run: str) -> str:
 
 def options_of(recording: Recording) -> dict[str, Any]:
     """Return the options with which a recorded script runs again."""
-    return {"name": recording.script["name"], "args": recording.header["args"]}
+    return {"name": recording.script["name"], "args": recording.header["args"], "input": recording.header["input"]}
 
 
 def script_fields(name: str, source: bytes) -> Event:

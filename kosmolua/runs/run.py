@@ -8,6 +8,7 @@ from threading import RLock
 from time import monotonic
 from typing import Literal, TypeAlias, TypedDict, TypeVar
 
+from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
 from kosmolua.errors import (
@@ -24,7 +25,8 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
-from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.limits import ADJUSTABLE, Limits, spell_size
+from kosmolua.protocol import NotJson
 from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
@@ -57,6 +59,8 @@ class RunOptions(TypedDict, total=False):
     """The script's name in messages and tracebacks."""
     args: Sequence[str]
     """The script's arguments, in ``arg`` and ``...``."""
+    input: object
+    """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
     read_only: bool
     """Deny every write of this run."""
     allow: Sequence[str]
@@ -205,6 +209,7 @@ class Run:
         self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
+        self._input = self._checked_input(options["input"]) if "input" in options else None
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -243,6 +248,18 @@ class Run:
                 return Outcome([], "", error, [])
             except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
                 return Outcome([], "", error, [], warnings=self._warnings)
+
+    def _checked_input(self, given: object) -> object:
+        """Return what a script gets as ``input``, unless Lua cannot carry it or it is too large."""
+        text = protocol.to_text(given) if isinstance(given, bytes) else given
+        try:
+            size = len(protocol.encode(text)) if text is not None else 0
+        except NotJson as error:
+            raise TypeError(f"the input of a script must be what JSON can carry: {error}") from None
+        if size > self._limits.max_result:
+            limit = spell_size(self._limits.max_result)
+            raise ConfigError(f"The input is larger than {limit}", hint="pass less, or a part to each run")
+        return text
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -340,6 +357,7 @@ class Run:
             self._source,
             self._name,
             self._options.get("args", ()),
+            self._input,
             asks_time=self._take is not None or self._host.mode == "simulated",
             seed=self._take.seed if self._take else None,
         )
