@@ -20,6 +20,14 @@ app = {}
 ---@field path? string The function that was called.
 ---@field account? string The account it was called for.
 
+---What `--input` holds: JSON, TOML or CSV decoded, or text. nil without it.
+---@type any
+input = nil
+
+---The parameters that the script's header declares, with their defaults.
+---@type table<string, any>
+params = {}
+
 ---Prints a value as `print` does, and returns it.
 ---@generic T
 ---@param value T

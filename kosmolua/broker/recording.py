@@ -2,7 +2,8 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, limits, options, seed}      always the first line
+    run      {format, kosmolua, run, time, mode, script, args, input, params, limits, options, seed}
+                                        always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call}
@@ -280,7 +281,7 @@ def replace_file(path: str, data: bytes) -> None:
 
 def _line(body: str, before: int) -> tuple[bytes, int]:
     """Return the line of an event without its closing brace, and the checksum after it."""
-    data = body.encode("utf-8", "replace")
+    data = body.encode("utf-8", "surrogatepass")
     check = zlib.crc32(data, before)
     return data + _SUM + f'{check:08x}"}}\n'.encode(), check
 

@@ -71,6 +71,7 @@ class Option(Generic[Value]):
         is_repeatable: Whether it can be given more than once.
         for_listing: Whether commands that only list integrations and accounts take it too.
         for_calls: Whether commands that make calls without a script take it too.
+        for_servers: Whether the server takes it too; scripts come to it with what they need.
         for_sessions: Whether commands that run more than one script take it too.
     """
 
@@ -87,6 +88,7 @@ class Option(Generic[Value]):
         is_repeatable: bool = False,
         for_listing: bool = False,
         for_calls: bool = True,
+        for_servers: bool = True,
         for_sessions: bool = True,
     ) -> None:
         self.default = default
@@ -98,6 +100,7 @@ class Option(Generic[Value]):
         self.is_repeatable = is_repeatable
         self.for_listing = for_listing
         self.for_calls = for_calls
+        self.for_servers = for_servers
         self.for_sessions = for_sessions
         self._short = short
 
@@ -163,6 +166,15 @@ class Options:
         read=failure,
         is_repeatable=True,
         help="Let a simulated function fail, as in render2.trigger_deploy=build_failed; repeatable.",
+    )
+    input = Option[str | None](
+        default=None,
+        section=PLACES,
+        metavar="FILE",
+        read=path,
+        for_calls=False,
+        for_servers=False,
+        help="What the script finds in input: JSON, CSV, TOML or text; - is standard input.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
     yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked, unless it destroys.")
@@ -266,11 +278,19 @@ class Script:
         file: Its file, ``-`` for standard input, or None.
         code: Its text, or None.
         arguments: What the script finds in ``arg``.
+        params: The values of the options that its header declares.
     """
 
-    def __init__(self, file: str | None, code: str | None, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        file: str | None,
+        code: str | None,
+        arguments: Sequence[str],
+        params: dict[str, Any] | None = None,
+    ) -> None:
         self.file = file if code is None else None
         self.code = code
+        self.params = params or {}
         self.arguments = tuple(arguments if code is None or file is None else (file, *arguments))
 
 

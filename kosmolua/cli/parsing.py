@@ -123,6 +123,11 @@ def calling_options(command: _Command) -> _Command:
     return _with_options(command, [option for option in OPTIONS if option.for_calls])
 
 
+def serving_options(command: _Command) -> _Command:
+    """Give a command that runs the scripts of others those shared options that concern it, as ``options``."""
+    return _with_options(command, [option for option in OPTIONS if option.for_sessions and option.for_servers])
+
+
 def listing_options(command: _Command) -> _Command:
     """Give a command that only lists things those shared options that concern it, as one argument ``options``."""
     return _with_options(command, [option for option in OPTIONS if option.for_listing])

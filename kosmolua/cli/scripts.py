@@ -234,14 +234,27 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
         name = _name_of(script)
         if record := options.record_file or options.record:
             given["record"] = record
-        return runtime.run(source, name=name, args=script.arguments, child=child, check=check, **given)
+        given |= {"args": script.arguments, "params": script.params, "input": data}
+        return runtime.run(source, name=name, child=child, check=check, **given)
 
     try:
         source = _source_of(script, runtime.limits.max_source)
+        data = input_of(options, runtime, script)
         return watched(run, options)
     finally:
         child.close()
         runtime.close()
+
+
+def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:
+    """Return what a script, or the chunks of the REPL, find in ``input``; None without the option."""
+    if options.input is None:
+        return None
+    if options.input == "-" and (script is None or script.file == "-"):
+        raise UsageError("Standard input cannot be what runs and its input at once")
+    from kosmolua.cli.inputs import read_input
+
+    return read_input(options.input, runtime.limits.max_result)
 
 
 def _where_it_is(path: str) -> str:

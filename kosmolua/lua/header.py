@@ -15,20 +15,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from kosmolua.errors import ScriptError
-from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.spelling import NoType, read_type
-from kosmolua.schema.types import Mismatch, Type
-from kosmolua.suggestions import did_you_mean
+from kosmolua.schema.types import Mismatch, Record, Type
 
 _COMMENT = re.compile(r"\s*--(?!\[=*\[)-?(.*)")
 _FUNCTION = re.compile(r"\s*(?:local\s+)?function\b|\s*(?:local\s+)?[\w.:]+\s*=\s*function\b")
 _TAG = re.compile(r"@(\w+)\s*(.*)")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*)(\??)\s+(.*)")
 _DEFAULT = re.compile(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
-_LINES = re.compile(rb"\A(?:#[^\n]*\n)?(?:[ \t\r]*(?:--(?!\[=*\[)[^\n]*)?\n?)*")
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,16 @@ class Header:
         """The first line of what it does."""
         return self.doc.partition("\n")[0]
 
-    def bind(self, name: str, given: Mapping[str, Json]) -> dict[str, object]:
+    @property
+    def params(self) -> Record | None:
+        """The type of the table ``params``, or None if anything can be in it."""
+        if not self.is_declared:
+            return None
+        fields = {each.name: each.type for each in self.parameters}
+        given = frozenset(each.name for each in self.parameters if each.default is not None)
+        return Record("params", fields, required=given)
+
+    def bind(self, name: str, given: Mapping[str, Any]) -> dict[str, object]:
         """Return what the script finds in ``params``: the arguments, checked and converted, and the defaults.
 
         Args:
@@ -73,12 +80,6 @@ class Header:
 
 NONE = Header()
 """That of a script without one."""
-
-
-def may_have_header(source: bytes) -> bool:
-    """Return True if the comment at the beginning of a script has annotations, without reading them."""
-    found = _LINES.match(source)
-    return found is not None and b"@" in found[0]
 
 
 def read_header(source: str | bytes, name: str = "script.lua") -> Header:
@@ -173,8 +174,3 @@ def _wrong(script: str, line: int, problem: str) -> ScriptError:
     error = ScriptError(f"{script}:{line}: {problem}")
     error.line = line
     return error
-
-
-def parameter_meant(name: str, header: Header) -> str | None:
-    """Return which parameter an unknown option probably means, as a hint, or None."""
-    return did_you_mean(name, [each.name for each in header.parameters])

@@ -8,9 +8,11 @@ from threading import RLock
 from time import monotonic
 from typing import Literal, TypeAlias, TypedDict, TypeVar
 
+from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
 from kosmolua.errors import (
+    BadArguments,
     Busy,
     CallError,
     CheckFailed,
@@ -24,14 +26,15 @@ from kosmolua.errors import (
     ScriptError,
     WorkerLost,
 )
-from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.limits import ADJUSTABLE, Limits, spell_size
+from kosmolua.protocol import NotJson
 from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from kosmolua.broker.approvals import Approve
@@ -57,6 +60,10 @@ class RunOptions(TypedDict, total=False):
     """The script's name in messages and tracebacks."""
     args: Sequence[str]
     """The script's arguments, in ``arg`` and ``...``."""
+    input: object
+    """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
+    params: Mapping[str, object]
+    """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
     read_only: bool
     """Deny every write of this run."""
     allow: Sequence[str]
@@ -205,6 +212,8 @@ class Run:
         self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
+        self._input = self._checked_input(options.get("input"))
+        self._params: dict[str, object] = {}
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -230,6 +239,7 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
+                self._params = self._bound_params()
                 if self._options.get("check", False):
                     self._check()
                 child = self._options.get("child")
@@ -237,12 +247,39 @@ class Run:
                     self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
                     child = self._turn.child
                 return self._supervise(child)
-            except (CheckFailed, NotConfigured, PluginFault) as error:
+            except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
                 if turn:
                     turn.end()
                 return Outcome([], "", error, [])
             except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
                 return Outcome([], "", error, [], warnings=self._warnings)
+
+    def _checked_input(self, given: object) -> object:
+        """Return what a script gets as ``input``, unless Lua cannot carry it or it is too large."""
+        text = protocol.to_text(given) if isinstance(given, bytes) else given
+        try:
+            size = len(protocol.encode(text)) if text is not None else 0
+        except NotJson as error:
+            raise TypeError(f"the input of a script must be what JSON can carry: {error}") from None
+        if size > self._limits.max_result:
+            limit = spell_size(self._limits.max_result)
+            raise ConfigError(f"The input is larger than {limit}", hint="pass less, or a part to each run")
+        return text
+
+    def _bound_params(self) -> dict[str, object]:
+        """Return what the script finds in ``params``.
+
+        Raises:
+            BadArguments: They do not fit the script's header.
+            ScriptError: The header cannot be read.
+        """
+        given = self._options.get("params") or {}
+        if b"---@" not in self._source:
+            return dict(given)
+        from kosmolua.lua.header import read_header, script_name
+
+        header = read_header(self._source, self._name.removeprefix("="))
+        return header.bind(script_name(self._name), given)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -342,6 +379,8 @@ class Run:
             self._source,
             self._name,
             self._options.get("args", ()),
+            self._input,
+            self._params,
             asks_time=self._take is not None or self._host.mode == "simulated",
             seed=self._take.seed if self._take else None,
         )
@@ -459,6 +498,13 @@ def _validate(options: RunOptions) -> None:
         raise TypeError(f"the name of a script must be a string, not {name!r}")
     if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
         raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
+    params = options.get("params")
+    try:
+        protocol.encode(params)
+    except NotJson as error:
+        raise TypeError(f"the parameters of a script must be what JSON can carry: {error}") from None
+    if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
+        raise TypeError(f"the parameters of a script must be a dict with their names, not {params!r}")
 
 
 def _line_of_only_return(source: bytes) -> int | None:

@@ -70,7 +70,7 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, json.dumps(_settings_of(job)).encode())
+            self._run(job, protocol.to_bytes(json.dumps(_settings_of(job), ensure_ascii=False)))
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
@@ -145,6 +145,8 @@ def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
         "limits": job["limits"],
         "asks_time": job.get("asks_time", False),
         "is_recorded": bool(job.get("seed")),
+        "input": job.pop("input", None),
+        "params": job.pop("params", {}),
     }
 
 

@@ -73,7 +73,9 @@ class _Reader:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise NoType("it is nested too deeply")
-        members, choices, is_optional = [], [], False
+        members: list[Type] = []
+        choices: list[Json] = []
+        is_optional = False
         while True:
             member, may_be_nil = self._member()
             is_optional = is_optional or may_be_nil

@@ -5,7 +5,7 @@
 
 local python_bridge, sources = ...
 
-local error, load, next, type, xpcall = error, load, next, type, xpcall
+local error, load, next, rawset, type, xpcall = error, load, next, rawset, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local running = coroutine.running
@@ -13,6 +13,7 @@ local randomseed, tointeger = math.randomseed, math.tointeger
 local collectgarbage = collectgarbage
 
 local MAX_MESSAGE = 16 * 1024
+local MAX_INPUT_DEPTH = 1000
 
 ---Goes before a script: what has something to close makes no tail calls, so that the line of `return f()` is known.
 local OPENING = "local __kosmolua_script <close> = nil; "
@@ -134,13 +135,16 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, and `is_recorded`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `input` and
+---`params`
+---@return table params
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
   requests.exit_fields = nil
-  local given = decode(settings, 3)
+  bridge("rearm")
+  local given = decode(settings, MAX_INPUT_DEPTH)
   for name, value in next, given.limits do
     limits[name] = value
   end
@@ -148,7 +152,10 @@ local function prepare(chunk, settings)
   if given.is_recorded then
     host.recorded.install()
   end
-  bridge("rearm")
+  if given.input ~= nil then
+    rawset(env, "input", given.input)
+  end
+  return given.params
 end
 
 local function reject(problem)
@@ -172,7 +179,7 @@ end
 ---@param ... string the script's arguments
 local function run(source, chunk, settings, seed, ...)
   randomseed(unpack("<i8i8", seed))
-  prepare(chunk, settings)
+  env.params = prepare(chunk, settings)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = compile(source, chunk)
   if not script then
