@@ -20,6 +20,8 @@ NOT_WITHOUT_CALLS = NEVER | {
     "kosmolua.accounts.accounts",
     "kosmolua.catalog.plugins",
 }
+MAX_OWN = 24
+"""Modules of the package, it and its packages counted, that a script without calls imports."""
 CALL = "print(app.integrations.render2.list_owners().owners[1].id)"
 
 
@@ -44,6 +46,7 @@ def test_a_script_without_calls_imports_little(environment: dict[str, str], hell
     modules = imported(environment, "run", str(hello))
     assert {"kosmolua.runtime", "kosmolua.runs.supervisor"} <= modules
     assert modules & NOT_WITHOUT_CALLS == set()
+    assert len([name for name in modules if f"{name}.".startswith("kosmolua.")]) <= MAX_OWN
 
 
 def test_the_command_line_has_six_modules_for_a_plain_run(environment: dict[str, str], hello: Path) -> None:

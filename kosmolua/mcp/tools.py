@@ -141,7 +141,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
         {
             "code": {"type": "string"},
             "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
-            "input": {"description": "Any JSON, for input"},
+            "input": {},
             "mode": {"enum": ["run", "read_only"], "default": "run", "description": "read_only denies writes"},
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
             "budget": {

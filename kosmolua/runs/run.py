@@ -212,7 +212,7 @@ class Run:
         self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
-        self._input = self._checked_input(options.get("input"))
+        self._input = self._checked_input(options["input"]) if "input" in options else None
         self._params: dict[str, object] = {}
         self._isolated = isolated
         self._printed: list[bytes] = []
