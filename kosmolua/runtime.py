@@ -77,6 +77,8 @@ class Runtime:
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Called with a sentence about what is unwise but works.
         environ: The environment that secrets may come from; that of the process if None.
+        servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
+        trace: Called, from another thread, with a line that an MCP server printed or logged.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not.
@@ -101,6 +103,8 @@ class Runtime:
         require_isolation: bool = False,
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
+        servers: Mapping[str, Mapping[str, Any]] | None = None,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -118,6 +122,8 @@ class Runtime:
             journal=journal,
             warn=warn,
             environ=environ,
+            servers=servers,
+            trace=trace,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()

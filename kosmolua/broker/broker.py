@@ -259,6 +259,7 @@ class Broker:
         call.allowed_by = self._permissions.allow(
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
+        call.confirm = self._permissions.confirm_for(target, call.number)
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = partial(target.function.handler, **arguments)
         value = self._invoke(call, target.integration, target.account, handler)
