@@ -348,8 +348,6 @@ class Run:
         with self._opening:
             if self._broker:
                 return self._broker
-            from hashlib import sha256
-
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
             from kosmolua.broker.pages import Pages
@@ -364,7 +362,7 @@ class Run:
                 allow=self._allow,
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
-                origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
+                origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
                 watch=self._watch,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
