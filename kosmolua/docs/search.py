@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.outline import Integrations, Outline, Outlines, Sketch
 from kosmolua.docs.pages import Address, GuidePage
-from kosmolua.docs.vocabulary import MEANINGS, words_in, words_of
+from kosmolua.docs.vocabulary import MEANINGS, content_words, phrases_in, words_in, words_of
 from kosmolua.errors import DocNotFound, PluginError
 from kosmolua.suggestions import closest
 
@@ -33,6 +33,10 @@ COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.9, "parts": 0.7, "text": 0.3, "code
 """What a word counts, by the column that it is found in."""
 MEANING_WEIGHT = 0.8
 """What a word counts that is found by its meaning."""
+SAID_WEIGHT = 2.0
+"""What it counts among the functions of a document that a sentence has no other words than those of the query."""
+VERB_WEIGHT = PHRASE_WEIGHT = 0.5
+"""What it counts there that it begins with the same verb, and that it has a phrase such as ``pull requests``."""
 COVERAGE_WEIGHT = 0.6
 """What it counts that a name has no other words than those of the query."""
 
@@ -133,13 +137,34 @@ class Index:
         groups = [_any_of([word, *meant]) for word, meant in terms]
         expression = " OR ".join(groups)
         scores = self._candidates(expression, " AND ".join(f"({group})" for group in groups))
-        owned = sum(COLUMN_WEIGHTS["names"] for word, _ in terms if word in self._owner)
         for word, meant in terms:
             for row, weight in self._weights(word, meant, scores).items():
-                scores[row] += 0 if word in self._owner else weight
-        return [
-            (row, score + owned) for row, score in sorted(scores.items(), key=lambda each: (-each[1], each[0]))
-        ], expression
+                scores[row] += weight
+        ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
+        return (self._of_owner(query, ranked) if self._owner else ranked), expression
+
+    def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Return the ranking of an owner's entries, which may be a thousand that all have the same words.
+
+        Those come first whose sentences say what the query says and no more. The scores stay, so that they can be
+        compared with those of other indexes, and go to the entries in their new order.
+        """
+        asked = content_words(query)
+        owned = sum(COLUMN_WEIGHTS["names"] for word in dict.fromkeys(asked) if word in self._owner)
+        likely = {row: score + self._likeness(row, asked, query) for row, score in ranked}
+        order = sorted(likely, key=lambda row: (-likely[row], row))
+        return [(row, score + owned) for row, (_, score) in zip(order, ranked, strict=True)]
+
+    def _likeness(self, row: int, asked: Sequence[str], query: str) -> float:
+        """Return how much an entry's sentence is like a query: in its words, its verb, and in phrases written out."""
+        (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
+        said = content_words(summary)
+        share = sum(word in asked for word in said) / len(said) if said else 0
+        verbs = [word for word in asked if word not in self._owner]
+        same_verb = said[:1] == verbs[:1]
+        text = " ".join(words_in(summary))
+        phrases = sum(phrase in text for phrase in phrases_in(query))
+        return SAID_WEIGHT * share + VERB_WEIGHT * same_verb + PHRASE_WEIGHT * phrases
 
     def _corrected(self, query: str) -> str:
         """Return a query with the nearest known word in place of each that nothing is found for."""

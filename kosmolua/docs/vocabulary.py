@@ -129,6 +129,21 @@ def words_in(text: str) -> list[str]:
     return [piece.lower() for piece in pieces]
 
 
+def singular(word: str) -> str:
+    """Return a word in the form for one."""
+    return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
+
+
+def content_words(sentence: str) -> list[str]:
+    """Return the words of a sentence in the form for one, without the common ones."""
+    return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
+
+
+def phrases_in(query: str) -> list[str]:
+    """Return the phrases of a query that have a meaning of their own, as in ``pull requests``."""
+    return list(dict.fromkeys(_PHRASE.findall(" ".join(words_in(query[:MAX_QUERY])))))
+
+
 def words_of(query: str) -> list[str]:
     """Return the words to search for: different ones, without common words unless there are no others."""
     text = _PHRASE.sub(lambda found: PHRASES[found[0]], " ".join(words_in(query[:MAX_QUERY])))
