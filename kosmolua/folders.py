@@ -72,6 +72,11 @@ def journal_file() -> str:
     return os.path.join(state_folder(), "journal.jsonl")
 
 
+def recordings_folder() -> str:
+    """Return the folder of recordings for which no file was named; it need not exist."""
+    return os.path.join(state_folder(), "recordings")
+
+
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     """Return the program's folder, below the root if the user has no home, as container runtimes have it.
 

@@ -133,6 +133,8 @@ class Plugins:
             raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
         return loaded
 
+    listed = load
+
     def require(self, name: str, where: str) -> None:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
         if any(place.find(name) for place in self._places) or name in self.names():

@@ -31,13 +31,17 @@ class Job(NamedTuple):
         source: Its text.
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
+        input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
+        seed: Where its random numbers begin, in hex, if the run is recorded.
     """
 
     source: bytes
     name: str
     arguments: Sequence[str] = ()
+    input: object = None
     asks_time: bool = False
+    seed: str | None = None
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
         """Return the frame that tells a child to run it.
@@ -55,6 +59,8 @@ class Job(NamedTuple):
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
+            input=self.input,
+            seed=self.seed,
         )
 
 

@@ -181,3 +181,15 @@ class Binder:
                 yield Fault(name, mismatch.problem, subject=f"{name}{mismatch.where}")
             except RecursionError:
                 yield Fault(name, "is nested too deeply", subject=name)
+
+
+def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
+    """Return the refusal of arguments that could not leave the sandbox.
+
+    Args:
+        subject: What was called.
+        fault: ``where`` in the arguments, and the ``problem``.
+    """
+    where = fault["where"]
+    param = where.partition(".")[0].partition("[")[0] or None
+    return BadArguments(f"{subject}: {where or 'an argument'} {fault['problem']}", param=param)
