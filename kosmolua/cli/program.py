@@ -26,6 +26,7 @@ COMMANDS = {
         "resume": "Go on with a recorded run where it was ended.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
+        "fleet": "Run a script over many inputs.",
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from itertools import count
 from queue import SimpleQueue
@@ -49,11 +49,12 @@ class Fleet:
         self._ordered = ordered
         self._is_here = works_here(executor)
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
         """Do the tasks, and yield an outcome for each.
 
         Raises:
             TypeError: The runtime or a task cannot travel to another process.
+            WorkerLost: The executor is broken.
         """
         done: SimpleQueue[_Attempt] = SimpleQueue()
         under_way: set[_Attempt] = set()
@@ -87,6 +88,12 @@ class Fleet:
                 attempt.future.cancel()
 
     def _begin(self, task: Task, number: int, done: SimpleQueue[_Attempt], repeats: int = 0) -> _Attempt:
+        try:
+            return self._submit(task, number, done, repeats)
+        except BrokenExecutor as error:
+            raise WorkerLost(f"The executor takes no further run: {error}") from None
+
+    def _submit(self, task: Task, number: int, done: SimpleQueue[_Attempt], repeats: int) -> _Attempt:
         if self._is_here:
             future: Future[Outcome | bytes] = self._executor.submit(perform, self._runtime, self._script, task)
         else:
