@@ -50,6 +50,11 @@ class Guess:
             return any(matches) and (self.reads or self._is_verb(asked, verb))
         return any(matches) and self._is_verb(asked, verb) and (effect == "write" or all(matches))
 
+    def is_about(self, name: str) -> bool:
+        """Return True if each word after the first means something that a function is about."""
+        verb, *objects = words_in(name)
+        return all(self._is_object(word, objects or [verb]) for word in self.words[1:])
+
     def has_verb_of(self, name: str) -> bool:
         """Return True if the first word means the same as that of a function."""
         return bool(self.words) and self._is_verb(self.words[0], words_in(name)[0])
@@ -93,7 +98,7 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
     found = index.find(" ".join(guess.words), MAX_CANDIDATES) if index and guess.words else []
     likely = [*spelled[:1], *(hit.page for hit in found), *spelled[1:]]
     fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, functions)]
-    return sorted(fitting, key=lambda each: not guess.has_verb_of(each))[:MAX_MEANT]
+    return sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
 
 
 def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:
