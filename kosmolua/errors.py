@@ -20,6 +20,9 @@
     ├── Exited                      the script ended itself with an exit status; exit
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
+    ├── Diverged                    the script does not do what its recording has
+    ├── Paused                      the script waits for a person to approve calls; calls
+    ├── UnderWay                    a write of a recording may have been done; calls
     ├── WorkerLost                  the sandboxed process died
     └── Busy                        too many scripts wait; the same one may run later
 
@@ -261,7 +264,7 @@ class ApiError(CallError):
 
     Args:
         message: What happened and where, on one line.
-        status: The HTTP status.
+        status: The HTTP status; None if the service has none.
         limited: True if a rate limit was hit; the code is then ``rate_limited``, as for status 429.
         retryable: True if the same call may succeed later.
         retry_after: Seconds to wait before a retry.
@@ -275,7 +278,7 @@ class ApiError(CallError):
         self,
         message: str,
         *,
-        status: int,
+        status: int | None = None,
         limited: bool = False,
         retryable: bool = False,
         retry_after: float | None = None,
@@ -450,6 +453,53 @@ class Interrupted(KosmoError):
     """The script was ended by Ctrl-C, by a cancelled task, or by closing the runtime."""
 
     code = "interrupted"
+
+
+class Diverged(KosmoError):
+    """The script asks for something that its recording does not have. Nothing was sent for it."""
+
+    code = "diverged"
+
+
+class Paused(KosmoError):
+    """The script was ended where calls need an approval and nobody can be asked. Its recording can be resumed.
+
+    Args:
+        message: What happened, on one line.
+        calls: What waits for an approval: ``number``, ``path``, ``account``, ``effect``, ``arguments``, ``about`` and
+            ``names``, as in :class:`kosmolua.broker.approvals.Approval`.
+        hint: What to do about it.
+    """
+
+    code = "paused"
+
+    def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.calls = list(calls)
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``calls``."""
+        return super().fields() | {"calls": self.calls}
+
+
+class UnderWay(KosmoError):
+    """A recording has writes that were sent and have no answer. They may have been done, so a person must decide.
+
+    Args:
+        message: What happened, on one line.
+        calls: These writes: ``number``, ``path``, ``account``, ``effect`` and ``arguments``.
+        hint: What to do about it.
+    """
+
+    code = "under_way"
+
+    def __init__(self, message: str, *, calls: Sequence[dict[str, object]] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.calls = list(calls)
+
+    def fields(self) -> dict[str, object]:
+        """Return the error as JSON values, with ``calls``."""
+        return super().fields() | {"calls": self.calls}
 
 
 _ROOM = {

@@ -1,4 +1,4 @@
-"""The user's own folders: configuration and state."""
+"""The user's own folders: configuration, state and cache."""
 
 from __future__ import annotations
 
@@ -60,9 +60,21 @@ def state_folder() -> str:
     return _folder(user_state_dir, ".local/state")
 
 
+def cache_folder() -> str:
+    """Return the folder of what can be made again, such as compiled documents; it need not exist."""
+    from platformdirs import user_cache_dir
+
+    return _folder(user_cache_dir, ".cache")
+
+
 def journal_file() -> str:
     """Return the path of the default journal; it need not exist."""
     return os.path.join(state_folder(), "journal.jsonl")
+
+
+def recordings_folder() -> str:
+    """Return the folder of recordings for which no file was named; it need not exist."""
+    return os.path.join(state_folder(), "recordings")
 
 
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:

@@ -9,24 +9,28 @@ Child to host::
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
+    wait     {}                             the script waits for replies, in a recorded run
     print    {text}
     end      {result | error, exit, usage}  exit is the status that the script asked for
     limit    {limit, usage}                 the child found that a limit is reached, and exits
 
-A request from a branch of parallel says so: ``branch`` is true.
+A request from a branch of parallel says so: ``branch`` is true. In a recorded run it also says its ``line``, the name
+of the branch that it is ``of``, and with ``waits`` that the script waits from now on; then one reply comes for each
+time it waits.
 
 Host to child::
 
-    job      {source, name, args, limits, isolated, asks_time}
+    job      {source, name, args, limits, isolated, asks_time, input, seed}
                                             isolated: exit after ready if a layer is missing
                                             asks_time: the clocks of the script are the host's
+                                            seed: of its random numbers, in a recorded run; else null
     reply    {id, ok, value | error}
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
 notice, which is no frame: it breaks off whatever line the other was writing.
 
-Bytes that are not UTF-8 travel in source, name, args of a job and text as lone surrogates, as Python's
+Bytes that are not UTF-8 travel in source, name, args and input of a job and text as lone surrogates, as Python's
 ``surrogateescape`` has them.
 """
 
@@ -143,6 +147,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "doc": {"id": int, "verb": str},
     "sleep": {"id": int, "seconds": (int, float)},
     "time": {"id": int, "clock": str, "own": (int, float)},
+    "wait": {},
     "print": {"text": str},
     "end": {"usage": dict},
     "limit": {"limit": str, "usage": dict},
@@ -154,6 +159,8 @@ _OPTIONAL = {
     "call": ("args", "fault", "branch"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
+_OF_RECORDED = ("of", "line", "waits")
+_OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
 
 
 class BadFrame(ValueError):

@@ -16,7 +16,7 @@ from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Turn, WorkerPool
-from kosmolua.runs.run import Outcome, Run, RunOptions
+from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
 from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
+    from kosmolua.runs.recorded import Take
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
@@ -76,6 +77,8 @@ class Runtime:
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Called with a sentence about what is unwise but works.
         environ: The environment that secrets may come from; that of the process if None.
+        servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
+        trace: Called, from another thread, with a line that an MCP server printed or logged.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not.
@@ -100,6 +103,8 @@ class Runtime:
         require_isolation: bool = False,
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
+        servers: Mapping[str, Mapping[str, Any]] | None = None,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -117,6 +122,8 @@ class Runtime:
             journal=journal,
             warn=warn,
             environ=environ,
+            servers=servers,
+            trace=trace,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -160,6 +167,34 @@ class Runtime:
             RuntimeError: The runtime is closed.
         """
         return self._execute(self._prepare(source, options))
+
+    def replay(
+        self, path: str | os.PathLike[str], script: str | bytes | None = None, **options: Unpack[RunOptions]
+    ) -> Outcome:
+        """Run a recorded script again, answered by its recording alone: no network, no accounts, nothing waits.
+
+        Args:
+            path: The recording.
+            script: Another script to run against it; by default the recorded one.
+            options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out.
+
+        Returns:
+            The outcome, with the recorded calls. Its error has the code ``diverged`` if the script asks for something
+            that was not recorded.
+
+        Raises:
+            ConfigError: The recording cannot be read, or a line of it is damaged.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.broker.recording import read
+        from kosmolua.runs.recorded import options_of, replaying, source_of
+
+        recording = read(path)
+        recorded = source_of(recording.script)
+        source = recorded if script is None else as_bytes(script)
+        take = replaying(recording, is_changed=source != recorded)
+        given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
+        return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
 
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
@@ -267,8 +302,18 @@ class Runtime:
         self._active.wait(CLOSE_TIMEOUT)
         self._host.close()
 
-    def _prepare(self, source: str | bytes, options: RunOptions) -> Run:
-        run = Run(self._host, source, options, self.limits, memory=self._memory, isolated=self._isolated)
+    def _prepare(
+        self, source: str | bytes, options: RunOptions, take: Take | None = None, limits: Limits | None = None
+    ) -> Run:
+        run = Run(
+            self._host,
+            source,
+            options,
+            limits or self.limits,
+            memory=self._memory,
+            isolated=self._isolated,
+            take=take,
+        )
         with self._lock:
             self._check_open()
             self._runs.add(run)

@@ -6,21 +6,31 @@
         assert play.lines == ["GET /v1/notes/n-1"]
 
 Everything between the Lua and the service is the real thing: the sandbox, the checks of arguments, the integration.
+
+A script is tested against a recording of a real run in the same way. With ``pytest_plugins = ["kosmolua.testing"]`` in
+``conftest.py`` there is a fixture for it, which opens a recording that lies beside the test:
+
+    def test_the_report_counts_services(recording):
+        assert recording("report.jsonl").run() == 12
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from kosmolua.broker.backends import Canned
+from kosmolua.broker.recording import read
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, Send
@@ -86,6 +96,18 @@ class Playground:
         )
         weakref.finalize(self, self._runtime.close)
 
+    @staticmethod
+    def from_recording(path: str | os.PathLike[str]) -> Playback:
+        """Return a playground that answers from a recording, with no integration at all.
+
+        Args:
+            path: What ``kosmolua run --record=FILE`` has made.
+
+        Raises:
+            ConfigError: It cannot be read, or a line of it is damaged.
+        """
+        return Playback(path)
+
     def run(self, source: str, **options: Unpack[RunOptions]) -> Any:
         """Run a script and return its value: None for none, a tuple for several.
 
@@ -97,10 +119,7 @@ class Playground:
             KosmoError: The script failed. A call that failed is a :class:`kosmolua.CallError` with its fields.
         """
         self.outcome = self._runtime.run(source, **options)
-        if self.outcome.error:
-            raise self.outcome.error
-        values = self.outcome.result
-        return tuple(values) if len(values) > 1 else next(iter(values), None)
+        return _value_of(self.outcome)
 
     def call(self, path: str, args: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
         """Make one call without Lua and return its value.
@@ -123,6 +142,60 @@ class Playground:
     def lines(self) -> list[str]:
         """The same, each on a line such as ``GET /v1/notes?limit=20``, nothing encoded."""
         return [_line_of(request) for request in self.requests]
+
+
+class Playback:
+    """Repeats a recorded script, or runs another one against what the recorded one learned.
+
+    Args:
+        path: The recording.
+
+    Raises:
+        ConfigError: It cannot be read, or a line of it is damaged.
+    """
+
+    outcome: Outcome
+    """What became of the last run, with its output and its calls."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        read(path)
+        self._path = path
+        self._runtime = Runtime({}, workers=1, environ={})
+        weakref.finalize(self, self._runtime.close)
+
+    def run(self, source: str | None = None, **options: Unpack[RunOptions]) -> Any:
+        """Run a script and return its value: None for none, a tuple for several.
+
+        Args:
+            source: Lua; by default the recorded script.
+            options: As :meth:`kosmolua.Runtime.run` takes them; the recorded ones apply to those left out.
+
+        Raises:
+            KosmoError: The script failed; with the code ``diverged`` if it asks for what was not recorded.
+        """
+        self.outcome = self._runtime.replay(self._path, source, **options)
+        return _value_of(self.outcome)
+
+
+def recordings_beside(file: str | os.PathLike[str]) -> Callable[[str], Playback]:
+    """Return a function that opens the recordings in the folder of a file."""
+    folder = Path(file).parent
+    return lambda name: Playback(folder / name)
+
+
+with suppress(ImportError):  # only tests that use the fixture need pytest
+    import pytest
+
+    @pytest.fixture
+    def recording(request: pytest.FixtureRequest) -> Callable[[str], Playback]:
+        """Return a function that opens a recording beside the test by its name."""
+        return recordings_beside(request.path)
+
+
+def _value_of(outcome: Outcome) -> Any:
+    if outcome.error:
+        raise outcome.error
+    return tuple(outcome.result) if len(outcome.result) > 1 else next(iter(outcome.result), None)
 
 
 def answer(status: int, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
@@ -186,10 +259,11 @@ def _line_of(request: Request) -> str:
 def _held_to_its_types(integration: Integration) -> Integration:
     """Return an integration whose functions fail where a result is not of the type that they declare."""
     held = copy(integration)
-    held.functions = {
-        name: replace(function, handler=_checked(function, function.returns)) if function.returns else function
-        for name, function in integration.functions.items()
-    }
+    held.functions = integration.functions.changed(
+        lambda function: (
+            replace(function, handler=_checked(function, function.returns)) if function.returns else function
+        )
+    )
     return held
 
 

@@ -438,7 +438,7 @@ def test_everything_closed(environment: dict[str, str]) -> None:
 # --json
 
 
-SHAPE = ["ok", "result", "output", "error", "warnings", "calls", "usage"]
+SHAPE = ["ok", "status", "result", "output", "error", "warnings", "calls", "usage"]
 
 
 def as_json(done: Any, status: int) -> dict[str, Any]:

@@ -17,9 +17,8 @@ import pytest
 from support.records import record
 
 from kosmolua import ConfigError, NetworkError, Runtime
-from kosmolua.broker.calls import Call
 from kosmolua.broker.journal import MAX_PENDING, Journal
-from kosmolua.broker.records import Record
+from kosmolua.broker.records import Call, Record
 from kosmolua.errors import BadArguments, Denied
 from kosmolua.http.messages import Attempt
 from kosmolua.plugin import Secret

@@ -127,7 +127,7 @@ def declared_and_used(texts: list[str]) -> tuple[list[str], set[str]]:
                 found = re.match(r"(?:[A-Za-z_]\w*|\[\"[^\"]+\"\])\?? (.*)", rest)
                 assert found, f"malformed: {tag} {rest}"
                 used |= set(LuaType(found[1]).names) - generics
-            elif tag in ("return", "overload", "choice"):
+            elif tag in ("return", "overload", "choice", "type"):
                 used |= set(LuaType(rest).names) - generics
             else:
                 assert tag == "meta", f"unknown annotation {tag}"

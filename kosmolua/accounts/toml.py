@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
+from kosmolua.schema.names import section_of
 
 if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
@@ -96,7 +97,8 @@ def _bare(text: str) -> str:
 
 def stanza(integration: Integration, account: str = "default") -> str:
     """Return the stanza of one account to paste into accounts.toml; optional keys are comments."""
-    head = f"[{_key(integration.name)}.{_key(account)}]"
+    section = section_of(integration.name, account)
+    head = f"[{section}]" if section == integration.name else f"[{_key(integration.name)}.{_key(account)}]"
     return "\n".join([head, *(_line(integration, field) for field in integration.account_fields)])
 
 
@@ -111,6 +113,7 @@ def example_file(integrations: Iterable[Integration]) -> str:
 def _line(integration: Integration, field: AccountField) -> str:
     if field.secret:
         value: object = {"env": integration.variable(field)}
+        value = {"NAME": value} if field.many else value
     elif field.required or field.default is None:
         value = placeholder(integration.name, field)
     else:

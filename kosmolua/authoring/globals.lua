@@ -20,6 +20,10 @@ app = {}
 ---@field path? string The function that was called.
 ---@field account? string The account it was called for.
 
+---What `--input` holds: JSON, TOML or CSV decoded, or text. nil without it.
+---@type any
+input = nil
+
 ---Prints a value as `print` does, and returns it.
 ---@generic T
 ---@param value T

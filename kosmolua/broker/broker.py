@@ -11,11 +11,11 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
-from kosmolua.broker.approvals import Approve
-from kosmolua.broker.calls import Call, Pages, blaming, unsendable
-from kosmolua.broker.open_accounts import Names, OpenAccounts
+from kosmolua.broker.approvals import Approve, Decided
+from kosmolua.broker.open_accounts import Names, OpenAccounts, blaming
+from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
-from kosmolua.broker.records import CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
+from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
 from kosmolua.errors import (
@@ -31,6 +31,7 @@ from kosmolua.errors import (
 )
 from kosmolua.limits import Limits
 from kosmolua.protocol import Json, NotJson
+from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import parts_of, qualified
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Broker:
         approve: Asks a person about a call; without it, calls that need approval are refused.
         watch: Called when a call starts and when it ends.
         origin: What makes the calls, for the journal.
+        pages: Notes the lists that calls return in part; None if nobody wants to know.
+        run: The id of the run; by default a new one.
+        earlier: The number of calls that the run made before, in another process.
+        decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
+            a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
     """
 
     def __init__(
@@ -71,18 +77,25 @@ class Broker:
         approve: Approve | None = None,
         watch: Watch | None = None,
         origin: Origin | None = None,
+        pages: Pages | None = None,
+        run: str | None = None,
+        earlier: int = 0,
+        decided: Decided | None = None,
     ) -> None:
-        self.run = os.urandom(6).hex()
-        self.pages = Pages()
+        self.run = run or os.urandom(6).hex()
+        self.pages = pages
         self._host = host
         self._clock = clock
         self._origin = origin or Origin(host.mode)
         self._limits = limits
-        self._permissions = Permissions(host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny)
+        self._permissions = Permissions(
+            host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny, decided=decided
+        )
         self._watch = watch or (lambda event: None)
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Under the lock.
         self._changed = Condition()
+        self._earlier = earlier
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
         self._cut_off: list[Record] = []
@@ -218,8 +231,9 @@ class Broker:
             self._is_closed = True
             left = list(self._under_way.values())
         ended = [record for call in left if (record := self._end(call, error or Interrupted("The run is over")))]
-        with self._changed:
-            self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
+        if left:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
         for record in ended:
             self._watch(CallEnded(record))
         if self._cut_off and isinstance(error, (Interrupted, LimitExceeded)):
@@ -228,7 +242,11 @@ class Broker:
         return self._summaries
 
     def _answer(self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
-        target = self._resolve(call)
+        try:
+            target = self._host.catalog.resolve(call.path)
+        except PluginError as error:
+            raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
+        call.path, call.account, call.effect = target.path, target.account, target.function.effect
         self._permissions.refuse_if_denied(target)
         with blaming(target.path, target.integration.origin):
             if fault:
@@ -241,10 +259,12 @@ class Broker:
         call.allowed_by = self._permissions.allow(
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
+        call.confirm = self._permissions.confirm_for(target, call.number)
         self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = partial(target.function.handler, **arguments)
         value = self._invoke(call, target.integration, target.account, handler)
-        self.pages.note(target.path, target.function, arguments, value)
+        if self.pages:
+            self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)
 
     @lazy
@@ -262,14 +282,6 @@ class Broker:
             if name in naming and isinstance(value, str)
         }
         return {name: self._host.redactor.text(said) for name, said in found.items() if said}
-
-    def _resolve(self, call: Call) -> Target:
-        try:
-            target = self._host.catalog.resolve(call.path)
-        except PluginError as error:
-            raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
-        call.path, call.account, call.effect = target.path, target.account, target.function.effect
-        return target
 
     def _invoke(self, call: Call, integration: Integration, account: str, handler: Callable[[Any], object]) -> object:
         """Call an integration's function with an open account, within the time that a call may take."""
@@ -316,17 +328,18 @@ class Broker:
             if self._is_closed:
                 raise Interrupted("The run is over")
             self._summaries.append({})
-            call = Call(self.run, len(self._summaries), ".".join(parts_of(path)) or path, self._origin)
+            call = Call(self.run, self._earlier + len(self._summaries), ".".join(parts_of(path)) or path, self._origin)
             self._under_way[call.number] = call
             return call
 
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
         """Write down how a call ended, and return its record; None if that is done already."""
         with self._changed:
-            if self._summaries[call.number - 1]:
+            summary = self._summaries[call.number - self._earlier - 1]
+            if summary:
                 return None
             record = call.record(error, self._host.redactor, is_over=not self._clock.left)
-            self._summaries[call.number - 1].update(record.summary())
+            summary.update(record.summary())
             if record.status == "unknown" and not isinstance(error, CallTimeout):
                 self._cut_off.append(record)
         self._host.journal.write(record)

@@ -1,17 +1,18 @@
-"""The accounts that a run has opened, and the names that services give to the things behind ids."""
+"""The accounts that a run has opened, the names behind ids that they know, and the faults of their integrations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.broker.calls import Call, blaming
-from kosmolua.errors import KosmoError, NetworkError, NotConfigured
+from kosmolua.broker.records import Call, current
+from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
 
 if TYPE_CHECKING:
     from kosmolua.broker.backends import Sender
@@ -26,7 +27,8 @@ MAX_CONCURRENT_CALLS = 32
 NAME_TIMEOUT = 3.0
 """Seconds in which a name must be there; else the person sees the id alone."""
 MAX_NAME = 100
-_current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
+MAX_TEXT = 300
+"""Characters of an exception's text; a longer one is cut."""
 
 
 class OpenAccounts:
@@ -59,7 +61,7 @@ class OpenAccounts:
         """
         with self._lock:
             account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
-        token = _current.set((call, until))
+        token = current.set((call, until))
         try:
             with blaming(call.path, integration.origin):
                 with account_in_use.opening:
@@ -69,7 +71,7 @@ class OpenAccounts:
                 with account_in_use.gate:
                     yield account_in_use.value
         finally:
-            _current.reset(token)
+            current.reset(token)
 
     def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
         settings = self._host.accounts.settings(integration, account, until=until())
@@ -86,7 +88,7 @@ class OpenAccounts:
         """Send a request for the call of this thread, or for no call if it is a thread of the integration."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
-        call, until = _current.get() or (None, self._until)
+        call, until = current.get() or (None, self._until)
         if until() <= monotonic():
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         response = sender(request, until=until, observe=call.observe if call else _ignore)
@@ -95,14 +97,14 @@ class OpenAccounts:
         return response
 
 
+@dataclass
 class _OpenAccount:
     """An account's opened client, and the limit on concurrent calls with it."""
 
-    def __init__(self) -> None:
-        self.opening = Lock()
-        self.is_open = False
-        self.value: Any = None
-        self.gate = BoundedSemaphore(MAX_CONCURRENT_CALLS)
+    value: Any = None
+    is_open: bool = False
+    opening: Lock = field(default_factory=Lock)
+    gate: BoundedSemaphore = field(default_factory=partial(BoundedSemaphore, MAX_CONCURRENT_CALLS))
 
 
 def _ignore(_: Attempt) -> None:
@@ -141,9 +143,51 @@ class Names:
             return ""
 
 
+@dataclass
 class _Name:
     """A name once it is looked up, and the lock of the thread that looks it up."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.text: str | None = None
+    text: str | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+@contextmanager
+def blaming(path: str, origin: str) -> Iterator[None]:
+    """Turn an exception that an integration raises into a PluginFault. A KosmoError and Ctrl-C pass unchanged.
+
+    Args:
+        path: The function that is called.
+        origin: Where the integration is defined, as ``file:line``.
+    """
+    try:
+        yield
+    except (KosmoError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        log_traceback(path, error)
+        raise _fault(path, origin, error) from error
+
+
+def _fault(path: str, origin: str, error: BaseException) -> PluginFault:
+    kind, text = type(error).__name__, _text_of(error)
+    return PluginFault(f"{path} failed inside its integration: {kind}", detail=f"{_place_of(origin, error)}: {text}")
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception as another:  # noqa: BLE001 - the exception's own __str__ may fail
+        text = f"its text cannot be had, {type(another).__name__}"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+
+
+def _place_of(origin: str, error: BaseException) -> str:
+    """Return the file and line in the integration's own code at which an exception was raised or passed last."""
+    folder = Path(origin.rpartition(":")[0]).parent
+    place, step = origin, error.__traceback__
+    while step:
+        file = step.tb_frame.f_code.co_filename
+        if Path(file).is_relative_to(folder):
+            place = f"{file}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

@@ -60,7 +60,7 @@ def _names(path: str, catalog: Catalog) -> Iterator[str]:
                 accounts = catalog.accounts(owner) if in_account else []
             except PluginError:
                 continue
-            functions = [*integration.functions, *integration.aliases]
+            functions = [*integration.spellings()]
             yield from (f"{owner}.{account}.{name}" for account in accounts for name in functions)
             yield from () if in_account else (f"{owner}.{name}" for name in functions)
 

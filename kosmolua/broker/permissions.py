@@ -7,13 +7,14 @@ says ``ask``: ``--allow``, ``--yes`` unless the call destroys, a person.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.broker.approvals import Approval, Approve, Asker
-from kosmolua.errors import Denied
+from kosmolua.broker.approvals import Approval, Approve, Asker, Confirm, Decided
+from kosmolua.errors import Denied, KosmoError, Paused
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 GATHERING_INTERVAL = 0.03
 """Seconds without a further call after which those that wait are put to a person."""
+APPROVED_LATER = "approved with kosmolua resume"
+"""Who allowed a call, as the journal has it, if a person did while the run was paused."""
 MAX_GATHERING = 3.0
 """Seconds that a call waits at most for others to be put to a person with it."""
 
@@ -37,6 +40,7 @@ class Permissions:
         approve: Asks a person, and returns True for yes; None if nobody can be asked.
         allow: Patterns of functions that need no approval in this run, beside those of the runtime.
         deny: Patterns of functions that are denied in this run, beside those of the runtime.
+        decided: What a person said beforehand, in a run that pauses where nobody can be asked.
 
     Raises:
         TypeError: ``approve`` is a coroutine function, whose answer nothing would wait for.
@@ -51,8 +55,10 @@ class Permissions:
         approve: Approve | None,
         allow: Sequence[Patterns] = (),
         deny: Sequence[Patterns] = (),
+        decided: Decided | None = None,
     ) -> None:
         self._host = host
+        self._decided = decided
         self._read_only = read_only or host.read_only
         self._allow = [*host.allow, *allow]
         self._deny = [*host.deny, *deny]
@@ -60,8 +66,9 @@ class Permissions:
 
     def refuse_if_denied(self, target: Target) -> None:
         """Raise :class:`Denied` if the call is denied or needs approval that no one can give."""
-        if option := _fitting(self._deny, target):
-            raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
+        for patterns in self._deny:
+            if option := patterns.fitting(target):
+                raise Denied(f"{target.path} is denied by {option}", hint="it needs a run without that option")
         if self._read_only and target.function.effect != "read":
             raise Denied(
                 f"{target.path} {target.function.effect}s, and this run is read-only",
@@ -96,24 +103,52 @@ class Permissions:
         """
         if target.rule.permission == "allow":
             return str(target.rule)
-        if option := _fitting(self._allow, target):
-            return option
+        for patterns in self._allow:
+            if option := patterns.fitting(target):
+                return option
         if self._host.yes and target.function.effect != "destroy":
             return "--yes"
-        if self._questions is None:
-            raise Denied(
-                f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
-                hint=_remedy(target),
-                detail=str(self._host.accounts.path),
-            )
         function = target.function
-
-        def approval() -> Approval:
-            return Approval(target.path, target.account, function.effect, arguments, function.summary, names())
-
-        if not self._questions.ask(number, approval):
+        approval = Approval(target.path, target.account, function.effect, arguments, function.summary)
+        decision = self._decided(approval) if self._decided else None
+        if decision is not None:
+            is_approved, how = decision, APPROVED_LATER
+        elif self._questions:
+            is_approved = self._questions.ask(number, lambda: replace(approval, names=names()))
+            how = f"approved by {self._questions.person}"
+        else:
+            raise self._unapproved(target, number, replace(approval, names=names() if self._decided else {}))
+        if not is_approved:
             raise Denied(f"{_subject(target)}, and it was not approved")
-        return f"approved by {self._questions.person}"
+        return how
+
+    def _unapproved(self, target: Target, number: int, approval: Approval) -> KosmoError:
+        """Return the error of a call that nobody can be asked about."""
+        if self._decided:
+            what = f"{_subject(target)}, which somebody must approve"
+            return Paused(what, calls=[{"number": number, **asdict(approval)}])
+        return Denied(
+            f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
+            hint=_remedy(target),
+            detail=str(self._host.accounts.path),
+        )
+
+    def confirm_for(self, target: Target, number: int) -> Confirm | None:
+        """Return what asks a person about something that the service wants to know during a call, or None.
+
+        Args:
+            target: What is called.
+            number: The call's number in its run.
+        """
+        questions = self._questions
+        if questions is None:
+            return None
+
+        def confirm(message: str, shown: Mapping[str, object]) -> bool:
+            approval = Approval(target.path, target.account, target.function.effect, shown, message)
+            return questions.ask(number, lambda: approval)
+
+        return confirm
 
 
 class _Questions:
@@ -206,8 +241,3 @@ def _remedy(target: Target) -> str:
 def _key(name: str) -> str:
     """Return a key as TOML writes it."""
     return f'"{name}"' if is_pattern(name) else name
-
-
-def _fitting(patterns: Sequence[Patterns], target: Target) -> str | None:
-    """Return the first option with a pattern that fits a call, or None."""
-    return next((option for each in patterns if (option := each.fitting(target))), None)

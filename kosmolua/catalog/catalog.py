@@ -16,7 +16,7 @@ from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
+from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
@@ -40,6 +40,13 @@ class Provider(Protocol):
         Raises:
             PluginError: It cannot be loaded.
             UnknownPath: No integration has this name.
+        """
+
+    def listed(self, name: str) -> Plugin:
+        """Return an integration for a list or a search, without starting or reaching anything for it.
+
+        Raises:
+            PluginError: It cannot be loaded, or nothing is known of it yet.
         """
 
     def prose(self, name: str) -> str | None:
@@ -73,7 +80,7 @@ class Target:
     @property
     def section(self) -> str:
         """The account's section of the accounts file."""
-        return f"{self.integration.name}.{self.account}"
+        return section_of(self.integration.name, self.account)
 
 
 class Catalog:
@@ -96,8 +103,7 @@ class Catalog:
 
     def plugin(self, name: str) -> Plugin:
         """Return an integration with its origin; raises as :meth:`integration` does."""
-        provider, short = self._provider_of(name)
-        return provider.load(short)
+        return self._load(*root_and_name(name))
 
     def integration(self, name: str) -> Integration:
         """Return an integration.
@@ -106,12 +112,16 @@ class Catalog:
             PluginError: It cannot be loaded.
             UnknownPath: No integration has this name.
         """
-        try:
-            return self.plugin(name).integration
-        except UnknownPath as error:
-            if name in self._accounts.sections():
-                error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
-            raise
+        return self.plugin(name).integration
+
+    def listed(self, name: str) -> Integration:
+        """Return an integration for a list or a search.
+
+        Raises:
+            PluginError: It cannot be loaded, or it would have to be started for that.
+        """
+        root, short = root_and_name(name)
+        return self._provider(root).listed(short).integration
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
@@ -121,19 +131,19 @@ class Catalog:
         """
         for name in self.names():
             try:
-                yield self.integration(name)
+                yield self.listed(name)
             except PluginError as error:
                 skip(name, error)
 
     def prose(self, name: str) -> str | None:
         """Return the hand-written half of an integration's page, or None."""
-        provider, short = self._provider_of(name)
-        return provider.prose(short)
+        root, short = root_and_name(name)
+        return self._provider(root).prose(short)
 
     def sources(self, name: str) -> list[str]:
         """Return the text of each Python file of an integration, without running it; none if they cannot be read."""
-        provider, short = self._provider_of(name)
-        return provider.sources(short)
+        root, short = root_and_name(name)
+        return self._provider(root).sources(short)
 
     def accounts(self, name: str) -> list[str]:
         """Return the names of an integration's configured accounts."""
@@ -182,8 +192,9 @@ class Catalog:
 
         Returns:
             ``names`` for ``app`` itself and for a root. ``functions``, ``aliases`` and ``accounts`` for an
-            integration; of more accounts than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then
-            ``INTEGRATION.ACCOUNT`` tells whether there is such an account, and ``INTEGRATION.*`` lists them all.
+            integration: the registered functions, with ``others`` if there are more of them, and the accounts; of more
+            than :data:`MAX_DESCRIBED_ACCOUNTS` these are the first, with ``more``. Then ``INTEGRATION.NAME`` tells
+            whether that is an ``account`` or a ``function``, and ``INTEGRATION.*`` lists all of both.
 
         Raises:
             UnknownPath: Nothing is there; the message suggests what was meant.
@@ -201,16 +212,22 @@ class Catalog:
         if not rest:
             accounts = self._usable(integration)
             described: dict[str, Json] = {
-                "functions": sorted(integration.functions),
+                "functions": sorted(integration.functions.own),
                 "aliases": integration.aliases,
                 "accounts": accounts[:MAX_DESCRIBED_ACCOUNTS],
             }
+            described |= {"others": True} if integration.functions.more else {}
             return described | {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else described
         if rest == ALL:
-            return {"accounts": self._usable(integration)}
-        if not self._accounts.has(integration, rest):
+            return {"accounts": self._usable(integration), "functions": sorted(integration.functions)}
+        account, _, name = rest.partition(".")
+        is_account = self._accounts.has(integration, account)
+        if is_account and not name:
+            return {"account": True}
+        short = integration.short(name or account)
+        if short is None or (name and not (is_account or account == "default")):
             self._refuse(integration, rest)
-        return {"account": True}
+        return {"function": short}
 
     def find(self, path: str) -> Function:
         """Return the function that a path names, also if no account is configured.
@@ -228,16 +245,25 @@ class Catalog:
             NotConfigured: The integration has no account, or several and none is the default.
         """
         integration, function, account = self._find(path)
-        if account == "default":
-            account = self._default(integration)
-        rule = self._accounts.rules(integration, account).of_function(function)
-        return Target(integration, account, function, rule)
+        chosen = self._accounts.default(integration) if account == "default" else account
+        if chosen is None:
+            raise self._no_default(integration)
+        rule = self._accounts.rules(integration, chosen).of_function(function)
+        return Target(integration, chosen, function, rule)
 
-    def _provider_of(self, name: str) -> tuple[Provider, str]:
-        root, short = root_and_name(name)
+    def _provider(self, root: str) -> Provider:
         if root not in self._providers:
             raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=did_you_mean(root, self._providers))
-        return self._providers[root], short
+        return self._providers[root]
+
+    def _load(self, root: str, name: str) -> Plugin:
+        """Return the integration of this name under a root."""
+        try:
+            return self._provider(root).load(name)
+        except UnknownPath as error:
+            if qualified(root, name) in self._accounts.sections():
+                error.advise("the accounts file has a section of this name: if it is a plugin, pass --plugin")
+            raise
 
     def _find(self, path: str) -> tuple[Integration, Function, str]:
         parts = parts_of(path)
@@ -246,7 +272,7 @@ class Catalog:
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
             )
-        integration = self.integration(qualified(root, parts[0]))
+        integration = self._load(root, parts[0]).integration
         account = parts[1] if len(parts) == 3 else "default"
         function = integration.function(parts[-1])
         is_account = self._accounts.has(integration, account) or account == "default"
@@ -262,16 +288,14 @@ class Catalog:
         place = bisect_left(names, "default")
         return [*names[:place], "default", *names[place:]]
 
-    def _default(self, integration: Integration) -> str:
-        chosen = self._accounts.default(integration)
-        if chosen is not None:
-            return chosen
+    def _no_default(self, integration: Integration) -> NotConfigured:
+        """Return the error for a call that names no account of an integration that has no default."""
         if names := self._accounts.names(integration):
-            raise NotConfigured(
+            return NotConfigured(
                 f"{integration.name} has several accounts and no default: {listed(names)}",
                 hint=f'name one, as in {lua_path(integration.name, names[0])}, or set default = "{names[0]}"',
             )
-        raise NotConfigured(
+        return NotConfigured(
             f"{integration.name} has no account; add one to the accounts file, see 'kosmolua accounts example'",
             hint=stanza(integration),
             detail=str(self._accounts.path),

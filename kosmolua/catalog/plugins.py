@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -105,7 +106,9 @@ class Plugins:
         self._load_timeout = load_timeout
         each_named = [named] if isinstance(named, (str, os.PathLike, Integration)) else named
         self._given = [_wrapped(each) for each in each_named if isinstance(each, Integration)]
-        self._specs = [_spec_of_option(Path(each)) for each in each_named if not isinstance(each, Integration)]
+        paths = [Path(each) for each in each_named if not isinstance(each, Integration)]
+        self._documents = [_document(path) for path in paths if is_document(path)]
+        self._specs = [_spec_of_option(path) for path in paths if not is_document(path)]
         self._from_options: dict[str, list[Plugin | PluginError]] | None = None
         self._loaded: dict[str, Plugin | PluginError] = {}
         self._lock = RLock()
@@ -125,7 +128,12 @@ class Plugins:
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = self._load(name)
-        return _raise_or_return(self._loaded[name])
+        loaded = self._loaded[name]
+        if isinstance(loaded, PluginError):
+            raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
+        return loaded
+
+    listed = load
 
     def require(self, name: str, where: str) -> None:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
@@ -154,9 +162,11 @@ class Plugins:
         if len(candidates) > 1:
             origins = " and ".join(candidates)
             return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
-        (load,) = candidates.values()
+        (found,) = candidates.values()
+        if not callable(found):
+            return found
         try:
-            return load()
+            return found()
         except PluginError as error:
             return error
 
@@ -168,11 +178,14 @@ class Plugins:
         hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
         raise UnknownPath(f"{lua_path()} has no '{name[:80]}'", hint=hint)
 
-    def _candidates(self, name: str) -> dict[str, Callable[[], Plugin]]:
-        """Return the loaders of an integration of this name by origin, so that one found twice counts once."""
+    def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
+        """Return the integrations of this name by origin, so that one found twice counts once.
+
+        Those given with ``--plugin`` are loaded; for the others it is what loads them.
+        """
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}
-        named = {each.origin: partial(_raise_or_return, each) for each in self._load_from_options().get(name, ())}
+        named = {each.origin: each for each in self._load_from_options().get(name, ())}
         installed = {
             point.value: partial(self._load_entry_point, point, name)
             for point in self._entry_points.get(name, ())
@@ -189,7 +202,8 @@ class Plugins:
             if self._from_options is None:
                 self._from_options = {}
                 named = [(plugin.integration.name, plugin) for plugin in self._given]
-                for name, loaded in [*named, *map(self._load_from_option, self._specs)]:
+                documents = map(_load_document, self._documents)
+                for name, loaded in [*named, *documents, *map(self._load_from_option, self._specs)]:
                     self._from_options.setdefault(name, []).append(loaded)
             return self._from_options
 
@@ -211,20 +225,49 @@ class Plugins:
         return _plugin_of(loaded, module, point.value, "entry point", name)
 
 
+def is_document(path: Path) -> bool:
+    """Return True if a file is an OpenAPI document and not a plugin's code: ``pets.openapi.json``, ``pets.yaml``."""
+    return path.suffix in (".json", ".yaml", ".yml")
+
+
+def _document(path: Path) -> tuple[str, Path]:
+    """Return the name that the integration of a document has, and the document."""
+    if not path.is_file():
+        raise ConfigError(f"There is no plugin at {path}", hint="name a .py file, a folder, or an OpenAPI document")
+    name = re.sub(r"\W+", "_", path.name.partition(".")[0], flags=re.ASCII).lower()
+    if not _is_usable(name):
+        raise ConfigError(f"The plugin {path} cannot be called {name!r}", hint=_RENAME)
+    return name, path
+
+
+def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginError]:
+    from kosmolua.catalog.openapi import integration
+
+    name, path = document
+    try:
+        loaded = integration.of_home(integration.home_of(path), name, str(path))
+    except PluginError as error:
+        return name, error
+    return name, Plugin(loaded, str(path), "--plugin", lambda: None)
+
+
+def _extended(integration: Integration) -> Integration:
+    """Return an integration with the operations of the document that it is extended by, if it is by one."""
+    if integration.extension and integration.functions.more is None:
+        from kosmolua.catalog.openapi.integration import extend
+
+        extend(integration, integration.extension)
+    return integration
+
+
 def _wrapped(integration: Integration) -> Plugin:
     page = Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md"
     return Plugin(
-        integration,
+        _extended(integration),
         integration.origin,
         "given",
         lambda: page.read_text(encoding="utf-8") if page.is_file() else None,
     )
-
-
-def _raise_or_return(loaded: Plugin | PluginError) -> Plugin:
-    if isinstance(loaded, PluginError):
-        raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
-    return loaded
 
 
 def _sources_of(spec: ModuleSpec) -> list[str]:
@@ -309,7 +352,7 @@ def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name
             origin=origin,
             hint="give both the same name",
         )
-    return Plugin(integration, origin, label, lambda: _read_prose(module.__spec__, integration.name))
+    return Plugin(_extended(integration), origin, label, lambda: _read_prose(module.__spec__, integration.name))
 
 
 def _read_prose(spec: ModuleSpec | None, name: str) -> str | None:

@@ -1,4 +1,7 @@
-"""Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error."""
+"""Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error.
+
+What spells out invisible characters is imported on first use: a script that ends well in a pipe needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,6 @@ from kosmolua.errors import (
     ScriptError,
     UsageError,
 )
-from kosmolua.escaping import harmless, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 
 def complain(sentence: str) -> None:
     """Write one sentence to standard error."""
+    from kosmolua.escaping import harmless
+
     first, *more = harmless(sentence).rstrip("\n").split("\n")
     sys.stderr.write(
         "\n    ".join([f"kosmolua: {first}", *more]) + "\n"
@@ -57,6 +61,8 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         error: The error.
         script: The name of the script that it ended, if it ended one.
     """
+    from kosmolua.escaping import harmless
+
     if isinstance(error, CheckFailed):
         _list_findings(error, script or "script")
         return
@@ -83,14 +89,21 @@ def _list_findings(error: CheckFailed, script: str) -> None:
 
 def line(text: str) -> None:
     """Write a line to standard output; on a terminal, control characters are escaped."""
-    shown = harmless(text) if standard.is_shown else text
-    standard.write(shown.encode("utf-8", "replace") + b"\n")
+    if standard.is_shown:
+        from kosmolua.escaping import harmless
+
+        text = harmless(text)
+    standard.write(text.encode("utf-8", "replace") + b"\n")
 
 
 def as_json(value: object, indent: int | None = 2) -> None:
     """Write a value to standard output as JSON; on a terminal, invisible characters are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    line(visible(text) if standard.is_shown else text)
+    if standard.is_shown:
+        from kosmolua.escaping import visible
+
+        text = visible(text)
+    line(text)
 
 
 def show_values(values: list[object]) -> None:
@@ -140,6 +153,7 @@ def markdown(text: str, *, paged: bool = False) -> None:
         line(text.rstrip("\n"))
         return
     from kosmolua.cli.rendering import draw_page
+    from kosmolua.escaping import harmless
 
     draw_page(harmless(text), paged=paged)
 
@@ -151,6 +165,8 @@ def can_ask() -> bool:
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Write a table: by rich on a terminal, tab-separated in a pipe."""
+    from kosmolua.escaping import harmless, visible
+
     if not on_terminal():
         for row in rows:
             line("\t".join(harmless(re.sub(r"[\t\r\n]", " ", cell)) for cell in row))

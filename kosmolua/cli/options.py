@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
+SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file"}
+"""Flags that take a file after an equals sign, each with the option that names the file."""
 SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 """The headings of the help, in order."""
 
@@ -45,13 +47,13 @@ def failure(text: str) -> str:
 
 
 def spelled_out(typed: Sequence[str]) -> list[str]:
-    """Return a command line with ``--simulate=FILE`` as the options that it stands for."""
+    """Return a command line with ``--simulate=FILE`` and ``--record=FILE`` as the options that they stand for."""
     words: list[str] = []
     for place, word in enumerate(typed):
         if word == "--":
             return words + list(typed[place:])
-        is_short = word.startswith("--simulate=")
-        words += ["--simulate", "--simulate-state", word.partition("=")[2]] if is_short else [word]
+        name, equals, value = word.partition("=")
+        words += [name, SHORT_FOR[name], value] if equals and name in SHORT_FOR else [word]
     return words
 
 
@@ -69,6 +71,8 @@ class Option(Generic[Value]):
         is_repeatable: Whether it can be given more than once.
         for_listing: Whether commands that only list integrations and accounts take it too.
         for_calls: Whether commands that make calls without a script take it too.
+        for_servers: Whether the server takes it too; scripts come to it with what they need.
+        for_sessions: Whether commands that run more than one script take it too.
     """
 
     def __init__(
@@ -84,6 +88,8 @@ class Option(Generic[Value]):
         is_repeatable: bool = False,
         for_listing: bool = False,
         for_calls: bool = True,
+        for_servers: bool = True,
+        for_sessions: bool = True,
     ) -> None:
         self.default = default
         self.section = section
@@ -94,6 +100,8 @@ class Option(Generic[Value]):
         self.is_repeatable = is_repeatable
         self.for_listing = for_listing
         self.for_calls = for_calls
+        self.for_servers = for_servers
+        self.for_sessions = for_sessions
         self._short = short
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -159,6 +167,15 @@ class Options:
         is_repeatable=True,
         help="Let a simulated function fail, as in render2.trigger_deploy=build_failed; repeatable.",
     )
+    input = Option[str | None](
+        default=None,
+        section=PLACES,
+        metavar="FILE",
+        read=path,
+        for_calls=False,
+        for_servers=False,
+        help="What the script finds in input: JSON, CSV, TOML or text; - is standard input.",
+    )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
     yes = Option(default=False, section=PERMISSIONS, short="-y", help="Allow what would be asked, unless it destroys.")
     allow = Option[tuple[str, ...]](
@@ -190,6 +207,22 @@ class Options:
     )
     journal = Option[str | None](
         default=None, section=OUTPUT, metavar="FILE", read=appendable, help="Append a JSON line for each call."
+    )
+    record = Option(
+        default=False,
+        section=OUTPUT,
+        for_calls=False,
+        for_sessions=False,
+        help="Keep a recording of the run, for replay and resume.",
+    )
+    record_file = Option[str | None](
+        default=None,
+        section=OUTPUT,
+        metavar="FILE",
+        read=path,
+        for_calls=False,
+        for_sessions=False,
+        help="Keep it in this file; short: --record=FILE.",
     )
     trace = Option(default=False, section=OUTPUT, help="Show each call on standard error.")
     debug = Option(

@@ -109,13 +109,23 @@ def examples(*lines: str) -> str:
 
 
 def running_options(command: _Command) -> _Command:
-    """Give a command that runs scripts the shared options, as one argument ``options``."""
+    """Give a command that runs a script the shared options, as one argument ``options``."""
     return _with_options(command, OPTIONS)
+
+
+def session_options(command: _Command) -> _Command:
+    """Give a command that runs any number of scripts those shared options that concern it, as ``options``."""
+    return _with_options(command, [option for option in OPTIONS if option.for_sessions])
 
 
 def calling_options(command: _Command) -> _Command:
     """Give a command that makes calls without a script those shared options that concern it, as ``options``."""
     return _with_options(command, [option for option in OPTIONS if option.for_calls])
+
+
+def serving_options(command: _Command) -> _Command:
+    """Give a command that runs the scripts of others those shared options that concern it, as ``options``."""
+    return _with_options(command, [option for option in OPTIONS if option.for_sessions and option.for_servers])
 
 
 def listing_options(command: _Command) -> _Command:

@@ -22,6 +22,7 @@ from kosmolua.processes.launch import Worker
 COMMANDS = {
     "Run": {
         "run": "Run a Lua script.",
+        "replay": "Repeat a recorded run from its recording.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
         "repl": "Try Lua line by line.",

@@ -13,6 +13,7 @@ from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, Script
 from kosmolua.cli.streams import standard
 from kosmolua.errors import KosmoError, UsageError
+from kosmolua.folders import recordings_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
 from kosmolua.runs.run import Outcome
@@ -20,7 +21,7 @@ from kosmolua.runtime import Runtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any, BinaryIO, NoReturn
 
@@ -172,9 +173,23 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
     """
+    return perform(lambda: _run(script, options, worker), options, _name_of(script).removeprefix("="))
+
+
+def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
+    """Run a script, show its outcome, and return the exit status.
+
+    Args:
+        work: Runs it.
+        options: The shared options of the command line.
+        name: The script's name in messages.
+
+    Raises:
+        KosmoError: The script cannot be run, and ``--json`` was not given.
+    """
     with taken_as_interrupts():
         try:
-            outcome = _run(script, options, worker)
+            outcome = work()
         except KosmoError as error:
             if not options.json:
                 raise
@@ -183,36 +198,69 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
             console.as_json(outcome.to_json())
             return status_of(outcome.error)
         if outcome.error and outcome.exit is None:
-            console.complain_of(outcome.error, _name_of(script).removeprefix("="))
+            console.complain_of(outcome.error, name)
         elif standard.is_shown:
             console.show_values(outcome.result)
         for warning in outcome.warnings:
             console.warn(warning)
+        if outcome.recording:
+            console.complain(_where_it_is(outcome.recording))
     return status_of(outcome.error)
+
+
+def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
+    """Run a script with the callbacks that show what it prints and does, and ask what it asks.
+
+    Args:
+        run: Takes the callbacks, as :class:`kosmolua.runs.run.RunOptions` names them.
+        options: The shared options of the command line.
+    """
+    write = {} if options.json else {"on_output": standard.write}
+    if not (options.trace or standard.is_shown or sys.stderr.isatty()):
+        return run(**write)
+    from kosmolua.cli.progress import watching
+
+    with watching(trace=options.trace) as each:
+        shown = {} if options.json else {"on_output": each.write}
+        return each.end(run(**shown, watch=each.watch, approve=each.approve))
 
 
 def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
     runtime = open_runtime(options)
     child = ColdChild(worker)
 
-    def run(**callbacks: Any) -> Outcome:
-        if options.json:
-            del callbacks["on_output"]
+    def run(**given: Any) -> Outcome:
         check = not options.no_check and _NAMES_APP.search(source) is not None
         name = _name_of(script)
-        return runtime.run(source, name=name, args=script.arguments, child=child, check=check, **callbacks)
+        if record := options.record_file or options.record:
+            given["record"] = record
+        return runtime.run(source, name=name, args=script.arguments, input=data, child=child, check=check, **given)
 
     try:
         source = _source_of(script, runtime.limits.max_source)
-        if not (options.trace or standard.is_shown or sys.stderr.isatty()):
-            return run(on_output=standard.write)
-        from kosmolua.cli.progress import watching
-
-        with watching(trace=options.trace) as watched:
-            return watched.end(run(on_output=watched.write, watch=watched.watch, approve=watched.approve))
+        data = input_of(options, runtime, script)
+        return watched(run, options)
     finally:
         child.close()
         runtime.close()
+
+
+def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:
+    """Return what a script, or the chunks of the REPL, find in ``input``; None without the option."""
+    if options.input is None:
+        return None
+    if options.input == "-" and (script is None or script.file == "-"):
+        raise UsageError("Standard input cannot be what runs and its input at once")
+    from kosmolua.cli.inputs import read_input
+
+    return read_input(options.input, runtime.limits.max_result)
+
+
+def _where_it_is(path: str) -> str:
+    """Return what can be done with a recording."""
+    folder, file = os.path.split(path)
+    name = os.path.splitext(file)[0] if folder == recordings_folder() else path
+    return f"recorded: kosmolua replay {name} repeats it"
 
 
 def _name_of(script: Script) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from kosmolua.docs import markdown, pages
+from kosmolua.docs import markdown, pages, search
 from kosmolua.docs.lookup import Directory
 from kosmolua.docs.outline import Integrations, Outlines
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, Address, GuidePage, Page, SeveralPages
@@ -42,7 +43,7 @@ class Library:
         self._outlines = Outlines(catalog)
         self._directory = Directory(catalog, self._outlines)
         self._lock = threading.Lock()
-        self._built: Index | None = None
+        self._built: Sequence[tuple[str, Index]] | None = None
 
     def list(self, namespace: str | None = None) -> str:
         """Return the names of pages as Markdown, one line a guide and an integration.
@@ -88,7 +89,7 @@ class Library:
         """
         query, limit = _search_arguments(query, limit)
         shown, remark = " ".join(query.split())[:80], ""
-        corrected = self._index().corrected(query)
+        corrected = search.corrected(query, [index for _, index in self._indexes()])
         if corrected and corrected != query:
             is_partly_known = not set(words_of(query)).isdisjoint(corrected.split())
             remark = f"Some words of {shown!r} are not known. " if is_partly_known else f"No page matches {shown!r}. "
@@ -113,14 +114,38 @@ class Library:
     def find(self, query: str, *, limit: int = DEFAULT_HITS, for_scripts: bool = False) -> Sequence[Hit]:
         """Return the pages that match as values, or none; it takes and raises the same as :meth:`search`."""
         query, limit = _search_arguments(query, limit)
-        return self._index().find(query, limit, without=pages.FOR_PEOPLE if for_scripts else ())
+        without = pages.FOR_PEOPLE if for_scripts else ()
+        found = [self._found_in(name, index, query, limit, without) for name, index in self._indexes()]
+        ranked = sorted((each for hits in found for each in hits), key=lambda each: -each[0])
+        return [hit for _, hit in ranked[:limit]]
 
-    def _index(self) -> Index:
+    def _found_in(
+        self, name: str, index: Index, query: str, limit: int, without: Collection[str]
+    ) -> Sequence[tuple[float, Hit]]:
+        """Return the best hits of an index with their scores; those of an integration's own have its page in front."""
+        if not name:
+            return [*islice(index.scored(query, without), limit)]
+        functions = self._catalog.integration(name).functions
+        hits = ((score, hit) for score, hit in index.scored(query) if hit.page not in functions.own)
+        return [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
+
+    def _indexes(self) -> Sequence[tuple[str, Index]]:
+        """Return the index of guides and registered functions, and that of each integration that has its own."""
         with self._lock:
             if self._built is None:
                 entries = entries_of(self._catalog, self._outlines)
-                self._built = Index(entries, meanings_of(self._catalog, self._outlines))
+                own = Index(entries, meanings_of(self._catalog, self._outlines))
+                self._built = [("", own), *self._others()]
             return self._built
+
+    def _others(self) -> Iterator[tuple[str, Index]]:
+        for name in self._catalog.names():
+            try:
+                more = self._catalog.integration(name).functions.more if self._outlines.has_sections(name) else None
+            except PluginError:
+                continue
+            if more:
+                yield name, more.index
 
     def read(
         self, page: str, *, detail: str = DEFAULT_DETAIL, budget: int | None = None, for_scripts: bool = False

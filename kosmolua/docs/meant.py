@@ -95,8 +95,11 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
     index, meanings = _index_of(integration)
     guess = Guess(name, meanings)
     spelled = closest(name, functions)
-    found = index.find(" ".join(guess.words), MAX_CANDIDATES) if index and guess.words else []
-    likely = [*spelled[:1], *(hit.page for hit in found), *spelled[1:]]
+    indexes = [index, integration.functions.more.index if integration.functions.more else None]
+    words = " ".join(guess.words)
+    found = [each for one in indexes if one and words for each in one.scored(words)]
+    best = sorted(found, key=lambda each: -each[0])[:MAX_CANDIDATES]
+    likely = [*spelled[:1], *(hit.page for _, hit in best), *spelled[1:]]
     fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, functions)]
     return sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
 

@@ -32,6 +32,13 @@ class Integrations(Protocol):
             UnknownPath: No integration has this name.
         """
 
+    def listed(self, name: str) -> Integration:
+        """Return an integration for a list or a search.
+
+        Raises:
+            PluginError: It cannot be loaded, or it would have to be started for that.
+        """
+
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
@@ -45,6 +52,7 @@ class Integrations(Protocol):
 MAX_CONSTRUCTION_LINES = 20
 """Lines that ``integration = Integration(...)`` may take."""
 
+_EXTENSION = "\nintegration.extend("
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
@@ -61,6 +69,7 @@ class Sketch(NamedTuple):
         summary: One sentence.
         words: What else can be searched for: the sentences of parameters, the rest of the docstring.
         parameters: Their names, with a space between them.
+        section: Where it stands on a page that has sections, or nothing.
     """
 
     full_name: str
@@ -68,6 +77,7 @@ class Sketch(NamedTuple):
     summary: str
     words: str
     parameters: str
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,12 @@ class Outlines:
             PluginError: It had to be loaded, and cannot be.
         """
         if name not in self._read:
-            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.integration(name))
+            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.listed(name))
         return self._read[name]
+
+    def has_sections(self, name: str) -> bool:
+        """Return True if some functions of an integration are read when one is asked for."""
+        return any(sketch.section for sketch in self.of(name).functions.values())
 
     def signature(self, name: str, function: str) -> str:
         """Return a function's call and the keys of its result in a line; nothing if that needs a plugin to be run."""
@@ -124,15 +138,20 @@ class Outlines:
             self._signatures[name, function] = (
                 signatures.in_source(sources, function)
                 if read(name, sources)
-                else signatures.named(self._catalog.integration(name).functions[function])
+                else signatures.named(self._catalog.listed(name).functions[function])
             )
         return self._signatures[name, function]
 
 
 def outline_of(integration: Integration) -> Outline:
     """Return the outline of an integration that is loaded."""
-    functions = {name: _sketch(function) for name, function in integration.functions.items()}
-    return Outline(integration.about, functions, integration.words)
+    functions = {name: _sketch(function) for name, function in integration.functions.own.items()}
+    more = integration.functions.more.sketches() if integration.functions.more else {}
+    return Outline(
+        integration.about,
+        functions | {key: each for key, each in more.items() if key not in functions},
+        integration.words,
+    )
 
 
 def _sketch(function: Function) -> Sketch:
@@ -150,7 +169,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
         sources: The text of each of its Python files.
     """
     construction = _construction(sources)
-    if construction is None or construction.get("name") != name:
+    if construction is None or construction.get("name") != name or any(_EXTENSION in source for source in sources):
         return None
     prefix = construction.get("prefix", name)
     functions = dict(_functions(sources, prefix and f"{prefix}_"))

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.docs import markdown, pages
-from kosmolua.docs.outline import Integrations, Outline, Outlines
+from kosmolua.docs.outline import Integrations, Outline, Outlines, Sketch
 from kosmolua.docs.pages import Address, GuidePage
 from kosmolua.docs.vocabulary import MEANINGS, words_in, words_of
 from kosmolua.errors import DocNotFound, PluginError
@@ -75,7 +75,7 @@ class Hit(NamedTuple):
 
 
 class Index:
-    """A full-text index in memory, see https://sqlite.org/fts5.html. Any thread may use it.
+    """A full-text index, see https://sqlite.org/fts5.html. Any thread may use it.
 
     Args:
         entries: What can be found; of equals the first comes first.
@@ -86,39 +86,64 @@ class Index:
     """
 
     def __init__(self, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
-        self._database = _connect()
+        self._open(_connect())
+        self._database.execute("begin")
+        fill(self._database, entries, meanings)
+        self._database.execute("commit")
+
+    @classmethod
+    def over(cls, database: Connection, owner: str) -> Index:
+        """Return the index in a database that has been filled.
+
+        Args:
+            database: The database.
+            owner: The integration that every entry belongs to: its words are in each name, though not in the file.
+        """
+        index = cls.__new__(cls)
+        index._open(database, owner)
+        return index
+
+    def _open(self, database: Connection, owner: str = "") -> None:
+        self._database = database
+        self._owner = words_in(owner)
         self._lock = threading.RLock()
         self._rank = lru_cache(MAX_REMEMBERED)(self._ranked)
         self.corrected = lru_cache(MAX_REMEMBERED)(self._corrected)
-        self._database.execute("begin")
-        self._database.executemany("insert into entries values (?, ?, ?, ?, ?, ?)", map(_row, entries))
-        self._database.executemany("insert into meanings values (?, ?)", meanings)
-        self._database.execute("commit")
 
     def find(self, query: str, limit: int, without: Collection[str] = ()) -> list[Hit]:
         """Return at most ``limit`` entries that have a word of a query, best first, without some pages."""
+        return [hit for _, hit in islice(self.scored(query, without), limit)]
+
+    def scored(self, query: str, without: Collection[str] = ()) -> Iterator[tuple[float, Hit]]:
+        """Yield each entry that has a word of a query with its score, best first, without some pages.
+
+        Scores of different indexes can be compared.
+        """
         with self._lock:
             rows, expression = self._rank(query)
-            hits = (self._hit(row, expression) for row in rows)
-            return list(islice((hit for hit in hits if hit.page not in without), limit))
+        for row, score in rows:
+            with self._lock:
+                hit = self._hit(row, expression)
+            if hit.page not in without:
+                yield score, hit
 
-    def _ranked(self, query: str) -> tuple[list[int], str]:
+    def _ranked(self, query: str) -> tuple[list[tuple[int, float]], str]:
         """Return the candidates for a query, best first, and the expression that finds any of its words."""
         terms = [(word, self._meant_by(word)) for word in words_of(query)]
         groups = [_any_of([word, *meant]) for word, meant in terms]
         expression = " OR ".join(groups)
         scores = self._candidates(expression, " AND ".join(f"({group})" for group in groups))
+        owned = sum(COLUMN_WEIGHTS["names"] for word, _ in terms if word in self._owner)
         for word, meant in terms:
             for row, weight in self._weights(word, meant, scores).items():
-                scores[row] += weight
-        return sorted(scores, key=lambda row: (-scores[row], row)), expression
+                scores[row] += 0 if word in self._owner else weight
+        return [
+            (row, score + owned) for row, score in sorted(scores.items(), key=lambda each: (-each[1], each[0]))
+        ], expression
 
     def _corrected(self, query: str) -> str:
         """Return a query with the nearest known word in place of each that nothing is found for."""
-        with self._lock:
-            known = [[word] if self._knows(word) else closest(word, self._words, 1) for word in words_of(query)]
-        near = " ".join(word for words in known for word in words)
-        return query if near == " ".join(words_of(query)) else near
+        return corrected(query, [self])
 
     def _meant_by(self, word: str) -> list[str]:
         rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
@@ -133,7 +158,12 @@ class Index:
         for expression in filter(None, (every_word, any_word)):
             if len(rows) < MAX_CANDIDATES:
                 rows = self._database.execute(_CANDIDATES, (expression,)).fetchall()
-        return {row: COVERAGE_WEIGHT * _coverage(names) for row, names in rows}
+        return {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names in rows}
+
+    def _coverage(self, marked: str, query: str) -> float:
+        """Return the share of a name's words that carry a mark; the owner's stand twice in each name."""
+        owned = 2 * sum(_literal(word) in query for word in self._owner)
+        return (marked.count(_MARK) + owned) / max(1, len(words_in(marked)) + 2 * len(self._owner))
 
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
         """Return the weight of a word in each candidate that contains it: the highest of its columns."""
@@ -150,17 +180,40 @@ class Index:
         page, summary, snippet = self._database.execute(_HIT, (expression, row)).fetchone()
         return Hit(page, summary, " ".join(snippet.replace(_MARK, "").split()) if _MARK in snippet else "")
 
-    def _knows(self, word: str) -> bool:
+    def knows(self, word: str) -> bool:
+        """Return True if something is found for a word."""
+        with self._lock:
+            return word in self._owner or self._finds(word)
+
+    def _finds(self, word: str) -> bool:
         matches = "select 1 from entries where entries match ? limit 1"
         return bool(self._meant_by(word) or self._database.execute(matches, (_prefix(word),)).fetchone())
 
     @cached_property
-    def _words(self) -> frozenset[str]:
+    def words(self) -> frozenset[str]:
         """The words of names and summaries, and all that people say."""
-        texts = self._database.execute("select names || ' ' || summary from entries union select said from meanings")
+        with self._lock:
+            statement = "select names || ' ' || summary from entries union select said from meanings"
+            texts = self._database.execute(statement).fetchall()
         return frozenset(word for (text,) in texts for word in words_in(text))
 
 
+def corrected(query: str, indexes: Sequence[Index]) -> str:
+    """Return a query with the nearest known word in place of each that no index finds anything for."""
+    words = words_of(query)
+    known = [
+        [word] if any(index.knows(word) for index in indexes) else closest(word, _all_words(indexes), 1)
+        for word in words
+    ]
+    near = " ".join(word for each in known for word in each)
+    return query if near == " ".join(words) else near
+
+
+def _all_words(indexes: Sequence[Index]) -> frozenset[str]:
+    return frozenset().union(*(index.words for index in indexes))
+
+
+_HOW_TO_LIST = "lua_list_docs() and `kosmolua docs` list the pages"
 _MARK = "\x01"
 _MARKUP = re.compile(r"[`*|#[]")
 _CANDIDATES = f"""
@@ -179,17 +232,33 @@ def _connect() -> Connection:
     Raises:
         DocNotFound: This Python has no SQLite, or one without FTS5.
     """
-    hint = "lua_list_docs() and `kosmolua docs` list the pages"
     try:
         import sqlite3
     except ImportError:
-        raise DocNotFound("This Python cannot search: it has no sqlite3", hint=hint) from None
+        raise DocNotFound("This Python cannot search: it has no sqlite3", hint=_HOW_TO_LIST) from None
     database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    make_tables(database)
+    return database
+
+
+def make_tables(database: Connection) -> None:
+    """Make the empty tables of an index in a database.
+
+    Raises:
+        DocNotFound: This SQLite has no FTS5.
+    """
+    from sqlite3 import OperationalError
+
     try:
         database.executescript(_TABLES)
-    except sqlite3.OperationalError as error:
-        raise DocNotFound(f"This Python cannot search: its SQLite has no FTS5 ({error})", hint=hint) from None
-    return database
+    except OperationalError as error:
+        raise DocNotFound(f"This Python cannot search: its SQLite has no FTS5 ({error})", hint=_HOW_TO_LIST) from None
+
+
+def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
+    """Fill the tables of an index."""
+    database.executemany("insert into entries values (?, ?, ?, ?, ?, ?)", map(_row, entries))
+    database.executemany("insert into meanings values (?, ?)", meanings)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -214,11 +283,6 @@ def _any_of(words: Sequence[str]) -> str:
 
 def _numbers(rows: Iterable[int]) -> str:
     return ",".join(map(str, rows))
-
-
-def _coverage(marked: str) -> float:
-    """Return the share of a name's words that carry a mark."""
-    return marked.count(_MARK) / max(1, len(words_in(marked)))
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
@@ -250,8 +314,14 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
 
 def entries_for(outline: Outline) -> Iterator[Entry]:
     """Yield an entry for each function of an integration, by its short name; functions that read come first."""
-    for short, sketch in sorted(outline.functions.items(), key=lambda item: item[1].effect != "read"):
+    for short, sketch in _reads_first(outline):
         yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words)
+
+
+def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
+    """Return the functions that are not in an index of their own, those that read before those that write."""
+    own = [(short, sketch) for short, sketch in outline.functions.items() if not sketch.section]
+    return sorted(own, key=lambda item: item[1].effect != "read")
 
 
 def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
@@ -263,6 +333,6 @@ def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
         written[about] = f"{written.get(about, '')}\n{body}"
     page = str(Address(name))
     yield Entry(page, f"{name} {document.title}", outline.about, "", written[None])
-    for short, sketch in sorted(outline.functions.items(), key=lambda item: item[1].effect != "read"):
+    for short, sketch in _reads_first(outline):
         text = f"{sketch.words}\n{written.get(short, '')}"
         yield Entry(f"{page}.{short}", f"{name} {sketch.full_name}", sketch.summary, sketch.parameters, text)

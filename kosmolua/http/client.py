@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, TypeAlias
@@ -19,11 +19,12 @@ from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
 """Bytes that an answer may take as Python's values."""
-_SLOT = re.compile(r"\{(\w+)\}")
+_SLOT = re.compile(r"\{([^{}]+)\}")
 _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Scalar = str | int | float | bool
-Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"]
+Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]
+"""Names and values of a query or a form; as pairs they are sent as they are, in order."""
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
 """JSON, in which a string may be a Secret."""
@@ -44,6 +45,7 @@ class Api:
         headers: Sent with every request.
         query: Sent with every request, for services that want their key there.
         lists: How a list goes into a query: ``joined`` by commas as Render wants it, or the name ``repeated``.
+        url_secrets: Credentials inside the base URL, which has ``{name}`` where each is to stand.
 
     Raises:
         NotConfigured: ``base_url`` is not an http or https address, or holds a user or a query.
@@ -60,11 +62,19 @@ class Api:
         headers: Headers | None = None,
         query: Query | None = None,
         lists: Literal["joined", "repeated"] = "joined",
+        url_secrets: Mapping[str, Secret] | None = None,
     ) -> None:
         if bearer and auth:
             raise TypeError("bearer and auth exclude each other, since a request has one credential")
         self._send = send
-        self._base_url = _checked(base_url).rstrip("/")
+        host = origin(base_url).partition("://")[2]
+        if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
+            raise NotConfigured(
+                "base_url is not an address such as https://api.example.com/v1",
+                hint="it must have no user, query or space in it",
+            )
+        self._base_url = base_url.rstrip("/")
+        self._url_secrets = dict(url_secrets or {})
         self._auth = Bearer(bearer) if bearer else auth
         self._headers: dict[str, str | Secret] = {"Accept": "application/json", **(headers or {})}
         self._lists = lists
@@ -223,8 +233,12 @@ class Api:
         form: Query | None = None,
         body: Body | None = None,
         safe: bool = False,
+        slashes: Collection[str] = (),
     ) -> Response:
-        """Like :meth:`exchange`, with the values of the template's names in a mapping."""
+        """Like :meth:`exchange`, with the values of the template's names in a mapping.
+
+        The values of the names in ``slashes`` may be several segments, with slashes between them.
+        """
         if sum(given is not None for given in (json, form, body)) > 1:
             raise TypeError("json, form and body exclude each other, since a request has one body")
         own = _merged(self._headers, headers or {})
@@ -232,9 +246,11 @@ class Api:
             own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
         sent = body.encode() if isinstance(body, str) else body
         pairs = (*self._query, *self._pairs(query or {}))
-        url = self._base_url + fill(template, segments)
+        url = self._base_url + fill(template, segments, slashes)
         fields = self._pairs(form or {})
-        return self._answer(Request(method, url, pairs, own, sent, fields, route=template, declared_safe=safe))
+        return self._answer(
+            Request(method, url, pairs, own, sent, fields, template, declared_safe=safe, url_secrets=self._url_secrets)
+        )
 
     def url(self, template: str, /, **segments: str | int) -> str:
         """Return the absolute URL of a path, without a query."""
@@ -256,7 +272,8 @@ class Api:
         own = dict(self._query)
         given = (pair for pair in parse_qsl(target.query, keep_blank_values=True) if pair[0] not in own)
         address = target._replace(query="", fragment="").geturl()
-        return self._answer(Request("GET", address, (*self._query, *given), self._headers))
+        request = Request("GET", address, (*self._query, *given), self._headers, url_secrets=self._url_secrets)
+        return self._answer(request)
 
     def _answer(self, request: Request) -> Response:
         if self._auth:
@@ -282,6 +299,8 @@ class Api:
             ) from error
 
     def _pairs(self, query: Query) -> Pairs:
+        if not isinstance(query, Mapping):
+            return tuple(query)
         pairs: list[tuple[str, str | Secret]] = []
         for name, value in query.items():
             if isinstance(value, Secret):
@@ -296,8 +315,13 @@ class Api:
         return tuple(pairs)
 
 
-def fill(template: str, segments: Mapping[str, str | int]) -> str:
+def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[str] = ()) -> str:
     """Return the path of a template, with each segment quoted.
+
+    Args:
+        template: A path with ``{name}`` for each segment to fill.
+        segments: The values by name.
+        slashes: The names whose values may be several segments.
 
     Raises:
         BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
@@ -309,9 +333,11 @@ def fill(template: str, segments: Mapping[str, str | int]) -> str:
     def segment(slot: re.Match[str]) -> str:
         name = slot[1]
         value = _word(name, segments[name])
-        if value in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(value):
-            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it names one part of an address", param=name)
-        return quote(value, safe="")
+        parts = value.split("/") if name in slashes else [value]
+        if any(part in ("", ".", "..") or _NEVER_IN_A_SEGMENT.search(part) for part in parts):
+            what = "parts of an address" if name in slashes else "one part of an address"
+            raise BadArguments(f"{name} cannot be {value[:80]!r}, since it names {what}", param=name)
+        return "/".join(quote(part, safe="") for part in parts)
 
     return _SLOT.sub(segment, template)
 
@@ -341,16 +367,6 @@ def _encode(body: Sendable) -> bytes | Secret:
 
     text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=reveal)
     return Secret(text, holding=held) if held else text.encode()
-
-
-def _checked(base_url: str) -> str:
-    host = origin(base_url).partition("://")[2]
-    if not re.match(r"https?://", base_url) or not host or re.search(r"[@?#\s\\]", base_url):
-        raise NotConfigured(
-            "base_url is not an address such as https://api.example.com/v1",
-            hint="it must have no user, query or space in it",
-        )
-    return base_url
 
 
 def decode(response: Response) -> Json:

@@ -40,6 +40,7 @@ class Request:
         form: Names and values to send as the body instead, as HTML forms do.
         route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
         declared_safe: True if the request changes nothing although its method could: a query by POST.
+        url_secrets: Credentials inside the path, which has ``{name}`` where each is to stand.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -53,6 +54,7 @@ class Request:
     form: Pairs = ()
     route: str = ""
     declared_safe: bool = False
+    url_secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for place, pairs in (("header", self.headers.items()), ("query", self.query), ("form", self.form)):
@@ -64,7 +66,7 @@ class Request:
     def target(self) -> str:
         """Path and query exactly as they are sent, secrets revealed: what a signature covers, with ``content``."""
         parts = urlsplit(self.url)
-        path = "/" + _escaped(parts.path).lstrip("/")
+        path = "/" + _escaped(self._revealed(parts.path)).lstrip("/")
         query = "&".join(filter(None, (_escaped(parts.query), _encoded(self.query))))
         return f"{path}?{query}" if query else path
 
@@ -83,8 +85,13 @@ class Request:
     @property
     def secrets(self) -> Iterator[Secret]:
         """The credentials in the request."""
-        pairs = (*self.headers.items(), *self.query, *self.form, ("", self.body))
+        pairs = (*self.headers.items(), *self.query, *self.form, *self.url_secrets.items(), ("", self.body))
         return (value for _, value in pairs if isinstance(value, Secret))
+
+    def _revealed(self, path: str) -> str:
+        for name, secret in self.url_secrets.items():
+            path = path.replace(f"{{{name}}}", quote(secret.reveal(), safe=":"))
+        return path
 
     @property
     def safe(self) -> bool:

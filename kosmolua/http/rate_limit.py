@@ -152,8 +152,11 @@ class RateLimit:
             CallError: ``rate_limited``: the request could only be sent after the end of the call.
         """
         answers: list[Response] = []
+        route = _route(request)
         with self._turns:
-            bucket = self._bucket(request)
+            if len(self._buckets) + len(self._families) > MAX_KNOWN:
+                self._forget_idle()
+            bucket = self._buckets.setdefault(self._families.get(route, route), _Bucket())
             while pause := self._pause(request, bucket, until):
                 self._turns.wait(min(pause, POLL_INTERVAL))
             bucket.under_way += 1
@@ -163,7 +166,7 @@ class RateLimit:
             with self._turns:
                 bucket.under_way -= 1
                 for answer in answers:
-                    self._filed(request, bucket, answer).learn(answer, _route(request), self._clock())
+                    self._filed(request, bucket, answer).learn(answer, route, self._clock())
                 self._turns.notify_all()
 
     def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
@@ -182,12 +185,6 @@ class RateLimit:
             retryable=True,
             retry_after=max(opens, 1),
         )
-
-    def _bucket(self, request: Request) -> _Bucket:
-        if len(self._buckets) + len(self._families) > MAX_KNOWN:
-            self._forget_idle()
-        route = _route(request)
-        return self._buckets.setdefault(self._families.get(route, route), _Bucket())
 
     def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
         """Assign the request's route to the limit that an answer names, and return that limit's bucket."""

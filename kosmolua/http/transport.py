@@ -146,9 +146,11 @@ class Transport:
         request = call.request
         for _ in range(MAX_REDIRECTS + 1):
             outcome = self._exchange(request, call)
-            target = _redirected(request, outcome)
-            if target is None:
+            if isinstance(outcome, Fault) or request.method not in SAFE_METHODS or outcome.status not in REDIRECTS:
                 return outcome
+            target = location(request, outcome)
+            if not target or origin(target) != origin(request.url):
+                return outcome  # the credential must not go there
             request = replace(request, url=target, query=())
         return Fault(f"it was redirected more than {MAX_REDIRECTS} times", passing=False)
 
@@ -218,14 +220,6 @@ class _Call:
         answer = outcome if isinstance(outcome, Response) else Response(0)
         fault = outcome.text if isinstance(outcome, Fault) else None
         self.observe(Attempt(self.attempts, now - started, waited, answer.status or None, answer.request_id, fault))
-
-
-def _redirected(request: Request, outcome: Response | Fault) -> str | None:
-    """Return the URL of a redirect to follow, or None if there is none or the credential must not go there."""
-    if isinstance(outcome, Fault) or request.method not in SAFE_METHODS or outcome.status not in REDIRECTS:
-        return None
-    target = location(request, outcome)
-    return target if target and origin(target) == origin(request.url) else None
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:

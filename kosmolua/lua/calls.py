@@ -50,11 +50,13 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
     """
     parameters = callee.function.parameters
     names = [parameter.name for parameter in parameters]
+    spellings = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
     given, is_complete = _given(call, names, evaluate)
     if given is None:
         usage = f"call it as {callee.function.signature}"
         yield Misuse(call, f"{callee.path} takes at most {len(names)} arguments, and gets more", usage)
         return
+    given = {spellings.get(name, name): each for name, each in given.items()}
     meant: set[str] = set()
     for name, (node, value) in given.items():
         if name not in names:
@@ -105,7 +107,7 @@ def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, 
 def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
     parameter = next(each for each in callee.function.parameters if each.name == name)
     try:
-        parameter.type.accept(_json(value, evaluate))
+        parameter.accept(_json(value, evaluate))
     except Mismatch as mismatch:
         yield Misuse(node, f"{callee.path}: {name}{mismatch.where} {mismatch.problem}")
     except NotWritten:

@@ -141,6 +141,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
         {
             "code": {"type": "string"},
             "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
+            "input": {},
             "mode": {"enum": ["run", "read_only"], "default": "run", "description": "read_only denies writes"},
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
             "budget": {
@@ -169,6 +170,7 @@ class Script:
     Args:
         code: The text.
         args: What the script finds in ``arg`` and ``...``.
+        input: What it finds in ``input``; None for nil.
         read_only: True to deny every write.
         limits: Those of :data:`ADJUSTABLE` that are lower than the host's.
         budget: Characters of the answer.
@@ -176,6 +178,7 @@ class Script:
 
     code: str
     args: tuple[str, ...] = ()
+    input: Any = None
     read_only: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
     budget: int = DEFAULT_ANSWER
@@ -186,6 +189,7 @@ class Script:
         return cls(
             arguments["code"],
             tuple(arguments.get("args", ())),
+            arguments.get("input"),
             arguments.get("mode") == "read_only",
             {name: arguments[name] for name in ADJUSTABLE if name in arguments},
             int(arguments.get("budget", DEFAULT_ANSWER)),
@@ -194,6 +198,6 @@ class Script:
     @property
     def options(self) -> RunOptions:
         """The options of a tool's run."""
-        options = RunOptions(args=self.args, read_only=self.read_only)
+        options = RunOptions(args=self.args, input=self.input, read_only=self.read_only)
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

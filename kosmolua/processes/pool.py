@@ -72,8 +72,8 @@ class WorkerPool:
         return turn
 
     @contextmanager
-    def take(self, client: str | None = None, turn: Turn | None = None) -> Iterator[Lease]:
-        """Wait for a place, yield a fresh process with it, and end both afterwards.
+    def take(self, client: str | None = None, turn: Turn | None = None) -> Iterator[Turn]:
+        """Wait for a place, start a fresh process for it, yield the turn with both, and end both afterwards.
 
         Args:
             client: Whose run it is, as for :meth:`queue`.
@@ -88,11 +88,11 @@ class WorkerPool:
         try:
             if not turn.wait():
                 raise Interrupted("The script was interrupted before it began")
-            child = self._start()
+            turn.child = self._start()
             try:
-                yield Lease(child, turn)
+                yield turn
             finally:
-                child.close()
+                turn.child.close()
         finally:
             turn.end()
 
@@ -119,59 +119,31 @@ class WorkerPool:
             if self._closed:
                 raise Interrupted("The runtime was closed before the script began")
             try:
-                return self._fork() if hasattr(os, "fork") else self._swap()
+                if not hasattr(os, "fork"):
+                    ready, self._spare = self._spare or ColdChild(), ColdChild()
+                    return ready
+                if self._zygote:
+                    with suppress(WorkerLost):  # if it has died, a new one takes its place
+                        return self._zygote.fork()
+                    self._zygote.close()
+                return self._new_zygote().fork()
             except (OSError, RuntimeError) as error:  # such as "can't start new thread"
                 raise WorkerLost.unstartable(error) from None
 
-    def _swap(self) -> Child:
-        ready, self._spare = self._spare or ColdChild(), ColdChild()
-        return ready
-
-    def _fork(self) -> Child:
-        if self._zygote:
-            with suppress(WorkerLost):
-                return self._zygote.fork()
-            self._zygote.close()
+    def _new_zygote(self) -> Zygote:
         from kosmolua.processes.zygote import Zygote
 
-        self._zygote = Zygote()
+        self._zygote = zygote = Zygote()
         if self._closed:  # by a signal handler, meanwhile
-            self._zygote.close()
+            zygote.close()
             raise Interrupted("The runtime was closed before the script began")
-        return self._zygote.fork()
-
-
-class Lease:
-    """A process for one run, and the place that the run holds.
-
-    Args:
-        child: The process.
-        turn: The place; None for a process that is in no pool.
-    """
-
-    def __init__(self, child: Child, turn: Turn | None = None) -> None:
-        self.child = child
-        self._turn = turn
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Give the place back while a person is asked, and wait for one afterwards. The process lives on."""
-        is_paused = self._turn is not None and self._turn.pause()
-        try:
-            yield
-        finally:
-            if self._turn and is_paused:
-                self._turn.resume()
-                self._turn.wait()
-
-    def cancel(self) -> None:
-        """Wait for no place any more: the run is to end."""
-        if self._turn:
-            self._turn.cancel()
+        return zygote
 
 
 class Turn:
-    """A run's wait for a place, and then its place.
+    """A run's wait for a place, and then its place and its process.
+
+    ``holds`` is True while it has a place; ``child`` is its process, from when :meth:`WorkerPool.take` yields it.
 
     Args:
         places: The places.
@@ -182,6 +154,7 @@ class Turn:
     def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
         self.client = client
         self.holds = False
+        self.child: Child
         self._places = places
         self._on_come = on_come
         self._over = Event()
@@ -191,20 +164,23 @@ class Turn:
         self._over.wait()
         return self.holds
 
-    def pause(self) -> bool:
-        """Give the place back for a while, and return True, unless too many runs have done so."""
-        self._over.clear()
-        if self._places.pause(self):
-            return True
-        self._over.set()
-        return False
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Give the place back while a person is asked, unless too many runs have done so, and wait for one afterwards.
 
-    def resume(self) -> None:
-        """Get in line again, before the client's runs that did not begin."""
-        self._places.resume(self)
+        The process lives on.
+        """
+        self._over.clear()
+        is_paused = self._places.pause(self)
+        try:
+            yield
+        finally:
+            if is_paused:
+                self._places.resume(self)
+                self._over.wait()
 
     def cancel(self) -> None:
-        """Get out of the line."""
+        """Wait for no place any more: the run is to end."""
         self._places.cancel(self)
 
     def end(self) -> None:
@@ -243,6 +219,7 @@ class _Places:
             self._give()
 
     def pause(self, turn: Turn) -> bool:
+        """Take a place back for a while, and return True, unless too many runs have given theirs back."""
         with self._lock:
             if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
                 return False
@@ -252,6 +229,7 @@ class _Places:
             return True
 
     def resume(self, turn: Turn) -> None:
+        """Put a run in line again, before those of its client that did not begin."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:
@@ -269,11 +247,12 @@ class _Places:
 
     def end(self, turn: Turn) -> None:
         with self._lock:
-            self._remove(turn)
             self._paused.discard(turn)
             self._cancelled.discard(turn)
             if turn.holds:
                 self._take_back(turn)
+            else:
+                self._remove(turn)
             self._give()
 
     def open(self) -> None:

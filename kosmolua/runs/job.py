@@ -31,13 +31,17 @@ class Job(NamedTuple):
         source: Its text.
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
+        input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
+        seed: Where its random numbers begin, in hex, if the run is recorded.
     """
 
     source: bytes
     name: str
     arguments: Sequence[str] = ()
+    input: object = None
     asks_time: bool = False
+    seed: str | None = None
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
         """Return the frame that tells a child to run it.
@@ -55,6 +59,8 @@ class Job(NamedTuple):
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
+            input=self.input,
+            seed=self.seed,
         )
 
 
@@ -87,7 +93,8 @@ class Ending:
 
 def ending_of(frame: dict[str, Any], limits: Limits, refused: Refused) -> Ending:
     """Return the ending that the child's last frame reports: a result, an error, or a limit that it reached."""
-    usage = _usage(frame["usage"])
+    usage = {name: frame["usage"].get(name) for name in ("cpu_ms", "memory_bytes")}
+    usage = {name: value for name, value in usage.items() if _is_number(value)}
     if frame["kind"] == "limit":
         return Ending(error=_limit(frame["limit"], limits), usage=usage)
     if "exit" in frame:
@@ -157,11 +164,6 @@ def _tells_more(trace: str, line: int | None) -> bool:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... (cut)"
-
-
-def _usage(given: dict[str, Any]) -> dict[str, Any]:
-    values = {name: given.get(name) for name in ("cpu_ms", "memory_bytes")}
-    return {name: value for name, value in values.items() if _is_number(value)}
 
 
 def _is_number(value: object) -> bool:

@@ -6,8 +6,9 @@ import re
 from contextlib import ExitStack, nullcontext
 from threading import RLock
 from time import monotonic
-from typing import TypedDict, TypeVar
+from typing import Literal, TypeAlias, TypedDict, TypeVar
 
+from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
 from kosmolua.errors import (
@@ -17,17 +18,21 @@ from kosmolua.errors import (
     ConfigError,
     Interrupted,
     KosmoError,
+    LimitExceeded,
     NotConfigured,
+    Paused,
     PluginFault,
     ScriptError,
     WorkerLost,
 )
-from kosmolua.limits import ADJUSTABLE, Limits
+from kosmolua.limits import ADJUSTABLE, Limits, spell_size
+from kosmolua.protocol import NotJson
 from kosmolua.runs.job import Job
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
     from typing import Any
 
@@ -36,11 +41,13 @@ if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
-    from kosmolua.processes.pool import Lease, Turn, WorkerPool
+    from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
+    from kosmolua.runs.recorded import Take
 
 _T = TypeVar("_T")
 DEFAULT_NAME = "script.lua"
+Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
 _RETURN = re.compile(rb"\breturn\b")
 _FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 
@@ -52,6 +59,8 @@ class RunOptions(TypedDict, total=False):
     """The script's name in messages and tracebacks."""
     args: Sequence[str]
     """The script's arguments, in ``arg`` and ``...``."""
+    input: object
+    """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
     read_only: bool
     """Deny every write of this run."""
     allow: Sequence[str]
@@ -61,6 +70,9 @@ class RunOptions(TypedDict, total=False):
     check: bool
     """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
     and the MCP server do; here it takes some milliseconds and is off by default."""
+    record: str | os.PathLike[str] | bool
+    """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
+    says where it is."""
     approve: Approve | None
     """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
     script, one at a time."""
@@ -99,6 +111,8 @@ class Outcome:
             around the sandbox that were in force; what is not known is left out.
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
         exit: The exit status that the script asked for, if it did.
+
+    ``recording`` is the path of the recording, if one was kept.
     """
 
     def __init__(
@@ -118,6 +132,7 @@ class Outcome:
         self.calls = calls
         self.usage = usage or {}
         self.warnings = list(warnings)
+        self.recording: str | None = None
 
     def __repr__(self) -> str:
         return f"Outcome({self.to_json()!r})"
@@ -127,16 +142,30 @@ class Outcome:
         """Whether the script ran to its end."""
         return self.error is None
 
+    @property
+    def status(self) -> Status:
+        """How it ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
+        if self.error is None:
+            return "done"
+        if isinstance(self.error, LimitExceeded):
+            return "limit"
+        if isinstance(self.error, Interrupted):
+            return "interrupted"
+        return "paused" if isinstance(self.error, Paused) else "failed"
+
     def to_json(self) -> dict[str, object]:
         """Return the object that ``--json`` prints."""
+        kept = {"recording": self.recording} if self.recording else {}
         return {
             "ok": self.ok,
+            "status": self.status,
             "result": self.result,
             "output": self.output,
             "error": self.error.report() if self.error else None,
             "warnings": self.warnings,
             "calls": self.calls,
             "usage": self.usage,
+            **kept,
         }
 
 
@@ -150,6 +179,7 @@ class Run:
         limits: The limits that hold unless the options say otherwise.
         memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
+        take: What a recorded run has beside its options, if it is one that is repeated or goes on.
 
     Raises:
         ConfigError: A limit is out of bounds, or a pattern fits no function.
@@ -165,24 +195,27 @@ class Run:
         *,
         memory: Budget,
         isolated: bool = False,
+        take: Take | None = None,
     ) -> None:
         _validate(options)
+        self._take = take
         self._memory = memory
-        changes: dict[str, Any] = {name: options.get(name) for name in ADJUSTABLE}
+        changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
         self._host = host
-        self._given = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
+        self._given = as_bytes(source)
         self._source = chunk_of(self._given)
         self._options = options
         self._name = options.get("name", DEFAULT_NAME)
         self._allow = host.patterns("--allow", options["allow"]) if "allow" in options else ()
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
-        self._limits = limits.but(**changes)
+        self._limits = limits.but(**changes) if changes else limits
+        self._input = self._checked_input(options["input"]) if "input" in options else None
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
         self._supervisor: Supervisor | None = None
         self._broker: Broker | None = None
-        self._lease: Lease | None = None
+        self._turn: Turn | None = None
         self._is_stopped = False
         self._warnings: list[str] = []
         self._dropped: frozenset[str] = frozenset()
@@ -206,8 +239,8 @@ class Run:
                     self._check()
                 child = self._options.get("child")
                 if child is None:
-                    self._lease = stack.enter_context(pool.take(self._options.get("client"), turn))
-                    child = self._lease.child
+                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    child = self._turn.child
                 return self._supervise(child)
             except (CheckFailed, NotConfigured, PluginFault) as error:
                 if turn:
@@ -216,14 +249,26 @@ class Run:
             except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
                 return Outcome([], "", error, [], warnings=self._warnings)
 
+    def _checked_input(self, given: object) -> object:
+        """Return what a script gets as ``input``, unless Lua cannot carry it or it is too large."""
+        text = protocol.to_text(given) if isinstance(given, bytes) else given
+        try:
+            size = len(protocol.encode(text)) if text is not None else 0
+        except NotJson as error:
+            raise TypeError(f"the input of a script must be what JSON can carry: {error}") from None
+        if size > self._limits.max_result:
+            limit = spell_size(self._limits.max_result)
+            raise ConfigError(f"The input is larger than {limit}", hint="pass less, or a part to each run")
+        return text
+
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
         with self._lock:
             self._is_stopped = True
             if self._supervisor:
                 self._supervisor.interrupt()
-            if self._lease:
-                self._lease.cancel()
+            if self._turn:
+                self._turn.cancel()
 
     def _check(self) -> None:
         """Note what is likely wrong with the script.
@@ -247,6 +292,8 @@ class Run:
         self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
+        if self._options.get("record") and not self._take:
+            self._take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
         with self._lock:
@@ -258,16 +305,21 @@ class Run:
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
+                tape=self._take.tape if self._take else None,
             )
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            job = Job(self._source, self._name, self._options.get("args", ()), asks_time=self._host.mode == "simulated")
-            ending = self._supervisor.run(job)
-            return self._outcome(ending, monotonic() - started)
+            ending = self._supervisor.run(self._job)
+            outcome = self._outcome(ending, monotonic() - started)
+            if self._take:
+                self._take.finish(outcome)
+            return outcome
         finally:
             if self._broker:
                 self._broker.close(None)
+            if self._take:
+                self._take.tape.close()
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
 
@@ -280,9 +332,10 @@ class Run:
 
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
+            from kosmolua.broker.pages import Pages
             from kosmolua.broker.records import Origin
 
-            approve = self._options.get("approve") or self._host.approve
+            approve, take = self._options.get("approve") or self._host.approve, self._take
             self._broker = Broker(
                 self._host,
                 self._clock,
@@ -292,9 +345,54 @@ class Run:
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
-                watch=self._tell if self._options.get("watch") else None,
+                watch=self._watch,
+                pages=Pages() if self._options.get("check") else None,
+                run=take.run if take else None,
+                earlier=take.earlier if take else 0,
+                decided=take.decided if take else None,
             )
             return self._broker
+
+    @property
+    def _job(self) -> Job:
+        return Job(
+            self._source,
+            self._name,
+            self._options.get("args", ()),
+            self._input,
+            asks_time=self._take is not None or self._host.mode == "simulated",
+            seed=self._take.seed if self._take else None,
+        )
+
+    def _begin_recording(self) -> Take:
+        from kosmolua.runs.recorded import begin
+
+        path = self._options["record"]
+        read_only, deny = self._options.get("read_only", False), self._options.get("deny", ())
+        return begin(
+            self._host,
+            None if isinstance(path, bool) else path,
+            self._given,
+            self._job,
+            self._limits,
+            read_only=read_only,
+            deny=deny,
+        )
+
+    @property
+    def _watch(self) -> Watch | None:
+        """What is told of calls: the tape, and then whoever watches the run."""
+        tell = self._tell if self._options.get("watch") else None
+        tape = self._take.tape if self._take else None
+        if tape is None:
+            return tell
+
+        def watch(event: Event) -> None:
+            tape.watch(event)
+            if tell:
+                tell(event)
+
+        return watch
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
@@ -302,7 +400,7 @@ class Run:
         def ask_in_owner() -> _T:
             if not self._clock.left:
                 raise Interrupted("The run is over")
-            with self._lease.waiting() if self._lease else nullcontext():
+            with self._turn.waiting() if self._turn else nullcontext():
                 return ask()
 
         answer = self._in_owner(ask_in_owner)
@@ -346,7 +444,7 @@ class Run:
             self._explain(ending.error)
         output = b"".join(self._printed)
         broker = self._broker
-        pages = broker.pages.warnings(self._dropped) if broker and self._options.get("check") else []
+        pages = broker.pages.warnings(self._dropped) if broker and broker.pages else []
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
@@ -385,6 +483,11 @@ def _line_of_only_return(source: bytes) -> int | None:
     """Return the line of the only ``return`` of a script: once it has returned, there is no frame to ask."""
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None
+
+
+def as_bytes(source: str | bytes) -> bytes:
+    """Return the bytes of a script."""
+    return source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
 
 
 def chunk_of(source: bytes) -> bytes:

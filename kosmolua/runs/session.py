@@ -182,11 +182,16 @@ class Session:
     Args:
         run: Runs each chunk.
         start: Starts a process.
+        input: What the chunks find in ``input`` until one of them assigns to it.
     """
 
-    def __init__(self, run: Runs, start: Callable[[], SessionProcess] = SessionProcess) -> None:
+    def __init__(
+        self, run: Runs, start: Callable[[], SessionProcess] = SessionProcess, *, input: object = None
+    ) -> None:
         self._run = run
         self._start = start
+        self._input = input
+        self._has_input = False
         self._process: SessionProcess | None = None
         self._chunks = 0
 
@@ -227,6 +232,7 @@ class Session:
     def reset(self) -> None:
         """Forget all state."""
         process, self._process, self._chunks = self._process, None, 0
+        self._has_input = False
         if process:
             process.close()
 
@@ -244,6 +250,8 @@ class Session:
         self._process = self._process or self._start()
         chunk = Chunk(self._process, self._chunks + 1)
         named: RunOptions = {"name": CHUNK, **options, "args": [verb], "child": chunk}
+        if not self._has_input:
+            named["input"] = self._input
         try:
             outcome = self._run(source if "name" in options else _typed(source, verb), **named)
         finally:
@@ -255,6 +263,7 @@ class Session:
             chunk.settle()
         finally:
             self._chunks += chunk.has_begun
+            self._has_input = self._has_input or chunk.state == "kept"
             if chunk.state == "lost":
                 self.reset()
 

@@ -26,16 +26,19 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, get_ident
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget, start_thread
-from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, WorkerLost
+from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, Paused, WorkerLost
 from kosmolua.limits import MIB, Limits, spell_size
 from kosmolua.processes.child import Child
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
+
+if TYPE_CHECKING:
+    from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
 """Seconds that calls under way get to finish once the script has ended."""
@@ -99,6 +102,7 @@ class Supervisor:
         output: Called with each piece of output, in the owner's thread.
         memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
+        tape: Keeps or repeats what the script learns, if the run is recorded.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Supervisor:
         *,
         memory: Budget | None = None,
         isolated: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         self._child = child
         self._limits = limits
@@ -119,6 +124,9 @@ class Supervisor:
         self._emit = output
         self._memory = memory or call_memory()
         self._isolated = isolated
+        self._tape = tape
+        if tape:
+            tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
         self._owner = get_ident()
         self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
@@ -291,7 +299,9 @@ class Supervisor:
 
     def _ready(self, frame: dict[str, Any]) -> None:
         """Note the layers that a child reports before it runs a script."""
-        self._isolation, missing = _layers(frame["isolation"]), _layers(frame["missing"])
+        self._isolation, missing = (
+            [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
+        )
         if self._isolated and missing:
             self._stop(
                 ConfigError(
@@ -342,12 +352,17 @@ class Supervisor:
                 return partial(ending_of, frame, self._limits, self._call_errors.get)
             if kind == "print":
                 self._print(protocol.to_bytes(frame["text"]))
-            elif kind == "sleep":
-                self._put_to_sleep(frame, size)
             elif kind == "ready":  # later reports may be forged
                 if not self._is_ready:
                     self._mail.put(partial(self._ready, frame))
                 self._is_ready = True
+            elif kind == "wait":
+                if self._tape:
+                    self._tape.wait()
+            elif self._tape and self._tape.ask(frame):
+                continue  # it needs no answer of the broker
+            elif kind == "sleep":
+                self._put_to_sleep(frame, size)
             elif kind == "call" and frame.get("branch") is True:
                 self._hand_on(frame, size)
             else:
@@ -436,8 +451,12 @@ class Supervisor:
         """Answer one request, unless the run is over."""
         if self._is_ending or self._is_closed:
             return
-        number, kind, fault = frame["id"], frame["kind"], _fault_in(frame)
-        given = [] if fault or not isinstance(frame.get("args"), list) else frame["args"]
+        number, kind, fault = frame["id"], frame["kind"], None
+        given = frame["args"] if isinstance(frame.get("args"), list) else []
+        if isinstance(frame.get("fault"), dict):
+            fault, given = _fault(frame["fault"]), []
+        if self._tape:
+            self._tape.begin(number)
         try:
             if kind == "sleep":
                 answer = "null"
@@ -449,13 +468,25 @@ class Supervisor:
                 answer = self._broker().describe(frame["path"])
             else:
                 answer = self._broker().doc(frame["verb"], given, fault)
-            self._child.send(protocol.reply(number, answer))
+            if self._tape:
+                self._tape.answer(number, answer)
+            else:
+                self._child.send(protocol.reply(number, answer))
         except CallError as error:
             _drop_frames(error)
-            self._mail.put(partial(self._keep_error, number, error))
-            self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
+            if self._tape:
+                self._tape.refuse(number, error)
+            else:
+                self._keep(number, error)
+                self._child.send(protocol.refusal(number, protocol.encode(error.fields())))
         except KosmoError as error:
-            self._mail.put(partial(self._stop, error))
+            if self._tape and isinstance(error, Paused):
+                self._tape.pause(number, error)
+            else:
+                self._mail.put(partial(self._stop, error))
+
+    def _keep(self, number: int, error: KosmoError) -> None:
+        self._mail.put(partial(self._keep_error, number, error))
 
 
 class _Question(Generic[_T]):
@@ -516,12 +547,6 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _fault_in(frame: dict[str, Any]) -> dict[str, str] | None:
-    fault = frame.get("fault")
-    if not isinstance(fault, dict):
-        return None
+def _fault(fault: dict[str, Any]) -> dict[str, str]:
+    """Return what kept a script from passing its arguments, as far as a child may say it."""
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}
-
-
-def _layers(given: list[Any]) -> list[str]:
-    return [name[:32] for name in given[:16] if isinstance(name, str)]

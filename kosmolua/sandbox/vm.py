@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PRELUDE = (
     *("registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app"),
-    *("parallel", "regex", "codecs", "csv", "time", "env"),
+    *("parallel", "regex", "codecs", "csv", "time", "env", "recorded"),
 )
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
@@ -75,7 +75,15 @@ class VM:
         """Bytes that Lua may take in addition."""
         return self._limit - self.memory_used if self._limit else inf
 
-    def run(self, source: bytes, chunk: bytes, settings: bytes, arguments: list[bytes], memory: int) -> None:
+    def run(
+        self,
+        source: bytes,
+        chunk: bytes,
+        settings: bytes,
+        arguments: list[bytes],
+        memory: int,
+        seed: bytes | None = None,
+    ) -> None:
         """Run a script; the outcome goes out through the verbs.
 
         Args:
@@ -84,11 +92,12 @@ class VM:
             settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
+            seed: Sixteen bytes that random numbers begin with; by default other ones each time.
 
         Raises:
             OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
-        self._within(memory, self._run, source, chunk, settings, os.urandom(16), *arguments)
+        self._within(memory, self._run, source, chunk, settings, seed or os.urandom(16), *arguments)
 
     def converse(self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int) -> None:
         """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.

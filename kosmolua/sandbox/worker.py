@@ -70,7 +70,7 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, json.dumps({"limits": self._limits, "asks_time": job.get("asks_time", False)}).encode())
+            self._run(job, protocol.to_bytes(json.dumps(_settings_of(job), ensure_ascii=False)))
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
@@ -81,6 +81,7 @@ class Worker:
             settings,
             [protocol.to_bytes(argument) for argument in job["args"]],
             self._limits["memory"],
+            bytes.fromhex(job["seed"]) if job.get("seed") else None,
         )
 
     def _next_frame(self) -> dict[str, Any]:
@@ -136,6 +137,16 @@ class Worker:
     def _usage(self) -> dict[str, float]:
         cpu = time.process_time() - self._started
         return {"cpu_ms": round(cpu * 1000, 1), "memory_bytes": self._vm.memory_used}
+
+
+def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
+    """Return what the prelude needs to know of a run."""
+    return {
+        "limits": job["limits"],
+        "asks_time": job.get("asks_time", False),
+        "is_recorded": bool(job.get("seed")),
+        "input": job.pop("input", None),
+    }
 
 
 def main() -> NoReturn:

@@ -29,6 +29,9 @@ class Parameter:
         about: One sentence for the reference.
         default: The function's own default, or :data:`REQUIRED` if it has none.
         unless: The parameter that may be given instead of this required one, or nothing.
+        alias: Another spelling that calls may use, such as the service's own, or nothing.
+        checked: What a call's value is held to, if that is less than the type says.
+        null: True if ``json.null`` is handed on as None; otherwise the parameter then is left out.
     """
 
     name: str
@@ -36,6 +39,17 @@ class Parameter:
     about: str
     default: object = REQUIRED
     unless: str = ""
+    alias: str = ""
+    checked: Type | None = None
+    null: bool = False
+
+    def accept(self, value: object) -> object:
+        """Return the value to hand to the function.
+
+        Raises:
+            Mismatch: The value does not fit.
+        """
+        return (self.checked or self.type).accept(value)
 
     @property
     def required(self) -> bool:
@@ -82,7 +96,9 @@ class Binder:
     def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
         self._parameters = parameters
         self._usage = usage
-        self._accepts = [(parameter.name, parameter.type.accept) for parameter in parameters]
+        self._accepts = [(parameter.name, parameter.accept) for parameter in parameters]
+        self._aliases = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
+        self._nulls = {parameter.name for parameter in parameters if parameter.null}
         self._required = [(parameter.name, parameter.unless) for parameter in parameters if parameter.required]
         self._left_out = dict.fromkeys(parameter.name for parameter in parameters if parameter.unless)
 
@@ -112,7 +128,8 @@ class Binder:
         while given and given[-1] is None:
             given = given[:-1]
         if len(given) == 1 and isinstance(given[0], (dict, Mapping)):
-            return {str(name): value for name, value in given[0].items() if value is not None}
+            named = {self._aliases.get(str(name), str(name)): value for name, value in given[0].items()}
+            return {name: value for name, value in named.items() if value is not None or name in self._nulls}
         if any(isinstance(value, (dict, Mapping)) for value in given):
             problem = "takes one table of named arguments, or plain values in order, not both"
             raise BadArguments(f"{path} {problem}", hint=self._usage)
@@ -164,3 +181,15 @@ class Binder:
                 yield Fault(name, mismatch.problem, subject=f"{name}{mismatch.where}")
             except RecursionError:
                 yield Fault(name, "is nested too deeply", subject=name)
+
+
+def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
+    """Return the refusal of arguments that could not leave the sandbox.
+
+    Args:
+        subject: What was called.
+        fault: ``where`` in the arguments, and the ``problem``.
+    """
+    where = fault["where"]
+    param = where.partition(".")[0].partition("[")[0] or None
+    return BadArguments(f"{subject}: {where or 'an argument'} {fault['problem']}", param=param)

@@ -57,12 +57,9 @@ class Function:
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
 
     @cached_property
-    def _binder(self) -> Binder:
-        return Binder(self.parameters, f"call it as {self.signature}")
-
-    def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
-        """Return the arguments of a call by name, see :meth:`Binder.bind`."""
-        return self._binder.bind(path, given)
+    def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
+        """Returns the arguments of a call by name, see :meth:`kosmolua.schema.arguments.Binder.bind`."""
+        return Binder(self.parameters, f"call it as {self.signature}").bind
 
 
 def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> Function:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from kosmolua.http.messages import Send
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.function import Effect, Function, read_function
+from kosmolua.schema.functions import Functions, More
 from kosmolua.schema.names import ROOT, objection_to_integration, qualified
 from kosmolua.schema.types import Choice, List, Record, Scalar, Type, Union
 from kosmolua.secret import Secret
@@ -57,6 +58,7 @@ class AccountField:
         secret: True if it holds a credential, which may come from a secret source.
         type: What fits; a credential is a string.
         default: The class's own default, or :data:`REQUIRED` if it has none.
+        many: True if it is a table of credentials by name, such as environment variables.
     """
 
     name: str
@@ -64,11 +66,21 @@ class AccountField:
     secret: bool
     type: Type
     default: object = REQUIRED
+    many: bool = False
 
     @property
     def required(self) -> bool:
         """True if every account must have it."""
         return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The document that an integration is extended by, see :meth:`Integration.extend`."""
+
+    file: str
+    api: Callable[[Any], Any]
+    defaults: Callable[[Any], Mapping[str, Any]] | None = None
 
 
 class Integration:
@@ -82,6 +94,8 @@ class Integration:
         words: Synonyms for searches of the documentation, each with the word that the functions use, as in
             ``{"redis": "key_value"}``.
         root: The name under ``app`` where scripts find it. A plugin leaves it out.
+        fields: The fields of an account, if no class declares them: ``account`` then takes them by name.
+        more: Functions that are read when one is asked for. A plugin leaves it out.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
@@ -90,12 +104,14 @@ class Integration:
     def __init__(
         self,
         name: str,
-        account: type[Account],
+        account: Callable[..., Account],
         *,
         about: str,
         prefix: str | None = None,
         words: Mapping[str, str] | None = None,
         root: str = ROOT,
+        fields: Iterable[AccountField] | None = None,
+        more: More | None = None,
     ) -> None:
         frame = sys._getframe(1)
         self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
@@ -107,18 +123,22 @@ class Integration:
         self.prefix = name if prefix is None else prefix
         self.words = dict(words or {})
         self.account = account
-        self.account_fields: tuple[AccountField, ...] = ()
+        self.account_fields: tuple[AccountField, ...] = tuple(fields or ())
         try:
-            self.account_fields = _read_fields(account, self.origin)
+            if fields is None:
+                self.account_fields = _read_fields(account, self.origin)
         except PluginError as error:
             self._object(error)
-        self.functions: dict[str, Function] = {}
+        self.functions = Functions(more=more)
+        self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
+        self.carrier: Callable[[str], Any] | None = None
+        """Returns what sends an account's requests, if that is not HTTP."""
         self.identify: Callable[[Any], str] | None = None
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     def __repr__(self) -> str:
-        return f"Integration({self.name!r}, {len(self.functions)} functions)"
+        return f"Integration({self.name!r}, {len(self.functions.own)} functions)"
 
     def reads(self, handler: _Handler) -> _Handler:
         """Register a function that changes nothing."""
@@ -164,14 +184,44 @@ class Integration:
 
         return register
 
+    def extend(
+        self, file: str, *, api: Callable[[Any], Any], defaults: Callable[[Any], Mapping[str, Any]] | None = None
+    ) -> None:
+        """Add the operations of an OpenAPI document that no registered function covers.
+
+        They use the same accounts and permissions. A registered function's name wins, and ``covered_by`` in the
+        overlay says which others stand for an operation.
+
+        Args:
+            file: The plugin's ``__file__``: ``openapi.json`` and ``openapi.toml`` are beside it.
+            api: Takes what the account's ``open`` returned; returns the client that sends the requests.
+            defaults: Takes the same; returns the values of arguments that a call leaves out, by name.
+        """
+        self.extension = Extension(file, api, defaults)
+
     @property
     def aliases(self) -> dict[str, str]:
-        """The short name of each full name."""
-        return {function.full_name: name for name, function in self.functions.items() if function.full_name != name}
+        """The short name of each registered function's full name."""
+        return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
+
+    def spellings(self) -> Iterator[str]:
+        """Yield the short and the full name of every function; it reads none."""
+        for name in self.functions:
+            yield name
+            if self.prefix:
+                yield f"{self.prefix}_{name}"
+
+    def short(self, name: str) -> str | None:
+        """Return the short name of a function by its short or its full name, or None; it reads no function."""
+        if name in self.functions:
+            return name
+        plain = name.removeprefix(f"{self.prefix}_") if self.prefix else name
+        return self.aliases.get(name) or (plain if plain != name and plain in self.functions else None)
 
     def function(self, name: str) -> Function | None:
         """Return a function by its short or its full name, or None."""
-        return self.functions.get(name) or self.functions.get(self.aliases.get(name, ""))
+        short = self.short(name)
+        return self.functions.get(short) if short else None
 
     def variable(self, field: AccountField) -> str:
         """Return the environment variable that can fill an account's field, such as ``RENDER_API_KEY``."""
@@ -183,10 +233,10 @@ class Integration:
         except PluginError as error:
             self._object(error)
             return handler
-        taken = {*self.functions, *self.aliases}
+        taken = {*self.functions.own, *self.aliases}
         if function.name in taken or function.full_name in taken:
             self._object(PluginError(f"{self.name} has two functions named {function.name}", origin=function.origin))
-        self.functions[function.name] = function
+        self.functions.own[function.name] = function
         return handler
 
     def _object(self, mistake: PluginError) -> None:
@@ -196,7 +246,7 @@ class Integration:
         self.mistakes.append(mistake)
 
 
-def _read_fields(account: type[Account], origin: str) -> tuple[AccountField, ...]:
+def _read_fields(account: Any, origin: str) -> tuple[AccountField, ...]:
     name = getattr(account, "__name__", repr(account))
     if not dataclasses.is_dataclass(account):
         raise PluginError(
@@ -218,11 +268,13 @@ def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, o
     about = sentence(annotation)
     bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     secret = bare is Secret or Secret in get_args(bare)
+    many = secret and get_origin(bare) is dict
     default: object = REQUIRED if field.default is dataclasses.MISSING else field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     try:
-        return AccountField(field.name, about, secret, type_of(str if secret else annotation), default)
+        kind = type_of(dict[str, str] if many else str if secret else annotation)
+        return AccountField(field.name, about, secret, kind, default, many)
     except Uncarriable as error:
         raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None
 

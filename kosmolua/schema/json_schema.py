@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -62,10 +62,14 @@ class Reader:
     Args:
         document: What references such as ``#/components/schemas/Pet`` lead into.
         without: The mark of properties to leave out: ``readOnly`` for what is sent, ``writeOnly`` for what comes back.
+        look_up: Returns what a reference leads to, if the document is not at hand as a whole.
     """
 
-    def __init__(self, document: Json = None, *, without: str = "") -> None:
+    def __init__(
+        self, document: Json = None, *, without: str = "", look_up: Callable[[str], Json] | None = None
+    ) -> None:
         self._document = document
+        self._look_up_elsewhere = look_up
         self._without = without
         self._types: dict[str, Type] = {}
         self._named: dict[str, Schema] = {}
@@ -100,6 +104,8 @@ class Reader:
         return node
 
     def _look_up(self, pointer: str) -> Json:
+        if self._look_up_elsewhere:
+            return self._look_up_elsewhere(pointer)
         if not (pointer == "#" or pointer.startswith("#/")):
             self.note(pointer, "the reference leads out of the document")
             return {}

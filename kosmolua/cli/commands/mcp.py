@@ -10,7 +10,7 @@ import click
 
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, running_options
+from kosmolua.cli.parsing import Command, serving_options
 from kosmolua.cli.scripts import open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, UsageError
@@ -28,7 +28,7 @@ from kosmolua.runtime import DEFAULT_WORKERS
 @click.option(
     "--http", "address", metavar="HOST:PORT|unix:PATH", help="Serve over HTTP, not over standard input and output."
 )
-@running_options
+@serving_options
 def command(address: str | None, workers: int, options: Options) -> None:
     """Serve agents over the Model Context Protocol.
 

@@ -13,10 +13,10 @@ import click
 from kosmolua import __version__
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.repl.conversation import Conversation
 from kosmolua.cli.repl.readers import Lines, Reader, TypedLines, open_readline, piped_line
-from kosmolua.cli.scripts import open_runtime
+from kosmolua.cli.scripts import input_of, open_runtime
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.folders import state_folder
@@ -32,7 +32,7 @@ GREETING = "KosmoLua {version}, Lua 5.4{mode}. :help explains, Ctrl-D leaves."
         "kosmolua repl --simulate", "kosmolua repl --read-only", "kosmolua repl --simulate --json < chunks.lua"
     ),
 )
-@running_options
+@session_options
 def command(options: Options) -> int:
     """Try Lua line by line; each chunk finds the globals of earlier ones.
 
@@ -45,7 +45,7 @@ def command(options: Options) -> int:
     """
     if sys.stdin is None:
         raise UsageError("Standard input is closed, so there is nothing to read chunks from")
-    with open_runtime(options) as runtime, Session(runtime.run) as session:
+    with open_runtime(options) as runtime, Session(runtime.run, input=input_of(options, runtime)) as session:
         conversation = Conversation(runtime, session, options)
         with _reader(conversation) as reader:
             if reader.is_typed:

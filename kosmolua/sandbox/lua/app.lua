@@ -89,7 +89,7 @@ local function leaf(path)
 end
 
 ---Returns a function that finds the leaf of a name or an alias, or nil.
----@param names table<string, string> each name and alias, with the name that it stands for
+---@param names table<string, string> each name and alias, with the name that it stands for; the caller may add others
 local function leaves_of(names, path)
   local leaves = {}
   return function(key)
@@ -129,12 +129,34 @@ local function integration(path, description)
     accounts.default = accounts.default or false
   end
 
+  ---Returns the names of all functions. The host lists those that it reads one by one only if it is asked to.
+  local function every_function()
+    if description.others then
+      description.functions, description.others = describe(path .. ".*").functions, nil
+      for _, name in ipairs(description.functions) do
+        names[name] = name
+      end
+    end
+    return description.functions
+  end
+
+  ---Asks what a name below a path is, and notes it if it is a function. Raises the host's error if it is nothing.
+  local function ask(below, key)
+    local name = spell(key)
+    local answer = describe(below .. "." .. name)
+    if name ~= key or not (answer["function"] or answer.account) then
+      error("app." .. below .. "." .. name .. " does not exist", 0)
+    end
+    names[key] = answer["function"]
+    return answer
+  end
+
   local function account(name)
     local below = path .. "." .. name
     local find = leaves_of(names, below)
     return branch("app." .. below, function(key)
-      return find(key) or refuse(below .. "." .. spell(key))
-    end, function() return description.functions end)
+      return find(key) or (ask(below, key)["function"] and find(key)) or refuse(below .. "." .. spell(key))
+    end, every_function)
   end
 
   local function find(key)
@@ -145,12 +167,10 @@ local function integration(path, description)
     if found then
       return found
     end
-    local name = spell(key)
-    local listed = found == false
-    if not listed and not (describe(path .. "." .. name).account and name == key) then
-      error("app." .. path .. "." .. name .. " does not exist", 0)
+    if found == nil and ask(path, key)["function"] then
+      return leaf_of(key)
     end
-    accounts[key] = account(name)
+    accounts[key] = account(key)
     return accounts[key]
   end
 
@@ -159,7 +179,7 @@ local function integration(path, description)
       open()
     end
     local all = {}
-    for _, name in ipairs(description.functions) do
+    for _, name in ipairs(every_function()) do
       all[#all + 1] = name
     end
     for _, name in ipairs(description.more and describe(path .. ".*").accounts or description.accounts) do

@@ -5,7 +5,7 @@
 
 local python_bridge, sources = ...
 
-local error, load, next, type, xpcall = error, load, next, type, xpcall
+local error, load, next, rawset, type, xpcall = error, load, next, rawset, type, xpcall
 local find, format, match, sub = string.find, string.format, string.match, string.sub
 local pcall, pack, unpack = pcall, table.pack, string.unpack
 local running = coroutine.running
@@ -13,6 +13,7 @@ local randomseed, tointeger = math.randomseed, math.tointeger
 local collectgarbage = collectgarbage
 
 local MAX_MESSAGE = 16 * 1024
+local MAX_INPUT_DEPTH = 1000
 
 ---Goes before a script: what has something to close makes no tail calls, so that the line of `return f()` is known.
 local OPENING = "local __kosmolua_script <close> = nil; "
@@ -67,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "time", "env", "session",
+  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -134,18 +135,24 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, and `asks_time`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded` and `input`
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
   requests.exit_fields = nil
-  local given = decode(settings, 3)
+  bridge("rearm")
+  local given = decode(settings, MAX_INPUT_DEPTH)
   for name, value in next, given.limits do
     limits[name] = value
   end
   host.time.set_clocks(given.asks_time)
-  bridge("rearm")
+  if given.is_recorded then
+    host.recorded.install()
+  end
+  if given.input ~= nil then
+    rawset(env, "input", given.input)
+  end
 end
 
 local function reject(problem)

@@ -76,6 +76,7 @@ end
 ---Runs `task(index)` for 1..count, at most `limit` under way, and returns the results in order.
 local function run(count, limit, task)
   local group = { results = {}, waiting = {}, active = 0, task = task, outer = requests.branch }
+  group.number = requests.count_group()
   local index = 0
   repeat
     while index < count and group.active < limit and not group.failed do

@@ -23,6 +23,36 @@ requests.WAIT = {}
 ---The branch of `parallel` that runs now, or nil.
 requests.branch = nil
 
+---True if the run is recorded: requests say which branch makes them, and the host is told whenever the script waits, so
+---that it can hand out replies one at a time, in the same order when the run is repeated.
+requests.is_recorded = false
+local host_knows_of_waiting = false
+
+---How many calls of `parallel` were made outside of its branches.
+local groups = 0
+
+---Returns the number of a call of `parallel` among those of the branch that makes it.
+function requests.count_group()
+  local branch = requests.branch
+  if branch then
+    branch.groups = (branch.groups or 0) + 1
+    return branch.groups
+  end
+  groups = groups + 1
+  return groups
+end
+
+---Returns the name of a branch, the same whenever the script runs; such as `2.1` for the first of the second `parallel`.
+local function name_of(branch)
+  if not branch then
+    return ""
+  elseif not branch.name then
+    local outer = name_of(branch.group.outer)
+    branch.name = (outer == "" and "" or outer .. "/") .. branch.group.number .. "." .. branch.index
+  end
+  return branch.name
+end
+
 ---Ends the script because a limit is reached. Does not return.
 function requests.stop(limit)
   bridge("limit", limit)
@@ -55,6 +85,10 @@ function requests.stop_if_memory(problem)
 end
 
 local function receive()
+  if requests.is_recorded and not host_knows_of_waiting then
+    bridge("send", '{"kind":"wait"}')
+  end
+  host_knows_of_waiting = false
   local line = bridge("receive")
   bridge("rearm")
   local ok, frame = pcall(decode, line, limits.max_depth + 1)
@@ -120,6 +154,11 @@ function requests.ask(kind, fields)
   last = last + 1
   local number = last
   local branch = in_branch() and ',"branch":true' or ""
+  if requests.is_recorded then
+    host_knows_of_waiting = branch == ""
+    branch = branch .. (host_knows_of_waiting and ',"waits":true' or "")
+    branch = branch .. format(',"of":"%s","line":%d', name_of(requests.branch), traceback.line() or 0)
+  end
   bridge("send", format('{"kind":"%s","id":%d', kind, number) .. branch .. fields .. "}")
   local reply = requests.await({ [number] = true })
   if reply.ok then

@@ -39,6 +39,12 @@ local function survey(thread)
   return nil, passes
 end
 
+---Returns the line of the script that runs now, if any.
+---@return integer?
+function traceback.line()
+  return (survey(running()))
+end
+
 ---Returns an error value. A message that points into the host, as one of `error(text, 2)` may, points at the script
 ---instead, where that is under way, or nowhere.
 function traceback.within_script(problem)

@@ -1,0 +1,66 @@
+"""Pages of lists: those after which there is more that a script did not fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from threading import Lock
+from typing import NamedTuple
+
+from kosmolua.schema.function import Function
+
+POINTERS = {"cursor": "cursor", "next_page": "page"}
+"""Keys of a result that lead to the next page, each with the parameter that takes it."""
+MAX_REMEMBERED = 10_000
+MAX_NOTES = 3
+
+
+class _Rest(NamedTuple):
+    path: str
+    items: int
+    parameter: str
+    takes_all: bool
+
+
+class Pages:
+    """The pages that one run has got. Any thread may use it.
+
+    A page counts as the last that was wanted if the script itself said how many items it wants.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._rests: dict[tuple[str, str], _Rest] = {}
+
+    def note(self, path: str, function: Function, arguments: Mapping[str, object], value: object) -> None:
+        """Note what a call returned, and that the page before it was followed.
+
+        Args:
+            path: The function, such as ``render2.list_services``.
+            function: Its description.
+            arguments: What it was called with.
+            value: What it returned.
+        """
+        names = {parameter.name for parameter in function.parameters}
+        for key, parameter in POINTERS.items():
+            if parameter not in names or not isinstance(value, Mapping):
+                continue
+            with self._lock:
+                self._rests.pop((path, str(arguments.get(parameter))), None)
+                if value.get(key) and "limit" not in arguments and len(self._rests) < MAX_REMEMBERED:
+                    items = max((len(each) for each in value.values() if isinstance(each, list)), default=0)
+                    self._rests[path, str(value[key])] = _Rest(path, items, parameter, "all" in names)
+
+    def warnings(self, dropped: Collection[str] = ()) -> list[str]:
+        """Return a sentence for each function whose list a script got in part, without asking for the rest.
+
+        Args:
+            dropped: The functions whose results the script does not use.
+        """
+        with self._lock:
+            rests = list({rest.path: rest for rest in self._rests.values() if rest.path not in dropped}.values())
+        return [_sentence(rest) for rest in rests[:MAX_NOTES]]
+
+
+def _sentence(rest: _Rest) -> str:
+    way = "all = true gets all" if rest.takes_all else f"pass its {rest.parameter} to get the next page"
+    return f"{rest.path} returned {rest.items:,} items and there are more, which the script did not get ({way})"

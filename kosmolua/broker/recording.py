@@ -1,0 +1,353 @@
+"""Recordings: files that keep all that a script learned, a JSON line for each event.
+
+The events, each with the members that it adds to ``event`` and ``sum``::
+
+    run      {format, kosmolua, run, time, mode, script, args, input, limits, options, seed}  always the first line
+    intent   {id, branch, ask, number, path, account, effect, arguments, time}
+                                        a write is about to be sent
+    answer   {id, branch, ask, value | error, call}
+                                        what a request of the script was answered
+    given    {id}                       the script has got the answer of a write
+    resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew
+    script   {name, sha256, source}     from here on another script runs
+    decision {line, number, decision, by, value}
+                                        what a person said of a call: done, again, approve, deny
+    end      {time, status, error, calls, usage}
+                                        how the run ended, and the calls that have no answer
+
+``ask`` is a question: what was asked, in a list that begins with the kind of the request. A line's ``sum`` is a
+checksum of the line and of those before it, so that a line that is damaged, missing or out of place is noticed.
+
+A line is written before the script goes on. An intent is on the disk before the write is sent, and with it all lines
+before it: a power cut loses at most what happened since, and then the last write counts as one that was under way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import FileIO
+from threading import Lock
+from typing import Any
+
+from kosmolua import __version__
+from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.secret import Redactor
+
+FORMAT = 1
+"""Of the lines; a recording of another format cannot be read."""
+_SUM = b',"sum":"'
+Event = dict[str, Any]
+
+
+@dataclass
+class Recording:
+    """What a recording holds.
+
+    Args:
+        path: The file.
+        events: Its events, in order; the one of index 0 is in line 1.
+        size: Bytes of the file up to the end of the last whole line.
+        check: The checksum of the last line, which the next one goes on from.
+        is_cut: Whether the last line was cut, as by a power cut; what was left of it does not count.
+    """
+
+    path: str
+    events: list[Event] = field(default_factory=list)
+    size: int = 0
+    check: int = 0
+    is_cut: bool = False
+
+    @property
+    def header(self) -> Event:
+        """The first event."""
+        return self.events[0]
+
+    @property
+    def script(self) -> Event:
+        """The script that ran last: ``name``, ``sha256`` and ``source``."""
+        scripts = [event for event in self.events if event["event"] == "script"]
+        return scripts[-1] if scripts else dict(self.header["script"])
+
+    @property
+    def end(self) -> Event | None:
+        """How the run ended when it last ran, or None if that was not written any more."""
+        return self.events[-1] if self.events[-1]["event"] == "end" else None
+
+    @property
+    def status(self) -> str:
+        """The status of the run as an outcome has it; ``interrupted`` if its process was killed."""
+        return str(self.end["status"]) if self.end else "interrupted"
+
+
+def read(path: str | os.PathLike[str]) -> Recording:
+    """Return a recording.
+
+    Raises:
+        ConfigError: It cannot be read, is no recording, is of another format, or a line is damaged.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            return _parse(name, file.read())
+    except OSError as error:
+        raise ConfigError(f"The recording {name} cannot be read: {error.strerror}") from None
+
+
+def _parse(path: str, data: bytes) -> Recording:
+    recording = Recording(path)
+    *lines, rest = data.split(b"\n")
+    recording.is_cut = bool(rest)
+    for number, line in enumerate(lines, start=1):
+        event, check = _read_line(line, recording.check)
+        if event is None:
+            raise _unreadable(path, number, line)
+        recording.events.append(event)
+        recording.check = check
+        recording.size += len(line) + 1
+        if number == 1:
+            _refuse_other_formats(path, event)
+    if not recording.events:
+        raise ConfigError(f"{path} is no recording: it has no whole line")
+    return recording
+
+
+def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
+    """Return the event of a line and the checksum after it; no event if the line is damaged."""
+    body, mark, rest = line.rpartition(_SUM)
+    check = zlib.crc32(body, before)
+    if not mark or rest != f'{check:08x}"}}'.encode():
+        return None, check
+    event = json.loads(line)
+    return (event, check) if isinstance(event, dict) and isinstance(event.get("event"), str) else (None, check)
+
+
+def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
+    if number == 1 and not line.startswith(b'{"event":"run"'):
+        return ConfigError(f"{path} is no recording", hint="kosmolua run --record=FILE makes one")
+    return ConfigError(
+        f"The recording {path} is damaged: line {number} is not as it was written, or one before it is missing",
+        hint="use a copy of it that is whole",
+    )
+
+
+def _refuse_other_formats(path: str, header: Event) -> None:
+    if header["event"] != "run" or header.get("format") != FORMAT:
+        made = header.get("kosmolua", "another version")
+        raise ConfigError(
+            f"The recording {path} is of another format: it was made by kosmolua {made}",
+            hint=f"this is kosmolua {__version__}, which reads format {FORMAT}",
+        )
+
+
+class Writer:
+    """Appends events to a recording. Any number of threads may use it; no other process or writer can meanwhile.
+
+    Args:
+        path: The file.
+        redactor: Masks the secrets that are known when a line is written.
+        after: The recording to append to; None makes a new file, readable by its owner only.
+
+    Raises:
+        ConfigError: The file cannot be written, is there already, or another run writes it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], redactor: Redactor, after: Recording | None = None) -> None:
+        self.path = os.fspath(path)
+        self._redactor = redactor
+        self._check = after.check if after else 0
+        self._file = self._open(after)
+        self._size = after.size if after else 0
+        self._written = self._synced = 0
+        # The first guards the file's end, the second the one sync that is under way.
+        self._lock = Lock()
+        self._syncing = Lock()
+
+    def write(self, event: Event, value: str | None = None) -> None:
+        """Append an event. A crash of this process does not lose it.
+
+        Args:
+            event: The event.
+            value: Its member ``value``, encoded already, without the secrets that were known then.
+
+        Raises:
+            KosmoError: The file cannot be written. The run has to end: what is not recorded cannot be resumed.
+        """
+        body = _encoded(event)
+        if self._redactor.knows(body):
+            body = _encoded(self._redactor.value(event))
+        body = body[:-1] + ("" if value is None else f',"value":{value}')
+        with self._lock:
+            line, check = _line(body, self._check)
+            self._append(line)
+            self._check = check
+            self._written += 1
+
+    def sync(self) -> None:
+        """Have all that was written on the disk. Threads that wait for it at the same time share one sync."""
+        wanted = self._written
+        with self._syncing:
+            if self._synced < wanted:
+                reached = self._written
+                try:
+                    os.fsync(self._file.fileno())
+                except OSError as error:
+                    raise self._unwritable(error) from None
+                self._synced = reached
+
+    def close(self) -> None:
+        """Close the file, and take out of it what became known as a secret after it was written."""
+        if self._synced:  # the answers of the last writes have to be on the disk as their intents are
+            with suppress(OSError):
+                os.fsync(self._file.fileno())
+        try:
+            self._scrub()
+        finally:
+            self._file.close()
+
+    def _open(self, after: Recording | None) -> FileIO:
+        flags = os.O_RDWR | os.O_APPEND | (0 if after else os.O_CREAT | os.O_EXCL)
+        try:
+            file = FileIO(os.open(self.path, flags, 0o600), "r+")
+        except FileExistsError:
+            hint = "name another file, or remove this one"
+            raise ConfigError(f"The recording {self.path} is there already", hint=hint) from None
+        except OSError as error:
+            raise ConfigError(f"The recording {self.path} cannot be written: {error.strerror}") from None
+        try:
+            self._take(file, after)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _take(self, file: FileIO, after: Recording | None) -> None:
+        """Lock a file, and drop the half line at its end."""
+        if not _lock(file):
+            raise ConfigError(f"The recording {self.path} is in use: another run writes it", hint="wait for its end")
+        if after is None:
+            return
+        size = os.fstat(file.fileno()).st_size
+        if size < after.size or (size > after.size and not after.is_cut):
+            raise ConfigError(f"The recording {self.path} has changed since it was read", hint="try again")
+        if size > after.size:
+            os.ftruncate(file.fileno(), after.size)
+
+    def _append(self, line: bytes) -> None:
+        """Append a line, or leave the file as it is."""
+        try:
+            rest = line
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
+            raise self._unwritable(error) from None
+        self._size += len(line)
+
+    def _unwritable(self, error: OSError) -> KosmoError:
+        hint = "free its disk, then resume the run"
+        return KosmoError(f"The recording {self.path} cannot be written any more: {error.strerror}", hint=hint)
+
+    def _scrub(self) -> None:
+        """Mask secrets that the file holds, such as one that stands in the script and was resolved after its start."""
+        with open(self.path, "rb") as file:
+            data = file.read()
+        if not self._redactor.knows(data.decode("utf-8", "replace")):
+            return
+        check, lines = 0, []
+        for event in _parse(self.path, data).events:
+            del event["sum"]
+            line, check = _line(_encoded(self._redactor.value(event))[:-1], check)
+            lines.append(line)
+        replace_file(self.path, b"".join(lines))
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Replace a file as a whole, readable by its owner only."""
+    descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+    with open(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(fresh, path)
+
+
+def _line(body: str, before: int) -> tuple[bytes, int]:
+    """Return the line of an event without its closing brace, and the checksum after it."""
+    data = body.encode("utf-8", "surrogatepass")
+    check = zlib.crc32(data, before)
+    return data + _SUM + f'{check:08x}"}}\n'.encode(), check
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+def _lock(file: FileIO) -> bool:
+    """Lock a file for this open file alone, until it is closed or its process ends; return False if another has it."""
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def error_fields(error: KosmoError) -> Event:
+    """Return an error as JSON values from which :func:`revived` makes it again."""
+    kind = next(each for each in type(error).__mro__ if each.__module__ == KosmoError.__module__)
+    fields = {name: value for name, value in vars(error).items() if _is_json(value)}
+    cause = {"cause": error_fields(error.__cause__)} if isinstance(error.__cause__, KosmoError) else {}
+    return {"type": kind.__name__, "fields": fields, **cause}
+
+
+def revived(stored: Mapping[str, Any]) -> KosmoError:
+    """Return the error that :func:`error_fields` was given."""
+    from kosmolua import errors
+
+    kind = getattr(errors, str(stored.get("type")), KosmoError)
+    if not (isinstance(kind, type) and issubclass(kind, KosmoError)):
+        kind = KosmoError
+    error: KosmoError = kind.__new__(kind)
+    KosmoError.__init__(error, "")
+    vars(error).update(stored["fields"])
+    if "cause" in stored:
+        error.__cause__ = revived(stored["cause"])
+    return error
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def question(ask: object) -> str:
+    """Return a question as one that can be looked up: the same for arguments that are equal."""
+    return _sorted(ask)
+
+
+def events_of(recording: Recording, *kinds: str) -> Iterator[tuple[int, Event]]:
+    """Yield the events of some kinds, each with its line."""
+    for line, event in enumerate(recording.events, start=1):
+        if event["event"] in kinds:
+            yield line, event

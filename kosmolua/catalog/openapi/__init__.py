@@ -1,0 +1,1 @@
+"""OpenAPI: a document that describes a web service, as an integration."""

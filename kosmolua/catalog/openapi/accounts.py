@@ -1,0 +1,271 @@
+"""Accounts of a document: their fields, and the client that each opens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+from kosmolua.catalog.openapi.paging import at
+from kosmolua.catalog.openapi.security import Access, Credential
+from kosmolua.errors import ApiError, NotConfigured
+from kosmolua.http.auth import with_header
+from kosmolua.http.client import Api
+from kosmolua.http.errors import body_of, message_of
+from kosmolua.http.messages import Request, Response, Send, origin
+from kosmolua.protocol import Json
+from kosmolua.schema.arguments import REQUIRED
+from kosmolua.schema.integration import AccountField
+from kosmolua.schema.types import STRING, Choice, Type
+from kosmolua.secret import Secret
+
+RENEW_BEFORE = 30.0
+"""Seconds before its end at which a token is fetched anew."""
+_ABOUT = {
+    "bearer": "The token that requests carry.",
+    "basic": "For basic authentication.",
+    "header": "The key that requests carry.",
+    "query": "The key that requests carry.",
+    "cookie": "The key that requests carry.",
+    "client": "A client that fetches a token.",
+}
+
+
+def fields_of(access: Access) -> list[AccountField]:
+    """Return the fields of an account, the credentials first."""
+    return list({each.name: each for each in _fields(access)}.values())
+
+
+def _fields(access: Access) -> Iterator[AccountField]:
+    optional = len(access.alternatives) > 1
+    for credentials in access.alternatives:
+        for each in credentials:
+            for name in each.fields:
+                secret = name not in ("username", "client_id")
+                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, None if optional else REQUIRED)
+    for variable in access.variables:
+        kind: Type = Choice(tuple(variable.choices)) if variable.choices else STRING
+        default: object = variable.default or REQUIRED
+        yield AccountField(variable.field, "A part of the service's address.", variable.secret, kind, default)
+    for setting in access.settings:
+        needed = setting.required and setting.default is None
+        default = REQUIRED if needed else setting.default
+        yield AccountField(setting.field, f"Sent as {setting.header}.", setting.secret, STRING, default)
+    usual = access.base_url if access.base_url and not access.variables else None
+    about = "Where the API is."
+    yield AccountField("base_url", about, secret=False, type=STRING, default=usual if access.base_url else REQUIRED)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a service says no although its status is 200.
+
+    Args:
+        place: Where in the answer, such as ``ok``.
+        value: What stands there then.
+        message: Where its words are.
+    """
+
+    place: str
+    value: Json
+    message: str = ""
+
+
+class DocumentAccount:
+    """One account of a document.
+
+    Args:
+        access: How the service is reached.
+        refusal: How it says no with a status of 200, or None.
+        settings: The fields.
+    """
+
+    def __init__(self, access: Access, refusal: Refusal | None, **settings: Any) -> None:
+        self._access = access
+        self._refusal = refusal
+        self._settings = settings
+
+    def open(self, send: Send) -> DocumentClient:
+        """Return the account's client.
+
+        Raises:
+            NotConfigured: No alternative of credentials is whole, or something else is missing.
+        """
+        return DocumentClient(self._access, self._refusal, self._settings, send)
+
+
+class DocumentClient:
+    """The client of one account.
+
+    Args:
+        access: How the service is reached.
+        refusal: How it says no with a status of 200, or None.
+        settings: The fields of the account.
+        send: Sends requests.
+    """
+
+    def __init__(self, access: Access, refusal: Refusal | None, settings: Mapping[str, Any], send: Send) -> None:
+        self._access = access
+        self._refusal = refusal
+        self._settings = settings
+        self._send = send
+        self._signer = _Signer(_chosen(access, settings), settings, send)
+        self._apis: dict[str, Api] = {}
+
+    def api(self, server: str) -> Api:
+        """Return the client for an address, or for the usual one if it is empty or the account names its own.
+
+        Raises:
+            NotConfigured: The address is at an origin that the document did not name when it was imported.
+        """
+        own = self._settings.get("base_url")
+        url = self._base_url() if not server or own not in (None, self._access.base_url) else server
+        if url not in self._apis:
+            if own is None and self._access.origins and not self._is_known(url):
+                raise NotConfigured(f"{origin(url) or url} is not among the origins of the document")
+            secrets = {each.wire: self._settings[each.field] for each in self._access.variables if each.secret}
+            self._apis[url] = Api(
+                self._send, url, auth=self._signer, headers=dict(self._headers()), url_secrets=secrets
+            )
+        return self._apis[url]
+
+    def checked(self, response: Response) -> Response:
+        """Return an answer, or raise the error that it is although its status says otherwise."""
+        if self._refusal is None or not response.body:
+            return response
+        try:
+            body = response.json()
+        except (ValueError, RecursionError):
+            return response
+        if not isinstance(body, dict) or at(body, self._refusal.place) != self._refusal.value:
+            return response
+        said = at(body, self._refusal.message) if self._refusal.message else None
+        asked = response.request.line if response.request else "A request"
+        words = said if isinstance(said, str) else message_of(response)
+        raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
+
+    def _base_url(self) -> str:
+        url = self._settings.get("base_url") or self._access.base_url
+        for each in self._access.variables:
+            if not each.secret:
+                url = url.replace(f"{{{each.wire}}}", str(self._settings.get(each.field, each.default)))
+        return str(url)
+
+    def _is_known(self, url: str) -> bool:
+        return bool(self._access.variables) or origin(url) in self._access.origins
+
+    def _headers(self) -> Iterator[tuple[str, str | Secret]]:
+        for each in self._access.settings:
+            value = self._settings.get(each.field, each.default)
+            if value is not None:
+                yield each.header, value
+
+
+def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
+    """Return the first alternative whose fields are all there.
+
+    Raises:
+        NotConfigured: None is, or the service wants a signature.
+    """
+    for credentials in access.alternatives:
+        if all(settings.get(name) for each in credentials for name in each.fields):
+            if any(each.kind == "signature" for each in credentials):
+                raise NotConfigured("the service wants signed requests, which a plugin has to add")
+            return credentials
+    if not access.alternatives:
+        return []
+    nearest = max(access.alternatives, key=lambda each: sum(name in settings for one in each for name in one.fields))
+    missing = [name for each in nearest for name in each.fields if not settings.get(name)]
+    raise NotConfigured(f"it has no {' and no '.join(missing)}", hint=f"add {', '.join(missing)} to the accounts file")
+
+
+class _Signer:
+    """Puts an account's credentials on each request."""
+
+    def __init__(self, credentials: list[Credential], settings: Mapping[str, Any], send: Send) -> None:
+        self._steps = [_step(each, settings, send) for each in credentials]
+
+    def sign(self, request: Request) -> Request:
+        """Return the request with the credentials."""
+        for step in self._steps:
+            request = step(request)
+        return request
+
+
+def _step(credential: Credential, settings: Mapping[str, Any], send: Send) -> Callable[[Request], Request]:
+    """Return what adds one credential to a request."""
+    values = [settings[name] for name in credential.fields]
+    secret = values[-1] if values else Secret("")
+    if credential.kind == "bearer":
+        carried = secret.prefixed(credential.prefix or "Bearer")
+        return lambda request: with_header(request, "Authorization", carried)
+    if credential.kind == "basic":
+        header = secret.as_password_of(values[0]) if len(values) > 1 else _as_user(secret)
+        return lambda request: with_header(request, "Authorization", header)
+    if credential.kind == "header":
+        key = secret.prefixed(credential.prefix) if credential.prefix else secret
+        return lambda request: with_header(request, credential.name, key)
+    if credential.kind == "cookie":
+        cookie = Secret(f"{credential.name}={secret.reveal()}", holding=[secret])
+        return lambda request: _with_cookie(request, cookie)
+    if credential.kind == "query":
+        return lambda request: replace(request, query=(*_others(request, credential.name), (credential.name, secret)))
+    token = _Token(credential.url, values[0], secret, send)
+    return lambda request: with_header(request, "Authorization", token.get().prefixed("Bearer"))
+
+
+def _as_user(key: Secret) -> Secret:
+    """Return the header of basic authentication for a service that takes its key as the user's name."""
+    from base64 import b64encode
+
+    return Secret("Basic " + b64encode(f"{key.reveal()}:".encode()).decode(), holding=[key])
+
+
+def _others(request: Request, name: str) -> tuple[tuple[str, str | Secret], ...]:
+    return tuple(pair for pair in request.query if pair[0] != name)
+
+
+def _with_cookie(request: Request, cookie: Secret) -> Request:
+    other = request.headers.get("Cookie")
+    if isinstance(other, str):
+        cookie = Secret(f"{other}; {cookie.reveal()}", holding=cookie.roots)
+    return replace(request, headers={**request.headers, "Cookie": cookie})
+
+
+class _Token:
+    """A token that is fetched with a client's credentials (RFC 6749, 4.4), and again before it ends."""
+
+    def __init__(self, url: str, client: str, secret: Secret, send: Send) -> None:
+        self._door = Api(send, url, headers={"Authorization": secret.as_password_of(client)})
+        self._lock = Lock()
+        self._token: Secret | None = None
+        self._ends = 0.0
+
+    def get(self) -> Secret:
+        """Return a token that is still good."""
+        with self._lock:
+            if self._token is None or time.monotonic() >= self._ends:
+                answer = self._door.post("", form={"grant_type": "client_credentials"}, safe=True)
+                given = answer if isinstance(answer, dict) else {}
+                if not isinstance(given.get("access_token"), str):
+                    raise NotConfigured("the service gave no access_token for the client")
+                seconds = given.get("expires_in")
+                lasts = float(seconds) if isinstance(seconds, (int, float)) else 300.0
+                self._token, self._ends = Secret(given["access_token"]), time.monotonic() + lasts - RENEW_BEFORE
+            return self._token
+
+
+def refusal_of(told: Mapping[str, Any]) -> Refusal | None:
+    """Return how a service says no, from ``failed = "ok == false"`` and ``message = "error"`` of the overlay."""
+    import json
+
+    if "failed" not in told:
+        return None
+    place, _, value = str(told["failed"]).partition("==")
+    try:
+        wanted: Json = json.loads(value)
+    except ValueError:
+        wanted = value.strip()
+    return Refusal(place.strip(), wanted, str(told.get("message", "")))

@@ -1,0 +1,255 @@
+"""Documents: bytes as JSON or YAML, within limits, and the references inside."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+from kosmolua.errors import ConfigError
+from kosmolua.limits import MIB
+from kosmolua.protocol import Json
+
+MAX_BYTES = 64 * MIB
+"""Bytes of a document."""
+MAX_VALUES = 5_000_000
+"""Values of a document, those behind aliases of YAML counted each time they are used."""
+MAX_DEPTH = 200
+"""Values inside one another."""
+MAX_FOLLOWED = 50
+"""References that lead to another reference."""
+
+_NULL = re.compile(r"null|Null|NULL|~|")
+_BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+def read(data: bytes, name: str) -> dict[str, Any]:
+    """Return the object that a document holds.
+
+    Args:
+        data: JSON or YAML 1.2, in UTF-8 with or without a byte order mark.
+        name: The document's file or address, for messages.
+
+    Raises:
+        ConfigError: It is neither, too large, nested too deeply, or describes no web service.
+    """
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{name} is larger than {MAX_BYTES // MIB} MiB", hint="remove what is not needed of it")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name} is not UTF-8 text") from None
+    root = _json(text, name) if text.lstrip()[:1] in ("{", "[") else None
+    root = _yaml(text, name) if root is None else root
+    if not isinstance(root, dict) or not isinstance(root.get("paths", {}), dict) or not _version(root):
+        raise ConfigError(f"{name} is no OpenAPI document", hint='it needs "openapi": "3..." or "swagger": "2.0"')
+    return root
+
+
+def _version(root: dict[str, Any]) -> bool:
+    return str(root.get("openapi", "")).startswith("3") or str(root.get("swagger", "")).startswith("2")
+
+
+def _json(text: str, name: str) -> Json:
+    """Return the value of a JSON text, or None if the text may be YAML."""
+    if sum(map(text.count, ",{[")) > MAX_VALUES:
+        _refuse(name, f"it has more than {MAX_VALUES:,} values")
+    try:
+        value: Json = json.loads(text)
+    except RecursionError:
+        _refuse(name, "it is nested too deeply")
+    except ValueError as error:
+        if text.lstrip()[:2] in ('{"', "[{"):
+            _refuse(name, f"it is not JSON: {error}")
+        return None
+    if _is_deeper(value, MAX_DEPTH):
+        _refuse(name, "it is nested too deeply")
+    return value
+
+
+def _refuse(name: str, why: str) -> NoReturn:
+    raise ConfigError(f"{name} cannot be read: {why}")
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        parts = [part for part in level if isinstance(part, (dict, list))]
+        if not parts:
+            return False
+        level = [each for part in parts for each in (part.values() if isinstance(part, dict) else part)]
+    return True
+
+
+def _yaml(text: str, name: str) -> Json:
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigError(f"{name} is YAML, and that needs PyYAML", hint="pip install 'kosmolua[openapi]'") from None
+    parser = (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)(text)
+    try:
+        return _Builder(parser, yaml).build()
+    except yaml.YAMLError as error:
+        _refuse(name, f"it is not YAML: {' '.join(str(error).split())[:300]}")
+    except (ValueError, RecursionError) as error:
+        _refuse(name, str(error) if isinstance(error, ValueError) else "it is nested too deeply")
+    finally:
+        parser.dispose()
+
+
+class _Builder:
+    """Builds plain values from the events of a YAML parser, with scalars as YAML 1.2's core schema has them.
+
+    An alias is the very value of its anchor, so that aliases of aliases take no memory; what they would take if they
+    were written out is counted.
+    """
+
+    def __init__(self, parser: Any, yaml: Any) -> None:
+        self._parser = parser
+        self._yaml = yaml
+        self._anchors: dict[str, tuple[Json, int]] = {}
+        self._open: set[str] = set()
+
+    def build(self) -> Json:
+        """Return the value of the first document."""
+        event = self._parser.get_event()
+        while not isinstance(event, self._yaml.NodeEvent):
+            if isinstance(event, self._yaml.StreamEndEvent):
+                return None
+            event = self._parser.get_event()
+        return self._value(event, 0)[0]
+
+    def _value(self, event: Any, depth: int) -> tuple[Json, int]:
+        """Return the value that begins with an event, and how many values are in it."""
+        yaml = self._yaml
+        if depth > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self._open or event.anchor not in self._anchors:
+                raise ValueError(f"the alias *{event.anchor} refers to what it is inside of, or to nothing")
+            return self._anchors[event.anchor]
+        if event.anchor:
+            self._open.add(event.anchor)
+        if isinstance(event, yaml.ScalarEvent):
+            built: tuple[Json, int] = (_scalar(event.value) if event.implicit[0] else event.value, 1)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            built = self._sequence(depth)
+        else:
+            built = self._mapping(depth)
+        if built[1] > MAX_VALUES:
+            raise ValueError(f"it has more than {MAX_VALUES:,} values, those behind aliases counted each time")
+        if event.anchor:
+            self._open.discard(event.anchor)
+            self._anchors[event.anchor] = built
+        return built
+
+    def _sequence(self, depth: int) -> tuple[Json, int]:
+        values, count = [], 1
+        while not isinstance(event := self._parser.get_event(), self._yaml.SequenceEndEvent):
+            value, size = self._value(event, depth + 1)
+            values.append(value)
+            count += size
+        return values, count
+
+    def _mapping(self, depth: int) -> tuple[Json, int]:
+        mapping: dict[str, Json] = {}
+        merged: dict[str, Json] = {}
+        count = 1
+        while not isinstance(event := self._parser.get_event(), self._yaml.MappingEndEvent):
+            key = event.value if isinstance(event, self._yaml.ScalarEvent) else None
+            if key is None:
+                raise ValueError("a key is not a plain word")
+            value, size = self._value(self._parser.get_event(), depth + 1)
+            count += size
+            if key == "<<" and event.implicit[0]:
+                for each in value if isinstance(value, list) else [value]:
+                    merged = {**each, **merged} if isinstance(each, dict) else merged
+            else:
+                mapping[key] = value
+        return ({**merged, **mapping} if merged else mapping), count
+
+
+def _scalar(text: str) -> Json:
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOLEAN.fullmatch(text):
+        return text.lower() == "true"
+    if _INTEGER.fullmatch(text) and len(text) < 400:
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+class Document:
+    """A document and the references inside it. Nothing outside is ever opened.
+
+    Args:
+        root: As :func:`read` returns it.
+    """
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self.root = root
+        self._notes: dict[str, None] = {}
+
+    @property
+    def is_old(self) -> bool:
+        """True for Swagger 2.0."""
+        return "openapi" not in self.root
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about references that could not be followed."""
+        return list(self._notes)
+
+    def note(self, sentence: str) -> None:
+        """Note what was left out or widened, once."""
+        self._notes[sentence[:300]] = None
+
+    def look_up(self, pointer: str) -> Json:
+        """Return what a reference such as ``#/components/schemas/Pet`` leads to; an empty object if that is nothing."""
+        if not (pointer == "#" or pointer.startswith("#/")):
+            self.note(f"the reference {pointer} leads out of the document and was not followed")
+            return {}
+        node: Json = self.root
+        for word in pointer.split("/")[1:]:
+            key = unquote(word).replace("~1", "/").replace("~0", "~")
+            if isinstance(node, dict) and key in node:
+                node = node[key]
+            elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
+                node = node[int(key)]
+            else:
+                self.note(f"the reference {pointer} leads nowhere")
+                return {}
+        return node
+
+    def resolve(self, node: Json) -> dict[str, Any]:
+        """Return an object, or the one that it refers to; an empty one if there is none."""
+        for _ in range(MAX_FOLLOWED):
+            if not isinstance(node, dict):
+                return {}
+            pointer = node.get("$ref")
+            if not isinstance(pointer, str):
+                return node
+            node = self.look_up(pointer)
+        return {}
+
+    def references(self, node: Json) -> Iterator[str]:
+        """Yield the references in a schema, as far as they stand where schemas do."""
+        unseen = [node]
+        while unseen:
+            each = unseen.pop()
+            if isinstance(each, list):
+                unseen.extend(each)
+            elif isinstance(each, dict):
+                if isinstance(pointer := each.get("$ref"), str):
+                    yield pointer
+                for key, value in each.items():
+                    if key == "properties" and isinstance(value, dict):
+                        unseen.extend(value.values())  # one of them may be called $ref
+                    elif key not in ("example", "examples", "default", "enum", "const") and key[:2] != "x-":
+                        unseen.append(value)

@@ -1,0 +1,289 @@
+"""The functions of a document, each read from the compiled file when it is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kosmolua.catalog.openapi.calls import Call
+from kosmolua.catalog.openapi.operations import Body, Field, is_json
+from kosmolua.catalog.openapi.paging import Recipe
+from kosmolua.catalog.openapi.store import Row, Store
+from kosmolua.concurrency import lazy
+from kosmolua.docs.outline import Sketch
+from kosmolua.docs.search import Index
+from kosmolua.schema.arguments import REQUIRED, Parameter
+from kosmolua.schema.bounds import Range
+from kosmolua.schema.function import Function
+from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.luacats import records_in
+from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type, Union
+
+_NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
+MAX_ITEMS = 1000
+"""Items that ``all = true`` returns unless a call says otherwise."""
+FILE = Record(
+    "File",
+    {"base64": STRING, "filename": STRING, "content_type": STRING},
+    {"base64": "The bytes, in base64.", "filename": "What the file is called."},
+    required=frozenset({"base64"}),
+)
+EXTRA = Record(
+    "Extra",
+    {"query": Map(ANY), "headers": Map(STRING), "body": Map(ANY)},
+    {"query": "Added to the query.", "headers": "Sent as headers.", "body": "Added to the body."},
+)
+EMPTY = Record("Empty", {"status": Scalar("integer")}, {"status": "Such as 204."}, required=frozenset({"status"}))
+BINARY = Record(
+    "Binary",
+    {"content_type": STRING, "base64": STRING, "bytes": Scalar("integer")},
+    {"base64": "The bytes, in base64.", "bytes": "How many."},
+    required=frozenset({"content_type", "base64", "bytes"}),
+)
+
+
+@dataclass(frozen=True)
+class InText(Scalar):
+    """A string or a number that becomes part of an address: digits stand for a number, and a number for its digits."""
+
+    def _fit(self, value: Any) -> object:
+        if self.kind == "string" and isinstance(value, int) and not isinstance(value, bool):
+            return super()._fit(str(value))
+        if self.kind in ("integer", "number") and isinstance(value, str) and _NUMBER.fullmatch(value):
+            return super()._fit(int(value) if value.lstrip("-").isdecimal() else float(value))
+        return super()._fit(value)
+
+
+class DocumentFunctions:
+    """The functions of a document, as :class:`kosmolua.schema.functions.More` has them.
+
+    Args:
+        store: The compiled file.
+        owner: The integration's name.
+        prefix: What full names start with, or nothing.
+        without: Registered functions, which go before those of the document.
+        bind: Returns the handler of a call, which takes what an account's ``open`` returned and the arguments.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        prefix: str,
+        bind: Callable[[Call], Callable[..., Any]],
+        without: Collection[str] = (),
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._prefix = prefix
+        self._bind = bind
+        self._without = without
+
+    def names(self) -> Sequence[str]:
+        """Return the short name of each."""
+        return [name for name in self._store.names() if name not in self._without]
+
+    def has(self, name: str) -> bool:
+        """Return True if there is one of this short name."""
+        return name not in self._without and self._store.has(name)
+
+    def named(self, key: str) -> str | None:
+        """Return the function of an operation, by ``GET /path`` or its operationId, or None."""
+        found = self._store.named(key)
+        return None if found in self._without else found
+
+    def sketches(self) -> Mapping[str, Sketch]:
+        """Return what lists and searches show of each."""
+        rows = (row for row in self._store.rows() if row.name not in self._without)
+        return {row.name: self._sketch(row) for row in rows}
+
+    def function(self, name: str) -> Function | None:
+        """Return a function by its short name, or None."""
+        found = self._store.detail(name) if name not in self._without else None
+        return self._read(*found) if found else None
+
+    def call(self, name: str) -> Call | None:
+        """Return how a function is called, or None if there is none of this name."""
+        found = self._store.detail(name)
+        return call_of(found[1]) if found else None
+
+    def records(self) -> Mapping[str, Record]:
+        """Return the types of tables that the document gives names to."""
+        return _Records(self._store)
+
+    @lazy
+    def index(self) -> Index:
+        """The search in them."""
+        return Index.over(self._store.database, self._owner)
+
+    @property
+    def store(self) -> Store:
+        """The compiled file."""
+        return self._store
+
+    def _full_name(self, name: str) -> str:
+        return f"{self._prefix}_{name}" if self._prefix else name
+
+    def _sketch(self, row: Row) -> Sketch:
+        return Sketch(self._full_name(row.name), row.effect, row.summary, row.words, row.parameters, row.section)
+
+    def _read(self, row: Row, detail: Mapping[str, Any]) -> Function:
+        call = call_of(detail)
+        sent = Reader(without="readOnly", look_up=self._store.schema)
+        return Function(
+            name=row.name,
+            full_name=self._full_name(row.name),
+            effect=row.effect,  # type: ignore[arg-type]
+            handler=self._bind(call),
+            parameters=tuple(parameters_of(call, sent)),
+            doc=detail["doc"],
+            returns=self.returns(detail),
+            origin=f"{self._store.home.document}: {row.key}",
+        )
+
+    def returns(self, detail: Mapping[str, Any]) -> Type | None:
+        """Return the type of what an operation returns."""
+        result = detail["result"]
+        media = result.get("media", [])
+        if detail["method"] == "HEAD" or not media:
+            return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
+        if result.get("schema") is not None:
+            return Reader(without="writeOnly", look_up=self._store.schema).read(result["schema"], "Result")
+        if any(is_json(each) for each in media):
+            return ANY
+        return STRING if all(each.startswith("text/") or each.endswith("xml") for each in media) else BINARY
+
+
+class _Records(Mapping[str, Record]):
+    """The types that stand in the document by name."""
+
+    def __init__(self, store: Store) -> None:
+        self._reader = Reader(look_up=store.schema)
+        named = (pointer for pointer in store.pointers() if "/paths/" not in pointer)
+        self._pointers = {pointer.rpartition("/")[2]: pointer for pointer in named}
+
+    def __getitem__(self, name: str) -> Record:
+        kind = self._reader.read({"$ref": self._pointers[name]}, name)
+        found = records_in([kind])
+        if not found:
+            raise KeyError(name)
+        return found[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pointers)
+
+    def __len__(self) -> int:
+        return len(self._pointers)
+
+
+def call_of(detail: Mapping[str, Any]) -> Call:
+    """Return how an operation is called, from what the compiled file has of it."""
+    body = detail["body"]
+    return Call(
+        method=detail["method"],
+        path=detail["path"],
+        fields=[Field(**each) for each in detail["fields"]],
+        body=Body(**body) if body else None,
+        media=detail["result"].get("media", []),
+        server=detail["server"] or "",
+        recipe=Recipe(**detail["paging"]) if detail["paging"] else None,
+        encode=detail.get("encode", ""),
+        safe=detail.get("safe", False),
+    )
+
+
+def parameters_of(call: Call, reader: Reader) -> Iterator[Parameter]:
+    """Yield the parameters of a call: those of the document, then those that every call has."""
+    names = {each.name for each in call.fields}
+    for each in call.fields:
+        if each.required:
+            yield _parameter(each, reader, names)
+    if call.body and call.body.whole:
+        yield _whole_body(call.body, reader)
+    for each in call.fields:
+        if not each.required:
+            yield _parameter(each, reader, names)
+    if call.body and call.body.choose:
+        kinds = Choice(tuple(call.body.media))
+        yield Parameter(call.spelled("content_type"), kinds, "How the body is sent.", call.body.media[0])
+    if call.recipe:
+        yield Parameter(call.spelled("all"), BOOLEAN, "Return the items of all pages at once.", default=False)
+        most = Scalar("integer", (Range(1, 1_000_000),))
+        yield Parameter(call.spelled("max_items"), most, "With all: the most items.", MAX_ITEMS)
+    yield Parameter(call.spelled("extra"), EXTRA, "What the documentation lacks.", None)
+
+
+def _parameter(each: Field, reader: Reader, names: Collection[str]) -> Parameter:
+    kind = _with_files(reader.read(each.schema, each.name))
+    default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
+    if default is not REQUIRED and default is not None and not _fits(kind, default):
+        default = None
+    return Parameter(
+        each.name,
+        kind,
+        each.about,
+        default,
+        alias="" if each.wire in names else each.wire,
+        checked=shallow(kind, as_text=each.place != "body"),
+        null=each.place == "body" and kind.nullable,
+    )
+
+
+def _fits(kind: Type, default: object) -> bool:
+    try:
+        kind.accept(default)
+    except Mismatch:
+        return False
+    return True
+
+
+def _whole_body(body: Body, reader: Reader) -> Parameter:
+    media = body.media[0]
+    if is_json(media):
+        kind = reader.read(body.schema, body.name)
+    elif media.startswith("text/") or "xml" in media:
+        kind = STRING
+    else:
+        kind = Union((STRING, FILE))
+    about = body.about or ("" if is_json(media) else f"Sent as {media}.")
+    default = REQUIRED if body.required else None
+    return Parameter(body.name, kind, about, default, checked=shallow(kind))
+
+
+def _with_files(kind: Type) -> Type:
+    """Return a type with what a script can pass for bytes: text, or base64 with a name."""
+    if isinstance(kind, List):
+        return replace(kind, item=_with_files(kind.item))
+    if isinstance(kind, Scalar) and kind.format == "binary":
+        return Union((STRING, FILE), nullable=kind.nullable)
+    return kind
+
+
+def shallow(kind: Type, *, as_text: bool = False) -> Type:
+    """Return what a call's value is held to: what is inside lists and tables is left to the service.
+
+    Args:
+        kind: What the document says.
+        as_text: True if the value becomes text, so that a number may stand for its digits.
+    """
+    if isinstance(kind, Union):
+        members = tuple(dict.fromkeys(shallow(member, as_text=as_text) for member in kind.members))
+        return replace(kind, members=members) if len(members) > 1 else replace(members[0], nullable=kind.nullable)
+    if kind == replace(FILE, nullable=kind.nullable):
+        return kind
+    if isinstance(kind, Record):
+        return Map(ANY, nullable=kind.nullable)
+    if isinstance(kind, List):
+        item = shallow(kind.item, as_text=as_text) if as_text else ANY
+        return replace(kind, item=item)
+    if isinstance(kind, Map):
+        return replace(kind, value=ANY)
+    if isinstance(kind, Scalar):
+        bounds = tuple(
+            bound for bound in kind.bounds if isinstance(bound, Range)
+        )  # patterns of documents are often wrong
+        of_kind = InText if as_text else Scalar
+        return of_kind(kind.kind, bounds, kind.format, nullable=kind.nullable)
+    return kind

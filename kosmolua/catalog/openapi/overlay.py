@@ -1,0 +1,178 @@
+"""Overlays: ``openapi.toml``, what a person knows of a document that the document does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, NoReturn
+
+from kosmolua.accounts.toml import parse
+from kosmolua.catalog.openapi.operations import Operation
+from kosmolua.errors import ConfigError
+from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.names import objection_to_function
+from kosmolua.suggestions import did_you_mean
+
+KEYS = ("document", "about", "prefix", "only", "skip", "account", "paging", "errors", "functions")
+DOCUMENT_KEYS = ("url", "file", "sha256", "imported", "origins")
+ACCOUNT_KEYS = ("base_url", "auth", "prefix")
+FUNCTION_KEYS = (
+    *("name", "effect", "summary", "covered_by", "skip", "paging", "encode", "lists", "slashes", "arguments", "safe"),
+)
+ARGUMENT_KEYS = ("name", "about")
+ERROR_KEYS = ("failed", "message")
+PAGING_KINDS = {
+    "token": ("parameter", "field"),
+    "link": (),
+    "url": ("field",),
+    "page": ("parameter",),
+    "offset": ("parameter",),
+    "last_id": ("parameter", "field"),
+    "item_cursor": ("parameter", "field"),
+    "none": (),
+}
+"""Kinds of paging, each with the keys that it needs."""
+PAGING_KEYS = ("kind", "parameter", "field", "items", "size", "more", "first")
+ENCODINGS = ("json", "form", "multipart", "ndjson", "text")
+
+
+@dataclass
+class Overlay:
+    """What ``openapi.toml`` says, checked as far as that needs no document.
+
+    Args:
+        file: The file, for messages.
+        tables: Its content.
+    """
+
+    file: str = "openapi.toml"
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known(self.tables, KEYS, "")
+        self._known(self.document, DOCUMENT_KEYS, "document")
+        self._known(self.account, ACCOUNT_KEYS, "account")
+        self._known(self.table("errors"), ERROR_KEYS, "errors")
+        for name, entry in self.functions.items():
+            where = f"functions.{name}"
+            self._known(entry, FUNCTION_KEYS, where)
+            for argument, told in entry.get("arguments", {}).items():
+                self._known(told, ARGUMENT_KEYS, f"{where}.arguments.{argument}")
+            if entry.get("effect", "read") not in EFFECTS:
+                self._wrong(where, f"effect must be {', '.join(EFFECTS)}")
+            if entry.get("encode", "json") not in ENCODINGS:
+                self._wrong(where, f"encode must be {', '.join(ENCODINGS)}")
+            if "name" in entry and (objection := objection_to_function(str(entry["name"]))):
+                self._wrong(where, f"a function cannot be called {entry['name']!r}: {objection}")
+            if "paging" in entry:
+                self._check_paging(entry["paging"], where)
+        for name, recipe in self.table("paging").items():
+            self._check_paging(recipe, f"paging.{name}")
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Where the document came from."""
+        return self.table("document")
+
+    @property
+    def account(self) -> Mapping[str, Any]:
+        """What is said about accounts."""
+        return self.table("account")
+
+    @property
+    def functions(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is said about single operations, by operationId, ``GET /path`` or name."""
+        return self.table("functions")
+
+    @property
+    def default_paging(self) -> Mapping[str, Any]:
+        """How every list is paged that no entry speaks of."""
+        found: Mapping[str, Any] = self.table("paging").get("default", {})
+        return found
+
+    def table(self, key: str) -> Mapping[str, Any]:
+        """Return a table of the file, or an empty one."""
+        found: object = self.tables.get(key, {})
+        if not isinstance(found, Mapping):
+            self._wrong(key, "this is no table")
+        return found
+
+    def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
+        """Return what is said about an operation."""
+        entries = [self.functions[key] for key in (name, operation.key, operation.id) if key and key in self.functions]
+        return {key: value for entry in entries for key, value in entry.items()}
+
+    def takes(self, operation: Operation) -> bool:
+        """Return True if an operation is to become a function: ``only`` and ``skip`` say so."""
+        only, skip = self._patterns("only"), self._patterns("skip")
+        return (not only or any(_fits(each, operation) for each in only)) and not any(
+            _fits(each, operation) for each in skip
+        )
+
+    def unmatched(self, operations: Iterable[tuple[Operation, str]]) -> list[str]:
+        """Return a sentence for each entry that fits no operation; each comes with its name."""
+        known = [(operation, name) for operation, name in operations]
+        keys = {key for operation, name in known for key in (operation.key, operation.id, name) if key}
+        sentences = []
+        for key in self.functions:
+            if key not in keys:
+                sentences.append(_unmatched(f"[functions.{key!r}] fits no operation", key, keys))
+        for word in ("only", "skip"):
+            for pattern in self._patterns(word):
+                if not any(_fits(pattern, operation) for operation, _ in known):
+                    tags = {f"tag:{operation.tag}" for operation, _ in known if operation.tag}
+                    sentences.append(_unmatched(f"{word}: {pattern!r} fits no operation", pattern, {*tags, *keys}))
+        return sentences
+
+    def _patterns(self, key: str) -> list[str]:
+        given: object = self.tables.get(key, [])
+        if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+            self._wrong(key, 'it must be a list such as ["tag:Pets", "/pets/*", "deprecated"]')
+        return given
+
+    def _known(self, table: object, keys: Iterable[str], where: str) -> None:
+        if not isinstance(table, Mapping):
+            self._wrong(where, "this is no table")
+        for key in table:
+            if key not in keys:
+                hint = did_you_mean(key, keys) or f"its keys are {', '.join(keys)}"
+                raise ConfigError(f"{self.file}: {f'[{where}]' if where else 'it'} has no key {key!r}", hint=hint)
+
+    def _check_paging(self, recipe: object, where: str) -> None:
+        if not isinstance(recipe, Mapping):
+            self._wrong(where, "paging is a table")
+        self._known(recipe, PAGING_KEYS, where)
+        kind = recipe.get("kind")
+        if kind not in PAGING_KINDS:
+            self._wrong(where, f"kind must be {', '.join(PAGING_KINDS)}")
+        for key in PAGING_KINDS[kind]:
+            if key not in recipe:
+                self._wrong(where, f"paging of the kind {kind} needs {key}")
+
+    def _wrong(self, where: str, what: str) -> NoReturn:
+        raise ConfigError(f"{self.file}: [{where}]: {what}")
+
+
+def _fits(pattern: str, operation: Operation) -> bool:
+    """Return True if a pattern such as ``tag:Pets``, ``/pets/*``, ``GET /pets`` or ``deprecated`` fits an operation."""
+    kind, _, rest = pattern.partition(":")
+    if kind == "tag" and rest:
+        return fnmatchcase(operation.tag, rest)
+    if pattern == "deprecated":
+        return operation.deprecated
+    return any(fnmatchcase(text, pattern) for text in (operation.path, operation.key, operation.id) if text)
+
+
+def _unmatched(sentence: str, key: str, keys: Iterable[str]) -> str:
+    hint = did_you_mean(key, keys)
+    return f"{sentence} ({hint})" if hint else sentence
+
+
+def read_overlay(file: str) -> Overlay:
+    """Return the overlay in a file.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that no overlay can say.
+    """
+    return Overlay(file, parse(file))

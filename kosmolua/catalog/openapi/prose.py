@@ -1,0 +1,45 @@
+"""Prose of documents: cut, cleaned and marked as the service's words, since a model reads it and nobody checked it."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+MAX_PROSE = 600
+"""Characters of a description."""
+MAX_SUMMARY = 120
+"""Characters of a summary."""
+_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>", re.IGNORECASE)
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_MARKS = re.compile(r"^\s*(#{1,6}\s|[-*+]\s|>\s?|```\w*|\|)|[*_]{2,}|```", re.MULTILINE)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
+
+
+def cleaned(text: str, most: int = MAX_PROSE) -> str:
+    """Return a text on one line, without HTML, images, links' addresses and Markdown's marks of blocks.
+
+    Args:
+        text: Markdown or HTML of a document.
+        most: Characters; what is longer is cut at a word.
+    """
+    text = text[: most * 20]
+    plain = _LINK.sub(r"\1", _IMAGE.sub(" ", _HIDDEN.sub(" ", text)))
+    plain = unescape(_TAG.sub(" ", _MARKS.sub(" ", plain))).replace("``", "`")
+    line = " ".join("".join(char if char.isprintable() else " " for char in plain).split())
+    if len(line) <= most:
+        return line
+    return f"{line[:most].rpartition(' ')[0] or line[:most]}..."
+
+
+def summary_of(summary: str, about: str) -> str:
+    """Return one sentence: the summary, else the first sentence of the description; nothing if there is neither."""
+    line = cleaned(summary, MAX_SUMMARY) or cleaned(_SENTENCE.split(cleaned(about), maxsplit=1)[0], MAX_SUMMARY)
+    return line if not line or line[-1] in ".!?" else f"{line}."
+
+
+def quoted(text: str) -> str:
+    """Return a text as a quotation in Markdown that says whose words it is, or nothing."""
+    line = cleaned(text)
+    return f"> The service's documentation says: {line}" if line else ""

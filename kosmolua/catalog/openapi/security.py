@@ -1,0 +1,292 @@
+"""Security: the credentials that a document asks for, as the fields of accounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from dataclasses import field as made_by
+from typing import Any, Literal, TypeAlias
+
+from kosmolua.catalog.openapi.document import Document
+from kosmolua.catalog.openapi.naming import snake, usable
+from kosmolua.catalog.openapi.operations import Field, Operation, text
+from kosmolua.errors import ConfigError
+
+Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
+
+AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
+"""What ``--auth`` takes, for a document that declares no credential."""
+CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
+"""Names of headers, parameters and server variables that hold a credential."""
+_PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
+MOST_COMMON = 0.5
+"""The share of operations that a header or a parameter must stand at to be the account's."""
+MIN_OPERATIONS = 3
+"""Operations that must have it, so that one of a document of two is an argument."""
+DROPPED = frozenset(
+    {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
+)
+"""Headers that no call gives."""
+
+
+@dataclass
+class Credential:
+    """One credential of an account.
+
+    Args:
+        kind: How a request carries it.
+        fields: The fields of the account that it needs.
+        name: The header, the parameter or the cookie, if it has a name of its own.
+        prefix: A word before the value, or nothing.
+        url: Where a token is fetched, if it is.
+        about: The service's words.
+    """
+
+    kind: Kind
+    fields: list[str]
+    name: str = ""
+    prefix: str = ""
+    url: str = ""
+    about: str = ""
+
+
+@dataclass
+class Setting:
+    """A header that every request has, as a field of the account.
+
+    Args:
+        header: Its name on the wire.
+        field: The field.
+        default: What the document says; None if an account must say it.
+        required: True if it must be sent.
+        secret: True if it is a credential.
+        about: The service's words.
+    """
+
+    header: str
+    field: str
+    default: str | None = None
+    required: bool = False
+    secret: bool = False
+    about: str = ""
+
+
+@dataclass
+class Variable:
+    """A variable of a server's address.
+
+    Args:
+        wire: Its name in the address.
+        field: The field of the account.
+        default: What the document says, or nothing.
+        choices: The only values, or none.
+        secret: True if it is a credential.
+        about: The service's words.
+    """
+
+    wire: str
+    field: str
+    default: str = ""
+    choices: list[str] = made_by(default_factory=list)
+    secret: bool = False
+    about: str = ""
+
+
+@dataclass
+class Access:
+    """How a service is reached.
+
+    Args:
+        base_url: The beginning of every path, with ``{name}`` for each variable; empty if an account must say it.
+        variables: Those of the address.
+        alternatives: Credentials, any one list of which is enough.
+        settings: Headers of every request.
+        origins: Where credentials may go.
+    """
+
+    base_url: str = ""
+    variables: list[Variable] = made_by(default_factory=list)
+    alternatives: list[list[Credential]] = made_by(default_factory=list)
+    settings: list[Setting] = made_by(default_factory=list)
+    origins: list[str] = made_by(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+def access_of(given: Mapping[str, Any]) -> Access:
+    """Return what :meth:`Access.as_dict` made."""
+    return Access(
+        given["base_url"],
+        [Variable(**each) for each in given["variables"]],
+        [[Credential(**each) for each in credentials] for credentials in given["alternatives"]],
+        [Setting(**each) for each in given["settings"]],
+        given["origins"],
+    )
+
+
+def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> list[list[Credential]]:
+    """Return the lists of credentials of which a request needs any one; none if no credential is declared.
+
+    Args:
+        document: The document.
+        auth: What the user says instead, as in :data:`AUTH`.
+        prefix: The word before a key in a header, if the overlay says one.
+    """
+    if auth:
+        return [[_asked(auth)]] if auth != "none" else []
+    root = document.root
+    components = root.get("components")
+    schemes = root.get("securityDefinitions") if document.is_old else (components or {}).get("securitySchemes")
+    schemes = schemes if isinstance(schemes, dict) else {}
+    found: list[list[Credential]] = []
+    for requirement in _requirements(root, schemes):
+        credentials = [_credential(name, document.resolve(schemes.get(name)), prefix) for name in requirement]
+        known = [each for each in credentials if each]
+        if len(known) < len(credentials) or not known:
+            continue
+        if len(known) > 1 and all(each.kind == "bearer" for each in known):
+            known = known[:1]  # two names of OAuth are one token
+        if known not in found:
+            found.append(known)
+    return found
+
+
+def _asked(auth: str) -> Credential:
+    kind, _, name = auth.partition(":")
+    if kind == "bearer" and not name:
+        return Credential("bearer", ["token"])
+    if kind == "basic" and not name:
+        return Credential("basic", ["username", "password"])
+    if kind in ("header", "query") and name:
+        return Credential(kind, [usable(snake(name))], name)  # type: ignore[arg-type]
+    raise ConfigError(f"There is no --auth {auth}", hint=f"choose {', '.join(AUTH)}")
+
+
+def _requirements(root: Mapping[str, Any], schemes: Mapping[str, Any]) -> list[list[str]]:
+    """Return the names of schemes that are needed together, for each alternative."""
+    of_all = _names_in(root.get("security"))
+    if of_all:
+        return of_all
+    of_each: dict[tuple[str, ...], int] = {}
+    for item in root.get("paths", {}).values():
+        for operation in item.values() if isinstance(item, dict) else ():
+            for names in _names_in(operation.get("security")) if isinstance(operation, dict) else ():
+                of_each[tuple(names)] = of_each.get(tuple(names), 0) + 1
+    most = sorted(of_each, key=lambda names: -of_each[names])
+    whole = [names for names in most if not any(set(names) < set(other) for other in most)]
+    return [list(names) for names in whole] or [[name] for name in schemes]
+
+
+def _names_in(security: object) -> list[list[str]]:
+    requirements = security if isinstance(security, list) else []
+    return [list(each) for each in requirements if isinstance(each, dict) and each]
+
+
+def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential | None:
+    """Return the credential of a scheme, or None if the document does not say what it is."""
+    kind, about = text(scheme.get("type")), text(scheme.get("description"))
+    plain = usable(snake(name).removesuffix("_auth") or "api_key")
+    placeholder = _PLACEHOLDER.search(about)
+    if kind == "apiKey" and scheme.get("in") in ("header", "query", "cookie"):
+        header = text(scheme.get("name"))
+        if "aws" in name.lower() or "sigv4" in name.lower() or "signature" in about.lower()[:60]:
+            return Credential("signature", [], about=about)
+        before = (prefix or _prefix(name, header, about)) if scheme["in"] == "header" else ""
+        return Credential(scheme["in"], [plain], header, before, about=about)
+    way = text(scheme.get("scheme")).lower()
+    if kind == "basic" or (kind == "http" and way == "basic"):
+        fields = [placeholder[1]] if placeholder else ["username", "password"]
+        return Credential("basic", fields, about=about)
+    if kind == "oauth2" and (url := _token_url(scheme)):
+        return Credential("client", ["client_id", "client_secret"], url=url, about=about)
+    if kind in ("oauth2", "openIdConnect") or (kind == "http" and way == "bearer"):
+        return Credential("bearer", [placeholder[1] if placeholder else "token"], prefix=prefix, about=about)
+    if kind == "http":
+        return Credential("header", [plain], "Authorization", text(scheme.get("scheme")), about=about)
+    return None
+
+
+def _prefix(scheme: str, header: str, about: str) -> str:
+    """Return the word that stands before a key in a header, as far as the document lets one guess it."""
+    said = _PREFIX.search(about)
+    if said:
+        return said[1]
+    if header.lower() != "authorization":
+        return ""
+    return next((word for word in ("Bearer", "Bot") if scheme.lower().startswith(word.lower())), "")
+
+
+def _token_url(scheme: Mapping[str, Any]) -> str:
+    """Return where a token is fetched if client credentials are the only flow."""
+    flows = scheme.get("flows")
+    if (
+        isinstance(flows, dict)
+        and list(flows) == ["clientCredentials"]
+        and isinstance(flows["clientCredentials"], dict)
+    ):
+        return text(flows["clientCredentials"].get("tokenUrl"))
+    return text(scheme.get("tokenUrl")) if scheme.get("flow") == "application" else ""
+
+
+def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:
+    """Return the headers that stand at most operations, and take them out of these.
+
+    Headers that no call gives are taken out too; so is a parameter that repeats the account's credential.
+
+    Args:
+        operations: All of a document.
+        has_credential: True if the document declares a credential.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    for each in operations:
+        for each_field in each.fields:
+            if each_field.place in ("header", "query"):
+                key = each_field.place, each_field.wire
+                counts[key] = counts.get(key, 0) + 1
+    most = {key for key, count in counts.items() if count >= max(MOST_COMMON * len(operations), MIN_OPERATIONS)}
+    credentials = {
+        wire for _, wire in counts if has_credential and CREDENTIALS.fullmatch(wire) and _is_common(wire, most)
+    }
+    found: dict[str, Setting] = {}
+    for each in operations:
+        for each_field in each.fields:
+            is_common = each_field.place == "header" and ("header", each_field.wire) in most
+            if is_common and each_field.wire not in {*credentials, *found} and each_field.wire.lower() not in DROPPED:
+                found[each_field.wire] = _setting(each_field, has_credential=has_credential)
+        each.fields = [
+            each_field
+            for each_field in each.fields
+            if not (each_field.place in ("header", "query") and each_field.wire in credentials)
+            and not (each_field.place == "header" and (each_field.wire.lower() in DROPPED or each_field.wire in found))
+        ]
+    return list(found.values())
+
+
+def _is_common(wire: str, most: set[tuple[str, str]]) -> bool:
+    return ("header", wire) in most or ("query", wire) in most
+
+
+def _setting(given: Field, *, has_credential: bool) -> Setting:
+    schema = given.schema if isinstance(given.schema, dict) else {}
+    values = schema.get("enum")
+    default = schema.get("default", values[0] if isinstance(values, list) and len(values) == 1 else None)
+    secret = not has_credential and bool(CREDENTIALS.fullmatch(given.wire))
+    name = usable(snake(given.wire).removeprefix("x_") or "header")
+    return Setting(given.wire, name, None if default is None else str(default), given.required, secret, given.about)
+
+
+def variables_in(server: Mapping[str, Any]) -> Iterator[Variable]:
+    """Yield the variables of a server's address."""
+    declared = server.get("variables")
+    declared = declared if isinstance(declared, dict) else {}
+    for wire in dict.fromkeys(re.findall(r"\{([^{}]*)\}", text(server.get("url")))):
+        told = declared.get(wire)
+        given = told if isinstance(told, dict) else {}
+        choices = [str(each) for each in given.get("enum") or ()]
+        secret = bool(CREDENTIALS.fullmatch(wire))
+        default = "" if secret else str(given.get("default", ""))
+        yield Variable(wire, usable(snake(wire)), default, choices, secret, text(given.get("description")))

@@ -1,0 +1,327 @@
+"""A simulator made from a document: replies from its examples and schemas, and collections that keep what is done.
+
+The same request is answered in the same way each time. What is created is listed, got, changed and deleted as long as
+the simulator lives, and is gone (404) once it is deleted. Nothing else of a service is known: no rules between things,
+no states over time, no sums.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from kosmolua.catalog.openapi.functions import DocumentFunctions
+from kosmolua.catalog.openapi.operations import is_json
+from kosmolua.catalog.openapi.paging import Recipe
+from kosmolua.catalog.openapi.samples import Samples
+from kosmolua.http.messages import Request, Response, Send, origin
+from kosmolua.protocol import Json
+
+ITEMS = 25
+"""Items of a list that comes in pages."""
+PAGE = 10
+"""Items of a page of which the request says no number."""
+_SLOT = re.compile(r"\{\+?([^{}]+)\}")
+_ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}/?$")
+_IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
+
+
+class Simulator:
+    """A service as its document describes it.
+
+    Args:
+        functions: The functions of the document.
+        account: The name of the account: each has data of its own.
+        state: What :meth:`dump` returned earlier, or None.
+    """
+
+    def __init__(self, functions: DocumentFunctions, account: str, state: Mapping[str, Any] | None = None) -> None:
+        self._functions = functions
+        self._samples = Samples(functions.store.schema, account)
+        self._collections: dict[str, dict[str, Json]] = dict((state or {}).get("collections", {}))
+        self._deleted: set[str] = set((state or {}).get("deleted", ()))
+        self._made = int((state or {}).get("made", 0))
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state, as JSON."""
+        return {"collections": self._collections, "deleted": sorted(self._deleted), "made": self._made}
+
+    def knows(self, request: Request) -> bool:
+        """Return True if a request is one of the document's operations."""
+        return self._functions.store.named(self._key(request)) is not None
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        name = self._functions.store.named(self._key(request))
+        found = self._functions.store.detail(name) if name else None
+        if found is None:
+            return _answer(404, {"message": "the document has no such operation"})
+        detail = found[1]
+        slots = _slots(request, detail["path"])
+        body = _body_of(request)
+        if request.method == "HEAD":
+            return Response(200)
+        if detail["result"].get("schema") is None:
+            return self._without_schema(request, detail, body)
+        if detail["paging"] and request.method == "GET":
+            return self._page(request, detail)
+        return self._answer(request, detail, slots, body)
+
+    def _key(self, request: Request) -> str:
+        return f"{request.method} {request.route}"
+
+    def _without_schema(self, request: Request, detail: Mapping[str, Any], body: Json) -> Response:
+        self._store(request, detail, body, {})
+        media = detail["result"].get("media", [])
+        if not media:
+            return Response(204)
+        if any(map(is_json, media)):
+            return _answer(200, {})
+        return Response(200, {"Content-Type": media[0]}, b"simulated")
+
+    def _answer(self, request: Request, detail: Mapping[str, Any], slots: Mapping[str, str], body: Json) -> Response:
+        path = urlsplit(request.url).path
+        is_item = bool(_ENDS_IN_SLOT.search(detail["path"]))
+        if is_item and path in self._deleted:
+            return _answer(404, {"message": "not found"})
+        kept = self._kept(path) if is_item else None
+        seed = path if is_item or request.method != "GET" else f"{request.method} {path}"
+        reply = kept if kept is not None else self._samples.of(detail["result"]["schema"], seed)
+        reply = _with_known(reply, slots)
+        if request.method == "GET":
+            return _answer(200, self._listed(path, detail, reply) if not is_item else reply)
+        reply = _echoed(reply, body, self._samples.fits, detail["result"]["schema"])
+        reply = self._store(request, detail, body, reply)
+        return _answer(200, reply)
+
+    def _store(self, request: Request, detail: Mapping[str, Any], body: Json, reply: Json) -> Json:
+        """Keep what a request does to a collection, and return its reply."""
+        path = urlsplit(request.url).path.rstrip("/")
+        is_item = bool(_ENDS_IN_SLOT.search(detail["path"]))
+        if request.method == "DELETE" and is_item:
+            self._deleted.add(path)
+            self._collections.get(path.rpartition("/")[0], {}).pop(path.rpartition("/")[2], None)
+        elif request.method in ("PUT", "PATCH", "POST") and is_item:
+            self._collections.setdefault(path.rpartition("/")[0], {})[path.rpartition("/")[2]] = reply
+            self._deleted.discard(path)
+        elif request.method == "POST" and isinstance(reply, dict) and (item := self._item_below(detail["path"])):
+            return self._create(path, item, reply)
+        return reply
+
+    def _create(self, path: str, item: str, reply: dict[str, Json]) -> Json:
+        """Give what was created an id of its own, and put it into its collection."""
+        key = _id_key(reply, item)
+        if key is None:
+            return reply
+        self._made += 1
+        if key in ("id", "uuid", "sid", "gid", "number") or reply[key] in (None, ""):
+            given = reply[key]
+            fresh: Json = 1000 + self._made if isinstance(given, int) else f"{given}-{self._made}"
+            changed = {**reply, key: fresh}
+            reply = changed
+        self._collections.setdefault(path, {})[str(reply[key])] = reply
+        self._deleted.discard(f"{path}/{reply[key]}")
+        return reply
+
+    def _item_below(self, path: str) -> str | None:
+        """Return the slot of the path of one item of a collection, or None if the document has none."""
+        beginning = path.rstrip("/") + "/{"
+        for row in self._functions.store.rows():
+            method, _, other = row.key.partition(" ")
+            if method == "GET" and other.startswith(beginning) and other.count("/") == beginning.count("/"):
+                return str(_SLOT.findall(other)[-1])
+        return None
+
+    def _kept(self, path: str) -> Json:
+        return self._collections.get(path.rpartition("/")[0], {}).get(unquote(path.rpartition("/")[2]))
+
+    def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
+        """Return a list with what was created in front, and without what was deleted."""
+        made = [*self._collections.get(path.rstrip("/"), {}).values()]
+        place = _place_of_list(reply)
+        if place is None:
+            return reply
+        items: Any = reply if place == "" else reply[place]  # type: ignore[index,call-overload]
+        whole = [*self._own_items(made, items), *self._left(path, items)]
+        return whole if place == "" else {**reply, place: whole}  # type: ignore[dict-item]
+
+    def _own_items(self, made: list[Json], items: list[Json]) -> list[Json]:
+        """Return created things as the list shows them: some wrap each item under a key."""
+        like = items[0] if items else None
+        if isinstance(like, dict):
+            wrapper = next((key for key, value in like.items() if isinstance(value, dict) and len(like) <= 2), None)
+            if wrapper and made and isinstance(made[0], dict) and not made[0].keys() & like.keys():
+                return [{**like, wrapper: each} for each in made]
+        return made
+
+    def _left(self, path: str, items: list[Json]) -> list[Json]:
+        gone = {each.rpartition("/")[2] for each in self._deleted if each.rpartition("/")[0] == path.rstrip("/")}
+        return [
+            each for each in items if not (isinstance(each, dict) and any(str(each.get(key)) in gone for key in _IDS))
+        ]
+
+    def _page(self, request: Request, detail: Mapping[str, Any]) -> Response:
+        """Answer with one page of a list of :data:`ITEMS`, with what leads to the next."""
+        recipe = Recipe(**detail["paging"])
+        path = urlsplit(request.url).path
+        schema = detail["result"]["schema"]
+        first = _with_known(self._samples.of(schema, path), _slots(request, detail["path"]))
+        items = self._samples.items(schema, recipe.items, path, ITEMS)
+        made = [*self._collections.get(path.rstrip("/"), {}).values()]
+        items = [*self._own_items(made, items), *self._left(path, items)]
+        asked = {name: value for name, value in request.query if isinstance(value, str)}
+        asked |= dict(parse_qsl(urlsplit(request.url).query))
+        size = _number(asked.get(recipe.size, ""), recipe.usual or PAGE)
+        start = self._start(recipe, asked, items, size)
+        shown, rest = items[start : start + size], items[start + size :]
+        headers = {"Content-Type": "application/json"}
+        leads = f"{origin(request.url)}{path}?simulated_start={start + size}" if rest else ""
+        if recipe.kind == "link" and rest:
+            headers["Link"] = f'<{leads}>; rel="next"'
+        reply = _put(first, recipe.items, shown)
+        if recipe.kind in ("url", "token") and recipe.field:
+            reply = _put(
+                reply, recipe.field, (leads or None) if recipe.kind == "url" else (f"c{start + size}" if rest else None)
+            )
+        if recipe.more:
+            reply = _put(reply, recipe.more, bool(rest))
+        return Response(200, headers, json.dumps(reply).encode())
+
+    def _start(self, recipe: Recipe, asked: Mapping[str, str], items: list[Json], size: int) -> int:
+        """Return the place in the list where the page begins that is asked for."""
+        if "simulated_start" in asked:
+            return _number(asked["simulated_start"], 0)
+        given = asked.get(recipe.parameter, "") if recipe.parameter else ""
+        if not given:
+            return 0
+        if recipe.kind == "page":
+            return max(_number(given, recipe.first) - recipe.first, 0) * size
+        if recipe.kind == "offset":
+            return _number(given, 0)
+        if recipe.kind == "token":
+            return _number(given.removeprefix("c"), 0)
+        places = [
+            place for place, each in enumerate(items) if isinstance(each, dict) and str(each.get(recipe.field)) == given
+        ]
+        return places[0] + 1 if places else len(items)
+
+
+class Beside:
+    """A plugin's own simulator, and beside it that of the document which extends the plugin.
+
+    Args:
+        curated: Makes the plugin's own.
+        functions: The functions of the document.
+        account: The name of the account.
+        options: What the plugin's own takes: ``clock``, ``failures`` and ``state``.
+    """
+
+    def __init__(
+        self, curated: Callable[..., Send], functions: DocumentFunctions, account: str, options: Mapping[str, Any]
+    ) -> None:
+        from inspect import signature
+
+        parameters = signature(curated).parameters.values()
+        takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
+        state = options.get("state") or {}
+        own = {**options, "state": state.get("own")} if state else dict(options)
+        known = {each.name for each in parameters}
+        self._own = curated(account, **{key: value for key, value in own.items() if takes_all or key in known})
+        self._document = Simulator(functions, account, state.get("document"))
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state of both, as JSON."""
+        own = self._own.dump() if hasattr(self._own, "dump") else None
+        return {"own": own, "document": self._document.dump()}
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request: the document's operations by the document, all others as the plugin does."""
+        return self._document(request) if self._document.knows(request) else self._own(request)
+
+
+def _answer(status: int, value: Json) -> Response:
+    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if text.isdecimal() and len(text) < 9 else otherwise
+
+
+def _slots(request: Request, path: str) -> dict[str, str]:
+    """Return what stands in the slots of a path."""
+    names = _SLOT.findall(path.partition("?")[0])
+    pattern = re.escape(path.partition("?")[0])
+    for name in names:
+        pattern = pattern.replace(re.escape(f"{{{name}}}"), "([^/]+)", 1).replace(re.escape(f"{{+{name}}}"), "(.+)", 1)
+    found = re.search(f"{pattern}$", urlsplit(request.url).path)
+    return dict(zip(names, map(unquote, found.groups()), strict=True)) if found else {}
+
+
+def _body_of(request: Request) -> Json:
+    try:
+        value: Json = json.loads(request.content or b"null")
+    except ValueError:
+        value = dict(parse_qsl(request.content.decode("utf-8", "replace")))
+    return value
+
+
+def _with_known(reply: Json, slots: Mapping[str, str]) -> Json:
+    """Return a reply that names what the path names: ``id`` of ``/pets/{petId}`` is that id."""
+    if not isinstance(reply, dict) or not slots:
+        return reply
+    known = dict(reply)
+    last = list(slots)[-1]
+    for name, value in slots.items():
+        key = name if name in reply else _id_key(reply, name) if name == last else None
+        if key is not None and isinstance(reply[key], str):
+            known[key] = value
+        elif key is not None and isinstance(reply[key], int) and value.isdecimal() and len(value) < 18:
+            known[key] = int(value)
+    return known
+
+
+def _id_key(reply: Mapping[str, Json], slot: str) -> str | None:
+    """Return the key of a thing that the slot of its path stands for, or None."""
+    plain = slot.lower().replace("-", "_")
+    candidates = [slot, *(each for each in _IDS if plain.endswith(each) or each in ("id", "uuid"))]
+    return next((key for key in candidates if key in reply and isinstance(reply[key], (str, int))), None)
+
+
+def _echoed(reply: Json, body: Json, fits: Callable[[Json, Json], bool], schema: Json) -> Json:
+    """Return a reply with what the request said of the same keys, as far as the reply still fits."""
+    if not isinstance(reply, dict) or not isinstance(body, dict):
+        return reply
+    known = dict(reply)
+    for key, value in body.items():
+        if key in known and fits(schema, {**known, key: value}):
+            known[key] = value
+    return known
+
+
+def _place_of_list(reply: Json) -> str | None:
+    if isinstance(reply, list):
+        return ""
+    lists = [key for key, value in reply.items() if isinstance(value, list)] if isinstance(reply, dict) else []
+    return lists[0] if len(lists) == 1 else None
+
+
+def _put(value: Json, place: str, what: Any) -> Any:
+    """Return a value with something else at a place such as ``links.next``."""
+    if not place:
+        return what
+    whole: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
+    if place in whole or "." not in place:
+        whole[place] = what
+        return whole
+    first, _, rest = place.partition(".")
+    whole[first] = _put(whole.get(first), rest, what)
+    return whole
+
+
+def seed_of(text: str) -> int:
+    """Return a number that is the same for the same text."""
+    return int.from_bytes(sha256(text.encode()).digest()[:6], "big")

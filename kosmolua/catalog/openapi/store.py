@@ -1,0 +1,176 @@
+"""The compiled file of a document: kept in the cache folder, made when it is missing, opened to read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from kosmolua import __version__
+from kosmolua.catalog.openapi.naming import read_lock
+from kosmolua.concurrency import lazy
+from kosmolua.errors import ConfigError
+from kosmolua.folders import cache_folder
+from kosmolua.protocol import Json
+
+VERSION = f"{__version__}.1"
+"""Of the compiler: a file of another version is not used."""
+DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
+"""The files of an imported document."""
+
+
+class Row(NamedTuple):
+    """What lists and searches show of a function."""
+
+    name: str
+    key: str
+    effect: str
+    section: str
+    summary: str
+    words: str
+    parameters: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a document, its overlay and its names are.
+
+    Args:
+        document: The document.
+        overlay: The overlay; None if there is none.
+        lock: The names; None if there are none.
+    """
+
+    document: Path
+    overlay: Path | None = None
+    lock: Path | None = None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Home:
+        """Return the home of an imported document: the files of a folder, of which only the document must be there."""
+        overlay, lock = folder / OVERLAY, folder / LOCK
+        return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
+
+    def key(self) -> str:
+        """Return what the compiled file is called by: it changes when a file does, or the compiler.
+
+        Of the document that is its size and time: it may have 20 MB, and this is asked at every start.
+        """
+        digest = sha256(f"{VERSION}\0{self.document.resolve()}".encode())
+        for file in filter(None, (self.document, self.overlay, self.lock)):
+            seen = os.stat(file)
+            digest.update(f"\0{file.name}\0{seen.st_size}\0{seen.st_mtime_ns}".encode())
+        return digest.hexdigest()[:32]
+
+
+class Store:
+    """The compiled file of one document, opened on first use. Any thread may use it.
+
+    Args:
+        home: The document.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._lock = Lock()
+
+    @lazy
+    def database(self) -> sqlite3.Connection:
+        """The compiled file, made if it is missing.
+
+        Raises:
+            ConfigError: The document or its overlay cannot be read.
+        """
+        try:
+            file = Path(cache_folder()) / "openapi" / f"{self.home.key()}.sqlite"
+        except OSError as error:
+            raise ConfigError(f"{self.home.document} cannot be read: {error.strerror}") from None
+        if not file.is_file():
+            compile_to(self.home, file)
+        return sqlite3.connect(f"file:{_escaped(file)}?mode=ro", uri=True, check_same_thread=False)
+
+    def meta(self, key: str) -> Any:
+        """Return one of ``title``, ``access``, ``total`` and ``notes``."""
+        (value,) = self._one("select value from meta where key = ?", key) or ("null",)
+        return json.loads(value)
+
+    def detail(self, name: str) -> tuple[Row, dict[str, Any]] | None:
+        """Return everything about a function, or None if there is none of this name."""
+        found = self._one(
+            "select name, key, effect, section, summary, words, parameters, detail from functions where name = ?", name
+        )
+        return (Row(*found[:-1]), json.loads(found[-1])) if found else None
+
+    def named(self, key: str) -> str | None:
+        """Return the function of an operation, by method and path or by its id, or None."""
+        found = self._one("select name from functions where key = ?1 or id = ?1 order by key <> ?1", key)
+        return str(found[0]) if found else None
+
+    def has(self, name: str) -> bool:
+        """Return True if there is a function of this name."""
+        return self._one("select 1 from functions where name = ?", name) is not None
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what is shown of each function, in the document's order."""
+        statement = "select name, key, effect, section, summary, words, parameters from functions order by place"
+        with self._lock:
+            found = self.database.execute(statement).fetchall()
+        return (Row(*each) for each in found)
+
+    def names(self) -> list[str]:
+        """Return the functions in the document's order."""
+        with self._lock:
+            return [name for (name,) in self.database.execute("select name from functions order by place")]
+
+    def schema(self, pointer: str) -> Json:
+        """Return what a reference leads to; an empty object if that is nothing."""
+        found = self._one("select value from schemas where pointer = ?", pointer)
+        value: Json = json.loads(found[0]) if found else {}
+        return value
+
+    def pointers(self) -> list[str]:
+        """Return every reference that a function uses."""
+        with self._lock:
+            return [pointer for (pointer,) in self.database.execute("select pointer from schemas")]
+
+    def _one(self, statement: str, *values: str) -> tuple[Any, ...] | None:
+        with self._lock:
+            found: tuple[Any, ...] | None = self.database.execute(statement, values).fetchone()
+            return found
+
+
+def compile_to(home: Home, file: Path) -> None:
+    """Compile a document into a file."""
+    from kosmolua.catalog.openapi.compiling import compiled, write
+
+    root, overlay, kept = load(home)
+    write(compiled(root, overlay, kept), root, file)
+
+
+def load(home: Home) -> tuple[dict[str, Any], Any, Mapping[str, str]]:
+    """Return a document, its overlay and the names that it keeps.
+
+    Raises:
+        ConfigError: One of them cannot be read.
+    """
+    from kosmolua.catalog.openapi.document import read
+    from kosmolua.catalog.openapi.overlay import Overlay, read_overlay
+
+    try:
+        root = read(home.document.read_bytes(), str(home.document))
+        kept = read_lock(home.lock.read_text(encoding="utf-8")) if home.lock else {}
+    except OSError as error:
+        raise ConfigError(f"{home.document} cannot be read: {error.strerror}") from None
+    return root, read_overlay(str(home.overlay)) if home.overlay else Overlay(), kept
+
+
+def _escaped(file: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(file))

@@ -1,0 +1,46 @@
+"""``kosmolua replay``: run a recorded script again, answered by its recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kosmolua.broker.recording import read
+from kosmolua.cli import recordings
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.scripts import perform, watched
+from kosmolua.runs.run import Outcome
+from kosmolua.runtime import Runtime
+
+
+@click.command(
+    "replay",
+    cls=Command,
+    epilog=examples(
+        "kosmolua replay run.jsonl", "kosmolua replay 3f2a --script changed.lua", "kosmolua replay 3f2a --json"
+    ),
+)
+@click.argument("file", type=click.Path())
+@recordings.script_option
+@running_options
+def command(file: str, script: str | None, options: Options) -> int:
+    """Run a recorded script again, answered by its recording alone.
+
+    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. There is no
+    network, no account and no waiting; output, calls and result are those of the recorded run, and so is the exit
+    status. A script that asks for what was not recorded ends there, with code diverged and exit status 1.
+    """
+    path = recordings.find(file)
+    name = read(path).script["name"]
+    given: dict[str, Any] = {**options.limits}
+    if changed := recordings.changed_script(script):
+        name, given["script"] = changed
+        given["name"] = name
+
+    def run(**callbacks: Any) -> Outcome:
+        with Runtime({}) as runtime:
+            return runtime.replay(path, **given, **callbacks)
+
+    return perform(lambda: watched(run, options), options, name.removeprefix("="))

@@ -1,0 +1,119 @@
+"""The input of a script, as ``--input`` names it: read by the ending of the file's name."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kosmolua import protocol
+from kosmolua.cli.streams import standard
+from kosmolua.errors import UsageError
+from kosmolua.limits import spell_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+
+def read_input(path: str, limit: int) -> object:
+    """Return what a script finds in ``input``.
+
+    Args:
+        path: The file, or ``-`` for standard input, which is JSON if it can be read as such, and else text.
+        limit: Bytes that it may have.
+
+    Raises:
+        UsageError: The file cannot be read, is too large, or is not what its name says.
+    """
+    if path == "-":
+        text = _text("Standard input", _standard_input(), limit)
+        try:
+            return protocol.decode(text)
+        except (ValueError, RecursionError):
+            return text
+    subject = f"The input {path}"
+    try:
+        with open(path, "rb") as stream:
+            text = _text(subject, stream, limit)
+    except OSError as error:
+        raise UsageError(f"{subject} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{subject} cannot be read: {error}") from None
+    decode = _FORMATS.get(Path(path).suffix.lower())
+    try:
+        return decode(text) if decode else text
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{subject} cannot be read: {error}") from None
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed, so there is no input to read")
+    return standard.reader
+
+
+def _text(subject: str, stream: BinaryIO, limit: int) -> str:
+    read = stream.read(limit + 1)
+    if len(read) > limit:
+        raise UsageError(f"{subject} is larger than {spell_size(limit)}", hint="pass less, or a file for each run")
+    return protocol.to_text(read)
+
+
+def _lines(text: str) -> list[Any]:
+    values = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        if line.strip():
+            try:
+                values.append(protocol.decode(line))
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number}: {error}") from None
+    return values
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    """Return the rows of comma-separated values by the names in the first line; empty lines are left out."""
+    import csv
+
+    reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
+    names: list[str] = []
+    rows = []
+    try:
+        for cells in filter(None, reader):
+            if not names:
+                names = cells
+                if len(set(names)) < len(names):
+                    raise ValueError("two columns have the same name")
+                continue
+            if len(cells) > len(names):
+                raise ValueError(f"line {reader.line_num} has {len(cells)} cells, and the header {len(names)}")
+            rows.append(dict(zip(names, cells, strict=False)))
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
+    return rows
+
+
+def _toml(text: str) -> object:
+    import tomli
+
+    return _plain(tomli.loads(text.removeprefix("\ufeff")))
+
+
+def _plain(value: object) -> object:
+    """Return a value of TOML with times as text."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, (date, time)) else value
+
+
+_FORMATS: dict[str, Callable[[str], object]] = {
+    ".json": lambda text: protocol.decode(text.removeprefix("\ufeff")),
+    ".jsonl": _lines,
+    ".ndjson": _lines,
+    ".csv": _table,
+    ".toml": _toml,
+}
+"""What reads a file whose name ends so; any other is text."""

@@ -1,0 +1,53 @@
+"""Recordings on the command line: which one is meant, and the scripts that run against it."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from kosmolua.cli.scripts import name_of, read_file
+from kosmolua.errors import UsageError
+from kosmolua.folders import recordings_folder
+from kosmolua.limits import Limits
+
+SUFFIX = ".jsonl"
+
+
+def find(named: str) -> str:
+    """Return the path of a recording.
+
+    Args:
+        named: Its path, or the id of its run, of which the beginning is enough, if it is in the user's state folder.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    if os.path.exists(named) or os.path.dirname(named):
+        return named
+    found = [each for each in names() if each.startswith(named)]
+    if len(found) == 1:
+        return os.path.join(recordings_folder(), found[0] + SUFFIX)
+    if found:
+        raise UsageError(f"Several recordings begin with {named!r}: {', '.join(found)}")
+    raise UsageError(f"There is no recording {named!r}, neither a file of this name nor a run that was recorded")
+
+
+def names() -> list[str]:
+    """Return the ids of the runs whose recordings are in the user's state folder, the oldest first."""
+    folder = recordings_folder()
+    try:
+        files = [file for file in os.scandir(folder) if file.name.endswith(SUFFIX)]
+    except OSError:
+        return []
+    return [file.name.removesuffix(SUFFIX) for file in sorted(files, key=lambda file: file.stat().st_mtime)]
+
+
+def changed_script(file: str | None) -> tuple[str, bytes] | None:
+    """Return the name and the text of the script that ``--script`` names, if it was given."""
+    return None if file is None else (name_of(file), read_file(file, Limits().max_source))
+
+
+script_option = click.option(
+    "--script", metavar="FILE", type=click.Path(), help="Run this script in place of the recorded one."
+)

@@ -1,0 +1,380 @@
+"""The tape of a recorded run: it keeps what the script learns, or hands it out again.
+
+The supervisor shows it each request. A request that the recording answers goes no further; what the broker answers is
+noted, then handed out. A recorded script says when it waits, and gets one reply for each time it does: what the
+recording holds first, in its order, then what comes from the broker. So the branches of ``parallel`` go on in the same
+order whenever the script is repeated.
+
+Any thread may use a tape. Its lock is held while a reply is sent, for which the script waits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from heapq import heappop, heappush
+from threading import RLock, local
+from typing import Any, NamedTuple
+
+from kosmolua import protocol
+from kosmolua.broker.answers import Answer, Answers, number_of
+from kosmolua.broker.recording import Event, Writer, error_fields, revived
+from kosmolua.broker.records import CallEnded, CallStarted, Record
+from kosmolua.broker.records import Event as CallEvent
+from kosmolua.errors import CallError, Diverged, KosmoError, Paused
+
+RECORDED, NEW = 0, 1
+MAX_NAMED = 3
+MAX_RAISED = 1000
+"""Errors of requests that are kept in mind, since the last of them may end the script."""
+MAX_ARGUMENTS = 200
+"""Characters of a call's arguments that a message shows."""
+
+
+class _Request(NamedTuple):
+    """A request that the script has not got a reply to."""
+
+    branch: str
+    ask: list[Any]
+    line: int
+
+
+class _Reply(NamedTuple):
+    """A reply that waits until the script does. Those that the recording holds go first, in its order."""
+
+    rank: int
+    order: int
+    number: int
+    line: bytes
+    error: CallError | None = None
+    event: Event | None = None
+    value: str | None = None
+
+
+class Tape:
+    """The tape of one run.
+
+    Args:
+        answers: What the recording answers.
+        writer: Keeps what the script learns beyond that; None if nothing else can answer, as in a replay.
+        cut: The error that ended the recorded run before the script did, if one has, for a replay of the same script.
+        redact: Masks the secrets in use in a JSON value.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        writer: Writer | None,
+        *,
+        cut: KosmoError | None = None,
+        redact: Callable[[Any], Any] = lambda value: value,
+    ) -> None:
+        self.answers = answers
+        self._writer = writer
+        self._cut = cut
+        self._redact = redact
+        self._clocks: dict[str, float] = {}
+        self._local = local()
+        # Under the lock.
+        self._lock = RLock()
+        self._open: dict[int, _Request] = {}
+        self._replies: list[_Reply] = []
+        self._stuck: dict[int, KosmoError | None] = {}
+        self._calls: dict[int, Event] = {}
+        self._call_of: dict[int, int] = {}
+        self._raised: deque[tuple[KosmoError, Event]] = deque(maxlen=MAX_RAISED)
+        self._latest = 0
+        self._waits = False
+
+    def attach(
+        self,
+        send: Callable[[bytes], None],
+        fail: Callable[[int, CallError], None],
+        stop: Callable[[KosmoError], None],
+    ) -> None:
+        """Connect the tape with a run.
+
+        Args:
+            send: Sends a line to the script's process.
+            fail: Called with the number of a request before the script gets the error that it raised.
+            stop: Ends the run with an error.
+        """
+        self._send, self._fail, self._stop = send, fail, stop
+
+    # What the supervisor shows it
+
+    def ask(self, frame: Mapping[str, Any]) -> bool:
+        """Note a request, and return True if the recording answers it, or nothing does."""
+        branch, line = frame.get("of"), frame.get("line")
+        request = _Request(
+            branch if isinstance(branch, str) else "", _question_of(frame), line if isinstance(line, int) else 0
+        )
+        with self._lock:
+            number = frame["id"]
+            self._open[number] = request
+            answer = self.answers.take(request.branch, self._redact(request.ask)) if self.answers.all else None
+            is_known = self._settle(number, request, answer, frame)
+            if frame.get("waits") is True:
+                self._waits = True
+            self._advance()
+        return is_known
+
+    def wait(self) -> None:
+        """Note that the script waits."""
+        with self._lock:
+            self._waits = True
+            self._advance()
+
+    def begin(self, number: int) -> None:
+        """Note which request this thread has answered by the broker from now on."""
+        self._local.number = number
+
+    def answer(self, number: int, value: str) -> None:
+        """Hand out what the broker answered, as JSON."""
+        self._note(number, protocol.reply(number, value), value=value)
+
+    def refuse(self, number: int, error: CallError) -> None:
+        """Hand out the error that the broker raised."""
+        self._note(number, protocol.refusal(number, protocol.encode(error.fields())), error=error)
+
+    def pause(self, number: int, error: Paused) -> None:
+        """Note that a call waits for a person who cannot be asked. The run ends once nothing else can go on."""
+        with self._lock:
+            self._stuck[number] = error
+            self._advance()
+
+    def watch(self, event: CallEvent) -> None:
+        """Note a call that starts or ends.
+
+        Raises:
+            Diverged: A write was done already, and the script asks for it in another way.
+            KosmoError: The recording cannot be written.
+        """
+        if isinstance(event, CallStarted):
+            self._begin_call(event)
+        elif isinstance(event, CallEnded):
+            self._end_call(event.record)
+
+    # The end
+
+    @property
+    def is_live(self) -> bool:
+        """True if what the recording does not answer comes from the broker."""
+        return self._writer is not None
+
+    def question_that_raised(self, error: KosmoError) -> Event | None:
+        """Return the branch and the question to which an error was the answer, or None if it was none."""
+        return next((asked for raised, asked in self._raised if raised is error), None)
+
+    def unanswered(self) -> list[Event]:
+        """Return the calls that ended without an answer for the script."""
+        with self._lock:
+            return list(self._calls.values())
+
+    def close(self, end: Event | None = None) -> None:
+        """Close the recording.
+
+        Args:
+            end: The event of the end; None if the run ended by a fault of the host.
+        """
+        if self._writer is None:
+            return
+        with self._lock:
+            writer, self._writer = self._writer, None
+        try:
+            if end:
+                writer.write(end)
+        finally:
+            writer.close()
+
+    # Under the lock
+
+    def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
+        """Prepare the reply to a request, if it needs no broker."""
+        if answer and answer.is_under_way:
+            self._stuck[number] = None
+        elif answer:
+            self._queue(_recalled(number, answer))
+            self._note_clock(request.ask, answer.value, frame)
+        elif self._writer:
+            return False
+        elif self._cut:
+            self._stuck[number] = None
+        elif request.ask[0] == "sleep":
+            self._clocks = {clock: ahead + request.ask[1] for clock, ahead in self._clocks.items()}
+            self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, "null")))
+        elif request.ask[0] == "time":
+            value = protocol.encode(frame["own"] + self._clocks.get(frame["clock"], 0.0))
+            self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, value)))
+        else:
+            self._stuck[number] = error = self._diverged(request)
+            self._stop(error)
+        return True
+
+    def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
+        """Note how far a recorded clock is ahead of the script's own, for a script that looks at it more often."""
+        if ask[0] == "time" and value is not None:
+            self._clocks[ask[1]] = json.loads(value) - frame["own"]
+
+    def _queue(self, reply: _Reply) -> None:
+        heappush(self._replies, reply)
+
+    def _next(self) -> int:
+        self._latest += 1
+        return self._latest
+
+    def _advance(self) -> None:
+        """Hand out the next reply if the script waits; end the run if no request can be answered any more."""
+        if not self._waits:
+            return
+        if self._replies:
+            self._hand_out(heappop(self._replies))
+        elif self._open and self._open.keys() <= self._stuck.keys():
+            self._stop(self._reason())
+
+    def _hand_out(self, reply: _Reply) -> None:
+        if reply.event and not self._write(reply.event, reply.value):
+            return
+        self._waits = False
+        request = self._open.pop(reply.number, None)
+        if reply.error:
+            if request:
+                self._raised.append((reply.error, {"branch": request.branch, "ask": request.ask}))
+            self._fail(reply.number, reply.error)
+        self._send(reply.line)
+
+    def _note(self, number: int, line: bytes, *, value: str | None = None, error: CallError | None = None) -> None:
+        """Note what the broker answered: at once if it was a write, else once the script gets it."""
+        with self._lock:
+            request = self._open.get(number)
+            if request is None or self._writer is None:
+                return
+            event: Event = {"event": "answer", "id": number, "branch": request.branch, "ask": request.ask}
+            if call := self._calls.pop(self._call_of.pop(number, 0), None):
+                event["call"] = call
+            if error:
+                event["error"] = error_fields(error)
+            if call and call["effect"] not in ("read", None):
+                if not self._write(event, value):
+                    return
+                event, value = {"event": "given", "id": number}, None
+            self._queue(_Reply(NEW, self._next(), number, line, error, event, value))
+            self._advance()
+
+    def _write(self, event: Event, value: str | None = None) -> bool:
+        """Write an event; end the run if that fails."""
+        if self._writer is None:
+            return False
+        try:
+            self._writer.write(event, value)
+        except KosmoError as error:
+            self._stop(error)
+            return False
+        return True
+
+    def _reason(self) -> KosmoError:
+        """Return the error that ends a run in which no request can be answered any more."""
+        if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
+            return error
+        pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
+        if not pauses:
+            assert self._cut
+            return self._cut
+        calls = sorted((call for error in pauses for call in error.calls), key=lambda call: int(str(call["number"])))
+        named = [f"{call['path']} with {call['account']}" for call in calls[:MAX_NAMED]]
+        if len(calls) > MAX_NAMED:
+            named.append(f"{len(calls) - MAX_NAMED} more")
+        return Paused(
+            f"The script is paused: {' and '.join(named)} must be approved, and nobody can be asked here",
+            calls=calls,
+            hint="resume its recording with --approve or --deny",
+        )
+
+    def _diverged(self, request: _Request) -> Diverged:
+        following = [each for each in self.answers.left if each.branch == request.branch]
+        hint = f"there the recording goes on with {_words(following[0].ask)}" if following else None
+        place = f"in line {request.line}, " if request.line else ""
+        return Diverged(
+            f"The script leaves the recording {place}where it asks for {_words(request.ask)}: that was not recorded",
+            hint=hint or "the recording has no further call there",
+        )
+
+    # In the thread of a call
+
+    def _begin_call(self, event: CallStarted) -> None:
+        number = getattr(self._local, "number", 0)
+        with self._lock:
+            request = self._open.get(number)
+            self._call_of[number] = event.number
+            writer = self._writer
+        if request is None or writer is None or event.effect == "read":
+            return
+        done = self.answers.done_already(event.path, event.account, event.arguments)
+        if done and self.answers.is_changed:
+            raise Diverged(
+                f"{event.path} was done already with these arguments, by call {number_of(done)} of the recording, "
+                "and the script asks for it in another way now",
+                hint=f"write it as it was asked for then: {_words(done.ask)}",
+            )
+        writer.write(
+            {
+                "event": "intent",
+                "id": number,
+                "branch": request.branch,
+                "ask": request.ask,
+                "number": event.number,
+                "path": event.path,
+                "account": event.account,
+                "effect": event.effect,
+                "arguments": event.arguments,
+                "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            }
+        )
+        writer.sync()
+
+    def _end_call(self, record: Record) -> None:
+        with self._lock:
+            self._call_of.setdefault(getattr(self._local, "number", 0), record.number)
+            self._calls[record.number] = _call_of(record)
+
+
+def _call_of(record: Record) -> Event:
+    """Return what a recording keeps of a call."""
+    known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
+    known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
+    return known | ({"arguments": record.arguments} if record.effect != "read" else {})
+
+
+def _question_of(frame: Mapping[str, Any]) -> list[Any]:
+    """Return the question that a request asks."""
+    kind = frame["kind"]
+    if kind == "sleep":
+        return [kind, frame["seconds"]]
+    if kind == "time":
+        return [kind, frame["clock"]]
+    subject = [kind, frame["verb"] if kind == "doc" else frame["path"]]
+    if kind == "describe":
+        return subject
+    return [*subject, frame["fault"]] if "fault" in frame else [*subject, frame.get("args", [])]
+
+
+def _recalled(number: int, answer: Answer) -> _Reply:
+    """Return the reply that repeats an answer."""
+    if answer.error is None:
+        return _Reply(RECORDED, answer.order, number, protocol.reply(number, answer.value or "null"))
+    error = revived(answer.error)
+    assert isinstance(error, CallError)
+    return _Reply(RECORDED, answer.order, number, protocol.refusal(number, protocol.encode(error.fields())), error)
+
+
+def _words(ask: list[Any]) -> str:
+    """Return a question as a message has it."""
+    kind, subject = ask[0], ask[1]
+    if kind == "describe":
+        return f"app.{subject}"
+    if kind == "doc":
+        return f"the documentation ({subject})"
+    path = str(subject).removeprefix("integrations.")
+    return f"{path}({json.dumps(ask[2], ensure_ascii=False)[1:-1][:MAX_ARGUMENTS]})"

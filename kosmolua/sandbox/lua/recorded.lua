@@ -1,0 +1,94 @@
+-- What is different in a run that is recorded or repeated: nothing in it may depend on this very process.
+
+local host = ...
+
+local env, requests = host.env.globals, host.requests
+local error, next, pairs, rawget, select, type = error, next, pairs, rawget, select, type
+local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
+local random, randomseed = math.random, math.randomseed
+local sort = table.sort
+
+local RANK = { number = 1, string = 2, boolean = 3 }
+
+local function before(a, b)
+  local kind_a, kind_b = type(a), type(b)
+  if kind_a ~= kind_b then
+    return RANK[kind_a] < RANK[kind_b]
+  elseif kind_a == "boolean" then
+    return not a and b
+  end
+  return a < b
+end
+
+---Returns the keys of a table: numbers, strings and booleans in order, then the others as `next` has them, since tables
+---and functions have no order of their own.
+local function keys_of(list)
+  local keys, count, others = {}, 0, {}
+  for key in next, list do
+    if RANK[type(key)] then
+      count = count + 1
+      keys[count] = key
+    else
+      others[#others + 1] = key
+    end
+  end
+  sort(keys, before)
+  for index = 1, #others do
+    keys[count + index] = others[index]
+  end
+  return keys
+end
+
+---Returns an iterator over a table in the order of its keys. Fields may be changed and cleared meanwhile, as with `next`.
+local function in_order(list)
+  local keys, index = keys_of(list), 0
+  return function()
+    local key, value
+    repeat
+      index = index + 1
+      key = keys[index]
+      value = nil
+      if key ~= nil then
+        value = rawget(list, key)
+      end
+    until value ~= nil or key == nil
+    return key, value
+  end, list, nil
+end
+
+---As Lua's own, in a fixed order: Lua's differs from process to process.
+local function ordered_pairs(...)
+  if select("#", ...) == 0 then
+    error("bad argument #1 to 'pairs' (value expected)", 2)
+  end
+  local list = ...
+  local meta = getmetatable(list)
+  local custom = type(meta) == "table" and rawget(meta, "__pairs")
+  if custom then
+    local step, state, first = pairs(list)
+    if step == next and first == nil and type(state) == "table" then
+      return in_order(state)
+    end
+    return step, state, first
+  elseif type(list) ~= "table" then
+    return pairs(list) -- which the loop refuses, with Lua's own words
+  end
+  return in_order(list)
+end
+
+---As Lua's own, but without arguments it takes its seed from the numbers so far, and not from the clock.
+local function seed(...)
+  if select("#", ...) == 0 then
+    return randomseed(random(0), random(0))
+  end
+  return randomseed(...)
+end
+
+---Makes the run one that is recorded.
+local function install()
+  requests.is_recorded = true
+  env.pairs = ordered_pairs
+  env.math.randomseed = seed
+end
+
+return { install = install }

@@ -1,0 +1,171 @@
+"""What gets into a script beside its arguments: `input`, from a file, standard input, Python or an agent."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Program
+
+from kosmolua import ConfigError, LimitExceeded, Runtime
+from kosmolua.limits import MIB
+from kosmolua.mcp.tools import Script, check, tools_for
+from kosmolua.processes.child import SessionProcess
+from kosmolua.runs.session import Session
+
+SHOW = "print(type(input), json.encode(input))"
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    with Runtime({}, environ={}) as runtime:
+        yield runtime
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2.5, "é", True, []], "b": {}},
+        [],
+        [None, 1],
+        "text",
+        "",
+        0,
+        False,
+        2**62,
+        "\u0000\u2028",
+        {"": {"x": 1}},
+    ],
+)
+def test_a_value_arrives_as_it_is(runtime: Runtime, value: Any) -> None:
+    """As a result would."""
+    assert runtime.run("return input", input=value).result == [value]
+
+
+def test_without_one_it_is_nil(runtime: Runtime) -> None:
+    """None is nil too, and a null in an object is an absent key."""
+    assert runtime.run("return input == nil").result == [True]
+    assert runtime.run("return input == nil", input=None).result == [True]
+    assert runtime.run("return input.a == nil, input.b", input={"a": None, "b": 1}).result == [True, 1]
+
+
+def test_bytes_are_a_string_whatever_they_are(runtime: Runtime) -> None:
+    """Also those that are not UTF-8."""
+    every = bytes(range(256))
+    outcome = runtime.run("return #input, input:byte(1, -1)", input=every)
+    assert outcome.result == [256, *range(256)]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, object(), [b"x"], {"a": print}])
+def test_what_json_cannot_carry_is_refused(runtime: Runtime, value: Any) -> None:
+    """Before anything runs."""
+    with pytest.raises(TypeError, match="the input of a script must be what JSON can carry"):
+        runtime.run("return 1", input=value)
+
+
+def test_one_that_is_too_large_is_refused(runtime: Runtime) -> None:
+    """It is as large as a result may be, and counts as the script's memory."""
+    with pytest.raises(ConfigError, match="The input is larger than 16 MiB"):
+        runtime.run("return 1", input="x" * (16 * MIB))
+    outcome = runtime.run("return #input", input="x" * (10 * MIB), memory=12 * MIB)
+    assert isinstance(outcome.error, LimitExceeded)
+    assert outcome.error.limit == "memory"
+    assert runtime.run("return #input", input="x" * (10 * MIB)).result == [10 * MIB]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "printed"),
+    [
+        ("a.json", '\ufeff{"b": [1, null, 2]}', 'table\t{"b":[1,null,2]}'),
+        ("a.JSON", "[]", "table\t[]"),
+        ("a.jsonl", '{"a": 1}\n\n[2]\r\n"x"', 'table\t[{"a":1},[2],"x"]'),
+        ("a.csv", '\ufeffname,plan\r\n"a, b",pro\r\n\r\nc\r\n', 'table\t[{"name":"a, b","plan":"pro"},{"name":"c"}]'),
+        ("a.csv", 'n\n"two\nlines"\n', 'table\t[{"n":"two\\nlines"}]'),
+        ("a.csv", "", "table\t[]"),
+        ("a.toml", "[a]\nb = 1\nat = 2026-03-02T09:00:00Z\nday = [2026-03-02]\n", None),
+        ("a.txt", '{"a": 1}', 'string\t"{\\"a\\": 1}"'),
+        ("a", "5", 'string\t"5"'),
+    ],
+)
+def test_a_file_is_read_by_its_ending(
+    kosmolua: Program, tmp_path: Path, name: str, content: str, printed: str | None
+) -> None:
+    """JSON, JSON lines, comma-separated values and TOML are decoded; anything else is text."""
+    (tmp_path / name).write_bytes(content.encode())
+    done = kosmolua("run", "--input", tmp_path / name, "-e", SHOW, check=True)
+    toml = 'table\t{"a":{"at":"2026-03-02T09:00:00+00:00","b":1,"day":["2026-03-02"]}}'
+    assert done.stdout == f"{printed or toml}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "printed"),
+    [('{"a": 1}', 'table\t{"a":1}'), ("5", "number\t5"), ("a line\n", 'string\t"a line\\n"'), ("", 'string\t""')],
+)
+def test_standard_input_is_json_or_text(kosmolua: Program, given: str, printed: str) -> None:
+    """It has no name that says what it is."""
+    assert kosmolua("run", "-e", SHOW, "--input", "-", input=given, check=True).stdout == f"{printed}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", "{", "cannot be read: Expecting property name enclosed in double quotes"),
+        ("a.jsonl", "1\n{\n", "cannot be read: line 2: Expecting"),
+        ("a.csv", "a,b\n1,2,3\n", "cannot be read: line 2 has 3 cells, and the header 2"),
+        ("a.csv", 'a\n"x\n', "cannot be read: line 2: "),
+        ("a.csv", "a,a\n", "cannot be read: two columns have the same name"),
+        ("a.toml", "=", "cannot be read: "),
+        ("missing.json", None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_told(
+    kosmolua: Program, tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    """The script is not run, and the program exits with the status of wrong usage."""
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    done = kosmolua("run", "--input", tmp_path / name, "-e", "print('ran')")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name} {said}" in done.stderr
+
+
+def test_standard_input_is_read_once(kosmolua: Program) -> None:
+    """It cannot be a script, or the lines of the REPL, and their input."""
+    for words in (["run", "-", "--input", "-"], ["repl", "--input", "-"]):
+        done = kosmolua(*words, input="print(1)")
+        assert done.returncode == 2
+        assert "Standard input cannot be what runs and its input at once" in done.stderr
+
+
+def test_it_is_there_for_the_chunks_of_a_session(runtime: Runtime) -> None:
+    """Until one assigns to it, also where the first one was stopped, and again after a reset."""
+    with Session(runtime.run, SessionProcess, input={"a": 1}) as session:
+        assert session.evaluate("while true do end", timeout=0.5).outcome.error
+        assert session.evaluate("input.a").text == "1"
+        assert session.evaluate("input = 5 return input").text == "5"
+        assert session.evaluate("input").text == "5"
+        session.reset()
+        assert session.evaluate("input.a").text == "1"
+
+
+def test_an_agent_passes_json(runtime: Runtime) -> None:
+    """The tool takes any, and the script finds it."""
+    (tool,) = [each for each in tools_for(runtime.limits, read_only=False) if each.name == "execute_lua"]
+    for value in ({"a": [1]}, [1, "x"], "text", 5, False):
+        script = Script.of(check(tool, {"code": "return input", "input": value}))
+        assert runtime.run(script.code, **script.options).result == [value]
+    assert json.dumps(tool.input_schema)
+
+
+def test_a_recording_holds_it(runtime: Runtime, tmp_path: Path) -> None:
+    """A replay finds the same, also of bytes that are no text."""
+    for number, value in enumerate(({"a": [1, None]}, b"\xff\xfe", None)):
+        path = tmp_path / f"{number}.jsonl"
+        first = runtime.run("print(input) return type(input)", input=value, record=path)
+        again = runtime.replay(path)
+        assert first.ok, first.error
+        assert (again.output, again.result) == (first.output, first.result)
