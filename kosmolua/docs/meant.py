@@ -39,7 +39,11 @@ class Guess:
         self._meanings = meanings
 
     def fits(self, name: str, effect: str) -> bool:
-        """Return True if a function may be what is meant: its object is, and if it changes something its verb too."""
+        """Return True if a function may be what is meant: its object is, and if it changes something its verb too.
+
+        For one that destroys, each word has to mean something that it is about, and one of them its last word, which
+        says what is destroyed.
+        """
         verb, *objects = words_in(name)
         asked, *wanted = self.words or [""]
         matches = [self._is_object(word, objects or [verb]) for word in wanted]
@@ -47,7 +51,9 @@ class Guess:
             return self._is_verb(asked, verb) or (effect != "destroy" and self._is_object(asked, objects))
         if effect == "read":
             return any(matches) and (self.reads or self._is_verb(asked, verb))
-        return any(matches) and self._is_verb(asked, verb) and (effect == "write" or all(matches))
+        if effect == "destroy" and not (all(matches) and any(self._is_object(word, objects[-1:]) for word in wanted)):
+            return False
+        return any(matches) and self._is_verb(asked, verb)
 
     def is_about(self, name: str) -> bool:
         """Return True if each word after the first means something that a function is about."""
