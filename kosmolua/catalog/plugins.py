@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
+from importlib.util import find_spec, source_hash
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
@@ -291,7 +290,7 @@ def bundled_folder() -> Path:
 
 def _package_of(folder: Path) -> str:
     """Return a private package name for a folder, so that two folders never share a module."""
-    digest = sha256(os.fsencode(folder)).hexdigest()[:16]  # the same in every process, so that its types pickle
+    digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, so that its types pickle
     package = f"{_PACKAGE}_{digest}"
     if package not in sys.modules:
         module = ModuleType(package, "Integrations of one folder.")

@@ -250,7 +250,8 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
         name = _name_of(script)
         if record := options.record_file or options.record:
             given["record"] = record
-        return runtime.run(source, name=name, args=script.arguments, input=data, child=child, check=check, **given)
+        given |= {"args": script.arguments, "params": script.params, "input": data}
+        return runtime.run(source, name=name, child=child, check=check, **given)
 
     try:
         source = _source_of(script, runtime.limits.max_source)

@@ -173,6 +173,7 @@ def begin(
             "script": script_fields(job.name.removeprefix("="), source),
             "args": list(job.arguments),
             "input": job.input,
+            "params": dict(job.params),
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
             "host": host.places(),
@@ -220,7 +221,8 @@ def default_path(run: str) -> str:
 
 def options_of(recording: Recording) -> dict[str, Any]:
     """Return the options with which a recorded script runs again."""
-    return {"name": recording.script["name"], "args": recording.header["args"], "input": recording.header["input"]}
+    header = recording.header
+    return {"name": recording.script["name"], **{name: header[name] for name in ("args", "input", "params")}}
 
 
 def script_fields(name: str, source: bytes) -> Event:

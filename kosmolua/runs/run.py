@@ -12,6 +12,7 @@ from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
 from kosmolua.errors import (
+    BadArguments,
     Busy,
     CallError,
     CheckFailed,
@@ -33,7 +34,7 @@ from kosmolua.runs.supervisor import Supervisor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from kosmolua.broker.approvals import Approve
@@ -61,6 +62,8 @@ class RunOptions(TypedDict, total=False):
     """The script's arguments, in ``arg`` and ``...``."""
     input: object
     """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
+    params: Mapping[str, object]
+    """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
     read_only: bool
     """Deny every write of this run."""
     allow: Sequence[str]
@@ -210,6 +213,7 @@ class Run:
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(options["input"]) if "input" in options else None
+        self._params: dict[str, object] = {}
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -235,6 +239,7 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
+                self._params = self._bound_params()
                 if self._options.get("check", False):
                     self._check()
                 child = self._options.get("child")
@@ -242,7 +247,7 @@ class Run:
                     self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
                     child = self._turn.child
                 return self._supervise(child)
-            except (CheckFailed, NotConfigured, PluginFault) as error:
+            except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
                 if turn:
                     turn.end()
                 return Outcome([], "", error, [])
@@ -260,6 +265,21 @@ class Run:
             limit = spell_size(self._limits.max_result)
             raise ConfigError(f"The input is larger than {limit}", hint="pass less, or a part to each run")
         return text
+
+    def _bound_params(self) -> dict[str, object]:
+        """Return what the script finds in ``params``.
+
+        Raises:
+            BadArguments: They do not fit the script's header.
+            ScriptError: The header cannot be read.
+        """
+        given = self._options.get("params") or {}
+        if b"---@" not in self._source:
+            return dict(given)
+        from kosmolua.lua.header import read_header, script_name
+
+        header = read_header(self._source, self._name.removeprefix("="))
+        return header.bind(script_name(self._name), given)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -328,8 +348,6 @@ class Run:
         with self._opening:
             if self._broker:
                 return self._broker
-            from hashlib import sha256
-
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
             from kosmolua.broker.pages import Pages
@@ -344,7 +362,7 @@ class Run:
                 allow=self._allow,
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
-                origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
+                origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
                 watch=self._watch,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
@@ -360,6 +378,7 @@ class Run:
             self._name,
             self._options.get("args", ()),
             self._input,
+            self._params,
             asks_time=self._take is not None or self._host.mode == "simulated",
             seed=self._take.seed if self._take else None,
         )
@@ -477,6 +496,13 @@ def _validate(options: RunOptions) -> None:
         raise TypeError(f"the name of a script must be a string, not {name!r}")
     if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
         raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
+    params = options.get("params")
+    try:
+        protocol.encode(params)
+    except NotJson as error:
+        raise TypeError(f"the parameters of a script must be what JSON can carry: {error}") from None
+    if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
+        raise TypeError(f"the parameters of a script must be a dict with their names, not {params!r}")
 
 
 def _line_of_only_return(source: bytes) -> int | None:

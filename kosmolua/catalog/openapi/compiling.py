@@ -365,7 +365,7 @@ def _entry(each: Built) -> Entry:
     operation = each.operation
     parameters = " ".join(field.name for field in operation.fields)
     words = " ".join(filter(None, [operation.id, operation.key, operation.tag, cleaned(operation.about)]))
-    return Entry(each.name, each.name, each.summary, parameters, words)
+    return Entry(each.name, each.name, each.summary, parameters, words, each.effect)
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:
