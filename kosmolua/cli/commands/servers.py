@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from kosmolua.accounts.toml import Table
 from kosmolua.catalog.mcp_servers.imports import CLIENTS, read_client, read_source
+from kosmolua.catalog.mcp_servers.settings import reached
 from kosmolua.catalog.mcp_servers.tools import effect_of
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
@@ -58,8 +58,7 @@ def command(context: click.Context, options: Options) -> None:
 def _describe(runtime: Runtime, name: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "reached": None, "title": None, "tools": None, "error": None}
     try:
-        server = runtime.servers.settings(name)
-        entry["reached"] = server.url or shlex.join([str(server.command), *server.args])
+        entry["reached"] = reached(runtime.servers.section(name))
         if card := runtime.servers.card(name):
             info = card.get("server") or {}
             entry["title"] = info.get("title") or info.get("name")
@@ -196,7 +195,7 @@ def import_(
             usable[name] = section
     if usable and not options.json:
         rows = [
-            [name, _reached(table), ", ".join((*table.get("env", ()), *table.get("headers", ())))]
+            [name, reached(table), ", ".join((*table.get("env", ()), *table.get("headers", ())))]
             for name, table in usable.items()
         ]
         console.table(f"Servers in {file}", ["name", "by", "variables and headers"], rows)
@@ -205,7 +204,7 @@ def import_(
     for name, table in usable.items():
         _keep(accounts, name, table)
     if options.json:
-        console.as_json([{"name": name, "reached": _reached(table)} for name, table in usable.items()])
+        console.as_json([{"name": name, "reached": reached(table)} for name, table in usable.items()])
     else:
         console.complain(f"added {len(usable)} to {accounts}; 'kosmolua servers check' starts them")
 
@@ -221,10 +220,6 @@ def _show_tools(runtime: Runtime, name: str) -> None:
     integration: Integration = runtime.catalog.integration(qualified(SERVERS, name))
     rows = [[each.name, each.effect, each.summary] for each in integration.functions.values()]
     console.table(f"app.{SERVERS}.{name}: {integration.about}", ["function", "effect", "what"], rows)
-
-
-def _reached(table: Table) -> str:
-    return str(table["url"]) if "url" in table else shlex.join([table["command"], *table.get("args", ())])
 
 
 def _ask(question: str, *, yes: bool) -> None:
