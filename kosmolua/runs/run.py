@@ -184,6 +184,8 @@ class Run:
         isolated: Refuse to run if a layer around the sandbox is missing.
         take: What a recorded run has beside its options, if it is one that is repeated or goes on.
 
+    ``take`` is that, or what a new recording has.
+
     Raises:
         ConfigError: A limit is out of bounds, or a pattern fits no function.
         TypeError: There is no such option, or it is of another type.
@@ -201,7 +203,7 @@ class Run:
         take: Take | None = None,
     ) -> None:
         _validate(options)
-        self._take = take
+        self.take = take
         self._memory = memory
         changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
         self._host = host
@@ -312,8 +314,8 @@ class Run:
         self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
-        if self._options.get("record") and not self._take:
-            self._take = self._begin_recording()
+        if self._options.get("record") and not self.take:
+            self.take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
         with self._lock:
@@ -325,21 +327,21 @@ class Run:
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
-                tape=self._take.tape if self._take else None,
+                tape=self.take.tape if self.take else None,
             )
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
             ending = self._supervisor.run(self._job)
             outcome = self._outcome(ending, monotonic() - started)
-            if self._take:
-                self._take.finish(outcome)
+            if self.take:
+                self.take.finish(outcome)
             return outcome
         finally:
             if self._broker:
                 self._broker.close(None)
-            if self._take:
-                self._take.tape.close()
+            if self.take:
+                self.take.tape.close()
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
 
@@ -353,7 +355,7 @@ class Run:
             from kosmolua.broker.pages import Pages
             from kosmolua.broker.records import Origin
 
-            approve, take = self._options.get("approve") or self._host.approve, self._take
+            approve, take = self._options.get("approve") or self._host.approve, self.take
             self._broker = Broker(
                 self._host,
                 self._clock,
@@ -379,8 +381,8 @@ class Run:
             self._options.get("args", ()),
             self._input,
             self._params,
-            asks_time=self._take is not None or self._host.mode == "simulated",
-            seed=self._take.seed if self._take else None,
+            asks_time=self.take is not None or self._host.mode == "simulated",
+            seed=self.take.seed if self.take else None,
         )
 
     def _begin_recording(self) -> Take:
@@ -402,7 +404,7 @@ class Run:
     def _watch(self) -> Watch | None:
         """What is told of calls: the tape, and then whoever watches the run."""
         tell = self._tell if self._options.get("watch") else None
-        tape = self._take.tape if self._take else None
+        tape = self.take.tape if self.take else None
         if tape is None:
             return tell
 
