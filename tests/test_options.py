@@ -16,6 +16,7 @@ from kosmolua.errors import ConfigError
 
 FAILURE = "render2.trigger_deploy=build_failed"
 TEXTS = {
+    "NAME=COMMAND|URL": "files=npx files",
     "FILE": "some.file",
     "PATH": "some/path",
     "S": "90s",
