@@ -80,6 +80,7 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
 
 
 IN_FILE = {
+    "NAME=COMMAND|URL": '"files=npx files"',
     "FILE": '"a.file"',
     "PATH": '["a", "b"]',
     "PATTERN": '["a.*", "b.*"]',
@@ -89,6 +90,7 @@ IN_FILE = {
     "FUNCTION=OUTCOME": f'["{FAILURE}"]',
 }
 READ = {
+    "NAME=COMMAND|URL": ("files=npx files",),
     "FILE": "a.file",
     "PATH": ("a", "b"),
     "PATTERN": ("a.*", "b.*"),
