@@ -1,6 +1,6 @@
 """Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error.
 
-What spells out invisible characters is imported on first use: a script that ends well in a pipe needs none of it.
+The module that spells out invisible characters is imported on first use: most runs in a pipe do not need it.
 """
 
 from __future__ import annotations
@@ -158,6 +158,14 @@ def markdown(text: str, *, paged: bool = False) -> None:
     from kosmolua.cli.rendering import draw_page
 
     draw_page(_harmless(text), paged=paged)
+
+
+def trace(text: str) -> None:
+    """Write a line that an MCP server printed or logged to standard error, without what would steer a terminal."""
+    from kosmolua.escaping import harmless
+
+    if sys.stderr is not None:
+        sys.stderr.write(f"{harmless(text)}\n")
 
 
 def can_ask() -> bool:
