@@ -220,7 +220,7 @@ class Run:
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(options["input"]) if "input" in options else None
-        self._params: dict[str, object] = {}
+        self._params: dict[str, object] = dict(options.get("params") or {})
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -246,7 +246,8 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
-                self._params = self._bound_params()
+                if b"---@" in self._source:
+                    self._params = self._bound_params()
                 if self._options.get("check", False):
                     self._check()
                 child = self._options.get("child")
@@ -274,19 +275,16 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return what the script finds in ``params``.
+        """Return what the script finds in ``params`` by what its header says of them.
 
         Raises:
             BadArguments: They do not fit the script's header.
             ScriptError: The header cannot be read.
         """
-        given = self._options.get("params") or {}
-        if b"---@" not in self._source:
-            return dict(given)
         from kosmolua.lua.header import read_header, script_name
 
         header = read_header(self._source, self._name.removeprefix("="))
-        return header.bind(script_name(self._name), given)
+        return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -370,7 +368,7 @@ class Run:
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
-                watch=self._watch,
+                watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
@@ -408,20 +406,11 @@ class Run:
             deny=deny,
         )
 
-    @property
-    def _watch(self) -> Watch | None:
-        """What is told of calls: the tape, and then whoever watches the run."""
-        tell = self._tell if self._options.get("watch") else None
-        tape = self.take.tape if self.take else None
-        if tape is None:
-            return tell
-
-        def watch(event: Event) -> None:
-            tape.watch(event)
-            if tell:
-                tell(event)
-
-        return watch
+    def _tell_tape_first(self, event: Event) -> None:
+        assert self.take
+        self.take.tape.watch(event)
+        if self._options.get("watch"):
+            self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
