@@ -1,4 +1,7 @@
-"""The provider of the root ``mcp``: an integration for each server of the accounts file."""
+"""The provider of the root ``mcp``: an integration for each server of the accounts file.
+
+What only a server needs is imported for the first one: a script that uses none starts without it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.toml import Table
-from kosmolua.catalog.mcp_servers.cards import Card, Cards
-from kosmolua.catalog.mcp_servers.settings import Server
-from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
 from kosmolua.concurrency import lazy
@@ -25,7 +25,9 @@ from kosmolua.suggestions import did_you_mean, list_of
 
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.mcp_servers.cards import Card, Cards
     from kosmolua.catalog.mcp_servers.connections import Confirm, Connections
+    from kosmolua.catalog.mcp_servers.settings import Server
 
 START_TIMEOUT = 65.0
 """Seconds to wait for a server of which nothing is known yet: a little longer than it may take."""
@@ -60,7 +62,7 @@ class Servers:
         self._accounts = accounts
         self._environ = environ
         self._offline = offline
-        self._cards = cards or Cards()
+        self._given_cards = cards
         self._trace = trace
         self._changed = changed
         self._confirm = confirm
@@ -128,6 +130,8 @@ class Servers:
             ConfigError: Its section says too little, or something that it may not.
             UnknownPath: There is no server of this name.
         """
+        from kosmolua.catalog.mcp_servers.settings import Server
+
         with self._lock:
             if name not in self._settings:
                 if name not in self.names():
@@ -154,6 +158,12 @@ class Servers:
         self._lock = RLock()
         if connections := vars(self).get("_connections"):
             connections.start_anew()
+
+    @lazy
+    def _cards(self) -> Cards:
+        from kosmolua.catalog.mcp_servers.cards import Cards
+
+        return self._given_cards or Cards()
 
     @lazy
     def _connections(self) -> Connections:
@@ -185,6 +195,8 @@ class Servers:
         info = card.get("server") or {}
         title = str(info.get("title") or info.get("name") or name)
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
+        from kosmolua.catalog.mcp_servers.tools import functions_of
+
         for function in functions_of(integration.name, card):
             integration.functions.own[function.name] = function
         server = self.settings(name)
@@ -225,6 +237,8 @@ class Servers:
 
 
 def _integration(name: str, about: str, carrier: Any) -> Integration:
+    from kosmolua.catalog.mcp_servers.settings import Server
+
     integration = Integration(name, Server, about=about, prefix="", root=SERVERS)
     integration.carrier = carrier
     return integration
