@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
+    from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Event, Watch
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
@@ -76,6 +77,8 @@ class RunOptions(TypedDict, total=False):
     check: bool
     """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
     and the MCP server do; here it takes some milliseconds and is off by default."""
+    planning: Planner | Application | None
+    """Notes writes instead of sending them, or allows those of a plan alone, see :meth:`kosmolua.Runtime.plan`."""
     record: str | os.PathLike[str] | bool
     """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
     says where it is."""
@@ -119,7 +122,8 @@ class Outcome:
         exit: The exit status that the script asked for, if it did.
 
     ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
-    made calls. ``key`` and ``account`` say which input of a fleet it is the outcome of.
+    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet it
+    is the outcome of.
     """
 
     def __init__(
@@ -143,6 +147,7 @@ class Outcome:
         self.run: str | None = None
         self.key: Any = None
         self.account: str | None = None
+        self.plan: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Outcome({self.to_json()!r})"
@@ -165,7 +170,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, object]:
         """Return the object that ``--json`` prints."""
-        kept = {"recording": self.recording} if self.recording else {}
+        kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
+        kept |= {"plan": self.plan} if self.plan else {}
         return {
             "ok": self.ok,
             "status": self.status,
@@ -342,7 +348,7 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._job)
+            ending = self._supervisor.run(self.job)
             outcome = self._outcome(ending, monotonic() - started)
             if self.take:
                 self.take.finish(outcome)
@@ -381,11 +387,13 @@ class Run:
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take else None,
+                plan=self._options.get("planning"),
             )
             return self._broker
 
     @property
-    def _job(self) -> Job:
+    def job(self) -> Job:
+        """What its process is told."""
         return Job(
             self._source,
             self._name,
@@ -394,6 +402,7 @@ class Run:
             self._params,
             asks_time=self.take is not None or self._host.mode == "simulated",
             seed=self.take.seed if self.take else None,
+            is_planned=(plan := self._options.get("planning")) is not None and plan.replaces_writes,
         )
 
     def _begin_recording(self) -> Take:
@@ -405,7 +414,7 @@ class Run:
             self._host,
             None if isinstance(path, bool) else path,
             self._given,
-            self._job,
+            self.job,
             self._limits,
             read_only=read_only,
             deny=deny,
