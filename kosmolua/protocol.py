@@ -20,7 +20,7 @@ time it waits.
 
 Host to child::
 
-    job      {source, name, args, limits, isolated, asks_time, input, seed}
+    job      {source, name, args, limits, isolated, asks_time, input, params, seed}
                                             isolated: exit after ready if a layer is missing
                                             asks_time: the clocks of the script are the host's
                                             seed: of its random numbers, in a recorded run; else null
@@ -30,8 +30,8 @@ In a session a child does one job after another. Each job's only argument says w
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
 notice, which is no frame: it breaks off whatever line the other was writing.
 
-Bytes that are not UTF-8 travel in source, name, args and input of a job and text as lone surrogates, as Python's
-``surrogateescape`` has them.
+Bytes that are not UTF-8 travel in source, name, args, input and params of a job and text as lone surrogates, as
+Python's ``surrogateescape`` has them.
 """
 
 from __future__ import annotations

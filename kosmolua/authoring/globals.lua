@@ -24,6 +24,10 @@ app = {}
 ---@type any
 input = nil
 
+---The parameters that the script's header declares, with their defaults.
+---@type table<string, any>
+params = {}
+
 ---Prints a value as `print` does, and returns it.
 ---@generic T
 ---@param value T

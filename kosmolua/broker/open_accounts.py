@@ -97,7 +97,7 @@ class OpenAccounts:
         return response
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _OpenAccount:
     """An account's opened client, and the limit on concurrent calls with it."""
 
@@ -143,7 +143,7 @@ class Names:
             return ""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Name:
     """A name once it is looked up, and the lock of the thread that looks it up."""
 

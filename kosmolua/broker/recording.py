@@ -2,7 +2,8 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, input, limits, options, seed}  always the first line
+    run      {format, kosmolua, run, time, mode, script, args, input, params, limits, options, seed}
+                                        always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -34,12 +35,19 @@ class Origin:
     Args:
         mode: What answers.
         script: The script's name; None if no script makes the call.
-        sha256: The hash of its text, in hex.
+        source: Its text.
     """
 
     mode: Mode = "live"
     script: str | None = None
-    sha256: str | None = None
+    source: bytes | None = None
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """The hash of the script's text, in hex. Only a journal needs it, and hashlib takes long to import."""
+        from hashlib import sha256
+
+        return None if self.source is None else sha256(self.source).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from kosmolua.errors import (
     Interrupted,
     KosmoError,
     LimitExceeded,
+    Paused,
     PluginError,
     ScriptError,
     UsageError,
@@ -186,6 +187,8 @@ def status_of(error: KosmoError | None) -> int:
         return 3
     if isinstance(error, LimitExceeded):
         return 124
+    if isinstance(error, Paused):
+        return 75
     if isinstance(error, Exited):
         return error.exit
     return 130 if isinstance(error, Interrupted) else 1

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from kosmolua.docs.outline import Sketch, outline_of
 from kosmolua.docs.search import Index, entries_for
-from kosmolua.docs.vocabulary import CHANGES, MEANINGS, words_in
+from kosmolua.docs.vocabulary import CHANGES, MEANINGS, singular, words_in
 from kosmolua.errors import DocNotFound
 from kosmolua.schema.integration import Integration
 from kosmolua.suggestions import MAX_WORD, closest
@@ -62,17 +62,13 @@ class Guess:
         return said == verb or said in self._meanings.get(verb, ()) or _is_misspelt(said, verb)
 
     def _is_object(self, said: str, words: list[str]) -> bool:
-        asked = {said, _singular(said)}
-        for word in map(_singular, words):
+        asked = {said, singular(said)}
+        for word in map(singular, words):
             if word in asked or asked & self._meanings.get(word, set()):
                 return True
             if any(word in self._meanings.get(each, ()) or _is_misspelt(each, word) for each in asked):
                 return True
         return False
-
-
-def _singular(word: str) -> str:
-    return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
 
 
 def _is_misspelt(said: str, word: str) -> bool:
@@ -111,7 +107,7 @@ def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[
         named = words.split()
         for word in named if len(named) == 1 or named[0] not in CHANGES else ():
             meanings[word].update(others.split())
-            meanings[_singular(word)].update(others.split())
+            meanings[singular(word)].update(others.split())
     for word, others_said in _VERBS.items():
         meanings[word].update(others_said)
     try:

@@ -6,14 +6,14 @@ import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.outline import Integrations, Outline, Outlines, Sketch
 from kosmolua.docs.pages import Address, GuidePage
-from kosmolua.docs.vocabulary import CHANGES, MEANINGS, PHRASES, number_in, only_asks, words_in, words_of
+from kosmolua.docs.vocabulary import CHANGES, MEANINGS, PHRASES, content_words, number_in, only_asks, words_in, words_of
 from kosmolua.errors import DocNotFound, PluginError
 from kosmolua.suggestions import closest
 
@@ -38,6 +38,10 @@ PREFIX_WEIGHT = 0.8
 """What the beginning of a word counts, beside the whole."""
 STATE_WEIGHT = 0.8
 """What a word counts that tells a state, as in ``suspended``, beside the one for the deed."""
+SAID_WEIGHT = 1.5
+"""What it counts among the functions of a document that a sentence has no other words than those of the query."""
+PAIR_WEIGHT = 0.4
+"""What it counts there that it begins with the same word, and that words stand side by side as in the query."""
 COVERAGE_WEIGHT = 0.4
 """What it counts that a name has no other words than those of the query."""
 MIN_RARITY = 0.3
@@ -160,7 +164,27 @@ class Index:
         likelihood = _likelihood(query, terms)
         for row, effect in effects.items():
             scores[row] *= likelihood.get(effect, likelihood["write"])
-        return sorted(scores.items(), key=lambda each: (-each[1], each[0])), expression
+        ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
+        return (self._of_owner(query, ranked) if self._owner else ranked), expression
+
+    def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Return the ranking of an owner's entries, which may be a thousand that all have the same words.
+
+        Those come first whose sentences say what the query says and no more. The scores stay, so that they can be
+        compared with those of other indexes, and go to the entries in their new order.
+        """
+        asked = [word for word in content_words(query) if word not in self._owner]
+        likely = {row: score + self._likeness(row, asked) for row, score in ranked}
+        order = sorted(likely, key=lambda row: (-likely[row], row))
+        return [(row, score) for row, (_, score) in zip(order, ranked, strict=True)]
+
+    def _likeness(self, row: int, asked: Sequence[str]) -> float:
+        """Return how much an entry's sentence is like a query: in its words, its verb, and in pairs of words."""
+        (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
+        said = content_words(summary)
+        share = sum(word in asked for word in said) / len(said) if said else 0
+        pairs = {*pairwise(said)} & {*pairwise(asked)}
+        return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
 
     def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
         """Return what a word counts in each candidate: the more, the fewer entries have it."""

@@ -289,6 +289,16 @@ def words_in(text: str) -> list[str]:
     return [piece.lower() for piece in pieces]
 
 
+def singular(word: str) -> str:
+    """Return a word in the form for one."""
+    return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
+
+
+def content_words(sentence: str) -> list[str]:
+    """Return the words of a sentence in the form for one, without the common ones."""
+    return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
+
+
 def words_of(query: str) -> list[str]:
     """Return the words to search for: different ones, without common words unless there are no others."""
     query = query[:MAX_QUERY]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
 
 from kosmolua import protocol
@@ -32,6 +33,7 @@ class Job(NamedTuple):
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
         input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
+        params: What it finds in ``params``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
     """
@@ -40,6 +42,7 @@ class Job(NamedTuple):
     name: str
     arguments: Sequence[str] = ()
     input: object = None
+    params: Mapping[str, object] = MappingProxyType({})
     asks_time: bool = False
     seed: str | None = None
 
@@ -60,6 +63,7 @@ class Job(NamedTuple):
             isolated=isolated,
             asks_time=self.asks_time,
             input=self.input,
+            params=dict(self.params),
             seed=self.seed,
         )
 

@@ -53,6 +53,7 @@ local env = {
   json = host.json,
   parallel = host.parallel,
   regex = host.regex,
+  params = {},
 }
 env._G = env
 
