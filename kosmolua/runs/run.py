@@ -365,7 +365,7 @@ class Run:
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
-                watch=self._watch,
+                watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
@@ -400,20 +400,11 @@ class Run:
             deny=deny,
         )
 
-    @property
-    def _watch(self) -> Watch | None:
-        """What is told of calls: the tape, and then whoever watches the run."""
-        tell = self._tell if self._options.get("watch") else None
-        tape = self.take.tape if self.take else None
-        if tape is None:
-            return tell
-
-        def watch(event: Event) -> None:
-            tape.watch(event)
-            if tell:
-                tell(event)
-
-        return watch
+    def _tell_tape_first(self, event: Event) -> None:
+        assert self.take
+        self.take.tape.watch(event)
+        if self._options.get("watch"):
+            self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
