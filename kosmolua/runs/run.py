@@ -215,7 +215,7 @@ class Run:
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(options["input"]) if "input" in options else None
-        self._params: dict[str, object] = {}
+        self._params: dict[str, object] = dict(options.get("params") or {})
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -241,7 +241,8 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
-                self._params = self._bound_params()
+                if b"---@" in self._source:
+                    self._params = self._bound_params()
                 if self._options.get("check", False):
                     self._check()
                 child = self._options.get("child")
@@ -269,19 +270,16 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return what the script finds in ``params``.
+        """Return what the script finds in ``params`` by what its header says of them.
 
         Raises:
             BadArguments: They do not fit the script's header.
             ScriptError: The header cannot be read.
         """
-        given = self._options.get("params") or {}
-        if b"---@" not in self._source:
-            return dict(given)
         from kosmolua.lua.header import read_header, script_name
 
         header = read_header(self._source, self._name.removeprefix("="))
-        return header.bind(script_name(self._name), given)
+        return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
