@@ -1,6 +1,6 @@
 """Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error.
 
-What spells out invisible characters is imported on first use: a script that ends well in a pipe needs none of it.
+The module that spells out invisible characters is imported on first use: most runs in a pipe do not need it.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Parameter:
 
     @property
     def may_be_absent(self) -> bool:
-        """True if there are calls without it."""
+        """True if a call may leave it out."""
         return not self.required or bool(self.unless)
 
 
