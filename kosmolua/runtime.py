@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.records import Watch
     from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
     from kosmolua.runs.recorded import Take
@@ -145,6 +146,11 @@ class Runtime:
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
+
+    @property
+    def servers(self) -> Servers:
+        """The MCP servers."""
+        return self._host.servers
 
     @property
     def docs(self) -> Library:

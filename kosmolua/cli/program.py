@@ -37,6 +37,7 @@ COMMANDS = {
     "Set up": {
         "integrations": "List, make and check integrations.",
         "accounts": "List and check accounts.",
+        "servers": "List, add and check MCP servers.",
         "stubs": "Write definitions for editors.",
         "completion": "Print the completion script of a shell.",
         "doctor": "Say what is set up and what is wrong.",

@@ -64,9 +64,14 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
     return runtime
 
 
-def open_to_list(options: Options) -> Runtime:
-    """Return a runtime for a command that only lists integrations and accounts."""
-    return _open(options)
+def open_to_list(options: Options, **given: Any) -> Runtime:
+    """Return a runtime for a command that only lists integrations and accounts.
+
+    Args:
+        options: The shared options of the command line.
+        given: Further parameters of the runtime.
+    """
+    return _open(options, **given)
 
 
 def _open(options: Options, **given: Any) -> Runtime:
@@ -78,6 +83,8 @@ def _open(options: Options, **given: Any) -> Runtime:
         "simulate": (options.simulate_state or True) if options.simulate else False,
         "failures": dict(each.split("=", 1) for each in options.simulate_fail),
         "warn": console.warn,
+        "servers": _servers(options) | given.pop("servers", {}),
+        "trace": console.trace if options.trace else None,
     }
     if not options.debug:
         return Runtime(options.accounts, **places, **given)
@@ -87,6 +94,15 @@ def _open(options: Options, **given: Any) -> Runtime:
     runtime = Runtime(options.accounts, **places, **given)
     tracebacks.redact = runtime.redact
     return runtime
+
+
+def _servers(options: Options) -> dict[str, Any]:
+    """Return the MCP servers that options name."""
+    if not options.server:
+        return {}
+    from kosmolua.catalog.mcp_servers.imports import read_given
+
+    return dict(map(read_given, options.server))
 
 
 @contextmanager

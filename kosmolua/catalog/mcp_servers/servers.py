@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import RLock
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.toml import Table
 from kosmolua.catalog.mcp_servers.cards import Card, Cards
-from kosmolua.catalog.mcp_servers.settings import Server
+from kosmolua.catalog.mcp_servers.settings import Server, identity, reached
 from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
@@ -130,19 +129,22 @@ class Servers:
         """
         with self._lock:
             if name not in self._settings:
-                if name not in self.names():
-                    hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
-                    adding = "'kosmolua servers add' adds one"
-                    raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or adding)
-                if objection := objection_to_integration(name):
-                    raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
-                table: Table = self._accounts.settings(_integration(name, "", None), "default")
-                server = Server(**table)
-                if bool(server.command) == bool(server.url):
-                    problem = "needs a command or a url" if not server.command else "has both a command and a url"
-                    raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")
-                self._settings[name] = server
+                self.section(name)
+                self._settings[name] = Server(**self._accounts.settings(_integration(name, "", None), "default"))
             return self._settings[name]
+
+    def section(self, name: str) -> Table:
+        """Return the section of a server, checked, no secret resolved; raises as :meth:`settings` does."""
+        if name not in self.names():
+            hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
+            raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "'kosmolua servers add' adds one")
+        if objection := objection_to_integration(name):
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
+        table = self._accounts.written(_integration(name, "", None), "default")
+        if ("command" in table) == ("url" in table):
+            problem = "has both a command and a url" if "url" in table else "needs a command or a url"
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")
+        return table
 
     def close(self) -> None:
         """End all servers."""
@@ -165,7 +167,7 @@ class Servers:
 
     def _known(self, name: str) -> Plugin | None:
         with self._lock:
-            if name not in self._loaded and (card := self._cards.read(name, self.settings(name).identity)):
+            if name not in self._loaded and (card := self._cards.read(name, identity(self.section(name)))):
                 self._loaded[name] = card, self._plugin(name, card)
             return self._loaded[name][1] if name in self._loaded else None
 
@@ -178,7 +180,7 @@ class Servers:
             if known and {key: known[0].get(key) for key in card} == card:
                 return
             self._loaded[name] = card, self._plugin(name, card)
-        self._cards.write(name, self.settings(name).identity, card)
+        self._cards.write(name, identity(self.section(name)), card)
         self._changed()
 
     def _plugin(self, name: str, card: Card) -> Plugin:
@@ -187,9 +189,7 @@ class Servers:
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
         for function in functions_of(integration.name, card):
             integration.functions.own[function.name] = function
-        server = self.settings(name)
-        origin = server.url or os.path.basename(str(server.command))
-        return Plugin(integration, origin, "server", lambda: self.prose(name))
+        return Plugin(integration, reached(self.section(name)), "server", lambda: self.prose(name))
 
     def _sender(self, name: str) -> Callable[..., Response]:
         full_name = qualified(SERVERS, name)
