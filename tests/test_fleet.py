@@ -300,7 +300,7 @@ def test_retries_repeat_only_what_has_written_nothing(runtime: Runtime, shelf: t
         return original(request)
 
     with Loopback(flaky) as loopback:
-        account = {"api_key": "k", "base_url": loopback.url, "permissions": {"write": "allow"}}
+        account = {"api_key": "k-12345678", "base_url": loopback.url, "permissions": {"write": "allow"}}
         with Runtime({"shelf": {"one": account}}, plugins=[SHELF]) as other:
             (first,) = other.map("return app.integrations.shelf.get({ book = 1 }).title", [1], retries=3)
             put = "app.integrations.shelf.put({ book = 2 }) return app.integrations.shelf.get({ book = 2 }).title"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Condition
 from time import monotonic
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
@@ -231,6 +230,8 @@ class Broker:
 
     def redact_error(self, error: KosmoError) -> None:
         """Take the secrets that were in use out of an error, and drop its cause if that shows one."""
+        from traceback import format_exception
+
         for name, value in list(vars(error).items()):
             setattr(error, name, self._host.redactor.value(value))
         if error.__cause__ and self._host.redactor.knows("".join(format_exception(error.__cause__))):

@@ -221,7 +221,7 @@ class Catalog:
             UnknownPath: Nothing is there; the message suggests what was meant.
         """
         if not path:
-            return {"names": [*self.roots()]}
+            return {"names": sorted(self._providers)}
         root, _, rest = path.partition(".")
         if root not in self._providers:
             hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)

@@ -122,8 +122,8 @@ class Outcome:
         exit: The exit status that the script asked for, if it did.
 
     ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
-    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet it
-    is the outcome of.
+    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet
+    it is the outcome of.
     """
 
     def __init__(
