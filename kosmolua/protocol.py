@@ -147,6 +147,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
     "doc": {"id": int, "verb": str},
+    "script": {"id": int, "path": str},
     "sleep": {"id": int, "seconds": (int, float)},
     "time": {"id": int, "clock": str, "own": (int, float)},
     "peek": {"call": int, "key": str, "line": int},
@@ -159,7 +160,8 @@ _OPTIONAL = {
     "describe": ("branch",),
     "sleep": ("branch",),
     "time": ("branch",),
-    "call": ("args", "fault", "branch"),
+    "call": ("args", "fault", "branch", "through"),
+    "script": ("args", "fault", "branch", "through"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
 _OF_RECORDED = ("of", "line", "waits")

@@ -80,7 +80,14 @@ class Broker(Protocol):
     def describe(self, path: str) -> str:
         """Describe what is at a path under ``app``."""
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, line: int = 0) -> str:
+    def call(
+        self,
+        path: str,
+        given: Sequence[Any],
+        fault: dict[str, str] | None,
+        line: int = 0,
+        through: tuple[str, ...] = (),
+    ) -> str:
         """Make a call.
 
         Args:
@@ -92,6 +99,9 @@ class Broker(Protocol):
 
     def peek(self, number: int, key: str, line: int) -> None:
         """Note that the script looks at what a planned call returns."""
+
+    def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
+        """Answer with what the child needs to run another script."""
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
@@ -477,7 +487,9 @@ class Supervisor:
             elif kind == "time":
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
-                answer = self._broker().call(frame["path"], given, fault, **_line_in(frame))
+                answer = self._broker().call(frame["path"], given, fault, **_place_in(frame))
+            elif kind == "script":
+                answer = self._broker().script(frame["path"], given, fault, _through(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
@@ -561,9 +573,16 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _line_in(frame: dict[str, Any]) -> dict[str, int]:
-    line = frame.get("line")
-    return {"line": line} if isinstance(line, int) else {}
+def _place_in(frame: dict[str, Any]) -> dict[str, Any]:
+    """Return where in the scripts a call is made, as far as the child says it."""
+    line, through = frame.get("line"), _through(frame)
+    return ({"line": line} if isinstance(line, int) else {}) | ({"through": through} if through else {})
+
+
+def _through(frame: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the scripts through which a request is made, the outermost first."""
+    through = frame.get("through")
+    return tuple(str(name)[: protocol.MAX_PATH] for name in through) if isinstance(through, list) else ()
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
