@@ -168,7 +168,7 @@ class Catalog:
 
     def accounts(self, name: str) -> list[str]:
         """Return the names of an integration's configured accounts."""
-        return self._accounts.names(self.integration(name))
+        return [] if name == SCRIPTS else self._accounts.names(self.integration(name))
 
     @property
     def accounts_path(self) -> Path:
@@ -177,6 +177,8 @@ class Catalog:
 
     def permissions(self, name: str) -> list[dict[str, object]]:
         """Return for each account of an integration what it may do."""
+        if name == SCRIPTS:
+            return []
         integration = self.integration(name)
         self._accounts.check(integration)
         return [
@@ -316,6 +318,8 @@ class Catalog:
 
     def _default(self, integration: Integration) -> str | None:
         """Return the account of a path that names none, or None."""
+        if integration.name == SCRIPTS:
+            return "default"  # the calls of scripts have accounts of their own
         if self._preferred and self._accounts.has(integration, self._preferred):
             return self._preferred
         return self._accounts.default(integration)
