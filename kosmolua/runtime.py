@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from kosmolua.accounts.sections import Recordings
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
@@ -152,6 +153,11 @@ class Runtime:
     def servers(self) -> Servers:
         """The MCP servers."""
         return self._host.servers
+
+    @property
+    def recordings(self) -> Recordings:
+        """What ``[kosmolua.recordings]`` of the accounts file says."""
+        return self._host.accounts.recordings
 
     @property
     def docs(self) -> Library:
