@@ -331,6 +331,17 @@ def test_no_source_breaks_the_check(checker: Checker, source: str) -> None:
     assert process_time() - started < 3
 
 
+@pytest.mark.parametrize("opening", ["x = [[", "--[==[ a comment", "print('[[') y = [=["])
+def test_a_long_string_without_an_end_is_found_at_once(checker: Checker, opening: str) -> None:
+    """Where it begins, however much follows."""
+    started = process_time()
+    [finding] = checker.check("local a\n" + opening + " a b\n" * 12_000).findings
+
+    assert process_time() - started < 0.2
+    assert finding.line == 2
+    assert "is missing" in finding.message
+
+
 def test_all_findings_come_at_once_in_order(checker: Checker) -> None:
     """A script is mended in one go."""
     report = checker.check("prnt(1)\nlocal x = nul\nstring.trim('x')\n" + "app.integrations.render2.get_service()")
