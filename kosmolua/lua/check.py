@@ -132,7 +132,8 @@ class Checker:
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
     """Return the finding of a syntax error; of an idiom of another language, with what Lua has for it."""
     last = min(max(problem.last_line, problem.line + 1), len(lines))
-    for number in range(problem.line, last + 1):
+    numbers = range(problem.line, last + 1) if problem.missing[:1] != "]" else ()
+    for number in numbers:
         text = lines[number - 1]
         if len(text) > MAX_LINE:
             first = max(0, problem.column - MAX_LINE // 2) if number == problem.line else 0
