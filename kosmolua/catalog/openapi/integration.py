@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 from kosmolua.catalog.openapi.accounts import DocumentAccount, DocumentClient, fields_of, refusal_of
 from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.functions import DocumentFunctions
-from kosmolua.catalog.openapi.security import access_of
+from kosmolua.catalog.openapi.security import Access, access_of
 from kosmolua.catalog.openapi.store import Home, Store
 from kosmolua.errors import ConfigError, NotConfigured, PluginError
 from kosmolua.http.client import Api
-from kosmolua.http.messages import Response, Send
+from kosmolua.http.messages import Response, Send, origin
+from kosmolua.schema.functions import Functions
 from kosmolua.schema.integration import Extension, Integration
 
 
@@ -85,20 +87,32 @@ def api_of(opened: Any) -> Api:
     return api
 
 
-def extend_onto(integration: Integration, folder: Path) -> None:
-    """Add the operations of a document that the user imported onto an integration, in place of one that it has."""
-    file, own = str(folder / "openapi.json"), integration.extension
-    extend(integration, replace(own, file=file) if own else Extension(file, api_of))
+def extended(integration: Integration, onto: Path | None = None) -> Integration:
+    """Return a plugin's integration with the operations of a document; nothing is read before one is asked for.
 
-
-def extend(integration: Integration, extension: Extension) -> None:
-    """Add the operations of a document to a plugin's integration; nothing is read before one is asked for."""
-    home = Home.of_folder(Path(extension.file).parent)
-    own = integration.functions.own
-    more = DocumentFunctions(Store(home), integration.name, integration.prefix, partial(_extending, extension), own)
-    integration.functions.more = more
+    Args:
+        integration: The plugin's own, which stays as it is.
+        onto: The folder of a document that the user imported onto it, in place of one that it came with.
+    """
+    extension = integration.extension
+    if onto:
+        file = str(onto / "openapi.json")
+        extension = replace(extension, file=file) if extension else Extension(file, api_of)
+    assert extension is not None, "there is nothing to extend it by"
+    store = Store(Home.of_folder(Path(extension.file).parent))
+    more = DocumentFunctions(
+        store,
+        integration.name,
+        integration.prefix,
+        partial(_extending, extension, store),
+        without=integration.functions.own,
+        supplied=extension.supplies,
+    )
+    whole = copy(integration)
+    whole.functions = Functions(integration.functions.own, more)
     curated = integration.simulate
-    integration.simulate = _beside(curated, more) if curated else _simulator(more)
+    whole.simulate = _beside(curated, more) if curated else _simulator(more)
+    return whole
 
 
 def _handler(call: Call) -> Callable[..., Any]:
@@ -108,13 +122,13 @@ def _handler(call: Call) -> Callable[..., Any]:
     return handle
 
 
-def _extending(extension: Extension, call: Call) -> Callable[..., Any]:
-    names = {each.name for each in call.fields}
+def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., Any]:
+    access = access_of(store.meta("access"))
+    lacking = [each.name for each in call.fields if each.required and each.name in extension.supplies]
 
     def handle(opened: Any, /, **arguments: Any) -> Any:
-        usual = extension.defaults(opened) if extension.defaults else {}
-        known = {name: value for name, value in usual.items() if name in names and value is not None}
-        return call.make(_Extended(extension.api(opened)), {**known, **arguments})
+        known = {name: extension.supplies[name](opened) for name in lacking if name not in arguments}
+        return call.make(_Extended(extension.api(opened), access), {**known, **arguments})
 
     return handle
 
@@ -122,12 +136,14 @@ def _extending(extension: Extension, call: Call) -> Callable[..., Any]:
 class _Extended:
     """The client of a plugin's account, for the calls of a document."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, access: Access) -> None:
         self._api = api
+        self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the plugin's client, whatever the document says of addresses."""
-        return self._api
+        """Return the plugin's client; where the account is at the document's own address, also for its other ones."""
+        is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
+        return self._api.at(server) if server and is_usual else self._api
 
     def checked(self, response: Response) -> Response:
         """Return the answer: a plugin's client has raised what is to be raised."""
@@ -148,6 +164,7 @@ def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
 def _beside(curated: Callable[..., Send], more: DocumentFunctions) -> Callable[..., Send]:
     """Return a simulator that answers a document's requests by itself, and all others as the plugin's does."""
 
+    @wraps(curated)
     def simulate(account: str, **options: Any) -> Send:
         from kosmolua.catalog.openapi.simulator import Beside
 

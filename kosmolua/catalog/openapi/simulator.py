@@ -52,11 +52,11 @@ class Simulator:
 
     def knows(self, request: Request) -> bool:
         """Return True if a request is one of the document's operations."""
-        return self._functions.store.named(self._key(request)) is not None
+        return self._functions.named(self._key(request)) is not None
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
-        name = self._functions.store.named(self._key(request))
+        name = self._functions.named(self._key(request))
         found = self._functions.store.detail(name) if name else None
         if found is None:
             return _answer(404, {"message": "the document has no such operation"})
@@ -230,17 +230,17 @@ class Beside:
         state = options.get("state") or {}
         own = {**options, "state": state.get("own")} if state else dict(options)
         known = {each.name for each in parameters}
-        self._own = curated(account, **{key: value for key, value in own.items() if takes_all or key in known})
+        self.own = curated(account, **{key: value for key, value in own.items() if takes_all or key in known})
         self._document = Simulator(functions, account, state.get("document"))
 
     def dump(self) -> dict[str, Any]:
         """Return the state of both, as JSON."""
-        own = self._own.dump() if hasattr(self._own, "dump") else None
+        own = self.own.dump() if hasattr(self.own, "dump") else None
         return {"own": own, "document": self._document.dump()}
 
     def __call__(self, request: Request) -> Response:
         """Answer a request: the document's operations by the document, all others as the plugin does."""
-        return self._document(request) if self._document.knows(request) else self._own(request)
+        return self._document(request) if self._document.knows(request) else self.own(request)
 
 
 def _counted_on(text: str, more: int) -> str:
