@@ -228,7 +228,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
         raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
     if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
-        raise BadFrame("a frame has half a character")
+        raise BadFrame("a string in a frame has a lone surrogate")
     fields = _FIELDS[kind]
     for name, expected in fields.items():
         if not isinstance(frame.get(name), expected) or isinstance(frame[name], bool):
@@ -264,7 +264,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be written as UTF-8: JSON can spell half a character."""
+    """Return True if all strings of a frame can be written as UTF-8: JSON can spell a lone surrogate."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

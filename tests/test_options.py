@@ -16,6 +16,7 @@ from kosmolua.errors import ConfigError
 
 FAILURE = "render2.trigger_deploy=build_failed"
 TEXTS = {
+    "NAME=COMMAND|URL": "files=npx files",
     "FILE": "some.file",
     "PATH": "some/path",
     "S": "90s",
@@ -79,6 +80,7 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
 
 
 IN_FILE = {
+    "NAME=COMMAND|URL": '"files=npx files"',
     "FILE": '"a.file"',
     "PATH": '["a", "b"]',
     "PATTERN": '["a.*", "b.*"]',
@@ -88,6 +90,7 @@ IN_FILE = {
     "FUNCTION=OUTCOME": f'["{FAILURE}"]',
 }
 READ = {
+    "NAME=COMMAND|URL": ("files=npx files",),
     "FILE": "a.file",
     "PATH": ("a", "b"),
     "PATTERN": ("a.*", "b.*"),

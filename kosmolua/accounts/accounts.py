@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
@@ -141,7 +142,7 @@ class Accounts:
             NotConfigured: A field is missing, or a secret does not come in time.
         """
         with self._lock:
-            resolved = self._resolved.setdefault((integration.name, account), _Resolved())
+            resolved = self._resolved.setdefault((integration.name, account), _Resolved(Lock()))
         if not resolved.lock.acquire(timeout=min(max(until - monotonic(), 0), TIMEOUT_MAX)):
             where = f"{integration.name}.{account}"
             raise NotConfigured(f"Another call fetches the secrets of {where}, and they did not come in time")
@@ -151,6 +152,14 @@ class Accounts:
             return resolved.settings
         finally:
             resolved.lock.release()
+
+    def written(self, integration: Integration, account: str) -> Table:
+        """Return the fields of an account as the file has them, checked, no secret resolved.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+        """
+        return self._sections.settings(integration, account)
 
     def place(self, integration: Integration, account: str) -> str:
         """Return where an account's settings come from: the file, with a line if known, or the environment."""
@@ -262,12 +271,12 @@ class Accounts:
         return secret
 
 
+@dataclass(eq=False, repr=False)
 class _Resolved:
     """The fields of an account once they are resolved, and the lock of the thread that resolves them."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.settings: Table | None = None
+    lock: Lock
+    settings: Table | None = None
 
 
 def read(

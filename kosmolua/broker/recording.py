@@ -77,7 +77,7 @@ class Recording:
 
     @property
     def end(self) -> Event | None:
-        """How the run ended when it last ran, or None if that was not written any more."""
+        """How the run ended when it last ran, or None if the file does not say."""
         return self.events[-1] if self.events[-1]["event"] == "end" else None
 
     @property

@@ -146,6 +146,15 @@ class Options:
         for_listing=True,
         help="Load this integration too; repeatable.",
     )
+    server = Option[tuple[str, ...]](
+        default=(),
+        section=PLACES,
+        metavar="NAME=COMMAND|URL",
+        read=path,
+        is_repeatable=True,
+        for_listing=True,
+        help="Use this MCP server too; repeatable.",
+    )
     simulate = Option(
         default=False,
         section=PLACES,

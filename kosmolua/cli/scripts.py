@@ -12,7 +12,7 @@ from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, Script
 from kosmolua.cli.streams import standard
-from kosmolua.errors import KosmoError, UsageError
+from kosmolua.errors import KosmoError, Paused, UnderWay, UsageError
 from kosmolua.folders import recordings_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
@@ -64,9 +64,14 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
     return runtime
 
 
-def open_to_list(options: Options) -> Runtime:
-    """Return a runtime for a command that only lists integrations and accounts."""
-    return _open(options)
+def open_to_list(options: Options, **given: Any) -> Runtime:
+    """Return a runtime for a command that only lists integrations and accounts.
+
+    Args:
+        options: The shared options of the command line.
+        given: Further parameters of the runtime.
+    """
+    return _open(options, **given)
 
 
 def _open(options: Options, **given: Any) -> Runtime:
@@ -78,6 +83,8 @@ def _open(options: Options, **given: Any) -> Runtime:
         "simulate": (options.simulate_state or True) if options.simulate else False,
         "failures": dict(each.split("=", 1) for each in options.simulate_fail),
         "warn": console.warn,
+        "servers": _servers(options) | given.pop("servers", {}),
+        "trace": console.trace if options.trace else None,
     }
     if not options.debug:
         return Runtime(options.accounts, **places, **given)
@@ -87,6 +94,15 @@ def _open(options: Options, **given: Any) -> Runtime:
     runtime = Runtime(options.accounts, **places, **given)
     tracebacks.redact = runtime.redact
     return runtime
+
+
+def _servers(options: Options) -> dict[str, Any]:
+    """Return the MCP servers that options name."""
+    if not options.server:
+        return {}
+    from kosmolua.catalog.mcp_servers.imports import read_given
+
+    return dict(map(read_given, options.server))
 
 
 @contextmanager
@@ -192,6 +208,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
             outcome = work()
         except KosmoError as error:
             if not options.json:
+                _list_calls(error)
                 raise
             outcome = Outcome([], "", error, [])
         if options.json:
@@ -199,13 +216,23 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
             return status_of(outcome.error)
         if outcome.error and outcome.exit is None:
             console.complain_of(outcome.error, name)
+            _list_calls(outcome.error)
         elif standard.is_shown:
             console.show_values(outcome.result)
         for warning in outcome.warnings:
             console.warn(warning)
         if outcome.recording:
-            console.complain(_where_it_is(outcome.recording))
+            console.complain(_where_it_is(outcome.recording, is_done=outcome.ok))
     return status_of(outcome.error)
+
+
+def _list_calls(error: KosmoError) -> None:
+    """Show the calls that a person has to decide about."""
+    if isinstance(error, (Paused, UnderWay)):
+        from kosmolua.cli.approval import described
+
+        for call in error.calls:
+            console.complain(described(call))
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
@@ -257,11 +284,12 @@ def input_of(options: Options, runtime: Runtime, script: Script | None = None) -
     return read_input(options.input, runtime.limits.max_result)
 
 
-def _where_it_is(path: str) -> str:
+def _where_it_is(path: str, *, is_done: bool) -> str:
     """Return what can be done with a recording."""
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if folder == recordings_folder() else path
-    return f"recorded: kosmolua replay {name} repeats it"
+    goes_on = "" if is_done else f"kosmolua resume {name} goes on, "
+    return f"recorded: {goes_on}kosmolua replay {name} repeats it"
 
 
 def _name_of(script: Script) -> str:

@@ -182,7 +182,7 @@ class Library:
         return self._pages(names, for_scripts=for_scripts).write(detail, budget)
 
     def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
-        """Return a page that holds all of some pages, the functions of an integration together."""
+        """Return one page that joins several; the functions of an integration stand together."""
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
         for name in names:

@@ -54,11 +54,12 @@ class Job(NamedTuple):
             isolated: Whether the child has to exit if a layer around it is missing.
         """
         chunk = self.name if self.name.startswith("=") else f"@{self.name}"
+        name, *arguments = (each.encode("utf-8", "surrogateescape") for each in (chunk, *self.arguments))
         return protocol.frame(
             "job",
             source=protocol.to_text(self.source),
-            name=_text(chunk),
-            args=[_text(argument) for argument in self.arguments],
+            name=protocol.to_text(name),
+            args=[protocol.to_text(argument) for argument in arguments],
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
@@ -66,10 +67,6 @@ class Job(NamedTuple):
             params=dict(self.params),
             seed=self.seed,
         )
-
-
-def _text(given: str) -> str:
-    return protocol.to_text(given.encode("utf-8", "surrogateescape"))
 
 
 class Ending:

@@ -184,6 +184,8 @@ class Run:
         isolated: Refuse to run if a layer around the sandbox is missing.
         take: What a recorded run has beside its options, if it is one that is repeated or goes on.
 
+    ``take`` is that, or what a new recording has.
+
     Raises:
         ConfigError: A limit is out of bounds, or a pattern fits no function.
         TypeError: There is no such option, or it is of another type.
@@ -201,7 +203,7 @@ class Run:
         take: Take | None = None,
     ) -> None:
         _validate(options)
-        self._take = take
+        self.take = take
         self._memory = memory
         changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
         self._host = host
@@ -213,7 +215,7 @@ class Run:
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(options["input"]) if "input" in options else None
-        self._params: dict[str, object] = {}
+        self._params: dict[str, object] = dict(options.get("params") or {})
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -239,7 +241,8 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
-                self._params = self._bound_params()
+                if b"---@" in self._source:
+                    self._params = self._bound_params()
                 if self._options.get("check", False):
                     self._check()
                 child = self._options.get("child")
@@ -267,19 +270,16 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return what the script finds in ``params``.
+        """Return what the script finds in ``params`` by what its header says of them.
 
         Raises:
             BadArguments: They do not fit the script's header.
             ScriptError: The header cannot be read.
         """
-        given = self._options.get("params") or {}
-        if b"---@" not in self._source:
-            return dict(given)
         from kosmolua.lua.header import read_header, script_name
 
         header = read_header(self._source, self._name.removeprefix("="))
-        return header.bind(script_name(self._name), given)
+        return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -312,8 +312,8 @@ class Run:
         self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
-        if self._options.get("record") and not self._take:
-            self._take = self._begin_recording()
+        if self._options.get("record") and not self.take:
+            self.take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
         with self._lock:
@@ -325,21 +325,21 @@ class Run:
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
-                tape=self._take.tape if self._take else None,
+                tape=self.take.tape if self.take else None,
             )
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
             ending = self._supervisor.run(self._job)
             outcome = self._outcome(ending, monotonic() - started)
-            if self._take:
-                self._take.finish(outcome)
+            if self.take:
+                self.take.finish(outcome)
             return outcome
         finally:
             if self._broker:
                 self._broker.close(None)
-            if self._take:
-                self._take.tape.close()
+            if self.take:
+                self.take.tape.close()
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
 
@@ -353,7 +353,7 @@ class Run:
             from kosmolua.broker.pages import Pages
             from kosmolua.broker.records import Origin
 
-            approve, take = self._options.get("approve") or self._host.approve, self._take
+            approve, take = self._options.get("approve") or self._host.approve, self.take
             self._broker = Broker(
                 self._host,
                 self._clock,
@@ -363,7 +363,7 @@ class Run:
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
-                watch=self._watch,
+                watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
@@ -379,8 +379,8 @@ class Run:
             self._options.get("args", ()),
             self._input,
             self._params,
-            asks_time=self._take is not None or self._host.mode == "simulated",
-            seed=self._take.seed if self._take else None,
+            asks_time=self.take is not None or self._host.mode == "simulated",
+            seed=self.take.seed if self.take else None,
         )
 
     def _begin_recording(self) -> Take:
@@ -398,20 +398,11 @@ class Run:
             deny=deny,
         )
 
-    @property
-    def _watch(self) -> Watch | None:
-        """What is told of calls: the tape, and then whoever watches the run."""
-        tell = self._tell if self._options.get("watch") else None
-        tape = self._take.tape if self._take else None
-        if tape is None:
-            return tell
-
-        def watch(event: Event) -> None:
-            tape.watch(event)
-            if tell:
-                tell(event)
-
-        return watch
+    def _tell_tape_first(self, event: Event) -> None:
+        assert self.take
+        self.take.tape.watch(event)
+        if self._options.get("watch"):
+            self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""

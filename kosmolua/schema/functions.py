@@ -43,7 +43,7 @@ class More(Protocol):
 
     @property
     def document(self) -> Path:
-        """The file that they come from."""
+        """The document that the functions come from."""
 
     @property
     def overlay(self) -> Path:

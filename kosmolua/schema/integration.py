@@ -169,7 +169,7 @@ class Integration:
         return identify
 
     def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
-        """Register the function that tells what the service calls the thing behind an id, for whoever approves a call.
+        """Register the function that tells the name of the thing behind an id, for the person who approves a call.
 
         It takes what the account's ``open`` returned and the id, and returns the name by one cheap read. It is called
         only if a person is asked, once for each id of a run; if it fails, the person sees the id alone.

@@ -262,7 +262,7 @@ class Link:
                 if not self.ready.done():
                     self.ready.set_result(None)
                 await self._over.wait()
-        except BaseException as error:  # noqa: BLE001 - it becomes the error of whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self.reason = self.reason or _words(error)
             if not self.ready.done():
                 self.ready.set_exception(self._failure(error))

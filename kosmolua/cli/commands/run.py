@@ -46,7 +46,7 @@ def command(
     only; errors, questions and --trace go to standard error. A terminal also shows what the script returned.
 
     The exit status is 0 when the script ran to its end, 1 when it failed, 2 and 3 when the command line or the accounts
-    file is wrong, 124 when a limit stopped it, and 130 when it was interrupted.
+    file is wrong, 75 when it waits for an approval, 124 when a limit stopped it, and 130 when it was interrupted.
     """
     if not code and file is None:
         raise click.UsageError("Name a script, or - for standard input, or give one with -e.")
