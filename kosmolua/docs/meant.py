@@ -112,6 +112,8 @@ def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, 
 
     The names are the service's own, in which a verb may stand anywhere: what their words mean tells too little.
     """
+    if not words:
+        return []
     wanted = {*map(singular, words)}
     holding = [each for each in functions if wanted <= {*map(singular, words_in(each))}]
     near = [each for each in closest(name, functions) if _may_be_meant(name, each, functions[each])]

@@ -77,6 +77,12 @@ class IntegrationPage(Page):
         lines = listed(outline.outline_of(self.integration))
         return f"## Of the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
 
+    def _rest(self) -> str:
+        """Return how many functions of a document there are beside, and where they are."""
+        count = len(listed(outline.outline_of(self.integration)))
+        how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
+        return f"{count} more send the other operations of the service's document: {how}." if count else ""
+
     def condensed(self) -> str:
         """Return the author's introduction, the signatures, and each type of a result once."""
         results = [function.returns for function in self._functions if function.returns]
@@ -86,14 +92,14 @@ class IntegrationPage(Page):
             self._head(),
             self.document.introduction,
             f"## Functions\n\n{self._signed()}",
-            self._of_document(),
+            self._rest(),
             types and f"## Types\n\n{markdown.fenced(types, 'lua')}",
         )
 
     def outlined(self) -> str:
         """Return the author's introduction, and each function with the names of its parameters and results."""
         calls = "\n".join(f"- `{named(each)}` {_effect_and_summary(each)}" for each in self._functions)
-        return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}", self._of_document())
+        return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}", self._rest())
 
     def types(self) -> str:
         """Return LuaCATS declarations of every function."""
