@@ -62,7 +62,7 @@ def test_registered_functions_come_first_and_nothing_is_there_twice() -> None:
     assert names[: len(extended.functions.own)] == [*extended.functions.own]
     assert len({*names}) == len(names)
     known = operations()
-    read = {row.key for row in more.store.rows() if row.name not in extended.functions.own}
+    read = {row.key for row in more.read.store.rows() if row.name not in extended.functions.own}
     twice = {}
     for name, arguments in [*CALLS, UPDATE]:
         last: list[Request] = []
@@ -111,10 +111,10 @@ def test_all_of_render_can_be_sent() -> None:
 
 def _calls_of(more: Any, own: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return a call of each function of the document, with made-up values for what it requires."""
-    samples = Samples(more.store.schema, "arguments")
+    samples = Samples(more.read.store.schema, "arguments")
     calls = []
     for name in more.names():
-        detail = more.store.detail(name)[1]
+        detail = more.read.store.detail(name)[1]
         fields = [each for each in detail["fields"] if each.get("required") and each["name"] != "owner_id"]
         given = {each["name"]: samples.of(each.get("schema", {}), each["name"]) for each in fields}
         body = detail["body"]
@@ -132,7 +132,7 @@ def test_the_rest_of_render_takes_the_accounts_workspace() -> None:
             functions = runtime.catalog.integration("render2").functions
             name = next(
                 row.name
-                for row in functions.more.store.rows()  # type: ignore[union-attr]
+                for row in functions.more.read.store.rows()  # type: ignore[union-attr]
                 if row.key == "GET /owners/{ownerId}/members"
             )
             runtime.call(f"render2.{name}")

@@ -272,7 +272,7 @@ def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
     if integration.functions.more or not (onto or integration.extension):
         return plugin
-    from kosmolua.catalog.openapi.integration import extended
+    from kosmolua.catalog.openapi.extension import extended
 
     return replace(plugin, integration=extended(integration, onto[0] if onto else None))
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,9 @@ from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.functions import DocumentFunctions
 from kosmolua.catalog.openapi.security import Access, access_of
 from kosmolua.catalog.openapi.store import Home, Store
-from kosmolua.errors import ConfigError, NotConfigured, PluginError
+from kosmolua.errors import ConfigError, PluginError
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Response, Send, origin
-from kosmolua.schema.functions import Functions
 from kosmolua.schema.integration import Extension, Integration
 
 
@@ -75,32 +72,10 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     return integration
 
 
-def api_of(opened: Any) -> Api:
-    """Return the client of a plugin's account: what its ``open`` returned, or the ``api`` of that.
-
-    Raises:
-        NotConfigured: It is neither.
-    """
-    api = getattr(opened, "api", opened)
-    if not isinstance(api, Api):
-        raise NotConfigured("its account has no client that a document could use", hint="it needs an attribute api")
-    return api
-
-
-def extended(integration: Integration, onto: Path | None = None) -> Integration:
-    """Return a plugin's integration with the operations of a document; nothing is read before one is asked for.
-
-    Args:
-        integration: The plugin's own, which stays as it is.
-        onto: The folder of a document that the user imported onto it, in place of one that it came with.
-    """
-    extension = integration.extension
-    if onto:
-        file = str(onto / "openapi.json")
-        extension = replace(extension, file=file) if extension else Extension(file, api_of)
-    assert extension is not None, "there is nothing to extend it by"
+def functions_of(extension: Extension, integration: Integration) -> DocumentFunctions:
+    """Return the functions that a document adds to a plugin's integration."""
     store = Store(Home.of_folder(Path(extension.file).parent))
-    more = DocumentFunctions(
+    return DocumentFunctions(
         store,
         integration.name,
         integration.prefix,
@@ -108,11 +83,6 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
         without=integration.functions.own,
         supplied=extension.supplies,
     )
-    whole = copy(integration)
-    whole.functions = Functions(integration.functions.own, more)
-    curated = integration.simulate
-    whole.simulate = _beside(curated, more) if curated else _simulator(more)
-    return whole
 
 
 def _handler(call: Call) -> Callable[..., Any]:
@@ -157,17 +127,5 @@ def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
         from kosmolua.catalog.openapi.simulator import Simulator
 
         return Simulator(more, account, state)
-
-    return simulate
-
-
-def _beside(curated: Callable[..., Send], more: DocumentFunctions) -> Callable[..., Send]:
-    """Return a simulator that answers a document's requests by itself, and all others as the plugin's does."""
-
-    @wraps(curated)
-    def simulate(account: str, **options: Any) -> Send:
-        from kosmolua.catalog.openapi.simulator import Beside
-
-        return Beside(curated, more, account, options)
 
     return simulate
