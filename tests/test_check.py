@@ -84,6 +84,14 @@ ERRORS = [
     ("local function main() prnt(1) end\nmain()", "1:23: error: nothing defines 'prnt'"),
     ("local function f(x) return x.y.z end f({})", "there is no 'y' of this table"),
     ("app.x = 1", "1:1: error: app"),
+    ("local function f() local x = 1 end local s = f() print(s.name)", "there is no value that f returns"),
+    ("local result = pcall(print) print(result.name)", "a boolean has no 'name'"),
+    ("print('ok: ' .. true)", "true is a boolean and cannot be joined to text (tostring(true))"),
+    ("local n = 5 n()", "n is a number, not a function"),
+    ("for _ in ipairs(5) do end", "ipairs goes through a table, not a number (for i = 1, n do counts)"),
+    (R + "parallel.all({ render.list_owners() })", "parallel.all takes functions, and this calls one before"),
+    ("parallel.map(function(x) return x end, { 1 })", "parallel.map takes the list first"),
+    (R + "json.decode(render.list_owners())", "json.decode takes a text, not a table"),
 ]
 
 
@@ -140,6 +148,15 @@ WARNINGS = [
     ("print(json.encode({}, { indent = 2 }))", "json.encode has no option 'indent'", "pretty"),
     ("local s = 'abc' print(s[1])", "a text has no characters by number", "text:sub(i, i)"),
     (r"print(('a1'):match('\\d'))", "a backslash means nothing in a pattern", "%d"),
+    (S + "local r = parallel.map(services, function(s) local n = s.name end)", "returns nothing", "return a value"),
+    (S + "for _, s in ipairs(services) do if s.id == 5 then end end", "'id' is a text, and never equals a number", ""),
+    (S + "if not services[1].type == 'cron_job' then end", "not comes before ==", "services[1].type ~="),
+    ("local x = 'a' if x == 'a' or 'b' then end", "'b' alone is always true", "x == 'b'"),
+    (S + "if services[1].createdAt > os.time() - 60 then end", "a text is compared with a number", "tonumber"),
+    ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
+    (R + "pcall(render.list_owners())", "pcall takes a function, and this calls it before", "pcall(render.list_owners"),
+    ("print(os.date('YYYY-MM-DD'))", "os.date has letters with %", "%Y-%m-%d"),
+    ("local function f() return None end", "nothing defines 'None'", "nil"),
     ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),
 ]
 

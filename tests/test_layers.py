@@ -14,7 +14,7 @@ DOORS = [
     *("errors", "suggestions", "folders", "escaping", "secret", "limits"),
     *("protocol", "concurrency", "clock", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs", "catalog", "broker"),
-    *("processes", "runs", "runtime", "authoring", "testing", "mcp", "cli", "__main__"),
+    *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "cli", "__main__"),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
 SANDBOX = {"errors", "protocol", "sandbox"}

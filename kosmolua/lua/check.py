@@ -35,6 +35,7 @@ class Report(NamedTuple):
         unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
             by place.
         dropped: The functions whose results the script uses nowhere, such as ``render2.list_services``.
+        is_read_only: Whether it certainly changes nothing; False also if that cannot be proved.
     """
 
     findings: list[Finding]
@@ -43,6 +44,7 @@ class Report(NamedTuple):
     is_read: bool = True
     unconfigured: Mapping[str, NotConfigured | PluginFault] = MappingProxyType({})
     dropped: frozenset[str] = frozenset()
+    is_read_only: bool = False
 
     @property
     def errors(self) -> list[Finding]:
@@ -125,6 +127,7 @@ class Checker:
             list(reading.fields.bill),
             unconfigured=reading.fields.unconfigured,
             dropped=frozenset(reading.dropped - reading.kept),
+            is_read_only=reading.is_read_only,
         )
 
 
