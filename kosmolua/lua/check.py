@@ -17,7 +17,8 @@ from kosmolua.lua.syntax import SyntaxProblem, parse
 
 MAX_FINDINGS = 50
 """Findings of one script; those that follow are left out."""
-
+MAX_LINE = 1_000
+"""Characters of a line that are searched for the idiom of another language."""
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
 """A comment of Lua; ``n--`` at the end of a line is none that anybody meant."""
@@ -134,8 +135,12 @@ class Checker:
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
     """Return the finding of a syntax error; of an idiom of another language, with what Lua has for it."""
     last = min(max(problem.last_line, problem.line + 1), len(lines))
-    for number in range(problem.line, last + 1):
+    numbers = range(problem.line, last + 1) if problem.missing[:1] != "]" else ()
+    for number in numbers:
         text = lines[number - 1]
+        if len(text) > MAX_LINE:
+            first = max(0, problem.column - MAX_LINE // 2) if number == problem.line else 0
+            text = text[first : first + MAX_LINE]
         hint = idioms.hint_for_syntax(_COMMENT.sub("", text))
         if hint:
             is_first = number == problem.line
