@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from kosmolua.accounts.accounts import Accounts
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
@@ -174,6 +175,11 @@ class Runtime:
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of every integration."""
+        return self._host.accounts
 
     @property
     def servers(self) -> Servers:
