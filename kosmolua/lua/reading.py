@@ -12,6 +12,7 @@ from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
+from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
@@ -57,6 +58,7 @@ class Reading:
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
         self._statements: set[int] = set()
+        self._root = root
         self._scopes = Scopes(root)
         self.fields = Fields(catalog, self._scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
@@ -72,6 +74,13 @@ class Reading:
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
                 self.enter(closure, [])
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the script certainly changes nothing: all that it does with ``app`` is known, and reads."""
+        if any(charge.effect != "read" for charge in self.fields.bill):
+            return False
+        return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
 
     def value(self, node: Node | None) -> Value:
         """Return the known value of an expression; each is read once."""
