@@ -21,11 +21,12 @@ SANDBOX = {"errors", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],
-    "requests": ["http.transport", "http.connections", "http.faults"],
+    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth"],
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
-    "keyring": ["accounts.sources"],
+    "keyring": ["accounts.sources", "accounts.logins"],
+    "authlib": ["http.oauth"],
     "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
     "tree_sitter": ["lua.syntax"],
