@@ -158,11 +158,11 @@ class Options:
     scripts = Option[str | None](
         default=None,
         section=PLACES,
-        metavar="DIR",
+        metavar="PATH",
         read=path,
         for_listing=True,
         for_calls=False,
-        help="The scripts that others find in app.scripts.",
+        help="The folder of the scripts that others find in app.scripts.",
     )
     simulate = Option(
         default=False,
