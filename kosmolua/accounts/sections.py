@@ -115,6 +115,20 @@ class Sections:
         kind, words = OWN_KEYS[key]
         if not isinstance(value, kind):
             raise self.wrong(f"[{_OWN}] {key} must be {words}, not {quoted(value)}", _OWN, key)
+        for name, source in value.items() if isinstance(value, dict) and key == "secrets" else ():
+            try:
+                check_secret(source)
+            except Mismatch as mismatch:
+                what = f"[{_OWN}.secrets] {_shown(name)}{mismatch.where} {mismatch.problem}"
+                raise self.wrong(what, _OWN, key, name) from None
+            if isinstance(source, str) and not self._has_warned:
+                self._has_warned = True
+                warn_of_readers(self.path, self._warn)
+
+    @property
+    def secrets(self) -> Table:
+        """The secrets that scripts may use, by name, each as the file gives it."""
+        return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
         table: Table = self._tables.get(integration.name, {})
@@ -207,6 +221,7 @@ class Sections:
 OWN_KEYS: dict[str, tuple[type, str]] = {
     "limits": (dict, "a table, such as [kosmolua.limits]"),
     "options": (dict, "a table, such as [kosmolua.options]"),
+    "secrets": (dict, "a table, such as [kosmolua.secrets]"),
     "journal": (bool, "true or false"),
     "journal_required": (bool, "true or false"),
 }

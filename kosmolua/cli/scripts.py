@@ -79,6 +79,10 @@ def _open(options: Options, **given: Any) -> Runtime:
         "failures": dict(each.split("=", 1) for each in options.simulate_fail),
         "warn": console.warn,
     }
+    if options.secret:
+        from kosmolua.cli.inputs import read_secrets
+
+        places["secrets"] = read_secrets(options.secret)
     if not options.debug:
         return Runtime(options.accounts, **places, **given)
     from kosmolua.cli.tracebacks import Tracebacks

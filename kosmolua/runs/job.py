@@ -32,6 +32,7 @@ class Job(NamedTuple):
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
         input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
+        secrets: The names of the secrets that it finds in ``secrets``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
     """
@@ -40,6 +41,7 @@ class Job(NamedTuple):
     name: str
     arguments: Sequence[str] = ()
     input: object = None
+    secrets: Sequence[str] = ()
     asks_time: bool = False
     seed: str | None = None
 
@@ -60,6 +62,7 @@ class Job(NamedTuple):
             isolated=isolated,
             asks_time=self.asks_time,
             input=self.input,
+            secrets=list(self.secrets),
             seed=self.seed,
         )
 

@@ -360,6 +360,7 @@ class Run:
             self._name,
             self._options.get("args", ()),
             self._input,
+            self._take.secrets if self._take and self._take.secrets is not None else self._host.secret_names,
             asks_time=self._take is not None or self._host.mode == "simulated",
             seed=self._take.seed if self._take else None,
         )

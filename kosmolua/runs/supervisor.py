@@ -72,13 +72,14 @@ class Broker(Protocol):
     def describe(self, path: str) -> str:
         """Describe what is at a path under ``app``."""
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, secrets: Sequence[Any] = ()) -> str:
         """Make a call.
 
         Args:
             path: The function, such as ``integrations.render2.list_services``.
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
+            secrets: Where a secret stands in them, and its name, of each.
         """
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
@@ -463,7 +464,8 @@ class Supervisor:
             elif kind == "time":
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
-                answer = self._broker().call(frame["path"], given, fault)
+                secrets = frame["secrets"] if isinstance(frame.get("secrets"), list) else ()
+                answer = self._broker().call(frame["path"], given, fault, secrets)
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:

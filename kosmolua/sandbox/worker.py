@@ -146,6 +146,7 @@ def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
         "asks_time": job.get("asks_time", False),
         "is_recorded": bool(job.get("seed")),
         "input": job.pop("input", None),
+        "secrets": job.get("secrets", ()),
     }
 
 

@@ -68,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
+  "parallel", "regex", "codecs", "csv", "secrets", "time", "env", "recorded", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -107,7 +107,7 @@ end
 
 ---Sends what the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...))
+  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
     return bridge("end", '"result":' .. encoded)
   elseif type(encoded) ~= "table" then
@@ -135,7 +135,7 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded` and `input`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `input` and `secrets`
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
@@ -150,6 +150,7 @@ local function prepare(chunk, settings)
   if given.is_recorded then
     host.recorded.install()
   end
+  host.secrets.set_names(given.secrets)
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end
