@@ -25,6 +25,9 @@ _HOMES = {
     "LimitExceeded": "errors",
     "Interrupted": "errors",
     "WorkerLost": "errors",
+    "Diverged": "errors",
+    "Paused": "errors",
+    "UnderWay": "errors",
 }
 __all__ = ["__version__", *_HOMES]
 
@@ -36,13 +39,16 @@ if TYPE_CHECKING:
     from kosmolua.errors import CallTimeout as CallTimeout
     from kosmolua.errors import ConfigError as ConfigError
     from kosmolua.errors import Denied as Denied
+    from kosmolua.errors import Diverged as Diverged
     from kosmolua.errors import Interrupted as Interrupted
     from kosmolua.errors import KosmoError as KosmoError
     from kosmolua.errors import LimitExceeded as LimitExceeded
     from kosmolua.errors import NetworkError as NetworkError
     from kosmolua.errors import NotConfigured as NotConfigured
+    from kosmolua.errors import Paused as Paused
     from kosmolua.errors import PluginError as PluginError
     from kosmolua.errors import ScriptError as ScriptError
+    from kosmolua.errors import UnderWay as UnderWay
     from kosmolua.errors import UnknownPath as UnknownPath
     from kosmolua.errors import WorkerLost as WorkerLost
     from kosmolua.limits import Limits as Limits

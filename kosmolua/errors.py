@@ -264,7 +264,7 @@ class ApiError(CallError):
 
     Args:
         message: What happened and where, on one line.
-        status: The HTTP status.
+        status: The HTTP status; None if the service has none.
         limited: True if a rate limit was hit; the code is then ``rate_limited``, as for status 429.
         retryable: True if the same call may succeed later.
         retry_after: Seconds to wait before a retry.
@@ -278,7 +278,7 @@ class ApiError(CallError):
         self,
         message: str,
         *,
-        status: int,
+        status: int | None = None,
         limited: bool = False,
         retryable: bool = False,
         retry_after: float | None = None,

@@ -22,7 +22,7 @@ time it waits.
 
 Host to child::
 
-    job      {source, name, args, limits, isolated, asks_time, input, secrets, seed}
+    job      {source, name, args, limits, isolated, asks_time, input, params, secrets, seed}
                                             isolated: exit after ready if a layer is missing
                                             asks_time: the clocks of the script are the host's
                                             seed: of its random numbers, in a recorded run; else null
@@ -34,8 +34,8 @@ In a session a child does one job after another. Each job's only argument says w
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
 notice, which is no frame: it breaks off whatever line the other was writing.
 
-Bytes that are not UTF-8 travel in source, name, args and input of a job and text as lone surrogates, as Python's
-``surrogateescape`` has them.
+Bytes that are not UTF-8 travel in source, name, args, input and params of a job and text as lone surrogates, as
+Python's ``surrogateescape`` has them.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
         raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
     if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
-        raise BadFrame("a frame has half a character")
+        raise BadFrame("a string in a frame has a lone surrogate")
     fields = _FIELDS[kind]
     for name, expected in fields.items():
         if not isinstance(frame.get(name), expected) or isinstance(frame[name], bool):
@@ -285,7 +285,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be written as UTF-8: JSON can spell half a character."""
+    """Return True if all strings of a frame can be written as UTF-8: JSON can spell a lone surrogate."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

@@ -80,6 +80,8 @@ class Runtime:
         environ: The environment that secrets may come from; that of the process if None.
         secrets: What scripts find in ``secrets``, beside those of ``[kosmolua.secrets]``: each a
             :class:`kosmolua.plugin.Secret`, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``.
+        servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
+        trace: Called, from another thread, with a line that an MCP server printed or logged.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -106,6 +108,8 @@ class Runtime:
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
         secrets: Mapping[str, Given] | None = None,
+        servers: Mapping[str, Mapping[str, Any]] | None = None,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -124,6 +128,8 @@ class Runtime:
             warn=warn,
             environ=environ,
             secrets=secrets,
+            servers=servers,
+            trace=trace,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -195,6 +201,67 @@ class Runtime:
         take = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
         return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
+
+    def resume(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        script: str | bytes | None = None,
+        approve: Sequence[int] | bool | Approve = (),
+        deny: Sequence[int] | Sequence[str] | bool = (),
+        done: Mapping[int, Any] | None = None,
+        again: Sequence[int] = (),
+        **options: Any,
+    ) -> Outcome:
+        """Go on with a recorded run that was ended: by a limit, an interrupt, an error, a pause or a killed process.
+
+        What is recorded is answered from the recording, all else goes live and is appended. A write that is recorded as
+        done is never sent again. The call whose error ended the script is made again, if it cannot have been done.
+
+        Args:
+            path: The recording.
+            script: A mended script to go on with; by default the one that ran last.
+            approve: The numbers of paused calls that may be made, True for all; or, as :meth:`run` takes it, what asks
+                a person about further calls.
+            deny: The numbers of paused calls that may not be made, True for all; or patterns as :meth:`run` takes them.
+            done: Writes that were under way and count as done, by number, each with what the script gets.
+            again: The numbers of writes that were under way and are to be sent again.
+            options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out. A run
+                that was read-only stays so.
+
+        Returns:
+            The outcome of the whole run, earlier calls included. That of a finished run is shown again.
+
+        Raises:
+            ConfigError: The recording cannot be read, is damaged, or another run writes it.
+            UnderWay: A write may have been done, and neither ``done`` nor ``again`` names it.
+            Paused: The pause is too old to be approved.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.broker.recording import read
+        from kosmolua.runs.recorded import Decisions, options_of, patterns_among, resuming, script_fields, source_of
+
+        recording = read(path)
+        given: dict[str, Any] = {**options_of(recording), **options}
+        source, mended = source_of(recording.script), None
+        if script is not None and as_bytes(script) != source:
+            source = as_bytes(script)
+            mended = script_fields(given["name"], source)
+        elif recording.status == "done":
+            finished = self.replay(path, **options)
+            finished.warnings.append(f"the run of {os.fspath(path)} is finished, and this is what came of it")
+            return finished
+        given["read_only"] = given.get("read_only", False) or recording.header["options"]["read_only"]
+        given["deny"] = [*recording.header["options"]["deny"], *patterns_among(deny)]
+        if callable(approve):
+            given["approve"] = approve
+        run = self._prepare(source, given, limits=Limits(**recording.header["limits"]))  # type: ignore[arg-type]
+        try:
+            run.take = resuming(self._host, recording, Decisions.of(approve, deny, done, again), mended)
+        except BaseException:
+            self._forget(run)
+            raise
+        return self._execute(run)
 
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.

@@ -48,7 +48,7 @@ def closest(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 
 def _most_alike(word: str, names: Iterable[str]) -> Iterable[str]:
-    """Return those of very many names that have the most pairs of letters in common with a word."""
+    """Return the names that share the most pairs of letters with a word; quick also for very many names."""
     near = [name for name in names if len(name) <= MAX_WORD]
     if len(near) <= MAX_COMPARED:
         return near

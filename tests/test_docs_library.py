@@ -108,7 +108,7 @@ def test_search_corrects_words_that_it_does_not_know(library: Library) -> None:
     text = library.search("lnd a book")
 
     assert text.startswith("Some words of 'lnd a book' are not known.")
-    assert " for 'lend book', the best first." in text
+    assert " for 'lend a book', the best first." in text
     assert "1. `integrations.books.lend_book`" in text
 
 

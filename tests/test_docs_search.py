@@ -131,7 +131,7 @@ def test_a_very_long_query_is_cut(index: Index) -> None:
 
 @pytest.mark.parametrize(
     ("query", "corrected"),
-    [("cancle a deploy", "cancel deploy"), ("list servises", "list services"), ("list services", "list services")],
+    [("cancle a deploy", "cancel a deploy"), ("list servises", "list services"), ("list services", "list services")],
 )
 def test_unknown_words_are_replaced_by_the_nearest_known(index: Index, query: str, corrected: str) -> None:
     """Known words stay as they are."""

@@ -12,6 +12,7 @@ from conftest import Write
 NEVER = {"requests", "urllib3", "rich", "importlib.metadata", "prompt_toolkit", "pygments", "mcp", "tomli", "asyncio"}
 NOT_WITHOUT_CALLS = NEVER | {
     "click",
+    "_hashlib",
     "dataclasses",
     "inspect",
     "difflib",

@@ -70,6 +70,9 @@ class Tools:
         integration = files()
         return Plugin(integration, integration.origin, "given", lambda: None)
 
+    def listed(self, name: str) -> Plugin:
+        return self.load(name)
+
     def prose(self, name: str) -> str | None:
         return None
 

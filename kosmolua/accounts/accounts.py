@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
@@ -17,6 +19,7 @@ from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
+from kosmolua.schema.names import SERVERS, section_of
 from kosmolua.schema.types import Mismatch
 from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
+_NAME_OF_SECRET = re.compile(r"key|token|secret|passw|credential|authorization|cookie|(^|_)pat($|_)", re.IGNORECASE)
+"""What the name of an environment variable or a header has whose value is a credential."""
 SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 
 
@@ -66,6 +71,10 @@ class Accounts:
     def sections(self) -> list[str]:
         """Return the integrations that the file has a section for."""
         return self._sections.names()
+
+    def servers(self) -> list[str]:
+        """Return the MCP servers that the file has a section for, sorted."""
+        return self._sections.servers()
 
     def names(self, integration: Integration) -> list[str]:
         """Return the accounts of an integration in alphabetical order; the list is shared, so do not change it.
@@ -110,7 +119,7 @@ class Accounts:
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
             shared = self._sections.of(integration).permissions
-            rules = Rules([(integration.name, shared), (f"{integration.name}.{account}", own)])
+            rules = Rules([(integration.name, shared), (section_of(integration.name, account), own)])
             self._rules[integration.name, account] = rules
         return rules
 
@@ -133,7 +142,7 @@ class Accounts:
             NotConfigured: A field is missing, or a secret does not come in time.
         """
         with self._lock:
-            resolved = self._resolved.setdefault((integration.name, account), _Resolved())
+            resolved = self._resolved.setdefault((integration.name, account), _Resolved(Lock()))
         if not resolved.lock.acquire(timeout=min(max(until - monotonic(), 0), TIMEOUT_MAX)):
             where = f"{integration.name}.{account}"
             raise NotConfigured(f"Another call fetches the secrets of {where}, and they did not come in time")
@@ -207,15 +216,21 @@ class Accounts:
         return all(self._environ.get(integration.variable(field)) for field in required)
 
     def _resolve(self, integration: Integration, account: str, until: float) -> Table:
-        table = self._table(integration, account)
+        table = self._sections.settings(integration, account)
         from_environment = not table.keys() - {"permissions"}
         settings: Table = {}
         for field in integration.account_fields:
             variable = integration.variable(field)
-            if field.secret and self._simulate:
+            if field.many:
+                named = table.get(field.name, {}).items()
+                settings[field.name] = {
+                    key: self._named_secret(integration, account, f"{field.name}.{key}", each, until)
+                    for key, each in named
+                }
+            elif field.secret and self._simulate:
                 settings[field.name] = Secret(str(made_up(integration.name, field)), holding=())
             elif field.secret and field.name in table:
-                settings[field.name] = self._secret_in_file(integration, account, field, table[field.name], until)
+                settings[field.name] = self._secret_in_file(integration, account, field.name, table[field.name], until)
             elif field.name in table:
                 settings[field.name] = field.type.accept(table[field.name])
             elif from_environment and self._environ.get(variable) and (field.required or field.secret):
@@ -230,13 +245,22 @@ class Accounts:
                 )
         return settings
 
+    def _named_secret(
+        self, integration: Integration, account: str, key: str, given: str | Table, until: float
+    ) -> Secret:
+        """Return one of a table of credentials; text that neither it nor its name makes one is not masked."""
+        name = key.rpartition(".")[2]
+        if isinstance(given, str) and not (looks_like_key(given) or _NAME_OF_SECRET.search(name)):
+            return Secret(given, holding=())
+        return self._secret_in_file(integration, account, key, given, until)
+
     def _secret_in_file(
-        self, integration: Integration, account: str, field: AccountField, given: str | Table, until: float
+        self, integration: Integration, account: str, key: str, given: str | Table, until: float
     ) -> Secret:
         try:
-            return self._secret(f"{integration.name}.{account}.{field.name}", given, until)
+            return self._secret(f"{section_of(integration.name, account)}.{key}", given, until)
         except NotConfigured as error:
-            place = self._sections.place(integration.name, account, field.name)
+            place = self._sections.place(integration.name, account, *key.split(".", 1))
             error.detail = f"{place}: {error.detail}" if error.detail else place
             raise
 
@@ -256,12 +280,12 @@ class Accounts:
         return secret
 
 
+@dataclass(eq=False, repr=False)
 class _Resolved:
     """The fields of an account once they are resolved, and the lock of the thread that resolves them."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.settings: Table | None = None
+    lock: Lock
+    settings: Table | None = None
 
 
 def read(
@@ -272,6 +296,7 @@ def read(
     redactor: Redactor,
     simulate: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
+    servers: Mapping[str, Table] | None = None,
 ) -> Accounts:
     """Return the accounts of a file, or those of the environment alone.
 
@@ -282,9 +307,12 @@ def read(
         redactor: Learns each secret.
         simulate: True if made-up values stand for what is missing.
         warn: Called with a sentence about what is unwise but works.
+        servers: MCP servers beside those of the file, each by name with what its section would hold.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.
     """
     tables = dict(source or {}) if source is None or isinstance(source, Mapping) else parse(source)
+    if servers:
+        tables[SERVERS] = {**tables.get(SERVERS, {}), **servers}
     return Accounts(tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn)

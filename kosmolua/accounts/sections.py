@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
-from kosmolua.accounts.sources import check_secret, warn_of_readers
+from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
 from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits
 from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.names import SERVERS, section_of
 from kosmolua.schema.types import Mismatch, quoted
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import did_you_mean
@@ -54,7 +55,7 @@ class Sections:
 
     def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
         self.path = path
-        self._tables = tables
+        self._tables = _with_servers(tables)
         self._own: Table = tables.get(_OWN, {})
         self._warn = warn
         self._has_warned = False
@@ -67,7 +68,24 @@ class Sections:
 
     def names(self) -> list[str]:
         """Return the integrations that the file has a section for."""
-        return [name for name in self._tables if name != _OWN]
+        return [name for name in self._tables if name != _OWN and not name.startswith(f"{SERVERS}.")]
+
+    def servers(self) -> list[str]:
+        """Return the MCP servers that the file has a section for, sorted."""
+        prefix = f"{SERVERS}."
+        return sorted(name.removeprefix(prefix) for name in self._tables if name.startswith(prefix))
+
+    def settings(self, integration: Integration, account: str) -> Table:
+        """Return the table of an account, whose fields alone are checked.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+        """
+        if integration.name in self._checked:
+            return self._checked[integration.name].accounts.get(account, {})
+        table: Table = self._tables.get(integration.name, {}).get(account, {})
+        self._check_account(integration, account, table)
+        return table
 
     def of(self, integration: Integration) -> Section:
         """Return the section of an integration; empty if the file has none. It is checked once.
@@ -105,6 +123,8 @@ class Sections:
 
     def place(self, *keys: str) -> str:
         """Return the file, with the line of the innermost of these keys that has a line of its own."""
+        if keys and keys[0].startswith(f"{SERVERS}."):
+            keys = (keys[0], *(key for key in keys[1:] if key != "default"))
         line = line_of(self.path, *keys)
         return f"{self.path}:{line}" if line else str(self.path)
 
@@ -167,7 +187,8 @@ class Sections:
         for key in table:
             if key not in known:
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
-                raise self.wrong(f"[{name}.{account}] has no key {_shown(key)}", name, account, key, hint=hint)
+                what = f"[{section_of(name, account)}] has no key {_shown(key)}"
+                raise self.wrong(what, name, account, key, hint=hint)
         for field in integration.account_fields:
             if field.name in table:
                 self._check_value(field, table[field.name], name, account)
@@ -175,13 +196,15 @@ class Sections:
             if key in table:
                 check(self, integration, table[key], name, account)
 
-    def _check_value(self, field: AccountField, value: object, *where: str) -> None:
-        check = check_secret if field.secret else field.type.accept
+    def _check_value(self, field: AccountField, value: object, name: str, account: str) -> None:
         try:
-            check(value)
+            if field.secret:
+                (check_secrets if field.many else check_secret)(value)
+            else:
+                field.type.accept(value)
         except Mismatch as mismatch:
-            what = f"[{'.'.join(where)}] {field.name}{mismatch.where} {mismatch.problem}"
-            raise self.wrong(what, *where, field.name) from None
+            what = f"[{section_of(name, account)}] {field.name}{mismatch.where} {mismatch.problem}"
+            raise self.wrong(what, name, account, field.name) from None
         if field.secret and isinstance(value, str) and not self._has_warned:
             self._has_warned = True
             warn_of_readers(self.path, self._warn)
@@ -234,6 +257,19 @@ ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] 
 
 A new one, such as a proxy, is a line here; what needs it reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
 """
+
+
+def _with_servers(tables: Table) -> Table:
+    """Return the tables with a section for each MCP server: its permissions, and the rest as its only account."""
+    servers = tables.get(SERVERS, {})
+    if not isinstance(servers, dict) or not all(isinstance(table, dict) for table in servers.values()):
+        return tables
+    sections: Table = {}
+    for name, table in servers.items():
+        rest = {key: value for key, value in table.items() if key != "permissions"}
+        permissions = {"permissions": table["permissions"]} if "permissions" in table else {}
+        sections[f"{SERVERS}.{name}"] = {"default": rest, **permissions}
+    return {name: table for name, table in tables.items() if name != SERVERS} | sections
 
 
 def _is_account(key: str, value: object) -> bool:

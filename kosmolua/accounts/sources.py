@@ -174,6 +174,17 @@ def check_secret(given: object) -> None:
         raise Mismatch(f"must be {SOURCES[name].takes}", f".{name}")
 
 
+def check_secrets(given: object) -> None:
+    """Accept a table of secrets by name; raise Mismatch as :func:`check_secret` does."""
+    if not isinstance(given, dict):
+        raise Mismatch('must be a table, such as { NAME = { env = "NAME" } }')
+    for name, value in given.items():
+        try:
+            check_secret(value)
+        except Mismatch as mismatch:
+            raise mismatch.inside(f".{name}") from None
+
+
 def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
     """Warn if a file that holds a secret can be read by others."""
     if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):

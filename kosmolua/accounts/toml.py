@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, Limits, spell_size
 from kosmolua.schema.integration import placeholder
+from kosmolua.schema.names import section_of
 
 if TYPE_CHECKING:
     from kosmolua.schema.integration import AccountField, Integration
@@ -32,18 +33,33 @@ _HEAD = """\
 
 
 def parse(path: str | os.PathLike[str]) -> Table:
-    """Return the tables of an accounts file.
+    """Return the tables of an accounts file, or of another file in TOML.
 
     Raises:
         ConfigError: The file cannot be read, or it is not TOML.
     """
+    try:
+        return parsed(Path(path).read_text(encoding="utf-8-sig"), path)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: this is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
+
+
+def parsed(text: str, path: str | os.PathLike[str]) -> Table:
+    """Return the tables of a text in TOML.
+
+    Args:
+        text: The text.
+        path: What messages call it.
+
+    Raises:
+        ConfigError: It is not TOML.
+    """
     import tomli
 
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
         return tomli.loads(text)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: this is not UTF-8 text") from None
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, tomli.TOMLDecodeError) else None
         place = f"{path}:{line}" if line else path
@@ -53,8 +69,6 @@ def parse(path: str | os.PathLike[str]) -> Table:
                 hint="remove the key, since an account called default is the default one, or rename the account",
             ) from None
         raise ConfigError(f"{place}: this is not TOML: {error}") from None
-    except OSError as error:
-        raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
 
 
 def _integration_with_two_defaults(text: str, line: int) -> str | None:
@@ -96,7 +110,8 @@ def _bare(text: str) -> str:
 
 def stanza(integration: Integration, account: str = "default") -> str:
     """Return the stanza of one account to paste into accounts.toml; optional keys are comments."""
-    head = f"[{_key(integration.name)}.{_key(account)}]"
+    section = section_of(integration.name, account)
+    head = f"[{section}]" if section == integration.name else f"[{_key(integration.name)}.{_key(account)}]"
     return "\n".join([head, *(_line(integration, field) for field in integration.account_fields)])
 
 
@@ -111,6 +126,7 @@ def example_file(integrations: Iterable[Integration]) -> str:
 def _line(integration: Integration, field: AccountField) -> str:
     if field.secret:
         value: object = {"env": integration.variable(field)}
+        value = {"NAME": value} if field.many else value
     elif field.required or field.default is None:
         value = placeholder(integration.name, field)
     else:
@@ -118,6 +134,11 @@ def _line(integration: Integration, field: AccountField) -> str:
     line = f"{_key(field.name)} = {_toml(value)}"
     note = f"  {_comment(field.about)}" if field.about else ""
     return (line if field.required else f"# {line}") + note
+
+
+def assignments(table: Table) -> str:
+    """Return the keys of a table in TOML, a line each."""
+    return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 
 def _comment(sentence: str) -> str:

@@ -31,6 +31,10 @@ input = nil
 ---@type table<string, Secret>
 secrets = {}
 
+---The parameters that the script's header declares, with their defaults.
+---@type table<string, any>
+params = {}
+
 ---Prints a value as `print` does, and returns it.
 ---@generic T
 ---@param value T

@@ -45,7 +45,7 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
     if not document.title:
         yield Finding(f"{file}:1", "the page has no title", "begin with '# NAME'")
     spoken_of = {function.name for heading in document.sections if (function := integration.function(heading))}
-    for name in integration.functions:
+    for name in integration.functions.own:
         if name not in spoken_of:
             yield Finding(
                 f"{file}:1", f"{name} has no section", f"add '## {name}' with what its signature does not say"
@@ -70,7 +70,7 @@ def _found(plugin: Plugin) -> Iterator[Finding]:
     integration, prose = plugin.integration, plugin.prose()
     page = str(Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md")
     yield from check_integration(integration)
-    for function in integration.functions.values():
+    for function in integration.functions.own.values():
         yield from check_function(function, integration.prefix)
         yield from check_effect(function)
     yield from check_page(integration, prose, page)
@@ -82,7 +82,7 @@ def _found(plugin: Plugin) -> Iterator[Finding]:
 
 
 def _in_docstrings(integration: Integration) -> Iterator[Example]:
-    for function in integration.functions.values():
+    for function in integration.functions.own.values():
         source = source_of(function.handler)
         if source:
             file, _, line = source.docstring_place.rpartition(":")

@@ -30,11 +30,12 @@ def check_integration(integration: Integration) -> Iterator[Finding]:
         yield Finding(place, "the module has no docstring", "say in its first line what it knows")
     if not integration.about.endswith("."):
         yield Finding(place, "about is not a sentence", "say what the integration is for, and end with a full stop")
-    if not account.__doc__ or account.__doc__.startswith(f"{account.__name__}("):
-        yield Finding(place, f"{account.__name__} has no docstring", "say what one account is")
+    name = getattr(account, "__name__", "the account")
+    if not account.__doc__ or account.__doc__.startswith(f"{name}("):
+        yield Finding(place, f"{name} has no docstring", "say what one account is")
     for field in integration.account_fields:
         if field.required and not field.about:
-            subject = f"{field.name} of {account.__name__}"
+            subject = f"{field.name} of {name}"
             yield Finding(place, f"{subject} has no sentence", 'write its type as Annotated[..., "where to find it"]')
 
 

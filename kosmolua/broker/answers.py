@@ -109,7 +109,7 @@ def _answers_of(recording: Recording) -> list[Answer]:
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
-    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "decision"):
+    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "decision", "end"):
         kind = event["event"]
         if kind == "resumed":
             intents, given = {}, {}
@@ -127,13 +127,24 @@ def _answers_of(recording: Recording) -> list[Answer]:
         elif kind == "given":
             if event["id"] in given:
                 found[given[event["id"]]].order = line
+        elif kind == "end":
+            for call in event["calls"]:
+                if call["status"] == "refused":  # nothing was sent after all
+                    _drop(found, intents, call["number"])
         elif event["decision"] == "again":
             found.pop(event["line"], None)
         elif event["decision"] == "done" and event["line"] in found:
             answer = found[event["line"]]
             answer.value, answer.order, answer.is_under_way = protocol.encode(event.get("value")), line, False
-            answer.call = {**(answer.call or {}), "status": "ok"}
+            answer.error, answer.call = None, {**(answer.call or {}), "status": "ok", "error": None}
     return list(found.values())
+
+
+def _drop(found: dict[int, Answer], intents: dict[int, int], number: int) -> None:
+    """Drop the intent of a call."""
+    for request, line in list(intents.items()):
+        if number_of(found[line]) == number:
+            del found[line], intents[request]
 
 
 def number_of(answer: Answer) -> int:

@@ -44,6 +44,10 @@ Decided: TypeAlias = "Callable[[Approval], bool | None]"
 """Returns what a person decided about a call beforehand, True for yes; None if nothing was decided."""
 
 
+Confirm: TypeAlias = Callable[[str, Mapping[str, object]], bool]
+"""Asks a person about a message and what is shown with it, and returns True for yes."""
+
+
 def _directly(work: Callable[[], _T]) -> _T:
     return work()
 

@@ -73,6 +73,9 @@ class Live:
 
     def sender(self, integration: Integration, account: str) -> Sender:
         """Return the transport of an account."""
+        if integration.carrier:
+            carrier: Sender = integration.carrier(account)
+            return carrier
         key = (integration.name, account)
         with self._lock:
             if key not in self._transports:

@@ -93,7 +93,7 @@ class Broker:
         self._permissions = Permissions(
             host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny, decided=decided
         )
-        self._watch = watch or (lambda event: None)
+        self._watch = watch
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Under the lock.
         self._changed = Condition()
@@ -177,13 +177,14 @@ class Broker:
             error = Interrupted("The call was interrupted")
             raise
         finally:
-            if record := self._end(call, error):
+            record = self._end(call, error)
+            if record and self._watch:
                 self._watch(CallEnded(record))
 
     def sleep(self, seconds: float) -> float:
         """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
         real = self._host.backend.sleep(seconds)
-        if real:
+        if real and self._watch:
             self._watch(Waiting(real))
         return real
 
@@ -244,7 +245,8 @@ class Broker:
             with self._changed:
                 self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
         for record in ended:
-            self._watch(CallEnded(record))
+            if self._watch:
+                self._watch(CallEnded(record))
         if self._cut_off and isinstance(error, (Interrupted, LimitExceeded)):
             error.call = self._cut_off[0].path
             error.advise(_said_of(self._cut_off))
@@ -272,7 +274,9 @@ class Broker:
         call.allowed_by = self._permissions.allow(
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
-        self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
+        call.confirm = self._permissions.confirm_for(target, call.number)
+        if self._watch:
+            self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = partial(target.function.handler, **arguments)
         value = self._invoke(call, target.integration, target.account, handler)
         if self.pages:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.records import Mode
     from kosmolua.broker.secrets import Given, NamedSecrets
     from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
     from kosmolua.limits import Limits
@@ -51,6 +52,8 @@ class Host:
         warn: Callable[[str], None],
         environ: Mapping[str, str] | None,
         secrets: Mapping[str, Given] | None = None,
+        servers: Mapping[str, Mapping[str, Any]] | None = None,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
@@ -63,6 +66,8 @@ class Host:
         self._journal_path = None if isinstance(journal, bool) else journal
         self._keeps_default_journal = journal is True and not simulate
         self._warn = warn
+        self._given_servers = {name: dict(server) for name, server in (servers or {}).items()}
+        self._trace = trace
         self.read_only = read_only
         self.yes = yes
         self.approve = approve
@@ -97,6 +102,22 @@ class Host:
             redactor=self.redactor,
             simulate=self._simulate,
             warn=self._warn,
+            servers=self._given_servers,
+        )
+
+    @lazy
+    def servers(self) -> Servers:
+        """The MCP servers of the accounts file."""
+        from kosmolua.broker.records import current_confirm
+        from kosmolua.catalog.mcp_servers.servers import Servers
+
+        return Servers(
+            self.accounts,
+            self._environ,
+            offline=self._simulate,
+            trace=self._told if self._trace else None,
+            changed=lambda: vars(self).pop("docs", None),
+            confirm=current_confirm,
         )
 
     @property
@@ -124,7 +145,7 @@ class Host:
         """Resolves paths under ``app``."""
         from kosmolua.catalog.catalog import Catalog
 
-        return Catalog([self.plugins], self.accounts)
+        return Catalog([self.plugins, self.servers], self.accounts)
 
     @lazy
     def docs(self) -> Library:
@@ -196,14 +217,21 @@ class Host:
     def close(self) -> None:
         """Close the connections and the journal."""
         built = vars(self)
-        for part in (built.get("backend"), built.get("journal")):
+        for part in (built.get("servers"), built.get("backend"), built.get("journal")):
             if part:
                 part.close()
 
     def start_anew(self) -> None:
         """In a fork of the process, drop the parent's connections and locks."""
+        if servers := vars(self).get("servers"):
+            servers.start_anew()
         live = () if self._given_backend or self._simulate else ("backend",)
         forget(self, *live)
+
+    def _told(self, server: str, line: str) -> None:
+        """Trace a line that a server printed or logged."""
+        if self._trace:
+            self._trace(f"{server}: {self.redactor.text(line)}")
 
     def _check_sections(self) -> None:
         """Warn of each section without an integration; only a call to it is an error."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.broker.records import Call
+from kosmolua.broker.records import Call, current
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ NAME_TIMEOUT = 3.0
 MAX_NAME = 100
 MAX_TEXT = 300
 """Characters of an exception's text; a longer one is cut."""
-_current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
 
 
 class OpenAccounts:
@@ -63,7 +61,7 @@ class OpenAccounts:
         """
         with self._lock:
             account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
-        token = _current.set((call, until))
+        token = current.set((call, until))
         try:
             with blaming(call.path, integration.origin):
                 with account_in_use.opening:
@@ -73,7 +71,7 @@ class OpenAccounts:
                 with account_in_use.gate:
                     yield account_in_use.value
         finally:
-            _current.reset(token)
+            current.reset(token)
 
     def _open_account(self, integration: Integration, account: str, until: Until) -> Any:
         settings = self._host.accounts.settings(integration, account, until=until())
@@ -90,7 +88,7 @@ class OpenAccounts:
         """Send a request for the call of this thread, or for no call if it is a thread of the integration."""
         for secret in request.secrets:
             self._host.redactor.learn(secret, owner=account)
-        call, until = _current.get() or (None, self._until)
+        call, until = current.get() or (None, self._until)
         if until() <= monotonic():
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
         response = sender(request, until=until, observe=call.observe if call else _ignore)
@@ -99,7 +97,7 @@ class OpenAccounts:
         return response
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _OpenAccount:
     """An account's opened client, and the limit on concurrent calls with it."""
 
@@ -145,7 +143,7 @@ class Names:
             return ""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Name:
     """A name once it is looked up, and the lock of the thread that looks it up."""
 

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.broker.approvals import Approval, Approve, Asker, Decided
+from kosmolua.broker.approvals import Approval, Approve, Asker, Confirm, Decided
 from kosmolua.errors import Denied, KosmoError, Paused
 
 if TYPE_CHECKING:
@@ -132,6 +132,23 @@ class Permissions:
             hint=_remedy(target),
             detail=str(self._host.accounts.path),
         )
+
+    def confirm_for(self, target: Target, number: int) -> Confirm | None:
+        """Return what asks a person about something that the service wants to know during a call, or None.
+
+        Args:
+            target: What is called.
+            number: The call's number in its run.
+        """
+        questions = self._questions
+        if questions is None:
+            return None
+
+        def confirm(message: str, shown: Mapping[str, object]) -> bool:
+            approval = Approval(target.path, target.account, target.function.effect, shown, message)
+            return questions.ask(number, lambda: approval)
+
+        return confirm
 
 
 class _Questions:

@@ -2,7 +2,8 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, input, secrets, limits, options, seed} the first line
+    run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, seed}
+                                        always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call, secrets}
@@ -76,7 +77,7 @@ class Recording:
 
     @property
     def end(self) -> Event | None:
-        """How the run ended when it last ran, or None if that was not written any more."""
+        """How the run ended when it last ran, or None if the file does not say."""
         return self.events[-1] if self.events[-1]["event"] == "end" else None
 
     @property

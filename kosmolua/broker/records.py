@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from kosmolua.broker.approvals import Confirm
 from kosmolua.errors import CallError, CallTimeout, KosmoError, NetworkError
 from kosmolua.http.errors import LOOK_FIRST
 from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
+    from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt
 
 Status: TypeAlias = Literal["ok", "failed", "refused", "unknown"]
@@ -31,12 +35,19 @@ class Origin:
     Args:
         mode: What answers.
         script: The script's name; None if no script makes the call.
-        sha256: The hash of its text, in hex.
+        source: Its text.
     """
 
     mode: Mode = "live"
     script: str | None = None
-    sha256: str | None = None
+    source: bytes | None = None
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """The hash of the script's text, in hex. Only a journal needs it, and hashlib takes long to import."""
+        from hashlib import sha256
+
+        return None if self.source is None else sha256(self.source).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ class Call:
         self.effect: str | None = None
         self.allowed_by: str | None = None
         self.arguments: Mapping[str, object] | None = None
+        self.confirm: Confirm | None = None
         self.has_begun = self.has_returned = self.has_written = False
         self._attempts: list[int] = []
         self._request_id: str | None = None
@@ -171,6 +183,16 @@ class Call:
         if self.has_begun and not self.has_returned and is_cut_off:
             return "unknown"
         return "failed" if self._attempts or self.has_returned else "refused"
+
+
+current: ContextVar[tuple[Call, Until] | None] = ContextVar("current_call", default=None)
+"""The call that this thread makes, and its deadline."""
+
+
+def current_confirm() -> Confirm | None:
+    """Return what asks a person for the call that this thread makes, or None if nobody can be asked."""
+    found = current.get()
+    return found[0].confirm if found else None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from kosmolua.errors import NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name
+from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
@@ -40,6 +40,13 @@ class Provider(Protocol):
         Raises:
             PluginError: It cannot be loaded.
             UnknownPath: No integration has this name.
+        """
+
+    def listed(self, name: str) -> Plugin:
+        """Return an integration for a list or a search, without starting or reaching anything for it.
+
+        Raises:
+            PluginError: It cannot be loaded, or nothing is known of it yet.
         """
 
     def prose(self, name: str) -> str | None:
@@ -73,7 +80,7 @@ class Target:
     @property
     def section(self) -> str:
         """The account's section of the accounts file."""
-        return f"{self.integration.name}.{self.account}"
+        return section_of(self.integration.name, self.account)
 
 
 class Catalog:
@@ -107,6 +114,15 @@ class Catalog:
         """
         return self.plugin(name).integration
 
+    def listed(self, name: str) -> Integration:
+        """Return an integration for a list or a search.
+
+        Raises:
+            PluginError: It cannot be loaded, or it would have to be started for that.
+        """
+        root, short = root_and_name(name)
+        return self._provider(root).listed(short).integration
+
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
 
@@ -115,7 +131,7 @@ class Catalog:
         """
         for name in self.names():
             try:
-                yield self.integration(name)
+                yield self.listed(name)
             except PluginError as error:
                 skip(name, error)
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
+from importlib.util import find_spec, source_hash
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
@@ -133,6 +132,8 @@ class Plugins:
             raise copy(loaded) from loaded.__cause__  # the traceback of one error grows each time it is raised
         return loaded
 
+    listed = load
+
     def require(self, name: str, where: str) -> None:
         """Raise a ConfigError that begins with ``where`` unless there is an integration of this name; load none."""
         if any(place.find(name) for place in self._places) or name in self.names():
@@ -161,12 +162,13 @@ class Plugins:
             origins = " and ".join(candidates)
             return PluginError(f"two integrations are called {name}: {origins}", origin=origins, hint="remove one")
         (found,) = candidates.values()
-        if not callable(found):
-            return found
         try:
-            return found()
+            loaded = found() if callable(found) else found
         except PluginError as error:
             return error
+        if isinstance(loaded, Plugin):
+            _extend(loaded.integration, self._places)
+        return loaded
 
     def _refused(self, name: str) -> PluginError:
         """Return the error of a file whose name no plugin can have; raise UnknownPath if there is no such file."""
@@ -214,6 +216,7 @@ class Plugins:
 
     def _load_spec(self, spec: ModuleSpec, label: str, name: str | None) -> Plugin:
         origin = str(spec.origin)
+        _compile_document(Path(origin).parent, label)
         module = guarded(partial(importlib.import_module, spec.name), origin, self._load_timeout)
         return _plugin_of(module, module, origin, label, name)
 
@@ -249,19 +252,39 @@ def _load_document(document: tuple[str, Path]) -> tuple[str, Plugin | PluginErro
     return name, Plugin(loaded, str(path), "--plugin", lambda: None)
 
 
-def _extended(integration: Integration) -> Integration:
-    """Return an integration with the operations of the document that it is extended by, if it is by one."""
-    if integration.extension and integration.functions.more is None:
-        from kosmolua.catalog.openapi.integration import extend
+def onto_folder(parent: Path, name: str) -> Path:
+    """Return the folder of the document that the user imported onto an integration; it need not exist."""
+    return parent / f"{name}.onto"
 
-        extend(integration, integration.extension)
-    return integration
+
+def _compile_document(folder: Path, label: str) -> None:
+    """Compile an imported document whose compiled file is missing, which may take longer than loading a plugin may."""
+    if label == "user" and (folder / "openapi.json").is_file():
+        from kosmolua.catalog.openapi.store import Home, Store
+
+        try:
+            Store(Home.of_folder(folder)).database.close()
+        except ConfigError as error:
+            raise PluginError(error.what, origin=str(folder), hint=error.hint) from None
+
+
+def _extend(integration: Integration, places: Sequence[Place]) -> None:
+    """Add the operations of a document: of one imported onto the integration, or of one that it came with."""
+    onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
+    if integration.functions.more or not (onto or integration.extension):
+        return
+    from kosmolua.catalog.openapi import integration as documents
+
+    if onto:
+        documents.extend_onto(integration, onto[0])
+    elif integration.extension:
+        documents.extend(integration, integration.extension)
 
 
 def _wrapped(integration: Integration) -> Plugin:
     page = Path(integration.origin.rpartition(":")[0]).parent / f"{integration.name}.md"
     return Plugin(
-        _extended(integration),
+        integration,
         integration.origin,
         "given",
         lambda: page.read_text(encoding="utf-8") if page.is_file() else None,
@@ -289,7 +312,7 @@ def bundled_folder() -> Path:
 
 def _package_of(folder: Path) -> str:
     """Return a private package name for a folder, so that two folders never share a module."""
-    digest = sha256(os.fsencode(folder)).hexdigest()[:16]  # the same in every process, so that its types pickle
+    digest = source_hash(os.fsencode(folder)).hex()  # the same in every process, so that its types pickle
     package = f"{_PACKAGE}_{digest}"
     if package not in sys.modules:
         module = ModuleType(package, "Integrations of one folder.")
@@ -350,7 +373,7 @@ def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name
             origin=origin,
             hint="give both the same name",
         )
-    return Plugin(_extended(integration), origin, label, lambda: _read_prose(module.__spec__, integration.name))
+    return Plugin(integration, origin, label, lambda: _read_prose(module.__spec__, integration.name))
 
 
 def _read_prose(spec: ModuleSpec | None, name: str) -> str | None:

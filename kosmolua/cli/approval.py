@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
+from typing import Any
 
 from kosmolua.broker.approvals import Approval
 from kosmolua.cli import console
@@ -118,6 +119,13 @@ class Approver:
         while (answer := _answer(f"Allow these {len(approvals)} calls? {choices}: ", ANSWERS_OF_LIST)) == "show":
             _write(_list(approvals, str))
         return answer
+
+
+def described(call: Mapping[str, Any]) -> str:
+    """Return a call of a recording as a line: its number, what it does, and its arguments."""
+    arguments = call.get("arguments") or {}
+    shown = ", ".join(f"{exposed(name)} = {exposed(luacats.literal(value))}" for name, value in arguments.items())
+    return f"call {call['number']}: {call['effect']} {call['path']} [{call['account']}] {_shorten_row(shown)}".rstrip()
 
 
 def _deed(approval: Approval) -> str:

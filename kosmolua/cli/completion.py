@@ -52,7 +52,9 @@ def offered_accounts(catalog: Catalog, integration: str) -> Offers:
 
 def offered_functions(catalog: Catalog, integration: str) -> Offers:
     """Return the functions of an integration."""
-    return {name: function.summary for name, function in catalog.integration(integration).functions.items()}
+    from kosmolua.docs.outline import outline_of
+
+    return {name: sketch.summary for name, sketch in outline_of(catalog.integration(integration)).functions.items()}
 
 
 _BEFORE_NAMES = re.compile(rf"^(?:{APP}\.)?(?:{ROOT}\.)?")

@@ -1,6 +1,6 @@
 """Console output: text for people, JSON for programs, errors on standard error; and the exit status of an error.
 
-What spells out invisible characters is imported on first use: a script that ends well in a pipe needs none of it.
+The module that spells out invisible characters is imported on first use: most runs in a pipe do not need it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kosmolua.errors import (
     Interrupted,
     KosmoError,
     LimitExceeded,
+    Paused,
     PluginError,
     ScriptError,
     UsageError,
@@ -41,9 +42,7 @@ STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 
 def complain(sentence: str) -> None:
     """Write one sentence to standard error."""
-    from kosmolua.escaping import harmless
-
-    first, *more = harmless(sentence).rstrip("\n").split("\n")
+    first, *more = _harmless(sentence).rstrip("\n").split("\n")
     sys.stderr.write(
         "\n    ".join([f"kosmolua: {first}", *more]) + "\n"
     )  # so that no later line looks like an error of its own
@@ -61,8 +60,6 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         error: The error.
         script: The name of the script that it ended, if it ended one.
     """
-    from kosmolua.escaping import harmless
-
     if isinstance(error, CheckFailed):
         _list_findings(error, script or "script")
         return
@@ -73,9 +70,9 @@ def complain_of(error: KosmoError, script: str | None = None) -> None:
         place = f"{script}:{error.line}: "
     complain(place + str(error))
     if error.traceback and isinstance(error, ScriptError):
-        sys.stderr.write(harmless(error.traceback) + "\n")
+        sys.stderr.write(_harmless(error.traceback) + "\n")
     if error.hint and "\n" in error.hint:
-        sys.stderr.write("\n" + "\n".join("    " + line for line in harmless(error.hint).splitlines()) + "\n")
+        sys.stderr.write("\n" + "\n".join("    " + line for line in _harmless(error.hint).splitlines()) + "\n")
 
 
 def _list_findings(error: CheckFailed, script: str) -> None:
@@ -89,10 +86,7 @@ def _list_findings(error: CheckFailed, script: str) -> None:
 
 def line(text: str) -> None:
     """Write a line to standard output; on a terminal, control characters are escaped."""
-    if standard.is_shown:
-        from kosmolua.escaping import harmless
-
-        text = harmless(text)
+    text = _harmless(text) if standard.is_shown else text
     standard.write(text.encode("utf-8", "replace") + b"\n")
 
 
@@ -104,6 +98,15 @@ def as_json(value: object, indent: int | None = 2) -> None:
 
         text = visible(text)
     line(text)
+
+
+def _harmless(text: str) -> str:
+    """Return text in which nothing steers a terminal. Printable text needs no import: files may have run out."""
+    if text.isprintable():
+        return text
+    from kosmolua.escaping import harmless
+
+    return harmless(text)
 
 
 def show_values(values: list[object]) -> None:
@@ -153,9 +156,8 @@ def markdown(text: str, *, paged: bool = False) -> None:
         line(text.rstrip("\n"))
         return
     from kosmolua.cli.rendering import draw_page
-    from kosmolua.escaping import harmless
 
-    draw_page(harmless(text), paged=paged)
+    draw_page(_harmless(text), paged=paged)
 
 
 def can_ask() -> bool:
@@ -186,6 +188,8 @@ def status_of(error: KosmoError | None) -> int:
         return 3
     if isinstance(error, LimitExceeded):
         return 124
+    if isinstance(error, Paused):
+        return 75
     if isinstance(error, Exited):
         return error.exit
     return 130 if isinstance(error, Interrupted) else 1

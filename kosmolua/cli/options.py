@@ -307,11 +307,19 @@ class Script:
         file: Its file, ``-`` for standard input, or None.
         code: Its text, or None.
         arguments: What the script finds in ``arg``.
+        params: The values of the options that its header declares.
     """
 
-    def __init__(self, file: str | None, code: str | None, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        file: str | None,
+        code: str | None,
+        arguments: Sequence[str],
+        params: dict[str, Any] | None = None,
+    ) -> None:
         self.file = file if code is None else None
         self.code = code
+        self.params = params or {}
         self.arguments = tuple(arguments if code is None or file is None else (file, *arguments))
 
 

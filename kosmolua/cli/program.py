@@ -23,6 +23,7 @@ COMMANDS = {
     "Run": {
         "run": "Run a Lua script.",
         "replay": "Repeat a recorded run from its recording.",
+        "resume": "Go on with a recorded run where it was ended.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
         "repl": "Try Lua line by line.",

@@ -12,7 +12,7 @@ from kosmolua.cli import console
 from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options, Script
 from kosmolua.cli.streams import standard
-from kosmolua.errors import KosmoError, UsageError
+from kosmolua.errors import KosmoError, Paused, UnderWay, UsageError
 from kosmolua.folders import recordings_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
@@ -196,6 +196,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
             outcome = work()
         except KosmoError as error:
             if not options.json:
+                _list_calls(error)
                 raise
             outcome = Outcome([], "", error, [])
         if options.json:
@@ -203,13 +204,23 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
             return status_of(outcome.error)
         if outcome.error and outcome.exit is None:
             console.complain_of(outcome.error, name)
+            _list_calls(outcome.error)
         elif standard.is_shown:
             console.show_values(outcome.result)
         for warning in outcome.warnings:
             console.warn(warning)
         if outcome.recording:
-            console.complain(_where_it_is(outcome.recording))
+            console.complain(_where_it_is(outcome.recording, is_done=outcome.ok))
     return status_of(outcome.error)
+
+
+def _list_calls(error: KosmoError) -> None:
+    """Show the calls that a person has to decide about."""
+    if isinstance(error, (Paused, UnderWay)):
+        from kosmolua.cli.approval import described
+
+        for call in error.calls:
+            console.complain(described(call))
 
 
 def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
@@ -238,7 +249,8 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
         name = _name_of(script)
         if record := options.record_file or options.record:
             given["record"] = record
-        return runtime.run(source, name=name, args=script.arguments, input=data, child=child, check=check, **given)
+        given |= {"args": script.arguments, "params": script.params, "input": data}
+        return runtime.run(source, name=name, child=child, check=check, **given)
 
     try:
         source = _source_of(script, runtime.limits.max_source)
@@ -260,11 +272,12 @@ def input_of(options: Options, runtime: Runtime, script: Script | None = None) -
     return read_input(options.input, runtime.limits.max_result)
 
 
-def _where_it_is(path: str) -> str:
+def _where_it_is(path: str, *, is_done: bool) -> str:
     """Return what can be done with a recording."""
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if folder == recordings_folder() else path
-    return f"recorded: kosmolua replay {name} repeats it"
+    goes_on = "" if is_done else f"kosmolua resume {name} goes on, "
+    return f"recorded: {goes_on}kosmolua replay {name} repeats it"
 
 
 def _name_of(script: Script) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from math import inf
 from typing import Any, NamedTuple
 
 from kosmolua.docs import markdown, pages, search
 from kosmolua.docs.lookup import Directory
-from kosmolua.docs.outline import Integrations, Outlines
+from kosmolua.docs.outline import Integrations, Outlines, outline_of
 from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, Address, GuidePage, Page, SeveralPages
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage
 from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
+from kosmolua.docs.sections import RecordPage, SectionPage, SectionsPage, has_page_of_sections, sections_of
 from kosmolua.docs.vocabulary import words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
@@ -126,8 +128,13 @@ class Library:
         if not name:
             return [*islice(index.scored(query, without), limit)]
         functions = self._catalog.integration(name).functions
+        named = functions.more.named(query.strip()) if functions.more else None
         hits = ((score, hit) for score, hit in index.scored(query) if hit.page not in functions.own)
-        return [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
+        found = [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
+        if named is None:
+            return found
+        exact = Hit(str(Address(name, named)), self._outlines.of(name).functions[named].summary, "")
+        return [(inf, exact), *(each for each in found if each[1].page != exact.page)]
 
     def _indexes(self) -> Sequence[tuple[str, Index]]:
         """Return the index of guides and registered functions, and that of each integration that has its own."""
@@ -175,7 +182,7 @@ class Library:
         return self._pages(names, for_scripts=for_scripts).write(detail, budget)
 
     def _pages(self, names: Sequence[str], *, for_scripts: bool) -> Page:
-        """Return a page that holds all of some pages, the functions of an integration together."""
+        """Return one page that joins several; the functions of an integration stand together."""
         found: list[Page] = []
         functions: dict[str, list[str]] = {}
         for name in names:
@@ -184,7 +191,7 @@ class Library:
                 continue
             address = self._directory.find(name)
             if address.function is None:
-                found.append(self._integration_page(address.integration))
+                found.append(self._whole_page(address))
             elif address.integration in functions:
                 functions[address.integration].append(address.function)
             else:
@@ -192,9 +199,19 @@ class Library:
                 found.append(self._functions_page(address.integration, functions[address.integration]))
         return found[0] if len(found) == 1 else SeveralPages(found)
 
-    def _integration_page(self, name: str) -> Page:
+    def _whole_page(self, address: Address) -> Page:
+        """Return the page of an integration, of a section or of a record."""
+        name, integration = address.integration, self._catalog.integration(address.integration)
+        if address.record and integration.functions.more:
+            return RecordPage(integration, integration.functions.more.records()[address.record])
+        outline = outline_of(integration) if integration.functions.more else None
+        if outline and address.section:
+            return SectionPage(integration, address.section, sections_of(outline)[address.section])
         document = markdown.read(self._catalog.prose(name) or "")
-        return IntegrationPage(self._catalog.integration(name), self._catalog.accounts(name), document)
+        page = IntegrationPage(integration, self._catalog.accounts(name), document)
+        if outline and has_page_of_sections(outline):
+            return SectionsPage(integration, outline, page.opening(), document.introduction)
+        return page
 
     def _functions_page(self, name: str, functions: Sequence[str]) -> Page:
         document = markdown.read(self._catalog.prose(name) or "")

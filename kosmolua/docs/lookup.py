@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kosmolua.docs.meant import functions_meant
 from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
 from kosmolua.docs.pages import NAMES, Address
+from kosmolua.docs.sections import SECTIONS, TYPES, sections_of
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
 from kosmolua.schema.names import integration_in, parts_of
 from kosmolua.suggestions import closest
@@ -30,15 +31,22 @@ class Directory:
         Args:
             page: ``render2``, ``render2.list_services`` or ``render2.production.render_list_services``, with or
                 without ``integrations.`` or ``app.integrations.`` in front; or a function's name alone, if only one
-                integration has such a function. The account need not exist.
+                integration has such a function. The account need not exist. Of an integration from a document also
+                ``hub.issues`` for a section, ``hub.sections.issues`` if a function is called so, ``hub.types.Issue``,
+                ``hub GET /issues`` and ``hub issues/list``.
 
         Raises:
             DocNotFound: No page has this name, or several do. The hint names the likeliest, best first.
             PluginError: The integration cannot be loaded.
         """
+        page, _, key = page.strip().partition(" ")
         first, rest = integration_in(parts_of(page), self._catalog.names())
         try:
-            outline = outline_of(self._catalog.integration(first))
+            integration = self._catalog.integration(first)
+            more = integration.functions.more
+            if more and (key or rest) and (named := more.named(key or ".".join(rest))):
+                return Address(first, named)
+            outline = outline_of(integration)
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
         return self._inside(page, first, outline, rest)
@@ -47,10 +55,20 @@ class Directory:
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
         short = outline.find(rest[-1]) if len(rest) <= MAX_PARTS else None
+        if short is None and (inside := self._part(name, outline, rest)):
+            return inside
         if short is None:
             meant = functions_meant(self._catalog.integration(name), rest[-1])
             raise _not_found(page, [Address(name, each) for each in meant] or [Address(name)])
         return Address(name, short)
+
+    def _part(self, name: str, outline: Outline, rest: Sequence[str]) -> Address | None:
+        """Return the address of a section or of a record, or None if that is not what is asked for."""
+        kind, part = (rest[0], ".".join(rest[1:])) if len(rest) > 1 else (SECTIONS, rest[0])
+        if kind == SECTIONS and part in sections_of(outline):
+            return Address(name, section=part)
+        more = self._catalog.integration(name).functions.more
+        return Address(name, record=part) if kind == TYPES and more and part in more.records() else None
 
     def _anywhere(self, page: str, word: str) -> Address:
         found = [Address(name, short) for name, outline in self._known() if (short := outline.find(word))]

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from kosmolua.docs.outline import Sketch, outline_of
 from kosmolua.docs.search import Index, entries_for
-from kosmolua.docs.vocabulary import MEANINGS, words_in
+from kosmolua.docs.vocabulary import CHANGES, MEANINGS, singular, words_in
 from kosmolua.errors import DocNotFound
 from kosmolua.schema.integration import Integration
 from kosmolua.suggestions import MAX_WORD, closest
@@ -24,7 +24,6 @@ MIN_LIKENESS = 0.75
 """How alike two words must be for one to be a misspelling of the other."""
 _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 """What people say for the verbs of functions, beside the vocabulary of the search."""
-_CHANGES = ("create", "delete", "update", "set", "suspend", "resume", "restart", "rollback", "scale", "cancel", "merge")
 
 
 class Guess:
@@ -57,23 +56,19 @@ class Guess:
     @property
     def reads(self) -> bool:
         """Whether what the name asks for is not known to change anything."""
-        return not self.words or not any(self._is_verb(self.words[0], verb) for verb in _CHANGES)
+        return not self.words or not any(self._is_verb(self.words[0], verb) for verb in CHANGES)
 
     def _is_verb(self, said: str, verb: str) -> bool:
         return said == verb or said in self._meanings.get(verb, ()) or _is_misspelt(said, verb)
 
     def _is_object(self, said: str, words: list[str]) -> bool:
-        asked = {said, _singular(said)}
-        for word in map(_singular, words):
+        asked = {said, singular(said)}
+        for word in map(singular, words):
             if word in asked or asked & self._meanings.get(word, set()):
                 return True
             if any(word in self._meanings.get(each, ()) or _is_misspelt(each, word) for each in asked):
                 return True
         return False
-
-
-def _singular(word: str) -> str:
-    return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
 
 
 def _is_misspelt(said: str, word: str) -> bool:
@@ -109,9 +104,10 @@ def _index_of(integration: Integration) -> tuple[Index | None, Mapping[str, set[
     said = [(words, said) for said, words in integration.words.items()]
     meanings: defaultdict[str, set[str]] = defaultdict(set)
     for words, others in [*MEANINGS, *((" ".join(words_in(word)), other) for word, other in said)]:
-        for word in words.split():
+        named = words.split()
+        for word in named if len(named) == 1 or named[0] not in CHANGES else ():
             meanings[word].update(others.split())
-            meanings[_singular(word)].update(others.split())
+            meanings[singular(word)].update(others.split())
     for word, others_said in _VERBS.items():
         meanings[word].update(others_said)
     try:

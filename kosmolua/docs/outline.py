@@ -32,6 +32,13 @@ class Integrations(Protocol):
             UnknownPath: No integration has this name.
         """
 
+    def listed(self, name: str) -> Integration:
+        """Return an integration for a list or a search.
+
+        Raises:
+            PluginError: It cannot be loaded, or it would have to be started for that.
+        """
+
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
 
@@ -117,7 +124,7 @@ class Outlines:
             PluginError: It had to be loaded, and cannot be.
         """
         if name not in self._read:
-            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.integration(name))
+            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.listed(name))
         return self._read[name]
 
     def has_sections(self, name: str) -> bool:
@@ -131,7 +138,7 @@ class Outlines:
             self._signatures[name, function] = (
                 signatures.in_source(sources, function)
                 if read(name, sources)
-                else signatures.named(self._catalog.integration(name).functions[function])
+                else signatures.named(self._catalog.listed(name).functions[function])
             )
         return self._signatures[name, function]
 

@@ -30,13 +30,18 @@ class Address:
     Args:
         integration: The name of the integration.
         function: The short name of one of its functions; None for the page of the integration.
+        section: The name of one of its sections, or None.
+        record: The name of one of its types of tables, or None.
     """
 
     integration: str
     function: str | None = None
+    section: str | None = None
+    record: str | None = None
 
     def __str__(self) -> str:
-        return page_of(self.integration, *filter(None, [self.function]))
+        record = f"types.{self.record}" if self.record else None
+        return page_of(self.integration, *filter(None, [self.function, self.section, record]))
 
 
 class Page(ABC):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kosmolua.docs import markdown, outline
 from kosmolua.docs.markdown import Document
 from kosmolua.docs.pages import Page
+from kosmolua.docs.sections import shown
 from kosmolua.docs.signatures import MAX_SPELLED_KEYS, named, typed
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
@@ -21,6 +22,12 @@ from kosmolua.schema.luacats import description, is_compound, label, prose
 from kosmolua.schema.names import lua_path, page_of, root_and_name
 from kosmolua.schema.types import Record, Type
 
+MAX_READ_PAGE = 5800
+"""Characters of the page of a function from a document."""
+MAX_OTHERS = 1500
+"""Characters of the names of parameters that are not described."""
+_DEGREES = [(20, 200, 2500), (20, 160, 1000), (14, 120, 0), (10, 80, 0), (6, 40, 0)]
+"""How much of such a page is shown, from the most: parameters, characters of each, characters of types."""
 PARAMETER_COLUMNS = ("Name", "Type", "Required", "Description")
 _HEADINGS = {"Raises": "Errors"}
 
@@ -56,7 +63,7 @@ class IntegrationPage(Page):
         functions = self._functions
         return _joined(
             f"# {self.document.title or self.integration.name}",
-            self._opening(),
+            self.opening(),
             self.document.introduction,
             f"## Functions\n\n{_contents(functions)}",
             *(f"## {each.name}\n\n{_body(self.integration, each, self.document)}" for each in functions),
@@ -103,9 +110,10 @@ class IntegrationPage(Page):
         return list(self.integration.functions.values())
 
     def _head(self) -> str:
-        return f"# {self.name}\n\n{self._opening()}"
+        return f"# {self.name}\n\n{self.opening()}"
 
-    def _opening(self) -> str:
+    def opening(self) -> str:
+        """Return what the integration is, how many functions it has, and its accounts."""
         path = lua_path(self.integration.name)
         prefix = self.integration.prefix
         counts = f"`{path}` has {outline.outline_of(self.integration).counts}."
@@ -119,6 +127,19 @@ class IntegrationPage(Page):
     def _other_sections(self) -> list[tuple[str, str]]:
         sections = self.document.sections.items()
         return [(heading, body) for heading, body in sections if not self.integration.function(heading)]
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How much there is room for.
+
+    Args:
+        parameters: Parameters that are described.
+        words: Characters of each description; 0 for all.
+    """
+
+    parameters: int = 1000
+    words: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,11 +167,24 @@ class FunctionsPage(Page):
 
     def full(self) -> str:
         """Return everything about the functions, and each type once."""
-        bodies = [
-            f"# {self._path(each)}\n\n{markdown.raised(_body(self.integration, each, self.document))}"
-            for each in self._functions
-        ]
-        return _joined(*bodies, _records(self._functions, self.integration.name))
+        functions = self._functions
+        own = [each for each in functions if each.name in self.integration.functions.own]
+        read = [each for each in functions if each.name not in self.integration.functions.own]
+        bodies = [self._whole(each, _body(self.integration, each, self.document)) for each in own]
+        return _joined(*bodies, _records(own, self.integration.name), *map(self._within, read))
+
+    def _whole(self, function: Function, body: str) -> str:
+        return f"# {self._path(function)}\n\n{markdown.raised(body)}"
+
+    def _within(self, function: Function) -> str:
+        """Return the page of a function from a document: as much as there is room for."""
+        for parameters, words, records in _DEGREES:
+            body = _body(self.integration, function, self.document, _Room(parameters, words))
+            records_shown = _first_records(function, self.integration.name, records)
+            text = _joined(self._whole(function, body), records_shown)
+            if len(text) <= MAX_READ_PAGE:
+                break
+        return text
 
     def types(self) -> str:
         """Return the functions' LuaCATS declarations."""
@@ -182,23 +216,33 @@ def _contents(functions: Sequence[Function]) -> str:
     return markdown.table(("Function", "Effect", "Summary"), rows)
 
 
-def _body(integration: Integration, function: Function, document: Document) -> str:
+def _body(integration: Integration, function: Function, document: Document, room: _Room | None = None) -> str:
     text, sections = markdown.split(prose(function.doc))
     returns = _returns(function, integration.name, sections.pop("Returns", ""))
     written = document.sections
     return _joined(
         text,
         f"Effect: {function.effect}. Full name: `{integration.name}.{function.full_name}`.",
-        f"### Parameters\n\n{_parameters(function.parameters, integration.name)}",
+        f"### Parameters\n\n{_parameters(function.parameters, integration.name, room or _Room())}",
         returns and f"### Returns\n\n{returns}",
         *(f"### {_HEADINGS.get(name, name)}\n\n{section}" for name, section in sections.items()),
         written.get(function.name) or written.get(function.full_name, ""),
     )
 
 
-def _parameters(parameters: Sequence[Parameter], namespace: str) -> str:
+def _parameters(parameters: Sequence[Parameter], namespace: str, room: _Room) -> str:
+    if len(parameters) > room.parameters:
+        in_order = sorted(parameters, key=lambda each: not each.required)
+        others = shown([each.name for each in in_order[room.parameters :]], MAX_OTHERS)
+        return f"{_parameters(in_order[: room.parameters], namespace, room)}\n\nIt takes also {others}."
     rows = [_row(parameter, namespace) for parameter in parameters]
+    if room.words:
+        rows = [(*row[:-1], _cut(row[-1], room.words)) for row in rows]
     return markdown.table(PARAMETER_COLUMNS, rows) if rows else "None."
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most].rpartition(' ')[0]}..."
 
 
 def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
@@ -211,6 +255,27 @@ def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
 def _returns(function: Function, namespace: str, text: str) -> str:
     typed = function.returns and luacats.records_in([function.returns])
     return _joined(text, f"Type: `{luacats.returned(function, namespace)}`." if typed else "")
+
+
+def _first_records(function: Function, namespace: str, most: int) -> str:
+    """Return the records of a function from a document, as many as there is room for, and where the others are."""
+    declared: list[str] = []
+    left: list[str] = []
+    kinds = [parameter.type for parameter in function.parameters]
+    for record in luacats.records_by_depth([*([function.returns] if function.returns else []), *kinds]):
+        text = luacats.record_class(record, namespace)
+        if sum(map(len, declared)) + len(text) <= most and not left:
+            declared.append(text)
+        else:
+            left.append(record.name)
+        if left and "." not in left[-1]:
+            break
+    if not declared and not left:
+        return ""
+    where = page_of(namespace, "types", left[-1]) if left else ""
+    more = f"Others have pages of their own, such as `{where}`." if left else ""
+    types = markdown.fenced("\n\n".join(declared), "lua") if declared else ""
+    return _joined("## Types", types, more)
 
 
 def _records(functions: Sequence[Function], namespace: str) -> str:

@@ -6,13 +6,14 @@ import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import islice, pairwise
+from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 from kosmolua.docs import markdown, pages
 from kosmolua.docs.outline import Integrations, Outline, Outlines, Sketch
 from kosmolua.docs.pages import Address, GuidePage
-from kosmolua.docs.vocabulary import MEANINGS, words_in, words_of
+from kosmolua.docs.vocabulary import CHANGES, MEANINGS, PHRASES, content_words, number_in, only_asks, words_in, words_of
 from kosmolua.errors import DocNotFound, PluginError
 from kosmolua.suggestions import closest
 
@@ -25,19 +26,38 @@ MAX_CANDIDATES = 100
 """Entries that are ranked; FTS5's own bm25 picks them."""
 MAX_REMEMBERED = 256
 """Searches whose hits are kept, for scripts that ask the same again."""
-MIN_PREFIX = 3
+MIN_PREFIX = 4
 """Letters of a word that stands for longer words too."""
 SNIPPET_WORDS = 14
 
-COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.9, "parts": 0.7, "text": 0.3, "code": 0.3}
+COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.7, "parts": 0.6, "text": 0.2, "code": 0.2}
 """What a word counts, by the column that it is found in."""
-MEANING_WEIGHT = 0.8
+MEANING_WEIGHTS = {"names": 0.9, "summary": 0.55, "parts": 0.35, "text": 0.1}
 """What a word counts that is found by its meaning."""
-COVERAGE_WEIGHT = 0.6
+PREFIX_WEIGHT = 0.8
+"""What the beginning of a word counts, beside the whole."""
+STATE_WEIGHT = 0.8
+"""What a word counts that tells a state, as in ``suspended``, beside the one for the deed."""
+SAID_WEIGHT = 1.5
+"""What it counts among the functions of a document that a sentence has no other words than those of the query."""
+PAIR_WEIGHT = 0.4
+"""What it counts there that it begins with the same word, and that words stand side by side as in the query."""
+COVERAGE_WEIGHT = 0.4
 """What it counts that a name has no other words than those of the query."""
+MIN_RARITY = 0.3
+"""What a word counts that nearly every entry has, beside one that hardly any has."""
+GUIDE_WEIGHT = 0.8
+"""What a page counts that is not about one function."""
+UNLIKELY_WEIGHT = 0.7
+"""What a function counts that changes something if a query asks for no change, and one that changes nothing if a query
+begins with a word for a change."""
+NUMBER_WEIGHT = 0.2
+"""What it counts that a function lists, for a question about several things, or gets, for one about a single thing."""
 
 _TABLES = f"""
-create virtual table entries using fts5(page unindexed, {", ".join(COLUMN_WEIGHTS)}, tokenize='porter unicode61');
+create virtual table entries using fts5(
+    page unindexed, {", ".join(COLUMN_WEIGHTS)}, effect unindexed, tokenize='porter unicode61'
+);
 create virtual table meanings using fts5(words unindexed, said, tokenize='porter unicode61');
 """
 
@@ -51,6 +71,7 @@ class Entry(NamedTuple):
         summary: One sentence.
         parts: The names of its parameters, or the headings of a guide.
         text: Everything else, in Markdown.
+        effect: That of a function, or nothing.
     """
 
     page: str
@@ -58,6 +79,7 @@ class Entry(NamedTuple):
     summary: str
     parts: str
     text: str
+    effect: str = ""
 
 
 class Hit(NamedTuple):
@@ -130,35 +152,69 @@ class Index:
     def _ranked(self, query: str) -> tuple[list[tuple[int, float]], str]:
         """Return the candidates for a query, best first, and the expression that finds any of its words."""
         terms = [(word, self._meant_by(word)) for word in words_of(query)]
-        groups = [_any_of([word, *meant]) for word, meant in terms]
+        groups = [" OR ".join([_prefix(word), *meant]) for word, meant in terms]
         expression = " OR ".join(groups)
-        scores = self._candidates(expression, " AND ".join(f"({group})" for group in groups))
-        owned = sum(COLUMN_WEIGHTS["names"] for word, _ in terms if word in self._owner)
+        effects, scores = self._candidates(expression, " AND ".join(f"({group})" for group in groups))
         for word, meant in terms:
-            for row, weight in self._weights(word, meant, scores).items():
-                scores[row] += 0 if word in self._owner else weight
-        return [
-            (row, score + owned) for row, score in sorted(scores.items(), key=lambda each: (-each[1], each[0]))
-        ], expression
+            for row, weight in self._ranked_by(word, meant, scores).items():
+                scores[row] += weight
+        if number := number_in(query):
+            for row in self._weights(number, (), scores):
+                scores[row] += NUMBER_WEIGHT
+        likelihood = _likelihood(query, terms)
+        for row, effect in effects.items():
+            scores[row] *= likelihood.get(effect, likelihood["write"])
+        ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
+        return (self._of_owner(query, ranked) if self._owner else ranked), expression
+
+    def _of_owner(self, query: str, ranked: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Return the ranking of an owner's entries, which may be a thousand that all have the same words.
+
+        Those come first whose sentences say what the query says and no more. The scores stay, so that they can be
+        compared with those of other indexes, and go to the entries in their new order.
+        """
+        asked = [word for word in content_words(query) if word not in self._owner]
+        likely = {row: score + self._likeness(row, asked) for row, score in ranked}
+        order = sorted(likely, key=lambda row: (-likely[row], row))
+        return [(row, score) for row, (_, score) in zip(order, ranked, strict=True)]
+
+    def _likeness(self, row: int, asked: Sequence[str]) -> float:
+        """Return how much an entry's sentence is like a query: in its words, its verb, and in pairs of words."""
+        (summary,) = self._database.execute("select summary from entries where rowid = ?", (row,)).fetchone()
+        said = content_words(summary)
+        share = sum(word in asked for word in said) / len(said) if said else 0
+        pairs = {*pairwise(said)} & {*pairwise(asked)}
+        return SAID_WEIGHT * share + PAIR_WEIGHT * ((said[:1] == asked[:1]) + len(pairs))
+
+    def _ranked_by(self, word: str, meant: Sequence[str], candidates: Collection[int]) -> dict[int, float]:
+        """Return what a word counts in each candidate: the more, the fewer entries have it."""
+        if word in self._owner:
+            return dict.fromkeys(candidates, COLUMN_WEIGHTS["names"] * MIN_RARITY)
+        weights = self._weights(word, meant, candidates)
+        rarity = _rarity(sum(weight >= COLUMN_WEIGHTS["parts"] for weight in weights.values()), self._size)
+        return {row: weight * rarity for row, weight in weights.items()}
 
     def _corrected(self, query: str) -> str:
         """Return a query with the nearest known word in place of each that nothing is found for."""
         return corrected(query, [self])
 
     def _meant_by(self, word: str) -> list[str]:
+        """Return what may be meant by a word, as expressions: of several words an entry has to have all."""
         rows = self._database.execute("select words from meanings where meanings match ?", (_literal(word),))
-        return [other for other in dict.fromkeys(" ".join(words for (words,) in rows).split()) if other != word]
+        meant = [" AND ".join(map(_literal, words.split())) for (words,) in rows if words != word]
+        return [f"({each})" for each in dict.fromkeys(meant)]
 
-    def _candidates(self, any_word: str, every_word: str) -> dict[int, float]:
-        """Return the entries to rank, each with what the part of its name that is in the query counts.
+    def _candidates(self, any_word: str, every_word: str) -> tuple[dict[int, str], dict[int, float]]:
+        """Return the effects of the entries to rank, and what the part of each name that is in the query counts.
 
         Entries with every word are enough if there are many, and are found sooner.
         """
-        rows: list[tuple[int, str]] = []
+        rows: list[tuple[int, str, str]] = []
         for expression in filter(None, (every_word, any_word)):
             if len(rows) < MAX_CANDIDATES:
                 rows = self._database.execute(_CANDIDATES, (expression,)).fetchall()
-        return {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names in rows}
+        effects = {row: effect for row, _, effect in rows}
+        return effects, {row: COVERAGE_WEIGHT * self._coverage(names, any_word) for row, names, _ in rows}
 
     def _coverage(self, marked: str, query: str) -> float:
         """Return the share of a name's words that carry a mark; the owner's stand twice in each name."""
@@ -168,9 +224,13 @@ class Index:
     def _weights(self, word: str, meant: Sequence[str], candidates: Iterable[int]) -> dict[int, float]:
         """Return the weight of a word in each candidate that contains it: the highest of its columns."""
         found: dict[int, float] = {}
-        ways = [(_prefix(word), 1.0), *([(_any_of(meant), MEANING_WEIGHT)] if meant else [])]
-        for expression, factor in ways:
-            for column, weight in COLUMN_WEIGHTS.items():
+        ways = [(_literal(word), COLUMN_WEIGHTS, STATE_WEIGHT if word.endswith("ed") else 1.0)]
+        if len(word) >= MIN_PREFIX:
+            ways.append((_prefix(word), COLUMN_WEIGHTS, PREFIX_WEIGHT))
+        if meant:
+            ways.append((" OR ".join(meant), MEANING_WEIGHTS, 1.0))
+        for expression, weights, factor in ways:
+            for column, weight in weights.items():
                 statement = f"select rowid from entries where entries match ? and +rowid in ({_numbers(candidates)})"
                 for (row,) in self._database.execute(statement, (f"{column}: ({expression})",)):
                     found[row] = max(found.get(row, 0.0), weight * factor)
@@ -190,6 +250,11 @@ class Index:
         return bool(self._meant_by(word) or self._database.execute(matches, (_prefix(word),)).fetchone())
 
     @cached_property
+    def _size(self) -> int:
+        size: int = self._database.execute("select count(*) from entries").fetchone()[0]
+        return size
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """The words of names and summaries, and all that people say."""
         with self._lock:
@@ -200,25 +265,25 @@ class Index:
 
 def corrected(query: str, indexes: Sequence[Index]) -> str:
     """Return a query with the nearest known word in place of each that no index finds anything for."""
-    words = words_of(query)
-    known = [
-        [word] if any(index.knows(word) for index in indexes) else closest(word, _all_words(indexes), 1)
-        for word in words
-    ]
-    near = " ".join(word for each in known for word in each)
-    return query if near == " ".join(words) else near
+    unknown = [word for word in words_of(query) if not any(index.knows(word) for index in indexes)]
+    for word in unknown:
+        near = closest(word, _all_words(indexes), 1)
+        query = re.sub(rf"(?i)\b{word}\b ?", f"{near[0]} " if near else "", query)
+    return query.strip() if unknown else query
 
 
 def _all_words(indexes: Sequence[Index]) -> frozenset[str]:
-    return frozenset().union(*(index.words for index in indexes))
+    said = (word for phrase in PHRASES for word in words_in(phrase))
+    return frozenset(said).union(*(index.words for index in indexes))
 
 
 _HOW_TO_LIST = "lua_list_docs() and `kosmolua docs` list the pages"
 _MARK = "\x01"
+_WORD = re.compile(r'"(\w+)"')
 _MARKUP = re.compile(r"[`*|#[]")
 _CANDIDATES = f"""
-select rowid, highlight(entries, 1, '{_MARK}', '') from entries where rowid in (
-    select rowid from entries where entries match ?1 and rank match 'bm25(0, 10, 9, 4, 1, 0)'
+select rowid, highlight(entries, 1, '{_MARK}', ''), effect from entries where rowid in (
+    select rowid from entries where entries match ?1 and rank match 'bm25(0, 10, 9, 4, 1, 0, 0)'
     order by rank limit {MAX_CANDIDATES}
 ) and entries match ?1"""
 _HIT = f"""
@@ -257,15 +322,16 @@ def make_tables(database: Connection) -> None:
 
 def fill(database: Connection, entries: Iterable[Entry], meanings: Iterable[tuple[str, str]] = MEANINGS) -> None:
     """Fill the tables of an index."""
-    database.executemany("insert into entries values (?, ?, ?, ?, ?, ?)", map(_row, entries))
+    database.executemany("insert into entries values (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
     database.executemany("insert into meanings values (?, ?)", meanings)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     """Return the columns of an entry: the words of its text apart from the code and marks around them."""
-    if not _MARKUP.search(entry.text):
-        return (*entry, "")
-    return (*entry[:-1], markdown.plain(entry.text), entry.text)
+    *others, text, effect = entry
+    if not _MARKUP.search(text):
+        return (*others, text, "", effect)
+    return (*others, markdown.plain(text), text, effect)
 
 
 def _literal(word: str) -> str:
@@ -276,13 +342,30 @@ def _prefix(word: str) -> str:
     return _literal(word) + ("*" if len(word) >= MIN_PREFIX else "")
 
 
-def _any_of(words: Sequence[str]) -> str:
-    """Return the expression that finds any of some words, the first of them also as the beginning of another."""
-    return " OR ".join([_prefix(words[0]), *map(_literal, words[1:])])
-
-
 def _numbers(rows: Iterable[int]) -> str:
     return ",".join(map(str, rows))
+
+
+def _likelihood(query: str, terms: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
+    """Return what an entry counts by its effect: who asks how things are wants to change nothing, and the reverse.
+
+    Args:
+        query: The query.
+        terms: Its words, each with what it may mean, as expressions.
+    """
+    said = [[[word], *(_WORD.findall(each) for each in meant)] for word, meant in terms]
+    is_asked = only_asks(query) or not any(named[0] in CHANGES for meanings in said for named in meanings)
+    begins_with_change = bool(said) and any(len(named) == 1 and named[0] in CHANGES for named in said[0])
+    return {
+        "": GUIDE_WEIGHT,
+        "read": UNLIKELY_WEIGHT if begins_with_change and not is_asked else 1.0,
+        "write": UNLIKELY_WEIGHT if is_asked else 1.0,
+    }
+
+
+def _rarity(found: int, total: int) -> float:
+    """Return what a word counts that is in so many of all entries: 1 if in none."""
+    return max(MIN_RARITY, log((total + 1) / (found + 1)) / log(total + 1)) if total else 1.0
 
 
 def meanings_of(catalog: Integrations, outlines: Outlines) -> Iterator[tuple[str, str]]:
@@ -315,7 +398,7 @@ def entries_of(catalog: Integrations, outlines: Outlines) -> Iterator[Entry]:
 def entries_for(outline: Outline) -> Iterator[Entry]:
     """Yield an entry for each function of an integration, by its short name; functions that read come first."""
     for short, sketch in _reads_first(outline):
-        yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words)
+        yield Entry(short, short, sketch.summary, sketch.parameters, sketch.words, sketch.effect)
 
 
 def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
@@ -335,4 +418,6 @@ def _integration(name: str, outline: Outline, prose: str) -> Iterator[Entry]:
     yield Entry(page, f"{name} {document.title}", outline.about, "", written[None])
     for short, sketch in _reads_first(outline):
         text = f"{sketch.words}\n{written.get(short, '')}"
-        yield Entry(f"{page}.{short}", f"{name} {sketch.full_name}", sketch.summary, sketch.parameters, text)
+        yield Entry(
+            f"{page}.{short}", f"{name} {sketch.full_name}", sketch.summary, sketch.parameters, text, sketch.effect
+        )

@@ -10,117 +10,277 @@ MAX_WORDS = 8
 """Words of a query that are searched for."""
 
 _COMMON = """
-a about all am an and any are as at be been but by can could did do does for from had has have how i if in into is
-it its just many may me much my need of on one or our please s should so some t than that the their them then there
-these they this those to up us use was we were what when where which why will with would you your
+a about after again ago all also am an and any anybody anyone anything are as at be because been before being but by
+can cannot could currently did do does doing don done ever everyone everything for from gets getting give go goes
+going gone got had has have having he her here hers him his how i if in into is isn it its just lately let lets like
+ll look many may me might month much must my myself need needs no not nothing now of on one only or our ours out
+overnight own please really recently right running s see she should show so some somehow something somewhere such t
+tell than that the their them then there these they thing things this those to today tomorrow tonight too try trying
+up us use used using ve very via want wants was way we week weekend went were what when where which while who why will
+with within without won would yesterday yet you your
 """
-COMMON_WORDS = frozenset(_COMMON.split())
+COMMON_WORDS = frozenset(_COMMON.split()) - {"who"}
 """Words left out of a query that has other words."""
 
 _MEANINGS = """
-cancel: abort kill stop terminate interrupt
-create: add make new open build launch provision register attach connect host install setup spin publish file report
-delete: remove destroy erase drop unset detach disconnect purge wipe trash discard clear teardown uninstall
-remove: delete destroy erase drop detach unset
-get: read fetch show view see inspect describe details detail info information display retrieve lookup check list
-get: status state finished done ready progress succeed succeeded outcome
-list: get show view see enumerate browse dump read fetch history search find
-search: find look locate query lookup filter
+cancel: abort kill stop terminate interrupt halt
+create: add make new launch provision register attach connect host install setup introduce
+create issue: open file report raise submit
+list issue: open
+delete: remove destroy erase drop unset detach disconnect purge wipe trash discard clear teardown uninstall nuke kill
+delete: decommission retire scrap unhook rid clean cleanup ditch obsolete
+remove: delete destroy erase drop detach unset unhook unlink disconnect
+unlink: detach remove disconnect unhook
+link: attach connect share use
+get: read fetch show view see inspect describe details detail info information display retrieve lookup look check list
+get: status state finished progress succeed succeeded outcome print about health
+list: get show view see enumerate browse dump read fetch history all every overview count inventory
+search repos: find
+search: look locate query lookup filter
+list: find
 list: locate
 read: get fetch show view list
-set: change edit modify update put assign configure adjust alter write save store insert add
-update: change edit modify set configure customize adjust alter patch rename resize upgrade downgrade switch
+set: change edit modify update put assign configure adjust alter write save store insert add rotate define upload
+update: change edit modify set configure customize adjust alter patch rename resize upgrade downgrade switch bump move
+update: enable disable toggle
 change: edit modify update adjust alter rename
-replace: overwrite reset swap
+replace: overwrite reset swap upload import whole entire
 start: begin launch trigger run boot kick fire
 stop: halt pause suspend disable end
-suspend: stop halt pause disable freeze shutdown sleep hibernate deactivate offline
-resume: wake unpause unsuspend reactivate enable restore continue unfreeze online start
-restart: reboot bounce reload recycle relaunch
-rollback: undo revert previous earlier older restore downgrade
-again: redo repeat retry
-deploy trigger: ship publish redeploy rollout push
-deploy: deployment deployed release build version
-trigger: start begin launch run fire kick
-run: execute invoke perform launch start trigger
-scale: grow shrink increase decrease capacity autoscaling resize autoscale more fewer replicas
-instance: replica replicas server servers node nodes machine machines dyno dynos
-verify: check validate confirm recheck test
-job: task command shell oneoff migration
-cron: schedule scheduled nightly hourly daily weekly periodic timer recurring
-service: app apps application website webserver site backend worker program microservice container
-env var: config configuration setting settings secret dotenv environment variable
-environment: env config configuration setting
-variable: var config setting
+suspend: stop halt pause disable freeze shutdown sleep hibernate deactivate offline kill mothball park
+resume: wake unpause unsuspend reactivate enable restore continue unfreeze online start unpark boot
+restart: reboot bounce reload recycle relaunch kick cycle stuck hang hangs hung frozen unresponsive restarted
+rollback: undo revert previous earlier older restore downgrade back broke broken bad regression
+deploy: again redo repeat retry
+deploy trigger: ship publish redeploy rollout push release live rebuild
+deploy: deployment deployments deployed release build version rollout commit fail failed failing failure red
+trigger: start begin launch run fire kick ship publish redeploy rollout push rebuild
+run: execute invoke perform launch start trigger exec fire
+rerun: retry again repeat redo restart
+scale: grow shrink increase decrease capacity autoscaling resize autoscale more fewer replicas traffic load horizontally
+scale: double triple halve half
+set autoscaling: autoscale automatic automatically elastic adaptive enable
+delete autoscaling: stop disable suspend off
+instance: replica replicas server servers node nodes machine machines dyno dynos copy copies pod pods instances
+verify: check validate confirm recheck test propagate propagated
+job: task oneoff migration script batch
+create job: command shell migrate rake console exec bash sql
+cron: schedule scheduled nightly hourly daily weekly monthly periodic timer recurring crontab
+service: app apps application applications website webserver site sites backend frontend worker program microservice
+service: container box boxes server machine api process daemon web
+get service: status health
+scale: dyno dynos replica replicas instance instances servers machines nodes pods copies
+update: autodeploy
+env var: config configuration secret secrets dotenv environment variable envvar flag
+environment: env config configuration
+variable: var config secret
 env: environment
 var: variable
-domain: hostname dns cname subdomain ssl tls certificate host
-log: output tail stdout stderr console print message
-event: history activity timeline audit happened incident outage crash crashed
-postgres: database databases db sql postgresql mysql
-key value: redis valkey cache kv memcached keyvalue
+env group: shared common
+secret file: certificate pem credentials keyfile dotenv
+domain: hostname hostnames dns cname subdomain ssl tls certificate cert https host url address www
+get service: url address plan
+log: output tail stdout stderr console print message messages trace stacktrace grep
+log: error errors exception exceptions timeout timeouts warning warnings request requests
+event: history activity timeline audit trail happened incident outage crash crashed downtime caused cause reason oom
+event: died dead killed
+metric: cpu memory ram usage utilization utilisation bandwidth latency throughput load graph chart statistics stats
+metric: monitor monitoring performance traffic slow requests consumption p95 p99
+disk: storage volume space ssd mount persistent persistence gb drive
+snapshot: backup backups restore copy point
+disk: snapshot
+postgres: database databases db dbs sql postgresql mysql pg psql
+recovery: restore backup pitr point
+export: dump backup
+credential: password connection string dsn login user
+connection: connect dsn url string password credential
+key value: redis valkey cache caches kv memcached keyvalue eviction queue broker
 user: who whose whoami me myself email profile identity login authenticated
-owner: workspace team organization organisation org member group
-workspace: team organization organisation org owner
-issue: bug ticket problem defect pr
-pull: pr merge
+owner: workspace team teams organization organisation org member members group company
+workspace: team organization organisation org owner company
+member: people teammate colleague user who
+project: folder group
+issue: bug bugs ticket tickets problem defect pr pullrequest todo
+pull: pr prs merge pullrequest review
+merge: land accept squash
+comment: reply respond answer discuss note feedback remark say discussion thread
+review: approve approval feedback
+close: resolve finish done shut
+workflow: action actions ci pipeline build check checks test tests green red
+run: workflow ci build
 repository: repo project codebase
-repo: repository project codebase
-commit: revision changes changelog history code
-release: version changelog tag
+repo: repository repositories project codebase projects
+get repo: star stars fork forks license language default
+search repos: popular trending topic best
+file: source content contents readme code document blob text
+content: file readme source code
+branch: main master trunk
+commit: revision revisions changes changelog history diff author wrote
+release: version versions changelog tag tags published changes
 newest: latest last recent current new
-organisation: organization org
+organisation: organization org company
 issue: pull
-error: fail failed failure exception wrong crash raise
-fail: error failure exception wrong crash
-key token: credential password secret authenticate authentication login auth
-parallel: concurrent simultaneously concurrently async
-same time: parallel concurrent simultaneously concurrently async
-page: paging pagination paginate
-integration: plugin
-plugin: integration
-wait: sleep poll until
-account: apikey credential credentials login
+error: fail failed failure fails exception wrong raise catch handle
+fail: error failure exception wrong crash red broken failing
+key: credential credentials password secret authenticate authentication login auth apikey
+token: credential credentials password secret authenticate authentication login auth apikey
+parallel: concurrent simultaneously concurrently async threads batch
+overview: script begin introduction rules basics tutorial intro
+sandbox: limit limits timeout memory filesystem files network internet require import modules allowed parallel
+sandbox: concurrent simultaneously concurrently killed minutes seconds
+errors: catch exception handle pcall retry failed fails raise
+accounts: token credential credentials apikey login secret
+examples: sample samples snippet recipe page pages paging paginate pagination loop
+page: paging pagination paginate pages
+integration: plugin connector
+plugins: integration connector
+wait: sleep poll until delay
+account: apikey credential credentials login token multiple
+limit: timeout long killed maximum quota
+memory: ram
+plan: tier size price bigger smaller cost instance
+branch: git
+command: entrypoint dockerfile
 """
+_CHANGING = """
+cancel close create delete link merge remove replace rerun restart resume rollback scale set suspend trigger unlink
+update
+"""
+CHANGES = frozenset(_CHANGING.split())
+"""Words of functions that change something, each of which stands for those that mean it."""
 PHRASES = {
+    "setting": "config",
+    "settings": "config",
+    "environment variable": "env var",
+    "environment variables": "env var",
+    "env variable": "env var",
+    "env variables": "env var",
+    "variable": "env var",
+    "variables": "env var",
     "who am i": "whoami",
     "api key": "apikey",
     "api keys": "apikey",
     "access token": "apikey",
+    "go wrong": "happened",
     "went wrong": "happened",
     "goes wrong": "happened",
+    "going on": "progress",
     "logged in": "whoami",
-    "roll back": "rollback",
+    "log in": "login",
+    "sign in": "login",
+    "off and on": "restart",
+    "roll * back": "rollback",
     "go back": "rollback",
     "went back": "rollback",
-    "turn off": "suspend",
-    "switch off": "suspend",
-    "shut down": "suspend",
-    "take down": "suspend",
-    "take offline": "suspend",
-    "turn on": "resume",
-    "switch on": "resume",
-    "turn back on": "resume",
-    "bring back": "resume",
+    "take * back": "rollback",
+    "back out": "rollback",
+    "last good": "previous rollback",
+    "what is running": "list service",
+    "what do we have": "list service",
+    "what do i have": "list service",
+    "turn * off": "suspend",
+    "switch * off": "suspend",
+    "shut * down": "suspend",
+    "spin * down": "suspend",
+    "bring * down": "suspend",
+    "take * down": "suspend",
+    "take * offline": "suspend",
+    "turn * back on": "enable resume",
+    "turn * on": "enable resume",
+    "switch * on": "enable resume",
+    "bring * back": "resume",
+    "bring * up": "resume",
+    "start * up": "resume",
     "back up": "resume",
     "back online": "resume",
-    "wake up": "resume",
+    "wake * up": "resume",
     "get rid of": "delete",
-    "throw away": "delete",
-    "tear down": "delete",
-    "take out": "remove",
-    "set up": "setup",
-    "spin up": "create",
+    "throw * away": "delete",
+    "clean * up": "delete",
+    "tear * down": "delete",
+    "blow * away": "delete",
+    "take * out": "remove",
+    "set * up": "setup",
+    "spin * up": "create",
+    "stand * up": "create",
+    "fire * up": "resume",
+    "scale * up": "scale",
+    "scale * down": "scale",
+    "scale * out": "scale",
+    "kick * off": "trigger",
+    "look * up": "get",
+    "look for": "search",
     "one off": "oneoff",
+    "at once": "",
+    "auto deploy": "auto deploy autodeploy",
     "key value": "keyvalue",
-    "pull request": "pr",
-    "pull requests": "pr",
+    "pull request": "pullrequest",
+    "pull requests": "pullrequest",
+    "merge request": "pullrequest",
+    "ran out of memory": "oom event",
+    "run out of memory": "oom event",
+    "out of memory": "oom event",
+    "disk space": "disk",
+    "stack trace": "log",
+    "stack traces": "log",
+    "hook * up": "attach",
+    "number of": "",
+    "same time": "parallel",
 }
-"""What several words mean together."""
+"""What several words mean together; a star stands for up to three words between them, which stay."""
+_NAMES = [
+    (re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|(?<!\w)\.env\b"), " env var "),
+    (re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|io|net|org|dev|co|app|example)\b", re.I), " domain "),
+]
+"""Names of somebody's own, each with the words for what has such names."""
+_MACHINES = "instances? replicas? servers? nodes? machines? dynos? pods? copies workers? boxes".replace(" ", "|")
+_MANY = r"(?:\d+|one|two|three|four|five|six|ten|more|fewer|less|another|extra|additional|double)"
+_SHAPES = [
+    (re.compile(rf"\b{_MANY}\s+(?:more\s+|extra\s+|(?:the\s+)?number\s+of\s+)?(?:{_MACHINES})\b", re.I), "scale"),
+    (
+        re.compile(
+            r"^\W*(?:re)?(?:deploy|release|build)\s"
+            r"(?!(?:status|history|log|logs|list|details?|ids?|events?|hooks?|notes?)\b)",
+            re.I,
+        ),
+        "trigger",
+    ),
+    (re.compile(r"\b(?:this|my|our)\s+(?:key|token)\b", re.I), "whoami"),
+    (re.compile(r"\b[45](?:\d\d|xx)s?\b"), "log error"),
+    (re.compile(r"^\W*who\b(?!\s+am\b).*\b\w+ed\b", re.I), "event"),
+    (re.compile(r"\bsrv-\w*"), "service"),
+    (re.compile(r"\bdep-\w*"), "deploy"),
+    (
+        re.compile(r"\b(?:is|are)\b[\w\s-]*\b(?:up|down|alive|running|healthy|online|ok|okay|live)\W*$", re.I),
+        "get status",
+    ),
+]
+"""Shapes of text, each with the words that stand for what has it."""
 
 _WORD = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_PHRASE = re.compile(rf"\b(?:{'|'.join(sorted(PHRASES, key=len, reverse=True))})\b")
+_SINGLE = frozenset({"one", "single"})
+_NUMBERED = frozenset({"list", "get"})
+_PLURAL = re.compile(r"[^siu]s$")
+MIN_PLURAL = 3
+"""Letters of a word that may be a plural."""
+_ASKING = re.compile(
+    r"\W*(?:is|are|was|were|am|did|does|has|have|had|what|whats|which|who|whos|whose|why|when|where"
+    r"|how\s+(?:many|much|long|often|big|old|far|full|is|are|was|did|does))\b",
+    re.IGNORECASE,
+)
+
+
+_EMPTY_IN_QUESTIONS = frozenset({"run", "runs", "running", "set", "start", "open", "who"})
+"""Words that say little where nothing is to be done."""
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{phrase.replace(' * ', GAP)}\b" if " * " in phrase else rf"\b{phrase}\b")
+
+
+GAP = r" ((?:\w+ ){0,3}?)"
+_PHRASES = [(_pattern(phrase), PHRASES[phrase]) for phrase in sorted(PHRASES, key=len, reverse=True)]
 
 
 def words_in(text: str) -> list[str]:
@@ -129,11 +289,46 @@ def words_in(text: str) -> list[str]:
     return [piece.lower() for piece in pieces]
 
 
+def singular(word: str) -> str:
+    """Return a word in the form for one."""
+    return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
+
+
+def content_words(sentence: str) -> list[str]:
+    """Return the words of a sentence in the form for one, without the common ones."""
+    return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
+
+
 def words_of(query: str) -> list[str]:
     """Return the words to search for: different ones, without common words unless there are no others."""
-    text = _PHRASE.sub(lambda found: PHRASES[found[0]], " ".join(words_in(query[:MAX_QUERY])))
+    query = query[:MAX_QUERY]
+    for pattern, kind in _NAMES:
+        query = pattern.sub(kind, query)
+    text = " ".join([*words_in(query), *(words for shape, words in _SHAPES if shape.search(query))])
+    for pattern, replacement in _PHRASES:
+        text = pattern.sub(rf"{replacement} \1" if pattern.groups else replacement, text)
     words = list(dict.fromkeys(text.split()))
-    return ([word for word in words if word not in COMMON_WORDS] or words)[:MAX_WORDS]
+    told = [word for word in words if word not in COMMON_WORDS]
+    if only_asks(query):
+        told = [word for word in told if word not in _EMPTY_IN_QUESTIONS] or told
+    return (told or words)[:MAX_WORDS]
+
+
+def number_in(query: str) -> str | None:
+    """Return ``list`` for a query about several things, ``get`` for one about a single thing, or None if unclear."""
+    words = words_in(query[:MAX_QUERY])
+    if _NUMBERED.intersection(words):
+        return None
+    if words and words[-1].isdecimal():
+        return "get"
+    if _SINGLE.intersection(words) and not only_asks(query):
+        return "get"
+    return "list" if any(len(word) > MIN_PLURAL and _PLURAL.search(word) for word in words) else None
+
+
+def only_asks(query: str) -> bool:
+    """Return True if a query asks how things are, as in ``which services are there``, not how to change them."""
+    return bool(_ASKING.match(query))
 
 
 MEANINGS = [(words, said) for words, _, said in (line.partition(": ") for line in _MEANINGS.strip().splitlines())]

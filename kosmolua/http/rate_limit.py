@@ -98,11 +98,6 @@ class _Bucket:
     under_way: int = 0
     learned_from: Hashable = None
 
-    def has_room(self, now: float) -> bool:
-        """Return True if one more may go; after a reset one goes ahead alone and learns how many are left."""
-        left = max(self.left, 1) if now >= self.resets else self.left
-        return left > self.under_way
-
     def learn(self, response: Response, route: Hashable, now: float) -> None:
         """Adopt what an answer says, unless it is about an earlier window."""
         refused = is_throttled(response)
@@ -171,7 +166,9 @@ class RateLimit:
 
     def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
         now = self._clock()
-        if bucket.has_room(now):
+        # After a reset one goes ahead alone and learns how many are left.
+        left = max(bucket.left, 1) if now >= bucket.resets else bucket.left
+        if left > bucket.under_way:
             return 0
         opens, time_left = bucket.resets - now, until() - now
         if max(opens, 0) < time_left:

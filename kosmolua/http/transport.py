@@ -161,8 +161,15 @@ class Transport:
             outcome = self._perform(request, call.until() - started)
             if isinstance(outcome, Response):
                 learn(outcome)
-        if outcome is not OUT_OF_TIME:
-            call.report(outcome, started)
+        if outcome is OUT_OF_TIME:
+            return outcome
+        call.attempts += 1
+        waited, call.idle_since = started - call.idle_since, time.monotonic()
+        if call.observe:
+            answer = outcome if isinstance(outcome, Response) else Response(0)
+            fault = outcome.text if isinstance(outcome, Fault) else None
+            seconds = call.idle_since - started
+            call.observe(Attempt(call.attempts, seconds, waited, answer.status or None, answer.request_id, fault))
         return outcome
 
     def _perform(self, request: Request, seconds: float) -> Response | Fault:
@@ -209,17 +216,6 @@ class _Call:
     observe: Observe | None
     attempts: int = 0
     idle_since: float = field(default_factory=time.monotonic)
-
-    def report(self, outcome: Response | Fault, started: float) -> None:
-        """Report an attempt that is over now to the observer."""
-        now = time.monotonic()
-        self.attempts += 1
-        waited, self.idle_since = started - self.idle_since, now
-        if self.observe is None:
-            return
-        answer = outcome if isinstance(outcome, Response) else Response(0)
-        fault = outcome.text if isinstance(outcome, Fault) else None
-        self.observe(Attempt(self.attempts, now - started, waited, answer.status or None, answer.request_id, fault))
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kosmolua.errors import CheckFailed, NotConfigured, PluginFault
+from kosmolua.errors import CheckFailed, NotConfigured, PluginFault, ScriptError
 from kosmolua.lua import idioms
 from kosmolua.lua.fields import Catalog, Charge
 from kosmolua.lua.findings import Finding
+from kosmolua.lua.header import read_header
 from kosmolua.lua.reading import Reading
 from kosmolua.lua.syntax import SyntaxProblem, parse
 
@@ -112,7 +113,11 @@ class Checker:
             lines = script.root.source.decode("utf-8", "replace").split("\n")
             return Report([_misspelt(script.problems[0], lines)], [], is_lua=False)
         try:
-            reading = Reading(self._catalog, script.root)
+            header = read_header(script.root.source)
+        except ScriptError as error:
+            return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
+        try:
+            reading = Reading(self._catalog, script.root, header.params)
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(

@@ -29,6 +29,7 @@ from kosmolua.lua.values import (
     field_of,
     record_keys,
 )
+from kosmolua.schema.types import Type
 from kosmolua.suggestions import did_you_mean
 
 _INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
@@ -45,12 +46,13 @@ class Reading:
     Args:
         catalog: The integrations and accounts.
         root: The whole script.
+        params: The type of ``params``, if the script's header declares it.
 
     ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
     ``kept`` those that are called in any other way.
     """
 
-    def __init__(self, catalog: Catalog, root: Node) -> None:
+    def __init__(self, catalog: Catalog, root: Node, params: Type | None = None) -> None:
         self.findings = Findings()
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
@@ -62,6 +64,7 @@ class Reading:
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
         self._conditions: list[str] = []
+        self._params = params
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
@@ -259,6 +262,8 @@ class Reading:
             return UNKNOWN
         if name == "app":
             return Branch(0)
+        if name == "params" and self._params:
+            return Result(self._params, "params")
         if self._scopes.is_dynamic:
             return UNKNOWN
         if name in LIBRARIES:

@@ -63,7 +63,7 @@ async def _sift(
     messages: MemoryObjectSendStream[SessionMessage | Exception],
     answer: Callable[[SessionMessage], Awaitable[None]],
 ) -> None:
-    """Pass on what is a message, and answer the rest, which the SDK drops though a client may wait for it."""
+    """Pass messages on, and answer lines that are none: the SDK drops them, and a client may wait for the answer."""
     async with messages:
         async for item in incoming:
             if not isinstance(item, ValidationError):

@@ -29,7 +29,7 @@ class Child(Protocol):
         """End the process at once."""
 
     def insist(self) -> None:
-        """End a process that does not heed :meth:`kill`; others may end with it."""
+        """End a process that :meth:`kill` did not end; others may end with it."""
 
     def status(self) -> int:
         """Wait for the end of a process whose pipe is closed, and return its status: negative for a signal."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
 
 from kosmolua import protocol
@@ -32,6 +33,7 @@ class Job(NamedTuple):
         name: Its name in messages.
         arguments: What it finds in ``arg`` and ``...``.
         input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
+        params: What it finds in ``params``.
         secrets: The names of the secrets that it finds in ``secrets``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
@@ -41,6 +43,7 @@ class Job(NamedTuple):
     name: str
     arguments: Sequence[str] = ()
     input: object = None
+    params: Mapping[str, object] = MappingProxyType({})
     secrets: Sequence[str] = ()
     asks_time: bool = False
     seed: str | None = None
@@ -53,22 +56,20 @@ class Job(NamedTuple):
             isolated: Whether the child has to exit if a layer around it is missing.
         """
         chunk = self.name if self.name.startswith("=") else f"@{self.name}"
+        name, *arguments = (each.encode("utf-8", "surrogateescape") for each in (chunk, *self.arguments))
         return protocol.frame(
             "job",
             source=protocol.to_text(self.source),
-            name=_text(chunk),
-            args=[_text(argument) for argument in self.arguments],
+            name=protocol.to_text(name),
+            args=[protocol.to_text(argument) for argument in arguments],
             limits=limits.as_dict(),
             isolated=isolated,
             asks_time=self.asks_time,
             input=self.input,
+            params=dict(self.params),
             secrets=list(self.secrets),
             seed=self.seed,
         )
-
-
-def _text(given: str) -> str:
-    return protocol.to_text(given.encode("utf-8", "surrogateescape"))
 
 
 class Ending:

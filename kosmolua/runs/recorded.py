@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.answers import Answer, Answers, calls_of, number_of, summaries
+from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
-from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, WorkerLost
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.folders import recordings_folder
 from kosmolua.runs.tape import Tape
 
@@ -43,6 +43,11 @@ class Decisions:
     deny: Sequence[int] | bool = ()
     done: Mapping[int, Any] = field(default_factory=dict)
     again: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, approve: object, deny: object, done: Mapping[int, Any] | None, again: Sequence[int]) -> Decisions:
+        """Return the decisions among the arguments of :meth:`kosmolua.Runtime.resume`, which may be something else."""
+        return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again)
 
 
 class Outcome(Protocol):
@@ -179,6 +184,7 @@ def begin(
             "args": list(job.arguments),
             "input": job.input,
             "secrets": list(job.secrets),
+            "params": dict(job.params),
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
             "host": host.places(),
@@ -198,6 +204,137 @@ def replaying(recording: Recording, *, is_changed: bool) -> Take:
     cut = None if is_changed else _what_cut(recording)
     tape = Tape(Answers(recording, is_changed=is_changed), None, cut=cut)
     return Take(recording.header["run"], recording.header["seed"], tape, recording.path, recording)
+
+
+def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> Take:
+    """Return the take that goes on with a recording.
+
+    Args:
+        host: What the run makes its calls with.
+        recording: The recording.
+        decisions: What a person said of calls.
+        script: What runs from here on, as :func:`script_fields` has it; None for the script that ran last.
+
+    Raises:
+        ConfigError: The file cannot be written, another run writes it, the recorded run was simulated and this one is
+            not, or the other way round, or a decision is about no call that waits for one.
+        UnderWay: A write may have been done, and nobody said whether it counts as done.
+        Paused: The pause is too old to be approved.
+    """
+    if recording.header["mode"] != host.mode:
+        hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
+        raise ConfigError(f"The recording {recording.path} is of a {recording.header['mode']} run", hint=hint)
+    host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
+    writer = Writer(recording.path, host.redactor, recording)
+    try:
+        resumed: Event = {"event": "resumed", "time": _now(), "kosmolua": __version__}
+        events = [resumed, *([{"event": "script", **script}] if script else [])]
+        events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
+        for event in events:
+            writer.write(event)
+        writer.sync()
+    except BaseException:
+        writer.close()
+        raise
+    recording.events += events
+    tape = Tape(Answers(recording, is_changed=_was_changed(recording)), writer, redact=host.redactor.value)
+    header = recording.header
+    return Take(header["run"], header["seed"], tape, recording.path, recording, _left_approvals(recording))
+
+
+def _was_changed(recording: Recording) -> bool:
+    return bool(recording.script["sha256"] != recording.header["script"]["sha256"])
+
+
+def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
+    """Return the events of what was decided of writes that may have been done, and of the call that ended the run."""
+    answers = Answers(recording)
+    doubtful = {number_of(answer): answer for answer in answers.under_way}
+    events: list[Event] = []
+    if last := _answer_that_ended(recording, answers):
+        assert last.error
+        if may_have_been_done(last, revived(last.error)):
+            doubtful[number_of(last)] = last
+        else:
+            events.append(_decision(last, "again"))
+    for number in {*decisions.done, *decisions.again}:
+        if number not in doubtful:
+            raise ConfigError(f"Call {number} is no write that may have been done", hint=_numbers_of(doubtful))
+    open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
+    if open_ones:
+        raise _under_way(open_ones)
+    events += [_decision(doubtful[number], "again") for number in decisions.again]
+    done = decisions.done.items()
+    return events + [{**_decision(doubtful[number], "done"), "value": value} for number, value in done]
+
+
+def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
+    """Return the answer whose error ended the script, if one did."""
+    by = (recording.end or {}).get("by")
+    if not by:
+        return None
+    fitting = [each for each in answers.all if each.error and each.branch == by["branch"] and each.ask == by["ask"]]
+    return max(fitting, key=lambda answer: answer.order, default=None)
+
+
+def _decision(answer: Answer, decision: str) -> Event:
+    return {"event": "decision", "line": answer.line, "number": number_of(answer), "decision": decision, "time": _now()}
+
+
+def _under_way(answers: Sequence[Answer]) -> UnderWay:
+    calls = [answer.call or {} for answer in answers]
+    shown = ("number", "path", "account", "effect", "arguments")
+    named = [f"call {call['number']}, {call['path']} with {call['account']}" for call in calls[:MAX_NAMED]]
+    more = f" and {len(calls) - MAX_NAMED} more" if len(calls) > MAX_NAMED else ""
+    has, them = ("was sent and has", "it") if len(calls) == 1 else ("were sent and have", "each")
+    number = calls[0]["number"]
+    return UnderWay(
+        f"The run cannot go on by itself: {', '.join(named)}{more} {has} no answer, so {them} may have been done",
+        calls=[{name: call.get(name) for name in shown} for call in calls],
+        hint=f"look, then resume with --done {number} if it was done, or --again {number} to send it again",
+    )
+
+
+def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
+    """Return the events of what was decided of calls that wait for an approval."""
+    end = recording.end or {}
+    waiting = {call["number"]: call for call in _paused_calls(recording)}
+    chosen = {"approve": decisions.approve, "deny": decisions.deny}
+    events: list[Event] = []
+    for decision, numbers in chosen.items():
+        listed = list(waiting) if numbers is True else list(numbers or ())
+        for number in listed:
+            if number not in waiting:
+                raise ConfigError(f"Call {number} does not wait for an approval", hint=_numbers_of(waiting))
+            events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
+    if age > timedelta(days=APPROVAL_DAYS):
+        raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls cannot be approved any more")
+    return events
+
+
+def _paused_calls(recording: Recording) -> list[Event]:
+    error = (recording.end or {}).get("error") or {}
+    return list(error["fields"]["calls"]) if error.get("type") == Paused.__name__ else []
+
+
+def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
+    """Return the approvals and refusals of a recording whose call was not made yet."""
+    left: list[tuple[Event, bool]] = []
+    for event in recording.events:
+        if event.get("decision") in ("approve", "deny"):
+            left.append((event["call"], event["decision"] == "approve"))
+        made = event if event["event"] == "intent" else event.get("call") if event["event"] == "answer" else None
+        if made:
+            call: Event = made
+            about = (each for each in left if _is_about(each[0], call["path"], call["account"], call.get("arguments")))
+            if spent := next(about, None):
+                left.remove(spent)
+    return left
+
+
+def _numbers_of(calls: Mapping[int, object]) -> str:
+    return f"these do: {', '.join(map(str, sorted(calls)))}" if calls else "no call does"
 
 
 def _what_cut(recording: Recording) -> KosmoError | None:
@@ -226,7 +363,8 @@ def default_path(run: str) -> str:
 
 def options_of(recording: Recording) -> dict[str, Any]:
     """Return the options with which a recorded script runs again."""
-    return {"name": recording.script["name"], "args": recording.header["args"], "input": recording.header["input"]}
+    header = recording.header
+    return {"name": recording.script["name"], **{name: header[name] for name in ("args", "input", "params")}}
 
 
 def script_fields(name: str, source: bytes) -> Event:
@@ -251,6 +389,19 @@ def _not_made(left: Sequence[Answer]) -> str:
 def _words(answer: Answer) -> str:
     call = answer.call or {}
     return f"call {call.get('number')}, {call.get('path')}"
+
+
+def patterns_among(deny: object) -> list[str]:
+    """Return the patterns among what is denied, which may be numbers of calls."""
+    if isinstance(deny, str):
+        return [deny]
+    return [each for each in deny if isinstance(each, str)] if isinstance(deny, (list, tuple)) else []
+
+
+def _numbers_among(given: object) -> Sequence[int] | bool:
+    if isinstance(given, (list, tuple)):
+        return [each for each in given if isinstance(each, int)]
+    return given is True
 
 
 def _list(given: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget
 from kosmolua.errors import (
+    BadArguments,
     Busy,
     CallError,
     CheckFailed,
@@ -33,7 +34,7 @@ from kosmolua.runs.supervisor import Supervisor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from kosmolua.broker.approvals import Approve
@@ -61,6 +62,8 @@ class RunOptions(TypedDict, total=False):
     """The script's arguments, in ``arg`` and ``...``."""
     input: object
     """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
+    params: Mapping[str, object]
+    """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
     read_only: bool
     """Deny every write of this run."""
     allow: Sequence[str]
@@ -181,6 +184,8 @@ class Run:
         isolated: Refuse to run if a layer around the sandbox is missing.
         take: What a recorded run has beside its options, if it is one that is repeated or goes on.
 
+    ``take`` is that, or what a new recording has.
+
     Raises:
         ConfigError: A limit is out of bounds, or a pattern fits no function.
         TypeError: There is no such option, or it is of another type.
@@ -198,7 +203,7 @@ class Run:
         take: Take | None = None,
     ) -> None:
         _validate(options)
-        self._take = take
+        self.take = take
         self._memory = memory
         changes: dict[str, Any] = {name: value for name in ADJUSTABLE if (value := options.get(name)) is not None}
         self._host = host
@@ -210,6 +215,7 @@ class Run:
         self._deny = host.patterns("--deny", options["deny"]) if "deny" in options else ()
         self._limits = limits.but(**changes) if changes else limits
         self._input = self._checked_input(options["input"]) if "input" in options else None
+        self._params: dict[str, object] = dict(options.get("params") or {})
         self._isolated = isolated
         self._printed: list[bytes] = []
         self._is_output_refused = False
@@ -235,6 +241,8 @@ class Run:
             return Outcome([], "", Interrupted("The script was interrupted before it began"), [])
         with ExitStack() as stack:
             try:
+                if b"---@" in self._source:
+                    self._params = self._bound_params()
                 if self._options.get("check", False):
                     self._check()
                 child = self._options.get("child")
@@ -242,7 +250,7 @@ class Run:
                     self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
                     child = self._turn.child
                 return self._supervise(child)
-            except (CheckFailed, NotConfigured, PluginFault) as error:
+            except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
                 if turn:
                     turn.end()
                 return Outcome([], "", error, [])
@@ -260,6 +268,18 @@ class Run:
             limit = spell_size(self._limits.max_result)
             raise ConfigError(f"The input is larger than {limit}", hint="pass less, or a part to each run")
         return text
+
+    def _bound_params(self) -> dict[str, object]:
+        """Return what the script finds in ``params`` by what its header says of them.
+
+        Raises:
+            BadArguments: They do not fit the script's header.
+            ScriptError: The header cannot be read.
+        """
+        from kosmolua.lua.header import read_header, script_name
+
+        header = read_header(self._source, self._name.removeprefix("="))
+        return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
         """End the script, from any thread, or keep it from beginning."""
@@ -292,8 +312,8 @@ class Run:
         self._dropped = report.dropped
 
     def _supervise(self, child: Child) -> Outcome:
-        if self._options.get("record") and not self._take:
-            self._take = self._begin_recording()
+        if self._options.get("record") and not self.take:
+            self.take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
         with self._lock:
@@ -305,21 +325,21 @@ class Run:
                 self._output,
                 memory=self._memory,
                 isolated=self._isolated,
-                tape=self._take.tape if self._take else None,
+                tape=self.take.tape if self.take else None,
             )
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
             ending = self._supervisor.run(self._job)
             outcome = self._outcome(ending, monotonic() - started)
-            if self._take:
-                self._take.finish(outcome)
+            if self.take:
+                self.take.finish(outcome)
             return outcome
         finally:
             if self._broker:
                 self._broker.close(None)
-            if self._take:
-                self._take.tape.close()
+            if self.take:
+                self.take.tape.close()
             with self._lock:
                 self._supervisor = None  # which leaves no circle of references
 
@@ -328,14 +348,12 @@ class Run:
         with self._opening:
             if self._broker:
                 return self._broker
-            from hashlib import sha256
-
             from kosmolua.broker.approvals import Asker
             from kosmolua.broker.broker import Broker
             from kosmolua.broker.pages import Pages
             from kosmolua.broker.records import Origin
 
-            approve, take = self._options.get("approve") or self._host.approve, self._take
+            approve, take = self._options.get("approve") or self._host.approve, self.take
             self._broker = Broker(
                 self._host,
                 self._clock,
@@ -344,8 +362,8 @@ class Run:
                 allow=self._allow,
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
-                origin=Origin(self._host.mode, self._name.removeprefix("="), sha256(self._given).hexdigest()),
-                watch=self._watch,
+                origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
+                watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
@@ -360,9 +378,10 @@ class Run:
             self._name,
             self._options.get("args", ()),
             self._input,
-            self._take.secrets if self._take and self._take.secrets is not None else self._host.secret_names,
-            asks_time=self._take is not None or self._host.mode == "simulated",
-            seed=self._take.seed if self._take else None,
+            self._params,
+            self.take.secrets if self.take and self.take.secrets is not None else self._host.secret_names,
+            asks_time=self.take is not None or self._host.mode == "simulated",
+            seed=self.take.seed if self.take else None,
         )
 
     def _begin_recording(self) -> Take:
@@ -380,20 +399,11 @@ class Run:
             deny=deny,
         )
 
-    @property
-    def _watch(self) -> Watch | None:
-        """What is told of calls: the tape, and then whoever watches the run."""
-        tell = self._tell if self._options.get("watch") else None
-        tape = self._take.tape if self._take else None
-        if tape is None:
-            return tell
-
-        def watch(event: Event) -> None:
-            tape.watch(event)
-            if tell:
-                tell(event)
-
-        return watch
+    def _tell_tape_first(self, event: Event) -> None:
+        assert self.take
+        self.take.tape.watch(event)
+        if self._options.get("watch"):
+            self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """Ask a person, and give the place in the pool back meanwhile."""
@@ -478,6 +488,13 @@ def _validate(options: RunOptions) -> None:
         raise TypeError(f"the name of a script must be a string, not {name!r}")
     if isinstance(arguments, str) or not all(isinstance(argument, str) for argument in arguments):
         raise TypeError(f"the arguments of a script must be a list of strings, not {arguments!r}")
+    params = options.get("params")
+    try:
+        protocol.encode(params)
+    except NotJson as error:
+        raise TypeError(f"the parameters of a script must be what JSON can carry: {error}") from None
+    if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
+        raise TypeError(f"the parameters of a script must be a dict with their names, not {params!r}")
 
 
 def _line_of_only_return(source: bytes) -> int | None:

@@ -15,6 +15,14 @@ embedder back. Other threads reach it through one mailbox of work that it does i
 The reader answers a request itself if the script waits for it, since there is nothing else to read until then. The
 branches of ``parallel`` go on meanwhile, so their calls are answered by call threads. The owner waits for mail at most
 until the wall limit: a run ends in time, whatever a call is stuck in.
+
+Who owns what:
+
+- the owner: how the run ended, the errors of its calls, the layers around the child, the requests to wait;
+- the reader: how much was printed, and whether it is answering a request;
+- all of them, under the lock: the output that was not emitted yet, the questions to the owner, and the count and the
+  size of calls without an answer;
+- a call thread: the call that it answers, and nothing beyond it.
 """
 
 from __future__ import annotations
@@ -195,7 +203,7 @@ class Supervisor:
     # In the owner's thread
 
     def _do_mail(self) -> None:
-        """Work through the mailbox until the script has ended, and its calls have or their grace is over."""
+        """Work through the mailbox until the script and its calls have ended, or the grace of the calls is over."""
         while True:
             try:
                 while not (self._ending and not self._pending) and not self._is_late():

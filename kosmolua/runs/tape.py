@@ -11,7 +11,7 @@ Any thread may use a tape. Its lock is held while a reply is sent, for which the
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from heapq import heappop, heappush
@@ -285,13 +285,14 @@ class Tape:
             assert self._cut
             return self._cut
         calls = sorted((call for error in pauses for call in error.calls), key=lambda call: int(str(call["number"])))
-        named = [f"{call['path']} with {call['account']}" for call in calls[:MAX_NAMED]]
-        if len(calls) > MAX_NAMED:
-            named.append(f"{len(calls) - MAX_NAMED} more")
+        kinds = Counter(f"{call['path']} with {call['account']}" for call in calls)
+        named = [f"{count} x {kind}" if count > 1 else kind for kind, count in kinds.most_common(MAX_NAMED)]
+        if len(kinds) > MAX_NAMED:
+            named.append("others")
         return Paused(
             f"The script is paused: {' and '.join(named)} must be approved, and nobody can be asked here",
             calls=calls,
-            hint="resume its recording with --approve or --deny",
+            hint="kosmolua resume with --approve or --deny goes on",
         )
 
     def _diverged(self, request: _Request) -> Diverged:

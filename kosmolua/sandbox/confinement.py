@@ -170,7 +170,7 @@ def _bound(name: str, value: int) -> bool:
 
 
 def _become_nobody() -> bool:
-    """If this process is root's, change to a user without rights, unless root could not end it any more then."""
+    """Change to a user without rights if this process runs as root, unless root could not end it afterwards."""
     if not hasattr(os, "getuid"):
         return False
     if 0 not in (os.getuid(), os.geteuid()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kosmolua.errors import BadArguments
@@ -43,13 +43,10 @@ class Parameter:
     checked: Type | None = None
     null: bool = False
 
-    def accept(self, value: object) -> object:
-        """Return the value to hand to the function.
-
-        Raises:
-            Mismatch: The value does not fit.
-        """
-        return (self.checked or self.type).accept(value)
+    @property
+    def accept(self) -> Callable[[object], object]:
+        """Returns the value to hand to the function for one that fits, and raises :class:`Mismatch` for another."""
+        return (self.checked or self.type).accept
 
     @property
     def required(self) -> bool:
@@ -58,7 +55,7 @@ class Parameter:
 
     @property
     def may_be_absent(self) -> bool:
-        """True if there are calls without it."""
+        """True if a call may leave it out."""
         return not self.required or bool(self.unless)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 from kosmolua.schema.function import Function
@@ -39,6 +40,17 @@ class More(Protocol):
     @property
     def index(self) -> Any:
         """The search in them."""
+
+    @property
+    def document(self) -> Path:
+        """The document that the functions come from."""
+
+    @property
+    def overlay(self) -> Path:
+        """The file that says what the document does not; it need not exist."""
+
+    def findings(self) -> tuple[list[str], list[str]]:
+        """Return what is wrong with the overlay, and what is worth knowing of the document."""
 
 
 class Functions(Mapping[str, Function]):

@@ -58,6 +58,7 @@ class AccountField:
         secret: True if it holds a credential, which may come from a secret source.
         type: What fits; a credential is a string.
         default: The class's own default, or :data:`REQUIRED` if it has none.
+        many: True if it is a table of credentials by name, such as environment variables.
     """
 
     name: str
@@ -65,6 +66,7 @@ class AccountField:
     secret: bool
     type: Type
     default: object = REQUIRED
+    many: bool = False
 
     @property
     def required(self) -> bool:
@@ -130,6 +132,8 @@ class Integration:
         self.functions = Functions(more=more)
         self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
+        self.carrier: Callable[[str], Any] | None = None
+        """Returns what sends an account's requests, if that is not HTTP."""
         self.identify: Callable[[Any], str] | None = None
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
@@ -165,7 +169,7 @@ class Integration:
         return identify
 
     def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
-        """Register the function that tells what the service calls the thing behind an id, for whoever approves a call.
+        """Register the function that tells the name of the thing behind an id, for the person who approves a call.
 
         It takes what the account's ``open`` returned and the id, and returns the name by one cheap read. It is called
         only if a person is asked, once for each id of a run; if it fails, the person sees the id alone.
@@ -264,11 +268,13 @@ def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, o
     about = sentence(annotation)
     bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     secret = bare is Secret or Secret in get_args(bare)
+    many = secret and get_origin(bare) is dict
     default: object = REQUIRED if field.default is dataclasses.MISSING else field.default
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     try:
-        return AccountField(field.name, about, secret, type_of(str if secret else annotation), default)
+        kind = type_of(dict[str, str] if many else str if secret else annotation)
+        return AccountField(field.name, about, secret, kind, default, many)
     except Uncarriable as error:
         raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None
 

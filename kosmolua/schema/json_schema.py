@@ -62,7 +62,7 @@ class Reader:
     Args:
         document: What references such as ``#/components/schemas/Pet`` lead into.
         without: The mark of properties to leave out: ``readOnly`` for what is sent, ``writeOnly`` for what comes back.
-        look_up: Returns what a reference leads to, if the document is not at hand as a whole.
+        look_up: Returns what a reference leads to, if the document is read in parts.
     """
 
     def __init__(

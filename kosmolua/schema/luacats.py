@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
@@ -235,6 +236,20 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
             inside = (*kind.fields.values(), *([kind.extra] if kind.extra else []))
         left.extend(reversed(inside))
     return list(found.values())
+
+
+def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
+    """Yield the records in some types and those inside them, each once, the outer ones first; each is read then."""
+    seen: set[str] = set()
+    left = deque(kinds)
+    while left:
+        kind = left.popleft()
+        left.extendleft(reversed(types_inside(kind)))
+        if isinstance(kind, Record) and kind.name not in seen:
+            seen.add(kind.name)
+            yield kind
+            left.extend(kind.fields.values())
+            left.extend([kind.extra] if kind.extra else [])
 
 
 def _alias(function: Function, parameter: Parameter, namespace: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 
 APP, ROOT = "app", "integrations"
 """The first two words of a full path to an installed integration. Another root has another second word: ``app.mcp``."""
+SERVERS = "mcp"
+"""The root of MCP servers. A server has one account, which is its section of the accounts file."""
 
 
 def parts_of(path: str) -> list[str]:
@@ -32,6 +34,11 @@ def root_and_name(integration: str) -> tuple[str, str]:
     """Return the root and the short name of an integration, as :func:`qualified` joins them."""
     root, _, name = integration.rpartition(".")
     return root or ROOT, name
+
+
+def section_of(integration: str, account: str) -> str:
+    """Return the section of the accounts file that holds an account: ``render2.production``, or ``mcp.files``."""
+    return integration if root_and_name(integration)[0] == SERVERS else f"{integration}.{account}"
 
 
 def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, list[str]]:

@@ -601,7 +601,7 @@ class Union(Type):
         return outcome
 
     def _tried(self, value: Any) -> object:
-        """Return a value as the first member that accepts it converts it."""
+        """Return a value as converted by the first member that accepts it."""
         for member in self._for_text if isinstance(value, str) else self.members:
             try:
                 return member.accept(value)

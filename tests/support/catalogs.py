@@ -132,6 +132,9 @@ class MemoryCatalog:
             raise found
         return found
 
+    def listed(self, name: str) -> Integration:
+        return self.integration(name)
+
     def accounts(self, name: str) -> Sequence[str]:
         return self.known_accounts.get(name, [])
 

@@ -21,7 +21,7 @@ DOCUMENTS = SHARED / "openapi"
 
 def shared(name: str) -> Path:
     """Return one of the shared documents; the test is skipped where they are not."""
-    path = DOCUMENTS / name
+    path = (DOCUMENTS / name).resolve()
     if not path.is_file():
         pytest.skip(f"the shared document {name} is not here")
     return path

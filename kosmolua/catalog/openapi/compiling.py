@@ -135,9 +135,8 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
 
 def _names(document: Document, operations: Sequence[Operation], overlay: Overlay, kept: Mapping[str, str]) -> list[str]:
     named = [Named(each.id, each.method.lower(), each.path, _returns_list(document, each)) for each in operations]
-    told = {each.key: str(entry["name"]) for each in operations if "name" in (entry := overlay.entry(each))}
     present = {each.key for each in named}
-    names = function_names(named, {key: name for key, name in {**kept, **told}.items() if key in present})
+    names = function_names(named, {key: name for key, name in kept.items() if key in present})
     renamed = [str(overlay.entry(each, name).get("name", name)) for each, name in zip(operations, names, strict=True)]
     if len({*renamed}) < len(renamed):
         twice = next(name for name in renamed if renamed.count(name) > 1)
@@ -173,7 +172,9 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
     variables, base_url = _settled(variables, base_url)
     settings = settings_of(operations, has_credential=has_credential)
     _rename(settings, variables, alternatives)
-    return Access(base_url.rstrip("/"), variables, alternatives, settings, _origins(base_url, operations))
+    told = overlay.document.get("origins")
+    origins = list(map(str, told)) if isinstance(told, list) else _origins(base_url, operations)
+    return Access(base_url.rstrip("/"), variables, alternatives, settings, origins)
 
 
 def _settled(variables: list[Any], base_url: str) -> tuple[list[Any], str]:
@@ -365,7 +366,7 @@ def _entry(each: Built) -> Entry:
     operation = each.operation
     parameters = " ".join(field.name for field in operation.fields)
     words = " ".join(filter(None, [operation.id, operation.key, operation.tag, cleaned(operation.about)]))
-    return Entry(each.name, each.name, each.summary, parameters, words)
+    return Entry(each.name, each.name, each.summary, parameters, words, each.effect)
 
 
 def _schemas(document: Document, functions: Iterable[Built]) -> Iterator[tuple[str, str]]:

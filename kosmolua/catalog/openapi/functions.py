@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Recipe
-from kosmolua.catalog.openapi.store import Row, Store
+from kosmolua.catalog.openapi.store import Row, Store, load
 from kosmolua.concurrency import lazy
 from kosmolua.docs.outline import Sketch
 from kosmolua.docs.search import Index
@@ -119,6 +120,22 @@ class DocumentFunctions:
         return Index.over(self._store.database, self._owner)
 
     @property
+    def document(self) -> Path:
+        """The file that they come from."""
+        return self._store.home.document
+
+    @property
+    def overlay(self) -> Path:
+        """The file that says what the document does not; it need not exist."""
+        return self._store.home.overlay or self.document.with_suffix(".toml")
+
+    def findings(self) -> tuple[list[str], list[str]]:
+        """Return what is wrong with the overlay, and what is worth knowing of the document."""
+        from kosmolua.catalog.openapi.importing import findings
+
+        return findings(*load(self._store.home))
+
+    @property
     def store(self) -> Store:
         """The compiled file."""
         return self._store
@@ -137,20 +154,19 @@ class DocumentFunctions:
             full_name=self._full_name(row.name),
             effect=row.effect,  # type: ignore[arg-type]
             handler=self._bind(call),
-            parameters=tuple(parameters_of(call, sent)),
+            parameters=tuple(parameters_of(call, sent, row.name)),
             doc=detail["doc"],
-            returns=self.returns(detail),
+            returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",
         )
 
-    def returns(self, detail: Mapping[str, Any]) -> Type | None:
-        """Return the type of what an operation returns."""
+    def _returns(self, detail: Mapping[str, Any], name: str) -> Type | None:
         result = detail["result"]
         media = result.get("media", [])
         if detail["method"] == "HEAD" or not media:
             return EMPTY if detail["method"] == "HEAD" or "schema" not in result else None
         if result.get("schema") is not None:
-            return Reader(without="writeOnly", look_up=self._store.schema).read(result["schema"], "Result")
+            return Reader(without="writeOnly", look_up=self._store.schema).read(result["schema"], name)
         if any(is_json(each) for each in media):
             return ANY
         return STRING if all(each.startswith("text/") or each.endswith("xml") for each in media) else BINARY
@@ -194,17 +210,17 @@ def call_of(detail: Mapping[str, Any]) -> Call:
     )
 
 
-def parameters_of(call: Call, reader: Reader) -> Iterator[Parameter]:
+def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Parameter]:
     """Yield the parameters of a call: those of the document, then those that every call has."""
     names = {each.name for each in call.fields}
     for each in call.fields:
         if each.required:
-            yield _parameter(each, reader, names)
+            yield _parameter(each, reader, names, function)
     if call.body and call.body.whole:
-        yield _whole_body(call.body, reader)
+        yield _whole_body(call.body, reader, function)
     for each in call.fields:
         if not each.required:
-            yield _parameter(each, reader, names)
+            yield _parameter(each, reader, names, function)
     if call.body and call.body.choose:
         kinds = Choice(tuple(call.body.media))
         yield Parameter(call.spelled("content_type"), kinds, "How the body is sent.", call.body.media[0])
@@ -215,8 +231,8 @@ def parameters_of(call: Call, reader: Reader) -> Iterator[Parameter]:
     yield Parameter(call.spelled("extra"), EXTRA, "What the documentation lacks.", None)
 
 
-def _parameter(each: Field, reader: Reader, names: Collection[str]) -> Parameter:
-    kind = _with_files(reader.read(each.schema, each.name))
+def _parameter(each: Field, reader: Reader, names: Collection[str], function: str) -> Parameter:
+    kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
     default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
     if default is not REQUIRED and default is not None and not _fits(kind, default):
         default = None
@@ -239,10 +255,10 @@ def _fits(kind: Type, default: object) -> bool:
     return True
 
 
-def _whole_body(body: Body, reader: Reader) -> Parameter:
+def _whole_body(body: Body, reader: Reader, function: str) -> Parameter:
     media = body.media[0]
     if is_json(media):
-        kind = reader.read(body.schema, body.name)
+        kind = reader.read(body.schema, f"{function}.{body.name}")
     elif media.startswith("text/") or "xml" in media:
         kind = STRING
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.functions import DocumentFunctions
 from kosmolua.catalog.openapi.security import access_of
 from kosmolua.catalog.openapi.store import Home, Store
-from kosmolua.errors import ConfigError, PluginError
+from kosmolua.errors import ConfigError, NotConfigured, PluginError
 from kosmolua.http.client import Api
 from kosmolua.http.messages import Response, Send
 from kosmolua.schema.integration import Extension, Integration
@@ -70,6 +71,24 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     integration.origin = origin
     integration.simulator(_simulator(more))
     return integration
+
+
+def api_of(opened: Any) -> Api:
+    """Return the client of a plugin's account: what its ``open`` returned, or the ``api`` of that.
+
+    Raises:
+        NotConfigured: It is neither.
+    """
+    api = getattr(opened, "api", opened)
+    if not isinstance(api, Api):
+        raise NotConfigured("its account has no client that a document could use", hint="it needs an attribute api")
+    return api
+
+
+def extend_onto(integration: Integration, folder: Path) -> None:
+    """Add the operations of a document that the user imported onto an integration, in place of one that it has."""
+    file, own = str(folder / "openapi.json"), integration.extension
+    extend(integration, replace(own, file=file) if own else Extension(file, api_of))
 
 
 def extend(integration: Integration, extension: Extension) -> None:

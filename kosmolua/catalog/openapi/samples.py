@@ -167,6 +167,7 @@ class _Making:
         ends = [end if isinstance(end := schema.get(word), int) else None for word in ("minItems", "maxItems")]
         least, most = min(max(ends[0] or 0, 0), 100), ends[1]
         items = schema.get("items", {})
+        items = items[0] if isinstance(items, list) and items else items
         if isinstance(schema.get("prefixItems"), list):
             return [self.value(each, depth + 1) for each in schema["prefixItems"]]
         leads_back = isinstance(items, dict) and items.get("$ref") in self._open

@@ -152,7 +152,7 @@ def alternatives_of(document: Document, auth: str = "", prefix: str = "") -> lis
             known = known[:1]  # two names of OAuth are one token
         if known not in found:
             found.append(known)
-    return found
+    return sorted(found, key=lambda each: any(one.kind == "cookie" for one in each))
 
 
 def _asked(auth: str) -> Credential:

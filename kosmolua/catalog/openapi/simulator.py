@@ -120,7 +120,7 @@ class Simulator:
         self._made += 1
         if key in ("id", "uuid", "sid", "gid", "number") or reply[key] in (None, ""):
             given = reply[key]
-            fresh: Json = 1000 + self._made if isinstance(given, int) else f"{given}-{self._made}"
+            fresh: Json = 1000 + self._made if isinstance(given, int) else _counted_on(str(given), self._made)
             changed = {**reply, key: fresh}
             reply = changed
         self._collections.setdefault(path, {})[str(reply[key])] = reply
@@ -241,6 +241,15 @@ class Beside:
     def __call__(self, request: Request) -> Response:
         """Answer a request: the document's operations by the document, all others as the plugin does."""
         return self._document(request) if self._document.knows(request) else self._own(request)
+
+
+def _counted_on(text: str, more: int) -> str:
+    """Return an id with its last number raised, so that it looks like the others: ``evt-12`` becomes ``evt-13``."""
+    found = re.search(r"(\d+)(\D*)$", text)
+    if found is None:
+        return f"{text}-{more}"
+    number = str(int(found[1]) + more).zfill(len(found[1]))
+    return f"{text[: found.start()]}{number[-len(found[1]) :]}{found[2]}"
 
 
 def _answer(status: int, value: Json) -> Response:

@@ -19,7 +19,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.1"
+VERSION = f"{__version__}.2"
 """Of the compiler: a file of another version is not used."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The files of an imported document."""
@@ -57,16 +57,16 @@ class Home:
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
 
-    def key(self) -> str:
-        """Return what the compiled file is called by: it changes when a file does, or the compiler.
+    def compiled(self) -> Path:
+        """Return the compiled file, which need not exist. It is another one when a file changes, or the compiler.
 
-        Of the document that is its size and time: it may have 20 MB, and this is asked at every start.
+        Of a file that is its size and time: a document may have 20 MB, and this is asked at every start.
         """
         digest = sha256(f"{VERSION}\0{self.document.resolve()}".encode())
         for file in filter(None, (self.document, self.overlay, self.lock)):
             seen = os.stat(file)
             digest.update(f"\0{file.name}\0{seen.st_size}\0{seen.st_mtime_ns}".encode())
-        return digest.hexdigest()[:32]
+        return Path(cache_folder()) / "openapi" / f"{digest.hexdigest()[:32]}.sqlite"
 
 
 class Store:
@@ -88,7 +88,7 @@ class Store:
             ConfigError: The document or its overlay cannot be read.
         """
         try:
-            file = Path(cache_folder()) / "openapi" / f"{self.home.key()}.sqlite"
+            file = self.home.compiled()
         except OSError as error:
             raise ConfigError(f"{self.home.document} cannot be read: {error.strerror}") from None
         if not file.is_file():

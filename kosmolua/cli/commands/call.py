@@ -22,6 +22,7 @@ from kosmolua.cli.parsing import Command, calling_options, examples, write_list
 from kosmolua.cli.progress import watching
 from kosmolua.cli.scripts import open_runtime, open_to_list, taken_as_interrupts
 from kosmolua.cli.streams import standard
+from kosmolua.cli.values import value_of
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.folders import expanded
 from kosmolua.runs.run import Outcome
@@ -29,7 +30,6 @@ from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import integration_in, page_of, parts_of
-from kosmolua.schema.types import List, Type, Union
 from kosmolua.secret import Redactor
 
 _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
@@ -217,7 +217,7 @@ def _arguments(path: str, function: Function | None, words: Sequence[str]) -> di
     if twice := next(filter(values.__contains__, texts), None):
         raise UsageError(f"{twice} is given both as text and as JSON")
     return values | {
-        name: _value(name, types[name], given) if name in types else given[-1] for name, given in texts.items()
+        name: value_of(name, types[name], given) if name in types else given[-1] for name, given in texts.items()
     }
 
 
@@ -243,19 +243,3 @@ def _json(name: str, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}:= takes JSON: {error}", hint=f"{name}=VALUE takes text") from None
-
-
-def _value(name: str, kind: Type, texts: list[str]) -> object:
-    """Return the value of one argument: several texts are a list, and so is one if the type is a list."""
-    item, first = _item_of(kind), texts[0]
-    if len(texts) > 1 and item is None:
-        raise UsageError(f"{name} is given {len(texts)} times and takes one value")
-    value = kind.read(first)
-    is_bare = isinstance(kind, List) and not isinstance(value, (list, type(None))) and not first.startswith("[")
-    return [item.read(text) for text in texts] if item and (is_bare or len(texts) > 1) else value
-
-
-def _item_of(kind: Type) -> Type | None:
-    """Return the type of the items, if a type is a list or a union with one, else None."""
-    allowed = kind.members if isinstance(kind, Union) else (kind,)
-    return next((each.item for each in allowed if isinstance(each, List)), None)

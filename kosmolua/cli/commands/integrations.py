@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,13 +12,16 @@ from shlex import quote
 import click
 
 from kosmolua.authoring import lint
+from kosmolua.authoring.findings import Finding
 from kosmolua.authoring.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, write
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.cli import console
+from kosmolua.cli.commands import documents
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.cli.streams import standard
+from kosmolua.docs.outline import outline_of
 from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import lua_path
@@ -31,6 +34,7 @@ from kosmolua.schema.names import lua_path
     epilog=examples(
         "kosmolua integrations",
         "kosmolua integrations new weather --base-url https://api.example.com --auth bearer",
+        "kosmolua integrations import https://api.example.com/openapi.json",
         "kosmolua integrations check weather",
     ),
 )
@@ -59,7 +63,7 @@ def _describe(runtime: Runtime, name: str) -> dict[str, object]:
         accounts, problem = runtime.catalog.accounts(name), None
     except ConfigError as error:
         accounts, problem = [], error.message
-    effects = [function.effect for function in plugin.integration.functions.values()]
+    effects = [sketch.effect for sketch in outline_of(plugin.integration).functions.values()]
     return {
         "name": name,
         "place": plugin.place,
@@ -171,7 +175,9 @@ def check(earlier: Options, target: str, options: Options) -> int:
     """
     options = options.over(earlier)
     plugin = _load(target, options)
-    findings = [replace(finding, place=_relative(finding.place)) for finding in lint.check(plugin)]
+    written = lint.check(plugin) if plugin.integration.functions.own else []
+    found = [*written, *_in_document(plugin)]
+    findings = [replace(finding, place=_relative(finding.place)) for finding in found]
     if options.json:
         console.as_json([asdict(finding) for finding in findings])
     elif findings:
@@ -179,6 +185,16 @@ def check(earlier: Options, target: str, options: Options) -> int:
     else:
         console.line(f"{plugin.integration.name}: nothing to correct")
     return 0 if all(finding.note for finding in findings) else 1
+
+
+def _in_document(plugin: Plugin) -> Iterator[Finding]:
+    """Yield what is wrong with the overlay of an integration's document, and notes about the document itself."""
+    more = plugin.integration.functions.more
+    if more is None:
+        return
+    wrong, notes = more.findings()
+    for place, sentences in ((str(more.overlay), wrong), (str(more.document), notes)):
+        yield from (Finding(place, sentence, "", note=sentences is notes) for sentence in sentences)
 
 
 def _load(target: str, options: Options) -> Plugin:
@@ -198,3 +214,7 @@ def _relative(place: str) -> str:
     """Return a file and line relative to the current folder, if it is below that."""
     relative = os.path.relpath(place)
     return place if relative.startswith("..") else relative
+
+
+command.add_command(documents.import_)
+command.add_command(documents.update)

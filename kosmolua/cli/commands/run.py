@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from kosmolua.cli.headers import HeaderCommand, params_of
 from kosmolua.cli.options import Options, Script
-from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.parsing import examples, running_options
 from kosmolua.cli.scripts import run_script
 from kosmolua.processes.launch import Worker
 
 
 @click.command(
     "run",
-    cls=Command,
+    cls=HeaderCommand,
     advice="Arguments of the script that begin with a dash go after --.",
     epilog=examples(
         "kosmolua run report.lua --simulate",
+        "kosmolua run report.lua --help",
         "kosmolua run report.lua 2026-01 --trace --journal calls.jsonl",
         "kosmolua run -e 'print(#app.integrations.render2.list_services().services)'",
         "generate-script | kosmolua run - --read-only --timeout 30 --json",
@@ -25,20 +29,29 @@ from kosmolua.processes.launch import Worker
 @click.argument("arguments", nargs=-1, type=click.Path(), metavar="[ARGS]...")
 @click.option("-e", "code", metavar="CODE", multiple=True, help="Run this script instead of a file.")
 @running_options
-@click.pass_obj
+@click.pass_context
 def command(
-    worker: Worker | None, file: str | None, arguments: tuple[str, ...], code: tuple[str, ...], options: Options
+    context: click.Context,
+    /,
+    file: str | None,
+    arguments: tuple[str, ...],
+    code: tuple[str, ...],
+    options: Options,
+    **given: Any,
 ) -> int:
     """Run a Lua script in the sandbox.
 
-    FILE is the script, or - for standard input; it finds ARGS in arg and "...". Standard output is the script's output
+    FILE is the script, or - for standard input; it finds ARGS in arg and "...". If it begins with a header, its
+    parameters are options after FILE, which --help after FILE explains. Standard output is the script's output
     only; errors, questions and --trace go to standard error. A terminal also shows what the script returned.
 
     The exit status is 0 when the script ran to its end, 1 when it failed, 2 and 3 when the command line or the accounts
-    file is wrong, 124 when a limit stopped it, and 130 when it was interrupted.
+    file is wrong, 75 when it waits for an approval, 124 when a limit stopped it, and 130 when it was interrupted.
     """
     if not code and file is None:
         raise click.UsageError("Name a script, or - for standard input, or give one with -e.")
     if len(code) > 1:
         raise click.UsageError("There are several -e; write the whole script in one.")
-    return run_script(Script(file, next(iter(code), None), arguments), options, worker)
+    worker: Worker | None = context.obj
+    params = params_of(context, given)
+    return run_script(Script(file, next(iter(code), None), arguments, params), options, worker)

@@ -135,7 +135,9 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `input` and `secrets`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `input`, `params`
+---and `secrets`
+---@return table params
 local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
@@ -154,6 +156,7 @@ local function prepare(chunk, settings)
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end
+  return given.params
 end
 
 local function reject(problem)
@@ -177,7 +180,7 @@ end
 ---@param ... string the script's arguments
 local function run(source, chunk, settings, seed, ...)
   randomseed(unpack("<i8i8", seed))
-  prepare(chunk, settings)
+  env.params = prepare(chunk, settings)
   env.arg = { [0] = sub(chunk, 2), ... }
   local script, problem = compile(source, chunk)
   if not script then

@@ -54,6 +54,7 @@ local env = {
   json = host.json,
   parallel = host.parallel,
   regex = host.regex,
+  params = {},
 }
 env._G = env
 

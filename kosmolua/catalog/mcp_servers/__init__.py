@@ -1,0 +1,1 @@
+"""MCP servers as integrations: their settings, tools, results, connections, and the cache of what they offer."""

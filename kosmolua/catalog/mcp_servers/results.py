@@ -1,0 +1,112 @@
+"""What a server answers, as values for Lua."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kosmolua.errors import ApiError
+from kosmolua.protocol import Json, decode
+
+MAX_MESSAGE = 2_000
+"""Characters of a server's text that an error's message contains."""
+MAX_BODY = 16 * 1024
+"""Characters of a server's text that an error carries beside its message."""
+
+
+def of_tool(path: str, answer: Mapping[str, Any], *, wrapped: bool = False) -> Json:
+    """Return the value of a tool's result: its structured content, else its contents.
+
+    Args:
+        path: The function, for messages.
+        answer: The result as the protocol has it.
+        wrapped: True if the tool's own schema puts the value under ``result``.
+
+    Raises:
+        ApiError: The tool failed.
+    """
+    structured = answer.get("structuredContent")
+    contents = answer.get("content") or []
+    if answer.get("isError"):
+        raise _failed(path, contents, structured)
+    if structured is not None:
+        is_wrapper = wrapped and isinstance(structured, dict) and structured.keys() == {"result"}
+        value: Json = structured["result"] if is_wrapper else structured
+        return value
+    return _one_or_all([_content(each) for each in contents])
+
+
+def of_resource(answer: Mapping[str, Any]) -> Json:
+    """Return the contents of a resource: text, decoded if it is declared to be JSON, or a blob."""
+    return _one_or_all([_resource_content(each) for each in answer.get("contents", ())])
+
+
+def of_prompt(answer: Mapping[str, Any]) -> Json:
+    """Return a prompt: its description, and its messages, each with ``role`` and ``content``."""
+    messages = [
+        {"role": each.get("role"), "content": _content(each.get("content", {}), decoded=False)}
+        for each in answer.get("messages", ())
+    ]
+    return {"description": answer.get("description"), "messages": messages}
+
+
+def _failed(path: str, contents: Sequence[Mapping[str, Any]], structured: Json) -> ApiError:
+    text = "\n".join(str(each["text"]) for each in contents if each.get("type") == "text").strip()
+    said = " ".join(text.split())[:MAX_MESSAGE] or "the tool failed and says no more"
+    body: Json = structured
+    if body is None or len(json.dumps(body)) > MAX_BODY:
+        body = _decoded(text) if len(text) <= MAX_BODY else text[:MAX_BODY]
+    return ApiError(f"{path}: {said}", body=body or None)
+
+
+def _one_or_all(values: list[Json]) -> Json:
+    if len(values) == 1:
+        return values[0]
+    return values or None
+
+
+def _content(content: Mapping[str, Any], *, decoded: bool = True) -> Json:
+    """Return one content of a result: text, a blob, or a table that describes a resource."""
+    kind = content.get("type")
+    if kind == "text":
+        return _decoded(content["text"]) if decoded else str(content["text"])
+    if kind in ("image", "audio"):
+        return _blob(content.get("data", ""), content.get("mimeType"))
+    if kind == "resource":
+        resource = content.get("resource", {})
+        value = _resource_content(resource)
+        about = {"uri": resource.get("uri")}
+        return about | (value if isinstance(value, dict) and "blob" in resource else {"text": value})
+    shown = {"uri": "uri", "name": "name", "title": "title", "description": "description", "size": "size"}
+    return {key: content[wire] for key, wire in shown.items() if wire in content} | (
+        {"content_type": content["mimeType"]} if "mimeType" in content else {}
+    )
+
+
+def _resource_content(content: Mapping[str, Any]) -> Json:
+    kind = str(content.get("mimeType") or "")
+    if "blob" in content:
+        return _blob(content["blob"], kind)
+    text = str(content.get("text", ""))
+    return _decoded(text) if kind.partition(";")[0].endswith(("/json", "+json")) else text
+
+
+def _blob(encoded: str, kind: str | None) -> Json:
+    """Return binary content: its type, its base64, and its size in bytes."""
+    try:
+        size = len(b64decode(encoded, validate=True))
+    except ValueError:
+        size = len(encoded) * 3 // 4
+    return {"content_type": kind or "application/octet-stream", "base64": encoded, "bytes": size}
+
+
+def _decoded(text: str) -> Json:
+    """Return the JSON object or array that a text holds, or the text: ``420`` may be a name."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return decode(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,230 @@
+"""The provider of the root ``mcp``: an integration for each server of the accounts file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import RLock
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from kosmolua.accounts.toml import Table
+from kosmolua.catalog.mcp_servers.cards import Card, Cards
+from kosmolua.catalog.mcp_servers.settings import Server
+from kosmolua.catalog.mcp_servers.tools import functions_of
+from kosmolua.catalog.plugins import Plugin
+from kosmolua.clock import Until
+from kosmolua.concurrency import lazy
+from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
+from kosmolua.http.messages import Attempt, Observe, Request, Response
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
+from kosmolua.suggestions import did_you_mean, list_of
+
+if TYPE_CHECKING:
+    from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.mcp_servers.connections import Confirm, Connections
+
+START_TIMEOUT = 65.0
+"""Seconds to wait for a server of which nothing is known yet: a little longer than it may take."""
+
+
+class Servers:
+    """The servers of the accounts file.
+
+    Args:
+        accounts: Knows their sections.
+        environ: The environment from which the little is taken that servers inherit.
+        offline: True if none may be started or reached.
+        cards: What is known of servers that are not connected.
+        trace: Called with a server's name and a line that it printed or logged; None for nothing.
+        changed: Called when it turns out that a server offers something else.
+        confirm: Returns what asks a person for the call that the current thread makes, or None.
+    """
+
+    root = SERVERS
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        environ: Mapping[str, str],
+        *,
+        offline: bool = False,
+        cards: Cards | None = None,
+        trace: Callable[[str, str], None] | None = None,
+        changed: Callable[[], None] = lambda: None,
+        confirm: Callable[[], Confirm | None] = lambda: None,
+    ) -> None:
+        self._accounts = accounts
+        self._environ = environ
+        self._offline = offline
+        self._cards = cards or Cards()
+        self._trace = trace
+        self._changed = changed
+        self._confirm = confirm
+        self._settings: dict[str, Server] = {}
+        self._loaded: dict[str, tuple[Card, Plugin]] = {}
+        self._lock = RLock()
+
+    def names(self) -> list[str]:
+        """Return the names of the servers, sorted, without starting any."""
+        return self._accounts.servers()
+
+    def load(self, name: str) -> Plugin:
+        """Return a server as an integration. It is started only if nothing is known of it.
+
+        Raises:
+            ConfigError: Its section says too little, or something that it may not.
+            NetworkError: It does not start or answer.
+            NotConfigured: Nothing is known of it, and it may not be started.
+            UnknownPath: There is no server of this name.
+        """
+        if found := self._known(name):
+            return found
+        if self._offline:
+            raise NotConfigured(f"{SERVERS}.{name} is not known yet", hint="run it once without --simulate")
+        self.refresh(name)
+        return self._loaded[name][1]
+
+    def listed(self, name: str) -> Plugin:
+        """Return a server as an integration if it is known what it offers.
+
+        Raises:
+            PluginError: Nothing is known of it.
+        """
+        if found := self._known(name):
+            return found
+        raise PluginError(
+            "it was never started, so its tools are not known",
+            origin=str(self._accounts.path),
+            hint=f"kosmolua servers check {name}",
+        )
+
+    def refresh(self, name: str) -> Card:
+        """Connect to a server and return what it offers now; raises as :meth:`load` does."""
+        server, ends = self.settings(name), monotonic() + START_TIMEOUT
+        return self._connections.offer(qualified(SERVERS, name), server, lambda: ends)
+
+    def card(self, name: str) -> Card | None:
+        """Return what is known of a server, or None."""
+        self._known(name)
+        return self._loaded[name][0] if name in self._loaded else None
+
+    def prose(self, name: str) -> str | None:
+        """Return a server's own instructions, or None."""
+        card = self.card(name)
+        return str(card["instructions"]) if card and card.get("instructions") else None
+
+    def sources(self, name: str) -> list[str]:
+        """Return nothing: a server has no Python files here."""
+        return []
+
+    def settings(self, name: str) -> Server:
+        """Return how a server is reached, its secrets resolved once.
+
+        Raises:
+            ConfigError: Its section says too little, or something that it may not.
+            UnknownPath: There is no server of this name.
+        """
+        with self._lock:
+            if name not in self._settings:
+                if name not in self.names():
+                    hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
+                    adding = "'kosmolua servers add' adds one"
+                    raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or adding)
+                if objection := objection_to_integration(name):
+                    raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
+                table: Table = self._accounts.settings(_integration(name, "", None), "default")
+                server = Server(**table)
+                if bool(server.command) == bool(server.url):
+                    problem = "needs a command or a url" if not server.command else "has both a command and a url"
+                    raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")
+                self._settings[name] = server
+            return self._settings[name]
+
+    def close(self) -> None:
+        """End all servers."""
+        if connections := vars(self).get("_connections"):
+            connections.close()
+
+    def start_anew(self) -> None:
+        """In a fork of the process, forget the connections and the locks."""
+        self._lock = RLock()
+        if connections := vars(self).get("_connections"):
+            connections.start_anew()
+
+    @lazy
+    def _connections(self) -> Connections:
+        from kosmolua.catalog.mcp_servers.connections import Connections, no_trace
+
+        folder = self._accounts.path.parent
+        started_in = folder if folder.is_absolute() and folder.is_dir() else Path.home()
+        return Connections(started_in, self._environ, trace=self._trace or no_trace, learned=self._learn)
+
+    def _known(self, name: str) -> Plugin | None:
+        with self._lock:
+            if name not in self._loaded and (card := self._cards.read(name, self.settings(name).identity)):
+                self._loaded[name] = card, self._plugin(name, card)
+            return self._loaded[name][1] if name in self._loaded else None
+
+    def _learn(self, full_name: str, card: Card) -> None:
+        """Note what a server offers."""
+        name = full_name.partition(".")[2]
+        card = json.loads(json.dumps(card))
+        with self._lock:
+            known = self._loaded.get(name)
+            if known and {key: known[0].get(key) for key in card} == card:
+                return
+            self._loaded[name] = card, self._plugin(name, card)
+        self._cards.write(name, self.settings(name).identity, card)
+        self._changed()
+
+    def _plugin(self, name: str, card: Card) -> Plugin:
+        info = card.get("server") or {}
+        title = str(info.get("title") or info.get("name") or name)
+        integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
+        for function in functions_of(integration.name, card):
+            integration.functions.own[function.name] = function
+        server = self.settings(name)
+        origin = server.url or os.path.basename(str(server.command))
+        return Plugin(integration, origin, "server", lambda: self.prose(name))
+
+    def _sender(self, name: str) -> Callable[..., Response]:
+        full_name = qualified(SERVERS, name)
+
+        def carry(request: Request, *, until: Until | None, observe: Observe) -> Response:
+            started = monotonic()
+            is_sent = False
+
+            def sent() -> None:
+                nonlocal is_sent
+                is_sent = True
+
+            try:
+                answer = self._connections.request(
+                    full_name,
+                    self.settings(name),
+                    request.url.partition(f"//{full_name}/")[2],
+                    json.loads(request.content),
+                    until=until or (lambda: started + START_TIMEOUT),
+                    safe=request.safe,
+                    tag=request.fields.get("If-Match", ""),
+                    confirm=self._confirm(),
+                    sent=sent,
+                )
+            except BaseException as error:
+                if is_sent:
+                    observe(Attempt(1, monotonic() - started, fault=type(error).__name__))
+                raise
+            observe(Attempt(1, monotonic() - started, status=200))
+            return Response(200, body=json.dumps(answer).encode(), request=request)
+
+        return carry
+
+
+def _integration(name: str, about: str, carrier: Any) -> Integration:
+    integration = Integration(name, Server, about=about, prefix="", root=SERVERS)
+    integration.carrier = carrier
+    return integration

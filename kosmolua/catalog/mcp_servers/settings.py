@@ -1,0 +1,81 @@
+"""The settings of a server: a section ``[mcp.NAME]`` of the accounts file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from kosmolua.errors import NetworkError
+from kosmolua.http.messages import Send
+from kosmolua.secret import Secret
+
+PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP")
+PASSED_ON_BY_WINDOWS = ("SYSTEMROOT", "SYSTEMDRIVE", "PATHEXT", "COMSPEC", "PROGRAMDATA", "PROGRAMFILES")
+KEEPER = Path(__file__).with_name("keeper.py")
+
+
+@dataclass(frozen=True)
+class Server:
+    """How an MCP server is reached: a command that is started, or a URL."""
+
+    command: Annotated[str | None, "The program to start; a relative path starts at the accounts file."] = None
+    args: Annotated[list[str], "Its arguments, which every user of the machine can read."] = field(default_factory=list)
+    env: Annotated[dict[str, Secret], "Its environment; it inherits none."] = field(default_factory=dict)
+    cwd: Annotated[str | None, "The folder to start it in; the accounts file's by default."] = None
+    url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
+    headers: Annotated[dict[str, Secret], "Headers of each request."] = field(default_factory=dict)
+    token: Annotated[Secret | None, "Sent as Authorization: Bearer."] = None
+
+    def open(self, send: Send) -> Send:
+        """Return what sends the requests of the protocol."""
+        return send
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What makes it another server, without secrets."""
+        parts: dict[str, object] = {"command": self.command, "args": self.args, "cwd": self.cwd, "url": self.url}
+        return parts | {"env": sorted(self.env), "headers": sorted(self.headers)}
+
+    def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:
+        """Return the program, by its absolute path, and its arguments.
+
+        Args:
+            folder: Where relative paths start.
+            environ: The environment, whose ``PATH`` is looked through.
+
+        Raises:
+            NetworkError: There is no such program.
+        """
+        named = os.path.expanduser(str(self.command))
+        if os.path.dirname(named):
+            found = shutil.which(str(folder / named))
+        else:
+            found = shutil.which(named, path=_search_path(environ))
+        if found is None:
+            raise NetworkError("its command is not found", retryable=False, hint="is it installed, and on the PATH?")
+        return [found, *self.args]
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment to start it with: what an interpreter needs, and what the section says."""
+        names = PASSED_ON + (PASSED_ON_BY_WINDOWS if sys.platform == "win32" else ())
+        needed = {name: environ[name] for name in names if name in environ}
+        own = {name: value.reveal() for name, value in self.env.items()}
+        return {"PATH": _search_path(environ), **needed, **own}
+
+
+def kept(command: list[str]) -> list[str]:
+    """Return the command line that starts a server so that it ends with this process, however that ends."""
+    if sys.platform == "win32":
+        return command
+    return [sys.executable, "-I", "-S", str(KEEPER), str(os.getpid()), *command]
+
+
+def _search_path(environ: Mapping[str, str]) -> str:
+    """Return ``PATH`` without folders that depend on the current one, where anybody may put a program."""
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if os.path.isabs(folder))

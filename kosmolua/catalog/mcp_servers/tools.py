@@ -1,0 +1,229 @@
+"""The functions of a server, from its tools, resources and prompts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from kosmolua.catalog.mcp_servers import results
+from kosmolua.catalog.mcp_servers.cards import Card
+from kosmolua.http.messages import Request, Send
+from kosmolua.protocol import Json
+from kosmolua.schema.arguments import REQUIRED, Parameter
+from kosmolua.schema.function import Effect, Function
+from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.names import KEYWORDS
+from kosmolua.schema.types import ANY, STRING, List, Map, Record, Type, Union
+
+MAX_TEXT = 64 * 1024
+"""Characters of a description."""
+EXTRA = "extra"
+"""The parameter of arguments that a tool takes beside those that it names."""
+_OTHER = re.compile(r"[^A-Za-z0-9_]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def functions_of(server: str, card: Card) -> Iterator[Function]:
+    """Yield the functions of a server, by the names that Lua gives them.
+
+    Args:
+        server: Its name under ``app``: ``mcp.files``.
+        card: What it offers.
+    """
+    taken: set[str] = set()
+    for tool in card["tools"]:
+        name = _free(lua_name(tool["name"]), taken)
+        yield _Tool(server, name, tool).function()
+    for function in _own_functions(server, card):
+        yield function if function.name not in taken else _renamed(function)
+
+
+def lua_name(name: str) -> str:
+    """Return a tool's name as Lua writes it: ``create-issue`` is ``create_issue``."""
+    name = _OTHER.sub("_", name) or "_"
+    if name[0].isdigit():
+        name = f"_{name}"
+    return f"{name}_" if name in KEYWORDS or name == "default" else name
+
+
+def digest(tool: Mapping[str, Any]) -> str:
+    """Return what changes if a tool takes other arguments, or has another effect."""
+    parts = [tool.get("inputSchema"), tool.get("annotations")]
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def effect_of(tool: Mapping[str, Any]) -> Effect:
+    """Return the effect of a tool by its annotations; a tool that says nothing writes."""
+    hints = tool.get("annotations") or {}
+    if hints.get("destructiveHint") is True:
+        return "destroy"
+    return "read" if hints.get("readOnlyHint") is True else "write"
+
+
+class _Tool:
+    """A tool of a server, and the function that calls it."""
+
+    def __init__(self, server: str, name: str, tool: Mapping[str, Any]) -> None:
+        self._server = server
+        self._name = name
+        self._tool = tool
+        self._digest = digest(tool)
+        self._effect = effect_of(tool)
+        self._reader = Reader(tool.get("inputSchema"))
+        self._filled: tuple[str, ...] = ()
+        self._wire: dict[str, str] = {}
+        self._takes_extra = False
+
+    def function(self) -> Function:
+        """Return the function."""
+        returns, wrapped = _result_of(self._tool, _record_name(self._name))
+        return Function(
+            name=self._name,
+            full_name=self._tool["name"],
+            effect=self._effect,
+            handler=self._caller(wrapped=wrapped),
+            parameters=tuple(self._parameters()),
+            doc=_doc_of(self._tool),
+            returns=returns,
+            origin=f"the server {self._server}",
+        )
+
+    def _parameters(self) -> Iterator[Parameter]:
+        schema = self._tool.get("inputSchema") or {}
+        kind = self._reader.read(schema, _record_name(self._name))
+        records = [each for each in (kind.members if isinstance(kind, Union) else [kind]) if isinstance(each, Record)]
+        self._filled = tuple(records[0].filled) if len(records) == 1 else ()
+        names = list(dict.fromkeys(key for record in records for key in record.fields))
+        taken: set[str] = set()
+        required = [name for name in names if all(name in record.required for record in records)]
+        for name in sorted(names, key=lambda each: each not in required):
+            record = next(each for each in records if name in each.fields)
+            default = REQUIRED if name in required else record.defaults.get(name)
+            about = _text(record.about.get(name, ""))
+            spelled = _free(lua_name(name), taken)
+            self._wire[spelled] = name
+            alias = name if name != spelled else ""
+            yield Parameter(spelled, record.fields[name], " ".join(about.split()), default, alias=alias)
+        if EXTRA not in names and _says_more(schema):
+            self._takes_extra = True
+            yield Parameter(EXTRA, Map(ANY), "Further arguments, by name.", None)
+
+    def _caller(self, *, wrapped: bool) -> Callable[..., Json]:
+        path, effect = f"{self._server}.{self._name}", self._effect
+
+        def call(send: Send, /, **arguments: Any) -> Json:
+            extra = (arguments.pop(EXTRA, None) or {}) if self._takes_extra else {}
+            named = {self._wire[name]: value for name, value in arguments.items()}
+            params = {"name": self._tool["name"], "arguments": dict.fromkeys(self._filled) | named | extra}
+            answer = ask(send, self._server, "tools/call", params, safe=effect == "read", tag=self._digest)
+            return results.of_tool(path, answer, wrapped=wrapped)
+
+        return call
+
+
+def ask(
+    send: Send, server: str, method: str, params: Mapping[str, Any], *, safe: bool = True, tag: str = ""
+) -> dict[str, Any]:
+    """Send a request of the protocol and return its result.
+
+    Args:
+        send: Sends the account's requests.
+        server: The server's name under ``app``.
+        method: Such as ``tools/call``.
+        params: Its parameters.
+        safe: True if it changes nothing.
+        tag: The :func:`digest` of the tool, which must not have changed; nothing if that does not matter.
+    """
+    body = json.dumps(params).encode()
+    headers = {"If-Match": tag} if tag else {}
+    request = Request("POST", f"mcp://{server}/{method}", headers=headers, body=body, declared_safe=safe)
+    answer: dict[str, Any] = json.loads(send(request).body)
+    return answer
+
+
+def _own_functions(server: str, card: Card) -> Iterator[Function]:
+    """Yield the functions by which scripts reach what a server has beside tools."""
+
+    def own(name: str, doc: str, call: Callable[..., Json], returns: Type, *parameters: Parameter) -> Function:
+        return Function(name, name, "read", call, parameters, doc, returns, f"the server {server}")
+
+    def listing(method: str, key: str) -> Callable[..., Json]:
+        def call(send: Send, /) -> Json:
+            found: Json = ask(send, server, method, {}).get(key, [])
+            return found
+
+        return call
+
+    def read_resource(send: Send, /, uri: str) -> Json:
+        return results.of_resource(ask(send, server, "resources/read", {"uri": uri}))
+
+    def get_prompt(send: Send, /, name: str, arguments: Mapping[str, str] | None = None) -> Json:
+        params = {"name": name, "arguments": dict(arguments or {})}
+        return results.of_prompt(ask(send, server, "prompts/get", params))
+
+    if card.get("resources"):
+        doc = "Read a resource: text, or { content_type, base64, bytes }; several contents are a list."
+        yield own("read_resource", doc, read_resource, ANY, Parameter("uri", STRING, "The address of the resource."))
+        yield own("list_resources", "List the resources.", listing("resources/list", "resources"), List(ANY))
+        doc = "List the templates of resources' addresses."
+        templates = listing("resources/templates/list", "resourceTemplates")
+        yield own("list_resource_templates", doc, templates, List(ANY))
+    if card.get("prompts"):
+        name = Parameter("name", STRING, "The prompt.")
+        arguments = Parameter("arguments", Map(STRING), "Its arguments, by name.", None)
+        doc = "Get a prompt: { description, messages }, each message with role and content."
+        yield own("get_prompt", doc, get_prompt, ANY, name, arguments)
+        yield own(
+            "list_prompts", "List the prompts, with their arguments.", listing("prompts/list", "prompts"), List(ANY)
+        )
+
+
+def _renamed(function: Function) -> Function:
+    """Return a function of the protocol whose name a tool has."""
+    from dataclasses import replace
+
+    return replace(function, name=f"mcp_{function.name}", full_name=f"mcp_{function.name}")
+
+
+def _free(name: str, taken: set[str]) -> str:
+    wanted, number = name, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
+
+
+def _result_of(tool: Mapping[str, Any], name: str) -> tuple[Type, bool]:
+    """Return the type of a tool's value, and True if the schema puts the value under ``result``."""
+    schema = tool.get("outputSchema")
+    if not isinstance(schema, dict):
+        return ANY, False
+    properties = schema.get("properties")
+    wrapped = isinstance(properties, dict) and properties.keys() == {"result"}
+    kind = Reader(schema).read(schema, f"{name}Result")
+    return (kind.fields["result"], True) if wrapped and isinstance(kind, Record) else (kind, False)
+
+
+def _says_more(schema: Mapping[str, Any]) -> bool:
+    """Return True if a tool's schema says itself that there are arguments beside those that it names."""
+    return bool(schema.get("additionalProperties")) or bool(schema.get("patternProperties"))
+
+
+def _record_name(name: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+
+
+def _doc_of(tool: Mapping[str, Any]) -> str:
+    title = tool.get("title") or (tool.get("annotations") or {}).get("title")
+    text = _text(tool.get("description") or title or f"The tool {tool['name']}.").strip()
+    first, _, rest = text.partition("\n")
+    return f"{first.strip()}\n\n{rest.strip()}" if rest.strip() else first.strip()
+
+
+def _text(text: object) -> str:
+    """Return a server's text without characters that would steer a terminal or hide what is written."""
+    return _CONTROL.sub("", str(text))[:MAX_TEXT]

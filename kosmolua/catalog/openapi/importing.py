@@ -1,0 +1,436 @@
+"""Importing: a document fetched, read, and written into the user's folder of integrations; and fetched again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from kosmolua.accounts.toml import assignments, parsed
+from kosmolua.catalog.openapi.compiling import Built, Compiled, candidates, compiled, write
+from kosmolua.catalog.openapi.document import MAX_BYTES, read
+from kosmolua.catalog.openapi.naming import read_lock, snake, write_lock
+from kosmolua.catalog.openapi.overlay import Overlay, read_overlay
+from kosmolua.catalog.openapi.security import AUTH
+from kosmolua.catalog.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
+from kosmolua.errors import ConfigError, NetworkError, UsageError
+from kosmolua.http.messages import Request, Response, location, origin
+from kosmolua.limits import MIB
+from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.names import objection_to_integration
+
+FETCH_TIMEOUT = 60.0
+"""Seconds that fetching a document may take."""
+MAX_REDIRECTS = 5
+MAX_SHOWN = 12
+"""Functions that an update lists of each kind."""
+_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
+_SAYS_NOTHING = "openapi swagger spec api api_docs latest schema index v1 v2 v3"
+_DULL_NAMES = frozenset(_SAYS_NOTHING.split())
+_MODULE = '''"""{title}"""
+
+from kosmolua.catalog.openapi.integration import imported
+
+integration = imported(__file__)
+'''
+_HEAD = "# What is known of this document and not said in it: `kosmolua docs openapi` has the keys.\n"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A document as it came.
+
+    Args:
+        data: Its bytes.
+        source: The address or the file, or ``-`` for standard input.
+    """
+
+    data: bytes
+    source: str
+
+    @property
+    def url(self) -> str:
+        """The address, or nothing."""
+        return self.source if "://" in self.source else ""
+
+    @property
+    def stem(self) -> str:
+        """The name that the address or the file suggests, or nothing."""
+        path = urlsplit(self.source).path if self.url else self.source
+        stem = snake(Path(path).name.partition(".")[0])
+        return "" if stem in _DULL_NAMES else stem
+
+
+def fetch(source: str, read_stdin: Callable[[], bytes]) -> Fetched:
+    """Return a document: from an address, a file, or standard input for ``-``.
+
+    An address is fetched by https, or by http from this machine, without any credential and within
+    :data:`FETCH_TIMEOUT`; redirects are followed to other https addresses.
+
+    Raises:
+        ConfigError: It cannot be had, or is too large.
+    """
+    if source == "-":
+        return Fetched(read_stdin(), source)
+    if "://" in source:
+        return Fetched(_download(source), source)
+    path = Path(source)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{source} is larger than {MAX_BYTES // MIB} MiB")
+        return Fetched(path.read_bytes(), str(path.absolute()))
+    except OSError as error:
+        raise ConfigError(f"{source} cannot be read: {error.strerror}") from None
+
+
+def _download(url: str) -> bytes:
+    from kosmolua.http.transport import Transport
+
+    ends = time.monotonic() + FETCH_TIMEOUT
+    transport = Transport(max_bytes=MAX_BYTES)
+    try:
+        for _ in range(MAX_REDIRECTS + 1):
+            if not (url.startswith("https://") or _LOOPBACK.match(url)):
+                raise ConfigError(f"{url} is not fetched", hint="use https, or http for this machine")
+            request = Request("GET", urlsplit(url)._replace(fragment="").geturl(), headers=_ACCEPT)
+            response = transport.send(request, until=lambda: ends)
+            target = location(request, response) if response.status in (301, 302, 303, 307, 308) else ""
+            if not target:
+                return _content(url, response)
+            url = target
+    except NetworkError as error:
+        raise ConfigError(f"{url} cannot be fetched: {error.what}") from None
+    finally:
+        transport.close()
+    raise ConfigError(f"{url} was redirected more than {MAX_REDIRECTS} times")
+
+
+_ACCEPT = {"Accept": "application/json, application/yaml, */*"}
+
+
+def _content(url: str, response: Response) -> bytes:
+    if not response.is_success:
+        raise ConfigError(f"{url} was answered {response.status}", hint="it must be readable by anybody")
+    return response.body
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user says about an import.
+
+    Args:
+        name: The integration's name, or nothing.
+        onto: The integration that the document extends, or nothing.
+        auth: How requests carry a credential, or nothing.
+        base_url: The beginning of every path, or nothing.
+        only: Patterns of operations; a plain word is a tag.
+        base: The text of an overlay to start from.
+    """
+
+    name: str = ""
+    onto: str = ""
+    auth: str = ""
+    base_url: str = ""
+    only: Sequence[str] = ()
+    base: str = ""
+
+
+@dataclass(frozen=True)
+class Import:
+    """A document that is ready to be written.
+
+    Args:
+        name: The name of the integration.
+        folder: The name of its folder.
+        root: The document.
+        overlay: The text of its overlay.
+        result: What it becomes.
+        size: Its bytes.
+        seconds: What it took to read it.
+    """
+
+    name: str
+    folder: str
+    root: dict[str, Any]
+    overlay: str
+    result: Compiled
+    size: int
+    seconds: float
+
+    def write(self, parent: Path) -> list[Path]:
+        """Write the files into a folder below ``parent``, and return them.
+
+        Raises:
+            ConfigError: They cannot be written.
+        """
+        folder = parent / self.folder
+        texts = {
+            DOCUMENT: json.dumps(self.root, ensure_ascii=False),
+            OVERLAY: self.overlay,
+            LOCK: write_lock(self.result.names),
+        }
+        if not self.folder.endswith(".onto"):
+            texts["__init__.py"] = _MODULE.format(title=self.result.title.replace('"', "'").replace("\\", "/") + ".")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            files = [_replace(folder / name, text) for name, text in texts.items()]
+            write(self.result, self.root, Home.of_folder(folder).compiled())
+            return files
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
+
+    def lines(self) -> list[str]:
+        """Return what the import found, for the user."""
+        result = self.result
+        effects = Counter(each.effect for each in result.functions)
+        counts = ", ".join(f"{effects[effect]:,} {effect}" for effect in EFFECTS if effects[effect])
+        sections = len({each.section for each in result.functions})
+        took = f"{self.size / MIB:.1f} MB read in {self.seconds:.1f} s"
+        lines = [f"{self.name}: {len(result.functions):,} functions in {sections} sections ({counts}), {took}"]
+        carried = self._carried()
+        if carried:
+            lines.append(f"  sends {carried} to {', '.join(result.access.origins) or 'the base_url of the account'}")
+        lines.append(f"  {_paging(result.functions)}")
+        left = result.total - len(result.functions)
+        lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))
+        lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
+        if found := candidates(result):
+            lines.append(f"  {len(found)} that write may only read, such as {', '.join(found[:3])}")
+            lines.append('    (openapi.toml: [functions.NAME] effect = "read" says so)')
+        return lines
+
+    def _carried(self) -> str:
+        if self.folder.endswith(".onto"):
+            return "the account's credential"
+        access = self.result.access
+        names = {name for credentials in access.alternatives[:1] for each in credentials for name in each.fields}
+        names |= {each.field for each in access.variables if each.secret}
+        names |= {each.field for each in access.settings if each.secret}
+        return "your " + " and ".join(sorted(name.replace("_", " ") for name in names)) if names else ""
+
+
+def _paging(functions: Sequence[Built]) -> str:
+    kinds = Counter(each.recipe.kind for each in functions if each.recipe)
+    if not kinds:
+        return "no list comes in pages, as far as the document says"
+    ways = {
+        "link": "Link header",
+        "url": "address of the next page",
+        "page": "page number",
+        "offset": "offset",
+        "token": "token",
+        "last_id": "last id",
+        "item_cursor": "cursor of the last item",
+    }
+    said = ", ".join(f"{count:,} by {ways[kind]}" for kind, count in kinds.most_common())
+    return f"{sum(kinds.values()):,} lists have all = true: {said}"
+
+
+def _replace(file: Path, text: str) -> Path:
+    fresh = file.with_name(f".{file.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, file)
+    return file
+
+
+def prepare(fetched: Fetched, wishes: Wishes, taken: Sequence[str] = ()) -> Import:
+    """Return what a document becomes, ready to be written.
+
+    Args:
+        fetched: The document.
+        wishes: What the user says about it.
+        taken: The names of other integrations.
+
+    Raises:
+        ConfigError: The document cannot be read, or the wishes do not fit it.
+        UsageError: Something has to be said that is not: a name, ``--auth`` or ``--base-url``.
+    """
+    started = time.process_time()
+    root = read(fetched.data, fetched.source)
+    name = wishes.onto or wishes.name or fetched.stem or snake(_title(root))
+    if not wishes.onto:
+        _check_name(name, taken)
+    text = _overlay_text(fetched, wishes, root, None)
+    result = compiled(root, _overlay_of(text))
+    if not wishes.onto:
+        _check_access(result, wishes, name)
+    text = _overlay_text(fetched, wishes, root, result.access.origins)
+    folder = f"{name}.onto" if wishes.onto else name
+    return Import(name, folder, root, text, result, len(fetched.data), time.process_time() - started)
+
+
+def _title(root: Mapping[str, Any]) -> str:
+    info = root.get("info")
+    return str(info.get("title", "")) if isinstance(info, dict) else ""
+
+
+def _check_name(name: str, taken: Sequence[str]) -> None:
+    if objection := objection_to_integration(name):
+        raise UsageError(f"The integration cannot be called {name!r}", hint=f"{objection}; choose one with --name")
+    if name in taken:
+        hint = f"choose another with --name, or extend that one with --onto {name}"
+        raise UsageError(f"There is an integration called {name} already", hint=hint)
+
+
+def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
+    access = result.access
+    if not access.base_url:
+        hint = "say where the service is with --base-url, such as --base-url https://api.example.com/v1"
+        raise UsageError(f"The document of {name} names no address", hint=hint)
+    secrets = any(each.secret for each in access.variables) or any(each.secret for each in access.settings)
+    if not access.alternatives and not secrets and not wishes.auth:
+        hint = f"say how requests carry a credential with --auth {'|'.join(AUTH)}"
+        raise UsageError(f"The document of {name} declares no credential", hint=hint)
+
+
+def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], origins: Sequence[str] | None) -> str:
+    base_url = wishes.base_url.rstrip("/") or _relative_server(fetched, root)
+    only = [each if re.search(r"[:/*\s]", each) else f"tag:{each}" for each in wishes.only]
+    came = {"url": fetched.url} if fetched.url else {"file": fetched.source} if fetched.source != "-" else {}
+    document: dict[str, object] = {**came, "sha256": sha256(fetched.data).hexdigest()}
+    document["imported"] = date.today().isoformat()
+    if origins is not None:
+        document["origins"] = [origin(base_url)] if base_url else list(origins)
+    account = {key: value for key, value in (("auth", wishes.auth), ("base_url", base_url)) if value}
+    parts = [_HEAD + (assignments({"only": only}) if only else "")]
+    parts += [f"[document]\n{assignments(document)}"]
+    parts += [f"[account]\n{assignments(account)}"] if account and not wishes.onto else []
+    parts += [wishes.base.strip() + "\n"] if wishes.base.strip() else []
+    return "\n".join(parts)
+
+
+def _relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
+    """Return the address of a service whose document, fetched by address, has it relative to itself; or nothing."""
+    servers = root.get("servers")
+    first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
+    url = first.get("url")
+    is_relative = isinstance(url, str) and url.startswith("/") and "{" not in url
+    return urljoin(fetched.url, str(url)).rstrip("/") if fetched.url and is_relative else ""
+
+
+def _overlay_of(text: str) -> Overlay:
+    return Overlay(OVERLAY, parsed(text, OVERLAY))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an update of a document changes.
+
+    Args:
+        added: Functions that there were not.
+        gone: Functions that there are no longer.
+        changed: Functions with other arguments, each with what is different.
+        origins: Origins that a credential did not go to before.
+        update: The update, ready to be written.
+    """
+
+    added: list[str]
+    gone: list[str]
+    changed: dict[str, str]
+    origins: list[str]
+    update: Import
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.gone or self.changed or self.origins)
+
+    def lines(self) -> list[str]:
+        """Return the changes for the user: ``+`` new, ``-`` gone, ``~`` changed arguments."""
+        counts = f"{len(self.added)} new, {len(self.gone)} gone, {len(self.changed)} with other arguments, none renamed"
+        lines = [f"{self.update.name}: {counts}"]
+        for sign, names in (("+", self.added), ("-", self.gone)):
+            lines += [f"  {sign} {name}" for name in names[:MAX_SHOWN]] + _more(names)
+        lines += [f"  ~ {name}: {what}" for name, what in [*self.changed.items()][:MAX_SHOWN]]
+        lines += _more([*self.changed])
+        lines += [f"  ! sends your credential to {each}, which it did not before" for each in self.origins]
+        return lines
+
+
+def _more(names: Sequence[str]) -> list[str]:
+    return [f"    and {len(names) - MAX_SHOWN:,} more"] if len(names) > MAX_SHOWN else []
+
+
+def update(folder: Path, read_stdin: Callable[[], bytes], source: str = "") -> Changes:
+    """Fetch an imported document again and return what is different. Nothing is written.
+
+    Args:
+        folder: The folder of the import.
+        read_stdin: Reads standard input, for ``-``.
+        source: Where to fetch it from, if not from where it came.
+
+    Raises:
+        ConfigError: The document or its overlay cannot be read.
+    """
+    overlay = read_overlay(str(folder / OVERLAY))
+    came = str(overlay.document.get("url", overlay.document.get("file", "")))
+    if not (source or came):
+        raise ConfigError(f"{folder.name} came from standard input", hint="name a file or an address after it")
+    before = read((folder / DOCUMENT).read_bytes(), str(folder / DOCUMENT))
+    kept = read_lock((folder / LOCK).read_text(encoding="utf-8"))
+    old = compiled(before, overlay, kept)
+    started = time.process_time()
+    fetched = fetch(source or came, read_stdin)
+    root = read(fetched.data, fetched.source)
+    free = Overlay(overlay.file, {key: value for key, value in overlay.tables.items() if key != "document"})
+    new = compiled(root, free, kept)
+    text = _redated((folder / OVERLAY).read_text(encoding="utf-8"), fetched, new, overlay)
+    name = folder.name.removesuffix(".onto")
+    took = time.process_time() - started
+    ready = Import(name, folder.name, root, text, new, len(fetched.data), took)
+    return _changes(old, new, ready, overlay)
+
+
+def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> Changes:
+    before = {each.name: each for each in old.functions}
+    after = {each.name: each for each in new.functions}
+    changed = {name: _difference(before[name], after[name]) for name in after if name in before}
+    known = overlay.document.get("origins", old.access.origins)
+    own = [] if overlay.account.get("base_url") else [each for each in new.access.origins if each not in known]
+    return Changes(
+        [name for name in after if name not in before],
+        [name for name in before if name not in after],
+        {name: what for name, what in changed.items() if what},
+        own,
+        ready,
+    )
+
+
+def _difference(old: Built, new: Built) -> str:
+    """Return what is different between the arguments of two versions of a function, or nothing."""
+    before = {each.name: each.required for each in old.operation.fields}
+    after = {each.name: each.required for each in new.operation.fields}
+    parts = [f"+{name}" for name in after if name not in before] + [f"-{name}" for name in before if name not in after]
+    parts += [f"{name} is required now" for name, must in after.items() if must and before.get(name) is False]
+    return ", ".join(parts[:MAX_SHOWN])
+
+
+def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> str:
+    """Return the text of an overlay with the hash, the date and the origins of an update; all else stays."""
+    found = [origin(str(overlay.account["base_url"]))] if overlay.account.get("base_url") else new.access.origins
+    fresh = {"sha256": sha256(fetched.data).hexdigest(), "imported": date.today().isoformat(), "origins": found}
+    for key, value in fresh.items():
+        line = assignments({key: value}).strip()
+        text = re.sub(rf"(?m)^{key}\s*=.*$", lambda _, line=line: line, text, count=1)  # type: ignore[misc]
+    return text
+
+
+def findings(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return what is wrong with an overlay, and what is worth knowing of a document."""
+    from kosmolua.catalog.openapi.document import Document
+    from kosmolua.catalog.openapi.operations import read_operations
+
+    result = compiled(root, overlay, kept)
+    every = list(read_operations(Document(root)))
+    names = result.names
+    wrong = overlay.unmatched((each, names.get(each.key, "")) for each in every)
+    notes = [*result.notes]
+    notes += [f"{name} writes, as far as its method says, and is called like a read" for name in candidates(result)]
+    return wrong, notes

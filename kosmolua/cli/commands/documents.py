@@ -1,0 +1,144 @@
+"""``kosmolua integrations import`` and ``update``: OpenAPI documents as integrations."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from kosmolua.catalog.openapi import importing
+from kosmolua.catalog.openapi.importing import Import, Wishes
+from kosmolua.catalog.openapi.store import DOCUMENT, OVERLAY
+from kosmolua.catalog.plugins import onto_folder
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.streams import standard
+from kosmolua.errors import UsageError
+from kosmolua.folders import config_folder
+
+
+@click.command("import")
+@click.argument("source", metavar="FILE|URL|-")
+@click.option("--name", default="", metavar="NAME", help="What to call it [from the file, or the title].")
+@click.option("--onto", default="", metavar="NAME", help="Extend this integration, with its accounts.")
+@click.option("--auth", default="", metavar="KIND", help="bearer, basic, header:NAME, query:NAME or none.")
+@click.option("--base-url", default="", metavar="URL", help="The beginning of every path.")
+@click.option("--only", multiple=True, metavar="TAG", help="Only these: a tag, '/pets/*', 'GET /pets'; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written.")
+@listing_options
+@click.pass_obj
+def import_(
+    earlier: Options,
+    source: str,
+    name: str,
+    onto: str,
+    auth: str,
+    base_url: str,
+    only: tuple[str, ...],
+    dry_run: bool,  # noqa: FBT001
+    options: Options,
+) -> None:
+    """Make an integration of an OpenAPI document: 3.0, 3.1 or Swagger 2.0, in JSON or YAML.
+
+    It is written into your folder of integrations, with openapi.toml for what the document does not say.
+    """
+    options = options.over(earlier)
+    runtime = open_to_list(options)
+    taken = runtime.catalog.names()
+    base = _overlay_to_start_from(onto, taken, options) if onto else ""
+    wishes = Wishes(name, onto, auth, base_url, only, base)
+    fetched = importing.fetch(source, _stdin)
+    try:
+        ready = importing.prepare(fetched, wishes, taken)
+    except UsageError:
+        if auth or not console.can_ask():
+            raise
+        with standard.given_back():
+            answer = str(click.prompt("How requests carry a credential (bearer, basic, header:NAME, none)", err=True))
+        ready = importing.prepare(fetched, Wishes(name, onto, answer, base_url, only, base), taken)
+    files = [] if dry_run else ready.write(integrations_folder())
+    _show(ready, files, options)
+
+
+def _overlay_to_start_from(onto: str, taken: list[str], options: Options) -> str:
+    """Return what the integration says of the document that it came with, if it came with one."""
+    if onto not in taken:
+        raise UsageError(f"There is no integration called {onto}", hint="kosmolua integrations lists them")
+    extension = open_to_list(options).catalog.integration(onto).extension
+    overlay = Path(extension.file).parent / OVERLAY if extension else None
+    return overlay.read_text(encoding="utf-8") if overlay and overlay.is_file() else ""
+
+
+def _show(ready: Import, files: list[Path], options: Options) -> None:
+    if options.json:
+        described = {
+            "name": ready.name,
+            "functions": len(ready.result.functions),
+            "operations": ready.result.total,
+            "origins": ready.result.access.origins,
+            "notes": ready.result.notes,
+            "files": [str(file) for file in files],
+        }
+        console.as_json(described)
+        return
+    console.line("\n".join(ready.lines()))
+    if files:
+        console.line(f"Written to {files[0].parent}")
+        account = "" if ready.folder.endswith(".onto") else f"kosmolua accounts example {ready.name}; "
+        console.line(f"Next: {account}kosmolua docs {ready.name}")
+
+
+@click.command("update")
+@click.argument("name")
+@click.argument("source", metavar="[FILE|URL|-]", default="")
+@click.option("--yes", "-y", is_flag=True, help="Write it without asking.")
+@listing_options
+@click.pass_obj
+def update(earlier: Options, name: str, source: str, yes: bool, options: Options) -> int:  # noqa: FBT001
+    """Fetch the document of an integration again, show what is different, and write it if you say so.
+
+    A function keeps its name whatever the document calls it now.
+    """
+    options = options.over(earlier)
+    changes = importing.update(_folder_of(name), _stdin, source)
+    if options.json:
+        console.as_json({"added": changes.added, "gone": changes.gone, "changed": changes.changed})
+    else:
+        console.line("\n".join(changes.lines()))
+    if not yes and changes and not _agrees():
+        console.complain("nothing was written (--yes writes it)")
+        return 1
+    changes.update.write(integrations_folder())
+    return 0
+
+
+def _agrees() -> bool:
+    if not console.can_ask():
+        return False
+    with standard.given_back():
+        return bool(click.confirm("Write it?", err=True))
+
+
+def _folder_of(name: str) -> Path:
+    """Return the folder of an imported document.
+
+    Raises:
+        UsageError: None was imported under this name.
+    """
+    parent = integrations_folder()
+    for folder in (parent / name, onto_folder(parent, name)):
+        if (folder / DOCUMENT).is_file() and (folder / OVERLAY).is_file():
+            return folder
+    raise UsageError(f"No document was imported as {name}", hint="kosmolua integrations import FILE does that")
+
+
+def integrations_folder() -> Path:
+    """Return the user's folder of integrations; it need not exist."""
+    return Path(config_folder()) / "integrations"
+
+
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read()

@@ -1,0 +1,145 @@
+"""``kosmolua resume``: go on with a recorded run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from kosmolua.broker.recording import Recording, read
+from kosmolua.cli import recordings
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.scripts import open_runtime, perform, watched
+from kosmolua.runs.run import Outcome
+
+ALL = "all"
+_NUMBERS = re.compile(r"\d+(,\d+)*")
+
+
+class Resume(Command):
+    """The command; ``--approve`` and ``--deny`` mean all calls that wait if no number follows."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line."""
+        return super().parse_args(ctx, list(_with_numbers(args)))
+
+
+def _with_numbers(words: Sequence[str]) -> Iterator[str]:
+    """Yield a command line in which ``--approve`` has a value, and ``--deny`` with numbers an option of its own."""
+    following = [*words[1:], "--"]
+    for word, after in zip(words, following, strict=True):
+        has_numbers = _NUMBERS.fullmatch(after) is not None
+        if word == "--approve":
+            yield from [word] if has_numbers else [word, ALL]
+        elif word == "--deny" and (has_numbers or after.startswith("-")):
+            yield from ["--deny-calls"] if has_numbers else ["--deny-calls", ALL]
+        else:
+            yield word
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """Numbers of calls, separated by commas; or all."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the numbers, or True for all."""
+        if value == ALL:
+            return True
+        if not isinstance(value, str) or not _NUMBERS.fullmatch(value):
+            self.fail(f"{value!r} is no number of a call, such as 7, and no list such as 7,9.", param, ctx)
+        return [int(each) for each in value.split(",")]
+
+
+class Done(click.ParamType):  # type: ignore[type-arg]
+    """The number of a call, or several, or one with what the script gets."""
+
+    name = "N[=JSON]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the numbers, each with a value."""
+        numbers, equals, text = str(value).partition("=")
+        if not _NUMBERS.fullmatch(numbers):
+            self.fail(f"{value!r} does not begin with the number of a call.", param, ctx)
+        try:
+            given = json.loads(text) if equals else None
+        except ValueError:
+            self.fail(f"what follows {numbers}= is not JSON.", param, ctx)
+        return {int(each): given for each in numbers.split(",")}
+
+
+@click.command(
+    "resume",
+    cls=Resume,
+    epilog=examples(
+        "kosmolua resume 3f2a",
+        "kosmolua resume run.jsonl --timeout 10m",
+        "kosmolua resume run.jsonl --script mended.lua",
+        "kosmolua resume 3f2a --approve 7,9 --deny 8",
+        "kosmolua resume 3f2a --done 12 --again 13",
+    ),
+)
+@click.argument("file", type=click.Path())
+@recordings.script_option
+@click.option("--approve", multiple=True, type=Numbers(), help="Allow these calls of a paused run, or all that wait.")
+@click.option("--deny-calls", multiple=True, type=Numbers(), hidden=True)
+@click.option(
+    "--done", multiple=True, type=Done(), help="Take a write that was under way for done; the script gets JSON."
+)
+@click.option("--again", multiple=True, type=Numbers(), help="Send a write that was under way again.")
+@running_options
+def command(
+    file: str,
+    script: str | None,
+    approve: tuple[Any, ...],
+    deny_calls: tuple[Any, ...],
+    done: tuple[dict[int, Any], ...],
+    again: tuple[Any, ...],
+    options: Options,
+) -> int:
+    """Go on with a recorded run where it was ended.
+
+    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. What is recorded
+    is answered from it, the rest goes live and is appended. A write that is recorded as done is never sent again; one
+    that was under way is shown, and --done or --again says what to do with it. A paused run goes on with --approve or
+    --deny, both followed by numbers of calls or by nothing, for all. Limits are the recorded ones, unless options raise
+    them.
+    """
+    path = recordings.find(file)
+    recording = read(path)
+    name = recording.script["name"]
+    options = options.over(_options_of(recording))
+    given: dict[str, Any] = {**options.limits, "approve": _numbers(approve), "deny": _numbers(deny_calls)}
+    given |= {"done": {number: value for each in done for number, value in each.items()}, "again": _numbers(again)}
+    if changed := recordings.changed_script(script):
+        name, given["script"] = changed
+        given |= {"name": name, "check": not options.no_check}
+
+    def run(**callbacks: Any) -> Outcome:
+        # A person at the terminal is asked about what was not decided by number.
+        asks = callbacks.pop("approve", None)
+        with open_runtime(options, approve=asks) as runtime:
+            return runtime.resume(path, **given, **callbacks)
+
+    return perform(lambda: watched(run, options), options, name.removeprefix("="))
+
+
+def _numbers(given: tuple[Any, ...]) -> list[int] | bool:
+    """Return the numbers of a repeatable option; True for all."""
+    return True if True in given else [number for each in given for number in each]
+
+
+def _options_of(recording: Recording) -> Options:
+    """Return where the recorded run's accounts, integrations and answers came from, as options."""
+    host = recording.header["host"]
+    return Options(
+        accounts=host["accounts"],
+        plugin=tuple(host["plugins"]),
+        simulate=host["simulate"],
+        simulate_state=host["simulate_state"],
+        simulate_fail=tuple(f"{path}={outcome}" for path, outcome in host["simulate_fail"].items()),
+    )

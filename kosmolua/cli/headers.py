@@ -1,0 +1,131 @@
+"""Options that a script's header declares: ``kosmolua run report.lua --days 7``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from kosmolua.cli.completion import offered_values
+from kosmolua.cli.parsing import Command, Sectioned
+from kosmolua.cli.scripts import name_of, read_file
+from kosmolua.cli.values import value_of
+from kosmolua.errors import KosmoError
+from kosmolua.limits import Limits
+from kosmolua.lua.header import NONE, Header, read_header
+from kosmolua.schema import luacats
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.types import Type
+
+TITLE = "Parameters of the script"
+PREFIX = "--param-"
+"""Goes before the name of a parameter that is also the name of an option of the command itself."""
+_HEADER, _FILE = "kosmolua.header", "kosmolua.file"
+
+
+class HeaderCommand(Command):
+    """A command whose argument ``file`` is a script: what its header declares are options after it.
+
+    They are gathered in ``context.meta``, see :func:`params_of`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the script's header, and then the command line with its options."""
+        if file := self._file_in(ctx, args):
+            ctx.meta[_FILE] = file
+            ctx.meta[_HEADER] = _header_of(file)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters, and those of the script."""
+        own = super().get_params(ctx)
+        header: Header = ctx.meta.get(_HEADER, NONE)
+        taken = {name for each in own for name in each.opts}
+        return [*own, *(_option_of(each, taken) for each in header.parameters)]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help on the script if it has a header, else that on the command."""
+        header: Header = ctx.meta.get(_HEADER, NONE)
+        if not (header.doc or header.is_declared):
+            super().format_help(ctx, formatter)
+            return
+        file = ctx.meta[_FILE]
+        formatter.write_usage(f"{ctx.command_path} {file}", "[OPTIONS] [ARGS]...")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(header.doc or "A script.")
+        rows = [each.get_help_record(ctx) for each in self.get_params(ctx) if getattr(each, "section", "") == TITLE]
+        if rows:
+            with formatter.section("Parameters"):
+                formatter.write_dl([row for row in rows if row])
+        if header.returns:
+            with formatter.section("Returns"), formatter.indentation():
+                formatter.write_text(header.returns.lua)
+        with formatter.section("More"), formatter.indentation():
+            formatter.write_text(f"{ctx.command_path} --help lists the options that every script has.")
+
+    def _file_in(self, ctx: click.Context, args: list[str]) -> str | None:
+        """Return the script that a command line names, if it is a file."""
+        parser = super().make_parser(ctx)
+        parser.ignore_unknown_options = True
+        try:
+            given, _, _ = parser.parse_args([word for word in args if word not in ("--help", "-h")])
+        except click.UsageError:
+            return None  # which the parsing proper reports
+        file = None if given.get("code") else given.get("file")
+        return file if isinstance(file, str) and not file.startswith("-") else None
+
+
+def params_of(ctx: click.Context, given: dict[str, Any]) -> dict[str, object]:
+    """Take the values of a script's own options out of those that a command got, and return them by parameter."""
+    header: Header = ctx.meta.get(_HEADER, NONE)
+    values = {each.name: (each.type, given.pop(_attribute(each), None)) for each in header.parameters}
+    return {
+        name: value if isinstance(value, bool) else value_of(name, kind, value)
+        for name, (kind, value) in values.items()
+        if value not in (None, ())
+    }
+
+
+def _header_of(file: str) -> Header:
+    """Return the header of a script; one that cannot be read is reported when the script is."""
+    try:
+        return read_header(read_file(file, Limits().max_source), name_of(file))
+    except KosmoError:
+        return NONE
+
+
+def _attribute(parameter: Parameter) -> str:
+    return f"parameter_{parameter.name}"
+
+
+def _option_of(parameter: Parameter, taken: set[str]) -> click.Option:
+    """Return the option of a parameter."""
+    plain = f"--{parameter.name.replace('_', '-')}"
+    name = f"{PREFIX}{plain[2:]}" if plain in taken else plain
+    about = luacats.description(parameter) + ("" if parameter.may_be_absent else " [needed]")
+    given: dict[str, Any] = {"cls": Sectioned, "section": TITLE, "help": about, "default": None}
+    if luacats.label(parameter.type) == "boolean":
+        return Sectioned([_attribute(parameter), f"{name}/--no-{name[2:]}"], section=TITLE, help=about, default=None)
+    del given["cls"]
+    return Sectioned(
+        [_attribute(parameter), name],
+        **given,
+        multiple=True,
+        type=_Value(parameter.type),
+        metavar=luacats.label(parameter.type).upper().replace(" OR ", "|"),
+    )
+
+
+class _Value(click.ParamType):  # type: ignore[type-arg]
+    """The value of a parameter: its text, which is read and checked with the others."""
+
+    name = "value"
+
+    def __init__(self, kind: Type) -> None:
+        self._kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the choices that complete a value."""
+        return [CompletionItem(value) for value in offered_values(self._kind) if value.startswith(incomplete)]

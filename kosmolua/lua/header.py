@@ -1,0 +1,176 @@
+"""The header of a script: the comment at its beginning that says what it does and what it takes.
+
+    --- Lists the deploys of the last days.
+    ---@param days? integer How many days back (default: 7)
+    ---@param status "live"|"failed" Which ones
+    ---@return table[] deploys
+
+It is written in LuaCATS. A comment that belongs to a function right below it is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from kosmolua.errors import ScriptError
+from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
+from kosmolua.schema.spelling import NoType, read_type
+from kosmolua.schema.types import Mismatch, Record, Type
+
+_COMMENT = re.compile(r"\s*--(?!\[=*\[)-?(.*)")
+_FUNCTION = re.compile(r"\s*(?:local\s+)?function\b|\s*(?:local\s+)?[\w.:]+\s*=\s*function\b")
+_TAG = re.compile(r"@(\w+)\s*(.*)")
+_PARAMETER = re.compile(r"([A-Za-z_]\w*)(\??)\s+(.*)")
+_DEFAULT = re.compile(r"\(default:\s*(\"[^\"]*\"|[^()]*)\)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a script says of itself.
+
+    Args:
+        doc: What it does; the first line is the summary. Empty if nothing is said.
+        parameters: What it takes, in order.
+        returns: The type of what it returns, or None if that is not said.
+        is_declared: True if it has ``@param`` or ``@return``; without, anything can be passed.
+    """
+
+    doc: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    returns: Type | None = None
+    is_declared: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The first line of what it does."""
+        return self.doc.partition("\n")[0]
+
+    @property
+    def params(self) -> Record | None:
+        """The type of the table ``params``, or None if anything can be in it."""
+        if not self.is_declared:
+            return None
+        fields = {each.name: each.type for each in self.parameters}
+        given = frozenset(each.name for each in self.parameters if each.default is not None)
+        return Record("params", fields, required=given)
+
+    def bind(self, name: str, given: Mapping[str, Any]) -> dict[str, object]:
+        """Return what the script finds in ``params``: the arguments, checked and converted, and the defaults.
+
+        Args:
+            name: The script's own name, for messages.
+            given: Arguments by name.
+
+        Raises:
+            BadArguments: Names are unknown, values do not fit, or required ones are missing.
+        """
+        if not self.is_declared:
+            return dict(given)
+        names = ", ".join(each.name + ("?" if each.may_be_absent else "") for each in self.parameters)
+        usage = f"its parameters are {names}" if names else "it has no parameters"
+        bound = Binder(self.parameters, usage).bind(name, [dict(given)])
+        defaults = {each.name: each.default for each in self.parameters if each.default not in (REQUIRED, None)}
+        return defaults | bound
+
+
+NONE = Header()
+"""That of a script without one."""
+
+
+def read_header(source: str | bytes, name: str = "script.lua") -> Header:
+    """Return the header of a script; that of one without it is empty.
+
+    Args:
+        source: The script.
+        name: Its name in messages.
+
+    Raises:
+        ScriptError: An annotation cannot be read, or a default does not fit its type.
+    """
+    text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+    words: list[str] = []
+    parameters: list[Parameter] = []
+    returns: Type | None = None
+    is_declared = False
+    for number, line in _comments(text.removeprefix("\ufeff")):
+        tag = _TAG.match(line.strip())
+        if tag is None:
+            if not is_declared:
+                words.append(line.strip())
+        elif tag[1] == "param":
+            parameters.append(_parameter(tag[2], parameters, name, number))
+            is_declared = True
+        elif tag[1] == "return":
+            returns = returns or _returned(tag[2])
+            is_declared = True
+    return Header("\n".join(words).strip(), tuple(parameters), returns, is_declared)
+
+
+def script_name(file: str) -> str:
+    """Return the name by which a script is called: that of its file, without folder and ending."""
+    path = PurePath(file.removeprefix("="))
+    return path.stem if path.suffix == ".lua" else path.name
+
+
+def _comments(text: str) -> Sequence[tuple[int, str]]:
+    """Return the lines of the first comment with their numbers; none if it belongs to a function."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        comment = _COMMENT.fullmatch(line.rstrip("\r"))
+        if comment:
+            found.append((number, comment[1]))
+        elif found:
+            return [] if _FUNCTION.match(line) else found
+        elif line.strip() and not (number == 1 and line.startswith("#")):
+            return []
+    return found
+
+
+def _parameter(text: str, before: Sequence[Parameter], script: str, line: int) -> Parameter:
+    found = _PARAMETER.fullmatch(text.strip()) or _PARAMETER.fullmatch(f"{text.strip()} any")
+    if found is None:
+        raise _wrong(script, line, "a parameter is written ---@param NAME TYPE What it is")
+    name = found[1]
+    if any(each.name == name for each in before):
+        raise _wrong(script, line, f"the parameter {name} is declared twice")
+    try:
+        spelled = read_type(found[3], name)
+    except (NoType, ValueError) as error:
+        raise _wrong(script, line, f"the type of {name} cannot be read: {error}") from None
+    about = spelled.rest.strip()
+    default: object = None if found[2] or spelled.is_optional else REQUIRED
+    if said := _DEFAULT.search(about):
+        default = _default(spelled.type, said[1].strip(), name, script, line)
+    return Parameter(name, spelled.type, about, default)
+
+
+def _returned(text: str) -> Type | None:
+    try:
+        return read_type(text, "result").type
+    except (NoType, ValueError):
+        return None  # it is for readers only
+
+
+def _default(kind: Type, text: str, name: str, script: str, line: int) -> object:
+    """Return the default that a sentence names; words may follow it after a comma."""
+    if text == "nil":
+        return None
+    problem = ""
+    for said in dict.fromkeys([text, text.partition(",")[0].strip()]):
+        value = json.loads(said) if said.startswith('"') and said.endswith('"') else kind.read(said)
+        try:
+            return kind.accept(value)
+        except Mismatch as mismatch:
+            problem = problem or mismatch.problem
+    raise _wrong(script, line, f"the default of {name} {problem}")
+
+
+def _wrong(script: str, line: int, problem: str) -> ScriptError:
+    error = ScriptError(f"{script}:{line}: {problem}")
+    error.line = line
+    return error

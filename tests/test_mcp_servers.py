@@ -1,0 +1,437 @@
+"""MCP servers as integrations: what their tools take and return, and what becomes of servers that misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import servers
+from support.servers import section, stdio, wait_for
+
+from kosmolua import Limits, Runtime
+from kosmolua.broker.approvals import Approval
+from kosmolua.errors import ConfigError, PluginError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what is known of servers in a folder of the tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module", params=["stdio", "http", "http with json"])
+def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """A runtime with the test server, over each transport."""
+    notes = str(tmp_path_factory.mktemp("notes") / "notes.txt")
+    if request.param == "stdio":
+        with Runtime(section(stdio(NOTES=notes)), yes=True) as runtime:
+            yield runtime
+        return
+    words = ["json"] if "json" in request.param else []
+    with servers.over_http(*words, NOTES=notes) as url, Runtime(section({"url": url}), yes=True) as runtime:
+        yield runtime
+
+
+def returned(runtime: Runtime, source: str) -> Any:
+    """Run a script with ``tools`` as the server, and return the values that it returned."""
+    outcome = runtime.run(f"local tools = app.mcp.tools\n{source}")
+    assert outcome.error is None, outcome.error
+    return outcome.result
+
+
+def failed(runtime: Runtime, source: str) -> dict[str, Any]:
+    """Run a script that fails, and return the fields of its error."""
+    outcome = runtime.run(f"local tools = app.mcp.tools\n{source}")
+    assert outcome.error is not None
+    return outcome.error.fields()
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("tools.greet('Ann')", "hello Ann"),
+        ("tools.greet({ name = 'Ann', times = 2 })", "hello hello Ann"),
+        ("tools.add_up({ terms = { 1, 2 } })", {"total": 3, "terms": [1, 2]}),
+        ("tools['add-up']({ terms = { 1 } }).total", 1),
+        ("tools.default.add_up({ terms = {} }).total", 0),
+        ("tools.text_of('[1, 2]')", [1, 2]),
+        ("tools.text_of('00420')", "00420"),
+        ("tools.text_of('420')", "420"),
+        ("tools.text_of('{broken')", "{broken"),
+        ("tools.picture()", {"content_type": "image/png", "base64": "iVBORw0KGgo=", "bytes": 8}),
+        (
+            "tools.several()",
+            [
+                "plain",
+                {"decoded": True},
+                {"content_type": "image/png", "base64": "iVBORw0KGgo=", "bytes": 8},
+                {"uri": "note://a", "text": "a note"},
+            ],
+        ),
+        ("tools.read_resource({ uri = 'note://b' })", "the note b"),
+        ("tools.read_resource('data://table')", {"rows": [1, 2]}),
+        (
+            "tools.read_resource('data://blob')",
+            {"content_type": "application/octet-stream", "base64": "AAEC", "bytes": 3},
+        ),
+        ("#tools.list_resources()", 2),
+        ("tools.list_resource_templates()[1].uriTemplate", "note://{name}"),
+        ("tools.list_prompts()[1].name", "review"),
+        (
+            "tools.get_prompt({ name = 'review', arguments = { topic = 'Lua' } })",
+            {
+                "description": "Review something.",
+                "messages": [{"role": "user", "content": "Please review Lua."}],
+            },
+        ),
+    ],
+)
+def test_results_arrive_as_values(tools: Runtime, call: str, expected: object) -> None:
+    """Structured content, decoded text, text, images, several contents, resources and prompts."""
+    assert returned(tools, f"return {call}") == [expected]
+
+
+def test_a_failed_tool_raises(tools: Runtime) -> None:
+    """`isError` is an `api_error` with the server's words."""
+    error = failed(tools, "tools.fail({ why = 'because' })")
+    assert (error["code"], error["path"]) == ("api_error", "mcp.tools.fail")
+    assert "Error executing tool fail" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "message"),
+    [
+        ("tools.greet()", "bad_arguments", "mcp.tools.greet needs name, a string"),
+        ("tools.greet({ nam = 'x' })", "bad_arguments", "has no parameter 'nam' (did you mean 'name'?)"),
+        ("tools.greet({ name = 1 })", "bad_arguments", "name must be a string"),
+        ("tools.great()", "unknown_path", "app.mcp.tools has no 'great' (did you mean 'greet'?)"),
+        ("app.mcp.tool.greet()", "unknown_path", "app.mcp has no 'tool' (did you mean 'tools'?)"),
+        ("tools.read_resource('nothing://x')", "api_error", "Unknown resource"),
+    ],
+)
+def test_mistakes_are_refused_with_what_to_do(tools: Runtime, call: str, code: str, message: str) -> None:
+    """Arguments are checked by the tool's schema, and wrong names get suggestions."""
+    error = failed(tools, call)
+    assert error["code"] == code
+    assert message in error["message"]
+
+
+def test_calls_run_in_parallel(tools: Runtime) -> None:
+    """Branches of `parallel` do not wait for each other."""
+    source = "local t = {} for i = 1, 8 do t[i] = function() return tools.hang(0.5) end end parallel.all(t) return 1"
+    outcome = tools.run(f"local tools = app.mcp.tools\n{source}")
+    assert outcome.error is None
+    assert outcome.usage["wall_ms"] < 3_500
+
+
+def test_a_tool_that_comes_later_is_there_at_once(tools: Runtime) -> None:
+    """A change of the tools is noticed by the same script, and by later ones."""
+    assert returned(tools, "tools.grow('shiny-new') sleep(0.3) return tools.shiny_new()") == ["I am shiny-new"]
+    assert returned(tools, "return tools['shiny-new']()") == ["I am shiny-new"]
+    assert "shiny_new" in tools.docs.read("mcp.tools", detail="brief")
+
+
+def test_the_call_timeout_can_be_caught(tmp_path: Path) -> None:
+    """A tool that hangs is abandoned, and the server goes on."""
+    with Runtime(section(stdio()), limits=Limits(call_timeout=15)) as runtime:
+        assert returned(runtime, "return tools.greet('first')") == ["hello first"]
+        runtime.limits = Limits(call_timeout=1)
+        outcome = runtime.run("local ok, e = pcall(app.mcp.tools.hang) return ok, e.code")
+        assert outcome.result == [False, "timeout"]
+        assert [call["status"] for call in outcome.calls] == ["failed"]
+        assert returned(runtime, "return tools.greet('still')") == ["hello still"]
+
+
+def test_permissions_follow_the_annotations() -> None:
+    """`readOnlyHint` reads, `destructiveHint` destroys, and what says nothing writes."""
+    accounts = section(stdio() | {"permissions": {"write": "deny"}})
+    with Runtime(accounts) as runtime:
+        error = failed(runtime, "tools.write_note('x')")
+        assert error["code"] == "denied"
+        assert 'write = "deny" stands in permissions under [mcp.tools]' in error["message"]
+        erase = failed(runtime, "tools.erase()")
+        assert erase["code"] == "denied"
+    with Runtime(section(stdio()), read_only=True) as runtime:
+        assert "read-only" in failed(runtime, "tools.erase()")["message"]
+    with Runtime(section(stdio()), yes=True) as runtime:
+        assert "--allow mcp.tools.erase" in failed(runtime, "tools.erase()")["message"]
+    with Runtime(section(stdio()), allow=["mcp.tools.erase"]) as runtime:
+        assert returned(runtime, "return tools.erase()") == ["erased"]
+    with Runtime(section(stdio()), deny=["mcp.tools.*"]) as runtime:
+        assert failed(runtime, "tools.greet('x')")["code"] == "denied"
+
+
+def test_a_permission_for_what_is_no_tool_is_refused() -> None:
+    """A typo must not widen what a script may do."""
+    with Runtime(section(stdio() | {"permissions": {"erasse": "deny"}})) as runtime:
+        outcome = runtime.run("app.mcp.tools.greet('x')")
+    assert "[mcp.tools] permissions has no key 'erasse' (did you mean 'erase'?)" in str(outcome.error)
+
+
+def test_an_approval_is_asked_with_the_arguments(tmp_path: Path) -> None:
+    """A write is put to a person, with the server's own sentence, and is in the journal."""
+    asked: list[Approval] = []
+
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return True
+
+    journal = tmp_path / "journal.jsonl"
+    accounts = section(stdio(NOTES=str(tmp_path / "notes.txt")))
+    with Runtime(accounts, approve=approve, journal=journal) as runtime:
+        assert returned(runtime, "return tools.write_note('a word')") == ["written"]
+    assert [(each.path, each.effect, each.arguments, each.about) for each in asked] == [
+        ("mcp.tools.write_note", "write", {"text": "a word"}, "Write a note.")
+    ]
+    (line,) = map(json.loads, journal.read_text().splitlines())
+    assert (line["path"], line["status"], line["allowed_by"]) == ("mcp.tools.write_note", "ok", "approved by a person")
+
+
+@pytest.mark.parametrize(("yes", "expected"), [(True, "accept True"), (False, "decline None")])
+def test_what_a_server_wants_to_know_is_put_to_the_person(*, yes: bool, expected: str) -> None:
+    """A question that can be answered by yes goes to whoever approves calls, and no is a refusal."""
+    asked: list[Approval] = []
+
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return yes or "May I" not in approval.about
+
+    with Runtime(section(stdio()), approve=approve) as runtime:
+        assert returned(runtime, "return tools.consent()") == [expected]
+    assert [each.about for each in asked] == ["Ask the user for consent.", "May I go on?"]
+    assert asked[1].arguments == {"asked by": "mcp.tools", "agreed": True}
+
+
+def test_a_server_is_started_by_the_first_call_and_shared(tmp_path: Path) -> None:
+    """One process serves all runs of a runtime, and a script that names no server starts none."""
+    mark = f"mark-{os.getpid()}-{tmp_path.name}"
+    with Runtime(section(stdio(mark)), yes=True) as runtime:
+        assert runtime.run("return 1").ok
+        assert runtime.docs.list()
+        assert servers.processes_with(mark) == []
+        first = returned(runtime, "return tools.process().pid")
+        assert returned(runtime, "return tools.process().pid") == first
+        assert len(servers.processes_with(mark)) == 2  # the server, and what keeps it
+    assert servers.processes_with(mark) == []
+
+
+def test_a_card_spares_the_start(tmp_path: Path) -> None:
+    """What was learned once serves docs, search and the check of arguments, until the command changes."""
+    mark = f"card-{os.getpid()}-{tmp_path.name}"
+    accounts = section(stdio(mark))
+    with Runtime(accounts) as runtime:
+        assert "cannot be loaded: it was never started" in runtime.docs.list("mcp")
+        returned(runtime, "return tools.greet('x')")
+    with Runtime(accounts) as runtime:
+        assert "24 functions" in runtime.docs.list("mcp")
+        assert "As often as you like." in runtime.docs.read("mcp.tools.greet")
+        assert "Say hello with greet." in runtime.docs.read("mcp.tools")
+        assert runtime.docs.find("add numbers up")[0].page == "mcp.tools.add_up"
+        assert failed(runtime, "tools.greet()")["code"] == "bad_arguments"
+        assert servers.processes_with(mark) == []
+    with Runtime(section(stdio(mark, "another"))) as runtime, pytest.raises(PluginError, match="never started"):
+        runtime.catalog.listed("mcp.tools")
+
+
+def test_a_tool_that_changed_since_is_not_called_by_the_old_rules(cache: Path) -> None:
+    """If a tool that read destroys by now, the call by the old card sends nothing, and the next is asked about."""
+    accounts = section(stdio("changing"))
+    with Runtime(accounts) as runtime:
+        returned(runtime, "return tools.greet('x')")
+    (card,) = [file for file in cache.rglob("tools-*.json") if "changing" not in file.name and _is_newest(file, cache)]
+    text = json.loads(card.read_text())
+    erase = next(tool for tool in text["tools"] if tool["name"] == "erase")
+    erase["annotations"] = {"readOnlyHint": True}
+    card.write_text(json.dumps(text))
+    with Runtime(accounts) as runtime:
+        error = failed(runtime, "tools.erase()")
+        assert (error["code"], error["retryable"]) == ("network", True)
+        assert "mcp.tools has changed its tool erase" in error["message"]
+        assert failed(runtime, "tools.erase()")["code"] == "denied"
+
+
+def _is_newest(file: Path, folder: Path) -> bool:
+    return file.stat().st_mtime_ns == max(each.stat().st_mtime_ns for each in folder.rglob("tools-*.json"))
+
+
+def test_a_server_inherits_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets what an interpreter needs and what its section says; no path of the current folder, and no secret."""
+    monkeypatch.setenv("RENDER_API_KEY", "rnd_of_the_host_only")
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}:bin")
+    monkeypatch.chdir(tmp_path)
+    accounts = section(stdio() | {"env": {"API_TOKEN": "tok_9f8e7d6c5b4a"}})
+    with Runtime(accounts) as runtime:
+        found, place = returned(runtime, "return tools.environment(), tools.process().folder")
+        inside = runtime.run("return #app.mcp.tools.environment().API_TOKEN").result
+    assert found.keys() <= {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "API_TOKEN"}
+    assert all(folder.startswith("/") for folder in found["PATH"].split(":"))
+    assert found["API_TOKEN"] == "***"
+    assert inside == [3]  # masked where the value enters the script
+    assert place != str(tmp_path)
+
+
+def test_no_secret_is_in_the_process_list_the_journal_or_the_trace(tmp_path: Path) -> None:
+    """A credential of a section goes through the environment, and whatever shows it masks it."""
+    secret = "tok_5a6b7c8d9e0f"
+    traced: list[str] = []
+    journal = tmp_path / "journal.jsonl"
+    with Runtime(
+        section(stdio() | {"env": {"API_TOKEN": secret}}), journal=journal, trace=traced.append, yes=True
+    ) as runtime:
+        outcome = runtime.run(f"app.mcp.tools.noise() print(app.mcp.tools.text_of('{secret}'))")
+        assert servers.processes_with(secret) == []
+    assert outcome.output == "***\n"
+    assert secret not in journal.read_text()
+    assert any("a word on standard error" in line for line in traced)
+    assert not any(secret in line for line in traced)
+
+
+def test_a_server_that_dies_is_started_once_more(tmp_path: Path) -> None:
+    """A read is sent again, a write is not; and one that keeps dying is left alone for a while."""
+    with Runtime(section(stdio(DIED=str(tmp_path / "died"))), yes=True) as runtime:
+        assert returned(runtime, "return tools.die()") == ["alive"]
+        error = failed(runtime, "tools.die_writing()")
+        assert (error["code"], error["retryable"]) == ("network", False)
+        assert "mcp.tools was lost: it ended with status 3" in error["message"]
+        assert "ended twice and is not started again for" in failed(runtime, "tools.greet('x')")["message"]
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ({"command": "no-such-program"}, "mcp.tools cannot be started: its command is not found"),
+        ({"command": "sh", "args": ["-c", "echo oops >&2; exit 4"]}, "cannot be started: it ended with status 4"),
+        ({"command": "sh", "args": ["-c", "echo hello; exec sleep 600"]}, "did not answer in time"),
+        ({"command": "sh", "args": ["-c", "exec cat >/dev/null"]}, "cannot be started: it closed its output"),
+        ({"url": "http://127.0.0.1:1/mcp"}, "mcp.tools cannot be reached"),
+    ],
+)
+def test_a_server_that_does_not_start_is_a_network_error(
+    server: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script is told what happened; the user also what it printed."""
+    monkeypatch.setattr("kosmolua.catalog.mcp_servers.servers.START_TIMEOUT", 4.0)
+    with Runtime(section(server)) as runtime:
+        outcome = runtime.run("app.mcp.tools.greet('x')")
+    assert outcome.error is not None
+    assert (outcome.error.code, message in outcome.error.message) == ("network", True), outcome.error
+    assert "oops" in str(outcome.error.detail) or "oops" not in str(server)
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ({}, "[mcp.tools] needs a command or a url"),
+        ({"command": "x", "url": "http://x"}, "[mcp.tools] has both a command and a url"),
+        ({"comand": "x"}, "[mcp.tools] has no key 'comand' (did you mean 'command'?)"),
+        ({"command": "x", "env": {"A": 1}}, "[mcp.tools] env.A must be a string or one secret source"),
+        ({"command": "x", "args": "y"}, "[mcp.tools] args must be a list"),
+    ],
+)
+def test_a_section_that_says_something_else_is_refused(server: dict[str, Any], message: str) -> None:
+    """A mistake in a section is told with its key."""
+    with Runtime(section(server)) as runtime, pytest.raises(ConfigError) as caught:
+        runtime.catalog.integration("mcp.tools")
+    assert message in str(caught.value)
+
+
+def test_noise_is_traced_and_does_no_harm() -> None:
+    """Lines that are no messages, and what is printed on standard error, go to the trace."""
+    traced: list[str] = []
+    loud = f"echo this is no message; echo '{{broken'; exec {sys.executable} {servers.SCRIPT}"
+    with Runtime(section({"command": "sh", "args": ["-c", loud]}), trace=traced.append) as runtime:
+        assert returned(runtime, "return tools.noise()") == ["answered"]
+        assert returned(runtime, "return tools.report({ times = 2 })") == ["done"]
+        wait_for(lambda: any("a word on standard error" in line for line in traced))
+    assert {"mcp.tools: this is no message", "mcp.tools: {broken", "mcp.tools: progress 2/2: working"} <= {*traced}
+    assert any(line.endswith("info: step 2") for line in traced)
+    assert max(map(len, traced)) < 2_100
+
+
+def test_a_flood_is_cut_off() -> None:
+    """An endless line ends the server, and the memory stays small; a long result is taken up to the limit."""
+    flood = f"import os; [os.write(1, b'x' * 2**20) for _ in range({servers.FLOOD})]"
+    source = f"""
+import json, resource, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from kosmolua import Runtime
+from support.servers import section, stdio
+with Runtime(section(stdio())) as runtime:
+    much = runtime.run("return #app.mcp.tools.much(8)")
+with Runtime(section({{"command": sys.executable, "args": ["-c", {flood!r}]}})) as runtime:
+    flood = runtime.run("app.mcp.tools.greet('x')")
+print(json.dumps([much.result, flood.error.message, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    much, message, memory = json.loads(done.stdout)
+    assert much == [8 * 1024 * 1024]
+    assert "it sent a line of more than 32 MiB" in message
+    assert memory < 400
+
+
+def test_five_hundred_tools_cost_a_list_nothing(cache: Path) -> None:
+    """They are one line in the list of pages, each has its page, and they are found by a search."""
+    accounts = section(stdio(MORE_TOOLS="500"))
+    with Runtime(accounts) as runtime:
+        assert returned(runtime, "return tools.get_thing_499({ name = 'x' }).name") == ["x"]
+    with Runtime(accounts) as runtime:
+        assert "524 functions" in runtime.docs.list("mcp")
+        assert len(runtime.docs.list("mcp")) < 600
+        assert "get_thing_321" in runtime.docs.read("mcp.tools.get_thing_321")
+        assert runtime.docs.find("get thing number 77")[0].page == "mcp.tools.get_thing_77"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("deaf", ["", "deaf"])
+def test_no_server_outlives_the_host(number: int, deaf: str, tmp_path: Path) -> None:
+    """However the host ends, its servers end too, also one that ignores the end of its input and SIGTERM."""
+    mark = f"orphan-{os.getpid()}-{tmp_path.name}"
+    source = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from kosmolua import Runtime
+from support.servers import section, stdio
+with Runtime(section(stdio({mark!r}, {deaf!r}))) as runtime:
+    print(runtime.run("return app.mcp.tools.greet('x')").result, flush=True)
+    sys.stdin.read()
+"""
+    host = subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert host.stdout
+    assert "hello x" in host.stdout.readline()
+    assert len(servers.processes_with(mark)) >= 3
+    host.send_signal(number)
+    host.wait()
+    wait_for(lambda: servers.processes_with(mark) == [], 5)
+
+
+def test_simulated_runs_reach_no_server(tmp_path: Path) -> None:
+    """`--simulate` starts nothing: a call is `not_configured`, whether the tools are known or not."""
+    accounts = section(stdio(f"simulated-{tmp_path.name}"))
+    with Runtime(accounts, simulate=True) as runtime:
+        assert failed(runtime, "tools.greet('x')")["code"] == "not_configured"
+    with Runtime(accounts) as runtime:
+        returned(runtime, "return tools.greet('x')")
+    with Runtime(accounts, simulate=True) as runtime:
+        assert (
+            failed(runtime, "tools.greet('x')")["message"]
+            == "mcp.tools has no simulator (run it without --simulate). Nothing was sent."
+        )

@@ -1,0 +1,276 @@
+"""Importing OpenAPI documents: what is written, what is asked for, what an update changes, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.documents import Reply, Sent, serving, shared, small
+
+from kosmolua import Runtime
+from kosmolua.catalog.openapi import importing
+from kosmolua.catalog.openapi.importing import Wishes
+from kosmolua.catalog.openapi.store import Home, Store
+from kosmolua.errors import ConfigError, UsageError
+
+Program = Callable[..., Any]
+
+
+def pets(*operations: tuple[str, str, str], secured: bool = True, servers: Any = None) -> dict[str, Any]:
+    """Return a document of some operations: method, path and id."""
+    paths: dict[str, Any] = {}
+    for method, path, id_ in operations:
+        parameters = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in slots(path)
+        ]
+        good = {"200": {"description": "ok", "content": {"application/json": {"schema": {"type": "object"}}}}}
+        operation = {"parameters": parameters, "responses": good, **({"operationId": id_} if id_ else {})}
+        paths.setdefault(path, {})[method] = operation
+    schemes = {"token": {"type": "http", "scheme": "bearer"}} if secured else {}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Pet Shop", "version": "1"},
+        "servers": [{"url": "https://pets.example/v1"}] if servers is None else servers,
+        "paths": paths,
+        "components": {"securitySchemes": schemes},
+    }
+
+
+def slots(path: str) -> list[str]:
+    """Return the names in braces of a path."""
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
+FIRST = [("get", "/pets", "listPets"), ("get", "/pets/{id}", "getPet"), ("delete", "/pets/{id}", "")]
+
+
+def write_document(folder: Path, document: dict[str, Any]) -> Path:
+    """Write a document to pets.json and return its path."""
+    file = folder / "pets.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return file
+
+
+@pytest.mark.slow
+def test_an_import_writes_a_folder_that_is_found(kosmolua: Program, tmp_path: Path) -> None:
+    """The next run has the integration, its docs and its simulator; the import says where the credential goes."""
+    file = write_document(tmp_path, pets(*FIRST))
+    done = kosmolua("integrations", "import", file)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pets: 3 functions in 1 sections (2 read, 1 destroy)")
+    assert "sends your token to https://pets.example" in done.stdout
+    listed = kosmolua("integrations")
+    assert "pets\tuser\t2 reads, 0 writes, 1 destroy" in listed.stdout
+    run = kosmolua("run", "--simulate", "-e", "print(app.integrations.pets.get_pet({ id = 'p-1' }) ~= nil)")
+    assert run.stdout == "true\n", run.stderr
+    assert "GET /pets/{id}" in kosmolua("docs", "pets GET /pets/{id}").stdout
+    assert 'token = { env = "PETS_TOKEN" }' in kosmolua("accounts", "example", "pets").stdout
+    again = kosmolua("integrations", "import", file)
+    assert (again.returncode, "already" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (pets(*FIRST, secured=False), "--auth"),
+        (pets(*FIRST, servers=[]), "--base-url"),
+        (pets(*FIRST, servers=[{"url": "/v1"}]), "--base-url"),
+    ],
+)
+def test_what_a_document_does_not_say_is_asked_for(tmp_path: Path, document: dict[str, Any], said: str) -> None:
+    """A credential or an address that is nowhere declared is an error that names the option."""
+    fetched = importing.fetch(str(write_document(tmp_path, document)), lambda: b"")
+    with pytest.raises(UsageError) as refused:
+        importing.prepare(fetched, Wishes())
+    assert said in refused.value.message
+
+
+def test_options_say_what_the_document_does_not(tmp_path: Path) -> None:
+    """``--auth`` and ``--base-url`` stand in openapi.toml, ``--only`` leaves operations out."""
+    fetched = importing.fetch(str(write_document(tmp_path, pets(*FIRST, secured=False, servers=[]))), lambda: b"")
+    wishes = Wishes("shop", auth="header:X-Shop-Key", base_url="https://shop.example/api", only=["GET /pets*"])
+    ready = importing.prepare(fetched, wishes)
+    files = ready.write(tmp_path)
+    assert {each.name for each in files} == {"openapi.json", "openapi.toml", "names.lock", "__init__.py"}
+    assert [each.name for each in ready.result.functions] == ["list_pets", "get_pet"]
+    store = Store(Home.of_folder(tmp_path / "shop"))
+    access = store.meta("access")
+    assert access["base_url"] == "https://shop.example/api"
+    assert access["alternatives"][0][0]["name"] == "X-Shop-Key"
+    assert access["origins"] == ["https://shop.example"]
+
+
+def test_a_document_is_fetched_from_an_address(tmp_path: Path) -> None:
+    """A redirect is followed, no credential is sent, a relative server is one beside the document."""
+    text = json.dumps(pets(*FIRST, servers=[{"url": "/v1"}])).encode()
+
+    def answer(sent: Sent) -> Reply:
+        if sent.target == "/old.json":
+            return Reply(status=302, headers={"Location": "/spec/pets.json?x=1"})
+        return Reply(text)
+
+    with serving(answer) as service:
+        fetched = importing.fetch(f"{service.url}/old.json", lambda: b"")
+        ready = importing.prepare(fetched, Wishes("pets"))
+    assert service.lines == ["GET /old.json", "GET /spec/pets.json?x=1"]
+    assert "authorization" not in service.last.headers
+    assert ready.result.access.base_url == f"{service.url}/v1"
+    assert f'url = "{service.url}/old.json"' in ready.overlay
+
+
+def test_what_is_not_fetched() -> None:
+    """Neither plain http to elsewhere, nor files by address, nor an answer that is an error, nor more than 64 MiB."""
+    for url in ("http://pets.example/openapi.json", "file:///etc/passwd", "ftp://pets.example/x"):
+        with pytest.raises(ConfigError, match="use https"):
+            importing.fetch(url, lambda: b"")
+    with serving(lambda sent: Reply({}, status=404)) as service, pytest.raises(ConfigError, match="answered 404"):
+        importing.fetch(service.url, lambda: b"")
+    far = serving(lambda sent: Reply(status=302, headers={"Location": "http://pets.example/"}))
+    with far as service, pytest.raises(ConfigError, match="use https"):
+        importing.fetch(service.url, lambda: b"")
+
+
+def test_a_document_that_is_too_large_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit holds while the answer comes."""
+    monkeypatch.setattr(importing, "MAX_BYTES", 1000)
+    with serving(lambda sent: Reply(b" " * 2000)) as service, pytest.raises(ConfigError, match="larger than"):
+        importing.fetch(service.url, lambda: b"")
+
+
+def test_an_update_keeps_every_name(tmp_path: Path) -> None:
+    """Renamed ids, renamed slots, new and dropped operations: what a script calls stays what it was."""
+    file = write_document(tmp_path, pets(*FIRST))
+    importing.prepare(importing.fetch(str(file), lambda: b""), Wishes()).write(tmp_path)
+    write_document(
+        tmp_path,
+        pets(
+            ("get", "/pets", "fetchAllPets"),
+            ("get", "/pets/{petId}", "getPet"),
+            ("post", "/pets", "listPets"),
+            ("get", "/owners", ""),
+        ),
+    )
+    changes = importing.update(tmp_path / "pets", lambda: b"")
+    assert (changes.added, changes.gone) == (["list_pets_pets", "list_owners"], ["delete_pet"])
+    assert changes.changed == {"get_pet": "+pet_id, -id"}
+    names = {each.name: each.operation.key for each in changes.update.result.functions}
+    assert names["list_pets"] == "GET /pets"
+    assert names["get_pet"] == "GET /pets/{petId}"
+    changes.update.write(tmp_path)
+    write_document(tmp_path, pets(*FIRST))
+    back = importing.update(tmp_path / "pets", lambda: b"")
+    assert "delete_pet" in back.added
+    assert {each.name for each in back.update.result.functions} == {"list_pets", "get_pet", "delete_pet"}
+
+
+def test_an_update_shows_where_a_credential_would_go_now(tmp_path: Path) -> None:
+    """A document that names another host does not get the credential without being seen."""
+    file = write_document(tmp_path, pets(*FIRST))
+    importing.prepare(importing.fetch(str(file), lambda: b""), Wishes()).write(tmp_path)
+    write_document(tmp_path, pets(*FIRST, servers=[{"url": "https://evil.example"}]))
+    changes = importing.update(tmp_path / "pets", lambda: b"")
+    assert changes.origins == ["https://evil.example"]
+    assert any("evil.example" in line for line in changes.lines())
+
+
+@pytest.mark.slow
+def test_the_command_asks_before_it_writes_an_update(kosmolua: Program, tmp_path: Path) -> None:
+    """Where nobody can be asked, only ``--yes`` writes."""
+    file = write_document(tmp_path, pets(*FIRST))
+    kosmolua("integrations", "import", file)
+    write_document(tmp_path, pets(*FIRST, ("get", "/owners", "")))
+    shown = kosmolua("integrations", "update", "pets")
+    assert (shown.returncode, "  + list_owners" in shown.stdout) == (1, True)
+    assert kosmolua("integrations", "update", "pets", "--yes").returncode == 0
+    again = kosmolua("integrations", "update", "pets")
+    assert (again.returncode, again.stdout) == (0, "pets: 0 new, 0 gone, 0 with other arguments, none renamed\n")
+
+
+OVERLAY = """
+only = ["/pets*"]
+skip = ["DELETE *"]
+
+[paging.default]
+kind = "page"
+parameter = "page"
+
+[functions.getPet]
+name = "find_pet"
+effect = "write"
+summary = "Look for a pet."
+
+[functions."GET /pets".arguments.kind]
+name = "species"
+"""
+
+
+def test_an_overlay_changes_names_effects_and_arguments(tmp_path: Path) -> None:
+    """What a person knows goes before what the document says."""
+    document = pets(*FIRST, ("get", "/owners", "listOwners"))
+    kinds = [{"name": each, "in": "query", "schema": {"type": "string"}} for each in ("kind", "page")]
+    document["paths"]["/pets"]["get"]["parameters"] = kinds
+    listed = {"type": "array", "items": {"type": "object"}}
+    document["paths"]["/pets"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] = listed
+    path = small(tmp_path, document, overlay=OVERLAY)
+    with Runtime(None, simulate=True, plugins=[path], environ={}) as runtime:
+        functions = runtime.catalog.integration("pets").functions
+        assert [*functions] == ["list_pets", "find_pet"]
+        assert (functions["find_pet"].effect, functions["find_pet"].summary) == ("write", "Look for a pet.")
+        assert {"species", "all", "max_items"} <= {each.name for each in functions["list_pets"].parameters}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ("functoins = 1", "did you mean 'functions'"),
+        ("[functions.getPet]\neffect = 'reads'", "effect must be read, write, destroy"),
+        ("[functions.getPet]\nname = 'end'", "cannot be called 'end'"),
+        ("[functions.getPet]\nname = 'list_pets'", "two functions are called list_pets"),
+        ("[paging.default]\nkind = 'cursor'", "kind must be token"),
+        ("[paging.default]\nkind = 'token'", "needs parameter"),
+        ("[functions.getPet.arguments.idd]\nname = 'x'", "has no argument 'idd'"),
+    ],
+)
+def test_a_wrong_overlay_is_an_error(tmp_path: Path, overlay: str, said: str) -> None:
+    """A typo must not be passed over in silence."""
+    path = small(tmp_path, pets(*FIRST), overlay=overlay)
+    with Runtime(None, simulate=True, plugins=[path], environ={}) as runtime, pytest.raises(Exception, match=said):
+        runtime.catalog.integration("pets")
+
+
+@pytest.mark.slow
+def test_check_names_entries_that_fit_nothing(kosmolua: Program, tmp_path: Path) -> None:
+    """An entry about an operation that is not there is told, with the likeliest."""
+    kosmolua("integrations", "import", write_document(tmp_path, pets(*FIRST, ("post", "/pets/search", "searchPets"))))
+    folder = next((tmp_path / "home").rglob("pets/openapi.toml"))
+    folder.write_text(folder.read_text() + '\n[functions.getPett]\neffect = "read"\n')
+    done = kosmolua("integrations", "check", "pets")
+    assert done.returncode == 1
+    assert "getPett" in done.stdout and "did you mean 'getPet'" in done.stdout
+    assert "search_pets writes" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_document_extends_an_integration(kosmolua: Program) -> None:
+    """Registered functions win and come first, the rest of Render is beside them with the same accounts."""
+    done = kosmolua("integrations", "import", shared("../render/openapi.json"), "--onto", "render2")
+    assert done.returncode == 0, done.stderr
+    script = """
+      local render = app.integrations.render2
+      print(render.staging.retrieve_blueprint({ blueprint_id = "exs-1" }).id, #render.list_owners().owners > 0)
+      print(render.render_retrieve_blueprint == render.retrieve_blueprint)
+    """
+    run = kosmolua("run", "--simulate", "-e", script)
+    assert run.stdout == "exs-1\ttrue\ntrue\n", run.stderr
+
+
+@pytest.mark.parametrize("name", ["docker.yaml", "github.json", "netbox.yaml"])
+@pytest.mark.slow
+def test_real_documents_that_say_too_little_are_asked_about(name: str) -> None:
+    """Docker and NetBox have no address, GitHub no credential."""
+    fetched = importing.fetch(str(shared(name)), lambda: b"")
+    with pytest.raises(UsageError, match="--auth" if name == "github.json" else "--base-url"):
+        importing.prepare(fetched, Wishes("other"))

@@ -1,0 +1,507 @@
+"""Resuming: recorded runs go on after any end, and no write is sent twice or forgotten."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Program, Write
+from support.library import KEY, library
+from support.loopback import Loopback
+from support.processes import eventually
+
+from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay
+from kosmolua.broker.recording import Recording, Writer, read
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.plugin import Request, Response
+from kosmolua.secret import Redactor
+from kosmolua.testing import answer
+
+WRITES = 20
+LENDING = """
+local books = app.integrations.library
+for n = 1, 10 do print(n, books.lend({ book = "b-" .. n }).n) end
+local rest = {}
+for n = 11, 20 do rest[#rest + 1] = n end
+parallel.map(rest, function(n) print(n, books.lend({ book = "b-" .. n }).n) end, { limit = 4 })
+return #books.list_books().seen
+"""
+
+
+class Shelf:
+    """A service that counts what is lent.
+
+    ``before`` is called with the number of each writing request, and returns True to lose it; ``after`` when it is
+    counted and not answered yet. ``fails`` is the status of all writing requests, if they fail.
+    """
+
+    def __init__(self) -> None:
+        self.lent: Counter[str] = Counter()
+        self.listed = self.fails = self.under_way = 0
+        self.before: Callable[[int], bool | None] = lambda number: None
+        self.after: Callable[[int], None] = lambda number: None
+        self._arrived = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        if request.method == "GET":
+            self.listed += 1
+            return answer(200, {"seen": [1, 2, 3]})
+        with self._lock:
+            self._arrived += 1
+            self.under_way += 1
+            number = self._arrived
+        try:
+            if self.before(number) or self.fails:
+                return answer(self.fails or 503, {"message": "no"})
+            with self._lock:
+                self.lent[request.url.rpartition("/")[2]] += 1
+            self.after(number)
+            return answer(200, {"n": number})
+        finally:
+            with self._lock:
+                self.under_way -= 1
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """The service."""
+    return Shelf()
+
+
+@pytest.fixture
+def open_runtime(shelf: Shelf) -> Iterator[Callable[..., Runtime]]:
+    """Return a function that opens a runtime whose library is the service, behind a web server."""
+    opened: list[Runtime] = []
+    with Loopback(shelf) as server:
+
+        def open_runtime(**options: Any) -> Runtime:
+            account = {"api_key": KEY, "base_url": server.url, "permissions": {"write": options.pop("write", "allow")}}
+            plugins = Plugins([library()], places=(), entry_points=dict)
+            opened.append(Runtime({"library": {"default": account}}, plugins=plugins, environ={}, **options))
+            return opened[-1]
+
+        yield open_runtime
+        for runtime in opened:
+            runtime.close()
+
+
+@pytest.fixture
+def runtime(open_runtime: Callable[..., Runtime]) -> Runtime:
+    """A runtime that may write."""
+    return open_runtime()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a recording goes."""
+    return tmp_path / "run.jsonl"
+
+
+def test_a_run_goes_on_after_a_limit(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """What was done is not done again, the output and the calls are those of the whole run, and it can be replayed."""
+    first = runtime.run(LENDING, record=file, max_calls=7)
+    assert (first.status, shelf.lent.total()) == ("limit", 7)
+
+    outcome = runtime.resume(file, max_calls=100)
+    assert outcome.ok, outcome.error
+    assert outcome.result == [3]
+    assert set(shelf.lent.values()) == {1}
+    assert shelf.lent.total() == WRITES
+    assert sorted(line.split("\t")[0] for line in outcome.output.splitlines()) == sorted(map(str, range(1, 21)))
+    assert Counter(call["status"] for call in outcome.calls) == {"ok": 21, "refused": 1}
+
+    again = runtime.replay(file)
+    assert (again.output, again.result, again.calls) == (outcome.output, outcome.result, outcome.calls)
+
+
+def test_a_finished_run_is_shown_again(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """With a sentence, and nothing is sent."""
+    first = runtime.run(LENDING, record=file)
+    outcome = runtime.resume(file)
+    assert (outcome.output, outcome.result, outcome.calls) == (first.output, first.result, first.calls)
+    assert outcome.warnings == [f"the run of {file} is finished, and this is what came of it"]
+    assert shelf.lent.total() == WRITES
+
+
+def test_a_call_that_failed_for_good_is_made_again(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """The service refused it, so it was not done; what it refused before, and the script caught, stays as it was."""
+    source = """
+    local books = app.integrations.library
+    print(pcall(books.lend, { book = "b-1" }))
+    return books.lend({ book = "b-2" }).n
+    """
+    shelf.fails = 422
+    assert runtime.run(source, record=file).status == "failed"
+    shelf.fails = 0
+
+    outcome = runtime.resume(file)
+    assert outcome.result == [3]
+    assert shelf.lent == {"b-2": 1}
+
+
+def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """A service that failed itself says nothing of it; a person does, by its number."""
+    source = 'return app.integrations.library.lend({ book = "b-1" })'
+    shelf.fails = 500
+    runtime.run(source, record=file)
+    shelf.fails = 0
+
+    with pytest.raises(UnderWay, match=r"call 1, library\.lend with default was sent and has no answer") as refused:
+        runtime.resume(file)
+    assert refused.value.calls[0]["arguments"] == {"book": "b-1"}
+    with pytest.raises(ConfigError, match=r"Call 2 is no write that may have been done \(these do: 1\)"):
+        runtime.resume(file, again=[2])
+    assert shelf.lent == {}
+
+    assert runtime.resume(file, done={1: {"n": 7}}).result == [{"n": 7}]
+    assert runtime.replay(file).result == [{"n": 7}]
+    assert shelf.lent == {}
+
+
+def test_a_mended_script_goes_on_where_it_agrees(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """What was done is answered from the recording, also if it is asked for elsewhere; later takes run the new one."""
+    source = """
+    local books = app.integrations.library
+    books.lend({ book = "b-1" })
+    books.lend({ book = "b-2" })
+    error("a mistake")
+    """
+    assert runtime.run(source, record=file, name="first.lua").status == "failed"
+    mended = """
+    local books = app.integrations.library
+    local all = parallel.map({ 2, 1, 3 }, function(n) return books.lend({ book = "b-" .. n }).n end)
+    if #books.list_books().seen == 3 then error("another mistake") end
+    return all
+    """
+    assert "another mistake" in str(runtime.resume(file, script=mended, name="second.lua").error)
+    assert read(file).script["name"] == "second.lua"
+    outcome = runtime.resume(file, script=mended.replace("== 3", "== 4"))
+    assert outcome.result == [[2, 1, 3]]
+    assert shelf.lent == {"b-1": 1, "b-2": 1, "b-3": 1}
+    assert shelf.listed == 1
+
+
+def test_a_write_that_was_done_is_not_done_in_other_words(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """A mended script that asks for it by the account's name is ended before anything is sent."""
+    runtime.run('app.integrations.library.lend({ book = "b-1" }) error("no")', record=file)
+    outcome = runtime.resume(file, script='app.integrations.library.default.lend({ book = "b-1" })')
+    assert outcome.error
+    assert outcome.error.code == "diverged"
+    assert "library.lend was done already with these arguments, by call 1" in str(outcome.error)
+    assert shelf.lent == {"b-1": 1}
+
+
+def test_two_cannot_go_on_at_once(
+    runtime: Runtime, open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
+) -> None:
+    """The second is refused, and the first is not disturbed."""
+    runtime.run(LENDING, record=file, max_calls=3)
+    others: list[ConfigError] = []
+
+    def refused(number: int) -> None:
+        with pytest.raises(ConfigError, match="in use: another run writes it") as error:
+            other.resume(file, max_calls=100)
+        others.append(error.value)
+
+    other = open_runtime()
+    shelf.before = lambda number: refused(number) if number == 5 else None
+    assert runtime.resume(file, max_calls=100).ok
+    assert len(others) == 1
+    assert set(shelf.lent.values()) == {1}
+
+
+def test_a_simulated_run_does_not_go_on_for_real(simulated: Runtime, runtime: Runtime, file: Path) -> None:
+    """Nor the other way round."""
+    simulated.run("sleep(1) error('no')", record=file)
+    with pytest.raises(ConfigError, match=r"is of a simulated run \(pass --simulate\)"):
+        runtime.resume(file)
+
+
+def test_a_read_only_run_stays_so(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """Whatever is said when it goes on."""
+    source = 'print(pcall(app.integrations.library.lend, { book = "b-1" })) error("no")'
+    runtime.run(source, record=file, read_only=True)
+    runtime.resume(file, script=source + " ", read_only=False)
+    runtime.resume(file, script=source.replace("b-1", "b-2"))
+    assert shelf.lent == {}
+
+
+def test_an_interrupted_run_says_what_was_under_way(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
+) -> None:
+    """And sends it again only if a person says so."""
+    first = open_runtime()
+    release = threading.Event()
+
+    def interrupt(number: int) -> bool:
+        if number == 2:
+            threading.Thread(target=first.close).start()
+            release.wait(10)
+        return number == 2
+
+    shelf.before = interrupt
+    outcome = first.run(LENDING, record=file)
+    release.set()
+    shelf.before = lambda number: None
+    assert outcome.status == "interrupted"
+    assert [call["status"] for call in outcome.calls] == ["ok", "unknown"]
+
+    runtime = open_runtime()
+    with pytest.raises(UnderWay, match=r"call 2, library\.lend"):
+        runtime.resume(file)
+    assert runtime.resume(file, again=[2]).ok
+    assert set(shelf.lent.values()) == {1}
+    assert shelf.lent.total() == WRITES
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("moment", ["arrived", "done", "answered"])
+@pytest.mark.parametrize("number", range(1, WRITES + 1))
+def test_kill_9_at_any_moment(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path, moment: str, number: int
+) -> None:
+    """After it each write arrives exactly once, or the run refuses to go on and names those under way."""
+    running = start(open_runtime, file)
+
+    def kill(at: int) -> bool:
+        if at == number:
+            os.kill(running.pid, signal.SIGKILL)
+        return at == number
+
+    def kill_later(at: int) -> None:
+        pause = random.random() * 0.004
+        threading.Thread(target=lambda: (time.sleep(pause), kill(at))).start()
+
+    shelf.before = kill if moment == "arrived" else shelf.before
+    shelf.after = {"done": kill, "answered": kill_later}.get(moment, shelf.after)
+    running.start()
+    running.join(60)
+    assert eventually(lambda: shelf.under_way == 0)
+    shelf.before = shelf.after = lambda number: None
+
+    outcome = go_on(open_runtime(), file, shelf)
+    assert outcome.ok, outcome.error
+    assert outcome.result == [3]
+    assert set(shelf.lent.values()) == {1}
+    assert shelf.lent.total() == WRITES
+
+
+def go_on(runtime: Runtime, file: Path, shelf: Shelf) -> Outcome:
+    """Resume a run; what it says is under way is looked up at the service, as a person would."""
+    try:
+        return runtime.resume(file)
+    except UnderWay as error:
+        book: dict[Any, Any] = {call["number"]: call["arguments"]["book"] for call in error.calls}  # type: ignore[index]
+        done = {number: {"n": 0} for number, name in book.items() if shelf.lent[name]}
+        return runtime.resume(file, done=done, again=[number for number in book if number not in done])
+
+
+def start(open_runtime: Callable[..., Runtime], file: Path) -> Any:
+    """Return a process that will run the script."""
+    context = multiprocessing.get_context("fork")
+    return context.Process(target=lambda: open_runtime().run(LENDING, record=file))
+
+
+def test_a_killed_sandbox_and_a_cut_line_are_no_end(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """The run goes on from the last whole line, and appends to it."""
+    runtime.run(LENDING, record=file, max_calls=5)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])
+    outcome = runtime.resume(file, max_calls=100)
+    assert outcome.ok, outcome.error
+    assert set(shelf.lent.values()) == {1}
+    assert read(file).status == "done"
+
+
+ASKING = """
+local books = app.integrations.library
+local lent = parallel.map({ 1, 2, 3 }, function(n)
+  local ok, found = pcall(books.lend, { book = "b-" .. n })
+  return ok and "lent" or found.code
+end)
+return lent, #books.list_books().seen
+"""
+
+
+def paused(runtime: Runtime, file: Path) -> list[dict[str, Any]]:
+    """Run the script that asks, and return the calls that wait for an approval."""
+    outcome = runtime.run(ASKING, record=file)
+    assert outcome.status == "paused"
+    assert isinstance(outcome.error, Paused)
+    assert outcome.error.code == "paused"
+    assert [call["error"] for call in outcome.calls] == ["paused"] * 3
+    return outcome.error.calls
+
+
+def test_a_run_pauses_where_nobody_can_be_asked(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
+    """All branches come to their calls first; what waits is told as a person would be asked."""
+    calls = paused(open_runtime(write="ask"), file)
+    assert shelf.lent == {}
+    assert [call["number"] for call in calls] == [1, 2, 3]
+    assert {call["arguments"]["book"] for call in calls} == {"b-1", "b-2", "b-3"}
+    assert {(call["path"], call["account"], call["effect"], call["about"]) for call in calls} == {
+        ("library.lend", "default", "write", "Lend a book.")
+    }
+    assert open_runtime().replay(file).status == "paused"
+
+
+def test_without_a_recording_nothing_pauses(open_runtime: Callable[..., Runtime]) -> None:
+    """The calls are denied, as ever."""
+    assert open_runtime(write="ask").run(ASKING).result == [["denied"] * 3, 3]
+
+
+def test_a_pause_is_approved_in_part(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
+    """By another process: what is approved is done once, what is denied is an error, and what is neither waits on."""
+    calls = paused(open_runtime(write="ask"), file)
+    number = {call["arguments"]["book"]: call["number"] for call in calls}
+
+    later = open_runtime(write="ask")
+    with pytest.raises(ConfigError, match=r"Call 9 does not wait for an approval \(these do: 1, 2, 3\)"):
+        later.resume(file, approve=[9])
+    outcome = later.resume(file, approve=[number["b-1"]], deny=[number["b-2"]])
+    assert isinstance(outcome.error, Paused)
+    assert [call["arguments"]["book"] for call in outcome.error.calls] == ["b-3"]
+    assert shelf.lent == {"b-1": 1}
+
+    outcome = open_runtime(write="ask").resume(file, approve=True)
+    assert outcome.result == [["lent", "denied", "lent"], 3]
+    assert shelf.lent == {"b-1": 1, "b-3": 1}
+    assert [call["status"] for call in outcome.calls].count("ok") == 3
+    assert open_runtime().replay(file).result == outcome.result
+
+
+def test_a_person_may_be_asked_when_a_paused_run_goes_on(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
+) -> None:
+    """What was decided by number is not asked about."""
+    paused(open_runtime(write="ask"), file)
+    asked: list[object] = []
+    outcome = open_runtime(write="ask").resume(
+        file, approve=lambda approval: asked.append(approval.arguments) or True, deny=[2]
+    )
+    assert outcome.ok
+    assert len(asked) == 2
+    assert shelf.lent.total() == 2
+
+
+def test_a_pause_expires(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
+    """An approval of last week is for a world that has changed: the run is to be started anew."""
+    paused(open_runtime(write="ask"), file)
+    old = age(read(file), days=8)
+    with pytest.raises(Paused, match="more than 7 days ago"):
+        open_runtime(write="ask").resume(old, approve=True)
+    assert shelf.lent == {}
+
+
+def age(recording: Recording, *, days: int) -> Path:
+    """Return a copy of a recording that ended so many days earlier."""
+    copy = Path(recording.path).with_name("old.jsonl")
+    writer = Writer(copy, Redactor())
+    for event in recording.events:
+        fields = {name: value for name, value in event.items() if name != "sum"}
+        if event["event"] == "end":
+            ended = datetime.fromisoformat(event["time"]) - timedelta(days=days)
+            fields["time"] = ended.isoformat()
+        writer.write(fields)
+    writer.close()
+    return copy
+
+
+@pytest.mark.slow
+def test_the_command_line_pauses_and_goes_on(kosmolua: Program, write: Write, home: Path) -> None:
+    """Status 75 and what waits; --approve and --deny with numbers or without; the recorded accounts and simulators."""
+    script = write(
+        "asks.lua",
+        """
+        local render = app.integrations.render2
+        local page = render.list_services({ limit = 3, type = "web_service" })
+        local function restart(service) return (pcall(render.restart_service, { service_id = service.id })) end
+        print(table.unpack(parallel.map(page.services, restart)))
+        """,
+    )
+    ended = kosmolua("run", script, "--simulate", "--record=r.jsonl")
+    assert ended.returncode == 75
+    assert re.search(r"paused: 3 x render2\.restart_service with default must be approved", ended.stderr)
+    assert re.findall(r"^kosmolua: call (\d): write render2\.restart_service", ended.stderr, re.MULTILINE) == [*"234"]
+
+    refused = kosmolua("resume", "r.jsonl", "--approve", "7")
+    assert refused.returncode == 3
+    ended = kosmolua("resume", "--approve", "2", "r.jsonl", "--deny", "3")
+    assert ended.returncode == 75
+    ended = kosmolua("resume", "r.jsonl", "--approve")
+    assert (ended.returncode, ended.stdout) == (0, "true\tfalse\ttrue\n")
+    assert kosmolua("replay", "r.jsonl").stdout == ended.stdout
+    again = kosmolua("resume", "r.jsonl")
+    assert (again.returncode, again.stdout) == (0, ended.stdout)
+    assert "is finished" in again.stderr
+
+
+@pytest.mark.slow
+def test_the_command_line_names_what_was_under_way(kosmolua: Program, write: Write, home: Path) -> None:
+    """With its arguments, and goes on with --done N=JSON or --again N."""
+    write("home/slow.py", PLUGIN)
+    write("home/accounts.toml", '[slow.default]\npermissions = { write = "allow" }\n')
+    write("home/put.lua", "print(app.integrations.slow.put({ at = 7 }))")
+    command = [sys.executable, "-m", "kosmolua", "run", "put.lua", "--record=r.jsonl", "--plugin", "slow.py"]
+    running = subprocess.Popen(
+        [*command, "--accounts", "accounts.toml"],
+        cwd=home,
+        env={**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)},
+    )
+    assert eventually(lambda: (home / "begun").exists())
+    running.kill()
+    running.wait()
+
+    refused = kosmolua("resume", "r.jsonl")
+    assert refused.returncode == 1
+    assert "kosmolua: call 1: write slow.put [default] at = 7" in refused.stderr
+    assert "--done 1 if it was done, or --again 1" in refused.stderr
+    as_json = json.loads(kosmolua("resume", "r.jsonl", "--json").stdout)
+    assert (as_json["error"]["code"], as_json["error"]["calls"][0]["number"]) == ("under_way", 1)
+    ended = kosmolua("resume", "r.jsonl", "--done", '1="put before"')
+    assert (ended.returncode, ended.stdout) == (0, "put before\n")
+
+
+PLUGIN = '''"""Waits."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from kosmolua.plugin import Integration
+
+
+@dataclass(frozen=True)
+class Account:
+    """Needs nothing."""
+
+    def open(self, send):
+        return send
+
+
+integration = Integration("slow", Account, about="Waits.")
+
+
+@integration.writes
+def put(opened, /, *, at: int) -> str:
+    """Put something somewhere, which takes long."""
+    Path("begun").touch()
+    time.sleep(60)
+    return "put"
+'''
