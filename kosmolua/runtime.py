@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
+    from kosmolua.broker.planning import Plan
     from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
     from kosmolua.catalog.catalog import Catalog
+    from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.docs import Library
     from kosmolua.runs.recorded import Take
@@ -153,6 +155,11 @@ class Runtime:
         return self._host.catalog
 
     @property
+    def servers(self) -> Servers:
+        """The MCP servers."""
+        return self._host.servers
+
+    @property
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
@@ -201,6 +208,61 @@ class Runtime:
         take = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
         return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
+
+    def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
+        """Run a script whose writes are noted and not sent. Its reads are real.
+
+        A write is answered by a placeholder of its declared type. A later call that takes one is noted as depending on
+        it, and where the script looks into one, the plan says so.
+
+        Args:
+            source: Its text.
+            options: As :meth:`run` takes them.
+
+        Returns:
+            The plan; ``outcome`` is what became of the script.
+
+        Raises:
+            ConfigError: A limit is out of bounds.
+            TypeError: There is no such option, or it is of another type.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.broker.planning import Planner
+        from kosmolua.runs.recorded import plan_of
+
+        planner = Planner()
+        given: RunOptions = {**options, "planning": planner}
+        run = self._prepare(source, given)
+        plan = plan_of(self._host, as_bytes(source), run.job)
+        plan.outcome = self._execute(run)
+        plan.fill(planner)
+        return plan
+
+    def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:
+        """Run the script of a plan with exactly its writes allowed, each once.
+
+        A write that is not in the plan is denied before it is sent. The warnings of the outcome list what the plan has
+        and the script did not do. What the permissions deny stays denied.
+
+        Args:
+            plan: The plan, which is then marked as applied; save it to keep that.
+            again: Apply it although that was done before.
+            options: As :meth:`run` takes them; the planned name, arguments, ``input`` and ``params`` apply to those
+                left out.
+
+        Raises:
+            ConfigError: It was applied before, or made with simulators while these are real services, or the other way
+                round.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.runs.recorded import applying, source_of
+
+        application = applying(plan, self._host, again=again)
+        named = {name: plan.run[name] for name in ("args", "input", "params")}
+        given: dict[str, Any] = {"name": plan.script["name"], **named, **options, "planning": application}
+        outcome = self._execute(self._prepare(source_of(plan.script), given))  # type: ignore[arg-type]
+        outcome.warnings += application.warnings()
+        return outcome
 
     def resume(
         self,

@@ -23,6 +23,7 @@ HOMES = {
     "lupa": ["sandbox.vm"],
     "requests": ["http.transport", "http.connections", "http.faults"],
     "urllib3": ["http.transport", "http.connections", "http.faults"],
+    "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
     "keyring": ["accounts.sources"],
     "yaml": ["catalog.openapi.document"],

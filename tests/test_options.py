@@ -16,6 +16,7 @@ from kosmolua.errors import ConfigError
 FAILURE = "render2.trigger_deploy=build_failed"
 TEXTS = {
     "NAME=SOURCE": "db=env:DB_URL",
+    "NAME=COMMAND|URL": "files=npx files",
     "FILE": "some.file",
     "PATH": "some/path",
     "S": "90s",
@@ -80,6 +81,7 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
 
 IN_FILE = {
     "NAME=SOURCE": '["db=env:DB_URL", "key=ask"]',
+    "NAME=COMMAND|URL": '"files=npx files"',
     "FILE": '"a.file"',
     "PATH": '["a", "b"]',
     "PATTERN": '["a.*", "b.*"]',
@@ -90,6 +92,7 @@ IN_FILE = {
 }
 READ = {
     "NAME=SOURCE": ("db=env:DB_URL", "key=ask"),
+    "NAME=COMMAND|URL": ("files=npx files",),
     "FILE": "a.file",
     "PATH": ("a", "b"),
     "PATTERN": ("a.*", "b.*"),

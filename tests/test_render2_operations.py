@@ -15,6 +15,18 @@ NONE = answer(202)
 DOMAIN = {"id": "cdm-1", "name": "a.example"}
 BOTH = f"GET {S}/deploys?status=live&status=canceled&limit=20"
 ALL = [{"key": "A", "value": "x"}, {"key": "B", "value": "2"}]
+FILE = {"name": ".env", "content": "A=1"}
+HEADER = {"path": "/*", "name": "X-Frame-Options", "value": "DENY"}
+ROUTE = {"type": "redirect", "source": "/a", "destination": "/b"}
+DISK = {"name": "data", "mount_path": "/data", "size_gb": 10}
+SENT_DISK = {"name": "data", "mountPath": "/data", "sizeGB": 10}
+SCALING = {"min": 1, "max": 3, "criteria": {"cpu": {"percentage": 60}}}
+SENT_SCALING = {
+    "enabled": True,
+    "min": 1,
+    "max": 3,
+    "criteria": {"cpu": {"enabled": True, "percentage": 60}, "memory": {"enabled": False, "percentage": 70}},
+}
 
 # name, arguments, reply, request line, request body
 REQUESTS: list[tuple[str, dict[str, Any], Any, str, Any]] = [
@@ -52,11 +64,36 @@ REQUESTS: list[tuple[str, dict[str, Any], Any, str, Any]] = [
     ("create_custom_domain", {"name": "a.example"}, [DOMAIN], f"POST {S}/custom-domains", {"name": "a.example"}),
     ("verify_custom_domain", {"domain": "a.example"}, NONE, f"POST {S}/custom-domains/a.example/verify", None),
     ("delete_custom_domain", {"domain": "cdm-1"}, answer(204), f"DELETE {S}/custom-domains/cdm-1", None),
+    ("list_instances", {}, [{"id": "srv-1-a"}], f"GET {S}/instances", None),
+    ("set_autoscaling", SCALING, {}, f"PUT {S}/autoscaling", SENT_SCALING),
+    ("set_autoscaling", SCALING | {"enabled": False}, {}, f"PUT {S}/autoscaling", SENT_SCALING | {"enabled": False}),
+    ("delete_autoscaling", {}, answer(204), f"DELETE {S}/autoscaling", None),
+    ("list_secret_files", {"limit": 3}, [], f"GET {S}/secret-files?limit=3", None),
+    ("get_secret_file", {"name": ".env"}, FILE, f"GET {S}/secret-files/.env", None),
+    ("set_secret_file", FILE, answer(201, FILE), f"PUT {S}/secret-files/.env", {"content": "A=1"}),
+    ("delete_secret_file", {"name": ".env"}, answer(204), f"DELETE {S}/secret-files/.env", None),
+    ("replace_all_secret_files", {"secret_files": {".env": "A=1"}}, [], f"PUT {S}/secret-files", [FILE]),
+    ("replace_all_secret_files", {"secret_files": {}}, [], f"PUT {S}/secret-files", []),
+    ("list_headers", {"path": ["/a", "/b"]}, [], f"GET {S}/headers?path=/a,/b&limit=20", None),
+    ("add_header", HEADER, {"headers": {"id": "hdr-1"}}, f"POST {S}/headers", HEADER),
+    ("replace_all_headers", {"headers": [HEADER]}, [], f"PUT {S}/headers", [HEADER]),
+    ("delete_header", {"header_id": "hdr-1"}, answer(204), f"DELETE {S}/headers/hdr-1", None),
+    ("list_routes", {"type": "rewrite"}, [], f"GET {S}/routes?type=rewrite&limit=20", None),
+    ("add_route", ROUTE, {"id": "rdr-1"}, f"POST {S}/routes", ROUTE),
+    ("add_route", ROUTE | {"priority": 0}, {"id": "rdr-1"}, f"POST {S}/routes", ROUTE | {"priority": 0}),
+    ("replace_all_routes", {"routes": [ROUTE]}, [], f"PUT {S}/routes", [ROUTE]),
+    ("delete_route", {"route_id": "rdr-1"}, answer(204), f"DELETE {S}/routes/rdr-1", None),
+    ("add_disk", DISK, {"id": "dsk-1"}, "POST /disks", SENT_DISK | {"serviceId": "srv-1"}),
+    ("link_env_group", {"env_group_id": "evg-1"}, {"id": "evg-1"}, "POST /env-groups/evg-1/services/srv-1", None),
+    ("unlink_env_group", {"env_group_id": "evg-1"}, answer(204), "DELETE /env-groups/evg-1/services/srv-1", None),
 ]  # fmt: skip
 NEW_POSTGRES = {"name": "db", "plan": "free", "version": "17", "owner_id": "tea-1"}
 NEW_KEY_VALUE = {"name": "cache", "plan": "free", "owner_id": "tea-1"}
 OFFICE = {"cidr_block": "203.0.113.0/24", "description": "office"}
 SENT_OFFICE = {"cidrBlock": "203.0.113.0/24", "description": "office"}
+GROUP = {"env_group_id": "evg-1"}
+GROUP_VARIABLE, GROUP_FILE = "/env-groups/evg-1/env-vars/A", "/env-groups/evg-1/secret-files/.env"
+DISKS = "diskId=dsk-1&diskId=dsk-2&name=a,b"
 
 # name, arguments, reply, request line, request body
 ELSEWHERE: list[tuple[str, dict[str, Any], Any, str, Any]] = [
@@ -164,6 +201,94 @@ ELSEWHERE: list[tuple[str, dict[str, Any], Any, str, Any]] = [
     ("resume_key_value", {"key_value_id": "red-1"}, NONE, "POST /key-value/red-1/resume", None),
     ("list_key_values", {"region": "ohio"}, [], "GET /key-value?region=ohio&limit=20", None),
     ("get_key_value", {"key_value_id": "red-1"}, {"id": "red-1"}, "GET /key-value/red-1", None),
+    ("list_disks", {"disk_id": ["dsk-1", "dsk-2"], "name": ["a", "b"]}, [], f"GET /disks?{DISKS}&limit=20", None),
+    ("get_disk", {"disk_id": "dsk-1"}, {"id": "dsk-1"}, "GET /disks/dsk-1", None),
+    ("update_disk", {"disk_id": "dsk-1", "size_gb": 20}, {"id": "dsk-1"}, "PATCH /disks/dsk-1", {"sizeGB": 20}),
+    ("update_disk", {"disk_id": "dsk-1"} | DISK, {"id": "dsk-1"}, "PATCH /disks/dsk-1", SENT_DISK),
+    ("delete_disk", {"disk_id": "dsk-1"}, answer(204), "DELETE /disks/dsk-1", None),
+    ("list_disk_snapshots", {"disk_id": "dsk-1"}, answer(201, []), "GET /disks/dsk-1/snapshots", None),
+    (
+        "restore_disk_snapshot",
+        {"disk_id": "dsk-1", "snapshot_key": "k", "instance_id": "srv-1-a"},
+        {"id": "dsk-1"},
+        "POST /disks/dsk-1/snapshots/restore",
+        {"snapshotKey": "k", "instanceId": "srv-1-a"},
+    ),
+    ("list_env_groups", {"name": ["a", "b"]}, [], "GET /env-groups?name=a,b&limit=20", None),
+    ("get_env_group", GROUP, {"id": "evg-1"}, "GET /env-groups/evg-1", None),
+    (
+        "create_env_group",
+        {"name": "shared", "owner_id": "tea-1"},
+        {"id": "evg-1"},
+        "POST /env-groups",
+        {"name": "shared", "ownerId": "tea-1", "envVars": []},
+    ),
+    (
+        "create_env_group",
+        {
+            "name": "shared",
+            "owner_id": "tea-1",
+            "env_vars": {"B": {"generate": True}, "A": 1},
+            "secret_files": {".env": "A=1"},
+            "service_ids": ["srv-1"],
+            "environment_id": "evm-1",
+        },
+        {"id": "evg-1"},
+        "POST /env-groups",
+        {
+            "name": "shared",
+            "ownerId": "tea-1",
+            "envVars": [{"key": "A", "value": "1"}, {"key": "B", "generateValue": True}],
+            "secretFiles": [FILE],
+            "serviceIds": ["srv-1"],
+            "environmentId": "evm-1",
+        },
+    ),
+    ("update_env_group", GROUP | {"name": "x"}, {"id": "evg-1"}, "PATCH /env-groups/evg-1", {"name": "x"}),
+    ("delete_env_group", GROUP, answer(204), "DELETE /env-groups/evg-1", None),
+    (
+        "get_env_group_var",
+        GROUP | {"key": "A"},
+        {"key": "A", "value": "1"},
+        "GET /env-groups/evg-1/env-vars/A",
+        None,
+    ),
+    ("set_env_group_var", GROUP | {"key": "A", "value": True}, {}, f"PUT {GROUP_VARIABLE}", {"value": "true"}),
+    (
+        "set_env_group_var",
+        GROUP | {"key": "A", "generate": True},
+        {},
+        f"PUT {GROUP_VARIABLE}",
+        {"generateValue": True},
+    ),
+    ("delete_env_group_var", GROUP | {"key": "A"}, answer(204), f"DELETE {GROUP_VARIABLE}", None),
+    ("get_env_group_file", GROUP | {"name": ".env"}, FILE, f"GET {GROUP_FILE}", None),
+    ("set_env_group_file", GROUP | FILE, {}, f"PUT {GROUP_FILE}", {"content": "A=1"}),
+    ("delete_env_group_file", GROUP | {"name": ".env"}, answer(204), f"DELETE {GROUP_FILE}", None),
+    ("list_projects", {"name": "shop"}, [], "GET /projects?name=shop&limit=20", None),
+    ("get_project", {"project_id": "prj-1"}, {"id": "prj-1"}, "GET /projects/prj-1", None),
+    (
+        "list_environments",
+        {"project_id": ["prj-1", "prj-2"]},
+        [],
+        "GET /environments?projectId=prj-1,prj-2&limit=20",
+        None,
+    ),
+    ("get_environment", {"environment_id": "evm-1"}, {"id": "evm-1"}, "GET /environments/evm-1", None),
+    (
+        "get_metrics",
+        {"metric": "cpu", "resource_id": ["srv-1", "srv-2"], "aggregate": "avg", "resolution": 300},
+        [],
+        "GET /metrics/cpu?resource=srv-1&resource=srv-2&resolutionSeconds=300&aggregationMethod=AVG",
+        None,
+    ),
+    (
+        "get_metrics",
+        {"metric": "http_latency", "resource_id": "srv-1", "host": "a.example", "quantile": [0.5, 0.95]},
+        [],
+        "GET /metrics/http-latency?resource=srv-1&host=a.example&quantile=0.5&quantile=0.95",
+        None,
+    ),
     ("list_owners", {"limit": 7, "cursor": "c"}, [], "GET /owners?limit=7&cursor=c", None),
 ]
 
@@ -609,7 +734,51 @@ def test_what_cannot_be_a_domain_never_leaves(domain: str) -> None:
     assert send.requests == []
 
 
-@pytest.mark.parametrize("name", ["update_postgres", "update_key_value"])
+@pytest.mark.parametrize(
+    ("arguments", "param"),
+    [
+        ({"metric": "memory", "aggregate": "avg"}, "aggregate"),
+        ({"metric": "http_requests", "instance": "srv-1-a"}, "instance"),
+        ({"metric": "cpu", "host": "a.example"}, "host"),
+        ({"metric": "http_requests", "quantile": 0.5}, "quantile"),
+        ({"metric": "http_latency", "aggregate_by": "host"}, "aggregate_by"),
+        ({"metric": "bandwidth", "resolution": 60}, "resolution"),
+    ],
+)
+def test_what_a_metric_does_not_have_is_refused(arguments: dict[str, Any], param: str) -> None:
+    """Render would ignore it, and the script would take the answer for another one."""
+    send = Canned()
+
+    with pytest.raises(BadArguments) as refused:
+        account(send)("get_metrics", resource_id="srv-1", **arguments)
+
+    assert refused.value.param == param
+    assert send.requests == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"min": 3, "max": 2, "criteria": {"cpu": {"percentage": 60}}}, {"min": 1, "max": 2, "criteria": {}}]
+)
+def test_scaling_that_cannot_be_is_refused(arguments: dict[str, Any]) -> None:
+    """Fewer at most than at least, or nothing to scale by."""
+    send = Canned()
+
+    with pytest.raises(BadArguments):
+        account(send)("set_autoscaling", service_id="srv-1", **arguments)
+
+    assert send.requests == []
+
+
+def test_environment_groups_are_read_in_either_form() -> None:
+    """Render's document lists them without the object around each that other lists have."""
+    wrapped = page("envGroup", [{"id": "evg-1"}])
+
+    for reply in ([{"id": "evg-1"}], wrapped):
+        found = account(Canned(reply))("list_env_groups")["env_groups"]
+        assert [(group["id"], group["name"], group["serviceLinks"]) for group in found] == [("evg-1", "", [])]
+
+
+@pytest.mark.parametrize("name", ["update_postgres", "update_key_value", "update_disk"])
 def test_a_change_of_nothing_is_refused(name: str) -> None:
     """It would be a request without a meaning, so nothing is sent."""
     send = Canned()

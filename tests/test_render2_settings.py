@@ -379,6 +379,68 @@ LISTS: list[tuple[str, str, dict[str, Any], set[str]]] = [
         },
         set(),
     ),
+    ("list_secret_files", "/services/{serviceId}/secret-files", {"service_id": "srv-1", **PAGED}, set()),
+    ("list_instances", "/services/{serviceId}/instances", {"service_id": "srv-1"}, set()),
+    (
+        "list_headers",
+        "/services/{serviceId}/headers",
+        {"service_id": "srv-1", **PAGED, "path": ["/a", "/b"], "name": ["a", "b"], "value": ["c", "d"]},
+        set(),
+    ),
+    (
+        "list_routes",
+        "/services/{serviceId}/routes",
+        {"service_id": "srv-1", **PAGED, "type": "rewrite", "source": ["/a", "/b"], "destination": ["/c", "/d"]},
+        set(),
+    ),
+    (
+        "list_disks",
+        "/disks",
+        {
+            **PAGED,
+            **CREATED,
+            **UPDATED,
+            "disk_id": ["dsk-1", "dsk-2"],
+            "service_id": ["srv-1", "srv-2"],
+            "name": ["a", "b"],
+            "owner_id": ["tea-1", "tea-2"],
+        },
+        set(),
+    ),
+    ("list_disk_snapshots", "/disks/{diskId}/snapshots", {"disk_id": "dsk-1"}, set()),
+    (
+        "list_env_groups",
+        "/env-groups",
+        {
+            **PAGED,
+            **CREATED,
+            **UPDATED,
+            "name": ["a", "b"],
+            "owner_id": ["tea-1", "tea-2"],
+            "environment_id": ["evm-1", "evm-2"],
+        },
+        set(),
+    ),
+    (
+        "list_projects",
+        "/projects",
+        {**PAGED, **CREATED, **UPDATED, "name": ["a", "b"], "owner_id": ["tea-1", "tea-2"]},
+        set(),
+    ),
+    (
+        "list_environments",
+        "/environments",
+        {
+            **PAGED,
+            **CREATED,
+            **UPDATED,
+            "project_id": ["prj-1", "prj-2"],
+            "name": ["a", "b"],
+            "owner_id": ["tea-1", "tea-2"],
+            "environment_id": ["evm-1", "evm-2"],
+        },
+        set(),
+    ),
     ("list_owners", "/owners", {**PAGED, "name": ["a", "b"], "email": "c@d.example"}, set()),
     (
         "list_postgres",
@@ -444,7 +506,7 @@ def test_every_filter_of_a_list_can_be_said(
     send = Canned({"logs": []} if name == "list_logs" else [])
     account(send)(name, **arguments)
     described = {}
-    for parameter in document["paths"][path]["get"]["parameters"]:
+    for parameter in document["paths"][path]["get"].get("parameters", []):
         if "$ref" in parameter:
             parameter = document["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
         if parameter["in"] == "query":

@@ -34,6 +34,10 @@ REPO = {"name": "my-api", "repo": "https://github.com/myorg/my-api", "owner_id":
 POSTGRES, KEY_VALUE = "dpg-cabc12345678", "red-cabc12345678"
 NEW_POSTGRES = {"name": "shop-db", "plan": "basic_1gb", "version": "17", "owner_id": OWNER}
 OFFICE = [{"cidr_block": "203.0.113.0/24", "description": "office"}, {"cidr_block": "10.0.0.0/8"}]
+GROUP, DISK = {"env_group_id": "evg-cabc12345678"}, "dsk-cph1rs3idesc73a2b2mg"
+HEADER = {"path": "/*", "name": "X-Frame-Options", "value": "DENY"}
+ROUTE = {"type": "redirect", "source": "/a", "destination": "/b"}
+(METRICS,) = (each.type.values for each in integration.functions["get_metrics"].parameters if each.name == "metric")
 PAGED = {"limit": 100, "cursor": "-oJLKv3ln_sg0a=="}
 
 NEW_SERVICES = [
@@ -103,6 +107,65 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("set_env_var", {"service_id": SERVICE, "key": "TOKEN", "generate": True}),
     ("delete_env_var", {"service_id": SERVICE, "key": "NODE_ENV"}),
     ("replace_all_env_vars", {"service_id": SERVICE, "env_vars": {"A": "x", "B": {"generate": True}}}),
+    ("list_instances", {"service_id": SERVICE}),
+    ("set_autoscaling", {"service_id": SERVICE, "min": 1, "max": 3, "criteria": {"cpu": {"percentage": 60}}}),
+    ("delete_autoscaling", {"service_id": SERVICE}),
+    ("list_secret_files", {"service_id": SERVICE, **PAGED}),
+    ("get_secret_file", {"service_id": SERVICE, "name": ".env"}),
+    ("set_secret_file", {"service_id": SERVICE, "name": ".env", "content": "A=1"}),
+    ("delete_secret_file", {"service_id": SERVICE, "name": ".env"}),
+    ("replace_all_secret_files", {"service_id": SERVICE, "secret_files": {".env": "A=1"}}),
+    ("list_headers", {"service_id": SERVICE, **PAGED, "path": ["/a", "/b"], "name": "X", "value": "y"}),
+    ("add_header", {"service_id": SERVICE, **HEADER}),
+    ("replace_all_headers", {"service_id": SERVICE, "headers": [HEADER]}),
+    ("delete_header", {"service_id": SERVICE, "header_id": "hdr-cabc12345678"}),
+    ("list_routes", {"service_id": SERVICE, **PAGED, "type": "redirect", "source": ["/a", "/b"], "destination": "/c"}),
+    ("add_route", {"service_id": SERVICE, **ROUTE, "priority": 0}),
+    ("replace_all_routes", {"service_id": SERVICE, "routes": [ROUTE]}),
+    ("delete_route", {"service_id": SERVICE, "route_id": "rdr-cabc12345678"}),
+    ("list_disks", {**PAGED, "disk_id": [DISK, DISK], "service_id": SERVICE, "name": ["a", "b"], "owner_id": OWNER}),
+    ("get_disk", {"disk_id": DISK}),
+    ("add_disk", {"service_id": SERVICE, "name": "data", "mount_path": "/data", "size_gb": 10}),
+    ("update_disk", {"disk_id": DISK, "size_gb": 20, "mount_path": "/other"}),
+    ("delete_disk", {"disk_id": DISK}),
+    ("list_disk_snapshots", {"disk_id": DISK}),
+    ("restore_disk_snapshot", {"disk_id": DISK, "snapshot_key": "key", "instance_id": "srv-cabc12345678-abcde"}),
+    ("list_env_groups", {**PAGED, "name": ["a", "b"], "owner_id": OWNER, "environment_id": "evm-cabc12345678"}),
+    ("get_env_group", GROUP),
+    ("create_env_group", {"name": "shared", "owner_id": OWNER}),
+    (
+        "create_env_group",
+        {
+            "name": "shared",
+            "owner_id": OWNER,
+            "env_vars": {"A": "x", "B": {"generate": True}},
+            "secret_files": {".env": "A=1"},
+            "service_ids": [SERVICE],
+            "environment_id": "evm-cabc12345678",
+        },
+    ),
+    ("update_env_group", GROUP | {"name": "common"}),
+    ("delete_env_group", GROUP),
+    ("link_env_group", GROUP | {"service_id": SERVICE}),
+    ("unlink_env_group", GROUP | {"service_id": SERVICE}),
+    ("get_env_group_var", GROUP | {"key": "A"}),
+    ("set_env_group_var", GROUP | {"key": "A", "value": 1}),
+    ("delete_env_group_var", GROUP | {"key": "A"}),
+    ("get_env_group_file", GROUP | {"name": ".env"}),
+    ("set_env_group_file", GROUP | {"name": ".env", "content": "A=1"}),
+    ("delete_env_group_file", GROUP | {"name": ".env"}),
+    ("list_projects", {**PAGED, "name": ["a", "b"], "owner_id": OWNER}),
+    ("get_project", {"project_id": "prj-cabc12345678"}),
+    ("list_environments", {**PAGED, "project_id": ["prj-1", "prj-2"], "environment_id": "evm-1", "name": "x"}),
+    ("get_environment", {"environment_id": "evm-cabc12345678"}),
+    *(("get_metrics", {"metric": metric, "resource_id": SERVICE}) for metric in METRICS),
+    ("get_metrics", {"metric": "cpu", "resource_id": SERVICE, "instance": "a", "aggregate": "max"}),
+    (
+        "get_metrics",
+        {"metric": "memory", "resource_id": SERVICE, "resolution": 300, "start_time": "2026-03-01T00:00:00Z"},
+    ),
+    ("get_metrics", {"metric": "http_requests", "resource_id": SERVICE, "aggregate_by": "status_code", "path": "/a"}),
+    ("get_metrics", {"metric": "http_latency", "resource_id": SERVICE, "quantile": 0.99, "host": "a.example"}),
     ("list_logs", {"resource_id": [SERVICE, CRON], "owner_id": OWNER, "level": ["error", "warn"], "text": "refused"}),
     (
         "list_logs",

@@ -384,7 +384,7 @@ def test_a_place_that_is_none_is_refused(runtime: Runtime, secrets: str) -> None
     )
     broker = Broker(host, Clock(60), Limits())
     with pytest.raises(CallError, match="a secret stands in no place"):
-        broker.call("vault.put", [{"value": "***", "name": "n"}], None, json.loads(secrets))
+        broker.call("vault.put", [{"value": "***", "name": "n"}], secrets=json.loads(secrets))
 
 
 # Where they come from

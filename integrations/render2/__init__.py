@@ -5,8 +5,8 @@ They do not import ``annotations`` from ``__future__``: annotations that are val
 load than strings that have to be compiled first.
 """
 
-from . import services, creation, changes, lifecycle, deploys, jobs, variables, logs, domains  # noqa: F401, I001
-from . import stores, postgres, key_value, owners  # noqa: F401
+from . import services, creation, changes, lifecycle, scaling, deploys, jobs, variables, secret_files  # noqa: F401, I001
+from . import env_groups, logs, metrics, domains, site_rules, disks, stores, postgres, key_value, projects, owners  # noqa: F401
 from .account import Account, integration
 
 __all__ = ["Account", "integration"]

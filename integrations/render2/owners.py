@@ -40,6 +40,8 @@ class OwnerPage(TypedDict):
 def get_current_user(render: Render, /) -> User:
     """Get the current authenticated account information: email, name and id.
 
+    It tells whose key the account uses.
+
     Where Render does not tell the user's own id, as it did not before autumn 2026, the id is that of the user's
     workspace, the one that new services belong to; ``id_source`` says which of the two it is. Both are empty where the
     key may not see workspaces either.

@@ -9,6 +9,9 @@ from kosmolua.plugin import NetworkError
 Thing: TypeAlias = dict[str, Any]
 """One object of the API, such as a service, with every field that Render sent."""
 
+_PERHAPS_BARE = frozenset({"envGroup"})
+"""What Render's document lists without an object around it, as no other list does; both forms are read."""
+
 
 def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
     """Return the things of a list's page, and the cursor of the last of them.
@@ -23,7 +26,7 @@ def page_of(reply: object, key: str) -> tuple[list[Thing], str | None]:
         NetworkError: The reply is something else.
     """
     rows = things_of(reply)
-    things = [thing_of(row.get(key)) for row in rows]
+    things = [thing_of(row if key in _PERHAPS_BARE and key not in row else row.get(key)) for row in rows]
     return things, (rows[-1].get("cursor") or None) if rows else None
 
 

@@ -153,6 +153,14 @@ class Accounts:
         finally:
             resolved.lock.release()
 
+    def written(self, integration: Integration, account: str) -> Table:
+        """Return the fields of an account as the file has them, checked, no secret resolved.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+        """
+        return self._sections.settings(integration, account)
+
     def place(self, integration: Integration, account: str) -> str:
         """Return where an account's settings come from: the file, with a line if known, or the environment."""
         in_file = self._table(integration, account).keys() - {"permissions"}

@@ -38,6 +38,7 @@ from kosmolua.secret import SecretText
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.patterns import Patterns
+    from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.secrets import Handles
     from kosmolua.catalog.catalog import Target
     from kosmolua.schema.integration import Integration
@@ -63,6 +64,7 @@ class Broker:
         pages: Notes the lists that calls return in part; None if nobody wants to know.
         run: The id of the run; by default a new one.
         earlier: The number of calls that the run made before, in another process.
+        plan: Notes writes instead of having them sent, or allows those of a plan alone.
         decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
     """
@@ -83,6 +85,7 @@ class Broker:
         run: str | None = None,
         earlier: int = 0,
         decided: Decided | None = None,
+        plan: Planner | Application | None = None,
     ) -> None:
         self.run = run or os.urandom(6).hex()
         self.pages = pages
@@ -98,6 +101,7 @@ class Broker:
         # Under the lock.
         self._changed = Condition()
         self._earlier = earlier
+        self._plan = plan
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
         self._cut_off: list[Record] = []
@@ -148,6 +152,7 @@ class Broker:
         path: str,
         given: Sequence[Json],
         fault: Mapping[str, str] | None = None,
+        line: int = 0,
         secrets: Sequence[Any] = (),
     ) -> str:
         """Make one call and return its value as JSON.
@@ -156,6 +161,7 @@ class Broker:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``integrations.`` before it.
             given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
             fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
+            line: The line of the script that makes it, if known.
             secrets: Where a secret stands in the arguments, and its name, of each.
 
         Raises:
@@ -163,6 +169,7 @@ class Broker:
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
         call = self._begin(path)
+        call.line = line
         error: KosmoError | None = None
         try:
             if call.number > self._limits.max_calls:
@@ -196,6 +203,11 @@ class Broker:
             own: What the script's own process says.
         """
         return self._host.backend.time() if clock == "wall" else own
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        """Note that the script looks at what a planned call returns."""
+        if self._plan:
+            self._plan.peek(number, key, line)
 
     def identify(self, integration: Integration, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
@@ -266,19 +278,23 @@ class Broker:
                 raise unsendable(target.path, fault)
             if secrets:
                 given = self.handles.fill(target.path, given, secrets, self._clock.ends)
-            arguments = target.function.bind(target.path, given)
+            arguments = self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
         call.arguments = arguments
         if target.function.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
-        call.allowed_by = self._permissions.allow(
+        call.allowed_by = (self._plan and self._plan.allow(call, target, redacted)) or self._permissions.allow(
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
+        if self._plan and (placeholder := self._plan.answer(call, target, redacted)):
+            return placeholder
         call.confirm = self._permissions.confirm_for(target, call.number)
         if self._watch:
             self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = partial(target.function.handler, **arguments)
         value = self._invoke(call, target.integration, target.account, handler)
+        if self._plan:
+            self._plan.note(call, value)
         if self.pages:
             self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)

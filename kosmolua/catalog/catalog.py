@@ -97,6 +97,10 @@ class Catalog:
         self._providers = {provider.root: provider for provider in providers}
         self._accounts = accounts
 
+    def roots(self) -> list[str]:
+        """Return the names of the roots under ``app``, sorted."""
+        return sorted(self._providers)
+
     def names(self) -> list[str]:
         """Return the names of all integrations, sorted, without loading any."""
         return sorted(qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
@@ -200,7 +204,7 @@ class Catalog:
             UnknownPath: Nothing is there; the message suggests what was meant.
         """
         if not path:
-            return {"names": sorted(self._providers)}
+            return {"names": [*self.roots()]}
         root, _, rest = path.partition(".")
         if root not in self._providers:
             hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)

@@ -160,6 +160,14 @@ def markdown(text: str, *, paged: bool = False) -> None:
     draw_page(_harmless(text), paged=paged)
 
 
+def trace(text: str) -> None:
+    """Write a line that an MCP server printed or logged to standard error, without what would steer a terminal."""
+    from kosmolua.escaping import harmless
+
+    if sys.stderr is not None:
+        sys.stderr.write(f"{harmless(text)}\n")
+
+
 def can_ask() -> bool:
     """Return True if a person at a terminal can be asked."""
     return standard.is_typed and sys.stderr.isatty()

@@ -24,6 +24,7 @@ COMMANDS = {
         "run": "Run a Lua script.",
         "replay": "Repeat a recorded run from its recording.",
         "resume": "Go on with a recorded run where it was ended.",
+        "apply": "Do what a plan says, and nothing else.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
         "repl": "Try Lua line by line.",
@@ -37,6 +38,7 @@ COMMANDS = {
     "Set up": {
         "integrations": "List, make and check integrations.",
         "accounts": "List and check accounts.",
+        "servers": "List, add and check MCP servers.",
         "stubs": "Write definitions for editors.",
         "completion": "Print the completion script of a shell.",
         "doctor": "Say what is set up and what is wrong.",

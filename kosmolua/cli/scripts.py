@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO, NoReturn
 
     from kosmolua.broker.approvals import Approve
+    from kosmolua.broker.planning import Plan
 
 COMMAND_LINE = "=(command line)"
 """The name of a script that stands on the command line."""
@@ -64,9 +65,14 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
     return runtime
 
 
-def open_to_list(options: Options) -> Runtime:
-    """Return a runtime for a command that only lists integrations and accounts."""
-    return _open(options)
+def open_to_list(options: Options, **given: Any) -> Runtime:
+    """Return a runtime for a command that only lists integrations and accounts.
+
+    Args:
+        options: The shared options of the command line.
+        given: Further parameters of the runtime.
+    """
+    return _open(options, **given)
 
 
 def _open(options: Options, **given: Any) -> Runtime:
@@ -78,6 +84,8 @@ def _open(options: Options, **given: Any) -> Runtime:
         "simulate": (options.simulate_state or True) if options.simulate else False,
         "failures": dict(each.split("=", 1) for each in options.simulate_fail),
         "warn": console.warn,
+        "servers": _servers(options) | given.pop("servers", {}),
+        "trace": console.trace if options.trace else None,
     }
     if options.secret:
         from kosmolua.cli.inputs import read_secrets
@@ -91,6 +99,15 @@ def _open(options: Options, **given: Any) -> Runtime:
     runtime = Runtime(options.accounts, **places, **given)
     tracebacks.redact = runtime.redact
     return runtime
+
+
+def _servers(options: Options) -> dict[str, Any]:
+    """Return the MCP servers that options name."""
+    if not options.server:
+        return {}
+    from kosmolua.catalog.mcp_servers.imports import read_given
+
+    return dict(map(read_given, options.server))
 
 
 @contextmanager
@@ -250,7 +267,10 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
         if record := options.record_file or options.record:
             given["record"] = record
         given |= {"args": script.arguments, "params": script.params, "input": data}
-        return runtime.run(source, name=name, child=child, check=check, **given)
+        given |= {"name": name, "child": child, "check": check}
+        if options.plan_file or options.plan:
+            return _planned(runtime.plan(source, **given), options)
+        return runtime.run(source, **given)
 
     try:
         source = _source_of(script, runtime.limits.max_source)
@@ -259,6 +279,21 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
     finally:
         child.close()
         runtime.close()
+
+
+def _planned(plan: Plan, options: Options) -> Outcome:
+    """Keep and show a plan, and return what became of its script."""
+    from kosmolua.cli import plans
+
+    file = options.plan_file or plans.default_file()
+    plan.save(file)
+    if not options.json:
+        plans.show(plan)
+        name = file if options.plan_file else os.path.splitext(os.path.basename(file))[0]
+        console.complain(f"nothing was sent; kosmolua apply {name} does it")
+    outcome: Outcome = plan.outcome
+    outcome.plan = plan.to_json()
+    return outcome
 
 
 def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:

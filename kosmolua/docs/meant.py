@@ -39,7 +39,11 @@ class Guess:
         self._meanings = meanings
 
     def fits(self, name: str, effect: str) -> bool:
-        """Return True if a function may be what is meant: its object is, and if it changes something its verb too."""
+        """Return True if a function may be what is meant: its object is, and if it changes something its verb too.
+
+        For one that destroys, each word has to mean something that it is about, and one of them its last word, which
+        says what is destroyed.
+        """
         verb, *objects = words_in(name)
         asked, *wanted = self.words or [""]
         matches = [self._is_object(word, objects or [verb]) for word in wanted]
@@ -47,7 +51,14 @@ class Guess:
             return self._is_verb(asked, verb) or (effect != "destroy" and self._is_object(asked, objects))
         if effect == "read":
             return any(matches) and (self.reads or self._is_verb(asked, verb))
-        return any(matches) and self._is_verb(asked, verb) and (effect == "write" or all(matches))
+        if effect == "destroy" and not (all(matches) and any(self._is_object(word, objects[-1:]) for word in wanted)):
+            return False
+        return any(matches) and self._is_verb(asked, verb)
+
+    def is_about(self, name: str) -> bool:
+        """Return True if each word after the first means something that a function is about."""
+        verb, *objects = words_in(name)
+        return all(self._is_object(word, objects or [verb]) for word in self.words[1:])
 
     def has_verb_of(self, name: str) -> bool:
         """Return True if the first word means the same as that of a function."""
@@ -91,7 +102,7 @@ def functions_meant(integration: Integration, name: str) -> list[str]:
     best = sorted(found, key=lambda each: -each[0])[:MAX_CANDIDATES]
     likely = [*spelled[:1], *(hit.page for _, hit in best), *spelled[1:]]
     fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, functions)]
-    return sorted(fitting, key=lambda each: not guess.has_verb_of(each))[:MAX_MEANT]
+    return sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
 
 
 def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from kosmolua.errors import KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
 from kosmolua.lua.environment import LIBRARIES, STRING_METHODS
-from kosmolua.lua.findings import Findings
+from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of
 from kosmolua.lua.values import (
@@ -34,6 +34,7 @@ from kosmolua.lua.values import (
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SERVERS, lua_path, qualified, root_and_name
 from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
@@ -70,8 +71,11 @@ class Catalog(Protocol):
     def names(self) -> Sequence[str]:
         """Return the names of all integrations."""
 
-    def integration(self, name: str) -> Integration:
-        """Return an integration, or raise a KosmoError."""
+    def roots(self) -> Sequence[str]:
+        """Return the names of the roots under ``app``."""
+
+    def listed(self, name: str) -> Integration:
+        """Return an integration without starting or reaching anything for it, or raise a KosmoError."""
 
     def accounts(self, name: str) -> Sequence[str]:
         """Return the names of an integration's accounts."""
@@ -171,12 +175,18 @@ class Fields:
         note = self._findings.fail if fails else self._findings.warn
         note(node, message, hint)
 
-    def resolve(self, node: Node, path: str) -> None:
-        """Note why a path means nothing, or why its account cannot be used."""
+    def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
+        """Note why a path means nothing, or why its account cannot be used.
+
+        Args:
+            node: Where.
+            path: As the catalog takes it.
+            mode: How certain that is, if not as certain as the part that is being read.
+        """
         try:
             self._catalog.resolve(path)
         except KosmoError as error:
-            self._fail(node, error)
+            self._fail(node, error, mode)
 
     def _under_result(self, node: Node, value: Result, key: str) -> Value:
         keys = record_keys(value.type)
@@ -198,12 +208,15 @@ class Fields:
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
         if branch.depth == 0:
-            if key not in (None, "integrations"):
-                hint = f"it is app.integrations.{key}" if key in self._catalog.names() else "it has integrations"
-                self._findings.fail(node, f"app has no '{key}'", hint)
-            return Branch(1) if key == "integrations" else UNKNOWN
+            roots = self._catalog.roots()
+            if key is None or key in roots:
+                return Branch(1, key or "") if key else UNKNOWN
+            hint = f"it is {lua_path(key)}" if key in self._catalog.names() else f"it has {listed(roots, MAX_KEYS)}"
+            self._findings.fail(node, f"app has no '{key}'", hint)
+            return UNKNOWN
         if branch.depth == 1:
-            return Branch(2, key) if key is not None and self._integration(node, key) else UNKNOWN
+            name = key and qualified(branch.integration, key)
+            return Branch(2, name) if name and self._integration(node, name) else UNKNOWN
         integration = self._integration(node, branch.integration)
         if integration is None:
             return UNKNOWN
@@ -214,22 +227,24 @@ class Fields:
         if branch.depth == 2 and key in (*self._catalog.accounts(branch.integration), "default"):
             return Branch(3, branch.integration, key)
         if branch.account != "*":
-            self.resolve(node, ".".join(filter(None, [branch.integration, branch.account, key])))
+            path = ".".join(filter(None, [branch.integration, branch.account, key]))
+            self.resolve(node, path, mode=mode_of(integration))
         return UNKNOWN
 
     def _integration(self, node: Node, name: str) -> Integration | None:
         try:
-            return self._catalog.integration(name)
+            return self._catalog.listed(name)
         except PluginError as error:
-            self._fail(node, PluginFault.unloadable(name, error))
+            if root_and_name(name)[0] != SERVERS:  # the tools of a server that was never started are not known
+                self._fail(node, PluginFault.unloadable(name, error))
         except KosmoError as error:
             self._fail(node, error)
         return None
 
-    def _fail(self, node: Node, error: KosmoError) -> None:
+    def _fail(self, node: Node, error: KosmoError, mode: Mode | None = None) -> None:
         if isinstance(error, (NotConfigured, PluginFault)):
             self.unconfigured[f"{node.line}:{node.column}"] = error
-        self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint))
+        self._findings.fail(node, error.what, "; ".join(hint for hint in error.hints if "\n" not in hint), mode=mode)
 
     def _callee(self, function: Function, branch: Branch) -> Callee:
         account = shown = branch.account or "default"
@@ -240,4 +255,10 @@ class Fields:
                 shown = account  # a call of it is reported at the call
         path = f"{branch.integration}.{function.name}"
         self.bill[Charge(function.effect, path, shown)] = None
-        return Callee(path, function, account)
+        integration = self._catalog.listed(branch.integration)
+        return Callee(path, function, account, may_have_changed=integration.carrier is not None)
+
+
+def mode_of(integration: Integration) -> Mode | None:
+    """Return how certain it is what an integration has: the tools of a server may be others by now."""
+    return Mode.POSSIBLE if integration.carrier else None

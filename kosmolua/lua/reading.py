@@ -361,9 +361,11 @@ class Reading:
 
     def _call(self, node: Node, name: Node, callee: Callee) -> Value:
         if callee.account != "*":
-            self.fields.resolve(name, callee.path.replace(".", f".{callee.account}.", 1))
+            integration, _, function = callee.path.rpartition(".")
+            self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
         for misuse in misuses(callee, node, self.value):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
+            mode = Mode.POSSIBLE if callee.may_have_changed else mode
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         returns = callee.function.returns
         return Result(returns, f"the result of {callee.function.name}") if returns else UNKNOWN

@@ -61,11 +61,13 @@ class Callee(NamedTuple):
         path: As the catalog takes it.
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
+        may_have_changed: True if it may take other arguments by now, as the tools of a server.
     """
 
     path: str
     function: Function
     account: str
+    may_have_changed: bool = False
 
 
 class Result(NamedTuple):

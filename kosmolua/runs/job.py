@@ -37,6 +37,7 @@ class Job(NamedTuple):
         secrets: The names of the secrets that it finds in ``secrets``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
+        is_planned: Whether its writes are only noted.
     """
 
     source: bytes
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     secrets: Sequence[str] = ()
     asks_time: bool = False
     seed: str | None = None
+    is_planned: bool = False
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
         """Return the frame that tells a child to run it.
@@ -69,6 +71,7 @@ class Job(NamedTuple):
             params=dict(self.params),
             secrets=list(self.secrets),
             seed=self.seed,
+            is_planned=self.is_planned,
         )
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
+    from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Event, Watch
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
@@ -73,6 +74,8 @@ class RunOptions(TypedDict, total=False):
     check: bool
     """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
     and the MCP server do; here it takes some milliseconds and is off by default."""
+    planning: Planner | Application | None
+    """Notes writes instead of sending them, or allows those of a plan alone, see :meth:`kosmolua.Runtime.plan`."""
     record: str | os.PathLike[str] | bool
     """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
     says where it is."""
@@ -115,7 +118,7 @@ class Outcome:
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
         exit: The exit status that the script asked for, if it did.
 
-    ``recording`` is the path of the recording, if one was kept.
+    ``recording`` is the path of the recording, if one was kept; ``plan`` is the plan as JSON values, if one was made.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Outcome:
         self.usage = usage or {}
         self.warnings = list(warnings)
         self.recording: str | None = None
+        self.plan: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Outcome({self.to_json()!r})"
@@ -158,7 +162,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, object]:
         """Return the object that ``--json`` prints."""
-        kept = {"recording": self.recording} if self.recording else {}
+        kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
+        kept |= {"plan": self.plan} if self.plan else {}
         return {
             "ok": self.ok,
             "status": self.status,
@@ -330,7 +335,7 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._job)
+            ending = self._supervisor.run(self.job)
             outcome = self._outcome(ending, monotonic() - started)
             if self.take:
                 self.take.finish(outcome)
@@ -368,11 +373,13 @@ class Run:
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take else None,
+                plan=self._options.get("planning"),
             )
             return self._broker
 
     @property
-    def _job(self) -> Job:
+    def job(self) -> Job:
+        """What its process is told."""
         return Job(
             self._source,
             self._name,
@@ -382,6 +389,7 @@ class Run:
             self.take.secrets if self.take and self.take.secrets is not None else self._host.secret_names,
             asks_time=self.take is not None or self._host.mode == "simulated",
             seed=self.take.seed if self.take else None,
+            is_planned=(plan := self._options.get("planning")) is not None and plan.replaces_writes,
         )
 
     def _begin_recording(self) -> Take:
@@ -393,7 +401,7 @@ class Run:
             self._host,
             None if isinstance(path, bool) else path,
             self._given,
-            self._job,
+            self.job,
             self._limits,
             read_only=read_only,
             deny=deny,

@@ -80,15 +80,26 @@ class Broker(Protocol):
     def describe(self, path: str) -> str:
         """Describe what is at a path under ``app``."""
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, secrets: Sequence[Any] = ()) -> str:
+    def call(
+        self,
+        path: str,
+        given: Sequence[Any],
+        fault: dict[str, str] | None,
+        line: int = 0,
+        secrets: Sequence[Any] = (),
+    ) -> str:
         """Make a call.
 
         Args:
             path: The function, such as ``integrations.render2.list_services``.
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
+            line: The line of the script, if known.
             secrets: Where a secret stands in them, and its name, of each.
         """
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        """Note that the script looks at what a planned call returns."""
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
@@ -368,6 +379,8 @@ class Supervisor:
             elif kind == "wait":
                 if self._tape:
                     self._tape.wait()
+            elif kind == "peek":
+                self._broker().peek(frame["call"], frame["key"], frame["line"])
             elif self._tape and self._tape.ask(frame):
                 continue  # it needs no answer of the broker
             elif kind == "sleep":
@@ -472,8 +485,7 @@ class Supervisor:
             elif kind == "time":
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
-                secrets = frame["secrets"] if isinstance(frame.get("secrets"), list) else ()
-                answer = self._broker().call(frame["path"], given, fault, secrets)
+                answer = self._broker().call(frame["path"], given, fault, **_more_of(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
@@ -555,6 +567,12 @@ def _too_many_pending() -> LimitExceeded:
         value=MAX_CALLS_OF_RUN,
         hint="give parallel a smaller limit, or send less with each",
     )
+
+
+def _more_of(call: dict[str, Any]) -> dict[str, Any]:
+    """Return what a few calls say besides: the line that makes it, and where secrets stand in its arguments."""
+    kinds = {"line": int, "secrets": list}
+    return {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:

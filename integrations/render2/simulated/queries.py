@@ -26,6 +26,19 @@ QUERIES: dict[str, Mapping[str, Demand]] = {
     "/services/{service_id}/jobs": _PAGED | _texts("status") | _spans("created", "started", "finished"),
     "/services/{service_id}/events": _PAGED | _FROM_TO | _texts("type"),
     "/services/{service_id}/env-vars": _PAGED,
+    "/services/{service_id}/secret-files": _PAGED,
+    "/services/{service_id}/headers": _PAGED | _texts("path", "name", "value"),
+    "/services/{service_id}/routes": _PAGED | _texts("type", "source", "destination"),
+    "/disks": _PAGED | _texts("ownerId", "diskId", "name", "serviceId") | _spans("created", "updated"),
+    "/env-groups": _PAGED | _texts("name", "ownerId", "environmentId") | _spans("created", "updated"),
+    "/projects": _PAGED | _texts("name", "ownerId") | _spans("created", "updated"),
+    "/environments": _PAGED | _texts("name", "projectId", "environmentId", "ownerId") | _spans("created", "updated"),
+    "/metrics/{metric}": _FROM_TO
+    | _texts("resource", "resolutionSeconds", "instance", "host", "path", "quantile")
+    | {
+        "aggregationMethod": a(str, "AVG", "MAX", "MIN"),
+        "aggregateBy": a(str, "statusCode", "host"),
+    },
     "/services/{service_id}/custom-domains": _PAGED
     | _texts("name")
     | _spans("created")

@@ -12,7 +12,7 @@ from kosmolua.plugin import SIMULATION_START
 from ..wire import Thing
 from . import definitions
 from .progress import UNDER_WAY, Progress
-from .seeds import accounts, deploys, services, stores
+from .seeds import accounts, deploys, projects, services, stores
 from .seeds.accounts import BEGINNING, identifier, stamp
 
 T = TypeVar("T")
@@ -61,6 +61,21 @@ class World:
         return self._part("caches")
 
     @property
+    def projects(self) -> dict[str, Thing]:
+        """The projects by id."""
+        return self._part("projects")
+
+    @property
+    def environments(self) -> dict[str, Thing]:
+        """The environments of all projects by id."""
+        return self._part("environments")
+
+    @property
+    def groups(self) -> dict[str, Thing]:
+        """The environment groups by id."""
+        return self._part("groups")
+
+    @property
     def seconds(self) -> float:
         """How much time has gone by since the beginning."""
         return self._clock() - SIMULATION_START
@@ -95,6 +110,19 @@ class World:
         """Return the environment variables of a service."""
         return self._kept("variables", service, lambda service, _: services.variables(self.profile, service))
 
+    def files_of(self, service: Thing) -> dict[str, str]:
+        """Return the secret files of a service by name."""
+        return self._kept("files", service, lambda service, _: services.files(service))
+
+    def instances_of(self, service: Thing) -> list[str]:
+        """Return the ids of the running instances of a service."""
+        count = 0 if service["suspended"] == "suspended" else service["serviceDetails"].get("numInstances", 0)
+        return [f"{service['id']}-{identifier('', service['id'], number)[1:6]}" for number in range(count)]
+
+    def rules_of(self, service: Thing) -> dict[str, list[Thing]]:
+        """Return the headers and the routes of a static site."""
+        return self._kept("rules", service, lambda service, _: services.rules(service))
+
     def domains_of(self, service: Thing) -> list[Thing]:
         """Return the custom domains of a service."""
         return self._kept("domains", service, services.domains)
@@ -119,6 +147,8 @@ class World:
         for part in ("deploys", "jobs", "domains"):
             self._part(part)[key] = []
         self._part("variables")[key] = {}
+        self._part("files")[key] = {each["name"]: each["content"] for each in wanted.get("secretFiles") or []}
+        self._part("rules")[key] = self._new_rules(wanted.get("serviceDetails") or {})
         self.set_variables(service, wanted.get("envVars") or [])
         deploy, _ = self.add_deploy(service, "api", ending=ending)
         return service, deploy
@@ -205,6 +235,13 @@ class World:
             generated = identifier("gen", service["id"], each["key"], self._state["requests"])
             variables[each["key"]] = each.get("value", generated)
 
+    def _new_rules(self, details: Thing) -> dict[str, list[Thing]]:
+        kinds = {"headers": "hdr", "routes": "rdr"}
+        return {
+            kind: [{"id": self.new_id(prefix, place)} | rule for place, rule in enumerate(details.get(kind) or [])]
+            for kind, prefix in kinds.items()
+        }
+
     def _count_requests(self) -> float:
         return SIMULATION_START + int(self._state["requests"])
 
@@ -255,9 +292,14 @@ def _fresh(profile: accounts.Profile) -> dict[str, Any]:
         "services": {service["id"]: service for service in services.services(profile)},
         "databases": {store["id"]: store for store in stores.databases(profile)},
         "caches": {store["id"]: store for store in stores.caches(profile)},
+        "projects": {project["id"]: project for project in projects.projects(profile)},
+        "environments": {each["id"]: each for each in projects.environments(profile)},
+        "groups": {group["id"]: group for group in projects.groups(profile)},
         "deploys": {},
         "jobs": {},
         "variables": {},
+        "files": {},
+        "rules": {},
         "domains": {},
         "progress": {},
     }

@@ -1,9 +1,11 @@
-"""The provider of the root ``mcp``: an integration for each server of the accounts file."""
+"""The provider of the root ``mcp``: an integration for each server of the accounts file.
+
+What only a server needs is imported for the first one: a script that uses none starts without it.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import RLock
@@ -11,9 +13,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.toml import Table
-from kosmolua.catalog.mcp_servers.cards import Card, Cards
-from kosmolua.catalog.mcp_servers.settings import Server
-from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
 from kosmolua.concurrency import lazy
@@ -25,7 +24,9 @@ from kosmolua.suggestions import did_you_mean, list_of
 
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.mcp_servers.cards import Card, Cards
     from kosmolua.catalog.mcp_servers.connections import Confirm, Connections
+    from kosmolua.catalog.mcp_servers.settings import Server
 
 START_TIMEOUT = 65.0
 """Seconds to wait for a server of which nothing is known yet: a little longer than it may take."""
@@ -60,7 +61,7 @@ class Servers:
         self._accounts = accounts
         self._environ = environ
         self._offline = offline
-        self._cards = cards or Cards()
+        self._given_cards = cards
         self._trace = trace
         self._changed = changed
         self._confirm = confirm
@@ -128,21 +129,26 @@ class Servers:
             ConfigError: Its section says too little, or something that it may not.
             UnknownPath: There is no server of this name.
         """
+        from kosmolua.catalog.mcp_servers.settings import Server
+
         with self._lock:
             if name not in self._settings:
-                if name not in self.names():
-                    hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
-                    adding = "'kosmolua servers add' adds one"
-                    raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or adding)
-                if objection := objection_to_integration(name):
-                    raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
-                table: Table = self._accounts.settings(_integration(name, "", None), "default")
-                server = Server(**table)
-                if bool(server.command) == bool(server.url):
-                    problem = "needs a command or a url" if not server.command else "has both a command and a url"
-                    raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")
-                self._settings[name] = server
+                self.section(name)
+                self._settings[name] = Server(**self._accounts.settings(_integration(name, "", None), "default"))
             return self._settings[name]
+
+    def section(self, name: str) -> Table:
+        """Return the section of a server, checked, no secret resolved; raises as :meth:`settings` does."""
+        if name not in self.names():
+            hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
+            raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "'kosmolua servers add' adds one")
+        if objection := objection_to_integration(name):
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
+        table = self._accounts.written(_integration(name, "", None), "default")
+        if ("command" in table) == ("url" in table):
+            problem = "has both a command and a url" if "url" in table else "needs a command or a url"
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] {problem}")
+        return table
 
     def close(self) -> None:
         """End all servers."""
@@ -156,6 +162,12 @@ class Servers:
             connections.start_anew()
 
     @lazy
+    def _cards(self) -> Cards:
+        from kosmolua.catalog.mcp_servers.cards import Cards
+
+        return self._given_cards or Cards()
+
+    @lazy
     def _connections(self) -> Connections:
         from kosmolua.catalog.mcp_servers.connections import Connections, no_trace
 
@@ -164,13 +176,17 @@ class Servers:
         return Connections(started_in, self._environ, trace=self._trace or no_trace, learned=self._learn)
 
     def _known(self, name: str) -> Plugin | None:
+        from kosmolua.catalog.mcp_servers.settings import identity
+
         with self._lock:
-            if name not in self._loaded and (card := self._cards.read(name, self.settings(name).identity)):
+            if name not in self._loaded and (card := self._cards.read(name, identity(self.section(name)))):
                 self._loaded[name] = card, self._plugin(name, card)
             return self._loaded[name][1] if name in self._loaded else None
 
     def _learn(self, full_name: str, card: Card) -> None:
         """Note what a server offers."""
+        from kosmolua.catalog.mcp_servers.settings import identity
+
         name = full_name.partition(".")[2]
         card = json.loads(json.dumps(card))
         with self._lock:
@@ -178,18 +194,19 @@ class Servers:
             if known and {key: known[0].get(key) for key in card} == card:
                 return
             self._loaded[name] = card, self._plugin(name, card)
-        self._cards.write(name, self.settings(name).identity, card)
+        self._cards.write(name, identity(self.section(name)), card)
         self._changed()
 
     def _plugin(self, name: str, card: Card) -> Plugin:
+        from kosmolua.catalog.mcp_servers.settings import reached
+        from kosmolua.catalog.mcp_servers.tools import functions_of
+
         info = card.get("server") or {}
         title = str(info.get("title") or info.get("name") or name)
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
         for function in functions_of(integration.name, card):
             integration.functions.own[function.name] = function
-        server = self.settings(name)
-        origin = server.url or os.path.basename(str(server.command))
-        return Plugin(integration, origin, "server", lambda: self.prose(name))
+        return Plugin(integration, reached(self.section(name)), "server", lambda: self.prose(name))
 
     def _sender(self, name: str) -> Callable[..., Response]:
         full_name = qualified(SERVERS, name)
@@ -225,6 +242,8 @@ class Servers:
 
 
 def _integration(name: str, about: str, carrier: Any) -> Integration:
+    from kosmolua.catalog.mcp_servers.settings import Server
+
     integration = Integration(name, Server, about=about, prefix="", root=SERVERS)
     integration.carrier = carrier
     return integration

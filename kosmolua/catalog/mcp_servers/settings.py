@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from kosmolua.accounts.toml import Table
 from kosmolua.errors import NetworkError
 from kosmolua.http.messages import Send
 from kosmolua.secret import Secret
@@ -34,12 +36,6 @@ class Server:
     def open(self, send: Send) -> Send:
         """Return what sends the requests of the protocol."""
         return send
-
-    @property
-    def identity(self) -> dict[str, object]:
-        """What makes it another server, without secrets."""
-        parts: dict[str, object] = {"command": self.command, "args": self.args, "cwd": self.cwd, "url": self.url}
-        return parts | {"env": sorted(self.env), "headers": sorted(self.headers)}
 
     def command_line(self, folder: Path, environ: Mapping[str, str]) -> list[str]:
         """Return the program, by its absolute path, and its arguments.
@@ -66,6 +62,17 @@ class Server:
         needed = {name: environ[name] for name in names if name in environ}
         own = {name: value.reveal() for name, value in self.env.items()}
         return {"PATH": _search_path(environ), **needed, **own}
+
+
+def identity(table: Table) -> dict[str, object]:
+    """Return what makes the server of a section another one, without secrets."""
+    parts = {key: table.get(key) for key in ("command", "args", "cwd", "url")}
+    return parts | {key: sorted(table.get(key, ())) for key in ("env", "headers")}
+
+
+def reached(table: Table) -> str:
+    """Return the URL or the command of a section on one line."""
+    return str(table["url"]) if "url" in table else shlex.join([str(table.get("command")), *table.get("args", ())])
 
 
 def kept(command: list[str]) -> list[str]:

@@ -7,9 +7,27 @@ https://api-docs.render.com/reference.
 from __future__ import annotations
 
 from ..call import Operation
-from . import activity, deploys, domains, jobs, owners, services, stores, variables
+from . import (
+    activity,
+    deploys,
+    disks,
+    domains,
+    files,
+    groups,
+    jobs,
+    metrics,
+    owners,
+    projects,
+    scaling,
+    services,
+    site_rules,
+    stores,
+    variables,
+)
 
 _S = "/services/{service_id}"
+_D = "/disks/{disk_id}"
+_G = "/env-groups/{env_group_id}"
 _P = "/postgres/{postgres_id}"
 _K = "/key-value/{key_value_id}"
 OPERATIONS: dict[str, dict[str, Operation]] = {
@@ -35,11 +53,53 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "PUT": variables.set_env_var,
         "DELETE": variables.delete_env_var,
     },
+    _S + "/secret-files": {"GET": files.list_secret_files, "PUT": files.replace_all_secret_files},
+    _S + "/secret-files/{name}": {
+        "GET": files.get_secret_file,
+        "PUT": files.set_secret_file,
+        "DELETE": files.delete_secret_file,
+    },
+    _S + "/instances": {"GET": scaling.list_instances},
+    _S + "/autoscaling": {"PUT": scaling.set_autoscaling, "DELETE": scaling.delete_autoscaling},
     _S + "/events": {"GET": activity.list_events},
     _S + "/custom-domains": {"GET": domains.list_custom_domains, "POST": domains.create_custom_domain},
     _S + "/custom-domains/{domain}": {"GET": domains.get_custom_domain, "DELETE": domains.delete_custom_domain},
     _S + "/custom-domains/{domain}/verify": {"POST": domains.verify_custom_domain},
     "/logs": {"GET": activity.list_logs},
+    _S + "/headers": {
+        "GET": site_rules.list_headers,
+        "POST": site_rules.add_header,
+        "PUT": site_rules.replace_all_headers,
+    },
+    _S + "/headers/{header_id}": {"DELETE": site_rules.delete_header},
+    _S + "/routes": {
+        "GET": site_rules.list_routes,
+        "POST": site_rules.add_route,
+        "PUT": site_rules.replace_all_routes,
+    },
+    _S + "/routes/{route_id}": {"DELETE": site_rules.delete_route},
+    "/disks": {"GET": disks.list_disks, "POST": disks.add_disk},
+    _D: {"GET": disks.get_disk, "PATCH": disks.update_disk, "DELETE": disks.delete_disk},
+    _D + "/snapshots": {"GET": disks.list_disk_snapshots},
+    _D + "/snapshots/restore": {"POST": disks.restore_disk_snapshot},
+    "/env-groups": {"GET": groups.list_env_groups, "POST": groups.create_env_group},
+    _G: {"GET": groups.get_env_group, "PATCH": groups.update_env_group, "DELETE": groups.delete_env_group},
+    _G + "/services/{service_id}": {"POST": groups.link_env_group, "DELETE": groups.unlink_env_group},
+    _G + "/env-vars/{key}": {
+        "GET": groups.get_env_group_var,
+        "PUT": groups.set_env_group_var,
+        "DELETE": groups.delete_env_group_var,
+    },
+    _G + "/secret-files/{name}": {
+        "GET": groups.get_env_group_file,
+        "PUT": groups.set_env_group_file,
+        "DELETE": groups.delete_env_group_file,
+    },
+    "/metrics/{metric}": {"GET": metrics.get_metrics},
+    "/projects": {"GET": projects.list_projects},
+    "/projects/{project_id}": {"GET": projects.get_project},
+    "/environments": {"GET": projects.list_environments},
+    "/environments/{environment_id}": {"GET": projects.get_environment},
     "/postgres": {"GET": stores.list_postgres, "POST": stores.create_postgres},
     _P: {"GET": stores.get_postgres, "PATCH": stores.update_postgres, "DELETE": stores.delete_postgres},
     _P + "/connection-info": {"GET": stores.get_postgres_connection_info},

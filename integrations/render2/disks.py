@@ -1,0 +1,190 @@
+"""Persistent disks of services, and their snapshots."""
+
+from typing import Annotated, TypedDict, cast
+
+from kosmolua.plugin import BadArguments, between, matching, non_empty
+
+from .account import integration
+from .bodies import renamed
+from .paging import All, Cursor, Limit, Page
+from .parameters import (
+    CreatedAfter,
+    CreatedBefore,
+    DiskId,
+    Names,
+    ServiceId,
+    UpdatedAfter,
+    UpdatedBefore,
+    Workspaces,
+)
+from .render import Render
+from .wire import Thing, filled, thing_of, things_of
+
+_DISK = "/disks/{disk_id}"
+_FIELDS = {"name": "name", "mount_path": "mountPath", "size_gb": "sizeGB"}
+
+
+class ServiceDisk(TypedDict):
+    """A persistent disk and the service that it is attached to."""
+
+    id: str
+    name: str
+    sizeGB: int
+    mountPath: str
+    serviceId: str
+    createdAt: str | None
+    updatedAt: str | None
+
+
+class DiskPage(TypedDict):
+    """A page of disks, and where the next one starts."""
+
+    disks: list[ServiceDisk]
+    cursor: str | None
+
+
+class OneDisk(TypedDict):
+    """A persistent disk."""
+
+    disk: ServiceDisk
+
+
+class DeletedDisk(TypedDict):
+    """What was deleted."""
+
+    disk_id: str
+    deleted: bool
+
+
+class Snapshot(TypedDict):
+    """A copy of a disk as it was; the key is good for a day."""
+
+    snapshotKey: str
+    createdAt: str
+    instanceId: str | None
+
+
+class Snapshots(TypedDict):
+    """The snapshots of a disk."""
+
+    snapshots: list[Snapshot]
+
+
+@integration.names("disk_id")
+def disk_name(render: Render, disk_id: str) -> str:
+    """Return the name of a disk."""
+    return str(thing_of(render.api.get(_DISK, disk_id=disk_id)).get("name", ""))
+
+
+@integration.reads
+def list_disks(
+    render: Render,
+    /,
+    *,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    service_id: Annotated[
+        ServiceId | Annotated[list[ServiceId], non_empty()] | None, "Only those of these services: one, or a list."
+    ] = None,
+    disk_id: Annotated[
+        DiskId | Annotated[list[DiskId], non_empty()] | None, "Only these disks: one, or a list."
+    ] = None,
+    name: Names = None,
+    owner_id: Workspaces = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    all: All = False,
+) -> DiskPage:
+    """List the persistent disks in the account."""
+    filters = {
+        "serviceId": service_id,
+        "diskId": disk_id,
+        "name": _joined(name),
+        "ownerId": _joined(owner_id),
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+    }
+    found, after = Page(limit, cursor, all).of(render.repeating, "/disks", "disk", filters)
+    return {"disks": [_shaped(each) for each in found], "cursor": after}
+
+
+@integration.reads
+def get_disk(render: Render, /, *, disk_id: DiskId) -> OneDisk:
+    """Get a persistent disk."""
+    return {"disk": _shaped(render.api.get(_DISK, disk_id=disk_id))}
+
+
+@integration.writes
+def add_disk(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    name: Annotated[str, "Name for the disk.", non_empty()],
+    mount_path: Annotated[str, 'Where the service finds it, such as "/var/data".', non_empty()],
+    size_gb: Annotated[int, "Size in GB.", between(1, 16384)],
+) -> OneDisk:
+    """Add a persistent disk to a service, which has it from its next deploy on; not for cron jobs and static sites."""
+    body = {"serviceId": service_id, "name": name, "mountPath": mount_path, "sizeGB": size_gb}
+    return {"disk": _shaped(render.api.post("/disks", json=body))}
+
+
+@integration.writes
+def update_disk(
+    render: Render,
+    /,
+    *,
+    disk_id: DiskId,
+    name: Annotated[str | None, "New name.", non_empty()] = None,
+    mount_path: Annotated[str | None, "Where the service is to find it.", non_empty()] = None,
+    size_gb: Annotated[int | None, "New size in GB; a disk can grow and not shrink.", between(1, 16384)] = None,
+) -> OneDisk:
+    """Change a persistent disk; what is not given stays."""
+    body = renamed({"name": name, "mount_path": mount_path, "size_gb": size_gb}, _FIELDS)
+    if not body:
+        raise BadArguments("update_disk was given nothing to change", hint="such as size_gb = 20")
+    return {"disk": _shaped(render.api.patch(_DISK, json=body, disk_id=disk_id))}
+
+
+@integration.destroys
+def delete_disk(render: Render, /, *, disk_id: DiskId) -> DeletedDisk:
+    """Delete a persistent disk for good, with its data; its service loses it at once."""
+    render.api.delete(_DISK, disk_id=disk_id)
+    return {"disk_id": disk_id, "deleted": True}
+
+
+@integration.reads
+def list_disk_snapshots(render: Render, /, *, disk_id: DiskId) -> Snapshots:
+    """List the snapshots of a disk; Render makes one a day."""
+    found = things_of(render.api.get(_DISK + "/snapshots", disk_id=disk_id))
+    return {"snapshots": [cast(Snapshot, filled(each, snapshotKey="", createdAt="")) for each in found]}
+
+
+@integration.destroys
+def restore_disk_snapshot(
+    render: Render,
+    /,
+    *,
+    disk_id: DiskId,
+    snapshot_key: Annotated[str, "The snapshot's key, from list_disk_snapshots.", non_empty()],
+    instance_id: Annotated[
+        str | None, "The instance of the snapshot, if it has one.", matching(r"[A-Za-z0-9-]+", "srv-cabc12345678-abcde")
+    ] = None,
+) -> OneDisk:
+    """Put a disk back to a snapshot: what was written since is lost. The service may be deployed again."""
+    body: Thing = {"snapshotKey": snapshot_key} | ({} if instance_id is None else {"instanceId": instance_id})
+    return {"disk": _shaped(render.api.post(_DISK + "/snapshots/restore", json=body, disk_id=disk_id))}
+
+
+def _joined(values: str | list[str] | None) -> str | None:
+    """Join what Render wants joined in a query of which it wants the rest repeated."""
+    return ",".join(values) if isinstance(values, list) else values
+
+
+def _shaped(reply: object) -> ServiceDisk:
+    disk = filled(thing_of(reply), id="", name="", sizeGB=0, mountPath="", serviceId="")
+    return cast(ServiceDisk, disk)

@@ -1,0 +1,252 @@
+"""Environment groups: variables and secret files that several services share."""
+
+from typing import Annotated, TypedDict, cast
+
+from kosmolua.plugin import BadArguments, non_empty
+
+from .account import integration
+from .bodies import value_of, variables_of
+from .misfits import variable_misfit
+from .paging import All, Cursor, Limit, Page
+from .parameters import (
+    CreatedAfter,
+    CreatedBefore,
+    EnvGroupId,
+    EnvironmentIdOfNew,
+    Environments,
+    FileName,
+    Names,
+    OwnerId,
+    ServiceId,
+    UpdatedAfter,
+    UpdatedBefore,
+    VariableKey,
+    Workspaces,
+)
+from .render import Render
+from .secret_files import DeletedSecretFile, OneSecretFile, SecretFile
+from .settings import VariableValue
+from .variables import DeletedVariable, OneVariable, Variable
+from .wire import Thing, filled, thing_of
+
+_GROUP = "/env-groups/{env_group_id}"
+_VARIABLE = _GROUP + "/env-vars/{key}"
+_FILE = _GROUP + "/secret-files/{name}"
+_LINK = _GROUP + "/services/{service_id}"
+
+
+class ServiceLink(TypedDict):
+    """A service that a group is linked to."""
+
+    id: str
+    name: str
+    type: str
+
+
+class EnvGroup(TypedDict):
+    """An environment group, and the services that have its variables."""
+
+    id: str
+    name: str
+    ownerId: str
+    environmentId: str | None
+    serviceLinks: list[ServiceLink]
+    createdAt: str | None
+    updatedAt: str | None
+
+
+class EnvGroupWithContents(EnvGroup):
+    """An environment group with its variables and secret files."""
+
+    envVars: list[Variable]
+    secretFiles: list[SecretFile]
+
+
+class EnvGroupPage(TypedDict):
+    """A page of environment groups, and where the next one starts."""
+
+    env_groups: list[EnvGroup]
+    cursor: str | None
+
+
+class OneEnvGroup(TypedDict):
+    """An environment group with its variables and secret files."""
+
+    env_group: EnvGroupWithContents
+
+
+class DeletedEnvGroup(TypedDict):
+    """What was deleted."""
+
+    env_group_id: str
+    deleted: bool
+
+
+class Unlinked(TypedDict):
+    """The service that has the variables of the group no longer."""
+
+    env_group_id: str
+    service_id: str
+    unlinked: bool
+
+
+@integration.names("env_group_id")
+def env_group_name(render: Render, env_group_id: str) -> str:
+    """Return the name of an environment group."""
+    return str(thing_of(render.api.get(_GROUP, env_group_id=env_group_id)).get("name", ""))
+
+
+@integration.reads
+def list_env_groups(
+    render: Render,
+    /,
+    *,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    owner_id: Workspaces = None,
+    environment_id: Environments = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    all: All = False,
+) -> EnvGroupPage:
+    """List the environment groups in the account, without their variables."""
+    filters = {
+        "name": name,
+        "ownerId": owner_id,
+        "environmentId": environment_id,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+    }
+    found, after = Page(limit, cursor, all).of(render.api, "/env-groups", "envGroup", filters)
+    return {"env_groups": [cast(EnvGroup, _shaped(each)) for each in found], "cursor": after}
+
+
+@integration.reads
+def get_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> OneEnvGroup:
+    """Get an environment group with its variables and secret files: take care what is printed."""
+    return _one(render.api.get(_GROUP, env_group_id=env_group_id))
+
+
+@integration.writes
+def create_env_group(
+    render: Render,
+    /,
+    *,
+    name: Annotated[str, "Name for the group.", non_empty()],
+    env_vars: Annotated[
+        dict[str, VariableValue] | None, "Its variables; { generate = true } as a value lets Render generate it."
+    ] = None,
+    secret_files: Annotated[dict[str, str] | None, "Its secret files: contents by file name."] = None,
+    service_ids: Annotated[list[ServiceId] | None, "The services to link it to."] = None,
+    environment_id: EnvironmentIdOfNew = None,
+    owner_id: OwnerId = None,
+) -> OneEnvGroup:
+    """Create an environment group, and link it to services."""
+    if wrong := variable_misfit(env_vars or {}):
+        raise BadArguments(wrong.message, param=wrong.param, hint=wrong.hint)
+    body: Thing = {"name": name, "ownerId": render.workspace(owner_id), "envVars": variables_of(env_vars or {})}
+    if secret_files is not None:
+        body["secretFiles"] = [{"name": file, "content": text} for file, text in sorted(secret_files.items())]
+    if service_ids is not None:
+        body["serviceIds"] = service_ids
+    if environment_id is not None:
+        body["environmentId"] = environment_id
+    return _one(render.api.post("/env-groups", json=body))
+
+
+@integration.writes
+def update_env_group(
+    render: Render, /, *, env_group_id: EnvGroupId, name: Annotated[str, "New name.", non_empty()]
+) -> OneEnvGroup:
+    """Rename an environment group; its variables and files have functions of their own."""
+    return _one(render.api.patch(_GROUP, json={"name": name}, env_group_id=env_group_id))
+
+
+@integration.destroys
+def delete_env_group(render: Render, /, *, env_group_id: EnvGroupId) -> DeletedEnvGroup:
+    """Delete an environment group for good, with its variables and secret files."""
+    render.api.delete(_GROUP, env_group_id=env_group_id)
+    return {"env_group_id": env_group_id, "deleted": True}
+
+
+@integration.writes
+def link_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: ServiceId) -> OneEnvGroup:
+    """Give a service the variables and secret files of an environment group."""
+    return _one(render.api.post(_LINK, env_group_id=env_group_id, service_id=service_id))
+
+
+@integration.destroys
+def unlink_env_group(render: Render, /, *, env_group_id: EnvGroupId, service_id: ServiceId) -> Unlinked:
+    """Take the variables and secret files of an environment group from a service."""
+    render.api.delete(_LINK, env_group_id=env_group_id, service_id=service_id)
+    return {"env_group_id": env_group_id, "service_id": service_id, "unlinked": True}
+
+
+@integration.reads
+def get_env_group_var(render: Render, /, *, env_group_id: EnvGroupId, key: VariableKey) -> OneVariable:
+    """Get one variable of an environment group."""
+    return {"env_var": cast(Variable, thing_of(render.api.get(_VARIABLE, env_group_id=env_group_id, key=key)))}
+
+
+@integration.writes
+def set_env_group_var(
+    render: Render,
+    /,
+    *,
+    env_group_id: EnvGroupId,
+    key: VariableKey,
+    value: Annotated[str | int | float | bool | None, "The value; Render keeps it as a string."] = None,
+    generate: Annotated[bool, "Whether Render generates the value, in place of value."] = False,
+) -> OneEnvGroup:
+    """Set one variable of an environment group, new or not; the others stay as they are."""
+    if (value is None) != generate:
+        raise BadArguments("set_env_group_var needs value or generate = true, not both", param="value")
+    body = value_of({"generate": True} if value is None else value)
+    return _one(render.api.put(_VARIABLE, json=body, env_group_id=env_group_id, key=key))
+
+
+@integration.destroys
+def delete_env_group_var(render: Render, /, *, env_group_id: EnvGroupId, key: VariableKey) -> DeletedVariable:
+    """Delete one variable of an environment group."""
+    render.api.delete(_VARIABLE, env_group_id=env_group_id, key=key)
+    return {"key": key, "deleted": True}
+
+
+@integration.reads
+def get_env_group_file(render: Render, /, *, env_group_id: EnvGroupId, name: FileName) -> OneSecretFile:
+    """Get one secret file of an environment group, its content included."""
+    file = filled(thing_of(render.api.get(_FILE, env_group_id=env_group_id, name=name)), name="", content="")
+    return {"secret_file": cast(SecretFile, file)}
+
+
+@integration.writes
+def set_env_group_file(
+    render: Render,
+    /,
+    *,
+    env_group_id: EnvGroupId,
+    name: FileName,
+    content: Annotated[str, "What the file holds."],
+) -> OneEnvGroup:
+    """Set one secret file of an environment group, new or not; the others stay as they are."""
+    return _one(render.api.put(_FILE, json={"content": content}, env_group_id=env_group_id, name=name))
+
+
+@integration.destroys
+def delete_env_group_file(render: Render, /, *, env_group_id: EnvGroupId, name: FileName) -> DeletedSecretFile:
+    """Delete one secret file of an environment group."""
+    render.api.delete(_FILE, env_group_id=env_group_id, name=name)
+    return {"name": name, "deleted": True}
+
+
+def _shaped(group: Thing) -> Thing:
+    return filled(group, id="", name="", ownerId="", serviceLinks=[])
+
+
+def _one(reply: object) -> OneEnvGroup:
+    return {"env_group": cast(EnvGroupWithContents, filled(_shaped(thing_of(reply)), envVars=[], secretFiles=[]))}

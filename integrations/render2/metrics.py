@@ -1,0 +1,149 @@
+"""Metrics: what services and data stores used, and how they were used."""
+
+from typing import Annotated, Literal, TypedDict
+
+from kosmolua.plugin import BadArguments, between, non_empty
+
+from .account import integration
+from .parameters import ResourceId, Time
+from .render import Render
+from .wire import Thing, things_of
+
+Metric = Literal[
+    "cpu",
+    "cpu_limit",
+    "cpu_target",
+    "memory",
+    "memory_limit",
+    "memory_target",
+    "http_requests",
+    "http_latency",
+    "bandwidth",
+    "instance_count",
+    "active_connections",
+    "disk_usage",
+    "disk_capacity",
+    "replication_lag",
+]
+_OF_INSTANCES = ("cpu", "cpu_limit", "cpu_target", "memory", "memory_limit", "memory_target")
+_OF_REQUESTS = ("http_requests", "http_latency")
+_TAKEN_BY = {
+    "instance": _OF_INSTANCES,
+    "aggregate": ("cpu",),
+    "host": _OF_REQUESTS,
+    "path": _OF_REQUESTS,
+    "aggregate_by": ("http_requests",),
+    "quantile": ("http_latency",),
+}
+"""The metrics that a parameter is for, where it is not for all."""
+_BY = {"status_code": "statusCode", "host": "host"}
+_WORDS = Annotated[str | list[str] | None, non_empty()]
+
+
+class MetricLabel(TypedDict):
+    """What a series is about, such as an instance."""
+
+    field: str
+    value: str
+
+
+class Point(TypedDict):
+    """A value at a time."""
+
+    timestamp: str
+    value: float
+
+
+class Series(TypedDict):
+    """Values over time; resource and instance are read off the labels, and empty where there are none."""
+
+    resource: str
+    instance: str
+    unit: str
+    labels: list[MetricLabel]
+    values: list[Point]
+
+
+class Metrics(TypedDict):
+    """The series of a metric, one for each resource, instance, or what else it is told by."""
+
+    metric: str
+    series: list[Series]
+
+
+@integration.reads
+def get_metrics(
+    render: Render,
+    /,
+    *,
+    metric: Annotated[Metric, "What to get."],
+    resource_id: Annotated[
+        ResourceId | Annotated[list[ResourceId], non_empty()],
+        "Of what: a service, database or Key Value instance, or a list of them.",
+    ],
+    start_time: Annotated[Time | None, "From when on; an hour before the end, if not given."] = None,
+    end_time: Annotated[Time | None, "Until when; now, if not given."] = None,
+    resolution: Annotated[
+        int | None, "Seconds from one value to the next; Render takes 60.", between(30, 86400)
+    ] = None,
+    instance: Annotated[_WORDS, "Only these instances; for CPU and memory."] = None,
+    aggregate: Annotated[
+        Literal["avg", "max", "min"] | None, "Make one series of all instances in this way; for cpu."
+    ] = None,
+    host: Annotated[_WORDS, "Only requests to these hosts; for http_requests and http_latency."] = None,
+    path: Annotated[_WORDS, "Only requests of these paths; for http_requests and http_latency."] = None,
+    aggregate_by: Annotated[
+        Literal["status_code", "host"] | None, "One series for each of these; for http_requests."
+    ] = None,
+    quantile: Annotated[
+        float | list[float] | None, "Which quantile, such as 0.95, or a list; for http_latency."
+    ] = None,
+) -> Metrics:
+    """Get a metric of services or data stores over time: CPU, memory, requests, latency, connections and so on.
+
+    Targets and limits of CPU and memory are metrics too: ``cpu_target`` is what autoscaling aims at. Bandwidth comes
+    by the hour.
+    """
+    given = {
+        "instance": instance,
+        "aggregate": aggregate,
+        "host": host,
+        "path": path,
+        "aggregate_by": aggregate_by,
+        "quantile": quantile,
+    }
+    _refuse_misfit(metric, given, resolution)
+    query = {
+        "resource": resource_id,
+        "startTime": start_time,
+        "endTime": end_time,
+        "resolutionSeconds": resolution,
+        "instance": instance,
+        "aggregationMethod": aggregate and aggregate.upper(),
+        "host": host,
+        "path": path,
+        "aggregateBy": aggregate_by and _BY[aggregate_by],
+        "quantile": quantile,
+    }
+    reply = render.repeating.get("/metrics/" + metric.replace("_", "-"), query=query)
+    return {"metric": metric, "series": [_series(each) for each in things_of(reply)]}
+
+
+def _refuse_misfit(metric: str, given: Thing, resolution: int | None) -> None:
+    for name, metrics in _TAKEN_BY.items():
+        if given[name] is not None and metric not in metrics:
+            raise BadArguments(f"{name} is not for {metric}", param=name, hint=f"it is for {', '.join(metrics)}")
+    if resolution is not None and metric == "bandwidth":
+        raise BadArguments("resolution is not for bandwidth, which comes by the hour", param="resolution")
+
+
+def _series(series: Thing) -> Series:
+    labels: list[MetricLabel] = series.get("labels") or []
+    named = {label["field"]: label["value"] for label in labels}
+    return {
+        "resource": named.get("resource") or named.get("service") or "",
+        "instance": named.get("instance", ""),
+        "unit": series.get("unit") or "",
+        "labels": labels,
+        "values": series.get("values") or [],
+    }

@@ -1,0 +1,171 @@
+"""Projects, and the environments that their services and data stores are in."""
+
+from typing import Annotated, Any, TypedDict, cast
+
+from kosmolua.plugin import non_empty
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import (
+    CreatedAfter,
+    CreatedBefore,
+    EnvironmentId,
+    Environments,
+    Names,
+    ProjectId,
+    UpdatedAfter,
+    UpdatedBefore,
+    Workspaces,
+)
+from .render import Render
+from .stores import Allowed
+from .wire import Thing, filled, thing_of
+
+_PROJECT = "/projects/{project_id}"
+_ENVIRONMENT = "/environments/{environment_id}"
+
+
+class Project(TypedDict):
+    """A project; its environments are named by id."""
+
+    id: str
+    name: str
+    environmentIds: list[str]
+    owner: dict[str, Any] | None
+    createdAt: str | None
+    updatedAt: str | None
+
+
+class ProjectPage(TypedDict):
+    """A page of projects, and where the next one starts."""
+
+    projects: list[Project]
+    cursor: str | None
+
+
+class OneProject(TypedDict):
+    """A project."""
+
+    project: Project
+
+
+class Environment(TypedDict):
+    """An environment of a project and what is in it; protectedStatus is protected or unprotected."""
+
+    id: str
+    name: str
+    projectId: str
+    protectedStatus: str
+    networkIsolationEnabled: bool
+    serviceIds: list[str]
+    databasesIds: list[str]
+    redisIds: list[str]
+    envGroupIds: list[str]
+    ipAllowList: list[Allowed] | None
+
+
+class EnvironmentPage(TypedDict):
+    """A page of environments, and where the next one starts."""
+
+    environments: list[Environment]
+    cursor: str | None
+
+
+class OneEnvironment(TypedDict):
+    """An environment of a project."""
+
+    environment: Environment
+
+
+@integration.names("project_id")
+def project_name(render: Render, project_id: str) -> str:
+    """Return the name of a project."""
+    return str(thing_of(render.api.get(_PROJECT, project_id=project_id)).get("name", ""))
+
+
+@integration.names("environment_id")
+def environment_name(render: Render, environment_id: str) -> str:
+    """Return the name of an environment."""
+    return str(thing_of(render.api.get(_ENVIRONMENT, environment_id=environment_id)).get("name", ""))
+
+
+@integration.reads
+def list_projects(
+    render: Render,
+    /,
+    *,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    owner_id: Workspaces = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    all: All = False,
+) -> ProjectPage:
+    """List the projects in the account."""
+    filters = {
+        "name": name,
+        "ownerId": owner_id,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+    }
+    found, after = Page(limit, cursor, all).of(render.api, "/projects", "project", filters)
+    return {"projects": [_project(each) for each in found], "cursor": after}
+
+
+@integration.reads
+def get_project(render: Render, /, *, project_id: ProjectId) -> OneProject:
+    """Get a project, and the ids of its environments."""
+    return {"project": _project(thing_of(render.api.get(_PROJECT, project_id=project_id)))}
+
+
+@integration.reads
+def list_environments(
+    render: Render,
+    /,
+    *,
+    project_id: Annotated[ProjectId | Annotated[list[ProjectId], non_empty()], "Whose environments: one, or a list."],
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    name: Names = None,
+    environment_id: Environments = None,
+    owner_id: Workspaces = None,
+    created_before: CreatedBefore = None,
+    created_after: CreatedAfter = None,
+    updated_before: UpdatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    all: All = False,
+) -> EnvironmentPage:
+    """List the environments of a project, with the ids of what is in them."""
+    filters = {
+        "projectId": project_id,
+        "name": name,
+        "environmentId": environment_id,
+        "ownerId": owner_id,
+        "createdBefore": created_before,
+        "createdAfter": created_after,
+        "updatedBefore": updated_before,
+        "updatedAfter": updated_after,
+    }
+    found, after = Page(limit, cursor, all).of(render.api, "/environments", "environment", filters)
+    return {"environments": [_environment(each) for each in found], "cursor": after}
+
+
+@integration.reads
+def get_environment(render: Render, /, *, environment_id: EnvironmentId) -> OneEnvironment:
+    """Get an environment of a project, with the ids of what is in it."""
+    return {"environment": _environment(thing_of(render.api.get(_ENVIRONMENT, environment_id=environment_id)))}
+
+
+def _project(project: Thing) -> Project:
+    return cast(Project, filled(project, id="", name="", environmentIds=[]))
+
+
+def _environment(environment: Thing) -> Environment:
+    members: dict[str, list[str]] = {"serviceIds": [], "databasesIds": [], "redisIds": [], "envGroupIds": []}
+    plain = {"id": "", "name": "", "projectId": "", "protectedStatus": "unprotected", "networkIsolationEnabled": False}
+    return cast(Environment, filled(environment, **plain, **members))

@@ -1,0 +1,98 @@
+"""Scaling: the instances of a service, and how their number follows the load."""
+
+from typing import Annotated, TypedDict, cast
+
+from kosmolua.plugin import BadArguments, between
+
+from .account import integration
+from .bodies import autoscaling_of
+from .parameters import ServiceId
+from .render import Render
+from .settings import Criteria
+from .wire import filled, thing_of, things_of
+
+_AUTOSCALING = "/services/{service_id}/autoscaling"
+
+
+class Instance(TypedDict):
+    """A running instance of a service."""
+
+    id: str
+    createdAt: str | None
+
+
+class Instances(TypedDict):
+    """The running instances of a service."""
+
+    instances: list[Instance]
+
+
+class ResourceTarget(TypedDict):
+    """Whether scaling looks at a resource, and the average use in percent that it aims at."""
+
+    enabled: bool
+    percentage: int
+
+
+class Targets(TypedDict):
+    """What scaling looks at."""
+
+    cpu: ResourceTarget
+    memory: ResourceTarget
+
+
+class ServiceScaling(TypedDict):
+    """Between how many instances a service scales, and by what."""
+
+    enabled: bool
+    min: int
+    max: int
+    criteria: Targets
+
+
+class OneScaling(TypedDict):
+    """How a service scales."""
+
+    autoscaling: ServiceScaling
+
+
+class DeletedScaling(TypedDict):
+    """Whose settings were deleted."""
+
+    service_id: str
+    deleted: bool
+
+
+@integration.reads
+def list_instances(render: Render, /, *, service_id: ServiceId) -> Instances:
+    """List the running instances of a service."""
+    found = things_of(render.api.get("/services/{service_id}/instances", service_id=service_id))
+    return {"instances": [cast(Instance, filled(each, id="")) for each in found]}
+
+
+@integration.writes
+def set_autoscaling(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    min: Annotated[int, "Fewest instances.", between(1, 100)],
+    max: Annotated[int, "Most instances.", between(1, 100)],
+    criteria: Annotated[Criteria, "What to scale by: { cpu = { percentage = 60 } }, or memory, or both."],
+    enabled: Annotated[bool, "Whether it is in force; false keeps the settings for later."] = True,
+) -> OneScaling:
+    """Have the number of a service's instances follow its load, in place of what was set before."""
+    if min > max:
+        raise BadArguments(f"min is {min}, which is more than max", param="min", hint=f"at most {max}")
+    if not any(criteria.get(name) for name in ("cpu", "memory")):
+        raise BadArguments("set_autoscaling has nothing to scale by", param="criteria", hint="give cpu or memory")
+    body = autoscaling_of({"enabled": enabled, "min": min, "max": max, "criteria": criteria})
+    reply = thing_of(render.api.put(_AUTOSCALING, json=body, service_id=service_id))
+    return {"autoscaling": cast(ServiceScaling, body | reply)}
+
+
+@integration.destroys
+def delete_autoscaling(render: Render, /, *, service_id: ServiceId) -> DeletedScaling:
+    """Delete the autoscaling of a service, whose number of instances stays as it is then."""
+    render.api.delete(_AUTOSCALING, service_id=service_id)
+    return {"service_id": service_id, "deleted": True}

@@ -1,0 +1,93 @@
+"""Secret files of a service. A change takes effect with the next deploy."""
+
+from typing import Annotated, TypedDict, cast
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import FileName, ServiceId
+from .render import Render
+from .wire import filled, page_of, thing_of
+
+_FILES = "/services/{service_id}/secret-files"
+_FILE = "/services/{service_id}/secret-files/{name}"
+
+
+class SecretFile(TypedDict):
+    """A secret file."""
+
+    name: str
+    content: str
+
+
+class SecretFilePage(TypedDict):
+    """A page of secret files, and where the next one starts."""
+
+    secret_files: list[SecretFile]
+    cursor: str | None
+
+
+class OneSecretFile(TypedDict):
+    """A secret file."""
+
+    secret_file: SecretFile
+
+
+class DeletedSecretFile(TypedDict):
+    """What was deleted."""
+
+    name: str
+    deleted: bool
+
+
+@integration.reads
+def list_secret_files(
+    render: Render, /, *, service_id: ServiceId, limit: Limit = 20, cursor: Cursor = None, all: All = False
+) -> SecretFilePage:
+    """List the secret files of a service, contents included: take care what is printed."""
+    found, after = Page(limit, cursor, all).of(render.api, _FILES, "secretFile", service_id=service_id)
+    return {"secret_files": [_shaped(each) for each in found], "cursor": after}
+
+
+@integration.reads
+def get_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> OneSecretFile:
+    """Get one secret file of a service, its content included."""
+    return {"secret_file": _shaped(render.api.get(_FILE, service_id=service_id, name=name))}
+
+
+@integration.writes
+def set_secret_file(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    name: FileName,
+    content: Annotated[str, "What the file holds."],
+) -> OneSecretFile:
+    """Set one secret file of a service, new or not; the others stay as they are."""
+    reply = render.api.put(_FILE, json={"content": content}, service_id=service_id, name=name)
+    return {"secret_file": _shaped(reply)}
+
+
+@integration.destroys
+def delete_secret_file(render: Render, /, *, service_id: ServiceId, name: FileName) -> DeletedSecretFile:
+    """Delete one secret file of a service."""
+    render.api.delete(_FILE, service_id=service_id, name=name)
+    return {"name": name, "deleted": True}
+
+
+@integration.destroys
+def replace_all_secret_files(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    secret_files: Annotated[dict[str, str], "All files that the service is to have: contents by file name."],
+) -> SecretFilePage:
+    """Replace all secret files of a service: every one that is not given is deleted."""
+    body = [{"name": name, "content": content} for name, content in sorted(secret_files.items())]
+    files, _ = page_of(render.api.put(_FILES, json=body, service_id=service_id), "secretFile")
+    return {"secret_files": [_shaped(each) for each in files], "cursor": None}
+
+
+def _shaped(reply: object) -> SecretFile:
+    return cast(SecretFile, filled(thing_of(reply), name="", content=""))

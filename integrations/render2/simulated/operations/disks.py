@@ -1,0 +1,100 @@
+"""Persistent disks, which are part of their services, and their snapshots."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ...wire import Thing
+from ..call import Call, Refusal, Reply, among, demanded, moment, paged
+from ..demands import TEXT, at_least_one, record
+from ..seeds.accounts import identifier, stamp
+from ..world import World
+
+_NEW = record({"name": TEXT, "sizeGB": at_least_one, "mountPath": TEXT, "serviceId": TEXT})
+_CHANGED = record({}, {"name": TEXT, "sizeGB": at_least_one, "mountPath": TEXT})
+_RESTORED = record({"snapshotKey": TEXT}, {"instanceId": TEXT})
+_SNAPSHOTS = 3
+
+
+def list_disks(world: World, call: Call) -> Reply:
+    """GET /disks."""
+    found = [
+        disk
+        for disk in _disks(world).values()
+        if call.fits(
+            disk | {"diskId": disk["id"], "ownerId": world.owner["id"]}, ("diskId", "name", "serviceId", "ownerId")
+        )
+        and call.within(disk, "created", "updated")
+    ]
+    return paged(found, "disk", call)
+
+
+def add_disk(world: World, call: Call) -> Reply:
+    """POST /disks."""
+    body = demanded(_NEW, call.body)
+    service = among(world.services, body.pop("serviceId"))
+    if "numInstances" not in service["serviceDetails"]:
+        raise Refusal(400, f"a {service['type']} has no disk")
+    if "disk" in service["serviceDetails"]:
+        raise Refusal(409, f"{service['id']} has a disk already")
+    service["serviceDetails"]["disk"] = {"id": world.new_id("dsk")} | body
+    service["updatedAt"] = world.now
+    return Reply(201, _disk_of(service))
+
+
+def get_disk(world: World, call: Call) -> Reply:
+    """GET /disks/{disk_id}."""
+    return Reply(200, _disk(world, call))
+
+
+def update_disk(world: World, call: Call) -> Reply:
+    """PATCH /disks/{disk_id}."""
+    disk, changes = _disk(world, call), demanded(_CHANGED, call.body)
+    if (changes.get("sizeGB") or disk["sizeGB"]) < disk["sizeGB"]:
+        raise Refusal(400, "a disk cannot shrink")
+    service = world.services[disk["serviceId"]]
+    service["serviceDetails"]["disk"] |= {name: value for name, value in changes.items() if value is not None}
+    service["updatedAt"] = world.now
+    return Reply(200, _disk_of(service))
+
+
+def delete_disk(world: World, call: Call) -> Reply:
+    """DELETE /disks/{disk_id}."""
+    del world.services[_disk(world, call)["serviceId"]]["serviceDetails"]["disk"]
+    return Reply(204)
+
+
+def list_disk_snapshots(world: World, call: Call) -> Reply:
+    """GET /disks/{disk_id}/snapshots, which Render's document answers with 201."""
+    return Reply(201, _snapshots(world, _disk(world, call)))
+
+
+def restore_disk_snapshot(world: World, call: Call) -> Reply:
+    """POST /disks/{disk_id}/snapshots/restore."""
+    disk, body = _disk(world, call), demanded(_RESTORED, call.body)
+    among({each["snapshotKey"]: each for each in _snapshots(world, disk)}, body["snapshotKey"])
+    service = world.services[disk["serviceId"]]
+    service["updatedAt"] = world.now
+    return Reply(200, _disk_of(service))
+
+
+def _disk(world: World, call: Call) -> Thing:
+    return among(_disks(world), call.segments["disk_id"])
+
+
+def _disks(world: World) -> dict[str, Thing]:
+    attached = [service for service in world.services.values() if "disk" in service["serviceDetails"]]
+    return {service["serviceDetails"]["disk"]["id"]: _disk_of(service) for service in attached}
+
+
+def _disk_of(service: Thing) -> Thing:
+    told = {"serviceId": service["id"], "createdAt": service["createdAt"], "updatedAt": service["updatedAt"]}
+    disk: Thing = service["serviceDetails"]["disk"] | told
+    return disk
+
+
+def _snapshots(world: World, disk: Thing) -> list[Thing]:
+    """Return a snapshot of each of the last days, at midnight."""
+    day = moment(world.now).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [stamp(day - timedelta(days=number)) for number in range(_SNAPSHOTS)]
+    return [{"createdAt": each, "snapshotKey": identifier("snap", disk["id"], each)} for each in days]

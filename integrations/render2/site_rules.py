@@ -1,0 +1,227 @@
+"""Rules of static sites: response headers, redirects and rewrites."""
+
+from typing import Annotated, Literal, TypedDict, cast
+
+from kosmolua.plugin import between, matching, non_empty
+
+from .account import integration
+from .paging import All, Cursor, Limit, Page
+from .parameters import ServiceId
+from .render import Render
+from .settings import Header
+from .wire import Thing, filled, thing_of, things_of
+
+_HEADERS = "/services/{service_id}/headers"
+_ROUTES = "/services/{service_id}/routes"
+_RULE_ID = r"[A-Za-z0-9-]+"
+_Texts = Annotated[str | list[str] | None, non_empty()]
+RouteType = Literal["redirect", "rewrite"]
+
+
+class HeaderRule(TypedDict):
+    """A response header for the paths that fit."""
+
+    id: str
+    path: str
+    name: str
+    value: str
+
+
+class HeaderPage(TypedDict):
+    """A page of header rules, and where the next one starts."""
+
+    headers: list[HeaderRule]
+    cursor: str | None
+
+
+class OneHeader(TypedDict):
+    """A header rule."""
+
+    header: HeaderRule
+
+
+class DeletedHeader(TypedDict):
+    """What was deleted."""
+
+    header_id: str
+    deleted: bool
+
+
+class NewRoute(TypedDict):
+    """A redirect or rewrite, whose priority is its place in the list."""
+
+    type: RouteType
+    source: str
+    destination: str
+
+
+class RouteRule(TypedDict):
+    """A redirect or rewrite; the first that fits is taken, from priority 0 on."""
+
+    id: str
+    type: str
+    source: str
+    destination: str
+    priority: int
+
+
+class RoutePage(TypedDict):
+    """A page of redirects and rewrites, and where the next one starts."""
+
+    routes: list[RouteRule]
+    cursor: str | None
+
+
+class OneRoute(TypedDict):
+    """A redirect or rewrite."""
+
+    route: RouteRule
+
+
+class DeletedRoute(TypedDict):
+    """What was deleted."""
+
+    route_id: str
+    deleted: bool
+
+
+HeaderPath = Annotated[str, 'The paths that get it, such as "/*".', non_empty()]
+
+
+@integration.reads
+def list_headers(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    path: Annotated[_Texts, "Only those for these paths: one, or a list."] = None,
+    name: Annotated[_Texts, "Only headers of these names: one, or a list."] = None,
+    value: Annotated[_Texts, "Only those with these values: one, or a list."] = None,
+    all: All = False,
+) -> HeaderPage:
+    """List the response headers of a static site."""
+    filters = {"path": path, "name": name, "value": value}
+    found, after = Page(limit, cursor, all).of(render.api, _HEADERS, "header", filters, service_id=service_id)
+    return {"headers": [_header(each) for each in found], "cursor": after}
+
+
+@integration.writes
+def add_header(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    path: HeaderPath,
+    name: Annotated[str, 'The header\'s name, such as "X-Frame-Options".', non_empty()],
+    value: Annotated[str, "The header's value."],
+) -> OneHeader:
+    """Add a response header to a static site; the others stay."""
+    reply = thing_of(
+        render.api.post(_HEADERS, json={"path": path, "name": name, "value": value}, service_id=service_id)
+    )
+    return {"header": _header(reply.get("headers") or reply)}
+
+
+@integration.destroys
+def replace_all_headers(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    headers: Annotated[
+        list[Header], 'All headers that the site is to have: { { path = "/*", name = ..., value = ... } }.'
+    ],
+) -> HeaderPage:
+    """Replace all response headers of a static site: every one that is not given is deleted."""
+    reply = render.api.put(_HEADERS, json=headers, service_id=service_id)
+    return {"headers": [_header(each) for each in things_of(reply)], "cursor": None}
+
+
+@integration.destroys
+def delete_header(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    header_id: Annotated[str, "The header rule's id.", matching(_RULE_ID, "hdr-cabc12345678")],
+) -> DeletedHeader:
+    """Delete a response header of a static site."""
+    render.api.delete(_HEADERS + "/{header_id}", service_id=service_id, header_id=header_id)
+    return {"header_id": header_id, "deleted": True}
+
+
+@integration.reads
+def list_routes(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    type: Annotated[RouteType | None, "Only redirects, or only rewrites."] = None,
+    source: Annotated[_Texts, "Only those from these paths: one, or a list."] = None,
+    destination: Annotated[_Texts, "Only those to these places: one, or a list."] = None,
+    all: All = False,
+) -> RoutePage:
+    """List the redirects and rewrites of a static site, by priority."""
+    filters = {"type": type, "source": source, "destination": destination}
+    found, after = Page(limit, cursor, all).of(render.api, _ROUTES, "route", filters, service_id=service_id)
+    return {"routes": [_route(each) for each in found], "cursor": after}
+
+
+@integration.writes
+def add_route(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    type: Annotated[RouteType, 'Whether visitors see the new address, "redirect", or not, "rewrite".'],
+    source: Annotated[str, 'The path that is asked for, such as "/blog/*".', non_empty()],
+    destination: Annotated[str, "Where it leads, a path or a whole address.", non_empty()],
+    priority: Annotated[
+        int | None, "Its place among the rules, from 0; the last if none is given.", between(0, 10_000)
+    ] = None,
+) -> OneRoute:
+    """Add a redirect or rewrite to a static site; the others stay, and move on if need be."""
+    body: Thing = {"type": type, "source": source, "destination": destination}
+    body |= {} if priority is None else {"priority": priority}
+    return {"route": _route(thing_of(render.api.post(_ROUTES, json=body, service_id=service_id)))}
+
+
+@integration.destroys
+def replace_all_routes(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    routes: Annotated[
+        list[NewRoute],
+        'All rules, the first first: { { type = "redirect", source = "/a", destination = "/b" } }.',
+    ],
+) -> RoutePage:
+    """Replace all redirects and rewrites of a static site: every one that is not given is deleted."""
+    reply = render.api.put(_ROUTES, json=routes, service_id=service_id)
+    return {"routes": [_route(each) for each in things_of(reply)], "cursor": None}
+
+
+@integration.destroys
+def delete_route(
+    render: Render,
+    /,
+    *,
+    service_id: ServiceId,
+    route_id: Annotated[str, "The rule's id.", matching(_RULE_ID, "rdr-cabc12345678")],
+) -> DeletedRoute:
+    """Delete a redirect or rewrite of a static site."""
+    render.api.delete(_ROUTES + "/{route_id}", service_id=service_id, route_id=route_id)
+    return {"route_id": route_id, "deleted": True}
+
+
+def _header(header: Thing) -> HeaderRule:
+    return cast(HeaderRule, filled(header, id="", path="", name="", value=""))
+
+
+def _route(route: Thing) -> RouteRule:
+    return cast(RouteRule, filled(route, id="", type="", source="", destination="", priority=0))

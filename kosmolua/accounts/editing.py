@@ -1,0 +1,96 @@
+"""Edits of an accounts file that keep its comments and its order."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
+
+from kosmolua.accounts.toml import Table
+from kosmolua.errors import ConfigError
+
+PRIVATE = 0o600
+
+
+def set_section(path: Path, keys: tuple[str, ...], table: Table) -> None:
+    """Write a section, in place of one that is there; the file is made if it is missing, readable by its owner only.
+
+    Args:
+        path: The accounts file.
+        keys: The names of the section, each inside the one before: ``("mcp", "files")``.
+        table: What it holds; tables inside become inline ones.
+
+    Raises:
+        ConfigError: The file cannot be read or written, or is not TOML, or something else has one of the names.
+    """
+    document = _read(path)
+    parent: Any = document
+    for key in keys[:-1]:
+        if key not in parent:
+            parent[key] = tomlkit.table(is_super_table=True)
+        parent = parent[key]
+        if not isinstance(parent, dict):
+            raise ConfigError(f"{path}: {key} must be a table, such as [{'.'.join(keys)}]")
+    section = tomlkit.table()
+    for key, value in table.items():
+        section[key] = _inline(value) if isinstance(value, dict) else value
+    parent[keys[-1]] = section
+    _write(path, tomlkit.dumps(document))
+
+
+def remove_section(path: Path, keys: tuple[str, ...]) -> bool:
+    """Remove a section, and return False if there is none.
+
+    Raises:
+        ConfigError: The file cannot be read or written, or is not TOML.
+    """
+    document = _read(path)
+    parent: Any = document
+    for key in keys[:-1]:
+        parent = parent.get(key)
+        if not isinstance(parent, dict):
+            return False
+    if keys[-1] not in parent:
+        return False
+    del parent[keys[-1]]
+    _write(path, tomlkit.dumps(document))
+    return True
+
+
+def _inline(table: Table) -> InlineTable:
+    inline = tomlkit.inline_table()
+    for key, value in table.items():
+        inline[key] = _inline(value) if isinstance(value, dict) else value
+    return inline
+
+
+def _read(path: Path) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return tomlkit.document()
+    except (TOMLKitError, ValueError) as error:
+        raise ConfigError(f"{path}: this is not TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"The accounts file {path} cannot be read: {error.strerror}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file as a whole, with the permissions that it had; a link is followed."""
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else PRIVATE
+        descriptor, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(fresh, mode)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise ConfigError(f"The accounts file {path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,112 @@
+"""Servers from the files of other clients, and from a command line, as sections of the accounts file."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kosmolua.accounts.sources import SOURCES
+from kosmolua.accounts.toml import Table
+from kosmolua.errors import ConfigError, UsageError
+from kosmolua.schema.names import objection_to_integration
+
+CLIENTS = {"claude": ("mcpServers",), "cursor": ("mcpServers",), "vscode": ("servers", "mcp")}
+"""The clients, each with the keys under which its file has servers."""
+_VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)\}")
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
+
+
+def read_given(text: str) -> tuple[str, Table]:
+    """Return the name and the section of a server that an option names: ``NAME=URL`` or ``NAME=COMMAND ARGUMENT...``.
+
+    Raises:
+        UsageError: It is not of that form.
+    """
+    name, equals, how = text.partition("=")
+    if not equals or not how.strip() or objection_to_integration(name):
+        raise UsageError(f"--server {text!r} is not such as notes=https://... or 'files=npx -y PACKAGE FOLDER'")
+    if how.startswith(("http://", "https://")):
+        return name, {"url": how}
+    try:
+        command, *arguments = shlex.split(how)
+    except ValueError as error:
+        raise UsageError(f"--server {name}: the command cannot be read: {error}") from None
+    return name, {"command": command, "args": arguments}
+
+
+def read_source(text: str) -> tuple[str, Any]:
+    """Return a name and a value for ``env`` or ``headers``: ``NAME=env:VAR`` and the other sources, or ``NAME=TEXT``.
+
+    Raises:
+        UsageError: It is not of that form.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"{text.partition('=')[0]!r} is not such as NAME=env:VARIABLE")
+    source, colon, rest = value.partition(":")
+    if not colon or source not in SOURCES:
+        return name, value
+    return name, {source: shlex.split(rest) if source == "command" else rest}
+
+
+def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
+    """Yield each server of a client's file, by a name that Lua can write, with its section or why it has none.
+
+    Args:
+        client: One of :data:`CLIENTS`.
+        file: The client's file.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds no servers.
+    """
+    found = _document(file)
+    for key in CLIENTS[client]:
+        inner = found.get(key)
+        if isinstance(inner, dict):
+            found = inner.get("servers", inner) if key == "mcp" else inner
+            break
+    else:
+        raise ConfigError(f"{file} has no {' and no '.join(CLIENTS[client])}: it is no file of {client}")
+    for name, server in found.items():
+        usable = re.sub(r"[^a-z0-9_]+", "_", str(name).lower()).strip("_")
+        usable = usable if usable[:1].isalpha() else f"server_{usable}"
+        yield usable, _section(server) if isinstance(server, dict) else "it is no object"
+
+
+def _section(server: Mapping[str, Any]) -> Table | str:
+    if server.get("type") == "sse":
+        return "it is reached by the older transport over HTTP, which is not supported"
+    values = {key: server[key] for key in ("command", "args", "cwd", "url") if server.get(key)}
+    if ("command" in values) == ("url" in values):
+        return "it has neither a command nor a url" if "command" not in values else "it has both a command and a url"
+    if asked := re.search(r"\$\{(input:[^}]*)\}", json.dumps(server)):
+        return f"it asks for {asked[1]}, which only its own client can"
+    for key in ("env", "headers"):
+        if isinstance(named := server.get(key), dict) and named:
+            values[key] = {name: _value(str(value)) for name, value in named.items()}
+    return values
+
+
+def _value(text: str) -> str | Table:
+    """Return a value as the accounts file has it: one that is a variable comes from the environment."""
+    variable = _VARIABLE.fullmatch(text)
+    return {"env": variable[1]} if variable else text
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        plain = _TRAILING.sub(lambda found: found[1] or "", _COMMENT.sub(lambda found: found[1] or "", text))
+        document = json.loads(plain)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file} holds no object")
+    return document

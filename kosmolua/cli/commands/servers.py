@@ -1,0 +1,246 @@
+"""``kosmolua servers``: list, add, check and remove MCP servers, and take over those of other clients."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kosmolua.accounts.toml import Table
+from kosmolua.catalog.mcp_servers.imports import CLIENTS, read_client, read_source
+from kosmolua.catalog.mcp_servers.settings import reached
+from kosmolua.catalog.mcp_servers.tools import effect_of
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Group, examples, listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.errors import ConfigError, KosmoError, UsageError
+from kosmolua.runtime import Runtime
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SERVERS, objection_to_integration, qualified
+from kosmolua.secret import looks_like_key
+
+
+@click.group(
+    "servers",
+    cls=Group,
+    invoke_without_command=True,
+    epilog=examples(
+        "kosmolua servers add files -- npx -y @modelcontextprotocol/server-filesystem ~/notes",
+        "kosmolua servers add notes --url https://mcp.example.com/mcp --header Authorization=env:NOTES",
+        "kosmolua servers import claude ~/.claude.json",
+        "kosmolua docs mcp.files",
+    ),
+)
+@listing_options
+@click.pass_context
+def command(context: click.Context, options: Options) -> None:
+    """List the MCP servers whose tools are functions under app.mcp.
+
+    They are the sections [mcp.NAME] of the accounts file. Listing starts none.
+    """
+    context.obj = options
+    if context.invoked_subcommand:
+        return
+    with open_to_list(options) as runtime:
+        entries = [_describe(runtime, name) for name in runtime.servers.names()]
+    if options.json:
+        console.as_json(entries)
+    elif not entries:
+        console.complain("there are no servers; 'kosmolua servers add --help' shows how to add one")
+    else:
+        rows = [[entry["name"], entry["reached"], _summary(entry)] for entry in entries]
+        console.table("MCP servers", ["name", "by", "what"], rows)
+
+
+def _describe(runtime: Runtime, name: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name, "reached": None, "title": None, "tools": None, "error": None}
+    try:
+        entry["reached"] = reached(runtime.servers.section(name))
+        if card := runtime.servers.card(name):
+            info = card.get("server") or {}
+            entry["title"] = info.get("title") or info.get("name")
+            entry["tools"] = len(card["tools"])
+    except KosmoError as error:
+        entry["error"] = str(error)
+    return entry
+
+
+def _summary(entry: dict[str, Any]) -> str:
+    if entry["error"]:
+        return f"error: {entry['error']}"
+    if entry["tools"] is None:
+        return f"not started yet: kosmolua servers check {entry['name']}"
+    return f"{entry['title']}: {entry['tools']} tools"
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("words", nargs=-1, metavar="[-- COMMAND [ARGUMENT]...]")
+@click.option("--url", metavar="URL", help="The address of a server that is reached over HTTP.")
+@click.option("--env", "env", multiple=True, metavar="NAME=SOURCE", help="A variable: NAME=env:VAR, file:PATH or text.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=SOURCE", help="A header, with the same sources.")
+@click.option("--yes", "-y", is_flag=True, help="Add it without asking.")
+@listing_options
+@click.pass_obj
+def add(
+    earlier: Options,
+    name: str,
+    words: tuple[str, ...],
+    url: str | None,
+    env: tuple[str, ...],
+    headers: tuple[str, ...],
+    yes: bool,  # noqa: FBT001 - the value of an option
+    options: Options,
+) -> None:
+    """Start a server, show its tools with their effects, and write it into the accounts file."""
+    options = options.over(earlier)
+    if objection := objection_to_integration(name):
+        raise UsageError(f"A server cannot be called {name!r} ({objection})")
+    if bool(url) == bool(words):
+        raise UsageError("Name either --url URL or, after --, the command that starts the server")
+    table: Table = {"url": url} if url else {"command": words[0], "args": [*words[1:]]}
+    table |= {"env": dict(map(read_source, env))} if env else {}
+    table |= {"headers": dict(map(read_source, headers))} if headers else {}
+    _refuse_secrets(table)
+    with open_to_list(options, servers={name: table}) as runtime:
+        if not options.json:
+            _show_tools(runtime, name)
+        file = runtime.catalog.accounts_path
+        tools = len(_card(runtime, name)["tools"])
+    _ask(f"Add {name} to {file}?", yes=yes)
+    _keep(file, name, table)
+    if options.json:
+        console.as_json({"name": name, "tools": tools, "file": str(file)})
+    else:
+        console.complain(f"added [{SERVERS}.{name}] to {file}; a script calls app.{SERVERS}.{name}")
+
+
+@command.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@listing_options
+@click.pass_obj
+def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
+    """Start each server and show what it offers now."""
+    options = options.over(earlier)
+    status = 0
+    entries = []
+    with open_to_list(options) as runtime:
+        for name in names or runtime.servers.names():
+            entry: dict[str, Any] = {"name": name, "tools": [], "error": None}
+            try:
+                card = _card(runtime, name)
+                entry["tools"] = [{"name": tool["name"], "effect": effect_of(tool)} for tool in card["tools"]]
+                if not options.json:
+                    _show_tools(runtime, name)
+            except KosmoError as error:
+                entry["error"] = error.report()
+                status = max(status, console.status_of(error))
+                if not options.json:
+                    console.complain_of(error)
+            entries.append(entry)
+    if options.json:
+        console.as_json(entries)
+    return status
+
+
+@command.command("remove")
+@click.argument("name")
+@listing_options
+@click.pass_obj
+def remove(earlier: Options, name: str, options: Options) -> None:
+    """Remove a server from the accounts file."""
+    options = options.over(earlier)
+    from kosmolua.accounts.editing import remove_section
+
+    with open_to_list(options) as runtime:
+        file = runtime.catalog.accounts_path
+    if not remove_section(file, (SERVERS, name)):
+        raise UsageError(f"{file} has no [{SERVERS}.{name}]")
+    if options.json:
+        console.as_json({"name": name, "file": str(file)})
+    else:
+        console.complain(f"removed [{SERVERS}.{name}] from {file}")
+
+
+@command.command("import")
+@click.argument("client", type=click.Choice([*CLIENTS]))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--yes", "-y", is_flag=True, help="Add them without asking.")
+@listing_options
+@click.pass_obj
+def import_(
+    earlier: Options,
+    client: str,
+    file: Path,
+    yes: bool,  # noqa: FBT001 - the value of an option
+    options: Options,
+) -> None:
+    """Write the servers of another client's FILE into the accounts file, after their commands were shown.
+
+    None is started. One whose name is taken already is left out.
+    """
+    options = options.over(earlier)
+    with open_to_list(options) as runtime:
+        accounts, taken = runtime.catalog.accounts_path, runtime.servers.names()
+    usable: dict[str, Table] = {}
+    for name, section in read_client(client, file):
+        if isinstance(section, str):
+            console.warn(f"{name} is left out: {section}")
+        elif name in taken or name in usable:
+            console.warn(f"{name} is left out: there is a server of this name")
+        else:
+            usable[name] = section
+    if usable and not options.json:
+        rows = [
+            [name, reached(table), ", ".join((*table.get("env", ()), *table.get("headers", ())))]
+            for name, table in usable.items()
+        ]
+        console.table(f"Servers in {file}", ["name", "by", "variables and headers"], rows)
+    if usable:
+        _ask(f"Add {len(usable)} to {accounts}?", yes=yes)
+    for name, table in usable.items():
+        _keep(accounts, name, table)
+    if options.json:
+        console.as_json([{"name": name, "reached": reached(table)} for name, table in usable.items()])
+    else:
+        console.complain(f"added {len(usable)} to {accounts}; 'kosmolua servers check' starts them")
+
+
+def _card(runtime: Runtime, name: str) -> dict[str, Any]:
+    if not find_spec("mcp"):
+        raise ConfigError("MCP servers need the package mcp", hint="pip install 'kosmolua[mcp]'")
+    return runtime.servers.refresh(name)
+
+
+def _show_tools(runtime: Runtime, name: str) -> None:
+    _card(runtime, name)
+    integration: Integration = runtime.catalog.integration(qualified(SERVERS, name))
+    rows = [[each.name, each.effect, each.summary] for each in integration.functions.values()]
+    console.table(f"app.{SERVERS}.{name}: {integration.about}", ["function", "effect", "what"], rows)
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not console.can_ask():
+        raise UsageError(f"{question} Nobody can be asked here: pass --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+def _keep(file: Path, name: str, table: Table) -> None:
+    from kosmolua.accounts.editing import set_section
+
+    set_section(file, (SERVERS, name), table)
+
+
+def _refuse_secrets(table: Table) -> None:
+    """Refuse a credential among the arguments of a command: every user of the machine can read those."""
+    for word in table.get("args", ()):
+        if looks_like_key(word.rpartition("=")[2]) and "/" not in word:
+            raise UsageError(
+                "One of the arguments looks like a credential, and every user of this machine can read those "
+                "(pass it as --env NAME=env:VARIABLE)"
+            )

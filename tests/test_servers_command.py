@@ -1,0 +1,152 @@
+"""`kosmolua servers`: MCP servers are listed, added, checked, removed and taken over from other clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Program, Write
+from support import servers
+
+pytestmark = pytest.mark.slow
+SCRIPT = str(servers.SCRIPT)
+FILE = """\
+# My accounts.
+[render2.work]   # the one at work
+api_key = { env = "RENDER_API_KEY" }
+
+# Servers follow.
+[mcp.old]
+command = "old" # not used any more
+"""
+
+
+@pytest.fixture
+def accounts(write: Write) -> Path:
+    """An accounts file with comments."""
+    return write("accounts.toml", FILE)
+
+
+def test_a_server_is_added_checked_used_and_removed(kosmolua: Program, accounts: Path) -> None:
+    """`add` shows the tools with their effects and keeps the file's comments; the rest follows from the section."""
+    named = ("--accounts", str(accounts))
+    words = ("servers", "add", "tools", "--yes", *named, "--env", "API_TOKEN=env:NOT_PRINTED", "--env", "LEVEL=debug")
+    added = kosmolua(*words, "--", sys.executable, SCRIPT, "one", variables={"NOT_PRINTED": "tok_1234567890ab"})
+    assert added.returncode == 0, added.stderr
+    assert "greet\tread\tGreet somebody." in added.stdout
+    assert "erase\tdestroy\tErase everything." in added.stdout
+    assert "tok_1234567890ab" not in added.stdout + added.stderr
+    text = accounts.read_text()
+    assert text.startswith(FILE)
+    assert 'env = {API_TOKEN = {env = "NOT_PRINTED"}, LEVEL = "debug"}' in text
+    assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
+
+    listed = kosmolua("servers", "--json", *named)
+    assert [(each["name"], each["tools"]) for each in json.loads(listed.stdout)][1] == ("tools", 18)
+    called = kosmolua("call", "mcp.tools.greet", "name=Ann", *named, variables={"NOT_PRINTED": "tok_1234567890ab"})
+    assert called.stdout.strip() == "hello Ann", called.stderr
+
+    assert kosmolua("servers", "remove", "tools", *named).returncode == 0
+    assert accounts.read_text().rstrip("\n") == FILE.rstrip("\n")
+    assert kosmolua("servers", "remove", "tools", *named).returncode == 2
+
+
+def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts: Path) -> None:
+    """Without a terminal `add` needs --yes, and a server that does not start is not added."""
+    named = ("--accounts", str(accounts))
+    asked = kosmolua("servers", "add", "tools", *named, "--", sys.executable, SCRIPT)
+    assert (asked.returncode, "pass --yes" in asked.stderr) == (2, True)
+    broken = kosmolua("servers", "add", "broken", "--yes", *named, "--", "no-such-program")
+    assert (broken.returncode, "its command is not found" in broken.stderr) == (1, True)
+    assert accounts.read_text() == FILE
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("add", "My-Server", "--url", "http://x"), "A server cannot be called 'My-Server'"),
+        (("add", "x"), "Name either --url URL or, after --, the command"),
+        (("add", "x", "--url", "http://x", "--", "y"), "Name either --url URL or, after --, the command"),
+        (("add", "x", "--", "y", "--token", "ghp_0123456789abcdef0123"), "looks like a credential"),
+        (("add", "x", "--env", "A", "--", "y"), "'A' is not such as NAME=env:VARIABLE"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(kosmolua: Program, words: tuple[str, ...], message: str) -> None:
+    """It is told what is wrong, and nothing is started."""
+    done = kosmolua("servers", *words)
+    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    assert "0123456789abcdef" not in done.stderr
+
+
+def test_an_option_names_a_server_for_one_run(kosmolua: Program) -> None:
+    """`--server` takes a command, and a URL; it is written nowhere."""
+    command = shlex.join([sys.executable, SCRIPT])
+    done = kosmolua("run", "-e", "print(app.mcp.tools.greet('Ann'))", "--server", f"tools={command}")
+    assert (done.stdout, done.returncode) == ("hello Ann\n", 0), done.stderr
+    with servers.over_http() as url:
+        done = kosmolua("run", "-e", "print(app.mcp.tools.greet('Bob'))", "--server", f"tools={url}")
+        assert (done.stdout, done.returncode) == ("hello Bob\n", 0), done.stderr
+    done = kosmolua("run", "-e", "print(1)", "--server", "Tools")
+    assert (done.returncode, "is not such as notes=https://" in done.stderr) == (2, True)
+
+
+def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts: Path, write: Write) -> None:
+    """Their commands are shown before they are written, none is started, and what cannot be used is told."""
+    claude = {
+        "mcpServers": {
+            "brave-search": {"command": "npx", "args": ["-y", "brave"], "env": {"BRAVE_API_KEY": "${BRAVE_API_KEY}"}},
+            "old": {"command": "another"},
+            "events": {"type": "sse", "url": "https://example.com/sse"},
+            "remote": {"type": "http", "url": "https://example.com/mcp", "headers": {"X-Level": "1"}},
+        }
+    }
+    named = ("--accounts", str(accounts))
+    file = write("claude.json", json.dumps(claude))
+    assert kosmolua("servers", "import", "claude", str(file), *named).returncode == 2
+    done = kosmolua("servers", "import", "claude", str(file), "--yes", *named)
+    assert done.returncode == 0, done.stderr
+    assert "brave_search\tnpx -y brave\tBRAVE_API_KEY" in done.stdout
+    assert "events is left out: it is reached by the older transport" in done.stderr
+    assert "old is left out: there is a server of this name" in done.stderr
+    text = accounts.read_text()
+    assert 'env = {BRAVE_API_KEY = {env = "BRAVE_API_KEY"}}' in text
+    assert '[mcp.remote]\nurl = "https://example.com/mcp"\nheaders = {X-Level = "1"}' in text
+
+    vscode = (
+        '{ // servers\n "servers": { "git": {"command": "git-mcp",}, "x": {"command": "y", "args": ["${input:z}"]} } }'
+    )
+    done = kosmolua("servers", "import", "vscode", str(write("mcp.json", vscode)), "--yes", *named)
+    assert "x is left out: it asks for input:z" in done.stderr
+    assert '[mcp.git]\ncommand = "git-mcp"' in accounts.read_text()
+
+
+def test_files_of_the_current_folder_start_nothing(kosmolua: Program, tmp_path: Path) -> None:
+    """A cloned repository may hold files of every client, and an accounts file: none of them is read."""
+    mark = tmp_path / "started"
+    server = {"command": "sh", "args": ["-c", f"touch {mark}"]}
+    for name in (".mcp.json", ".cursor/mcp.json", ".vscode/mcp.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps({"mcpServers": {"evil": server}, "servers": {"evil": server}}))
+    (tmp_path / "accounts.toml").write_text(f'[mcp.evil]\ncommand = "sh"\nargs = ["-c", "touch {mark}"]\n')
+    done = kosmolua("run", "-e", "return app.mcp.evil.x()", cwd=tmp_path)
+    assert (done.returncode, "app.mcp has no 'evil'" in done.stderr) == (1, True), done.stderr
+    assert kosmolua("servers", cwd=tmp_path).stdout == ""
+    assert not mark.exists()
+
+
+def test_a_program_of_the_current_folder_is_not_taken_for_a_server(kosmolua: Program, tmp_path: Path) -> None:
+    """A PATH that leads into the current folder does not make a server of what lies there."""
+    planted = tmp_path / "files-server"
+    planted.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    planted.chmod(0o755)
+    search = f".:{os.environ['PATH']}"
+    done = kosmolua(
+        "run", "-e", "app.mcp.files.x()", "--server", "files=files-server", cwd=tmp_path, variables={"PATH": search}
+    )
+    assert "its command is not found" in done.stderr
+    assert not (tmp_path / "started").exists()
