@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -21,12 +21,13 @@ from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import ThreadPoolExecutor
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor, ThreadPoolExecutor
     from types import TracebackType
 
     from typing_extensions import Unpack
 
+    from kosmolua.accounts.accounts import Accounts
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
@@ -115,6 +116,21 @@ class Runtime:
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
+        self._settings: dict[str, Any] = {
+            "accounts": accounts,
+            "simulate": simulate,
+            "failures": failures and dict(failures),
+            "plugins": plugins,
+            "backend": backend,
+            "read_only": read_only,
+            "yes": yes,
+            "allow": allow,
+            "deny": deny,
+            "journal": journal,
+            "workers": workers,
+            "require_isolation": require_isolation,
+            "environ": environ,
+        }
         self._host = Host(
             accounts,
             simulate=simulate,
@@ -149,10 +165,27 @@ class Runtime:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
+        """Pickle the options: where they are unpickled, one runtime a process is opened for all that have the same.
+
+        Credentials are resolved there; ``approve`` and ``warn`` stay here.
+
+        Raises:
+            TypeError: An option could hold a credential or a connection, which do not travel.
+        """
+        from kosmolua.fleet.travel import packed
+
+        return _opened, (packed(self._settings, self.limits),)
+
     @property
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of every integration."""
+        return self._host.accounts
 
     @property
     def servers(self) -> Servers:
@@ -325,6 +358,57 @@ class Runtime:
             raise
         return self._execute(run)
 
+    def map(
+        self,
+        source: str | bytes,
+        inputs: Iterable[Any] | Mapping[Any, Any],
+        *,
+        accounts: Sequence[str] | None = None,
+        executor: Executor | None = None,
+        limit: int | None = None,
+        ordered: bool = False,
+        retries: int = 0,
+        recordings: str | os.PathLike[str] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Iterator[Outcome]:
+        """Run a script once for each input, and yield the outcomes as they come.
+
+        Args:
+            source: Its text.
+            inputs: What each run finds in ``input``, and in ``params`` if the script has a header. They are taken as
+                they are needed; a mapping names them, others are counted from 0.
+            accounts: Run each input once with each of these accounts as the default one.
+            executor: Where the runs happen: any of :mod:`concurrent.futures`, such as that of a dask cluster. By
+                default threads of this process. Another process opens this runtime anew from its options.
+            limit: Runs that are handed to the executor at once.
+            ordered: Yield the outcomes in the order of the inputs.
+            retries: How many times a run is repeated whose failure may pass, if it has written nothing.
+            recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
+                executor that repeats the tasks of a lost process, as dask does, repeats no write then.
+            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+
+        Yields:
+            For each input an outcome with its ``key``, and its ``account`` if there are several.
+
+        Raises:
+            ConfigError: No integration has an account of a name.
+            TypeError: The runtime or an input cannot travel to another process.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.fleet.executors import limit_of, opened
+        from kosmolua.fleet.fleet import Fleet
+        from kosmolua.fleet.tasks import Script, tasks_of
+
+        self._check_open()
+        for account in accounts or ():
+            self.catalog.check_account(account)
+        given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+        tasks = tasks_of(given, accounts or (), recordings)
+        script = Script(as_bytes(source), options)
+        with nullcontext((executor, 0)) if executor else opened(None, limit or self._pool.workers) as (chosen, usual):
+            fleet = Fleet(self, script, chosen, limit or usual or limit_of(chosen), retries=retries, ordered=ordered)
+            yield from fleet.run(tasks)
+
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
 
@@ -490,11 +574,24 @@ class Runtime:
         forget(self, "_threads")
 
 
+def _opened(options: bytes) -> Runtime:
+    """Return the runtime of this process that has these options; its connections serve all who have them."""
+    from kosmolua.fleet.travel import unpacked
+
+    with _opening:
+        if options not in _by_options:
+            settings, limits = unpacked(options)
+            _by_options[options] = Runtime(limits=limits, **settings)
+        return _by_options[options]
+
+
 def _start_all_anew() -> None:
     for runtime in _runtimes:
         runtime._start_anew()
 
 
 _runtimes: WeakSet[Runtime] = WeakSet()
+_by_options: dict[bytes, Runtime] = {}
+_opening = RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_all_anew)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Condition
 from time import monotonic
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.secrets import Handles
-    from kosmolua.catalog.catalog import Target
+    from kosmolua.catalog.catalog import Catalog, Target
     from kosmolua.schema.integration import Integration
 
 CLOSE_TIMEOUT = 1.0
@@ -67,6 +66,7 @@ class Broker:
         plan: Notes writes instead of having them sent, or allows those of a plan alone.
         decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
+        catalog: Resolves paths; by default the host's.
     """
 
     def __init__(
@@ -85,11 +85,13 @@ class Broker:
         run: str | None = None,
         earlier: int = 0,
         decided: Decided | None = None,
+        catalog: Catalog | None = None,
         plan: Planner | Application | None = None,
     ) -> None:
         self.run = run or os.urandom(6).hex()
         self.pages = pages
         self._host = host
+        self._given_catalog = catalog
         self._clock = clock
         self._origin = origin or Origin(host.mode)
         self._limits = limits
@@ -117,7 +119,7 @@ class Broker:
         """
         self._count_lookup()
         try:
-            return protocol.encode(self._host.catalog.describe(path))
+            return protocol.encode(self._catalog.describe(path))
         except UnknownPath as error:
             self.redact_error(error)
             raise _with_a_way_to_list(error, path) from None
@@ -238,6 +240,8 @@ class Broker:
 
     def redact_error(self, error: KosmoError) -> None:
         """Take the secrets that were in use out of an error, and drop its cause if that shows one."""
+        from traceback import format_exception
+
         for name, value in list(vars(error).items()):
             setattr(error, name, self._host.redactor.value(value))
         if error.__cause__ and self._host.redactor.knows("".join(format_exception(error.__cause__))):
@@ -264,11 +268,15 @@ class Broker:
             error.advise(_said_of(self._cut_off))
         return self._summaries
 
+    @property
+    def _catalog(self) -> Catalog:
+        return self._given_catalog or self._host.catalog
+
     def _answer(
         self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None, secrets: Sequence[Any]
     ) -> str:
         try:
-            target = self._host.catalog.resolve(call.path)
+            target = self._catalog.resolve(call.path)
         except PluginError as error:
             raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
         call.path, call.account, call.effect = target.path, target.account, target.function.effect

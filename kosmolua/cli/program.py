@@ -27,6 +27,7 @@ COMMANDS = {
         "apply": "Do what a plan says, and nothing else.",
         "check": "Find mistakes in scripts without running them.",
         "call": "Call one function, without Lua.",
+        "fleet": "Run a script over many inputs.",
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
     },

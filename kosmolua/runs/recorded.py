@@ -154,6 +154,7 @@ def begin(
     *,
     read_only: bool,
     deny: Sequence[str],
+    account: str | None = None,
 ) -> Take:
     """Begin a recording.
 
@@ -165,6 +166,7 @@ def begin(
         limits: The limits of the run.
         read_only: Whether every write is denied, also when the run goes on.
         deny: What is denied, also when it goes on.
+        account: The default account of the run, if it has one of its own.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -188,6 +190,7 @@ def begin(
             "params": dict(job.params),
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
+            "account": account,
             "host": host.places(),
             "seed": seed,
         }
@@ -399,7 +402,9 @@ def default_path(run: str) -> str:
 def options_of(recording: Recording) -> dict[str, Any]:
     """Return the options with which a recorded script runs again."""
     header = recording.header
-    return {"name": recording.script["name"], **{name: header[name] for name in ("args", "input", "params")}}
+    account = {"account": header["account"]} if header["account"] else {}
+    kept = {name: header[name] for name in ("args", "input", "params")}
+    return {"name": recording.script["name"], **kept, **account}
 
 
 def script_fields(name: str, source: bytes) -> Event:

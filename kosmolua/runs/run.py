@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Event, Watch
+    from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -67,6 +68,8 @@ class RunOptions(TypedDict, total=False):
     """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
     read_only: bool
     """Deny every write of this run."""
+    account: str
+    """The account that is the default one in this run, for each integration that has it."""
     allow: Sequence[str]
     """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
     deny: Sequence[str]
@@ -118,7 +121,9 @@ class Outcome:
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
         exit: The exit status that the script asked for, if it did.
 
-    ``recording`` is the path of the recording, if one was kept; ``plan`` is the plan as JSON values, if one was made.
+    ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
+    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet
+    it is the outcome of.
     """
 
     def __init__(
@@ -139,6 +144,9 @@ class Outcome:
         self.usage = usage or {}
         self.warnings = list(warnings)
         self.recording: str | None = None
+        self.run: str | None = None
+        self.key: Any = None
+        self.account: str | None = None
         self.plan: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -306,7 +314,7 @@ class Run:
         from kosmolua.lua.check import Checker
 
         try:
-            report = Checker(self._host.catalog).check(self._source)
+            report = Checker(self._catalog).check(self._source)
         except ConfigError:
             return  # the first call meets it too, and says what it cut off
         if not report.is_lua:
@@ -315,6 +323,11 @@ class Run:
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped = report.dropped
+
+    @property
+    def _catalog(self) -> Catalog:
+        """The integrations, with the default account of this run."""
+        return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
         if self._options.get("record") and not self.take:
@@ -363,6 +376,7 @@ class Run:
                 self._host,
                 self._clock,
                 self._limits,
+                catalog=self._catalog,
                 read_only=self._options.get("read_only", False),
                 allow=self._allow,
                 deny=self._deny,
@@ -405,6 +419,7 @@ class Run:
             self._limits,
             read_only=read_only,
             deny=deny,
+            account=self._options.get("account"),
         )
 
     def _tell_tape_first(self, event: Event) -> None:
@@ -467,7 +482,7 @@ class Run:
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
-        return Outcome(
+        outcome = Outcome(
             result=broker.redact(ending.result) if broker else ending.result,
             output=output.decode("utf-8", "replace"),
             error=ending.error,
@@ -481,6 +496,8 @@ class Run:
             warnings=[*self._warnings, *pages],
             exit=ending.exit,
         )
+        outcome.run = self.take.run if self.take else broker.run if broker else None
+        return outcome
 
 
 def _ignore(_: object) -> None:

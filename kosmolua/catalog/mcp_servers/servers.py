@@ -137,6 +137,11 @@ class Servers:
                 self._settings[name] = Server(**self._accounts.settings(_integration(name, "", None), "default"))
             return self._settings[name]
 
+    def declared(self, name: str) -> Integration:
+        """Return a server as an integration without functions, which needs no start."""
+        self.section(name)
+        return _integration(name, "", None)
+
     def section(self, name: str) -> Table:
         """Return the section of a server, checked, no secret resolved; raises as :meth:`settings` does."""
         if name not in self.names():
