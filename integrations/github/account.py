@@ -42,6 +42,9 @@ class Account:
 integration = Integration("github", Account, about="Repositories, issues, commits and releases on GitHub.")
 
 
+integration.extend(__file__, api=lambda hub: hub.api)
+
+
 @integration.identifies
 def identify(hub: Hub, /) -> str:
     """Say whose token it is, and how often it, or nobody in particular, may still ask."""
