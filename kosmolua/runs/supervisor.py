@@ -71,6 +71,7 @@ MAX_SLEEP = 365 * 86400.0
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
+SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
 
 
@@ -87,6 +88,7 @@ class Broker(Protocol):
         fault: dict[str, str] | None,
         line: int = 0,
         through: tuple[str, ...] = (),
+        secrets: Sequence[Any] = (),
     ) -> str:
         """Make a call.
 
@@ -95,6 +97,7 @@ class Broker(Protocol):
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
             line: The line of the script, if known.
+            secrets: Where a secret stands in them, and its name, of each.
         """
 
     def peek(self, number: int, key: str, line: int) -> None:
@@ -487,8 +490,9 @@ class Supervisor:
             elif kind == "time":
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
-                answer = self._broker().call(frame["path"], given, fault, **_place_in(frame))
+                answer = self._broker().call(frame["path"], given, fault, **_more_of(frame))
             elif kind == "script":
+                fault = fault or (SECRET_FOR_SCRIPT if frame.get("secrets") else None)
                 answer = self._broker().script(frame["path"], given, fault, _through(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
@@ -573,10 +577,11 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _place_in(frame: dict[str, Any]) -> dict[str, Any]:
-    """Return where in the scripts a call is made, as far as the child says it."""
-    line, through = frame.get("line"), _through(frame)
-    return ({"line": line} if isinstance(line, int) else {}) | ({"through": through} if through else {})
+def _more_of(call: dict[str, Any]) -> dict[str, Any]:
+    """Return what a few calls say besides: the line and the scripts that make it, and where secrets stand in it."""
+    kinds = {"line": int, "secrets": list}
+    more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
+    return more | ({"through": through} if (through := _through(call)) else {})
 
 
 def _through(frame: dict[str, Any]) -> tuple[str, ...]:
