@@ -48,7 +48,7 @@ def test_the_function_that_is_meant_comes_first(runtime: Runtime, name: str, mea
     ("integration", "name"),
     [
         *(("render2", name) for name in ("delete_user", "delete_account", "get_invoice", "lst", "")),
-        *(("github", name) for name in ("close_issue", "comment_on_issue", "delete_repo")),
+        *(("github", name) for name in ("close_milestone", "delete_repo", "delete_release")),
     ],
 )
 def test_no_change_is_suggested_for_another(runtime: Runtime, integration: str, name: str) -> None:
