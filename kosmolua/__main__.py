@@ -2,4 +2,5 @@
 
 from kosmolua.cli import main
 
-main()
+if __name__ == "__main__":  # a process that is spawned imports this module by another name
+    main()

@@ -77,6 +77,11 @@ def recordings_folder() -> str:
     return os.path.join(state_folder(), "recordings")
 
 
+def plans_folder() -> str:
+    """Return the folder of plans for which no file was named; it need not exist."""
+    return os.path.join(state_folder(), "plans")
+
+
 def _folder(folder_of: Callable[[str], str], below_home: str) -> str:
     """Return the program's folder, below the root if the user has no home, as container runtimes have it.
 

@@ -6,6 +6,7 @@ typed; left of the slash comes from the host, right of the star comes from Lua.
 
 from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
+from kosmolua.http.auth import OAuth2
 from kosmolua.http.client import Api, decode
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
@@ -23,6 +24,7 @@ __all__ = [
     "Integration",
     "NetworkError",
     "NotConfigured",
+    "OAuth2",
     "Request",
     "Response",
     "Secret",

@@ -9,6 +9,7 @@ Child to host::
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
+    peek     {call, key, line}              the script looks into the placeholder of a planned call
     wait     {}                             the script waits for replies, in a recorded run
     print    {text}
     end      {result | error, exit, usage}  exit is the status that the script asked for
@@ -23,6 +24,7 @@ Host to child::
     job      {source, name, args, limits, isolated, asks_time, input, params, seed}
                                             isolated: exit after ready if a layer is missing
                                             asks_time: the clocks of the script are the host's
+                                            is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
     reply    {id, ok, value | error}
 
@@ -147,6 +149,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "doc": {"id": int, "verb": str},
     "sleep": {"id": int, "seconds": (int, float)},
     "time": {"id": int, "clock": str, "own": (int, float)},
+    "peek": {"call": int, "key": str, "line": int},
     "wait": {},
     "print": {"text": str},
     "end": {"usage": dict},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -21,15 +21,17 @@ from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import ThreadPoolExecutor
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor, ThreadPoolExecutor
     from types import TracebackType
 
     from typing_extensions import Unpack
 
+    from kosmolua.accounts.accounts import Accounts
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
+    from kosmolua.broker.planning import Plan
     from kosmolua.broker.records import Watch
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
@@ -109,6 +111,21 @@ class Runtime:
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
+        self._settings: dict[str, Any] = {
+            "accounts": accounts,
+            "simulate": simulate,
+            "failures": failures and dict(failures),
+            "plugins": plugins,
+            "backend": backend,
+            "read_only": read_only,
+            "yes": yes,
+            "allow": allow,
+            "deny": deny,
+            "journal": journal,
+            "workers": workers,
+            "require_isolation": require_isolation,
+            "environ": environ,
+        }
         self._host = Host(
             accounts,
             simulate=simulate,
@@ -142,10 +159,27 @@ class Runtime:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
+        """Pickle the options: where they are unpickled, one runtime a process is opened for all that have the same.
+
+        Credentials are resolved there; ``approve`` and ``warn`` stay here.
+
+        Raises:
+            TypeError: An option could hold a credential or a connection, which do not travel.
+        """
+        from kosmolua.fleet.travel import packed
+
+        return _opened, (packed(self._settings, self.limits),)
+
     @property
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of every integration."""
+        return self._host.accounts
 
     @property
     def servers(self) -> Servers:
@@ -201,6 +235,61 @@ class Runtime:
         take = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
         return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
+
+    def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
+        """Run a script whose writes are noted and not sent. Its reads are real.
+
+        A write is answered by a placeholder of its declared type. A later call that takes one is noted as depending on
+        it, and where the script looks into one, the plan says so.
+
+        Args:
+            source: Its text.
+            options: As :meth:`run` takes them.
+
+        Returns:
+            The plan; ``outcome`` is what became of the script.
+
+        Raises:
+            ConfigError: A limit is out of bounds.
+            TypeError: There is no such option, or it is of another type.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.broker.planning import Planner
+        from kosmolua.runs.recorded import plan_of
+
+        planner = Planner()
+        given: RunOptions = {**options, "planning": planner}
+        run = self._prepare(source, given)
+        plan = plan_of(self._host, as_bytes(source), run.job)
+        plan.outcome = self._execute(run)
+        plan.fill(planner)
+        return plan
+
+    def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:
+        """Run the script of a plan with exactly its writes allowed, each once.
+
+        A write that is not in the plan is denied before it is sent. The warnings of the outcome list what the plan has
+        and the script did not do. What the permissions deny stays denied.
+
+        Args:
+            plan: The plan, which is then marked as applied; save it to keep that.
+            again: Apply it although that was done before.
+            options: As :meth:`run` takes them; the planned name, arguments, ``input`` and ``params`` apply to those
+                left out.
+
+        Raises:
+            ConfigError: It was applied before, or made with simulators while these are real services, or the other way
+                round.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.runs.recorded import applying, source_of
+
+        application = applying(plan, self._host, again=again)
+        named = {name: plan.run[name] for name in ("args", "input", "params")}
+        given: dict[str, Any] = {"name": plan.script["name"], **named, **options, "planning": application}
+        outcome = self._execute(self._prepare(source_of(plan.script), given))  # type: ignore[arg-type]
+        outcome.warnings += application.warnings()
+        return outcome
 
     def resume(
         self,
@@ -262,6 +351,57 @@ class Runtime:
             self._forget(run)
             raise
         return self._execute(run)
+
+    def map(
+        self,
+        source: str | bytes,
+        inputs: Iterable[Any] | Mapping[Any, Any],
+        *,
+        accounts: Sequence[str] | None = None,
+        executor: Executor | None = None,
+        limit: int | None = None,
+        ordered: bool = False,
+        retries: int = 0,
+        recordings: str | os.PathLike[str] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Iterator[Outcome]:
+        """Run a script once for each input, and yield the outcomes as they come.
+
+        Args:
+            source: Its text.
+            inputs: What each run finds in ``input``, and in ``params`` if the script has a header. They are taken as
+                they are needed; a mapping names them, others are counted from 0.
+            accounts: Run each input once with each of these accounts as the default one.
+            executor: Where the runs happen: any of :mod:`concurrent.futures`, such as that of a dask cluster. By
+                default threads of this process. Another process opens this runtime anew from its options.
+            limit: Runs that are handed to the executor at once.
+            ordered: Yield the outcomes in the order of the inputs.
+            retries: How many times a run is repeated whose failure may pass, if it has written nothing.
+            recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
+                executor that repeats the tasks of a lost process, as dask does, repeats no write then.
+            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+
+        Yields:
+            For each input an outcome with its ``key``, and its ``account`` if there are several.
+
+        Raises:
+            ConfigError: No integration has an account of a name.
+            TypeError: The runtime or an input cannot travel to another process.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.fleet.executors import limit_of, opened
+        from kosmolua.fleet.fleet import Fleet
+        from kosmolua.fleet.tasks import Script, tasks_of
+
+        self._check_open()
+        for account in accounts or ():
+            self.catalog.check_account(account)
+        given = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+        tasks = tasks_of(given, accounts or (), recordings)
+        script = Script(as_bytes(source), options)
+        with nullcontext((executor, 0)) if executor else opened(None, limit or self._pool.workers) as (chosen, usual):
+            fleet = Fleet(self, script, chosen, limit or usual or limit_of(chosen), retries=retries, ordered=ordered)
+            yield from fleet.run(tasks)
 
     async def run_async(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script like :meth:`run`, from asyncio. Cancelling the task ends the script.
@@ -425,11 +565,24 @@ class Runtime:
         forget(self, "_threads")
 
 
+def _opened(options: bytes) -> Runtime:
+    """Return the runtime of this process that has these options; its connections serve all who have them."""
+    from kosmolua.fleet.travel import unpacked
+
+    with _opening:
+        if options not in _by_options:
+            settings, limits = unpacked(options)
+            _by_options[options] = Runtime(limits=limits, **settings)
+        return _by_options[options]
+
+
 def _start_all_anew() -> None:
     for runtime in _runtimes:
         runtime._start_anew()
 
 
 _runtimes: WeakSet[Runtime] = WeakSet()
+_by_options: dict[bytes, Runtime] = {}
+_opening = RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_all_anew)

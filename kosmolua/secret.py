@@ -69,11 +69,11 @@ class Secret:
 
     def prefixed(self, scheme: str) -> Secret:
         """Return the secret ``scheme value``, as an ``Authorization`` header has it."""
-        return Secret(f"{scheme} {self._value}", holding=[self])
+        return Secret(f"{scheme} {self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
         """Return the secret of HTTP basic authentication (RFC 7617) for this user name."""
-        return Secret("Basic " + b64encode(f"{user}:{self._value}".encode()).decode(), holding=[self])
+        return Secret("Basic " + b64encode(f"{user}:{self.reveal()}".encode()).decode(), holding=[self])
 
     @property
     def roots(self) -> tuple[Secret, ...]:

@@ -52,7 +52,7 @@ def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Calla
     assert done.stdout.splitlines()[0] == "library.default\tnot known: the integration cannot say"
     assert (done.returncode, done.stderr) == (0, "")
     listed = json.loads(kosmolua("accounts", "check", "library", "--simulate", "--plugin", plugin, "--json").stdout)
-    assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None}
+    assert listed[0] == {"integration": "library", "account": "default", "identity": None, "error": None, "login": None}
 
 
 @pytest.mark.slow

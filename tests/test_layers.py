@@ -14,18 +14,19 @@ DOORS = [
     *("errors", "suggestions", "folders", "escaping", "secret", "limits"),
     *("protocol", "concurrency", "clock", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs", "catalog", "broker"),
-    *("processes", "runs", "runtime", "authoring", "testing", "mcp", "cli", "__main__"),
+    *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "cli", "__main__"),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
 SANDBOX = {"errors", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],
-    "requests": ["http.transport", "http.connections", "http.faults"],
+    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth"],
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
-    "keyring": ["accounts.sources"],
+    "keyring": ["accounts.sources", "accounts.logins"],
+    "authlib": ["http.oauth"],
     "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
     "tree_sitter": ["lua.syntax"],

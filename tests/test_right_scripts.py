@@ -1,4 +1,4 @@
-"""Scripts that are right, in many styles: none is refused, and hardly one is warned about."""
+"""Scripts that are right, in many styles: none is refused; and those that are wrong, each of which is answered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ import pytest
 from kosmolua import Runtime
 from kosmolua.lua.check import Checker
 
-_PARTS = re.split(r"^== (.*)\n", (Path(__file__).parent / "lua" / "right_scripts.txt").read_text("utf-8"), flags=re.M)
-SCRIPTS = dict(zip(_PARTS[1::2], _PARTS[2::2], strict=True))
+
+def scripts_in(name: str) -> dict[str, str]:
+    """Return the scripts of a file in ``tests/lua``, each by the line that begins with ``==`` above it."""
+    parts = re.split(r"^== (.*)\n", (Path(__file__).parent / "lua" / name).read_text("utf-8"), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+SCRIPTS = scripts_in("right_scripts.txt")
+WRONG = scripts_in("wrong_scripts.txt")
+UNANSWERED = {
+    *("comparing enum that does not exist", "string.find with magic", "printing a table address", "env vars as map"),
+    *("pcall method", "err compared", "err.code is number"),
+}
+"""Scripts that Lua runs, and of which only their author knows that they are wrong."""
 MAX_WARNED = 0.06
 """Share of the scripts that may be warned about: some hold code on purpose that would fail if it were reached."""
 
@@ -44,3 +56,20 @@ def test_few_right_scripts_are_warned_about(runtime: Runtime) -> None:
 
     assert len(SCRIPTS) > 150
     assert len(warned) <= MAX_WARNED * len(SCRIPTS), warned
+
+
+@pytest.mark.slow
+def test_wrong_scripts_are_answered_before_they_change_anything() -> None:
+    """By a refusal, a warning or an error; what has begun to change something has been warned about."""
+    silent, unwarned = set(), set()
+    for name, source in WRONG.items():
+        with Runtime(os.devnull, simulate=True, yes=True, allow=["render2.*"], environ={}) as runtime:
+            outcome = runtime.run(source, check=True)
+        if not outcome.error and not outcome.warnings:
+            silent.add(name)
+        if any(call["effect"] != "read" for call in outcome.calls) and not outcome.warnings:
+            unwarned.add(name)
+
+    assert len(WRONG) > 130
+    assert silent == UNANSWERED
+    assert unwarned <= {"env vars as map"}

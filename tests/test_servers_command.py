@@ -49,7 +49,7 @@ def test_a_server_is_added_checked_used_and_removed(kosmolua: Program, accounts:
     listed = kosmolua("servers", "--json", *named)
     assert [(each["name"], each["tools"]) for each in json.loads(listed.stdout)][1] == ("tools", 18)
     called = kosmolua("call", "mcp.tools.greet", "name=Ann", *named, variables={"NOT_PRINTED": "tok_1234567890ab"})
-    assert called.stdout.strip() == "hello Ann", called.stderr
+    assert called.stdout.strip() == '"hello Ann"', called.stderr
 
     assert kosmolua("servers", "remove", "tools", *named).returncode == 0
     assert accounts.read_text().rstrip("\n") == FILE.rstrip("\n")

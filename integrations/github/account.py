@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from kosmolua.plugin import Api, CallError, Integration, Secret, Send
+from kosmolua.plugin import Api, CallError, Integration, OAuth2, Secret, Send
 
 from .hub import Hub, told_to_wait
 from .wire import inner, thing_of
@@ -20,7 +20,16 @@ _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "20
 class Account:
     """A GitHub user or app, or, without a token, anybody: public data can be read by all, 60 times an hour."""
 
-    token: Annotated[Secret | None, "From Settings, Developer settings, Personal access tokens."] = None
+    token: Annotated[
+        Secret | None,
+        "From Settings, Developer settings, Personal access tokens.",
+        OAuth2(
+            token="https://github.com/login/oauth/access_token",
+            device="https://github.com/login/device/code",
+            scopes=("repo",),
+        ),
+    ] = None
+    client_id: Annotated[str | None, "Of an OAuth app with device flow, for kosmolua accounts login."] = None
     base_url: Annotated[str, "Where the API is; GitHub Enterprise Server: https://HOST/api/v3."] = (
         "https://api.github.com"
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import TIMEOUT_MAX, Lock
@@ -25,6 +27,8 @@ from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from kosmolua.accounts.logins import Login
+    from kosmolua.http.oauth import Service
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
@@ -161,6 +165,52 @@ class Accounts:
         """
         return self._sections.settings(integration, account)
 
+    def login(self, integration: Integration, account: str) -> Login:
+        """Return the login of an account, which need not exist."""
+        from kosmolua.accounts.logins import Logins
+
+        return Logins(self.path).of(section_of(integration.name, account))
+
+    def service(self, integration: Integration, account: str) -> Service:
+        """Return where an account logs in, and as which client.
+
+        Raises:
+            ConfigError: A key is unknown, or a value does not fit.
+            NotConfigured: It does not log in, or the secret of its client is missing.
+        """
+        from kosmolua.http.oauth import Service, discover
+
+        login = next((field.login for field in integration.account_fields if field.login), None)
+        table = self.written(integration, account)
+        if login is None:
+            raise NotConfigured(f"{integration.name} has no login", hint=stanza(integration, account))
+        service = discover(table["url"]) if "url" in table and not login.token else Service(login)
+        client_secret = ""
+        if "client_secret" in table:
+            given = self._secret_in_file(integration, account, "client_secret", table["client_secret"], inf)
+            client_secret = given.reveal()
+        scopes = tuple(table.get("scopes", service.login.scopes))
+        return replace(
+            service,
+            login=replace(service.login, scopes=scopes),
+            client_id=str(table.get("client_id") or service.login.client_id),
+            client_secret=client_secret,
+        )
+
+    def login_state(self, integration: Integration, account: str) -> str | None:
+        """Return until when an account is logged in, in words; None if it does not log in, or has its own token."""
+        fields = [field.name for field in integration.account_fields if field.login]
+        if self._simulate or not fields or self.written(integration, account).keys() & {*fields}:
+            return None
+        tokens = self.login(integration, account).tokens
+        if tokens is None:
+            return "not logged in"
+        if tokens.expires is None:
+            return "logged in"
+        until = datetime.fromtimestamp(tokens.expires, timezone.utc).isoformat(timespec="seconds")
+        how = ", renewed by itself" if tokens.refresh else ""
+        return f"logged in until {until}{how}"
+
     def place(self, integration: Integration, account: str) -> str:
         """Return where an account's settings come from: the file, with a line if known, or the environment."""
         in_file = self._table(integration, account).keys() - {"permissions"}
@@ -220,6 +270,11 @@ class Accounts:
                 }
             elif field.secret and self._simulate:
                 settings[field.name] = Secret(str(made_up(integration.name, field)), holding=())
+            elif field.login and field.name not in table and self.login(integration, account).exists:
+                section = section_of(integration.name, account)
+                settings[field.name] = self.login(integration, account).secret(
+                    partial(self._redactor.learn, owner=section)
+                )
             elif field.secret and field.name in table:
                 settings[field.name] = self._secret_in_file(integration, account, field.name, table[field.name], until)
             elif field.name in table:
@@ -228,6 +283,10 @@ class Accounts:
                 settings[field.name] = self._value_in_environment(variable, field)
             elif field.required and self._simulate:
                 settings[field.name] = made_up(integration.name, field)
+            elif field.required and field.login:
+                section = section_of(integration.name, account)
+                hint = f"run 'kosmolua accounts login {section}'"
+                raise NotConfigured(f"The account {section} is not logged in", hint=hint, detail=str(self.path))
             elif field.required:
                 raise NotConfigured(
                     f"The account {integration.name}.{account} has no {field.name}; add it to the accounts file",

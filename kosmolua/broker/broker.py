@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Condition
 from time import monotonic
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
@@ -37,7 +36,8 @@ from kosmolua.schema.names import parts_of, qualified
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.patterns import Patterns
-    from kosmolua.catalog.catalog import Target
+    from kosmolua.broker.planning import Application, Planner
+    from kosmolua.catalog.catalog import Catalog, Target
     from kosmolua.schema.integration import Integration
 
 CLOSE_TIMEOUT = 1.0
@@ -61,8 +61,10 @@ class Broker:
         pages: Notes the lists that calls return in part; None if nobody wants to know.
         run: The id of the run; by default a new one.
         earlier: The number of calls that the run made before, in another process.
+        plan: Notes writes instead of having them sent, or allows those of a plan alone.
         decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
+        catalog: Resolves paths; by default the host's.
     """
 
     def __init__(
@@ -81,10 +83,13 @@ class Broker:
         run: str | None = None,
         earlier: int = 0,
         decided: Decided | None = None,
+        catalog: Catalog | None = None,
+        plan: Planner | Application | None = None,
     ) -> None:
         self.run = run or os.urandom(6).hex()
         self.pages = pages
         self._host = host
+        self._given_catalog = catalog
         self._clock = clock
         self._origin = origin or Origin(host.mode)
         self._limits = limits
@@ -96,6 +101,7 @@ class Broker:
         # Under the lock.
         self._changed = Condition()
         self._earlier = earlier
+        self._plan = plan
         self._summaries: list[Summary] = []
         self._under_way: dict[int, Call] = {}
         self._cut_off: list[Record] = []
@@ -111,7 +117,7 @@ class Broker:
         """
         self._count_lookup()
         try:
-            return protocol.encode(self._host.catalog.describe(path))
+            return protocol.encode(self._catalog.describe(path))
         except UnknownPath as error:
             self.redact_error(error)
             raise _with_a_way_to_list(error, path) from None
@@ -141,19 +147,21 @@ class Broker:
             self.redact_error(error)
             raise
 
-    def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None) -> str:
+    def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None, line: int = 0) -> str:
         """Make one call and return its value as JSON.
 
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``, also with ``integrations.`` before it.
             given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
             fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
+            line: The line of the script that makes it, if known.
 
         Raises:
             CallError: The call was refused or failed; its record says which.
             LimitExceeded: The run may make no more calls, or the value is too large.
         """
         call = self._begin(path)
+        call.line = line
         error: KosmoError | None = None
         try:
             if call.number > self._limits.max_calls:
@@ -188,6 +196,11 @@ class Broker:
         """
         return self._host.backend.time() if clock == "wall" else own
 
+    def peek(self, number: int, key: str, line: int) -> None:
+        """Note that the script looks at what a planned call returns."""
+        if self._plan:
+            self._plan.peek(number, key, line)
+
     def identify(self, integration: Integration, account: str) -> str:
         """Make one cheap call with an account and return who it is, in the service's words.
 
@@ -217,6 +230,8 @@ class Broker:
 
     def redact_error(self, error: KosmoError) -> None:
         """Take the secrets that were in use out of an error, and drop its cause if that shows one."""
+        from traceback import format_exception
+
         for name, value in list(vars(error).items()):
             setattr(error, name, self._host.redactor.value(value))
         if error.__cause__ and self._host.redactor.knows("".join(format_exception(error.__cause__))):
@@ -243,9 +258,13 @@ class Broker:
             error.advise(_said_of(self._cut_off))
         return self._summaries
 
+    @property
+    def _catalog(self) -> Catalog:
+        return self._given_catalog or self._host.catalog
+
     def _answer(self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
         try:
-            target = self._host.catalog.resolve(call.path)
+            target = self._catalog.resolve(call.path)
         except PluginError as error:
             raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
         call.path, call.account, call.effect = target.path, target.account, target.function.effect
@@ -253,19 +272,23 @@ class Broker:
         with blaming(target.path, target.integration.origin):
             if fault:
                 raise unsendable(target.path, fault)
-            arguments = target.function.bind(target.path, given)
+            arguments = self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
         call.arguments = arguments
         if target.function.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
-        call.allowed_by = self._permissions.allow(
+        call.allowed_by = (self._plan and self._plan.allow(call, target, redacted)) or self._permissions.allow(
             target, redacted, number=call.number, names=lambda: self._names_behind(target, arguments)
         )
+        if self._plan and (placeholder := self._plan.answer(call, target, redacted)):
+            return placeholder
         call.confirm = self._permissions.confirm_for(target, call.number)
         if self._watch:
             self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
         handler = partial(target.function.handler, **arguments)
         value = self._invoke(call, target.integration, target.account, handler)
+        if self._plan:
+            self._plan.note(call, value)
         if self.pages:
             self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)

@@ -2,7 +2,7 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, input, params, limits, options, seed}
+    run      {format, kosmolua, run, time, mode, script, args, input, params, limits, options, account, seed}
                                         always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent

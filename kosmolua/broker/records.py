@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from kosmolua.clock import Until
     from kosmolua.http.messages import Attempt
 
-Status: TypeAlias = Literal["ok", "failed", "refused", "unknown"]
-"""How a call ended: ``refused`` means that nothing was sent, ``unknown`` that it was under way when the run ended."""
+Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
+"""How a call ended.
+
+``refused`` and ``planned`` mean that nothing was sent, ``unknown`` that it was under way when the run ended.
+"""
 Mode: TypeAlias = Literal["live", "simulated", "replayed"]
 """What answered a call: the service, a simulator, or a recording."""
 Summary: TypeAlias = dict[str, object]
@@ -128,6 +131,8 @@ class Call:
         self.allowed_by: str | None = None
         self.arguments: Mapping[str, object] | None = None
         self.confirm: Confirm | None = None
+        self.line = 0
+        self.is_planned = False
         self.has_begun = self.has_returned = self.has_written = False
         self._attempts: list[int] = []
         self._request_id: str | None = None
@@ -175,7 +180,7 @@ class Call:
 
     def _status(self, error: KosmoError | None, *, is_over: bool) -> Status:
         if error is None:
-            return "ok"
+            return "planned" if self.is_planned else "ok"
         if isinstance(error, CallTimeout):
             is_cut_off = self.effect != "read"
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -12,7 +13,7 @@ from kosmolua.accounts.accounts import Accounts
 from kosmolua.accounts.permissions import Rule
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.plugins import Plugin
-from kosmolua.errors import NotConfigured, PluginError, UnknownPath
+from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
@@ -96,6 +97,22 @@ class Catalog:
     def __init__(self, providers: Sequence[Provider], accounts: Accounts) -> None:
         self._providers = {provider.root: provider for provider in providers}
         self._accounts = accounts
+        self._preferred: str | None = None
+
+    def preferring(self, account: str | None) -> Catalog:
+        """Return the same catalog with another default account, for each integration that has it; None changes none."""
+        if account is None:
+            return self
+        other = copy(self)
+        other._preferred = account
+        return other
+
+    def check_account(self, account: str) -> None:
+        """Raise a ConfigError unless an integration has an account of this name."""
+        found = {name for each in self.loadable() for name in self._accounts.names(each)}
+        if account not in found:
+            hint = did_you_mean(account, found) or list_of("there are", sorted(found))
+            raise ConfigError(f"No integration has an account {account!r}", hint=hint)
 
     def roots(self) -> list[str]:
         """Return the names of the roots under ``app``, sorted."""
@@ -204,7 +221,7 @@ class Catalog:
             UnknownPath: Nothing is there; the message suggests what was meant.
         """
         if not path:
-            return {"names": [*self.roots()]}
+            return {"names": sorted(self._providers)}
         root, _, rest = path.partition(".")
         if root not in self._providers:
             hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)
@@ -249,7 +266,7 @@ class Catalog:
             NotConfigured: The integration has no account, or several and none is the default.
         """
         integration, function, account = self._find(path)
-        chosen = self._accounts.default(integration) if account == "default" else account
+        chosen = self._default(integration) if account == "default" else account
         if chosen is None:
             raise self._no_default(integration)
         rule = self._accounts.rules(integration, chosen).of_function(function)
@@ -284,10 +301,16 @@ class Catalog:
             self._refuse(integration, ".".join(parts[1:]))
         return integration, function, account
 
+    def _default(self, integration: Integration) -> str | None:
+        """Return the account of a path that names none, or None."""
+        if self._preferred and self._accounts.has(integration, self._preferred):
+            return self._preferred
+        return self._accounts.default(integration)
+
     def _usable(self, integration: Integration) -> list[str]:
         """Return the accounts that a script can use in alphabetical order, ``default`` too if it stands for one."""
         names = self._accounts.names(integration)
-        if self._accounts.default(integration) is None or self._accounts.has(integration, "default"):
+        if self._default(integration) is None or self._accounts.has(integration, "default"):
             return names
         place = bisect_left(names, "default")
         return [*names[:place], "default", *names[place:]]

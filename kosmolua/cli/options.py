@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
-SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file"}
+SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
 """Flags that take a file after an equals sign, each with the option that names the file."""
 SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
 """The headings of the help, in order."""
@@ -47,7 +47,7 @@ def failure(text: str) -> str:
 
 
 def spelled_out(typed: Sequence[str]) -> list[str]:
-    """Return a command line with ``--simulate=FILE`` and ``--record=FILE`` as the options that they stand for."""
+    """Return a command line with ``--simulate=FILE`` and its like as the options that they stand for."""
     words: list[str] = []
     for place, word in enumerate(typed):
         if word == "--":
@@ -202,6 +202,22 @@ class Options:
         read=path,
         is_repeatable=True,
         help="Deny these functions, whatever else is said; repeatable.",
+    )
+    plan = Option(
+        default=False,
+        section=PERMISSIONS,
+        for_calls=False,
+        for_sessions=False,
+        help="Note what the script would write, and send none of it.",
+    )
+    plan_file = Option[str | None](
+        default=None,
+        section=PERMISSIONS,
+        metavar="FILE",
+        read=path,
+        for_calls=False,
+        for_sessions=False,
+        help="Keep the plan in this file, for apply; short: --plan=FILE.",
     )
     require_isolation = Option(
         default=False,

@@ -118,6 +118,11 @@ def session_options(command: _Command) -> _Command:
     return _with_options(command, [option for option in OPTIONS if option.for_sessions])
 
 
+def applying_options(command: _Command) -> _Command:
+    """Give a command that runs the script of a plan the shared options but those of plans, as ``options``."""
+    return _with_options(command, [option for option in OPTIONS if option.attribute not in ("plan", "plan_file")])
+
+
 def calling_options(command: _Command) -> _Command:
     """Give a command that makes calls without a script those shared options that concern it, as ``options``."""
     return _with_options(command, [option for option in OPTIONS if option.for_calls])

@@ -177,7 +177,7 @@ def _width(terminal: TextIO) -> int:
         return DEFAULT_WIDTH
 
 
-COLOURS = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "red"}
+COLOURS = {"ok": "green", "failed": "red", "refused": "yellow", "unknown": "red", "planned": "yellow"}
 
 
 class Trace:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
+from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.errors import UsageError
 from kosmolua.folders import recordings_folder
@@ -46,6 +49,17 @@ def names() -> list[str]:
 def changed_script(file: str | None) -> tuple[str, bytes] | None:
     """Return the name and the text of the script that ``--script`` names, if it was given."""
     return None if file is None else (name_of(file), read_file(file, Limits().max_source))
+
+
+def options_of_host(host: Mapping[str, Any]) -> Options:
+    """Return where accounts, integrations and answers of an earlier run came from, as options."""
+    return Options(
+        accounts=host["accounts"],
+        plugin=tuple(host["plugins"]),
+        simulate=host["simulate"],
+        simulate_state=host["simulate_state"],
+        simulate_fail=tuple(f"{path}={outcome}" for path, outcome in host["simulate_fail"].items()),
+    )
 
 
 script_option = click.option(

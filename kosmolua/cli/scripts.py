@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO, NoReturn
 
     from kosmolua.broker.approvals import Approve
+    from kosmolua.broker.planning import Plan
 
 COMMAND_LINE = "=(command line)"
 """The name of a script that stands on the command line."""
@@ -262,7 +263,10 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
         if record := options.record_file or options.record:
             given["record"] = record
         given |= {"args": script.arguments, "params": script.params, "input": data}
-        return runtime.run(source, name=name, child=child, check=check, **given)
+        given |= {"name": name, "child": child, "check": check}
+        if options.plan_file or options.plan:
+            return _planned(runtime.plan(source, **given), options)
+        return runtime.run(source, **given)
 
     try:
         source = _source_of(script, runtime.limits.max_source)
@@ -271,6 +275,21 @@ def _run(script: Script, options: Options, worker: Worker | None) -> Outcome:
     finally:
         child.close()
         runtime.close()
+
+
+def _planned(plan: Plan, options: Options) -> Outcome:
+    """Keep and show a plan, and return what became of its script."""
+    from kosmolua.cli import plans
+
+    file = options.plan_file or plans.default_file()
+    plan.save(file)
+    if not options.json:
+        plans.show(plan)
+        name = file if options.plan_file else os.path.splitext(os.path.basename(file))[0]
+        console.complain(f"nothing was sent; kosmolua apply {name} does it")
+    outcome: Outcome = plan.outcome
+    outcome.plan = plan.to_json()
+    return outcome
 
 
 def input_of(options: Options, runtime: Runtime, script: Script | None = None) -> object:

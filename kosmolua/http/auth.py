@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kosmolua.http.messages import Request
@@ -62,6 +63,32 @@ class QueryKey:
         """Return the request with the key in its query, in place of others of this name."""
         others = tuple(pair for pair in request.query if pair[0] != self.name)
         return replace(request, query=((self.name, self.key), *others))
+
+
+@dataclass(frozen=True)
+class OAuth2:
+    """How an account logs in; stands in the annotation of the field that holds the token.
+
+    As in ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The client
+    is that of the account's own fields ``client_id`` and ``client_secret``, else the one named here.
+
+    Args:
+        token: Where codes and refresh tokens are exchanged for tokens.
+        authorize: The page where a person logs in; without it there is no login by browser.
+        device: Where a device asks for its code (RFC 8628); without it there is no login by device code.
+        revoke: Where a token is revoked (RFC 7009).
+        scopes: What the token may do.
+        client_id: The public name of the program at the service, if the account names none.
+        parameters: What the login page wants beside that.
+    """
+
+    token: str = ""
+    authorize: str = ""
+    device: str = ""
+    revoke: str = ""
+    scopes: tuple[str, ...] = ()
+    client_id: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:

@@ -26,6 +26,13 @@ from kosmolua.lua.values import (
 _FORMAT = re.compile(r"%[-+ #0-9.]*[dsfqgxi]")
 _FOREIGN_PATTERN = re.compile(r"\\\\?[dwsbDWS]")
 _NEVER_NIL = frozenset({"string", "number", "true", "false", "table_constructor"})
+_DATE_WITHOUT_PERCENT = re.compile(r"(?:YYYY|yyyy|MM|DD|dd|HH|hh|mm|ss)")
+NOTHING = {
+    "table.sort": "it sorts the list that it gets",
+    "table.insert": "it changes the list that it gets",
+    "print": "it returns nothing",
+}
+"""Functions that return nothing, each with what it does instead."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 
@@ -59,6 +66,11 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
         findings.warn(node, "print does not format", f"print(string.format({node.text}, ...))")
     elif name == "os.time" and isinstance(first, Literal) and first.kind == "string":
         findings.fail(node, "os.time takes a table, not a text", "time.parse reads a text")
+    elif name == "os.date" and isinstance(first, Literal) and _is_foreign_date(first.value):
+        findings.warn(node, "os.date has letters with %", '"%Y-%m-%d %H:%M:%S"')
+    elif name == "json.decode" and reader.fields.is_plain_table(first):
+        hint = "what a function of app returns is decoded already" if isinstance(first, Result) else "json.encode"
+        findings.fail(node, "json.decode takes a text, not a table", hint)
     elif name == "parallel.all":
         _check_all(reader, node, first)
     elif name == "parallel.map":
@@ -87,9 +99,29 @@ def check_pattern(findings: Findings, node: Node) -> None:
         findings.warn(node, "a backslash means nothing in a pattern", hint)
 
 
+def _is_foreign_date(text: object) -> bool:
+    return isinstance(text, str) and "%" not in text and bool(_DATE_WITHOUT_PERCENT.search(text))
+
+
+def returns_value(function: Node) -> bool:
+    """Return True if a function may return something other than nil."""
+    body = function.get("body")
+    waiting = list(body.children) if body else []
+    while waiting:
+        node = waiting.pop()
+        returned = node.first("expression_list") if node.kind == "return_statement" else None
+        if returned and any(each.kind != "nil" for each in returned.children):
+            return True
+        if node.kind not in ("function_definition", "function_declaration"):
+            waiting.extend(node.children)
+    return False
+
+
 def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
     if isinstance(value, (Missing, Undefined)):
         reader.findings.fail_on_nil(node, value, "go through")
+    elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
+        reader.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")
     elif name == "ipairs" and isinstance(value, Result) and record_keys(value.type) is not None:
         reader.fields.is_no_list(node, value, "ipairs")
 
@@ -104,14 +136,20 @@ def _check_all(reader: Reader, node: Node, value: Value) -> None:
         reader.findings.fail(node, "parallel.all takes a list, not a table with names", hint)
     for field in node.children:
         branch = reader.value(field.get("value"))
+        called = field.get("value")
         if isinstance(branch, Closure):
             reader.enter(branch, [])
+        elif isinstance(branch, Result) and called and called.kind == "function_call":
+            hint = f"function() return {called.text[:60]} end"
+            reader.findings.fail(called, "parallel.all takes functions, and this calls one before", hint)
 
 
 def _check_map(reader: Reader, node: Node, values: Sequence[Value]) -> None:
     first = values[0]
     if isinstance(first, Result) and record_keys(first.type) is not None:
         reader.fields.is_no_list(node, first, "parallel.map", fails=True)
+    elif isinstance(first, Closure):
+        reader.findings.fail(node, "parallel.map takes the list first, then the function", "parallel.map(list, f)")
     elif len(values) > 1 and isinstance(values[1], Closure):
         with reader.findings.at_least(Mode.POSSIBLE):
             reader.enter(values[1], [item_in(first)])

@@ -17,7 +17,8 @@ from kosmolua.lua.syntax import SyntaxProblem, parse
 
 MAX_FINDINGS = 50
 """Findings of one script; those that follow are left out."""
-
+MAX_LINE = 1_000
+"""Characters of a line that are searched for the idiom of another language."""
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
 """A comment of Lua; ``n--`` at the end of a line is none that anybody meant."""
@@ -35,6 +36,7 @@ class Report(NamedTuple):
         unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
             by place.
         dropped: The functions whose results the script uses nowhere, such as ``render2.list_services``.
+        is_read_only: Whether it certainly changes nothing; False also if that cannot be proved.
     """
 
     findings: list[Finding]
@@ -43,6 +45,7 @@ class Report(NamedTuple):
     is_read: bool = True
     unconfigured: Mapping[str, NotConfigured | PluginFault] = MappingProxyType({})
     dropped: frozenset[str] = frozenset()
+    is_read_only: bool = False
 
     @property
     def errors(self) -> list[Finding]:
@@ -125,14 +128,19 @@ class Checker:
             list(reading.fields.bill),
             unconfigured=reading.fields.unconfigured,
             dropped=frozenset(reading.dropped - reading.kept),
+            is_read_only=reading.is_read_only,
         )
 
 
 def _misspelt(problem: SyntaxProblem, lines: list[str]) -> Finding:
     """Return the finding of a syntax error; of an idiom of another language, with what Lua has for it."""
     last = min(max(problem.last_line, problem.line + 1), len(lines))
-    for number in range(problem.line, last + 1):
+    numbers = range(problem.line, last + 1) if problem.missing[:1] != "]" else ()
+    for number in numbers:
         text = lines[number - 1]
+        if len(text) > MAX_LINE:
+            first = max(0, problem.column - MAX_LINE // 2) if number == problem.line else 0
+            text = text[first : first + MAX_LINE]
         hint = idioms.hint_for_syntax(_COMMENT.sub("", text))
         if hint:
             is_first = number == problem.line

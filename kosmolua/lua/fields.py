@@ -122,6 +122,8 @@ class Fields:
             return self._under_result(node, value, key)
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
+        elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
+            self._findings.fail(node, f"a {value.kind} has no '{key}'", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             return Missing(f"'{key}' of this table", idioms.FIELDS.get(key, ""))
         return UNKNOWN

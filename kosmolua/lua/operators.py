@@ -5,10 +5,18 @@ from __future__ import annotations
 from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, is_text, record_keys
+from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, choices_of, is_text, kind_of, record_keys
+from kosmolua.suggestions import did_you_mean, listed
 
-_ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
+ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 _ORDER = frozenset({"<", ">", "<=", ">="})
+_NOUN = {
+    "string": "text",
+    "number": "number",
+    "boolean": "boolean",
+    "table": "table",
+    "function": "function",
+}
 _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 
@@ -18,13 +26,17 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
         findings.fail_on_nil(node, value, "join")
     elif operator == ".." and fields.is_plain_table(value):
         findings.fail(node, f"{node.text[:40]} is a table and cannot be joined to text", "print shows tables")
+    elif operator == ".." and isinstance(value, Literal) and value.kind == "boolean":
+        findings.fail(
+            node, f"{node.text[:40]} is a boolean and cannot be joined to text", f"tostring({node.text[:40]})"
+        )
     elif operator == ".." and isinstance(value, Result) and value.is_optional:
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
-    elif operator in _ARITHMETIC and isinstance(value, (Missing, Undefined)):
+    elif operator in ARITHMETIC and isinstance(value, (Missing, Undefined)):
         findings.fail_on_nil(node, value, "compute with")
-    elif operator in _ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
+    elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
-    elif operator in _ARITHMETIC and isinstance(value, Result) and is_text(value.type):
+    elif operator in ARITHMETIC and isinstance(value, Result) and is_text(value.type):
         findings.warn(node, f"{value.source} is a text, not a number", _INSTEAD.get(operator, "tonumber(text)"))
     elif operator in ("==", "~=") and isinstance(value, Undefined):
         findings.undefined(node, value)
@@ -32,9 +44,42 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
 
 def check_order(findings: Findings, node: Node, left: Value, right: Value, operator: str) -> None:
     """Note a text that is compared with a number."""
-    kinds = {value.kind for value in (left, right) if isinstance(value, Literal)}
-    if operator in _ORDER and kinds == {"string", "number"}:
-        findings.fail(node, "a text is compared with a number", "tonumber(text) makes a number")
+    if operator not in _ORDER or {kind_of(left), kind_of(right)} != {"string", "number"}:
+        return
+    is_written = isinstance(left, Literal) and isinstance(right, Literal)
+    note = findings.fail if is_written else findings.warn
+    note(node, "a text is compared with a number", "tonumber(text) makes a number")
+
+
+def check_equality(findings: Findings, node: Node, left: Value, right: Value) -> None:
+    """Note a comparison that is never true, since the values are of different types, or the text is no choice."""
+    negated = node.get("left")
+    if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
+        if kind_of(right) in ("string", "number"):
+            operand = negated.get("operand")
+            hint = f"write {operand.text if operand else 'a'} ~= ..."
+            findings.warn(node, "not comes before ==: this compares a boolean with something else", hint)
+        return
+    for one, other in ((left, right), (right, left)):
+        if not isinstance(one, Result) or not isinstance(other, Literal):
+            continue
+        choices = choices_of(one.type)
+        if choices and isinstance(other.value, str) and other.value not in choices:
+            hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
+            findings.warn(node, f"{one.source} is never {other.value!r}", hint)
+        elif kind_of(one) and kind_of(one) != kind_of(other):
+            findings.warn(node, f"{one.source} is a {_NOUN[kind_of(one)]}, and never equals a {_NOUN[other.kind]}")
+
+
+def check_condition(findings: Findings, node: Node | None) -> None:
+    """Note a condition that ends with ``or`` and a text, as in ``x == "a" or "b"``: it is always true."""
+    if node is None or node.kind != "binary_expression":
+        return
+    operator, left, right = node.get("operator"), node.get("left"), node.get("right")
+    if operator and operator.text == "or" and left and right and right.kind in ("string", "number"):
+        compared = left.get("left") if left.kind == "binary_expression" else None
+        hint = f"compare again: {left.text} or {compared.text if compared else 'x'} == {right.text}"
+        findings.warn(right, f"{right.text} alone is always true, and so is this condition", hint)
 
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 
 from kosmolua.lua import idioms
-from kosmolua.lua.builtins import PATTERN_METHODS, check_builtin, check_pattern, item_in
+from kosmolua.lua.builtins import NOTHING, PATTERN_METHODS, check_builtin, check_pattern, item_in, returns_value
 from kosmolua.lua.calls import literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
-from kosmolua.lua.operators import check_length, check_operand, check_order
+from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
+from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
@@ -57,6 +58,7 @@ class Reading:
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
         self._statements: set[int] = set()
+        self._root = root
         self._scopes = Scopes(root)
         self.fields = Fields(catalog, self._scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
@@ -72,6 +74,13 @@ class Reading:
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
                 self.enter(closure, [])
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the script certainly changes nothing: all that it does with ``app`` is known, and reads."""
+        if any(charge.effect != "read" for charge in self.fields.bill):
+            return False
+        return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
 
     def value(self, node: Node | None) -> Value:
         """Return the known value of an expression; each is read once."""
@@ -125,8 +134,14 @@ class Reading:
     def _read_return_statement(self, node: Node) -> None:
         for child in node.children:
             self._statement(child)
+            for each in child.children if child.kind == "expression_list" else ():
+                value = self.value(each)
+                if isinstance(value, Undefined) and value.hint:
+                    self.findings.undefined(each, value)
 
     def _read_if_statement(self, node: Node) -> None:
+        for branch in (node, *node.all("alternative")):
+            check_condition(self.findings, branch.get("condition"))
         self.value(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("consequence"))
@@ -199,6 +214,8 @@ class Reading:
             self._set(name, value)
             if isinstance(value, Undefined):
                 self.findings.undefined(nodes[index], value)
+            elif isinstance(value, Missing) and index < len(nodes) and nodes[index].kind == "function_call":
+                self.findings.warn(nodes[index], f"there is no {value.what}: {name.text} is nil", value.hint)
 
     def _read_assignment_statement(self, node: Node) -> None:
         given, targets = node.first("expression_list"), node.first("variable_list")
@@ -307,7 +324,11 @@ class Reading:
             if side and not is_test and not (isinstance(value, Result) and self._is_guarded(side)):
                 check_operand(self.findings, self.fields, side, value, operator)
         check_order(self.findings, node, first, second, operator)
-        return Literal("string") if operator == ".." else UNKNOWN
+        if operator in ("==", "~="):
+            check_equality(self.findings, node, first, second)
+        if operator in ARITHMETIC and not self._scopes.may_bend_tables:
+            return Literal("number")
+        return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
 
     def _is_guarded(self, node: Node) -> bool:
         """Return True if a condition around a part of a script looks at the value."""
@@ -338,8 +359,12 @@ class Reading:
             return self._call_method(name, given)
         called = self.value(name)
         if isinstance(called, Builtin) and called.name in ("pcall", "xpcall"):
-            self._note_use(node, self._protect(given))
-            return UNKNOWN
+            values = self._protect(given)
+            self._note_use(node, values)
+            if given and given[0].kind == "function_call" and isinstance(values[0], Result):
+                hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
+                self.findings.warn(given[0], f"{called.name} takes a function, and this calls it before", hint)
+            return Literal("boolean")
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
         if isinstance(called, Callee):
@@ -349,10 +374,19 @@ class Reading:
                 self.findings.undefined(each, value)
         if isinstance(called, (Missing, Undefined)):
             self.findings.fail_on_nil(name, called, "call")
-        elif isinstance(called, Builtin) and given:
-            check_builtin(self, called.name, given, values)
+        elif isinstance(called, Builtin):
+            if given:
+                check_builtin(self, called.name, given, values)
+            if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
+                self._check_mapped(given[1], values[1])
+            if called.name in NOTHING:
+                return Missing(f"value that {called.name} returns", NOTHING[called.name])
         elif isinstance(called, Closure):
             self.enter(called, values)
+            if not returns_value(called.node):
+                return Missing(f"value that {name.text[:40]} returns", "write return before its last value")
+        elif isinstance(called, Literal) and called.kind != "table" and not self._scopes.may_bend_tables:
+            self.findings.fail(name, f"{name.text[:40]} is a {called.kind}, not a function")
         elif isinstance(called, Result) and self.fields.is_plain_table(called):
             self.findings.fail(name, f"{called.source} is a table, not a function")
         elif isinstance(called, Branch) and called.depth < 2:
@@ -389,6 +423,11 @@ class Reading:
         elif key in PATTERN_METHODS and given and not isinstance(value, Library):
             check_pattern(self.findings, given[0])
         return UNKNOWN
+
+    def _check_mapped(self, node: Node, function: Value) -> None:
+        """Note that the function of a ``parallel.map`` returns nothing, though the list is used."""
+        if isinstance(function, Closure) and not returns_value(function.node):
+            self.findings.warn(node, "the function returns nothing, so that the list is empty", "return a value in it")
 
     def _note_use(self, call: Node, values: Sequence[Value]) -> None:
         """Note of a call, and of the functions that are passed to it, whether the result is used."""

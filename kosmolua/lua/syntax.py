@@ -19,7 +19,12 @@ MAX_PARSED = 64 * 1024
 that grows with its square."""
 MAX_SECONDS = 0.5
 """Seconds that parsing may take: far from Lua the grammar's search for the least error is slow."""
+MAX_UNCLOSED = 1024
+"""Bytes after a long string without an end from which it is not left to the parser."""
 _CHUNK = 16 * 1024
+_STRING_OR_COMMENT = re.compile(
+    rb"""(?:--)?\[(?P<level>=*)\[|--[^\n]*|"(?:\\z\s*|\\.|[^"\\\n])*"|'(?:\\z\s*|\\.|[^'\\\n])*'""", re.DOTALL
+)
 QUOTES = ('"', "'")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*\Z")
 
@@ -117,8 +122,30 @@ def parse(source: str | bytes) -> Script | None:
         return None
     if text.startswith(b"#"):
         text = b"--" + text[2:] if len(text) > 1 and text[1:2] != b"\n" else b" " + text[1:]
+    if unclosed := _unclosed(text):
+        return Script(Node("chunk", "", 0, len(text), 1, 1, text), [unclosed])
     tree = _tree(text)
     return _script(tree, text) if tree else None
+
+
+def _unclosed(text: bytes) -> SyntaxProblem | None:
+    """Return the problem of a long string or comment without an end, if much follows it: the parser would take long."""
+    place = 0
+    while found := _STRING_OR_COMMENT.search(text, place):
+        place = found.end()
+        level = found["level"]
+        if level is not None:
+            end = text.find(b"]" + level + b"]", place)
+            if end < 0:
+                return _problem_at(text, found) if len(text) - place > MAX_UNCLOSED else None
+            place = end + len(level) + 2
+    return None
+
+
+def _problem_at(text: bytes, found: re.Match[bytes]) -> SyntaxProblem:
+    before = text[: found.start()]
+    column = found.start() - before.rfind(b"\n")
+    return SyntaxProblem(before.count(b"\n") + 1, column, found[0].decode(), f"]{found['level'].decode()}]", 1)
 
 
 def _tree(text: bytes) -> Tree | None:

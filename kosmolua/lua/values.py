@@ -11,10 +11,13 @@ from typing import NamedTuple
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import List, Map, Record, Type
+from kosmolua.schema.types import Choice, List, Map, Record, Type
 
 MIN_LIKENESS = 0.75
 """How much of a name must be alike for it to be meant: of short names many resemble each other a little."""
+
+
+_LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
 
 
 class Unknown:
@@ -150,6 +153,24 @@ def is_list(kind: Type) -> bool:
 def is_text(kind: Type) -> bool:
     """Return True if only strings fit."""
     return label(kind) == "string"
+
+
+def kind_of(value: Value) -> str:
+    """Return what a value certainly is if it is not nil, in Lua's word for its type, or nothing if unclear."""
+    if isinstance(value, Literal):
+        return value.kind
+    if isinstance(value, Closure):
+        return "function"
+    if not isinstance(value, Result) or value.type.nullable:
+        return ""
+    if is_table(value.type):
+        return "table"
+    return _LUA_TYPES.get(label(value.type), "")
+
+
+def choices_of(kind: Type) -> tuple[object, ...]:
+    """Return the values of a choice, or none for any other type."""
+    return kind.values if isinstance(kind, Choice) else ()
 
 
 def is_table(kind: Type) -> bool:

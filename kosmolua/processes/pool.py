@@ -52,6 +52,11 @@ class WorkerPool:
         self._places = _Places(workers)
 
     @property
+    def workers(self) -> int:
+        """How many runs go on at once."""
+        return self._workers
+
+    @property
     def max_runs(self) -> int:
         """The largest number of runs with a process: active ones, and those that wait for a person."""
         return self._workers * (1 + MAX_PAUSED)

@@ -36,6 +36,7 @@ class Job(NamedTuple):
         params: What it finds in ``params``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
+        is_planned: Whether its writes are only noted.
     """
 
     source: bytes
@@ -45,6 +46,7 @@ class Job(NamedTuple):
     params: Mapping[str, object] = MappingProxyType({})
     asks_time: bool = False
     seed: str | None = None
+    is_planned: bool = False
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
         """Return the frame that tells a child to run it.
@@ -66,6 +68,7 @@ class Job(NamedTuple):
             input=self.input,
             params=dict(self.params),
             seed=self.seed,
+            is_planned=self.is_planned,
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
+from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.folders import recordings_folder
@@ -148,6 +149,7 @@ def begin(
     *,
     read_only: bool,
     deny: Sequence[str],
+    account: str | None = None,
 ) -> Take:
     """Begin a recording.
 
@@ -159,6 +161,7 @@ def begin(
         limits: The limits of the run.
         read_only: Whether every write is denied, also when the run goes on.
         deny: What is denied, also when it goes on.
+        account: The default account of the run, if it has one of its own.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -181,6 +184,7 @@ def begin(
             "params": dict(job.params),
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
+            "account": account,
             "host": host.places(),
             "seed": seed,
         }
@@ -234,6 +238,40 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     tape = Tape(Answers(recording, is_changed=_was_changed(recording)), writer, redact=host.redactor.value)
     header = recording.header
     return Take(header["run"], header["seed"], tape, recording.path, recording, _left_approvals(recording))
+
+
+def plan_of(host: Host, source: bytes, job: Job) -> Plan:
+    """Return the plan that a run will fill.
+
+    Args:
+        host: What the run makes its calls with.
+        source: The script as it was given.
+        job: What its process is told.
+    """
+    run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
+    run |= {"input": job.input, "params": dict(job.params)}
+    return Plan(script_fields(job.name, source), run, [], [], _now())
+
+
+def applying(plan: Plan, host: Host, *, again: bool) -> Application:
+    """Return what allows the writes of a plan, which is marked as applied.
+
+    Args:
+        plan: The plan.
+        host: What the run makes its calls with.
+        again: Whether it may have been applied before.
+
+    Raises:
+        ConfigError: It was applied before, or made with simulators while these are real services, or the other way
+            round.
+    """
+    if plan.applied and not again:
+        raise ConfigError(f"The plan was applied already, at {plan.applied}", hint="pass --again to apply it once more")
+    if plan.run["mode"] != host.mode:
+        hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
+        raise ConfigError(f"The plan is of a {plan.run['mode']} run", hint=hint)
+    plan.applied = _now()
+    return Application(plan)
 
 
 def _was_changed(recording: Recording) -> bool:
@@ -358,7 +396,9 @@ def default_path(run: str) -> str:
 def options_of(recording: Recording) -> dict[str, Any]:
     """Return the options with which a recorded script runs again."""
     header = recording.header
-    return {"name": recording.script["name"], **{name: header[name] for name in ("args", "input", "params")}}
+    account = {"account": header["account"]} if header["account"] else {}
+    kept = {name: header[name] for name in ("args", "input", "params")}
+    return {"name": recording.script["name"], **kept, **account}
 
 
 def script_fields(name: str, source: bytes) -> Event:

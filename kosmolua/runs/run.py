@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.host import Host
+    from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Event, Watch
+    from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -66,6 +68,8 @@ class RunOptions(TypedDict, total=False):
     """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
     read_only: bool
     """Deny every write of this run."""
+    account: str
+    """The account that is the default one in this run, for each integration that has it."""
     allow: Sequence[str]
     """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
     deny: Sequence[str]
@@ -73,6 +77,8 @@ class RunOptions(TypedDict, total=False):
     check: bool
     """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
     and the MCP server do; here it takes some milliseconds and is off by default."""
+    planning: Planner | Application | None
+    """Notes writes instead of sending them, or allows those of a plan alone, see :meth:`kosmolua.Runtime.plan`."""
     record: str | os.PathLike[str] | bool
     """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
     says where it is."""
@@ -115,7 +121,9 @@ class Outcome:
         warnings: What is likely wrong with the script, a sentence each, if it was checked.
         exit: The exit status that the script asked for, if it did.
 
-    ``recording`` is the path of the recording, if one was kept.
+    ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
+    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet
+    it is the outcome of.
     """
 
     def __init__(
@@ -136,6 +144,10 @@ class Outcome:
         self.usage = usage or {}
         self.warnings = list(warnings)
         self.recording: str | None = None
+        self.run: str | None = None
+        self.key: Any = None
+        self.account: str | None = None
+        self.plan: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Outcome({self.to_json()!r})"
@@ -158,7 +170,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, object]:
         """Return the object that ``--json`` prints."""
-        kept = {"recording": self.recording} if self.recording else {}
+        kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
+        kept |= {"plan": self.plan} if self.plan else {}
         return {
             "ok": self.ok,
             "status": self.status,
@@ -301,7 +314,7 @@ class Run:
         from kosmolua.lua.check import Checker
 
         try:
-            report = Checker(self._host.catalog).check(self._source)
+            report = Checker(self._catalog).check(self._source)
         except ConfigError:
             return  # the first call meets it too, and says what it cut off
         if not report.is_lua:
@@ -310,6 +323,11 @@ class Run:
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped = report.dropped
+
+    @property
+    def _catalog(self) -> Catalog:
+        """The integrations, with the default account of this run."""
+        return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
         if self._options.get("record") and not self.take:
@@ -330,7 +348,7 @@ class Run:
             if self._is_stopped:
                 self._supervisor.interrupt()
         try:
-            ending = self._supervisor.run(self._job)
+            ending = self._supervisor.run(self.job)
             outcome = self._outcome(ending, monotonic() - started)
             if self.take:
                 self.take.finish(outcome)
@@ -358,6 +376,7 @@ class Run:
                 self._host,
                 self._clock,
                 self._limits,
+                catalog=self._catalog,
                 read_only=self._options.get("read_only", False),
                 allow=self._allow,
                 deny=self._deny,
@@ -368,11 +387,13 @@ class Run:
                 run=take.run if take else None,
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take else None,
+                plan=self._options.get("planning"),
             )
             return self._broker
 
     @property
-    def _job(self) -> Job:
+    def job(self) -> Job:
+        """What its process is told."""
         return Job(
             self._source,
             self._name,
@@ -381,6 +402,7 @@ class Run:
             self._params,
             asks_time=self.take is not None or self._host.mode == "simulated",
             seed=self.take.seed if self.take else None,
+            is_planned=(plan := self._options.get("planning")) is not None and plan.replaces_writes,
         )
 
     def _begin_recording(self) -> Take:
@@ -392,10 +414,11 @@ class Run:
             self._host,
             None if isinstance(path, bool) else path,
             self._given,
-            self._job,
+            self.job,
             self._limits,
             read_only=read_only,
             deny=deny,
+            account=self._options.get("account"),
         )
 
     def _tell_tape_first(self, event: Event) -> None:
@@ -458,7 +481,7 @@ class Run:
         calls = broker.close(ending.error) if broker else []
         if broker and ending.error:
             broker.redact_error(ending.error)
-        return Outcome(
+        outcome = Outcome(
             result=broker.redact(ending.result) if broker else ending.result,
             output=output.decode("utf-8", "replace"),
             error=ending.error,
@@ -472,6 +495,8 @@ class Run:
             warnings=[*self._warnings, *pages],
             exit=ending.exit,
         )
+        outcome.run = self.take.run if self.take else broker.run if broker else None
+        return outcome
 
 
 def _ignore(_: object) -> None:

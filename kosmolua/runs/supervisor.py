@@ -80,14 +80,18 @@ class Broker(Protocol):
     def describe(self, path: str) -> str:
         """Describe what is at a path under ``app``."""
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, line: int = 0) -> str:
         """Make a call.
 
         Args:
             path: The function, such as ``integrations.render2.list_services``.
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
+            line: The line of the script, if known.
         """
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        """Note that the script looks at what a planned call returns."""
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
@@ -367,6 +371,8 @@ class Supervisor:
             elif kind == "wait":
                 if self._tape:
                     self._tape.wait()
+            elif kind == "peek":
+                self._broker().peek(frame["call"], frame["key"], frame["line"])
             elif self._tape and self._tape.ask(frame):
                 continue  # it needs no answer of the broker
             elif kind == "sleep":
@@ -471,7 +477,7 @@ class Supervisor:
             elif kind == "time":
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
-                answer = self._broker().call(frame["path"], given, fault)
+                answer = self._broker().call(frame["path"], given, fault, **_line_in(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
@@ -553,6 +559,11 @@ def _too_many_pending() -> LimitExceeded:
         value=MAX_CALLS_OF_RUN,
         hint="give parallel a smaller limit, or send less with each",
     )
+
+
+def _line_in(frame: dict[str, Any]) -> dict[str, int]:
+    line = frame.get("line")
+    return {"line": line} if isinstance(line, int) else {}
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:

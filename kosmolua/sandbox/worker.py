@@ -145,6 +145,7 @@ def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
         "limits": job["limits"],
         "asks_time": job.get("asks_time", False),
         "is_recorded": bool(job.get("seed")),
+        "is_planned": job.get("is_planned", False),
         "input": job.pop("input", None),
         "params": job.pop("params", {}),
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin
 
 from kosmolua.errors import PluginError
+from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
 from kosmolua.schema.annotations import Uncarriable, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED
@@ -59,6 +60,7 @@ class AccountField:
         type: What fits; a credential is a string.
         default: The class's own default, or :data:`REQUIRED` if it has none.
         many: True if it is a table of credentials by name, such as environment variables.
+        login: How an account gets it by logging in, if it can.
     """
 
     name: str
@@ -67,6 +69,7 @@ class AccountField:
     type: Type
     default: object = REQUIRED
     many: bool = False
+    login: OAuth2 | None = None
 
     @property
     def required(self) -> bool:
@@ -274,7 +277,9 @@ def _read_field(field: dataclasses.Field[Any], annotation: object, owner: str, o
         default = field.default_factory()
     try:
         kind = type_of(dict[str, str] if many else str if secret else annotation)
-        return AccountField(field.name, about, secret, kind, default, many)
+        extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+        login = next((extra for extra in extras if isinstance(extra, OAuth2)), None)
+        return AccountField(field.name, about, secret, kind, default, many, login)
     except Uncarriable as error:
         raise PluginError(f"account field {field.name} of {owner}: {error}", origin=origin, hint=error.hint) from None
 

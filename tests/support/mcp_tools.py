@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
+import urllib.request
 from threading import Thread
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from mcp.server import MCPServer
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import Context, Image
 from mcp_types import (
     CallToolResult,
@@ -25,7 +29,27 @@ from mcp_types import (
 
 READS, DESTROYS = ToolAnnotations(read_only_hint=True), ToolAnnotations(destructive_hint=True)
 PIXEL = b"\x89PNG\r\n\x1a\n"
-server = MCPServer("tools", instructions="Say hello with greet.", log_level="ERROR")
+
+
+class Verifier:
+    """Asks the server that issued a token whether it is good."""
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        url = f"{os.environ['ISSUER']}/introspect?token={token}"
+        answer = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(url)))
+        return AccessToken(token=token, client_id="any", scopes=[]) if answer["active"] else None
+
+
+def guard() -> dict[str, Any]:
+    """Return the settings of a server that wants a token."""
+    if "ISSUER" not in os.environ:
+        return {}
+    resource = f"http://127.0.0.1:{sys.argv[1]}/mcp"
+    settings = AuthSettings(issuer_url=os.environ["ISSUER"], resource_server_url=resource)
+    return {"auth": settings, "token_verifier": Verifier()}
+
+
+server = MCPServer("tools", instructions="Say hello with greet.", log_level="ERROR", **guard())
 
 
 class Sum(TypedDict):

@@ -10,13 +10,14 @@ import builtins
 import concurrent.futures
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
+from kosmolua.accounts.logins import LoginSecret
 from kosmolua.catalog.mcp_servers.cards import Card
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
@@ -375,14 +376,27 @@ class Link:
         import httpx2
 
         headers = {name: value.reveal() for name, value in self._server.headers.items()}
-        if self._server.token:
-            headers["Authorization"] = self._server.token.prefixed("Bearer").reveal()
+        token = self._server.token
+
+        class Bearer(httpx2.Auth):
+            """Signs each request, and one that is refused once more with a token that was renewed."""
+
+            async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+                assert token
+                sent = await asyncio.to_thread(token.reveal)
+                request.headers["Authorization"] = f"Bearer {sent}"
+                response = yield request
+                if response.status_code == UNAUTHORIZED and isinstance(token, LoginSecret):
+                    fresh = await asyncio.to_thread(token.renewed, sent)
+                    request.headers["Authorization"] = f"Bearer {fresh}"
+                    yield request
 
         async def note(response: Any) -> None:
-            self._status = max(self._status, response.status_code)
+            self._status = response.status_code
 
         timeout = httpx2.Timeout(30.0, read=None)
-        return httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks={"response": [note]})
+        auth = Bearer() if token else None
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
 
     async def _learn(self) -> None:
         """Ask what the server offers, and tell the owner."""

@@ -1,4 +1,7 @@
-"""The provider of the root ``mcp``: an integration for each server of the accounts file."""
+"""The provider of the root ``mcp``: an integration for each server of the accounts file.
+
+What only a server needs is imported for the first one: a script that uses none starts without it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.toml import Table
-from kosmolua.catalog.mcp_servers.cards import Card, Cards
-from kosmolua.catalog.mcp_servers.settings import Server, identity, reached
-from kosmolua.catalog.mcp_servers.tools import functions_of
 from kosmolua.catalog.plugins import Plugin
 from kosmolua.clock import Until
 from kosmolua.concurrency import lazy
@@ -24,7 +24,9 @@ from kosmolua.suggestions import did_you_mean, list_of
 
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.catalog.mcp_servers.cards import Card, Cards
     from kosmolua.catalog.mcp_servers.connections import Confirm, Connections
+    from kosmolua.catalog.mcp_servers.settings import Server
 
 START_TIMEOUT = 65.0
 """Seconds to wait for a server of which nothing is known yet: a little longer than it may take."""
@@ -59,7 +61,7 @@ class Servers:
         self._accounts = accounts
         self._environ = environ
         self._offline = offline
-        self._cards = cards or Cards()
+        self._given_cards = cards
         self._trace = trace
         self._changed = changed
         self._confirm = confirm
@@ -127,11 +129,18 @@ class Servers:
             ConfigError: Its section says too little, or something that it may not.
             UnknownPath: There is no server of this name.
         """
+        from kosmolua.catalog.mcp_servers.settings import Server
+
         with self._lock:
             if name not in self._settings:
                 self.section(name)
                 self._settings[name] = Server(**self._accounts.settings(_integration(name, "", None), "default"))
             return self._settings[name]
+
+    def declared(self, name: str) -> Integration:
+        """Return a server as an integration without functions, which needs no start."""
+        self.section(name)
+        return _integration(name, "", None)
 
     def section(self, name: str) -> Table:
         """Return the section of a server, checked, no secret resolved; raises as :meth:`settings` does."""
@@ -158,6 +167,12 @@ class Servers:
             connections.start_anew()
 
     @lazy
+    def _cards(self) -> Cards:
+        from kosmolua.catalog.mcp_servers.cards import Cards
+
+        return self._given_cards or Cards()
+
+    @lazy
     def _connections(self) -> Connections:
         from kosmolua.catalog.mcp_servers.connections import Connections, no_trace
 
@@ -166,6 +181,8 @@ class Servers:
         return Connections(started_in, self._environ, trace=self._trace or no_trace, learned=self._learn)
 
     def _known(self, name: str) -> Plugin | None:
+        from kosmolua.catalog.mcp_servers.settings import identity
+
         with self._lock:
             if name not in self._loaded and (card := self._cards.read(name, identity(self.section(name)))):
                 self._loaded[name] = card, self._plugin(name, card)
@@ -173,6 +190,8 @@ class Servers:
 
     def _learn(self, full_name: str, card: Card) -> None:
         """Note what a server offers."""
+        from kosmolua.catalog.mcp_servers.settings import identity
+
         name = full_name.partition(".")[2]
         card = json.loads(json.dumps(card))
         with self._lock:
@@ -184,6 +203,9 @@ class Servers:
         self._changed()
 
     def _plugin(self, name: str, card: Card) -> Plugin:
+        from kosmolua.catalog.mcp_servers.settings import reached
+        from kosmolua.catalog.mcp_servers.tools import functions_of
+
         info = card.get("server") or {}
         title = str(info.get("title") or info.get("name") or name)
         integration = _integration(name, f"{title}, an MCP server.", lambda account: self._sender(name))
@@ -225,6 +247,8 @@ class Servers:
 
 
 def _integration(name: str, about: str, carrier: Any) -> Integration:
+    from kosmolua.catalog.mcp_servers.settings import Server
+
     integration = Integration(name, Server, about=about, prefix="", root=SERVERS)
     integration.carrier = carrier
     return integration

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from kosmolua.accounts.toml import Table
 from kosmolua.errors import NetworkError
+from kosmolua.http.auth import OAuth2
 from kosmolua.http.messages import Send
 from kosmolua.secret import Secret
 
@@ -31,7 +32,10 @@ class Server:
     cwd: Annotated[str | None, "The folder to start it in; the accounts file's by default."] = None
     url: Annotated[str | None, "The address of a server that is reached over HTTP."] = None
     headers: Annotated[dict[str, Secret], "Headers of each request."] = field(default_factory=dict)
-    token: Annotated[Secret | None, "Sent as Authorization: Bearer."] = None
+    token: Annotated[Secret | None, "Sent as Authorization: Bearer; without it, that of a login.", OAuth2()] = None
+    client_id: Annotated[str | None, "The client of a login, if the service lets none register itself."] = None
+    client_secret: Annotated[Secret | None, "Its password, if it has one."] = None
+    scopes: Annotated[list[str] | None, "What a login asks for; what the server names by default."] = None
 
     def open(self, send: Send) -> Send:
         """Return what sends the requests of the protocol."""

@@ -113,8 +113,54 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
     return max(map(status_of, errors), default=0)
 
 
+@command.command("login")
+@click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(accounts))
+@click.option("--device", is_flag=True, help="Show a code to type on another device, and open no browser.")
+@listing_options
+@click.pass_obj
+def login(
+    earlier: Options,
+    name: str,
+    device: bool,  # noqa: FBT001 - the value of an option
+    options: Options,
+) -> None:
+    """Log an account in with its service, by the browser or a code, and keep the token that this gives.
+
+    The token goes into the keyring if there is one, else into a file that you alone can read, and is renewed by itself.
+    """
+    from kosmolua.cli import logins
+
+    options = options.over(earlier)
+    with open_to_list(options) as runtime:
+        section, kept = logins.log_in(runtime, name, by_device=device)
+        state = runtime.accounts.login_state(*logins.find(runtime, name))
+    if options.json:
+        console.as_json({"account": section, "state": state})
+    else:
+        console.complain(f"{section} is {state}; the token is in {kept}")
+
+
+@command.command("logout")
+@click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(accounts))
+@listing_options
+@click.pass_obj
+def logout(earlier: Options, name: str, options: Options) -> None:
+    """Revoke the token of an account's login, where the service can, and remove it."""
+    from kosmolua.cli import logins
+
+    options = options.over(earlier)
+    with open_to_list(options) as runtime:
+        section, is_revoked = logins.log_out(runtime, name)
+    if options.json:
+        console.as_json({"account": section, "revoked": is_revoked})
+    else:
+        more = "" if is_revoked else "; the service has no way to revoke its token, or did not answer"
+        console.complain(f"{section} is logged out{more}")
+
+
 def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"integration": integration, "account": account, "identity": None, "error": None}
+    entry["login"] = runtime.accounts.login_state(runtime.catalog.integration(integration), account)
     if runtime.catalog.integration(integration).identify is None:
         return entry
     try:
@@ -126,4 +172,5 @@ def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any
 
 def _row(entry: dict[str, Any]) -> list[str]:
     problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
-    return [f"{entry['integration']}.{entry['account']}", entry["identity"] or problem]
+    said = entry["identity"] or (problem if entry["error"] or not entry["login"] else None)
+    return [f"{entry['integration']}.{entry['account']}", "; ".join(filter(None, [said, entry["login"]]))]

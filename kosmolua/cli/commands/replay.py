@@ -9,7 +9,7 @@ import click
 from kosmolua.broker.recording import read
 from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import perform, watched
 from kosmolua.runs.run import Outcome
 from kosmolua.runtime import Runtime
@@ -24,7 +24,7 @@ from kosmolua.runtime import Runtime
 )
 @click.argument("file", type=click.Path())
 @recordings.script_option
-@running_options
+@session_options
 def command(file: str, script: str | None, options: Options) -> int:
     """Run a recorded script again, answered by its recording alone.
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.recording import Recording, read
+from kosmolua.broker.recording import read
 from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, running_options
+from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
 from kosmolua.runs.run import Outcome
 
@@ -91,7 +91,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
     "--done", multiple=True, type=Done(), help="Take a write that was under way for done; the script gets JSON."
 )
 @click.option("--again", multiple=True, type=Numbers(), help="Send a write that was under way again.")
-@running_options
+@session_options
 def command(
     file: str,
     script: str | None,
@@ -112,7 +112,7 @@ def command(
     path = recordings.find(file)
     recording = read(path)
     name = recording.script["name"]
-    options = options.over(_options_of(recording))
+    options = options.over(recordings.options_of_host(recording.header["host"]))
     given: dict[str, Any] = {**options.limits, "approve": _numbers(approve), "deny": _numbers(deny_calls)}
     given |= {"done": {number: value for each in done for number, value in each.items()}, "again": _numbers(again)}
     if changed := recordings.changed_script(script):
@@ -131,15 +131,3 @@ def command(
 def _numbers(given: tuple[Any, ...]) -> list[int] | bool:
     """Return the numbers of a repeatable option; True for all."""
     return True if True in given else [number for each in given for number in each]
-
-
-def _options_of(recording: Recording) -> Options:
-    """Return where the recorded run's accounts, integrations and answers came from, as options."""
-    host = recording.header["host"]
-    return Options(
-        accounts=host["accounts"],
-        plugin=tuple(host["plugins"]),
-        simulate=host["simulate"],
-        simulate_state=host["simulate_state"],
-        simulate_fail=tuple(f"{path}={outcome}" for path, outcome in host["simulate_fail"].items()),
-    )

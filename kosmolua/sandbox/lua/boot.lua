@@ -68,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "session",
+  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "placeholders", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -135,8 +135,8 @@ local function finish(ok, ...)
 end
 
 ---Makes everything ready for a script, or for a chunk of a session.
----@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `input` and
----`params`
+---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `is_planned`,
+---`input` and `params`
 ---@return table params
 local function prepare(chunk, settings)
   script_name = chunk
@@ -152,6 +152,7 @@ local function prepare(chunk, settings)
   if given.is_recorded then
     host.recorded.install()
   end
+  requests.is_planned = given.is_planned
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end

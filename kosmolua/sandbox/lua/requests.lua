@@ -28,6 +28,9 @@ requests.branch = nil
 requests.is_recorded = false
 local host_knows_of_waiting = false
 
+---True if the writes of the run are only noted, and answered by placeholders.
+requests.is_planned = false
+
 ---How many calls of `parallel` were made outside of its branches.
 local groups = 0
 
@@ -157,12 +160,15 @@ function requests.ask(kind, fields)
   if requests.is_recorded then
     host_knows_of_waiting = branch == ""
     branch = branch .. (host_knows_of_waiting and ',"waits":true' or "")
-    branch = branch .. format(',"of":"%s","line":%d', name_of(requests.branch), traceback.line() or 0)
+    branch = branch .. format(',"of":"%s"', name_of(requests.branch))
+  end
+  if requests.is_recorded or requests.is_planned then
+    branch = branch .. format(',"line":%d', traceback.line() or 0)
   end
   bridge("send", format('{"kind":"%s","id":%d', kind, number) .. branch .. fields .. "}")
   local reply = requests.await({ [number] = true })
   if reply.ok then
-    return reply.value
+    return requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
   end
   local problem = errors.mint(reply.error, number)
   traceback.note(problem)

@@ -1,0 +1,231 @@
+"""Logins: the tokens of accounts that logged in, kept in the keyring or a file, and renewed once for all processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from kosmolua.errors import ConfigError, NotConfigured
+from kosmolua.folders import state_folder
+from kosmolua.http.oauth import Service, Tokens, renew
+from kosmolua.secret import Secret
+
+KEYRING_SERVICE = "kosmolua-logins"
+LOCK_TIMEOUT = 60.0
+"""Seconds to wait for another process that renews the same login."""
+
+
+class Logins:
+    """The logins of the accounts of one accounts file.
+
+    Args:
+        accounts: The accounts file, or where it would be: each has logins of its own.
+        folder: The folder of tokens that no keyring keeps, and of the locks; None for the user's own.
+    """
+
+    def __init__(self, accounts: Path, folder: str | os.PathLike[str] | None = None) -> None:
+        self._owner = sha256(os.fsencode(os.path.abspath(accounts))).hexdigest()[:8]
+        self._folder = Path(state_folder()) / "logins" if folder is None else Path(folder)
+
+    def of(self, account: str) -> Login:
+        """Return the login of an account, by its section of the accounts file. It need not exist."""
+        name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', account)}-{self._owner}"
+        return Login(account, name, self._folder)
+
+
+class Login:
+    """The login of one account. Any number of threads and processes may use it.
+
+    Args:
+        account: Its section of the accounts file, for messages.
+        name: The key under which it is kept.
+        folder: The folder of the file and the lock.
+    """
+
+    def __init__(self, account: str, name: str, folder: Path) -> None:
+        self._account = account
+        self._name = name
+        self._file = folder / f"{name}.json"
+        self._lock_file = folder / f"{name}.lock"
+        self._lock = Lock()
+        self._known: tuple[Service, Tokens] | None = None
+
+    @property
+    def exists(self) -> bool:
+        """True if the account logged in."""
+        return self._read() is not None
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """What the login gave, as it is now, or None."""
+        found = self._read()
+        return found[1] if found else None
+
+    def token(self, *, but_not: str = "") -> str:
+        """Return a token that is valid, renewed if it has to be: once, however many processes ask.
+
+        Args:
+            but_not: A token that the service refused.
+
+        Raises:
+            NetworkError: The service that renews it cannot be reached.
+            NotConfigured: The account did not log in, or its login is over.
+        """
+        with self._lock:
+            if self._known and not self._known[1].is_over and self._known[1].access != but_not:
+                return self._known[1].access
+            self._known = self._read()
+            if self._known is None:
+                raise self._missing("is not logged in")
+            if self._known[1].is_over or self._known[1].access == but_not:
+                with self._alone():
+                    self._known = self._renewed(but_not)
+            return self._known[1].access
+
+    def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
+        """Return the token as a secret, of which ``learn`` is told each value that it has."""
+        return LoginSecret(self, learn)
+
+    def keep(self, service: Service, tokens: Tokens) -> str:
+        """Keep what a login gave, and return where.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        with self._alone():
+            return self._write(service, tokens)
+
+    def forget(self) -> tuple[Service, Tokens] | None:
+        """Remove what a login gave, and return it, so that it can be revoked; None if there is nothing."""
+        with self._alone():
+            found = self._read()
+            self._known = None
+            with suppress(FileNotFoundError):
+                self._file.unlink()
+            if keyring := _keyring():
+                with suppress(Exception):  # the backends raise errors of their own if there is no such entry
+                    keyring.delete_password(KEYRING_SERVICE, self._name)
+            return found
+
+    def _renewed(self, but_not: str) -> tuple[Service, Tokens]:
+        """Return what is kept, after another process renewed it, or this one did. The lock is held."""
+        found = self._read()
+        if found is None:
+            raise self._missing("is not logged in")
+        service, tokens = found
+        if tokens.is_over or tokens.access == but_not:
+            try:
+                tokens = renew(service, tokens)
+            except NotConfigured as error:
+                raise self._missing(f"has to log in again: {error.what}") from None
+            self._write(service, tokens)
+        return service, tokens
+
+    def _missing(self, what: str) -> NotConfigured:
+        return NotConfigured(f"{self._account} {what}", hint=f"run 'kosmolua accounts login {self._account}'")
+
+    def _read(self) -> tuple[Service, Tokens] | None:
+        keyring = _keyring()
+        text = keyring.get_password(KEYRING_SERVICE, self._name) if keyring else None
+        try:
+            kept = json.loads(text or self._file.read_text(encoding="utf-8"))
+            return Service.of_json(kept["service"]), Tokens(**kept["tokens"])
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigError(f"The login in {self._file} cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(f"The login in {self._file} is damaged", hint="log in again") from None
+
+    def _write(self, service: Service, tokens: Tokens) -> str:
+        values = {"access": tokens.access, "refresh": tokens.refresh, "expires": tokens.expires, "scope": tokens.scope}
+        text = json.dumps({"service": service.as_json(), "tokens": values})
+        if keyring := _keyring():
+            keyring.set_password(KEYRING_SERVICE, self._name, text)
+            return "the keyring"
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable by the owner alone
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            os.replace(fresh, self._file)
+        except OSError as error:
+            raise ConfigError(f"The login cannot be written to {self._file}: {error.strerror}") from None
+        return str(self._file)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from changing the login until the ``with`` block ends."""
+        self._lock_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(self._lock_file, "a", encoding="utf-8") as stream:
+            _take(stream.fileno(), time.monotonic() + LOCK_TIMEOUT)
+            yield
+
+
+class LoginSecret(Secret):
+    """The token of a login: a secret that is looked up, and renewed if it has to be, whenever it is revealed.
+
+    Args:
+        login: The login.
+        learn: Told each value that it has, so that texts are masked.
+    """
+
+    __slots__ = ("_learn", "_login")
+
+    def __init__(self, login: Login, learn: Callable[[Secret], None]) -> None:
+        super().__init__("")
+        self._login = login
+        self._learn = learn
+
+    def __bool__(self) -> bool:
+        return True
+
+    def reveal(self) -> str:
+        """Return a token that is valid."""
+        return self._learned(self._login.token())
+
+    def renewed(self, refused: str) -> str:
+        """Return another token than one that the service refused."""
+        return self._learned(self._login.token(but_not=refused))
+
+    def _learned(self, token: str) -> str:
+        self._learn(Secret(token))
+        return token
+
+
+def _take(descriptor: int, ends: float) -> None:
+    """Lock a file for this process; the system unlocks it when it is closed."""
+    while True:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() > ends:
+                raise NotConfigured("Another process has held the login for a minute") from None
+            time.sleep(0.02)
+
+
+def _keyring() -> Any:
+    """Return the keyring, or None if there is none that can keep anything."""
+    try:
+        import keyring
+    except ImportError:
+        return None
+    return keyring if keyring.get_keyring().priority > 0 else None

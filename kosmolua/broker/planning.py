@@ -1,0 +1,298 @@
+"""Plans: what a script would write, noted instead of sent, and applied later as it was noted.
+
+A planned write is answered by a placeholder of its declared type. The strings in it are marks, such as
+``<render2.create_service#2.id>`` for what call 2 will return under ``id``; so a later call that takes one is seen to
+depend on that call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from kosmolua import __version__, protocol
+from kosmolua.broker.recording import replace_file
+from kosmolua.errors import BadArguments, ConfigError, Denied
+from kosmolua.protocol import Json
+from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
+
+if TYPE_CHECKING:
+    from kosmolua.broker.records import Call
+    from kosmolua.catalog.catalog import Target
+
+FORMAT = 1
+MAX_NESTING = 5
+"""Levels of a placeholder; a record may contain itself."""
+PLANNED = "the plan"
+_MARK = re.compile(r"<[\w.]+#(\d+)((?:\.[^.<>\[\]]+|\[\d+\])*)>")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+
+
+@dataclass
+class PlannedCall:
+    """A call that a plan has.
+
+    Args:
+        number: Its number in the run.
+        line: The line of the script that makes it; 0 if that is not known.
+        path: The function.
+        account: The account.
+        effect: ``write`` or ``destroy``; ``read`` if it takes what a planned call returns, so that it was not made.
+        arguments: By name, secrets redacted.
+        depends_on: The numbers of the calls whose results it takes.
+    """
+
+    number: int
+    line: int
+    path: str
+    account: str
+    effect: str
+    arguments: dict[str, Any]
+    depends_on: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """What a script would do.
+
+    Args:
+        script: The script: ``name``, ``sha256`` and ``source``.
+        run: How it ran: ``mode``, ``host``, ``args``, ``input`` and ``params``, see :mod:`kosmolua.broker.recording`.
+        calls: What it would write, and the reads that depend on that.
+        decisions: Where it looks into what a planned call returns: ``line``, ``number``, ``path`` and ``key``. From
+            there on, what really happens may differ.
+        time: When it was made.
+        applied: When it was applied, or None.
+    """
+
+    script: dict[str, Any]
+    run: dict[str, Any]
+    calls: list[PlannedCall]
+    decisions: list[dict[str, Any]]
+    time: str
+    applied: str | None = None
+
+    outcome: Any = field(default=None, repr=False, compare=False)
+    """What became of the script when the plan was made; None for a plan that was loaded."""
+
+    @property
+    def writes(self) -> list[PlannedCall]:
+        """The calls that write or destroy."""
+        return [call for call in self.calls if call.effect != "read"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        fields = {name: value for name, value in vars(self).items() if name != "outcome"}
+        return {"format": FORMAT, "kosmolua": __version__, **fields, "calls": [vars(call) for call in self.calls]}
+
+    def fill(self, planner: Planner) -> None:
+        """Take over what a planner has noted."""
+        self.calls = sorted(planner.calls, key=lambda call: call.number)
+        self.decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan into a file as indented JSON, readable by its owner only.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        text = json.dumps(self.to_json(), ensure_ascii=False, indent=2) + "\n"
+        try:
+            replace_file(os.fspath(path), text.encode("utf-8", "surrogatepass"))
+        except OSError as error:
+            raise ConfigError(f"The plan cannot be written to {os.fspath(path)}: {error.strerror}") from None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Return the plan in a file.
+
+        Raises:
+            ConfigError: It cannot be read, or is no plan.
+        """
+        name = os.fspath(path)
+        try:
+            with open(name, "rb") as file:
+                found = json.loads(file.read())
+            if found["format"] != FORMAT:
+                raise ConfigError(f"The plan {name} is of another format: it was made by kosmolua {found['kosmolua']}")
+            calls = [PlannedCall(**call) for call in found["calls"]]
+            names = [name for name in cls.__dataclass_fields__ if name != "outcome"]
+            return cls(**{**{name: found[name] for name in names}, "calls": calls})
+        except OSError as error:
+            raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError, KeyError, TypeError):
+            raise ConfigError(f"{name} is no plan", hint="kosmolua run --plan=FILE makes one") from None
+
+
+class Planner:
+    """Notes writes instead of having them sent. Any thread may use it."""
+
+    replaces_writes = True
+
+    def __init__(self) -> None:
+        self.calls: list[PlannedCall] = []
+        self.decisions: list[dict[str, Any]] = []
+        self._lock = Lock()
+
+    def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
+        """Return the arguments of a call by name. One that holds a mark fits, whatever its parameter demands."""
+        try:
+            return target.function.bind(target.path, given)
+        except BadArguments as error:
+            named = given[0] if len(given) == 1 and isinstance(given[0], Mapping) else {}
+            if not _marks_in(named.get(error.param or "")):
+                raise
+            return dict(named)
+
+    def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
+        """Return who allowed a call that is only noted; None for one that is made."""
+        return PLANNED if target.function.effect != "read" or _marks_in(arguments) else None
+
+    def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
+        """Note a call and return its placeholder as JSON; None for one that is made."""
+        function = target.function
+        depends_on = _marks_in(arguments)
+        if function.effect == "read" and not depends_on:
+            return None
+        call.is_planned = True
+        noted = PlannedCall(
+            call.number, call.line, target.path, target.account, function.effect, dict(arguments), depends_on
+        )
+        with self._lock:
+            self.calls.append(noted)
+        value = _placeholder(function.returns, f"{target.path}#{call.number}", "", 0)
+        return protocol.encode({"$planned": call.number, "value": value})
+
+    def note(self, call: Call, value: object) -> None:
+        """Do nothing about the result of a call that was made."""
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        """Note that the script looks at what a planned call returns."""
+        with self._lock:
+            made = next((call for call in self.calls if call.number == number), None)
+            seen = {"line": line, "number": number, "path": made.path if made else "", "key": key}
+            if made and seen not in self.decisions:
+                self.decisions.append(seen)
+
+
+class Application:
+    """Allows the writes of a plan, each once, and denies all others. Any thread may use it.
+
+    Args:
+        plan: The plan.
+    """
+
+    replaces_writes = False
+
+    def __init__(self, plan: Plan) -> None:
+        self.left = list(plan.writes)
+        self._numbers: dict[int, int] = {}
+        self._results: dict[int, object] = {}
+        self._lock = Lock()
+
+    def bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
+        """Return the arguments of a call by name."""
+        return target.function.bind(target.path, given)
+
+    def allow(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
+        """Return who allowed a write; None for a read, which the permissions decide about.
+
+        Raises:
+            Denied: The plan has no such call, or it was made already.
+        """
+        if target.function.effect == "read":
+            return None
+        with self._lock:
+            for planned in self.left:
+                is_of = (planned.path, planned.account) == (target.path, target.account)
+                if is_of and self._filled(planned.arguments) == arguments:
+                    self.left.remove(planned)
+                    self._numbers[call.number] = planned.number
+                    return PLANNED
+            close = [each for each in self.left if (each.path, each.account) == (target.path, target.account)]
+        said = json.dumps(self._filled(close[0].arguments), ensure_ascii=False) if close else ""
+        raise Denied(
+            f"{target.path} {target.function.effect}s with the account {target.account}, and the plan has no such call",
+            hint=f"call {close[0].number} of the plan has {said}" if close else "make a new plan",
+        )
+
+    def answer(self, call: Call, target: Target, arguments: Mapping[str, object]) -> str | None:
+        """Return None: each call that is allowed is made."""
+        return None
+
+    def note(self, call: Call, value: object) -> None:
+        """Note the result of a call, which takes the place of its marks in later ones."""
+        with self._lock:
+            if number := self._numbers.get(call.number):
+                self._results[number] = value
+
+    def peek(self, number: int, key: str, line: int) -> None:
+        """Do nothing: there are no placeholders."""
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each call that the plan has and the script did not make."""
+        return [
+            f"call {call.number} of the plan was not made: {call.path} with {call.account}, "
+            f"{json.dumps(self._filled(call.arguments), ensure_ascii=False)}"
+            for call in self.left
+        ]
+
+    def _filled(self, value: Any) -> Any:
+        """Return planned arguments with what the calls before have returned in the place of their marks."""
+        if isinstance(value, Mapping):
+            return {key: self._filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._filled(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        if whole := _MARK.fullmatch(value):
+            return self._result(whole)
+        return _MARK.sub(lambda mark: str(self._result(mark)), value)
+
+    def _result(self, mark: re.Match[str]) -> object:
+        """Return what a mark stands for, or the mark itself as long as that is not known."""
+        value = self._results.get(int(mark[1]), mark[0])
+        for key, index in _STEP.findall(mark[2]):
+            if key and isinstance(value, Mapping) and key in value:
+                value = value[key]
+            elif index and isinstance(value, list) and int(index) <= len(value):
+                value = value[int(index) - 1]
+            else:
+                return mark[0]
+        return value
+
+
+def _marks_in(value: object) -> list[int]:
+    """Return the numbers of the calls whose marks a value holds."""
+    return sorted({int(number) for number, _ in _MARK.findall(json.dumps(value, ensure_ascii=False, default=str))})
+
+
+def _placeholder(kind: Type | None, call: str, where: str, depth: int) -> Any:
+    """Return what stands for a result of a type.
+
+    Args:
+        kind: The type; None for nothing.
+        call: The function and the number of the call.
+        where: The place inside the result, such as ``.service.id``.
+        depth: How many tables are around it.
+    """
+    if isinstance(kind, Scalar):
+        plain: dict[str, Any] = {"integer": 0, "number": 0.0, "boolean": False, "any": None}
+        return plain.get(kind.kind, f"<{call}{where}>")
+    if isinstance(kind, Choice):
+        return kind.values[0] if kind.values else None
+    if isinstance(kind, Union):
+        return _placeholder(kind.members[0], call, where, depth)
+    if kind is None or depth == MAX_NESTING:
+        return None
+    if isinstance(kind, List):
+        return [_placeholder(kind.item, call, f"{where}[1]", depth + 1)]
+    if isinstance(kind, Record):
+        return {key: _placeholder(each, call, f"{where}.{key}", depth + 1) for key, each in kind.fields.items()}
+    assert isinstance(kind, Map)
+    return {}

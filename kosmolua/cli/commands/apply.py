@@ -1,0 +1,42 @@
+"""``kosmolua apply``: do what a plan says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kosmolua.broker.planning import Plan
+from kosmolua.cli import plans
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, applying_options, examples
+from kosmolua.cli.recordings import options_of_host
+from kosmolua.cli.scripts import open_runtime, perform, watched
+from kosmolua.runs.run import Outcome
+
+
+@click.command("apply", cls=Command, epilog=examples("kosmolua apply plan.json", "kosmolua apply 3f2a41 --record"))
+@click.argument("file", metavar="PLAN", type=click.Path())
+@click.option("--again", is_flag=True, help="Apply it although that was done before.")
+@applying_options
+def command(file: str, again: bool, options: Options) -> int:  # noqa: FBT001 - the value of an option
+    """Run the script of a plan with exactly its writes allowed, each once.
+
+    PLAN is what kosmolua run --plan has made: a file, or its name in your state folder. A write that is not in the plan
+    is denied before it is sent, and what the plan has and the script did not do is listed. Accounts, plugins and
+    simulators are those of the plan, unless options say otherwise.
+    """
+    path = plans.find(file)
+    loaded = Plan.load(path)
+    options = options.over(options_of_host(loaded.run["host"]))
+
+    def run(**callbacks: Any) -> Outcome:
+        given = {**options.limits, **callbacks}
+        if record := options.record_file or options.record:
+            given["record"] = record
+        with open_runtime(options) as runtime:
+            outcome = runtime.apply(loaded, again=again, **given)
+        loaded.save(path)
+        return outcome
+
+    return perform(lambda: watched(run, options), options, loaded.script["name"].removeprefix("="))

@@ -1,0 +1,214 @@
+"""``kosmolua fleet``: run one script over many inputs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from time import monotonic
+from typing import Any
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, serving_options
+from kosmolua.cli.rows import read_rows
+from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
+from kosmolua.errors import UsageError
+from kosmolua.fleet.executors import opened
+from kosmolua.fleet.fleet import Fleet
+from kosmolua.fleet.ledger import Ledger, line_of, place_of
+from kosmolua.fleet.tasks import Script, Task, tasks_of
+from kosmolua.lua.check import Checker
+from kosmolua.runs.run import Outcome, chunk_of
+from kosmolua.runtime import Runtime
+
+SUFFIX = ".runs"
+"""Of the folder beside ``--out`` that keeps the recordings of runs which are not done."""
+MAX_SHOWN = 10
+INTERVAL = 0.2
+"""Seconds between two states of the progress line."""
+
+
+@click.command(
+    "fleet",
+    cls=Command,
+    epilog=examples(
+        "kosmolua fleet audit.lua --inputs teams.csv --key team --out audit.jsonl",
+        "kosmolua fleet audit.lua --inputs teams.csv --key team --out audit.jsonl --resume",
+        "kosmolua fleet audit.lua --inputs ids.jsonl --each-account production,staging --jobs 16",
+        "kosmolua fleet audit.lua --inputs ids.jsonl --executor dask://scheduler:8786 --out audit.jsonl",
+    ),
+)
+@click.argument("script", type=click.Path(), metavar="SCRIPT")
+@click.option("--inputs", required=True, metavar="FILE", help="A run for each: .jsonl, .csv, .json; - is JSON lines.")
+@click.option("--key", metavar="FIELD", help="The field that names an input [its number].")
+@click.option("--each-account", metavar="A,B", help="Run each input with each account as the default one.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Runs at once [8, or as many as there are workers].")
+@click.option("--executor", metavar="NAME", help="dask://HOST:PORT, dask:local, or MODULE:FACTORY [threads].")
+@click.option("--out", metavar="FILE", help="Append a JSON line for each outcome [standard output].")
+@click.option("--resume", is_flag=True, help="Do what is missing in --out, or failed; no write is repeated.")
+@click.option("--recordings", metavar="DIR", help="Keep a recording of each run here.")
+@click.option("--retries", type=click.IntRange(0), default=0, metavar="N", help="Repeat what may pass [0].")
+@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop after so many failures.")
+@click.option("--done", multiple=True, metavar="KEY", help="With --resume: count this input's open writes as done.")
+@click.option("--again", multiple=True, metavar="KEY", help="With --resume: send this input's open writes again.")
+@serving_options
+def command(options: Options, **given: Any) -> int:
+    """Run one script over many inputs.
+
+    Each run finds its input in the global input, and in params if the script has a header. Results are JSON lines, in
+    order of completion; a summary goes to standard error.
+
+    With --out, a script that may write has its runs recorded until they are done, so that --resume goes on where they
+    stopped and repeats no write. An input whose write was under way is named and left alone, unless --done or --again
+    says what to take it for.
+
+    The exit status is 0 if all runs are done, 1 if some failed, and 130 if the fleet was interrupted.
+    """
+    if given["resume"] and not given["out"]:
+        raise UsageError("--resume needs --out, which says what is done")
+    if (given["done"] or given["again"]) and not given["resume"]:
+        raise UsageError("--done and --again are for --resume")
+    with open_runtime(options) as runtime, taken_as_interrupts():
+        source = read_file(given["script"], runtime.limits.max_source)
+        script = Script(source, {"name": name_of(given["script"]), "check": False})  # it is checked once
+        return _Report(script, runtime, given | {"no_check": options.no_check}).run()
+
+
+class _Report:
+    """One run of the command.
+
+    Args:
+        script: The script.
+        runtime: What runs it.
+        given: The command's own options.
+    """
+
+    def __init__(self, script: Script, runtime: Runtime, given: dict[str, Any]) -> None:
+        self._script = script
+        self._runtime = runtime
+        self._given = given
+        self._started = monotonic()
+        self._counts: Counter[bool] = Counter()
+        self._errors: dict[str, list[Outcome]] = {}
+        self._slowest: tuple[float, object] = (0.0, None)
+        self._shown = 0.0
+        self._total = 0
+
+    def run(self) -> int:
+        """Run the fleet and return the exit status."""
+        given = self._given
+        may_write = self._check()
+        accounts = [name.strip() for name in (given["each_account"] or "").split(",") if name.strip()]
+        for account in accounts:
+            self._runtime.catalog.check_account(account)
+        rows = read_rows(given["inputs"], given["key"], self._script.header)
+        with ExitStack() as stack:
+            ledger = Ledger(given["out"], resume=given["resume"]) if given["out"] else None
+            if ledger:
+                stack.callback(ledger.close)
+            folder = given["recordings"] or (f"{given['out']}{SUFFIX}" if ledger and may_write else None)
+            folder = folder and os.path.abspath(folder)
+            tasks = [*self._left(tasks_of(iter(rows), accounts, folder), ledger)]
+            self._total = len(tasks)
+            executor, limit = stack.enter_context(opened(given["executor"], given["jobs"]))
+            fleet = Fleet(self._runtime, self._script, executor, limit, retries=given["retries"])
+            status = self._work(fleet, tasks, ledger)
+            if folder and not given["recordings"]:
+                with suppress(OSError):
+                    os.rmdir(folder)
+        self._summarize()
+        return status
+
+    def _work(self, fleet: Fleet, tasks: list[Task], ledger: Ledger | None) -> int:
+        """Do the tasks, write down each outcome, and return the exit status."""
+        outcomes = fleet.run(tasks)
+        try:
+            for outcome in outcomes:
+                self._add(outcome, ledger)
+                if self._counts[False] == self._given["max_failures"]:
+                    console.complain(f"stopped after {self._counts[False]} failures, as --max-failures says")
+                    break
+        except KeyboardInterrupt:
+            console.complain("interrupted: runs that had not begun are left out" + self._way_on())
+            return 130
+        finally:
+            outcomes.close()
+            self._end_progress()
+        return 1 if self._counts[False] else 0
+
+    def _check(self) -> bool:
+        """Refuse a script that is certain to fail, and return True if it may write."""
+        report = Checker(self._runtime.catalog).check(chunk_of(self._script.source))
+        if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
+            raise refusal
+        return not report.is_read_only
+
+    def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
+        """Yield the tasks that are not done, with what was said of their writes."""
+        settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
+        for task in tasks:
+            if ledger and place_of(task.key, task.account) in ledger.done:
+                continue
+            settle = settled.get(str(task.key), "")
+            yield Task(task.key, task.input, task.account, task.recording, settle) if settle else task
+
+    def _add(self, outcome: Outcome, ledger: Ledger | None) -> None:
+        if ledger:
+            ledger.add(outcome)
+            if outcome.ok and outcome.recording and not self._given["recordings"]:
+                with suppress(OSError):
+                    os.unlink(outcome.recording)
+        else:
+            console.as_json(line_of(outcome), None)
+        self._counts[outcome.ok] += 1
+        if outcome.error:
+            self._errors.setdefault(outcome.error.code, []).append(outcome)
+        self._slowest = max(
+            self._slowest, (outcome.usage.get("wall_ms", 0.0) / 1000, outcome.key), key=lambda each: each[0]
+        )
+        self._show_progress()
+
+    # On standard error
+
+    def _show_progress(self) -> None:
+        now = monotonic()
+        if not sys.stderr.isatty() or now - self._shown < INTERVAL:
+            return
+        self._shown = now
+        count = self._counts.total()
+        rate = count / (now - self._started)
+        slowest, key = self._slowest
+        line = (
+            f"{count:,}/{self._total:,}  {rate:.0f}/s  {self._counts[False]:,} failed  slowest {slowest:.1f} s ({key})"
+        )
+        sys.stderr.write(f"\r\x1b[K{line[:100]}")
+        sys.stderr.flush()
+
+    def _end_progress(self) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+
+    def _summarize(self) -> None:
+        count, seconds = self._counts.total(), monotonic() - self._started
+        left = f", {self._total - count:,} not run" if count < self._total else ""
+        console.complain(f"{self._counts[True]:,} done, {self._counts[False]:,} failed{left} in {seconds:.1f} s")
+        for kind, outcomes in sorted(self._errors.items(), key=lambda each: -len(each[1])):
+            keys = ", ".join(_named(outcome) for outcome in outcomes[:MAX_SHOWN])
+            more = f" and {len(outcomes) - MAX_SHOWN:,} more" if len(outcomes) > MAX_SHOWN else ""
+            console.complain(f"{len(outcomes):,} {kind}: {keys}{more}")
+        if self._errors.get("under_way"):
+            console.complain(
+                "what was under way may have been done: look, then --resume with --done KEY or --again KEY"
+            )
+
+    def _way_on(self) -> str:
+        return "; --resume goes on" if self._given["out"] else ""
+
+
+def _named(outcome: Outcome) -> str:
+    return f"{outcome.key}" if outcome.account is None else f"{outcome.key} ({outcome.account})"

@@ -1,0 +1,94 @@
+"""Logins from the command line: which account is meant, and how its person logs in."""
+
+from __future__ import annotations
+
+import webbrowser
+
+from kosmolua.cli import console
+from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UnknownPath
+from kosmolua.http import oauth
+from kosmolua.http.oauth import Service, Tokens
+from kosmolua.runtime import Runtime
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SERVERS, integration_in, parts_of, section_of
+from kosmolua.suggestions import did_you_mean
+
+
+def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
+    """Return the integration and the account that a person named; a server is not started for it.
+
+    Raises:
+        UnknownPath: There is no such account.
+        NotConfigured: The integration has several, and none is the default.
+    """
+    integration_name, rest = integration_in(parts_of(name), runtime.catalog.names())
+    if integration_name.startswith(f"{SERVERS}."):
+        return runtime.servers.declared(integration_name.partition(".")[2]), "default"
+    integration = runtime.catalog.integration(integration_name)
+    account = rest[0] if rest else runtime.accounts.default(integration)
+    names = runtime.accounts.names(integration)
+    if account is None:
+        raise NotConfigured(f"{integration_name} has several accounts: name one of {', '.join(names)}")
+    if not runtime.accounts.has(integration, account) and account != "default":
+        raise UnknownPath(f"{integration_name} has no account '{account}'", hint=did_you_mean(account, names))
+    return integration, account
+
+
+def log_in(runtime: Runtime, name: str, *, by_device: bool) -> tuple[str, str]:
+    """Log an account in, and return its section and where its token is kept."""
+    integration, account = find(runtime, name)
+    service = runtime.accounts.service(integration, account)
+    service, tokens = _tokens(service, by_device=by_device)
+    kept = runtime.accounts.login(integration, account).keep(service, tokens)
+    return section_of(integration.name, account), kept
+
+
+def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
+    """Forget the login of an account, and return its section, and True if its service revoked the token.
+
+    Raises:
+        ConfigError: It is not logged in.
+    """
+    integration, account = find(runtime, name)
+    section = section_of(integration.name, account)
+    found = runtime.accounts.login(integration, account).forget()
+    if found is None:
+        raise ConfigError(f"{section} is not logged in")
+    try:
+        return section, oauth.revoke(*found)
+    except KosmoError as error:
+        console.warn(error.message)
+        return section, False
+
+
+def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
+    """Let the person log in by the browser, or by a code if that is asked for, or if nothing else is possible."""
+    login = service.login
+    if not login.authorize and not login.device:
+        return oauth.log_in_as_client(service)
+    if login.authorize and not by_device:
+        try:
+            return oauth.log_in_by_browser(service, lambda url: _open(url, must=not login.device))
+        except _NoBrowser:
+            console.complain("no browser opens here, so this takes a code")
+    if not login.device:
+        raise NotConfigured("The service gives no codes for devices", hint="leave --device out")
+    return oauth.log_in_by_device(service, _show_code)
+
+
+class _NoBrowser(Exception):
+    """No browser opens."""
+
+
+def _open(url: str, *, must: bool) -> None:
+    """Open a page in the browser, ``$BROWSER`` if that is set, or show its address if nothing else is possible."""
+    if webbrowser.open(url):
+        console.complain("a page opens in your browser: log in there, and come back")
+    elif must:
+        console.complain(f"open this page in a browser of this machine, and log in: {url}")
+    else:
+        raise _NoBrowser
+
+
+def _show_code(page: str, code: str) -> None:
+    console.complain(f"open {page} on any device, and type the code {code}")

@@ -1,0 +1,80 @@
+"""Plans on the command line: where they are kept, and how they are shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kosmolua.broker.planning import Plan, PlannedCall
+from kosmolua.cli import console
+from kosmolua.errors import ConfigError
+from kosmolua.escaping import exposed, shortened
+from kosmolua.folders import plans_folder
+from kosmolua.schema import luacats
+
+MAX_ARGUMENTS, HEAD, TAIL = 160, 110, 40
+"""Characters of a call's arguments that are shown, and of those of longer ones at the beginning and the end."""
+EFFECT_WIDTH = len("destroys")
+
+
+def default_file() -> str:
+    """Return a new file in the user's state folder, which is made if missing.
+
+    Raises:
+        ConfigError: The folder cannot be made.
+    """
+    folder = plans_folder()
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Plans cannot be kept in {folder}: {error.strerror}") from None
+    return os.path.join(folder, f"{os.urandom(3).hex()}.json")
+
+
+def find(named: str) -> str:
+    """Return the path of a plan: a file, or the name of one in the user's state folder."""
+    if os.path.exists(named) or os.path.dirname(named):
+        return named
+    kept = os.path.join(plans_folder(), f"{named}.json")
+    return kept if os.path.exists(kept) else named
+
+
+def show(plan: Plan) -> None:
+    """Write a plan to standard error: its calls by integration and account, and where the script decides on them."""
+    count = len(plan.writes)
+    lines = [f"the plan has {count or 'no'} {'write' if count == 1 else 'writes'}"]
+    last = ""
+    for call in plan.calls:
+        integration, _, function = call.path.rpartition(".")
+        if (group := f"{integration} [{call.account}]") != last:
+            lines.append(console.styled(exposed(group), "bold", sys.stderr))
+            last = group
+        lines.append(_row(call, function))
+    lines += _decisions(plan)
+    sys.stderr.write("".join(f"{line}\n" for line in [f"kosmolua: {lines[0]}", *lines[1:]]))
+
+
+def _row(call: PlannedCall, function: str) -> str:
+    arguments = ", ".join(f"{exposed(key)} = {exposed(luacats.literal(each))}" for key, each in call.arguments.items())
+    if len(arguments) > MAX_ARGUMENTS:
+        arguments = shortened(arguments, HEAD, TAIL)
+    row = f"{call.number:>5}  {call.effect + 's':<{EFFECT_WIDTH}}  {exposed(function)}  {arguments}".rstrip()
+    if call.depends_on:
+        row += f"  (takes what {_listed(call.depends_on)} returns)"
+    style = {"destroy": "red", "read": "dim"}.get(call.effect)
+    return console.styled(row, style, sys.stderr) if style else row
+
+
+def _decisions(plan: Plan) -> list[str]:
+    """Return a line for each call whose result the script looks into: the first line that does, and at what."""
+    lines = []
+    for number in dict.fromkeys(seen["number"] for seen in plan.decisions):
+        seen = [each for each in plan.decisions if each["number"] == number]
+        keys = ", ".join(dict.fromkeys(str(each["key"]) for each in seen))
+        what = f"what {seen[0]['path']} (call {number}) returns: {exposed(keys)}"
+        lines.append(f"from line {seen[0]['line']} on it depends on {what}")
+    return lines
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"call {numbers[0]}" if len(numbers) == 1 else f"calls {', '.join(map(str, numbers))}"

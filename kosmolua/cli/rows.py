@@ -1,0 +1,67 @@
+"""The inputs of a fleet: the rows of a file, each with its key."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kosmolua.cli.inputs import read_input
+from kosmolua.errors import UsageError
+from kosmolua.lua.header import Header
+
+MAX_INPUTS = 1024**3
+"""Bytes of a file of inputs."""
+
+
+def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any]]:
+    """Return the rows of a file with their keys.
+
+    Args:
+        path: ``.jsonl``, ``.csv``, or ``.json`` with a list; ``-`` for JSON lines on standard input.
+        key: The field that tells rows apart; by default their number, counted from 1.
+        header: That of the script: cells of a ``.csv`` take the types of its parameters, and empty ones are left out.
+
+    Raises:
+        UsageError: The file cannot be read, holds no rows, or two have the same key.
+    """
+    rows = _standard_input() if path == "-" else read_input(path, MAX_INPUTS)
+    if not isinstance(rows, list):
+        raise UsageError(f"{path} holds no list of inputs", hint="name a .jsonl, a .csv, or a .json with a list")
+    if Path(path).suffix.lower() == ".csv" and header.is_declared:
+        rows = [_typed(row, header) for row in rows]
+    keyed = [(number if key is None else _key_of(row, key, number), row) for number, row in enumerate(rows, start=1)]
+    seen: set[str] = set()
+    for found, _ in keyed:
+        said = json.dumps(found, sort_keys=True)
+        if said in seen:
+            raise UsageError(f"{path} has two inputs with the key {said}")
+        seen.add(said)
+    return keyed
+
+
+def _standard_input() -> list[Any]:
+    if sys.stdin is None:
+        raise UsageError("Standard input is closed, so there are no inputs to read")
+    rows = []
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            if line.strip():
+                rows.append(json.loads(line))
+        except ValueError as error:
+            raise UsageError(f"Standard input is not JSON lines: line {number}: {error}") from None
+    return rows
+
+
+def _typed(row: Mapping[str, str], header: Header) -> dict[str, object]:
+    """Return the cells of a row as the script's parameters have them."""
+    kinds = {each.name: each.type for each in header.parameters}
+    return {name: kinds[name].read(cell) if name in kinds else cell for name, cell in row.items() if cell != ""}
+
+
+def _key_of(row: object, key: str, number: int) -> object:
+    if not isinstance(row, dict) or key not in row:
+        raise UsageError(f"Input {number} has no {key!r}, which --key names")
+    return row[key]

@@ -1,0 +1,108 @@
+"""Executors: threads of this process, a dask cluster, or whatever a factory returns."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from kosmolua.errors import ConfigError, UsageError
+
+DASK = "dask:"
+DEFAULT_JOBS = 8
+"""Runs at once in threads of this process."""
+DEFAULT_LIMIT = 64
+"""Tasks that an executor of unknown size gets at once."""
+TASKS_PER_WORKER = 4
+"""Tasks that an executor gets for each of its workers, so that none waits for the next."""
+CONNECT_TIMEOUT = "10s"
+
+
+def works_here(executor: Executor) -> bool:
+    """Return True if an executor works in threads of this process, to which nothing has to travel."""
+    return isinstance(executor, ThreadPoolExecutor)
+
+
+def limit_of(executor: Executor) -> int:
+    """Return how many tasks an executor gets at once."""
+    workers = getattr(executor, "_max_workers", None)
+    return workers * TASKS_PER_WORKER if isinstance(workers, int) and workers > 0 else DEFAULT_LIMIT
+
+
+@contextmanager
+def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]]:
+    """Yield the executor of a name, and how many tasks it gets at once; then shut it down.
+
+    Args:
+        named: ``dask://HOST:PORT`` for a cluster, ``dask:local`` for one on this machine, ``MODULE:FACTORY`` for what
+            a function without arguments returns, or None for threads of this process.
+        jobs: Runs at once; by default as many as the executor has workers.
+
+    Raises:
+        UsageError: There is no such executor.
+        ConfigError: It cannot be opened.
+    """
+    if named is None:
+        threads = ThreadPoolExecutor(jobs or DEFAULT_JOBS, thread_name_prefix="kosmolua-fleet")
+        try:
+            yield threads, (jobs or DEFAULT_JOBS) * 2
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+    elif named.startswith(DASK):
+        with _dask(named, jobs) as (client, workers):
+            yield client.get_executor(), jobs or workers * TASKS_PER_WORKER
+    else:
+        executor = _made(named)
+        try:
+            yield executor, jobs or limit_of(executor)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
+    """Yield a client of a cluster, and how many workers that has."""
+    try:
+        dask: Any = importlib.import_module("dask")
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError:
+        raise ConfigError("dask is not installed", hint="install kosmolua[dask]") from None
+    address = named.removeprefix(DASK)
+    if address == "local":
+        # A worker that is lost loses its task: dask would do it again, and what it wrote twice.
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.comm.timeouts.connect": "30s"}),
+            distributed.LocalCluster(
+                n_workers=jobs or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client, sum(client.nthreads().values())
+        return
+    try:
+        client = distributed.Client(f"tcp:{address}", timeout=CONNECT_TIMEOUT)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ConfigError(f"The dask cluster {named} cannot be reached: {error}") from None
+    with client:
+        workers = sum(client.nthreads().values())
+        if not workers:
+            raise ConfigError(f"The dask cluster {named} has no workers")
+        yield client, workers
+
+
+def _made(named: str) -> Executor:
+    """Return what a factory makes."""
+    module, colon, factory = named.partition(":")
+    if not (module and colon and factory):
+        hint = "write dask://HOST:PORT, dask:local, or MODULE:FACTORY, as in concurrent.futures:ProcessPoolExecutor"
+        raise UsageError(f"There is no executor {named!r}", hint=hint)
+    try:
+        executor = getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"The executor {named} cannot be made: {error}") from None
+    if not isinstance(executor, Executor):
+        raise UsageError(f"{named} makes no concurrent.futures.Executor, but {executor!r}")
+    return executor

@@ -1,0 +1,56 @@
+"""How a runtime travels: as its options, in which no credential and no connection may be."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kosmolua.folders import expanded
+from kosmolua.limits import Limits
+
+_STAY = {
+    "environ": "the runtime's environ may hold credentials: set the variables where it is opened",
+    "backend": "the runtime's backend belongs to its process",
+}
+_PATHS = ("accounts", "simulate", "journal")
+
+
+def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
+    """Return options of a runtime as they travel: the same bytes for the same options, with absolute paths.
+
+    Args:
+        settings: The parameters of the runtime, by name.
+        limits: Its limits.
+
+    Raises:
+        TypeError: An option could hold a credential or a connection.
+    """
+    for name, reason in _STAY.items():
+        if settings[name] is not None:
+            raise TypeError(f"{reason}, and does not travel")
+    if isinstance(settings["accounts"], Mapping):
+        raise TypeError("accounts that are given as a table may hold credentials: name their file instead")
+    kept = {name: settings[name] for name in sorted(settings.keys() - _STAY.keys())}
+    kept |= {name: _absolute(kept[name]) for name in _PATHS}
+    kept["plugins"] = _plugins(kept["plugins"])
+    kept |= {name: tuple([kept[name]] if isinstance(kept[name], str) else kept[name]) for name in ("allow", "deny")}
+    return pickle.dumps((kept, limits.as_dict()))
+
+
+def unpacked(options: bytes) -> tuple[dict[str, Any], Limits]:
+    """Return the parameters of a runtime and its limits."""
+    settings, limits = pickle.loads(options)
+    return settings, Limits(**limits)
+
+
+def _plugins(given: Any) -> tuple[str, ...]:
+    named: Sequence[Any] = [given] if isinstance(given, (str, os.PathLike)) else given
+    if not isinstance(named, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in named):
+        raise TypeError("integrations that are given as values belong to their process: name their files as plugins")
+    return tuple(_absolute(each) for each in named)
+
+
+def _absolute(path: Any) -> Any:
+    return os.path.abspath(expanded(path)) if isinstance(path, (str, os.PathLike)) else path

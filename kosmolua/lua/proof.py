@@ -1,0 +1,58 @@
+"""The proof that a script only reads: all that it does with ``app`` leads to functions that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import Node
+from kosmolua.lua.values import Branch, Callee, Value
+
+_INDEXED = ("dot_index_expression", "bracket_index_expression")
+
+
+def leads_to_known_functions(root: Node, scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+    """Return True if every use of ``app`` is a path that is written out, to a function that was found.
+
+    Args:
+        root: The whole script.
+        scopes: Its variables.
+        known: Returns what an expression was found to be, or None if it was not read.
+    """
+    if scopes.is_dynamic:
+        return False
+    return all(_is_followed(node, around, scopes, known) for node, around in _with_parents(root))
+
+
+def _with_parents(root: Node) -> Iterable[tuple[Node, tuple[Node, ...]]]:
+    """Yield each node with those around it, the nearest first, at most three."""
+    waiting: list[tuple[Node, tuple[Node, ...]]] = [(root, ())]
+    while waiting:
+        node, around = waiting.pop()
+        yield node, around
+        waiting.extend((child, (node, *around[:2])) for child in node.children)
+
+
+def _is_followed(node: Node, around: tuple[Node, ...], scopes: Scopes, known: Callable[[Node], Value | None]) -> bool:
+    """Return True unless a node is a table under ``app`` of which nobody knows what is done with it."""
+    value = known(node)
+    if value is None and node.kind == "identifier" and node.text == "app" and scopes.variable(node) is None:
+        return around[0].kind in ("field", *_INDEXED) and node.field != "table"  # a name, not the global
+    if not isinstance(value, Branch) or not around:
+        return True
+    if around[0].kind in _INDEXED and node.field == "table":
+        return isinstance(known(around[0]), (Branch, Callee))
+    return _is_declared(node, around, scopes)
+
+
+def _is_declared(node: Node, around: tuple[Node, ...], scopes: Scopes) -> bool:
+    """Return True if a value is that of a local variable which keeps it."""
+    if len(around) < 3 or [each.kind for each in around[:2]] != ["expression_list", "assignment_statement"]:
+        return len(around) > 1 and around[0].kind == "variable_list"
+    if around[2].kind != "variable_declaration":
+        return False
+    names = around[1].first("variable_list")
+    index = around[0].children.index(node)
+    targets = names.all("name") if names else []
+    variable = scopes.variable(targets[index]) if index < len(targets) else None
+    return variable is not None and variable.changes == 0

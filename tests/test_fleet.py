@@ -1,0 +1,310 @@
+"""Fleets: a script over many inputs, in threads, processes and on dask, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+from conftest import Program, Write
+from support.loopback import Loopback
+
+from kosmolua import Runtime, WorkerLost
+from kosmolua.plugin import Request, Response
+
+SHELF = Path(__file__).parent / "plugins" / "shelf.py"
+CANARY = "sk-canary-5f2b8c"
+READ = "--- Reads.\n---@param book integer Which\n---@return string\n\nreturn app.integrations.shelf.get(params).title"
+WRITE = "local shelf = app.integrations.shelf\nshelf.get({ book = input })\nreturn shelf.put({ book = input }).done"
+
+
+class Shelf:
+    """The service: it counts what is put back."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.put: Counter[str] = Counter()
+        self.keys: set[str] = set()
+        self._seconds = seconds
+
+    def send(self, request: Request) -> Response:
+        """Answer a request."""
+        time.sleep(self._seconds)
+        book = request.url.rpartition("/")[2]
+        self.keys.add(str(request.headers["Authorization"]))
+        if request.method == "GET":
+            return Response(200, {}, json.dumps({"title": f"Book {book}"}).encode())
+        self.put[book] += 1
+        return Response(200, {}, b'{"done": true}')
+
+
+@pytest.fixture
+def shelf() -> Iterator[tuple[Shelf, str]]:
+    """The service and its address."""
+    service = Shelf()
+    with Loopback(service.send) as loopback:
+        yield service, loopback.url
+
+
+@pytest.fixture
+def accounts(write: Write, shelf: tuple[Shelf, str]) -> Path:
+    """An accounts file with two accounts, whose keys are in the environment."""
+    account = f'api_key = {{ env = "SHELF_KEY" }}\nbase_url = "{shelf[1]}"\npermissions = {{ write = "allow" }}\n'
+    text = f'[shelf]\ndefault = "one"\n[shelf.one]\n{account}[shelf.two]\n{account.replace("_KEY", "_KEY_2")}'
+    return write("accounts.toml", text)
+
+
+@pytest.fixture
+def runtime(accounts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    """A runtime of that service."""
+    monkeypatch.setenv("SHELF_KEY", CANARY)
+    monkeypatch.setenv("SHELF_KEY_2", f"{CANARY}-2")
+    with Runtime(accounts, plugins=[SHELF]) as opened:
+        yield opened
+
+
+@contextmanager
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Two fresh processes."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+@contextmanager
+def dask() -> Iterator[Any]:
+    """A cluster of two processes on this machine."""
+    distributed = pytest.importorskip("distributed", reason="needs kosmolua[dask]")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client.get_executor()
+
+
+def test_every_input_has_an_outcome(runtime: Runtime) -> None:
+    """In threads by default; a row is input, and params for a script with a header."""
+    outcomes = {outcome.key: outcome for outcome in runtime.map(READ, ({"book": book} for book in range(30)))}
+    assert {key: outcome.result for key, outcome in outcomes.items()} == {key: [f"Book {key}"] for key in range(30)}
+    named = runtime.map("return input", {"a": 1, "b": 2}, ordered=True)
+    assert [(outcome.key, outcome.result) for outcome in named] == [("a", [1]), ("b", [2])]
+
+
+def test_order_is_kept_on_request(runtime: Runtime) -> None:
+    """Though the first input takes longest."""
+    outcomes = runtime.map("sleep(input) return input", [0.4, 0.2, 0.0], ordered=True)
+    assert [outcome.result[0] for outcome in outcomes] == [0.4, 0.2, 0]
+
+
+def test_inputs_are_taken_as_they_are_needed(runtime: Runtime) -> None:
+    """An endless source of inputs does no harm, and leaving the loop ends the fleet."""
+    taken: list[int] = []
+
+    def inputs() -> Iterator[int]:
+        for number in range(10**9):
+            taken.append(number)
+            yield number
+
+    for outcome in runtime.map("return input", inputs(), limit=4):
+        if outcome.key == 10:
+            break
+    assert len(taken) < 40
+
+
+def test_each_account_is_the_default_one(runtime: Runtime, shelf: tuple[Shelf, str]) -> None:
+    """Every input runs once with each, and a call without an account uses it."""
+    outcomes = list(runtime.map(READ, [{"book": 1}, {"book": 2}], accounts=["one", "two"]))
+    assert sorted((outcome.key, outcome.account) for outcome in outcomes) == [
+        (0, "one"),
+        (0, "two"),
+        (1, "one"),
+        (1, "two"),
+    ]
+    assert all(outcome.calls[0]["account"] == outcome.account for outcome in outcomes)
+    assert shelf[0].keys == {f"Bearer {CANARY}", f"Bearer {CANARY}-2"}
+
+
+def test_wrong_parameters_are_a_failure_of_their_own_input(runtime: Runtime) -> None:
+    """With the refusal that a run has."""
+    good, bad = runtime.map(READ, [{"book": 1}, {"bok": 1}], ordered=True)
+    alone = runtime.run(READ, params={"bok": 1}, name="script.lua")
+    assert good.ok
+    assert bad.error and alone.error
+    assert (bad.error.code, bad.error.message) == (alone.error.code, alone.error.message)
+
+
+def test_a_pickled_runtime_holds_no_credential(runtime: Runtime, accounts: Path) -> None:
+    """Options travel, also after a credential was resolved; what could hold one does not."""
+    runtime.run(READ, params={"book": 1})
+    assert CANARY.encode() not in pickle.dumps(runtime)
+    for given in ({"accounts": {"shelf": {"api_key": CANARY}}}, {"environ": {"SHELF_KEY": CANARY}}):
+        with (
+            Runtime(**{"plugins": [SHELF], **given}) as other,
+            pytest.raises(TypeError, match=r"travel|name their"),
+        ):
+            pickle.dumps(other)
+
+
+def test_one_runtime_is_opened_for_each_process_and_options(runtime: Runtime, accounts: Path) -> None:
+    """What is unpickled twice is one; other options make another."""
+    first, second = pickle.loads(pickle.dumps(runtime)), pickle.loads(pickle.dumps(runtime))
+    assert first is second
+    assert first.run(READ, params={"book": 1}).ok
+    with Runtime(accounts, plugins=[SHELF], read_only=True) as other:
+        assert pickle.loads(pickle.dumps(other)) is not first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [processes, dask])
+def test_other_processes_do_the_same(runtime: Runtime, cluster: Callable[[], Any], shelf: tuple[Shelf, str]) -> None:
+    """Results, failures, and an error of the plugin's own type come back; credentials were resolved there."""
+    torn = "if input % 10 == 0 then app.integrations.shelf.tear({ book = input }) end " + WRITE
+    with cluster() as executor:
+        outcomes = {outcome.key: outcome for outcome in runtime.map(torn, range(1, 41), executor=executor)}
+    errors = [outcome.error for outcome in outcomes.values() if outcome.error]
+    assert len(outcomes) == 40
+    assert [type(error).__name__ for error in errors] == ["Torn"] * 4
+    assert sorted(error.book for error in errors) == [10, 20, 30, 40]  # type: ignore[attr-defined]
+    assert isinstance(errors[0], type(runtime.run("app.integrations.shelf.tear({ book = 1 })").error))
+    assert set(shelf[0].put.values()) == {1}
+    assert shelf[0].keys == {f"Bearer {CANARY}"}
+
+
+@pytest.mark.slow
+def test_what_a_lost_process_did_is_not_done_again(runtime: Runtime) -> None:
+    """Its input is a failure, since nobody knows how far it came; an executor that is broken by it ends the fleet."""
+
+    with processes() as executor:
+        pid = executor.submit(os.getpid).result()
+        outcomes = runtime.map("sleep(3) return input", [1, 2], executor=executor, limit=1, retries=3)
+        killer = Timer(1.5, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        lost = next(outcomes)
+        assert (lost.key, lost.error and lost.error.code) == (0, "worker_lost")
+        with pytest.raises(WorkerLost, match="no further run"):
+            next(outcomes)
+
+
+class Rows:
+    """The command line of a fleet over rows."""
+
+    def __init__(self, write: Write, script: str, rows: int, accounts: Path, out: Path) -> None:
+        inputs = write("inputs.jsonl", "".join(f"{number}\n" for number in range(1, rows + 1)))
+        self.out = out
+        self.words = ["fleet", str(write("job.lua", script)), "--inputs", str(inputs), "--accounts", str(accounts)]
+        self.words += ["--plugin", str(SHELF), "--out", str(out)]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines that were written."""
+        return [json.loads(line) for line in self.out.read_text().splitlines()]
+
+
+KEYS = {"SHELF_KEY": CANARY, "SHELF_KEY_2": CANARY}
+
+
+@pytest.mark.slow
+def test_the_command_writes_lines_and_a_summary(
+    kosmolua: Program, write: Write, accounts: Path, tmp_path: Path
+) -> None:
+    """A line for each outcome, failures too; the exit status and the summary tell of them."""
+    script = 'if input == 3 then error("three") end\n' + WRITE
+    rows = Rows(write, script, 6, accounts, tmp_path / "out.jsonl")
+    done = kosmolua(*rows.words, variables=KEYS)
+    assert done.returncode == 1
+    lines = {line["key"]: line for line in rows.lines()}
+    assert sorted(lines) == [1, 2, 3, 4, 5, 6]
+    names = {"key", "account", "ok", "status", "result", "output", "error", "calls", "usage", "run"}
+    assert all(line.keys() == names for line in lines.values())
+    assert "5 done, 1 failed" in done.stderr and "1 script_error: 3" in done.stderr
+    assert CANARY not in rows.out.read_text() + done.stderr
+    again = kosmolua(*rows.words, variables=KEYS)
+    assert again.returncode == 2 and "--resume" in again.stderr
+    resumed = kosmolua(*rows.words, "--resume", variables=KEYS)
+    assert "0 done, 1 failed" in resumed.stderr
+    assert len(rows.lines()) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_killed_fleet_repeats_no_write(
+    write: Write, accounts: Path, environment: dict[str, str], tmp_path: Path, seed: int, shelf: tuple[Shelf, str]
+) -> None:
+    """kill -9 at a random moment, again and again: each write happens once, or its input is named."""
+    rows = Rows(write, WRITE, 30, accounts, tmp_path / "out.jsonl")
+    service, moments = shelf[0], random.Random(seed)
+    service._seconds = 0.03
+    command = [sys.executable, "-m", "kosmolua", *rows.words, "--jobs", "4"]
+    for attempt in range(4):
+        words = [*command, "--resume"] if attempt else command
+        fleet = subprocess.Popen(words, env={**environment, **KEYS}, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.6, 1.6))
+        fleet.kill()
+        fleet.wait()
+    last = subprocess.run([*command, "--resume"], env={**environment, **KEYS}, capture_output=True, text=True)
+    lines = {line["key"]: line for line in rows.lines()}
+    assert sorted(lines) == list(range(1, 31))
+    named = {key for key, line in lines.items() if not line["ok"]}
+    assert all(lines[key]["error"]["code"] == "under_way" for key in named)
+    assert all(str(key) in last.stderr for key in named)
+    assert set(service.put.values()) == {1}
+    assert {str(key) for key in lines.keys() - named} <= service.put.keys()
+    if named:
+        settled = [word for key in named for word in ("--done", str(key))]
+        subprocess.run([*command, "--resume", *settled], env={**environment, **KEYS}, capture_output=True)
+        assert all(line["ok"] or line["error"]["code"] == "script_error" for line in rows.lines())
+    assert set(service.put.values()) == {1}
+
+
+@pytest.mark.slow
+def test_failures_and_interrupts_end_a_fleet(
+    kosmolua: Program, write: Write, accounts: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """--max-failures leaves the rest out; Ctrl-C ends tidily, with what is done written down."""
+    rows = Rows(write, 'error("no")', 50, accounts, tmp_path / "out.jsonl")
+    done = kosmolua(*rows.words, "--max-failures", "3", "--jobs", "2", variables=KEYS)
+    assert done.returncode == 1 and "stopped after 3 failures" in done.stderr
+    assert len(rows.lines()) == 3
+    rows = Rows(write, "sleep(0.3)", 200, accounts, tmp_path / "slow.jsonl")
+    command = [sys.executable, "-m", "kosmolua", *rows.words]
+    fleet = subprocess.Popen(command, env={**environment, **KEYS}, stderr=subprocess.PIPE, text=True)
+    while not rows.out.exists() or not rows.out.read_text():
+        time.sleep(0.05)
+    fleet.send_signal(signal.SIGINT)
+    _, said = fleet.communicate(timeout=20)
+    assert fleet.returncode == 130 and "--resume goes on" in said and "not run" in said
+    assert 0 < len(rows.lines()) < 200
+
+
+@pytest.mark.slow
+def test_retries_repeat_only_what_has_written_nothing(runtime: Runtime, shelf: tuple[Shelf, str]) -> None:
+    """A failure that may pass is done again; after a write it is not."""
+    failing = Counter[str]()
+    original = shelf[0].send
+
+    def flaky(request: Request) -> Response:
+        failing[request.url] += 1
+        if request.method == "GET" and failing[request.url] <= 5:
+            return Response(503, {}, b"{}")
+        return original(request)
+
+    with Loopback(flaky) as loopback:
+        account = {"api_key": "k-12345678", "base_url": loopback.url, "permissions": {"write": "allow"}}
+        with Runtime({"shelf": {"one": account}}, plugins=[SHELF]) as other:
+            (first,) = other.map("return app.integrations.shelf.get({ book = 1 }).title", [1], retries=3)
+            put = "app.integrations.shelf.put({ book = 2 }) return app.integrations.shelf.get({ book = 2 }).title"
+            (second,) = other.map(put, [1], retries=3)
+    assert first.result == ["Book 1"], first.error
+    assert second.error and second.error.code == "api_error"
+    assert shelf[0].put == {"2": 1}

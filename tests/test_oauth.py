@@ -1,0 +1,309 @@
+"""Accounts that log in by OAuth 2, against a strict server on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+from conftest import Program, Write
+from support import servers
+from support.oauth_server import SECRET, USER, OAuthServer
+
+from kosmolua.accounts.logins import Logins
+from kosmolua.errors import KosmoError, NetworkError, NotConfigured
+from kosmolua.http import oauth
+from kosmolua.http.auth import OAuth2
+from kosmolua.http.oauth import Service, Tokens
+
+PLUGIN = '''
+"""A service with a login."""
+from dataclasses import dataclass
+from typing import Annotated
+from kosmolua.plugin import Api, Integration, OAuth2, Secret, Send
+
+@dataclass(frozen=True)
+class Account:
+    """Logs in."""
+    token: Annotated[Secret, "Of a login.", OAuth2(URLS, scopes=("read",), client_id="app")]
+    client_secret: Annotated[Secret | None, "The client's."] = None
+    def open(self, send: Send) -> Api:
+        return Api(send, "BASE", bearer=self.token)
+
+integration = Integration("notes", Account, about="Notes.")
+
+@integration.identifies
+def identify(api: Api, /) -> str:
+    """Say who it is."""
+    return api.get("/api")["who"]
+
+@integration.reads
+def who(api: Api, /) -> dict:
+    """Say who it is."""
+    return api.get("/api")
+'''
+
+
+def service_of(server: OAuthServer, **changes: Any) -> Service:
+    """Return the server as a client with an id and a secret sees it."""
+    login = OAuth2(
+        token=f"{server.url}/token",
+        authorize=f"{server.url}/authorize",
+        device=f"{server.url}/device",
+        revoke=f"{server.url}/revoke",
+        scopes=("read",),
+    )
+    return replace(Service(login, client_id=USER, client_secret=SECRET, issuer=server.url), **changes)
+
+
+def visit(url: str, change: Callable[[dict[str, str]], dict[str, str]] = dict) -> None:
+    """Open a page as a browser does, in a thread; ``change`` may falsify what is asked for."""
+    parts = urlsplit(url)
+    asked = change(dict(parse_qsl(parts.query)))
+    Thread(target=requests.get, args=(f"{parts._replace(query='').geturl()}?{urlencode(asked)}",), daemon=True).start()
+
+
+def test_a_login_by_browser_gives_tokens() -> None:
+    """The code goes through the browser, the tokens do not; PKCE, state, scope and the loopback address are there."""
+    pages: list[str] = []
+    with OAuthServer() as server:
+        service, tokens = oauth.log_in_by_browser(service_of(server), lambda url: (pages.append(url), visit(url)))
+        assert tokens.access in server.tokens
+    asked = dict(parse_qsl(urlsplit(pages[0]).query))
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["scope"] == "read"
+    assert asked["redirect_uri"].startswith("http://127.0.0.1:")
+    assert len(asked["state"]) >= 20
+    assert service.client_id == USER
+    assert tokens.expires is not None
+    assert 3500 < tokens.expires - time.time() <= 3600
+
+
+def test_a_client_registers_itself_by_what_the_server_says() -> None:
+    """Endpoints come from the server's metadata, and the client registers with its exact address."""
+    with OAuthServer() as server:
+        service = oauth.discover(f"{server.url}/mcp")
+        assert (service.login.token, service.issuer) == (f"{server.url}/token", server.url)
+        service, tokens = oauth.log_in_by_browser(service, visit)
+        assert service.client_id == "client-1"
+        assert tokens.access in server.tokens
+
+
+@pytest.mark.parametrize(
+    ("falsified", "answers", "message"),
+    [
+        ({"code_challenge": "A" * 43}, {}, "the code does not fit"),
+        ({}, {"iss": "https://evil.example"}, "came from another service"),
+    ],
+)
+def test_a_falsified_login_is_refused(falsified: dict[str, str], answers: dict[str, str], message: str) -> None:
+    """Another challenge, or an answer in another service's name, gives no token."""
+    with OAuthServer(answers=answers) as server, pytest.raises(NotConfigured, match=message):
+        oauth.log_in_by_browser(service_of(server), lambda url: visit(url, lambda asked: asked | falsified))
+    assert server.tokens == {}
+
+
+@pytest.mark.parametrize(
+    ("falsified", "answers"),
+    [({"redirect_uri": "http://evil.example/callback"}, {}), ({}, {"state": "of-somebody-else"})],
+)
+def test_an_answer_to_another_address_or_with_another_state_is_none(
+    falsified: dict[str, str], answers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server refuses a wrong address, the client ignores a wrong state, and the login runs out of time."""
+    monkeypatch.setattr(oauth, "LOGIN_TIMEOUT", 1.0)
+    with OAuthServer(answers=answers) as server, pytest.raises(NetworkError, match="Nobody logged in in time"):
+        oauth.log_in_by_browser(service_of(server), lambda url: visit(url, lambda asked: asked | falsified))
+    assert server.granted == []
+
+
+def test_a_person_may_refuse() -> None:
+    """No is an error that says so."""
+    with OAuthServer(refuses=True) as server, pytest.raises(NotConfigured, match="refused: access_denied"):
+        oauth.log_in_by_browser(service_of(server), visit)
+
+
+def test_a_device_waits_until_its_code_was_typed() -> None:
+    """The page and the code are shown once, and the service is asked until somebody let the device in."""
+    shown: list[tuple[str, str]] = []
+    with OAuthServer() as server:
+        _, tokens = oauth.log_in_by_device(service_of(server), lambda page, code: shown.append((page, code)))
+        assert tokens.access in server.tokens
+        assert server.polls == 3
+        assert shown == [(f"{server.url}/activate", "WDJB-MJHT")]
+
+
+def test_a_client_logs_in_by_itself_and_again() -> None:
+    """Client credentials give no refresh token: the client logs in again."""
+    with OAuthServer() as server:
+        login = replace(service_of(server).login, authorize="", device="")
+        service = service_of(server, login=login)
+        _, tokens = oauth.log_in_as_client(service)
+        assert tokens.refresh == ""
+        assert oauth.renew(service, tokens).access != tokens.access
+        assert server.granted == ["client_credentials"] * 2
+
+
+def test_a_refresh_token_is_used_once(tmp_path: Path) -> None:
+    """An expired token is renewed, the new refresh token kept; one that was used before ends the login."""
+    with OAuthServer() as server:
+        service, tokens = oauth.log_in_by_browser(service_of(server), visit)
+        login = Logins(tmp_path / "accounts.toml", tmp_path).of("notes.work")
+        login.keep(service, replace(tokens, expires=time.time() - 1))
+        fresh = login.token()
+        assert fresh in server.tokens
+        assert login.token() == fresh
+        assert server.granted == ["authorization_code", "refresh_token"]
+        again = Logins(tmp_path / "accounts.toml", tmp_path).of("notes.work")
+        again.keep(service, replace(tokens, expires=time.time() - 1))
+        with pytest.raises(NotConfigured, match=r"notes.work has to log in again: .* was used before"):
+            again.token()
+
+
+def test_a_token_that_the_service_refused_is_renewed(tmp_path: Path) -> None:
+    """One that was revoked before its time is replaced, once."""
+    with OAuthServer() as server:
+        service, tokens = oauth.log_in_by_browser(service_of(server), visit)
+        login = Logins(tmp_path / "accounts.toml", tmp_path).of("notes.work")
+        login.keep(service, tokens)
+        fresh = login.token(but_not=tokens.access)
+        assert fresh != tokens.access
+        assert login.token(but_not=tokens.access) == fresh
+        assert server.granted.count("refresh_token") == 1
+
+
+@pytest.mark.slow
+def test_eight_processes_renew_a_token_by_one_request(tmp_path: Path) -> None:
+    """All of them get the same fresh token, and the refresh token is used once."""
+    source = """
+import sys
+from pathlib import Path
+from kosmolua.accounts.logins import Logins
+login = Logins(Path(sys.argv[1]) / "accounts.toml", sys.argv[1]).of("notes.work")
+print("ready", flush=True)
+sys.stdin.readline()
+print(login.token())
+"""
+    with OAuthServer() as server:
+        service, tokens = oauth.log_in_by_browser(service_of(server), visit)
+        Logins(tmp_path / "accounts.toml", tmp_path).of("notes.work").keep(service, replace(tokens, expires=0.0))
+        server.delay = 0.3
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        processes = [subprocess.Popen([sys.executable, "-c", source, str(tmp_path)], **pipes) for _ in range(8)]
+        for process in processes:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
+        got = {process.communicate()[0].strip() for process in processes}
+        assert len(got) == 1
+        assert got <= server.tokens.keys()
+        assert server.granted.count("refresh_token") == 1
+
+
+def test_tokens_lie_in_a_file_of_their_owner(tmp_path: Path) -> None:
+    """Nobody else can read it, nothing prints them, and a damaged file is told."""
+    service = Service(OAuth2(token="https://example.com/token"), client_secret="client-secret-42")
+    tokens = Tokens("access-secret-1", "refresh-secret-2")
+    login = Logins(tmp_path / "accounts.toml", tmp_path / "logins").of("notes.work")
+    file = Path(login.keep(service, tokens))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert "secret" not in f"{service} {tokens} {login.secret(lambda _: None)!r}"
+    assert login.forget() == (service, tokens)
+    assert not login.exists
+    file.write_text("{")
+    with pytest.raises(KosmoError, match="is damaged"):
+        login.token()
+
+
+@pytest.mark.parametrize("url", ["http://example.com/token", "ftp://127.0.0.1/token"])
+def test_no_login_goes_to_an_address_without_tls(url: str) -> None:
+    """A credential is sent to this machine or by TLS."""
+    with pytest.raises(NotConfigured, match="is not protected by TLS"):
+        oauth.log_in_as_client(Service(OAuth2(token=url), client_id=USER, client_secret=SECRET))
+
+
+@pytest.fixture
+def browser(write: Write) -> str:
+    """A program for ``$BROWSER`` that visits a page."""
+    script = write("browser.py", "import sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=20).read()\n")
+    return f"{sys.executable} {script} %s &"
+
+
+def plugin_for(server: OAuthServer, write: Write) -> Path:
+    """Write the plugin whose accounts log in at a server."""
+    names = ("token", "authorize", "revoke")
+    urls = ", ".join(f'{name}="{server.url}/{name}"' for name in names)
+    return write("notes.py", PLUGIN.replace("URLS", urls).replace("BASE", server.url))
+
+
+@pytest.mark.slow
+def test_an_account_logs_in_is_used_checked_and_logs_out(kosmolua: Program, write: Write, browser: str) -> None:
+    """`accounts login` opens $BROWSER, calls carry the token, `logout` revokes it, and nothing prints it."""
+    accounts = write("accounts.toml", f'[notes.work]\nclient_secret = "{SECRET}"\n')
+    journal = accounts.with_name("journal.jsonl")
+    with OAuthServer() as server:
+        given = ("--accounts", str(accounts), "--plugin", str(plugin_for(server, write)))
+        before = kosmolua("call", "notes.who", *given)
+        assert "run 'kosmolua accounts login notes.work'" in before.stderr
+        done = kosmolua("accounts", "login", "notes.work", *given, variables={"BROWSER": browser})
+        assert done.returncode == 0, done.stderr
+        assert "notes.work is logged in until" in done.stderr
+        checked = kosmolua("accounts", "check", "notes", *given)
+        assert "ann; logged in until" in checked.stdout
+        called = kosmolua("call", "notes.who", *given, "--journal", str(journal), "--trace")
+        assert json.loads(called.stdout) == {"who": "ann"}
+        (token,) = server.tokens
+        shown = "".join(each.stdout + each.stderr for each in (done, checked, called)) + journal.read_text()
+        assert token not in shown
+        assert SECRET not in shown
+        out = kosmolua("accounts", "logout", "notes.work", *given)
+        assert (out.returncode, "notes.work is logged out" in out.stderr) == (0, True)
+        assert server.revoked == ["refresh_token", "access_token"]
+        assert server.tokens == {}
+        assert "not logged in" in kosmolua("accounts", "check", "notes", *given).stdout
+
+
+@pytest.mark.slow
+def test_a_server_behind_a_login_is_reached_with_it(kosmolua: Program, write: Write, browser: str) -> None:
+    """An MCP server says where to log in; its tools then take the token, which is renewed if the server refuses it."""
+    with OAuthServer() as server, servers.over_http(ISSUER=server.url) as url:
+        accounts = write("accounts.toml", f'[mcp.tools]\nurl = "{url}"\n')
+        given = ("--accounts", str(accounts))
+        refused = kosmolua("call", "mcp.tools.greet", "name=Ann", *given)
+        assert "run 'kosmolua accounts login mcp.tools'" in refused.stderr
+        done = kosmolua("accounts", "login", "mcp.tools", *given, variables={"BROWSER": browser})
+        assert done.returncode == 0, done.stderr
+        called = kosmolua("call", "mcp.tools.greet", "name=Ann", *given)
+        assert called.stdout == '"hello Ann"\n', called.stderr
+        (token,) = server.tokens
+        server.tokens.clear()  # revoked before its time
+        called = kosmolua("call", "mcp.tools.greet", "name=Bob", *given)
+        assert called.stdout == '"hello Bob"\n', called.stderr
+        assert server.granted.count("refresh_token") == 1
+        assert token not in done.stdout + done.stderr + called.stderr
+
+
+def test_github_logs_in_by_device_code() -> None:
+    """Its account names GitHub's addresses; the client is the user's own OAuth app."""
+    from kosmolua import Runtime
+
+    with Runtime({"github": {"work": {"client_id": "Iv1.abc"}}}) as runtime:
+        service = runtime.accounts.service(runtime.catalog.integration("github"), "work")
+    assert service.client_id == "Iv1.abc"
+    assert (service.login.device, service.login.authorize) == ("https://github.com/login/device/code", "")
+    assert os.environ.get("GITHUB_TOKEN") is None or service.client_secret == ""
