@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from kosmolua.http.transport import Transport
 from kosmolua.plugin import Request, Response, Secret
 from kosmolua.testing import Playground, answer, in_turn
 
-integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration
+extended = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration
+integration = sys.modules[extended.account.__module__].integration
 Simulator = type(integration.simulate("default"))
 PAGE = Path(integration.origin).parent / "github.md"
 API = "https://api.github.com"

@@ -45,6 +45,9 @@ integration = Integration(
 )
 
 
+integration.extend(__file__, api=lambda hub: hub.api)
+
+
 @integration.identifies
 def identify(hub: Hub, /) -> str:
     """Say whose token it is, and how often it, or nobody in particular, may still ask."""

@@ -33,6 +33,9 @@ integration = Integration(
 )
 
 
+integration.extend(__file__, api=lambda render: render.api, supplies={"owner_id": lambda render: render.workspace()})
+
+
 @integration.simulator
 def simulate(account: str, **options: Any) -> Send:
     """Return a Render of its own for an account; the options are those of the simulator."""

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, source_hash
@@ -166,9 +166,7 @@ class Plugins:
             loaded = found() if callable(found) else found
         except PluginError as error:
             return error
-        if isinstance(loaded, Plugin):
-            _extend(loaded.integration, self._places)
-        return loaded
+        return _extended(loaded, self._places) if isinstance(loaded, Plugin) else loaded
 
     def _refused(self, name: str) -> PluginError:
         """Return the error of a file whose name no plugin can have; raise UnknownPath if there is no such file."""
@@ -268,17 +266,15 @@ def _compile_document(folder: Path, label: str) -> None:
             raise PluginError(error.what, origin=str(folder), hint=error.hint) from None
 
 
-def _extend(integration: Integration, places: Sequence[Place]) -> None:
-    """Add the operations of a document: of one imported onto the integration, or of one that it came with."""
+def _extended(plugin: Plugin, places: Sequence[Place]) -> Plugin:
+    """Return a plugin with the operations of a document: of one imported onto it, or of one that it came with."""
+    integration = plugin.integration
     onto = [folder for place in places if (folder := onto_folder(place.folder, integration.name)).is_dir()]
     if integration.functions.more or not (onto or integration.extension):
-        return
-    from kosmolua.catalog.openapi import integration as documents
+        return plugin
+    from kosmolua.catalog.openapi.extension import extended
 
-    if onto:
-        documents.extend_onto(integration, onto[0])
-    elif integration.extension:
-        documents.extend(integration, integration.extension)
+    return replace(plugin, integration=extended(integration, onto[0] if onto else None))
 
 
 def _wrapped(integration: Integration) -> Plugin:

@@ -23,6 +23,8 @@ from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
 
 MAX_SIGNATURES = 3
 """Hits of a search that are shown with their signature."""
+BESIDE_WEIGHT = 0.6
+"""What a function of a document counts in a search, beside one that somebody wrote for the same integration."""
 MAX_PAGES = 20
 """Pages that are read at once."""
 
@@ -129,7 +131,8 @@ class Library:
             return [*islice(index.scored(query, without), limit)]
         functions = self._catalog.integration(name).functions
         named = functions.more.named(query.strip()) if functions.more else None
-        hits = ((score, hit) for score, hit in index.scored(query) if hit.page not in functions.own)
+        factor = BESIDE_WEIGHT if functions.own else 1.0
+        hits = ((score * factor, hit) for score, hit in index.scored(query) if hit.page not in functions.own)
         found = [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
         if named is None:
             return found

@@ -7,7 +7,7 @@ A function that changes something is suggested only for a word that means the sa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 
@@ -22,6 +22,8 @@ MAX_CANDIDATES = 20
 MAX_MEANT = 3
 MIN_LIKENESS = 0.75
 """How alike two words must be for one to be a misspelling of the other."""
+MIN_LIKENESS_OF_CHANGES = 0.9
+"""How alike the names of a document's functions must be if they change something."""
 _VERBS = {"trigger": {"create", "new", "make", "deploy"}, "list": {"count"}}
 """What people say for the verbs of functions, beside the vocabulary of the search."""
 
@@ -91,18 +93,36 @@ def _is_misspelt(said: str, word: str) -> bool:
 def functions_meant(integration: Integration, name: str) -> list[str]:
     """Return the functions of an integration that a name is likely meant for, the likeliest first; none if unclear."""
     functions = outline_of(integration).functions
-    for prefix in {sketch.full_name.removesuffix(short) for short, sketch in functions.items()}:
+    own = {short: sketch for short, sketch in functions.items() if not sketch.section}
+    for prefix in {sketch.full_name.removesuffix(short) for short, sketch in own.items()}:
         name = name.removeprefix(prefix) or name
     index, meanings = _index_of(integration)
     guess = Guess(name, meanings)
-    spelled = closest(name, functions)
-    indexes = [index, integration.functions.more.index if integration.functions.more else None]
-    words = " ".join(guess.words)
-    found = [each for one in indexes if one and words for each in one.scored(words)]
-    best = sorted(found, key=lambda each: -each[0])[:MAX_CANDIDATES]
-    likely = [*spelled[:1], *(hit.page for _, hit in best), *spelled[1:]]
-    fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, functions)]
-    return sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
+    spelled = closest(name, own)
+    found = index.find(" ".join(guess.words), MAX_CANDIDATES) if index and guess.words else []
+    likely = [*spelled[:1], *(hit.page for hit in found), *spelled[1:]]
+    fitting = [each for each in dict.fromkeys(likely) if _is_safe(guess, each, own)]
+    meant = sorted(fitting, key=lambda each: (not guess.is_about(each), not guess.has_verb_of(each)))[:MAX_MEANT]
+    rest = {short: sketch for short, sketch in functions.items() if sketch.section}
+    return meant or _meant_of_document(name, guess.words, rest)
+
+
+def _meant_of_document(name: str, words: Sequence[str], functions: Mapping[str, Sketch]) -> list[str]:
+    """Return the functions of a document that have every word of a name, or that are spelled nearly like it.
+
+    The names are the service's own, in which a verb may stand anywhere: what their words mean tells too little.
+    """
+    if not words:
+        return []
+    wanted = {*map(singular, words)}
+    holding = [each for each in functions if wanted <= {*map(singular, words_in(each))}]
+    near = [each for each in closest(name, functions) if _may_be_meant(name, each, functions[each])]
+    return list(dict.fromkeys([*near, *sorted(holding, key=len)]))[:MAX_MEANT]
+
+
+def _may_be_meant(name: str, other: str, sketch: Sketch) -> bool:
+    likeness = MIN_LIKENESS if sketch.effect == "read" else MIN_LIKENESS_OF_CHANGES
+    return SequenceMatcher(None, name, other).ratio() >= likeness
 
 
 def _is_safe(guess: Guess, name: str, functions: Mapping[str, Sketch]) -> bool:

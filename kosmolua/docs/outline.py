@@ -53,6 +53,7 @@ MAX_CONSTRUCTION_LINES = 20
 """Lines that ``integration = Integration(...)`` may take."""
 
 _EXTENSION = "\nintegration.extend("
+"""What a plugin's source has whose functions are not all in it."""
 _CONSTRUCTION = "\nintegration = Integration("
 _PARAMETER = re.compile(r"\n    (\w+):")
 _SAID: dict[str, type] = {"name": str, "about": str, "prefix": str, "words": dict}
@@ -124,7 +125,9 @@ class Outlines:
             PluginError: It had to be loaded, and cannot be.
         """
         if name not in self._read:
-            self._read[name] = read(name, self._catalog.sources(name)) or outline_of(self._catalog.listed(name))
+            sources = self._catalog.sources(name)
+            is_whole = not any(_EXTENSION in source for source in sources)
+            self._read[name] = (is_whole and read(name, sources)) or outline_of(self._catalog.listed(name))
         return self._read[name]
 
     def has_sections(self, name: str) -> bool:
@@ -135,11 +138,11 @@ class Outlines:
         """Return a function's call and the keys of its result in a line; nothing if that needs a plugin to be run."""
         if (name, function) not in self._signatures:
             sources = self._catalog.sources(name)
-            self._signatures[name, function] = (
-                signatures.in_source(sources, function)
-                if read(name, sources)
-                else signatures.named(self._catalog.listed(name).functions[function])
-            )
+            shown = signatures.in_source(sources, function) if read(name, sources) else ""
+            if not shown:
+                loaded = self._catalog.listed(name).functions
+                shown = signatures.named(loaded[function]) if function in loaded else ""
+            self._signatures[name, function] = shown
         return self._signatures[name, function]
 
 
@@ -169,7 +172,7 @@ def read(name: str, sources: Sequence[str]) -> Outline | None:
         sources: The text of each of its Python files.
     """
     construction = _construction(sources)
-    if construction is None or construction.get("name") != name or any(_EXTENSION in source for source in sources):
+    if construction is None or construction.get("name") != name:
         return None
     prefix = construction.get("prefix", name)
     functions = dict(_functions(sources, prefix and f"{prefix}_"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kosmolua.docs import markdown, outline
 from kosmolua.docs.markdown import Document
 from kosmolua.docs.pages import Page
-from kosmolua.docs.sections import shown
+from kosmolua.docs.sections import THEIR_WORDS, listed, shown
 from kosmolua.docs.signatures import MAX_SPELLED_KEYS, named, typed
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
@@ -65,11 +65,23 @@ class IntegrationPage(Page):
             f"# {self.document.title or self.integration.name}",
             self.opening(),
             self.document.introduction,
-            f"## Functions\n\n{_contents(functions)}",
+            f"## Functions\n\n{_contents(functions)}" if functions else "",
             *(f"## {each.name}\n\n{_body(self.integration, each, self.document)}" for each in functions),
             *(f"## {heading}\n\n{body}" for heading, body in self._other_sections()),
+            self._of_document(),
             _records(functions, self.integration.name),
         )
+
+    def _of_document(self) -> str:
+        """Return a line for each function of a document; they have pages of their own."""
+        lines = listed(outline.outline_of(self.integration))
+        return f"## Of the service's document\n\n{THEIR_WORDS}\n\n" + "\n".join(lines) if lines else ""
+
+    def _rest(self) -> str:
+        """Return how many functions of a document there are beside, and where they are."""
+        count = len(listed(outline.outline_of(self.integration)))
+        how = f"`{self.name}` with detail brief lists them, and lua_search_docs finds them"
+        return f"{count} more send the other operations of the service's document: {how}." if count else ""
 
     def condensed(self) -> str:
         """Return the author's introduction, the signatures, and each type of a result once."""
@@ -80,34 +92,34 @@ class IntegrationPage(Page):
             self._head(),
             self.document.introduction,
             f"## Functions\n\n{self._signed()}",
+            self._rest(),
             types and f"## Types\n\n{markdown.fenced(types, 'lua')}",
         )
 
     def outlined(self) -> str:
         """Return the author's introduction, and each function with the names of its parameters and results."""
         calls = "\n".join(f"- `{named(each)}` {_effect_and_summary(each)}" for each in self._functions)
-        return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}")
+        return _joined(self._head(), self.document.introduction, f"## Functions\n\n{calls}", self._rest())
 
     def types(self) -> str:
         """Return LuaCATS declarations of every function."""
-        return _joined(self._head(), _declarations(self._functions, self.integration))
+        return _joined(self._head(), _declarations(self._functions, self.integration), self._of_document())
 
     def signatures(self) -> str:
         """Return a call with its types for each function."""
-        return _joined(self._head(), self._signed())
+        return _joined(self._head(), self._signed(), self._of_document())
 
     def _signed(self) -> str:
         return "\n".join(f"- `{typed(each)}` {_effect_and_summary(each)}" for each in self._functions)
 
     def brief(self) -> str:
         """Return a line for each function."""
-        return _joined(
-            self._head(), "\n".join(f"- `{each.name}` {_effect_and_summary(each)}" for each in self._functions)
-        )
+        lines = [f"- `{each.name}` {_effect_and_summary(each)}" for each in self._functions]
+        return _joined(self._head(), "\n".join(lines), self._of_document())
 
     @property
     def _functions(self) -> Sequence[Function]:
-        return list(self.integration.functions.values())
+        return list(self.integration.functions.own.values())
 
     def _head(self) -> str:
         return f"# {self.name}\n\n{self.opening()}"

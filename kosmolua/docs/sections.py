@@ -15,7 +15,7 @@ from kosmolua.schema.names import lua_path, page_of
 from kosmolua.schema.types import Record
 
 MANY = 150
-"""Functions that are listed on one page; an integration with more has a page for each section."""
+"""Functions of a document that are listed on one page; an integration with more has a page for each section."""
 MAX_PAGE = 7600
 """Characters of a page of sections, or of one section."""
 MAX_NAMES = 3
@@ -35,8 +35,13 @@ def sections_of(outline: Outline) -> Mapping[str, Mapping[str, Sketch]]:
 
 
 def has_page_of_sections(outline: Outline) -> bool:
-    """Return True if an integration has too many functions for one page."""
-    return len(outline.functions) > MANY and bool(sections_of(outline))
+    """Return True if an integration has too many functions of a document for one page."""
+    return sum(bool(sketch.section) for sketch in outline.functions.values()) > MANY
+
+
+def listed(outline: Outline) -> list[str]:
+    """Return a line for each function of a document, as the page of an integration with few of them has it."""
+    return [line_of(name, sketch) for name, sketch in outline.functions.items() if sketch.section]
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class SectionsPage(Page):
 
     def _with_names(self, introduction: str, most: int) -> str:
         name = self.integration.name
-        own = [_line(each, sketch) for each, sketch in self.outline.functions.items() if not sketch.section]
+        own = [line_of(each, sketch) for each, sketch in self.outline.functions.items() if not sketch.section]
         lines = [_section_line(each, functions, most) for each, functions in sections_of(self.outline).items()]
         how = (
             f"`{self.name}.SECTION` lists a section, `{self.name}.FUNCTION` describes a function, and "
@@ -137,7 +142,7 @@ class SectionPage(Page):
 
     def brief(self) -> str:
         """Return a line a function, or less of each where they are many."""
-        lines = [_line(name, sketch) for name, sketch in self.functions.items()]
+        lines = [line_of(name, sketch) for name, sketch in self.functions.items()]
         short = [f"- `{name}` ({sketch.effect})" for name, sketch in self.functions.items()]
         names = [", ".join(f"`{name}`" for name in self.functions)]
         texts = [f"{self._head}\n\n" + "\n".join(each) for each in (lines, short, names)]
@@ -192,7 +197,7 @@ class RecordPage(Page):
     brief = types = signatures = full
 
 
-def _line(name: str, sketch: Sketch) -> str:
+def line_of(name: str, sketch: Sketch) -> str:
     return f"- `{name}` ({sketch.effect}): {sketch.summary}"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -251,6 +252,17 @@ class Api:
         return self._answer(
             Request(method, url, pairs, own, sent, fields, template, declared_safe=safe, url_secrets=self._url_secrets)
         )
+
+    @property
+    def base_url(self) -> str:
+        """The beginning of every path, without a slash at the end."""
+        return self._base_url
+
+    def at(self, base_url: str) -> Api:
+        """Return a client for another address of the same service, with the same credential."""
+        other = copy(self)
+        other._base_url = base_url.rstrip("/")
+        return other
 
     def url(self, template: str, /, **segments: str | int) -> str:
         """Return the absolute URL of a path, without a query."""

@@ -83,7 +83,7 @@ class Extension:
 
     file: str
     api: Callable[[Any], Any]
-    defaults: Callable[[Any], Mapping[str, Any]] | None = None
+    supplies: Mapping[str, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
 
 
 class Integration:
@@ -188,7 +188,7 @@ class Integration:
         return register
 
     def extend(
-        self, file: str, *, api: Callable[[Any], Any], defaults: Callable[[Any], Mapping[str, Any]] | None = None
+        self, file: str, *, api: Callable[[Any], Any], supplies: Mapping[str, Callable[[Any], Any]] | None = None
     ) -> None:
         """Add the operations of an OpenAPI document that no registered function covers.
 
@@ -198,9 +198,10 @@ class Integration:
         Args:
             file: The plugin's ``__file__``: ``openapi.json`` and ``openapi.toml`` are beside it.
             api: Takes what the account's ``open`` returned; returns the client that sends the requests.
-            defaults: Takes the same; returns the values of arguments that a call leaves out, by name.
+            supplies: The arguments that calls may leave out although the document requires them, each with what takes
+                the opened account and returns the value.
         """
-        self.extension = Extension(file, api, defaults)
+        self.extension = Extension(file, api, dict(supplies or {}))
 
     @property
     def aliases(self) -> dict[str, str]:

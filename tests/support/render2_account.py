@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,8 @@ from kosmolua.plugin import Request, Response, Secret, Send
 KEY = "rnd_SECRET"
 BASE = "https://api.render.com/v1"
 HEADERS: dict[str, Any] = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
-integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("render2").integration
+extended = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("render2").integration
+integration = sys.modules[extended.account.__module__].integration
 Simulator = type(integration.simulate("default"))
 
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from kosmolua.catalog.openapi.naming import Route
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Page, Recipe, walk
 from kosmolua.errors import BadArguments
@@ -106,7 +107,7 @@ class Call:
         slashes = [each.wire for each in self.fields if each.slashes]
         return api.fetch(
             self.method,
-            path.replace("{+", "{"),
+            Route(path.replace("{+", "{")),
             slots,
             query=query,
             headers=headers,

@@ -238,10 +238,21 @@ def _built(document: Document, operation: Operation, name: str, section: str, ov
         name,
         told.get("effect", effect),
         section,
-        summary or f"{operation.method} {operation.path}.",
+        summary or _sentence(operation),
         told,
         recipe,
     )
+
+
+def _sentence(operation: Operation) -> str:
+    """Return a sentence for an operation of which the document says nothing: its id in words, else its route."""
+    if not operation.id:
+        return f"{operation.method} {operation.path}."
+    group, slash, rest = operation.id.partition("/")
+    words = snake(rest or group).split("_")
+    if slash and snake(group).split("_")[-1] not in words:
+        words = [*words[:1], *snake(group).split("_"), *words[1:]]
+    return " ".join(words).capitalize() + "."
 
 
 def _name_arguments(operation: Operation, told: Mapping[str, Any], overlay: Overlay, *, has_pages: bool) -> None:

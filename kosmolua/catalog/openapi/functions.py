@@ -64,8 +64,9 @@ class DocumentFunctions:
         store: The compiled file.
         owner: The integration's name.
         prefix: What full names start with, or nothing.
-        without: Registered functions, which go before those of the document.
         bind: Returns the handler of a call, which takes what an account's ``open`` returned and the arguments.
+        without: Registered functions, which go before those of the document.
+        supplied: Arguments that a call may leave out although the document requires them.
     """
 
     def __init__(
@@ -74,13 +75,16 @@ class DocumentFunctions:
         owner: str,
         prefix: str,
         bind: Callable[[Call], Callable[..., Any]],
+        *,
         without: Collection[str] = (),
+        supplied: Collection[str] = (),
     ) -> None:
         self._store = store
         self._owner = owner
         self._prefix = prefix
         self._bind = bind
         self._without = without
+        self._supplied = supplied
 
     def names(self) -> Sequence[str]:
         """Return the short name of each."""
@@ -154,11 +158,17 @@ class DocumentFunctions:
             full_name=self._full_name(row.name),
             effect=row.effect,  # type: ignore[arg-type]
             handler=self._bind(call),
-            parameters=tuple(parameters_of(call, sent, row.name)),
+            parameters=tuple(map(self._with_default, parameters_of(call, sent, row.name))),
             doc=detail["doc"],
             returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",
         )
+
+    def _with_default(self, parameter: Parameter) -> Parameter:
+        if parameter.name not in self._supplied or not parameter.required:
+            return parameter
+        about = f"{parameter.about} The account's own if it is not given.".strip()
+        return replace(parameter, default=None, about=about)
 
     def _returns(self, detail: Mapping[str, Any], name: str) -> Type | None:
         result = detail["result"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 from kosmolua.catalog.openapi.accounts import DocumentAccount, DocumentClient, fields_of, refusal_of
 from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.functions import DocumentFunctions
-from kosmolua.catalog.openapi.security import access_of
+from kosmolua.catalog.openapi.security import Access, access_of
 from kosmolua.catalog.openapi.store import Home, Store
-from kosmolua.errors import ConfigError, NotConfigured, PluginError
+from kosmolua.errors import ConfigError, PluginError
 from kosmolua.http.client import Api
-from kosmolua.http.messages import Response, Send
+from kosmolua.http.messages import Response, Send, origin
 from kosmolua.schema.integration import Extension, Integration
 
 
@@ -73,32 +72,17 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     return integration
 
 
-def api_of(opened: Any) -> Api:
-    """Return the client of a plugin's account: what its ``open`` returned, or the ``api`` of that.
-
-    Raises:
-        NotConfigured: It is neither.
-    """
-    api = getattr(opened, "api", opened)
-    if not isinstance(api, Api):
-        raise NotConfigured("its account has no client that a document could use", hint="it needs an attribute api")
-    return api
-
-
-def extend_onto(integration: Integration, folder: Path) -> None:
-    """Add the operations of a document that the user imported onto an integration, in place of one that it has."""
-    file, own = str(folder / "openapi.json"), integration.extension
-    extend(integration, replace(own, file=file) if own else Extension(file, api_of))
-
-
-def extend(integration: Integration, extension: Extension) -> None:
-    """Add the operations of a document to a plugin's integration; nothing is read before one is asked for."""
-    home = Home.of_folder(Path(extension.file).parent)
-    own = integration.functions.own
-    more = DocumentFunctions(Store(home), integration.name, integration.prefix, partial(_extending, extension), own)
-    integration.functions.more = more
-    curated = integration.simulate
-    integration.simulate = _beside(curated, more) if curated else _simulator(more)
+def functions_of(extension: Extension, integration: Integration) -> DocumentFunctions:
+    """Return the functions that a document adds to a plugin's integration."""
+    store = Store(Home.of_folder(Path(extension.file).parent))
+    return DocumentFunctions(
+        store,
+        integration.name,
+        integration.prefix,
+        partial(_extending, extension, store),
+        without=integration.functions.own,
+        supplied=extension.supplies,
+    )
 
 
 def _handler(call: Call) -> Callable[..., Any]:
@@ -108,13 +92,13 @@ def _handler(call: Call) -> Callable[..., Any]:
     return handle
 
 
-def _extending(extension: Extension, call: Call) -> Callable[..., Any]:
-    names = {each.name for each in call.fields}
+def _extending(extension: Extension, store: Store, call: Call) -> Callable[..., Any]:
+    access = access_of(store.meta("access"))
+    lacking = [each.name for each in call.fields if each.required and each.name in extension.supplies]
 
     def handle(opened: Any, /, **arguments: Any) -> Any:
-        usual = extension.defaults(opened) if extension.defaults else {}
-        known = {name: value for name, value in usual.items() if name in names and value is not None}
-        return call.make(_Extended(extension.api(opened)), {**known, **arguments})
+        known = {name: extension.supplies[name](opened) for name in lacking if name not in arguments}
+        return call.make(_Extended(extension.api(opened), access), {**known, **arguments})
 
     return handle
 
@@ -122,12 +106,14 @@ def _extending(extension: Extension, call: Call) -> Callable[..., Any]:
 class _Extended:
     """The client of a plugin's account, for the calls of a document."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, access: Access) -> None:
         self._api = api
+        self._access = access
 
     def api(self, server: str) -> Api:
-        """Return the plugin's client, whatever the document says of addresses."""
-        return self._api
+        """Return the plugin's client; where the account is at the document's own address, also for its other ones."""
+        is_usual = self._api.base_url == self._access.base_url and origin(server) in self._access.origins
+        return self._api.at(server) if server and is_usual else self._api
 
     def checked(self, response: Response) -> Response:
         """Return the answer: a plugin's client has raised what is to be raised."""
@@ -141,16 +127,5 @@ def _simulator(more: DocumentFunctions) -> Callable[..., Send]:
         from kosmolua.catalog.openapi.simulator import Simulator
 
         return Simulator(more, account, state)
-
-    return simulate
-
-
-def _beside(curated: Callable[..., Send], more: DocumentFunctions) -> Callable[..., Send]:
-    """Return a simulator that answers a document's requests by itself, and all others as the plugin's does."""
-
-    def simulate(account: str, **options: Any) -> Send:
-        from kosmolua.catalog.openapi.simulator import Beside
-
-        return Beside(curated, more, account, options)
 
     return simulate

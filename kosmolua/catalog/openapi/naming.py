@@ -34,6 +34,12 @@ upgrade upload validate verify wait
 _ACTS = frozenset(_ACTING.split())
 
 
+class Route(str):
+    """The template of a document's operation, by which a simulator knows whose request it is."""
+
+    __slots__ = ()
+
+
 class Named(NamedTuple):
     """An operation, as far as its name depends on it.
 

@@ -18,7 +18,7 @@ from kosmolua.catalog.openapi.functions import DocumentFunctions
 from kosmolua.catalog.openapi.operations import is_json
 from kosmolua.catalog.openapi.paging import Recipe
 from kosmolua.catalog.openapi.samples import Samples
-from kosmolua.http.messages import Request, Response, Send, origin
+from kosmolua.http.messages import Request, Response, origin
 from kosmolua.protocol import Json
 
 ITEMS = 25
@@ -50,13 +50,9 @@ class Simulator:
         """Return the state, as JSON."""
         return {"collections": self._collections, "deleted": sorted(self._deleted), "made": self._made}
 
-    def knows(self, request: Request) -> bool:
-        """Return True if a request is one of the document's operations."""
-        return self._functions.store.named(self._key(request)) is not None
-
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
-        name = self._functions.store.named(self._key(request))
+        name = self._functions.named(self._key(request))
         found = self._functions.store.detail(name) if name else None
         if found is None:
             return _answer(404, {"message": "the document has no such operation"})
@@ -208,39 +204,6 @@ class Simulator:
             place for place, each in enumerate(items) if isinstance(each, dict) and str(each.get(recipe.field)) == given
         ]
         return places[0] + 1 if places else len(items)
-
-
-class Beside:
-    """A plugin's own simulator, and beside it that of the document which extends the plugin.
-
-    Args:
-        curated: Makes the plugin's own.
-        functions: The functions of the document.
-        account: The name of the account.
-        options: What the plugin's own takes: ``clock``, ``failures`` and ``state``.
-    """
-
-    def __init__(
-        self, curated: Callable[..., Send], functions: DocumentFunctions, account: str, options: Mapping[str, Any]
-    ) -> None:
-        from inspect import signature
-
-        parameters = signature(curated).parameters.values()
-        takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
-        state = options.get("state") or {}
-        own = {**options, "state": state.get("own")} if state else dict(options)
-        known = {each.name for each in parameters}
-        self._own = curated(account, **{key: value for key, value in own.items() if takes_all or key in known})
-        self._document = Simulator(functions, account, state.get("document"))
-
-    def dump(self) -> dict[str, Any]:
-        """Return the state of both, as JSON."""
-        own = self._own.dump() if hasattr(self._own, "dump") else None
-        return {"own": own, "document": self._document.dump()}
-
-    def __call__(self, request: Request) -> Response:
-        """Answer a request: the document's operations by the document, all others as the plugin does."""
-        return self._document(request) if self._document.knows(request) else self._own(request)
 
 
 def _counted_on(text: str, more: int) -> str:
