@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ from kosmolua.plugin import Secret, Send
 
 KEY = "ghp_SECRET_TOKEN"
 ROCKET = "acme/rocket"
-integration = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration
+extended = Plugins(places=[Place("bundled", bundled_folder())], entry_points=dict).load("github").integration
+integration = sys.modules[extended.account.__module__].integration
 Simulator = type(integration.simulate("default"))
 
 
