@@ -97,6 +97,7 @@ class Broker(Protocol):
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
             line: The line of the script, if known.
+            through: The scripts through which it is made, the outermost first.
             secrets: Where a secret stands in them, and its name, of each.
         """
 
