@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.accounts.sections import Recordings
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
@@ -187,6 +188,11 @@ class Runtime:
         return self._host.servers
 
     @property
+    def recordings(self) -> Recordings:
+        """What ``[kosmolua.recordings]`` of the accounts file says."""
+        return self._host.accounts.recordings
+
+    @property
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
@@ -327,30 +333,12 @@ class Runtime:
             Paused: The pause is too old to be approved.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.recording import read
-        from kosmolua.runs.recorded import Decisions, options_of, patterns_among, resuming, script_fields, source_of
+        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        return self._execute(self._prepare_resumed(path, script, decided, options))
 
-        recording = read(path)
-        given: dict[str, Any] = {**options_of(recording), **options}
-        source, mended = source_of(recording.script), None
-        if script is not None and as_bytes(script) != source:
-            source = as_bytes(script)
-            mended = script_fields(given["name"], source)
-        elif recording.status == "done":
-            finished = self.replay(path, **options)
-            finished.warnings.append(f"the run of {os.fspath(path)} is finished, and this is what came of it")
-            return finished
-        given["read_only"] = given.get("read_only", False) or recording.header["options"]["read_only"]
-        given["deny"] = [*recording.header["options"]["deny"], *patterns_among(deny)]
-        if callable(approve):
-            given["approve"] = approve
-        run = self._prepare(source, given, limits=Limits(**recording.header["limits"]))  # type: ignore[arg-type]
-        try:
-            run.take = resuming(self._host, recording, Decisions.of(approve, deny, done, again), mended)
-        except BaseException:
-            self._forget(run)
-            raise
-        return self._execute(run)
+    async def resume_async(self, path: str | os.PathLike[str], **options: Any) -> Outcome:
+        """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
+        return await self._execute_async(self._prepare_resumed(path, None, {}, options), options.get("client"))
 
     def map(
         self,
@@ -408,9 +396,11 @@ class Runtime:
 
         ``on_output``, ``watch`` and ``approve`` are called in another thread than the event loop's.
         """
+        return await self._execute_async(self._prepare(source, options), options.get("client"))
+
+    async def _execute_async(self, run: Run, client: str | None) -> Outcome:
         import asyncio
 
-        run = self._prepare(source, options)
         loop, has_come = asyncio.get_running_loop(), asyncio.Event()
 
         def tell() -> None:
@@ -418,7 +408,7 @@ class Runtime:
                 loop.call_soon_threadsafe(has_come.set)
 
         try:
-            turn = self._pool.queue(options.get("client"), tell)
+            turn = self._pool.queue(client, tell)
         except Busy as error:
             self._forget(run)
             return Outcome([], "", error, [])
@@ -524,6 +514,49 @@ class Runtime:
         with self._lock:
             self._check_open()
             self._runs.add(run)
+        return run
+
+    def _prepare_resumed(
+        self,
+        path: str | os.PathLike[str],
+        script: str | bytes | None,
+        decided: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Run:
+        """Prepare a run that goes on, as :meth:`resume` describes it; of a finished one, the run that repeats it."""
+        from kosmolua.broker.recording import read
+        from kosmolua.runs.recorded import (
+            Decisions,
+            options_of,
+            patterns_among,
+            replaying,
+            resuming,
+            script_fields,
+            source_of,
+        )
+
+        recording = read(path)
+        header = recording.header
+        limits = Limits(**header["limits"])
+        given: dict[str, Any] = {**options_of(recording), **options}
+        source, mended = source_of(recording.script), None
+        if script is not None and as_bytes(script) != source:
+            source = as_bytes(script)
+            mended = script_fields(given["name"], source)
+        elif recording.status == "done":
+            take = replaying(recording, is_changed=False)
+            take.remark = f"the run of {os.fspath(path)} is finished, and this is what came of it"
+            return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
+        given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
+        given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
+        if callable(decided.get("approve")):
+            given["approve"] = decided["approve"]
+        run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]
+        try:
+            run.take = resuming(self._host, recording, Decisions.of(**decided), mended)
+        except BaseException:
+            self._forget(run)
+            raise
         return run
 
     def _execute(self, run: Run, turn: Turn | None = None) -> Outcome:

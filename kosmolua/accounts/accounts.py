@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.permissions import Permission, Rules
-from kosmolua.accounts.sections import Sections
+from kosmolua.accounts.sections import Recordings, Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
@@ -223,6 +223,11 @@ class Accounts:
             ConfigError: A key is unknown, or a value does not fit.
         """
         return self._sections.limits(base)
+
+    @property
+    def recordings(self) -> Recordings:
+        """What ``[kosmolua.recordings]`` says."""
+        return self._sections.recordings
 
     @property
     def keeps_journal(self) -> bool:

@@ -308,6 +308,15 @@ def _lock(file: FileIO) -> bool:
     return True
 
 
+def is_in_use(path: str) -> bool:
+    """Return True if a run writes a recording just now, or if it cannot be opened."""
+    try:
+        with FileIO(path, "r+") as file:
+            return not _lock(file)
+    except OSError:
+        return True
+
+
 def error_fields(error: KosmoError) -> Event:
     """Return an error as JSON values from which :func:`revived` makes it again."""
     kind = next(each for each in type(error).__mro__ if each.__module__ == KosmoError.__module__)

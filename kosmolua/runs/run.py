@@ -419,6 +419,7 @@ class Run:
             read_only=read_only,
             deny=deny,
             account=self._options.get("account"),
+            client=self._options.get("client"),
         )
 
     def _tell_tape_first(self, event: Event) -> None:
