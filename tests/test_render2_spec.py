@@ -184,6 +184,8 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("delete_custom_domain", {"service_id": SERVICE, "domain": "cdm-cabc12345678"}),
     ("list_postgres", {**PAGED, "name": "main", "region": ["ohio"], "owner_id": OWNER}),
     ("get_postgres", {"postgres_id": POSTGRES}),
+    ("get_postgres_connection_info", {"postgres_id": POSTGRES}),
+    ("get_key_value_connection_info", {"key_value_id": KEY_VALUE}),
     ("create_postgres", NEW_POSTGRES),
     (
         "create_postgres",
