@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.planning import Plan
     from kosmolua.broker.records import Watch
+    from kosmolua.broker.secrets import Given
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -81,10 +82,13 @@ class Runtime:
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Called with a sentence about what is unwise but works.
         environ: The environment that secrets may come from; that of the process if None.
+        secrets: What scripts find in ``secrets``, beside those of ``[kosmolua.secrets]``: each a
+            :class:`kosmolua.plugin.Secret`, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``.
         servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
         trace: Called, from another thread, with a line that an MCP server printed or logged.
 
     Raises:
+        NotConfigured: A secret is not found.
         ConfigError: A file cannot be read, or says something that it may not.
     """
 
@@ -107,6 +111,7 @@ class Runtime:
         require_isolation: bool = False,
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
+        secrets: Mapping[str, Given] | None = None,
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
@@ -141,6 +146,7 @@ class Runtime:
             journal=journal,
             warn=warn,
             environ=environ,
+            secrets=secrets,
             servers=servers,
             trace=trace,
         )
@@ -437,11 +443,11 @@ class Runtime:
         *,
         watch: Watch | None = None,
     ) -> Any:
-        """Make one call without Lua and return its value.
+        """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
 
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
-            args: Arguments by name, or in declared order.
+            args: Arguments by name, or in declared order; secrets may stand anywhere in them.
             watch: Called when the call starts and when it ends.
 
         Raises:
@@ -450,12 +456,15 @@ class Runtime:
             ConfigError: The accounts file says something that it may not.
             RuntimeError: The runtime is closed.
         """
+        from kosmolua.broker.secrets import revealed
+
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         clock = Clock(self.limits.timeout)
         broker = self._broker(clock, watch)
         try:
             with self._active.one_more():
-                return json.loads(broker.call(path, given))
+                answer = broker.call(path, revealed(given))
+                return broker.handles.handed_out(json.loads(answer), answer)
         except NetworkError as error:
             if clock.left:
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -238,6 +238,23 @@ class Accounts:
     def journal_required(self) -> bool:
         """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
         return self._sections.journal_required
+
+    @property
+    def secret_names(self) -> Collection[str]:
+        """The names in ``[kosmolua.secrets]``."""
+        return self._sections.secrets.keys()
+
+    def secret(self, name: str, until: float = inf) -> Secret:
+        """Return a secret of ``[kosmolua.secrets]``.
+
+        Args:
+            name: One of :attr:`secret_names`.
+            until: When it must be there, by :func:`time.monotonic`.
+
+        Raises:
+            NotConfigured: Its source does not give it, or not in time.
+        """
+        return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
 
     def check(self, integration: Integration) -> None:
         """Check an integration's section, without resolving a secret.

@@ -171,6 +171,24 @@ class Sections:
             raise self.wrong(f"[{_OWN}] {key} must be {words}, not {quoted(value)}", _OWN, key)
         if key == "recordings":
             self._check_recordings(self._own[key])
+        if key == "secrets":
+            self._check_secrets(self._own[key])
+
+    def _check_secrets(self, secrets: Table) -> None:
+        for name, source in secrets.items():
+            try:
+                check_secret(source)
+            except Mismatch as mismatch:
+                what = f"[{_OWN}.secrets] {_shown(name)}{mismatch.where} {mismatch.problem}"
+                raise self.wrong(what, _OWN, "secrets", name) from None
+            if isinstance(source, str) and not self._has_warned:
+                self._has_warned = True
+                warn_of_readers(self.path, self._warn)
+
+    @property
+    def secrets(self) -> Table:
+        """The secrets that scripts may use, by name, each as the file gives it."""
+        return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
         table: Table = self._tables.get(integration.name, {})
@@ -266,6 +284,7 @@ class Sections:
 OWN_KEYS: dict[str, tuple[type, str]] = {
     "limits": (dict, "a table, such as [kosmolua.limits]"),
     "options": (dict, "a table, such as [kosmolua.options]"),
+    "secrets": (dict, "a table, such as [kosmolua.secrets]"),
     "journal": (bool, "true or false"),
     "recordings": (dict, "a table, such as [kosmolua.recordings]"),
     "journal_required": (bool, "true or false"),

@@ -108,6 +108,11 @@ class Take:
         self._lock = Lock()
 
     @property
+    def secrets(self) -> Sequence[str] | None:
+        """The names that the script finds in ``secrets``, if it ran before: they stay the same."""
+        return self._recording.header["secrets"] if self._recording else None
+
+    @property
     def earlier(self) -> int:
         """The number of the last call of earlier takes."""
         return max(calls_of(self._recording), default=0) if self._recording else 0
@@ -193,6 +198,7 @@ def begin(
             "script": script_fields(job.name.removeprefix("="), source),
             "args": list(job.arguments),
             "input": job.input,
+            "secrets": list(job.secrets),
             "params": dict(job.params),
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},

@@ -400,6 +400,7 @@ class Run:
             self._options.get("args", ()),
             self._input,
             self._params,
+            self.take.secrets if self.take and self.take.secrets is not None else self._host.secret_names,
             asks_time=self.take is not None or self._host.mode == "simulated",
             seed=self.take.seed if self.take else None,
             is_planned=(plan := self._options.get("planning")) is not None and plan.replaces_writes,

@@ -284,6 +284,8 @@ class Tape:
                 event["call"] = call
             if error:
                 event["error"] = error_fields(error)
+            if isinstance(value, protocol.Answer):
+                event["secrets"] = value.secrets
             is_write = call is not None and call["effect"] not in ("read", None)
             if is_write:
                 if not self._write(event, None if error else value):
@@ -387,7 +389,9 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
     subject = [kind, frame["verb"] if kind == "doc" else frame["path"]]
     if kind == "describe":
         return subject
-    return [*subject, frame["fault"]] if "fault" in frame else [*subject, frame.get("args", [])]
+    if "fault" in frame:
+        return [*subject, frame["fault"]]
+    return [*subject, frame.get("args", []), *([frame["secrets"]] if frame.get("secrets") else [])]
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
