@@ -75,12 +75,12 @@ def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
 def test_names_are_completed_with_what_they_are(repl: Start) -> None:
     """Tab writes what all candidates begin with, and lists them with a word on each."""
     with repl() as terminal:
-        terminal.send("app.integrations.render2.l\t")
-        screen = terminal.until("list_services")
-        assert screen[1] == "> app.integrations.render2.list_"
-        assert any(line.split()[:3] == ["list_services", "List", "all"] for line in screen)
-        terminal.send("serv\t")
-        terminal.until("> app.integrations.render2.list_services")
+        terminal.send("app.integrations.github.list_r\t")
+        screen = terminal.until("list_repos")
+        assert screen[1] == "> app.integrations.github.list_re"
+        assert any(line.split()[:3] == ["list_repos", "List", "the"] for line in screen)
+        terminal.send("po\t")
+        terminal.until("> app.integrations.github.list_repos")
 
 
 @pytest.mark.slow

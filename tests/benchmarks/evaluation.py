@@ -170,7 +170,7 @@ QUERIES = {
     "abort a running deployment": "cancel_deploy",
     "read one setting": "get_env_var",
     "change a config value": "set_env_var",
-    "remove a secret": "delete_secret_file",
+    "remove a secret": "delete_env_var",
     "more replicas": "scale_service",
     "attach a hostname": "create_custom_domain",
     "is the dns record right": "verify_custom_domain",

@@ -134,9 +134,11 @@ class Conversation:
     def _command_meant(self, chunk: str) -> str | None:
         """Return the command for a word of other REPLs, unless the session has a global of this name."""
         word = chunk.strip().removesuffix("()")
-        is_free = word == "exit" or word not in self._session.names().types
-        is_a_habit = word in WORDS and not self._options.json and is_free
-        return WORDS[word] if is_a_habit else None
+        if word not in WORDS or self._options.json:
+            return None
+        kind = self._session.names().types.get(word)
+        is_free = kind is None or (word == "exit" and kind == "function")  # which every script has
+        return WORDS[word] if is_free else None
 
     def _do(self, line: str) -> None:
         try:
