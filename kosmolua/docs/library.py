@@ -24,8 +24,9 @@ from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
 MAX_SIGNATURES = 3
 """Hits of a search that are shown with their signature."""
 BESIDE_WEIGHT = 0.6
-"""What a function of a document counts in a search, beside those that somebody wrote for the same integration, unless
-its sentence says nothing but what is asked for."""
+"""What a function of a document counts in a search, beside those that somebody wrote for the same integration."""
+EXACT_WEIGHT = 10.0
+"""What it counts if its sentence says what is asked for, and nothing else."""
 MAX_PAGES = 20
 """Pages that are read at once."""
 
@@ -135,7 +136,9 @@ class Library:
         asked = {*content_words(query)}
 
         def weight(hit: Hit) -> float:
-            return 1.0 if not functions.own or asked.issuperset(content_words(hit.summary)) else BESIDE_WEIGHT
+            if asked == {*content_words(hit.summary)}:
+                return EXACT_WEIGHT
+            return BESIDE_WEIGHT if functions.own else 1.0
 
         hits = ((score * weight(hit), hit) for score, hit in index.scored(query) if hit.page not in functions.own)
         found = [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
