@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 KIB, MIB = 1024, 1024**2
 _SIZES = {"": 1, "B": 1, "K": KIB, "KB": KIB, "KIB": KIB, "M": MIB, "MB": MIB, "MIB": MIB, "G": 1024 * MIB}
 _SIZES |= {"GB": 1024 * MIB, "GIB": 1024 * MIB}
-_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATIONS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 MAX_SECONDS = 1e9
 MAX_DEPTH = 300
 """Levels of nesting that Python's own JSON functions handle safely."""
@@ -33,12 +33,12 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return the number of seconds in a text such as ``90``, ``90s``, ``10m``, ``1.5h`` or ``250ms``.
+    """Return the number of seconds in a text such as ``90``, ``90s``, ``10m``, ``1.5h``, ``7d`` or ``250ms``.
 
     Raises:
         ValueError: The text is not a duration.
     """
-    return _parse(text.lower(), _DURATIONS, "msh ", f"{text!r} is not a duration such as 90s, 10m or 1h")
+    return _parse(text.lower(), _DURATIONS, "mshd ", f"{text!r} is not a duration such as 90s, 10m or 1h")
 
 
 def _parse(text: str, units: Mapping[str, float], letters: str, refusal: str) -> float:

@@ -5,7 +5,9 @@ Child to host::
     ready    {isolation, missing}           the layers around the child that are in force, and that are not
     describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
                                             integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
-    call     {id, path, args | fault}       args is what Lua passed; fault is what kept it from being encoded
+    call     {id, path, args | fault, secrets}
+                                            args is what Lua passed; fault is what kept it from being encoded;
+                                            secrets says where in args a handle stands, and its name
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
@@ -21,12 +23,14 @@ time it waits.
 
 Host to child::
 
-    job      {source, name, args, limits, isolated, asks_time, input, params, seed}
+    job      {source, name, args, limits, isolated, asks_time, input, params, secrets, seed}
                                             isolated: exit after ready if a layer is missing
                                             asks_time: the clocks of the script are the host's
                                             is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
-    reply    {id, ok, value | error}
+                                            secrets: the names of those that the script may use
+    reply    {id, ok, value | error, secrets}
+                                            secrets says where in value a handle stands, and its name
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
@@ -159,7 +163,7 @@ _OPTIONAL = {
     "describe": ("branch",),
     "sleep": ("branch",),
     "time": ("branch",),
-    "call": ("args", "fault", "branch"),
+    "call": ("args", "fault", "secrets", "branch"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
 _OF_RECORDED = ("of", "line", "waits")
@@ -175,9 +179,26 @@ def frame(kind: str, **fields: object) -> bytes:
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
+class Answer(str):
+    """A value as JSON in which secrets stand, each as ``***``.
+
+    Args:
+        text: The value.
+        secrets: Where the handle of each stands, and its name.
+    """
+
+    secrets: Sequence[Any]
+
+    def __new__(cls, text: str, secrets: Sequence[Any]) -> Answer:
+        answer = super().__new__(cls, text)
+        answer.secrets = secrets
+        return answer
+
+
 def reply(number: int, value: str) -> bytes:
     """Return the frame that answers a request, around a value that is encoded already."""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}}}\n'.encode("utf-8", "replace")
+    secrets = f',"secrets":{_dumps(value.secrets)}' if isinstance(value, Answer) else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{secrets}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from kosmolua.accounts.accounts import Accounts
+    from kosmolua.accounts.sections import Recordings
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.planning import Plan
     from kosmolua.broker.records import Watch
+    from kosmolua.broker.secrets import Given
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -80,10 +82,13 @@ class Runtime:
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Called with a sentence about what is unwise but works.
         environ: The environment that secrets may come from; that of the process if None.
+        secrets: What scripts find in ``secrets``, beside those of ``[kosmolua.secrets]``: each a
+            :class:`kosmolua.plugin.Secret`, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``.
         servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
         trace: Called, from another thread, with a line that an MCP server printed or logged.
 
     Raises:
+        NotConfigured: A secret is not found.
         ConfigError: A file cannot be read, or says something that it may not.
     """
 
@@ -106,6 +111,7 @@ class Runtime:
         require_isolation: bool = False,
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
+        secrets: Mapping[str, Given] | None = None,
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
@@ -140,6 +146,7 @@ class Runtime:
             journal=journal,
             warn=warn,
             environ=environ,
+            secrets=secrets,
             servers=servers,
             trace=trace,
         )
@@ -185,6 +192,11 @@ class Runtime:
     def servers(self) -> Servers:
         """The MCP servers."""
         return self._host.servers
+
+    @property
+    def recordings(self) -> Recordings:
+        """What ``[kosmolua.recordings]`` of the accounts file says."""
+        return self._host.accounts.recordings
 
     @property
     def docs(self) -> Library:
@@ -327,30 +339,12 @@ class Runtime:
             Paused: The pause is too old to be approved.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.recording import read
-        from kosmolua.runs.recorded import Decisions, options_of, patterns_among, resuming, script_fields, source_of
+        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        return self._execute(self._prepare_resumed(path, script, decided, options))
 
-        recording = read(path)
-        given: dict[str, Any] = {**options_of(recording), **options}
-        source, mended = source_of(recording.script), None
-        if script is not None and as_bytes(script) != source:
-            source = as_bytes(script)
-            mended = script_fields(given["name"], source)
-        elif recording.status == "done":
-            finished = self.replay(path, **options)
-            finished.warnings.append(f"the run of {os.fspath(path)} is finished, and this is what came of it")
-            return finished
-        given["read_only"] = given.get("read_only", False) or recording.header["options"]["read_only"]
-        given["deny"] = [*recording.header["options"]["deny"], *patterns_among(deny)]
-        if callable(approve):
-            given["approve"] = approve
-        run = self._prepare(source, given, limits=Limits(**recording.header["limits"]))  # type: ignore[arg-type]
-        try:
-            run.take = resuming(self._host, recording, Decisions.of(approve, deny, done, again), mended)
-        except BaseException:
-            self._forget(run)
-            raise
-        return self._execute(run)
+    async def resume_async(self, path: str | os.PathLike[str], **options: Any) -> Outcome:
+        """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
+        return await self._execute_async(self._prepare_resumed(path, None, {}, options), options.get("client"))
 
     def map(
         self,
@@ -408,9 +402,11 @@ class Runtime:
 
         ``on_output``, ``watch`` and ``approve`` are called in another thread than the event loop's.
         """
+        return await self._execute_async(self._prepare(source, options), options.get("client"))
+
+    async def _execute_async(self, run: Run, client: str | None) -> Outcome:
         import asyncio
 
-        run = self._prepare(source, options)
         loop, has_come = asyncio.get_running_loop(), asyncio.Event()
 
         def tell() -> None:
@@ -418,7 +414,7 @@ class Runtime:
                 loop.call_soon_threadsafe(has_come.set)
 
         try:
-            turn = self._pool.queue(options.get("client"), tell)
+            turn = self._pool.queue(client, tell)
         except Busy as error:
             self._forget(run)
             return Outcome([], "", error, [])
@@ -447,11 +443,11 @@ class Runtime:
         *,
         watch: Watch | None = None,
     ) -> Any:
-        """Make one call without Lua and return its value.
+        """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
 
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
-            args: Arguments by name, or in declared order.
+            args: Arguments by name, or in declared order; secrets may stand anywhere in them.
             watch: Called when the call starts and when it ends.
 
         Raises:
@@ -460,12 +456,15 @@ class Runtime:
             ConfigError: The accounts file says something that it may not.
             RuntimeError: The runtime is closed.
         """
+        from kosmolua.broker.secrets import revealed
+
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         clock = Clock(self.limits.timeout)
         broker = self._broker(clock, watch)
         try:
             with self._active.one_more():
-                return json.loads(broker.call(path, given))
+                answer = broker.call(path, revealed(given))
+                return broker.handles.handed_out(json.loads(answer), answer)
         except NetworkError as error:
             if clock.left:
                 raise
@@ -524,6 +523,49 @@ class Runtime:
         with self._lock:
             self._check_open()
             self._runs.add(run)
+        return run
+
+    def _prepare_resumed(
+        self,
+        path: str | os.PathLike[str],
+        script: str | bytes | None,
+        decided: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Run:
+        """Prepare a run that goes on, as :meth:`resume` describes it; of a finished one, the run that repeats it."""
+        from kosmolua.broker.recording import read
+        from kosmolua.runs.recorded import (
+            Decisions,
+            options_of,
+            patterns_among,
+            replaying,
+            resuming,
+            script_fields,
+            source_of,
+        )
+
+        recording = read(path)
+        header = recording.header
+        limits = Limits(**header["limits"])
+        given: dict[str, Any] = {**options_of(recording), **options}
+        source, mended = source_of(recording.script), None
+        if script is not None and as_bytes(script) != source:
+            source = as_bytes(script)
+            mended = script_fields(given["name"], source)
+        elif recording.status == "done":
+            take = replaying(recording, is_changed=False)
+            take.remark = f"the run of {os.fspath(path)} is finished, and this is what came of it"
+            return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
+        given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
+        given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]
+        if callable(decided.get("approve")):
+            given["approve"] = decided["approve"]
+        run = self._prepare(source, given, limits=limits)  # type: ignore[arg-type]
+        try:
+            run.take = resuming(self._host, recording, Decisions.of(**decided), mended)
+        except BaseException:
+            self._forget(run)
+            raise
         return run
 
     def _execute(self, run: Run, turn: Turn | None = None) -> Outcome:

@@ -85,6 +85,15 @@ class Secret:
         return self._value
 
 
+class SecretText(str):
+    """The text of a secret that a script passed, as a function takes it. Its ``repr`` is a mask."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return MASK
+
+
 class Redactor:
     """Masks known secrets in any text or JSON value; many threads may share it.
 
@@ -166,7 +175,9 @@ class Redactor:
         while unseen:
             copy = unseen.pop()
             for place, item in enumerate(copy) if isinstance(copy, list) else copy.items():
-                if isinstance(item, str):
+                if isinstance(item, SecretText):
+                    copy[place] = MASK
+                elif isinstance(item, str):
                     copy[place] = self.text(item)
                 elif isinstance(item, (dict, list, tuple)):
                     part: Any

@@ -458,7 +458,7 @@ def test_a_file_of_another_system(make: Make) -> None:
         ("[kosmolua]\nlimits = 3", "[kosmolua] limits must be a table, such as [kosmolua.limits], not 3"),
         (
             "[kosmolua]\nzzz = 3",
-            "[kosmolua] has no key 'zzz' (its keys are limits, options, journal, journal_required)",
+            "has no key 'zzz' (its keys are limits, options, secrets, journal, recordings, journal_required)",
         ),
         ("[kosmolua]\njournal_required = 'yes'", '[kosmolua] journal_required must be true or false, not "yes"'),
         ("[lib\n", "this is not TOML: "),

@@ -38,6 +38,16 @@ def test_what_an_agent_reads_is_short(evaluation: ModuleType) -> None:
             assert size <= MOST_CHARACTERS[what.partition(" ")[0]], what
 
 
+def test_five_hundred_tools_cost_nothing_until_asked_for(evaluation: ModuleType) -> None:
+    """A list of pages has a line for them, a search and a page are short, and the server is not started."""
+    sizes = evaluation.many_tools()
+    assert sizes["as the protocol lists them"] > 150_000
+    assert sizes["the list of pages"] < 150
+    assert sizes["a search"] < 4_000
+    assert sizes["the page of a tool"] < 1_500
+    assert sizes["the page of the server"] <= 20_000
+
+
 def test_searches_find_the_function(evaluation: ModuleType) -> None:
     """Three of four are first, and nine of ten among the first three."""
     with Runtime(os.devnull, simulate=True, environ={}) as runtime:

@@ -36,6 +36,13 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "describe", "id": 1, "path": "integrations.box"},
     {"kind": "call", "id": 2, "path": "integrations.box.take", "args": [{"limit": 5, "name": "é\n"}]},
     {"kind": "call", "id": 3, "path": "integrations.box.take", "fault": {"where": "a.b", "problem": "is a function"}},
+    {
+        "kind": "call",
+        "id": 8,
+        "path": "integrations.box.take",
+        "args": [{"key": "***"}],
+        "secrets": [[[1, "key"], "token"]],
+    },
     {"kind": "call", "id": 4, "branch": True, "path": "integrations.box.take", "args": []},
     {"kind": "doc", "id": 5, "verb": "search", "args": ["deploys", {"limit": 3}]},
     {"kind": "sleep", "id": 6, "seconds": 0.001},
@@ -187,7 +194,7 @@ class Careful:
         assert len(path) <= protocol.MAX_PATH
         return "{}"
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, secrets: Sequence[Any] = ()) -> str:
         """Answer, or refuse."""
         assert isinstance(path, str)
         assert isinstance(given, list)

@@ -108,7 +108,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "5x", "1d", "1h30m", "soon", "nan", "inf", "1e999", "1_0", "1 2"])
+@pytest.mark.parametrize("text", ["", "s", "5x", "1w", "1h30m", "soon", "nan", "inf", "1e999", "1_0", "1 2"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """Anything else is refused with examples."""
     with pytest.raises(ValueError, match="is not a duration such as 90s, 10m or 1h"):

@@ -48,7 +48,7 @@ def test_the_function_that_is_meant_comes_first(runtime: Runtime, name: str, mea
     ("integration", "name"),
     [
         *(("render2", name) for name in ("delete_account", "get_invoice", "lst", "")),
-        *(("github", name) for name in ("close_issue", "comment_on_issue")),
+        *(("github", name) for name in ("close_milestone", "erase_profile")),
     ],
 )
 def test_no_change_is_suggested_for_another(runtime: Runtime, integration: str, name: str) -> None:

@@ -271,6 +271,9 @@ def test_an_account_logs_in_is_used_checked_and_logs_out(kosmolua: Program, writ
         shown = "".join(each.stdout + each.stderr for each in (done, checked, called)) + journal.read_text()
         assert token not in shown
         assert SECRET not in shown
+        server.tokens.clear()  # revoked before its time
+        assert json.loads(kosmolua("call", "notes.who", *given).stdout) == {"who": "ann"}
+        assert server.granted.count("refresh_token") == 1
         out = kosmolua("accounts", "logout", "notes.work", *given)
         assert (out.returncode, "notes.work is logged out" in out.stderr) == (0, True)
         assert server.revoked == ["refresh_token", "access_token"]
@@ -307,3 +310,27 @@ def test_github_logs_in_by_device_code() -> None:
     assert service.client_id == "Iv1.abc"
     assert (service.login.device, service.login.authorize) == ("https://github.com/login/device/code", "")
     assert os.environ.get("GITHUB_TOKEN") is None or service.client_secret == ""
+
+
+@pytest.mark.parametrize("scopes", [None, ["read"]])
+def test_a_document_names_where_to_log_in(write: Write, scopes: list[str] | None) -> None:
+    """The token of an `oauth2` scheme comes from the section, or from a login at the document's addresses."""
+    from kosmolua import Runtime
+
+    flow = {"authorizationUrl": "https://a.example/authorize", "tokenUrl": "https://a.example/token", "scopes": {}}
+    document = {
+        "openapi": "3.0.3",
+        "info": {"title": "Pets", "version": "1"},
+        "servers": [{"url": "https://a.example"}],
+        "components": {"securitySchemes": {"oauth": {"type": "oauth2", "flows": {"authorizationCode": flow}}}},
+        "security": [{"oauth": []}],
+        "paths": {"/pets": {"get": {"operationId": "listPets", "responses": {"200": {"description": "Pets."}}}}},
+    }
+    file = write("pets.openapi.json", json.dumps(document))
+    section = {"client_id": "mine"} | ({"scopes": scopes} if scopes else {})
+    with Runtime({"pets": {"work": section}}, plugins=[file], environ={}) as runtime:
+        service = runtime.accounts.service(runtime.catalog.integration("pets"), "work")
+        error = runtime.run("app.integrations.pets.list_pets()").error
+    login = OAuth2(token="https://a.example/token", authorize="https://a.example/authorize", scopes=(*(scopes or ()),))
+    assert (service.client_id, service.login) == ("mine", login)
+    assert "run 'kosmolua accounts login pets.work'" in str(error)

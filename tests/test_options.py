@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from kosmolua.errors import ConfigError
 
 FAILURE = "render2.trigger_deploy=build_failed"
 TEXTS = {
+    "NAME=SOURCE": "db=env:DB_URL",
     "NAME=COMMAND|URL": "files=npx files",
     "FILE": "some.file",
     "PATH": "some/path",
@@ -80,6 +80,7 @@ def test_an_option_given_later_goes_before_one_given_earlier() -> None:
 
 
 IN_FILE = {
+    "NAME=SOURCE": '["db=env:DB_URL", "key=ask"]',
     "NAME=COMMAND|URL": '"files=npx files"',
     "FILE": '"a.file"',
     "PATH": '["a", "b"]',
@@ -90,6 +91,7 @@ IN_FILE = {
     "FUNCTION=OUTCOME": f'["{FAILURE}"]',
 }
 READ = {
+    "NAME=SOURCE": ("db=env:DB_URL", "key=ask"),
     "NAME=COMMAND|URL": ("files=npx files",),
     "FILE": "a.file",
     "PATH": ("a", "b"),
@@ -99,7 +101,12 @@ READ = {
     "N": 7,
     "FUNCTION=OUTCOME": (FAILURE,),
 }
-LISTS = {"PATH": ["a", "b"], "PATTERN": ["a.*", "b.*"], "FUNCTION=OUTCOME": [FAILURE]}
+LISTS = {
+    "NAME=SOURCE": ["db=env:DB_URL", "key=ask"],
+    "PATH": ["a", "b"],
+    "PATTERN": ["a.*", "b.*"],
+    "FUNCTION=OUTCOME": [FAILURE],
+}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_each_option_has_a_default_in_the_file_and_in_the_environment(option: Op
     text, value = (IN_FILE[option.metavar], READ[option.metavar]) if option.metavar else ("true", True)
     accounts = str(write("accounts.toml", f"[kosmolua.options]\n{option.attribute} = {text}\n"))
     assert user_defaults(accounts, {}) == {option.attribute: value}
-    given = os.pathsep.join(LISTS.get(option.metavar, [text.strip('"')]))
+    given = option.separator.join(LISTS.get(option.metavar, [text.strip('"')]))
     empty = str(write("empty.toml", ""))
     assert user_defaults(empty, {f"KOSMOLUA_{option.attribute.upper()}": given}) == {option.attribute: value}
 

@@ -75,12 +75,12 @@ def test_a_chunk_goes_on_until_it_is_whole(repl: Start) -> None:
 def test_names_are_completed_with_what_they_are(repl: Start) -> None:
     """Tab writes what all candidates begin with, and lists them with a word on each."""
     with repl() as terminal:
-        terminal.send("app.integrations.render2.l\t")
-        screen = terminal.until("list_services")
-        assert screen[1] == "> app.integrations.render2.list_"
-        assert any(line.split()[:3] == ["list_services", "List", "all"] for line in screen)
-        terminal.send("serv\t")
-        terminal.until("> app.integrations.render2.list_services")
+        terminal.send("app.integrations.github.list_r\t")
+        screen = terminal.until("list_repos")
+        assert screen[1] == "> app.integrations.github.list_re"
+        assert any(line.split()[:3] == ["list_repos", "List", "the"] for line in screen)
+        terminal.send("po\t")
+        terminal.until("> app.integrations.github.list_repos")
 
 
 @pytest.mark.slow
@@ -497,3 +497,39 @@ def test_an_interrupt_in_a_pipe_ends_the_program(environment: dict[str, str]) ->
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=50)[0] == ""
         assert process.returncode == 130
+
+
+CHECKED = """
+render = app.integrations.render2
+#render.list_services({ suspended = True }).services
+render.list_services({
+  suspended = True })
+for _ in ipairs(render.list_services({ limit = 1 })) do end
+function string.trim(text) return "trimmed" end
+print(("x"):trim(), string.trim("x"))
+helper = function(x) return x end
+print(helper(1))
+render = { list_services = function() return { services = {} } end }
+#render.list_services({ suspended = True }).services
+"""
+
+
+def test_chunks_are_checked_by_what_earlier_ones_defined(kosmolua: Program) -> None:
+    """What would leave out an argument is refused, what seems wrong a warning, and what is right is left alone."""
+    done = kosmolua("repl", "--simulate", input=CHECKED)
+
+    assert done.returncode == 1
+    assert done.stdout == "trimmed\ttrimmed\n1\n0\n"
+    lines = [line for line in done.stderr.splitlines() if "was not run" not in line]
+    assert [line.partition(": ")[2][:50] for line in lines] == [
+        "repl:1:37: nothing defines 'True', so suspended wo",
+        "repl:2:15: nothing defines 'True', so suspended wo",
+        "warning: 1:17: ipairs needs a list, and the result",
+    ]
+
+
+def test_no_chunk_is_checked_without_the_check(kosmolua: Program) -> None:
+    """As in a run."""
+    chunk = "#app.integrations.render2.list_services({ suspended = True }).services\n"
+
+    assert kosmolua("repl", "--simulate", "--no-check", input=chunk).stdout == "20\n"

@@ -18,7 +18,7 @@ from support.loopback import Loopback
 
 from kosmolua.authoring.scaffold import AUTH, Plan, check_name, check_url, write
 from kosmolua.catalog.plugins import Plugins
-from kosmolua.cli.commands.integrations import _next_steps
+from kosmolua.cli.program import program
 from kosmolua.errors import UsageError
 from kosmolua.plugin import Request, Response
 from kosmolua.testing import answer
@@ -124,11 +124,14 @@ def test_the_credential_is_where_it_was_wanted(
     assert not query or query in request.query
 
 
-def test_what_to_do_next_works_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_steps_say_how_to_get_pytest_where_it_is_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A plain install has no pytest."""
-    for is_there in (True, False):
-        steps = "\n".join(_next_steps("weather", Path("weather"), "none"))
-        assert ("pip install pytest" in steps) != is_there
+    monkeypatch.chdir(home)
+    for name, is_there in (("weather", True), ("tides", False)):
+        program(["integrations", "new", name], standalone_mode=False)
+        assert ("pip install pytest" in capfd.readouterr().out) != is_there
         monkeypatch.setitem(sys.modules, "pytest", None)
 
 

@@ -454,7 +454,7 @@ class EchoDesk:
         self.asked.append((path,))
         return json.dumps(path)
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
+    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, secrets: Sequence[Any] = ()) -> str:
         self.asked.append((path, given, fault))
         if self._raises:
             raise self._raises

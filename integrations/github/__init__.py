@@ -1,9 +1,9 @@
-"""GitHub: repositories, issues, commits and releases on https://github.com or a GitHub Enterprise Server.
+"""GitHub: repositories, issues, pull requests, workflow runs, files and releases, also of a GitHub Enterprise Server.
 
 The modules are imported in the order of the reference page; each registers the functions of its noun.
 """
 
-from . import repos, issues, history  # noqa: F401, I001
+from . import repos, issues, discussion, pulls, actions, contents, history  # noqa: F401, I001
 from .account import Account, integration
 
 __all__ = ["Account", "integration"]

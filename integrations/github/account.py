@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from kosmolua.plugin import Api, CallError, Integration, OAuth2, Secret, Send
 
@@ -39,7 +40,9 @@ class Account:
         return Hub(api, has_token=bool(self.token))
 
 
-integration = Integration("github", Account, about="Repositories, issues, commits and releases on GitHub.")
+integration = Integration(
+    "github", Account, about="Repositories, issues, pull requests, workflow runs, files and releases on GitHub."
+)
 
 
 integration.extend(__file__, api=lambda hub: hub.api)
@@ -68,8 +71,8 @@ def _requests_left(hub: Hub) -> str:
 
 
 @integration.simulator
-def simulate(account: str) -> Send:
-    """Return a GitHub of its own for an account."""
+def simulate(account: str, *, state: Mapping[str, Any] | None = None) -> Send:
+    """Return a GitHub of its own for an account, with the state that an earlier one had."""
     from .simulator import Simulator
 
-    return Simulator(account)
+    return Simulator(account, state=state)

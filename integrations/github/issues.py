@@ -76,7 +76,7 @@ def list_issues(
     }
     owner, name = parts_of(repo)
     found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, owner=owner, repo=name)
-    issues = [_shaped(issue) for issue in found]
+    issues = [shaped(issue) for issue in found]
     return {"issues": [each for each in issues if pull_requests or not each["is_pull_request"]], "next_page": after}
 
 
@@ -90,7 +90,7 @@ def get_issue(
 ) -> Issue:
     """Get one issue, or the issue side of a pull request."""
     owner, name = parts_of(repo)
-    return _shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
+    return shaped(thing_of(hub.api.get(_PATH + "/{number}", owner=owner, repo=name, number=number)))
 
 
 @integration.writes
@@ -108,10 +108,11 @@ def create_issue(
     owner, name = parts_of(repo)
     given = {"title": title, "body": body, "labels": labels, "assignees": assignees}
     issue = {key: value for key, value in given.items() if value is not None}
-    return _shaped(thing_of(hub.api.post(_PATH, json=issue, owner=owner, repo=name)))
+    return shaped(thing_of(hub.api.post(_PATH, json=issue, owner=owner, repo=name)))
 
 
-def _shaped(issue: Thing) -> Issue:
+def shaped(issue: Thing) -> Issue:
+    """Return an issue as scripts get it."""
     return {
         "number": number(issue, "number"),
         "title": text(issue, "title"),

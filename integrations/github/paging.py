@@ -43,14 +43,16 @@ class Page:
         limit: How many items, 1 to 100.
         number: Which page of that many, from 1.
         all: Whether to fetch everything.
+        items: The key of the list, if a page is an object and not itself the list.
     """
 
     limit: int = 30
     number: int = 1
     all: bool = False
+    items: str | None = None
 
     def listed(
-        self, api: Api, template: str, filters: Mapping[str, Any], /, **segments: str
+        self, api: Api, template: str, filters: Mapping[str, Any], /, **segments: str | int
     ) -> tuple[list[Thing], int | None]:
         """Fetch this part of a list whose pages name the next one in a ``Link`` header.
 
@@ -62,10 +64,12 @@ class Page:
         """
         if self.all:
             query = {**filters, "per_page": LARGEST_PAGE}
-            return things_of(list(by_link(api, template, query=query, **segments))), None
+            return things_of(list(by_link(api, template, query=query, items=self.items, **segments))), None
         query = {**filters, "per_page": self.limit, "page": self.number}
         answer = api.fetch("GET", template, segments, query=query)
-        return things_of(decode(answer)), self.number + 1 if next_link(answer) else None
+        body = decode(answer)
+        items = body if self.items is None else thing_of(body).get(self.items)
+        return things_of(items), self.number + 1 if next_link(answer) else None
 
     def found(self, api: Api, template: str, filters: Mapping[str, Any]) -> Found:
         """Fetch this part of a search's results, whose pages are numbered and tell how many there are in all."""

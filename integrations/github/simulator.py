@@ -6,21 +6,27 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
+from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from kosmolua.plugin import Request, Response
 
 from .paging import LARGEST_PAGE
-from .simulated.operations import OPERATIONS, Call, Listed, Refusal
+from .simulated.call import Answer, Call, Listed, Refusal
+from .simulated.routes import OPERATIONS
 from .simulated.world import World
 from .wire import Thing
 
 _USUAL_PAGE = 30
 _HOUR = 3600
 _ENTERPRISE = "/api/v3"
-_PATTERNS = {route: re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", route[1])) for route in OPERATIONS}
+_SLOT = re.compile(r"{(\w+)}")
+_PATTERNS = {
+    route: re.compile(_SLOT.sub(lambda slot: f"(?P<{slot[1]}>{'.+' if slot[1] == 'path' else '[^/]+'})", route[1]))
+    for route in OPERATIONS
+}
 
 
 class Simulator:
@@ -33,15 +39,31 @@ class Simulator:
         account: Whose data to start with.
         allowance: How many requests are allowed an hour; GitHub's own figure is told, but none refused, if not given.
         clock: Tells the time in seconds since the epoch.
+        state: What ``dump`` of an earlier simulator of this account returned.
+
+    Raises:
+        ValueError: The state is not one of this account.
     """
 
-    def __init__(self, account: str, *, allowance: int | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._world = World(account)
+    def __init__(
+        self,
+        account: str,
+        *,
+        allowance: int | None = None,
+        clock: Callable[[], float] = time.time,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._world = World(account, state)
         self._allowance = allowance
         self._clock = clock
         self._used = 0
         self._resets = clock() + _HOUR
         self._lock = Lock()
+
+    def dump(self) -> dict[str, Any]:
+        """Return what requests have changed as plain values, which JSON can carry."""
+        with self._lock:
+            return self._world.dump()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
@@ -66,6 +88,8 @@ class Simulator:
         answer = OPERATIONS[route](self._world, call)
         if isinstance(answer, Listed):
             return _page(answer, request, query, headers)
+        if isinstance(answer, Answer):
+            return _response(answer.status, answer.body, headers)
         return _response(201 if request.method == "POST" else 200, answer, headers)
 
     # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
@@ -101,8 +125,10 @@ def _page(listed: Listed, request: Request, query: dict[str, str], headers: dict
     items = listed.items[(number - 1) * size : number * size]
     last = math.ceil(min(len(listed.items), listed.most) / size)
     links = _links(listed.path, request, query, number, last)
-    envelope = {"total_count": len(listed.items), "incomplete_results": False, "items": items}
-    body = items if listed.most == math.inf else envelope
+    body: object = items
+    if listed.key is not None:
+        searched = {} if listed.most == math.inf else {"incomplete_results": False}
+        body = {"total_count": len(listed.items), **searched, listed.key: items}
     return _response(200, body, headers | ({"Link": links} if links else {}))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypedDict, cast
 
-from kosmolua.plugin import BadArguments, non_empty
+from kosmolua.plugin import BadArguments, Secret, non_empty
 
 from .account import integration
 from .bodies import ranges_of, renamed
@@ -27,6 +27,21 @@ class AcceptedForKeyValue(TypedDict):
 
     key_value_id: str
     accepted: bool
+
+
+class KeyValueConnectionInfo(TypedDict):
+    """How to connect to an instance; a script passes these on and does not see them."""
+
+    internalConnectionString: Secret
+    externalConnectionString: Secret
+    cliCommand: Secret
+
+
+class OneKeyValueConnectionInfo(TypedDict):
+    """How to connect to a Key Value instance."""
+
+    key_value_id: str
+    connection_info: KeyValueConnectionInfo
 
 
 class DeletedKeyValue(TypedDict):
@@ -54,6 +69,14 @@ AllowList = Annotated[
     list[AllowedRange] | None,
     'Who may connect from outside: { { cidr_block = "203.0.113.0/24", description = ... } }; {} for nobody.',
 ]
+
+
+@integration.reads
+def get_key_value_connection_info(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValueConnectionInfo:
+    """Get how to connect to a Key Value instance, as secrets that other functions take, such as set_env_var."""
+    found = thing_of(render.api.get(f"{_INSTANCE}/connection-info", key_value_id=key_value_id))
+    info = {key: found.get(key) for key in KeyValueConnectionInfo.__annotations__}  # nothing that may be a secret too
+    return {"key_value_id": key_value_id, "connection_info": cast(KeyValueConnectionInfo, info)}
 
 
 @integration.writes

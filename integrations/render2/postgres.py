@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict, cast
 
-from kosmolua.plugin import BadArguments, between, matching, non_empty
+from kosmolua.plugin import BadArguments, Secret, between, matching, non_empty
 
 from .account import integration
 from .bodies import ranges_of, renamed
@@ -43,6 +43,22 @@ class AcceptedForPostgres(TypedDict):
     accepted: bool
 
 
+class PostgresConnectionInfo(TypedDict):
+    """How to connect to a database; a script passes these on and does not see them."""
+
+    password: Secret
+    internalConnectionString: Secret
+    externalConnectionString: Secret
+    psqlCommand: Secret
+
+
+class OnePostgresConnectionInfo(TypedDict):
+    """How to connect to a Postgres database."""
+
+    postgres_id: str
+    connection_info: PostgresConnectionInfo
+
+
 class DeletedPostgres(TypedDict):
     """What was deleted."""
 
@@ -67,6 +83,14 @@ Replicas = Annotated[
 ]
 DatadogKey = Annotated[str | None, "Credential for Datadog, where the database's metrics are to be sent."]
 DatadogSite = Annotated[str | None, "Datadog's site, such as US1 or EU; US1 if none is given."]
+
+
+@integration.reads
+def get_postgres_connection_info(render: Render, /, *, postgres_id: PostgresId) -> OnePostgresConnectionInfo:
+    """Get how to connect to a Postgres database, as secrets that other functions take, such as set_env_var."""
+    found = thing_of(render.api.get(f"{_DATABASE}/connection-info", postgres_id=postgres_id))
+    info = {key: found.get(key) for key in PostgresConnectionInfo.__annotations__}  # nothing that may be a secret too
+    return {"postgres_id": postgres_id, "connection_info": cast(PostgresConnectionInfo, info)}
 
 
 @integration.writes

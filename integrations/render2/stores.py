@@ -160,7 +160,7 @@ def list_postgres(
 
 @integration.reads
 def get_postgres(render: Render, /, *, postgres_id: PostgresId) -> OnePostgres:
-    """Get details for a Postgres database; passwords and connection strings are not among them."""
+    """Get details for a Postgres database; how to connect is in get_postgres_connection_info."""
     found = thing_of(render.api.get("/postgres/{postgres_id}", postgres_id=postgres_id))
     return {"postgres": cast(Postgres, shaped(found))}
 
@@ -199,7 +199,7 @@ def list_key_values(
 
 @integration.reads
 def get_key_value(render: Render, /, *, key_value_id: KeyValueId) -> OneKeyValue:
-    """Get details for a Key Value instance; passwords and connection strings are not among them."""
+    """Get details for a Key Value instance; how to connect is in get_key_value_connection_info."""
     found = thing_of(render.api.get("/key-value/{key_value_id}", key_value_id=key_value_id))
     return {"key_value": cast(KeyValue, shaped(found))}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.permissions import Permission, Rules
-from kosmolua.accounts.sections import Sections
+from kosmolua.accounts.sections import Recordings, Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
@@ -225,6 +225,11 @@ class Accounts:
         return self._sections.limits(base)
 
     @property
+    def recordings(self) -> Recordings:
+        """What ``[kosmolua.recordings]`` says."""
+        return self._sections.recordings
+
+    @property
     def keeps_journal(self) -> bool:
         """False if ``[kosmolua] journal`` turns the default journal off."""
         return self._sections.keeps_journal
@@ -233,6 +238,23 @@ class Accounts:
     def journal_required(self) -> bool:
         """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
         return self._sections.journal_required
+
+    @property
+    def secret_names(self) -> Collection[str]:
+        """The names in ``[kosmolua.secrets]``."""
+        return self._sections.secrets.keys()
+
+    def secret(self, name: str, until: float = inf) -> Secret:
+        """Return a secret of ``[kosmolua.secrets]``.
+
+        Args:
+            name: One of :attr:`secret_names`.
+            until: When it must be there, by :func:`time.monotonic`.
+
+        Raises:
+            NotConfigured: Its source does not give it, or not in time.
+        """
+        return self._secret(f"kosmolua.secrets.{name}", self._sections.secrets[name], until)
 
     def check(self, integration: Integration) -> None:
         """Check an integration's section, without resolving a secret.

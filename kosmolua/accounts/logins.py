@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -17,6 +18,7 @@ from typing import Any
 
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import state_folder
+from kosmolua.http.messages import Request
 from kosmolua.http.oauth import Service, Tokens, renew
 from kosmolua.secret import Secret
 
@@ -112,7 +114,7 @@ class Login:
             self._known = None
             with suppress(FileNotFoundError):
                 self._file.unlink()
-            if keyring := _keyring():
+            if found and (keyring := _keyring()):
                 with suppress(Exception):  # the backends raise errors of their own if there is no such entry
                     keyring.delete_password(KEYRING_SERVICE, self._name)
             return found
@@ -135,10 +137,11 @@ class Login:
         return NotConfigured(f"{self._account} {what}", hint=f"run 'kosmolua accounts login {self._account}'")
 
     def _read(self) -> tuple[Service, Tokens] | None:
-        keyring = _keyring()
-        text = keyring.get_password(KEYRING_SERVICE, self._name) if keyring else None
         try:
-            kept = json.loads(text or self._file.read_text(encoding="utf-8"))
+            kept = json.loads(self._file.read_text(encoding="utf-8"))
+            if kept.get("in") == "keyring":
+                keyring = _keyring()
+                kept = json.loads(keyring.get_password(KEYRING_SERVICE, self._name) or "{}") if keyring else {}
             return Service.of_json(kept["service"]), Tokens(**kept["tokens"])
         except FileNotFoundError:
             return None
@@ -149,10 +152,10 @@ class Login:
 
     def _write(self, service: Service, tokens: Tokens) -> str:
         values = {"access": tokens.access, "refresh": tokens.refresh, "expires": tokens.expires, "scope": tokens.scope}
-        text = json.dumps({"service": service.as_json(), "tokens": values})
+        text, where = json.dumps({"service": service.as_json(), "tokens": values}), str(self._file)
         if keyring := _keyring():
             keyring.set_password(KEYRING_SERVICE, self._name, text)
-            return "the keyring"
+            text, where = json.dumps({"in": "keyring"}), "the keyring"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable by the owner alone
@@ -161,7 +164,7 @@ class Login:
             os.replace(fresh, self._file)
         except OSError as error:
             raise ConfigError(f"The login cannot be written to {self._file}: {error.strerror}") from None
-        return str(self._file)
+        return where
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -201,6 +204,17 @@ class LoginSecret(Secret):
     def _learned(self, token: str) -> str:
         self._learn(Secret(token))
         return token
+
+
+def renewed(request: Request) -> Request | None:
+    """Return a request that the service refused with a login's token that is fresh; None if it carries none."""
+    for name, value in request.headers.items():
+        roots = value.roots if isinstance(value, Secret) else ()
+        for login in (each for each in roots if isinstance(each, LoginSecret)):
+            used = login.reveal()
+            text = request.fields[name].replace(used, login.renewed(used))
+            return replace(request, headers={**request.headers, name: Secret(text, holding=[login])})
+    return None
 
 
 def _take(descriptor: int, ends: float) -> None:

@@ -11,7 +11,7 @@ from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
 from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
 from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
-from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits
+from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits, parse_duration
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import SERVERS, section_of
 from kosmolua.schema.types import Mismatch, quoted
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 
 _OWN = "kosmolua"
+
+
+class Recordings(NamedTuple):
+    """What ``[kosmolua.recordings]`` says.
+
+    Args:
+        keep: Seconds for which recordings are kept, or None.
+        mcp: Whether the MCP server keeps a recording of each script.
+    """
+
+    keep: float | None = None
+    mcp: bool = False
 
 
 class Section(NamedTuple):
@@ -117,6 +129,28 @@ class Sections:
         """True if ``[kosmolua] journal_required`` refuses writes that the journal cannot record."""
         return bool(self._own.get("journal_required", False))
 
+    @property
+    def recordings(self) -> Recordings:
+        """What ``[kosmolua.recordings]`` says: how long recordings are kept, and whether the MCP server keeps them."""
+        given = self._own.get("recordings", {})
+        keep = given.get("keep")
+        return Recordings(None if keep is None else parse_duration(keep), bool(given.get("mcp", False)))
+
+    def _check_recordings(self, given: Table) -> None:
+        keys = (_OWN, "recordings")
+        for key, value in given.items():
+            if key not in Recordings._fields:
+                hint = did_you_mean(key, Recordings._fields) or f"its keys are {', '.join(Recordings._fields)}"
+                raise self.wrong(f"[kosmolua.recordings] has no key {key!r}", *keys, key, hint=hint)
+            if key == "mcp" and not isinstance(value, bool):
+                raise self.wrong(f"[kosmolua.recordings] mcp must be true or false, not {quoted(value)}", *keys, key)
+            if key == "keep":
+                try:
+                    parse_duration(value if isinstance(value, str) else "")
+                except ValueError:
+                    what = f'[kosmolua.recordings] keep must be an age such as "30d", not {quoted(value)}'
+                    raise self.wrong(what, *keys, key) from None
+
     def wrong(self, what: str, *keys: str, hint: str | None = None) -> ConfigError:
         """Return the error for the value at some keys, each inside the one before."""
         return ConfigError(f"{self.place(*keys)}: {what}", hint=hint)
@@ -135,6 +169,26 @@ class Sections:
         kind, words = OWN_KEYS[key]
         if not isinstance(value, kind):
             raise self.wrong(f"[{_OWN}] {key} must be {words}, not {quoted(value)}", _OWN, key)
+        if key == "recordings":
+            self._check_recordings(self._own[key])
+        if key == "secrets":
+            self._check_secrets(self._own[key])
+
+    def _check_secrets(self, secrets: Table) -> None:
+        for name, source in secrets.items():
+            try:
+                check_secret(source)
+            except Mismatch as mismatch:
+                what = f"[{_OWN}.secrets] {_shown(name)}{mismatch.where} {mismatch.problem}"
+                raise self.wrong(what, _OWN, "secrets", name) from None
+            if isinstance(source, str) and not self._has_warned:
+                self._has_warned = True
+                warn_of_readers(self.path, self._warn)
+
+    @property
+    def secrets(self) -> Table:
+        """The secrets that scripts may use, by name, each as the file gives it."""
+        return dict(self._own.get("secrets", {}))
 
     def _check(self, integration: Integration) -> Section:
         table: Table = self._tables.get(integration.name, {})
@@ -230,7 +284,9 @@ class Sections:
 OWN_KEYS: dict[str, tuple[type, str]] = {
     "limits": (dict, "a table, such as [kosmolua.limits]"),
     "options": (dict, "a table, such as [kosmolua.options]"),
+    "secrets": (dict, "a table, such as [kosmolua.secrets]"),
     "journal": (bool, "true or false"),
+    "recordings": (dict, "a table, such as [kosmolua.recordings]"),
     "journal_required": (bool, "true or false"),
 }
 """The keys of ``[kosmolua]``, each with its type, also in words."""

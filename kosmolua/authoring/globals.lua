@@ -24,6 +24,13 @@ app = {}
 ---@type any
 input = nil
 
+---Stands for a secret. It can be passed to a function, whole, and cannot be read, joined or compared.
+---@class Secret
+
+---The secrets that `--secret NAME=SOURCE` and `[kosmolua.secrets]` give.
+---@type table<string, Secret>
+secrets = {}
+
 ---The parameters that the script's header declares, with their defaults.
 ---@type table<string, any>
 params = {}

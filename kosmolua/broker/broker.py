@@ -32,11 +32,13 @@ from kosmolua.limits import Limits
 from kosmolua.protocol import Json, NotJson
 from kosmolua.schema.arguments import unsendable
 from kosmolua.schema.names import parts_of, qualified
+from kosmolua.secret import SecretText
 
 if TYPE_CHECKING:
     from kosmolua.broker.host import Host
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.planning import Application, Planner
+    from kosmolua.broker.secrets import Handles
     from kosmolua.catalog.catalog import Catalog, Target
     from kosmolua.schema.integration import Integration
 
@@ -147,7 +149,14 @@ class Broker:
             self.redact_error(error)
             raise
 
-    def call(self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None = None, line: int = 0) -> str:
+    def call(
+        self,
+        path: str,
+        given: Sequence[Json],
+        fault: Mapping[str, str] | None = None,
+        line: int = 0,
+        secrets: Sequence[Any] = (),
+    ) -> str:
         """Make one call and return its value as JSON.
 
         Args:
@@ -155,6 +164,7 @@ class Broker:
             given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
             fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
             line: The line of the script that makes it, if known.
+            secrets: Where a secret stands in the arguments, and its name, of each.
 
         Raises:
             CallError: The call was refused or failed; its record says which.
@@ -166,7 +176,7 @@ class Broker:
         try:
             if call.number > self._limits.max_calls:
                 raise self._limits.exceeded("calls")
-            return self._answer(call, given, fault)
+            return self._answer(call, given, fault, secrets)
         except KosmoError as caught:
             error = caught
             call.complete(error)
@@ -262,7 +272,9 @@ class Broker:
     def _catalog(self) -> Catalog:
         return self._given_catalog or self._host.catalog
 
-    def _answer(self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None) -> str:
+    def _answer(
+        self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None, secrets: Sequence[Any]
+    ) -> str:
         try:
             target = self._catalog.resolve(call.path)
         except PluginError as error:
@@ -272,6 +284,8 @@ class Broker:
         with blaming(target.path, target.integration.origin):
             if fault:
                 raise unsendable(target.path, fault)
+            if secrets:
+                given = self.handles.fill(target.path, given, secrets, self._clock.ends)
             arguments = self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
         call.arguments = arguments
         if target.function.effect != "read":
@@ -294,6 +308,13 @@ class Broker:
         return self._encode(target, value)
 
     @lazy
+    def handles(self) -> Handles:
+        """The handles that stand for secrets in the script."""
+        from kosmolua.broker.secrets import Handles
+
+        return Handles(lambda: self._host.secrets, self._host.redactor)
+
+    @lazy
     def _names(self) -> Names:
         return Names(self._accounts)
 
@@ -305,7 +326,7 @@ class Broker:
         found = {
             name: self._names.of(target.integration, target.account, name, value)
             for name, value in arguments.items()
-            if name in naming and isinstance(value, str)
+            if name in naming and isinstance(value, str) and not isinstance(value, SecretText)
         }
         return {name: self._host.redactor.text(said) for name, said in found.items() if said}
 
@@ -332,6 +353,9 @@ class Broker:
 
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON, without secrets, unless it is too large."""
+        places: Sequence[Any] = ()
+        if target.function.returns_secrets:
+            value, places = self.handles.hide(target.function.returns, value)
         try:
             text = protocol.encode(value)
         except NotJson as error:
@@ -340,7 +364,7 @@ class Broker:
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
-        return text
+        return protocol.Answer(text, places) if places else text
 
     def _count_lookup(self) -> None:
         with self._changed:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.journal import Journal
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
+    from kosmolua.broker.secrets import Given, NamedSecrets
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -50,6 +51,7 @@ class Host:
         journal: str | os.PathLike[str] | bool | None,
         warn: Callable[[str], None],
         environ: Mapping[str, str] | None,
+        secrets: Mapping[str, Given] | None = None,
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
@@ -73,6 +75,9 @@ class Host:
             self._check_sections()
         self.allow = self.patterns("--allow", allow)
         self.deny = self.patterns("--deny", deny)
+        self._given_secrets = secrets or {}
+        if secrets:
+            self.secrets  # noqa: B018 - fetches them, so that one that is not found is an error here
         if self._simulator_state is not None:
             self.backend  # noqa: B018 - reads the file, so that one that cannot be read is an error here
         if self._journal_path is not None or (self._accounts_source is not None and self.accounts.journal_required):
@@ -113,6 +118,26 @@ class Host:
             trace=self._told if self._trace else None,
             changed=lambda: vars(self).pop("docs", None),
             confirm=current_confirm,
+        )
+
+    @property
+    def secret_names(self) -> Sequence[str]:
+        """The names of the secrets that scripts may use."""
+        in_file = () if self._accounts_source is None else self.accounts.secret_names
+        return sorted({*self._given_secrets, *in_file})
+
+    @lazy
+    def secrets(self) -> NamedSecrets:
+        """The secrets that scripts may use."""
+        from kosmolua.broker.secrets import NamedSecrets
+
+        return NamedSecrets(
+            self._given_secrets,
+            self.accounts,
+            self.redactor,
+            environ=self._environ,
+            simulate=self._simulate,
+            warn=self._warn,
         )
 
     @lazy

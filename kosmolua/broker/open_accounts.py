@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
 
+UNAUTHORIZED = 401
 MAX_CONCURRENT_CALLS = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
 
@@ -91,10 +92,22 @@ class OpenAccounts:
         call, until = current.get() or (None, self._until)
         if until() <= monotonic():
             raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
-        response = sender(request, until=until, observe=call.observe if call else _ignore)
+        observe = call.observe if call else _ignore
+        response = sender(request, until=until, observe=observe)
+        if response.status == UNAUTHORIZED and (again := _signed_anew(request)):
+            response = sender(again, until=until, observe=observe)
         if call and call.effect != "read" and response.is_success and not request.safe:
             call.has_written = True
         return response
+
+
+def _signed_anew(request: Request) -> Request | None:
+    """Return a refused request with a fresh token, if it carries that of a login."""
+    if all(secret.roots == (secret,) for secret in request.secrets):
+        return None
+    from kosmolua.accounts.logins import renewed
+
+    return renewed(request)
 
 
 @dataclass(eq=False, repr=False)

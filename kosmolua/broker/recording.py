@@ -2,11 +2,11 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, input, params, limits, options, account, seed}
+    run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, seed}
                                         always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
-    answer   {id, branch, ask, value | error, call}
+    answer   {id, branch, ask, value | error, call, secrets}
                                         what a request of the script was answered
     given    {id}                       the script has got the answer of a write
     resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew
@@ -306,6 +306,15 @@ def _lock(file: FileIO) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_in_use(path: str) -> bool:
+    """Return True if a run writes a recording just now, or if it cannot be opened."""
+    try:
+        with FileIO(path, "r+") as file:
+            return not _lock(file)
+    except OSError:
+        return True
 
 
 def error_fields(error: KosmoError) -> Event:

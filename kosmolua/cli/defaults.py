@@ -5,8 +5,6 @@ An option that is typed goes before its variable, such as ``KOSMOLUA_TIMEOUT``, 
 
 from __future__ import annotations
 
-import os
-
 from kosmolua.cli.options import OPTIONS, PREFIX
 from kosmolua.errors import ConfigError
 from kosmolua.folders import accounts_file
@@ -71,13 +69,13 @@ def _in_file(accounts: str | None, environ: Mapping[str, str]) -> dict[str, Any]
 def _value(option: Option[Any], given: object, where: str) -> Any:
     """Return the value of an option as a file or a variable has it.
 
-    Several values of a variable are separated as paths are in ``PATH``.
+    Several values of a variable are separated as paths are in ``PATH``, and secrets by line breaks.
     """
     try:
         if option.metavar is None:
             return _switch(given)
         if option.is_repeatable:
-            texts = given.split(os.pathsep) if isinstance(given, str) else given
+            texts = given.split(option.separator) if isinstance(given, str) else given
             if not isinstance(texts, list):
                 raise ValueError("it must be a list of strings")
             return tuple(option.read(_text(each)) for each in texts)

@@ -1,4 +1,4 @@
-"""The input of a script, as ``--input`` names it: read by the ending of the file's name."""
+"""What gets into a script: its input, read by the ending of the file's name, and secrets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from kosmolua import protocol
 from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.limits import spell_size
+from kosmolua.secret import MIN_SECRET, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
 
@@ -46,6 +47,36 @@ def read_input(path: str, limit: int) -> object:
         return decode(text) if decode else text
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{subject} cannot be read: {error}") from None
+
+
+def read_secrets(given: Sequence[str]) -> dict[str, Secret | str]:
+    """Return the secrets that ``--secret`` names, or where each is found; ask on the terminal for some.
+
+    Args:
+        given: Each as ``NAME=SOURCE``.
+
+    Raises:
+        UsageError: There is no terminal to ask on.
+    """
+    pairs = (each.split("=", 1) for each in given)
+    return {name: _asked(name) if source == "ask" else source for name, source in pairs}
+
+
+def _asked(name: str) -> Secret:
+    """Ask for a secret without showing what is typed, on the terminal also where standard input is a pipe."""
+    import getpass
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            text = getpass.getpass(f"Secret {name}: ")
+    except (getpass.GetPassWarning, EOFError, OSError):
+        hint = f"pass --secret {name}=env:VARIABLE"
+        raise UsageError(f"There is no terminal to ask for the secret {name} on", hint=hint) from None
+    if len(text) < MIN_SECRET:
+        raise UsageError(f"The secret {name} has fewer than {MIN_SECRET} characters", hint="give a longer one")
+    return Secret(text)
 
 
 def _standard_input() -> BinaryIO:

@@ -7,6 +7,8 @@ to boot, so a ``run`` command line without anything to refuse is read here inste
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Generic, TypeVar, overload
 
 from kosmolua.limits import ADJUSTABLE, LIMITS
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 PREFIX = "KOSMOLUA_"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SHORT_FOR = {"--simulate": "--simulate-state", "--record": "--record-file", "--plan": "--plan-file"}
 """Flags that take a file after an equals sign, each with the option that names the file."""
 SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations", "Permissions", "Limits", "Output"
@@ -46,6 +49,19 @@ def failure(text: str) -> str:
     return text
 
 
+def secret(text: str) -> str:
+    """Return where a secret is found, as it is written; raise ValueError if it is not NAME=SOURCE."""
+    name, equals, source = text.partition("=")
+    kind, colon, rest = source.partition(":")
+    is_source = source == "ask" or (kind in ("env", "file", "command", "keyring") and colon and rest.strip())
+    if not (equals and _NAME.fullmatch(name) and is_source):
+        raise ValueError(
+            "give NAME=SOURCE, where the source is env:VARIABLE, file:PATH, command:PROGRAM ARGUMENT..., keyring:NAME "
+            "or ask"
+        )
+    return text
+
+
 def spelled_out(typed: Sequence[str]) -> list[str]:
     """Return a command line with ``--simulate=FILE`` and its like as the options that they stand for."""
     words: list[str] = []
@@ -69,6 +85,7 @@ class Option(Generic[Value]):
         metavar: The placeholder for its value in the help; None for a flag.
         read: Returns the value of a text, or raises ValueError.
         is_repeatable: Whether it can be given more than once.
+        separator: What stands between its values in its variable.
         for_listing: Whether commands that only list integrations and accounts take it too.
         for_calls: Whether commands that make calls without a script take it too.
         for_servers: Whether the server takes it too; scripts come to it with what they need.
@@ -86,6 +103,7 @@ class Option(Generic[Value]):
         metavar: str | None = None,
         read: Callable[[str], Any] = str,
         is_repeatable: bool = False,
+        separator: str = os.pathsep,
         for_listing: bool = False,
         for_calls: bool = True,
         for_servers: bool = True,
@@ -98,6 +116,7 @@ class Option(Generic[Value]):
         self.metavar = metavar
         self.read = read
         self.is_repeatable = is_repeatable
+        self.separator = separator
         self.for_listing = for_listing
         self.for_calls = for_calls
         self.for_servers = for_servers
@@ -175,6 +194,16 @@ class Options:
         read=failure,
         is_repeatable=True,
         help="Let a simulated function fail, as in render2.trigger_deploy=build_failed; repeatable.",
+    )
+    secret = Option[tuple[str, ...]](
+        default=(),
+        section=PLACES,
+        metavar="NAME=SOURCE",
+        read=secret,
+        is_repeatable=True,
+        separator="\n",
+        for_calls=False,
+        help="What scripts find in secrets, from env:VAR, file:PATH, command:PROGRAM, keyring:NAME or ask; repeatable.",
     )
     input = Option[str | None](
         default=None,

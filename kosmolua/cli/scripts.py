@@ -87,6 +87,10 @@ def _open(options: Options, **given: Any) -> Runtime:
         "servers": _servers(options) | given.pop("servers", {}),
         "trace": console.trace if options.trace else None,
     }
+    if options.secret:
+        from kosmolua.cli.inputs import read_secrets
+
+        places["secrets"] = read_secrets(options.secret)
     if not options.debug:
         return Runtime(options.accounts, **places, **given)
     from kosmolua.cli.tracebacks import Tracebacks

@@ -152,10 +152,10 @@ class SeveralPages(Page):
 
 NAMES = (
     *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp"),
+    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers"),
 )
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp"})
+FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers"})
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),

@@ -100,7 +100,7 @@ owner: workspace team teams organization organisation org member members group c
 workspace: team organization organisation org owner company
 member: people teammate colleague user who
 project: folder group
-issue: bug bugs ticket tickets problem defect pr pullrequest todo
+issue: bug bugs ticket tickets problem defect todo
 pull: pr prs merge pullrequest review
 merge: land accept squash
 comment: reply respond answer discuss note feedback remark say discussion thread
@@ -119,7 +119,6 @@ commit: revision revisions changes changelog history diff author wrote
 release: version versions changelog tag tags published changes
 newest: latest last recent current new
 organisation: organization org company
-issue: pull
 error: fail failed failure fails exception wrong raise catch handle
 fail: error failure exception wrong crash red broken failing
 key: credential credentials password secret authenticate authentication login auth apikey

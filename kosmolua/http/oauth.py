@@ -7,12 +7,10 @@ asynchronous, knows no device code, and renews a token without regard to other p
 from __future__ import annotations
 
 import hmac
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from queue import Empty, Queue
 from threading import Thread
@@ -132,10 +130,12 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
         NetworkError: The service cannot be reached, or nobody logged in in time.
         NotConfigured: The service or the person refused.
     """
+    from secrets import token_urlsafe
+
     with _callbacks() as (address, answers):
         if not service.client_id:
             service = _registered(service, address)
-        verifier = secrets.token_urlsafe(48)
+        verifier = token_urlsafe(48)
         with _client(service, redirect_uri=address) as client:
             extra = {"resource": service.resource} if service.resource else {}
             url, state = client.create_authorization_url(
@@ -297,6 +297,8 @@ def _registered(service: Service, address: str) -> Service:
 @contextmanager
 def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
     """Listen on a port of this machine, and yield its address and what browsers bring there."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
     answers: Queue[dict[str, str]] = Queue()
 
     class Handler(BaseHTTPRequestHandler):

@@ -14,6 +14,7 @@ from kosmolua.lua.findings import Finding
 from kosmolua.lua.header import read_header
 from kosmolua.lua.reading import Reading
 from kosmolua.lua.syntax import SyntaxProblem, parse
+from kosmolua.lua.values import Value
 
 MAX_FINDINGS = 50
 """Findings of one script; those that follow are left out."""
@@ -36,6 +37,7 @@ class Report(NamedTuple):
         unconfigured: The errors of calls with accounts that are not configured, or integrations that cannot be loaded,
             by place.
         dropped: The functions whose results the script uses nowhere, such as ``render2.list_services``.
+        session: What is known of the globals after it, for the next chunk of a session.
         is_read_only: Whether it certainly changes nothing; False also if that cannot be proved.
     """
 
@@ -45,6 +47,7 @@ class Report(NamedTuple):
     is_read: bool = True
     unconfigured: Mapping[str, NotConfigured | PluginFault] = MappingProxyType({})
     dropped: frozenset[str] = frozenset()
+    session: Mapping[str, Value] = MappingProxyType({})
     is_read_only: bool = False
 
     @property
@@ -104,10 +107,15 @@ class Checker:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def check(self, source: str | bytes) -> Report:
+    def check(self, source: str | bytes, known: Mapping[str, Value] | None = None) -> Report:
         """Return the problems of a script and what it may do, without running it.
 
         A script that is too long or too deeply nested to be read has an empty report.
+
+        Args:
+            source: The script.
+            known: The globals of a session, each with what it is known to be, if it is a chunk of one. Since earlier
+                chunks may have changed what there is, hardly anything is certain then.
         """
         script = parse(source)
         if script is None:
@@ -120,7 +128,7 @@ class Checker:
         except ScriptError as error:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
-            reading = Reading(self._catalog, script.root, header.params)
+            reading = Reading(self._catalog, script.root, header.params, known)
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(
@@ -128,6 +136,7 @@ class Checker:
             list(reading.fields.bill),
             unconfigured=reading.fields.unconfigured,
             dropped=frozenset(reading.dropped - reading.kept),
+            session={} if known is None else reading.session(),
             is_read_only=reading.is_read_only,
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 _BASE = """
 _G _VERSION arg assert collectgarbage dump error exit getmetatable input ipairs load lua_list_docs lua_read_doc
-lua_search_docs next pairs pcall params print rawequal rawget rawlen rawset select setmetatable sleep tonumber tostring
+lua_search_docs next pairs params pcall print rawequal rawget rawlen rawset secrets select setmetatable sleep tonumber
+tostring
 type warn xpcall
 """
 

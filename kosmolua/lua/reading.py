@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kosmolua.lua import idioms
 from kosmolua.lua.builtins import NOTHING, PATTERN_METHODS, check_builtin, check_pattern, item_in, returns_value
@@ -14,7 +14,7 @@ from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
-from kosmolua.lua.syntax import Node, key_of
+from kosmolua.lua.syntax import Node, assigned, key_of
 from kosmolua.lua.values import (
     UNKNOWN,
     Branch,
@@ -48,18 +48,23 @@ class Reading:
         catalog: The integrations and accounts.
         root: The whole script.
         params: The type of ``params``, if the script's header declares it.
+        known: The globals of a session and what they are known to be, if the script is a chunk in one.
 
     ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
     ``kept`` those that are called in any other way.
     """
 
-    def __init__(self, catalog: Catalog, root: Node, params: Type | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, root: Node, params: Type | None = None, known: Mapping[str, Value] | None = None
+    ) -> None:
         self.findings = Findings()
         self.dropped: set[str] = set()
         self.kept: set[str] = set()
         self._statements: set[int] = set()
         self._root = root
-        self._scopes = Scopes(root)
+        self._scopes = Scopes(root, follows_others=known is not None)
+        self._root = root
+        self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self.fields = Fields(catalog, self._scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
         self._known: dict[int, Value] = {}
@@ -92,6 +97,16 @@ class Reading:
                 value = UNKNOWN
             self._known[id(node)] = value
         return self._known[id(node)]
+
+    def session(self) -> dict[str, Value]:
+        """Return what is known of the globals after the script, if it is a chunk of a session."""
+        found = self._session | dict.fromkeys(self._scopes.defined, UNKNOWN)
+        for statement in self._root.children:
+            if statement.kind in ("variable_declaration", "assignment_statement"):
+                for target, node in assigned(statement):
+                    value = self.value(node)
+                    found[target.text] = value if isinstance(value, (Branch, Callee)) else UNKNOWN
+        return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
         """Read the body of a function, once, with what its parameters are."""
@@ -277,6 +292,8 @@ class Reading:
             return self._variables.get(variable, UNKNOWN)
         if name in self._scopes.defined:
             return UNKNOWN
+        if name in self._session:
+            return self._session[name]
         if name == "app":
             return Branch(0)
         if name == "params" and self._params:
@@ -295,7 +312,12 @@ class Reading:
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
             return f"it is declared local {place}, in line {declared[word]}: declare it before, where both can see it"
-        known = self._scopes.defined | GLOBALS | {other for other, line in declared.items() if line <= name.line}
+        known = (
+            self._scopes.defined
+            | self._session.keys()
+            | GLOBALS
+            | {other for other, line in declared.items() if line <= name.line}
+        )
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:

@@ -36,17 +36,19 @@ class Scopes:
 
     Args:
         root: The whole script.
+        follows_others: Whether it is a chunk of a session, in which earlier ones may have changed what there is.
 
     ``defined`` has the globals that the script assigns, ``globals`` those that it reads, ``escaping`` those of them
     that it does more with than to read a field, ``fields`` the names of fields that it assigns to any table, and
     ``locals`` the line of the first declaration of each local name.
     """
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, *, follows_others: bool = False) -> None:
         self.defined: set[str] = set()
+        self._follows_others = follows_others
         self.fields: set[str] = set()
         self.globals: set[str] = set()
-        self.escaping: set[str] = set()
+        self.escaping: set[str] = set(LIBRARIES) if follows_others else set()
         self.locals: dict[str, int] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
@@ -61,7 +63,7 @@ class Scopes:
     @property
     def may_bend_tables(self) -> bool:
         """Whether tables of the script may get fields or operators that no parser sees."""
-        return self.is_dynamic or bool(self.globals & _BENDING)
+        return self._follows_others or self.is_dynamic or bool(self.globals & _BENDING)
 
     @property
     def may_extend_tables(self) -> bool:
@@ -75,7 +77,7 @@ class Scopes:
     @property
     def is_certain(self) -> bool:
         """Whether statements run in the order of the source: nothing ends the script early or adds metatables."""
-        return not self.is_dynamic and not self.globals & _STOPPING
+        return not (self._follows_others or self.is_dynamic or self.globals & _STOPPING)
 
     def variable(self, name: Node) -> Variable | None:
         """Return the local variable that an identifier refers to, or None for a global."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -165,9 +166,12 @@ def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str],
     """
     error = outcome.error and outcome.error.fields()  # without the detail: a model writes the next script
     whole = {"ok": outcome.ok, "result": outcome.result, "output": outcome.output, "error": error}
+    whole |= {"plan": outcome.plan} if outcome.plan else {}
     kept, left_out = truncate(whole, script.budget - ROOM_FOR_REST)
     found = decodable(kept)
     found["calls"] = {"total": len(outcome.calls), **Counter(str(call["status"]) for call in outcome.calls)}
+    if outcome.recording:
+        found["run"] = run_of(outcome)
     if outcome.warnings:
         found["warnings"] = outcome.warnings[:MAX_WARNINGS]
     if left_out:
@@ -197,6 +201,8 @@ def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: 
     return (
         _failure(error) if error else "",
         _advice(error, script, host) if error else "",
+        _plan(found["plan"]) if found.get("plan") else "",
+        f"Recorded as run {run_of(outcome)}." if outcome.recording else "",
         "\n".join(["Result:", *map(_shown, found["result"])]) if found["result"] else "",
         f"Output:\n{found['output'].rstrip()}" if found["output"] else "",
         "The script ended. It returned and printed nothing." if nothing else "",
@@ -204,6 +210,24 @@ def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: 
         _calls(outcome.calls),
         _left_out(found["left_out"]) if "left_out" in found else "",
     )
+
+
+def run_of(outcome: Outcome) -> str:
+    """Return the id of a run that was recorded in the user's state folder."""
+    return os.path.splitext(os.path.basename(outcome.recording or ""))[0]
+
+
+def _plan(plan: Mapping[str, Any]) -> str:
+    """Return what a script would do, a line a call, and where it decides on what comes of that."""
+    lines = [
+        f"- {call['number']}. {call['effect']} {call['path']} [{call['account']}] {_shown(call['arguments'])}"
+        for call in plan.get("calls", ())
+    ]
+    lines += [
+        f"- from line {seen['line']} on it depends on what {seen['path']} returns: {seen['key']}"
+        for seen in plan.get("decisions", ())
+    ]
+    return "\n".join(["Plan (nothing of it was sent):", *lines]) if lines else "Plan: the script writes nothing."
 
 
 def _warnings(warnings: Sequence[str]) -> str:
@@ -243,6 +267,11 @@ def _advice(error: Mapping[str, Any], script: Script, host: Limits) -> str:
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
     if error["code"] == "denied" and script.read_only:
         return 'The script ran with mode "read_only"; "run" would let it ask for writes.'
+    if error["code"] == "paused":
+        return (
+            "Tell the user which calls wait. They can approve them with kosmolua resume; or, if your client can ask "
+            "them, call execute_lua with the run's id as resume, and without code."
+        )
     if error["code"] in ("denied", "not_configured"):
         return "Only the user can change that: tell them what was refused, and do not try again as it is."
     return ""

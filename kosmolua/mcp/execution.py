@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Sequence
 from time import monotonic
 
 from kosmolua.broker.approvals import Approval
+from kosmolua.broker.planning import Planner
+from kosmolua.broker.recording import read
 from kosmolua.broker.records import CallStarted, Event, Watch
+from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.folders import recordings_folder
 from kosmolua.mcp.questions import Answer, Question
 from kosmolua.mcp.tools import Script
-from kosmolua.runs.run import Outcome
+from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 
 
@@ -47,7 +53,7 @@ class Execution:
         options["check"] = check
         options["watch"] = self._note
         options["approve"] = _Approver(self) if asks else None
-        self._task = asyncio.create_task(runtime.run_async(script.code, **options))
+        self._task = asyncio.create_task(_run(runtime, script, options))
         self._task.add_done_callback(lambda _: self._changed.set())
 
     @property
@@ -131,6 +137,39 @@ class Execution:
             return
         self.question = question
         self._changed.set()
+
+
+async def _run(runtime: Runtime, script: Script, options: RunOptions) -> Outcome:
+    """Run a script, plan what it would write, or go on with a recorded run of the same client."""
+    if script.resume:
+        try:
+            path = recording_of(script.resume, options.get("client"))
+            return await runtime.resume_async(path, **options)
+        except KosmoError as error:
+            return Outcome([], "", error, [])
+    if script.plan:
+        planner = Planner()
+        options["planning"] = planner
+        outcome = await runtime.run_async(script.code, **options)
+        outcome.plan = {"calls": [vars(call) for call in planner.calls], "decisions": planner.decisions}
+        return outcome
+    if runtime.recordings.mcp:
+        options["record"] = True
+    return await runtime.run_async(script.code, **options)
+
+
+def recording_of(run: str, client: str | None) -> str:
+    """Return the recording of a client's run, in the user's state folder.
+
+    Raises:
+        ConfigError: There is none, or it is another client's.
+    """
+    path = os.path.join(recordings_folder(), f"{run}.jsonl")
+    if re.fullmatch("[0-9a-f]{12}", run) and os.path.exists(path) and read(path).header["client"] == client:
+        return path
+    raise ConfigError(
+        f"There is no recorded run {run[:40]!r}", hint="the answer to a script that pauses has the run's id"
+    )
 
 
 class _Approver:

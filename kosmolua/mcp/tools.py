@@ -142,7 +142,12 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
             "code": {"type": "string"},
             "args": {"type": "array", "items": {"type": "string"}, "description": "For arg and ..."},
             "input": {},
-            "mode": {"enum": ["run", "read_only"], "default": "run", "description": "read_only denies writes"},
+            "mode": {
+                "enum": ["run", "read_only", "plan"],
+                "default": "run",
+                "description": "plan only notes writes",
+            },
+            "resume": {"type": "string"},
             **{name: _limit(name, getattr(limits, name)) for name in ADJUSTABLE},
             "budget": {
                 "type": "integer",
@@ -152,7 +157,7 @@ def _execute_lua(limits: Limits, *, read_only: bool, about: str) -> Tool:
                 "description": "Most characters of the answer",
             },
         },
-        ["code"],
+        [],
         ToolAnnotations(read_only_hint=read_only, destructive_hint=not read_only, open_world_hint=True),
     )
 
@@ -172,6 +177,8 @@ class Script:
         args: What the script finds in ``arg`` and ``...``.
         input: What it finds in ``input``; None for nil.
         read_only: True to deny every write.
+        plan: True to note writes and send none.
+        resume: The id of the paused run that goes on in place of ``code``, or None.
         limits: Those of :data:`ADJUSTABLE` that are lower than the host's.
         budget: Characters of the answer.
     """
@@ -180,17 +187,28 @@ class Script:
     args: tuple[str, ...] = ()
     input: Any = None
     read_only: bool = False
+    plan: bool = False
+    resume: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     budget: int = DEFAULT_ANSWER
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
-        """Return the script that checked arguments of execute_lua describe."""
+        """Return the script that checked arguments of execute_lua describe.
+
+        Raises:
+            BadArguments: There is neither ``code`` nor ``resume``, or both.
+        """
+        if ("code" in arguments) == ("resume" in arguments):
+            needs = "either code or resume, not both" if "code" in arguments else "code"
+            raise BadArguments(f"execute_lua needs {needs}", param="code")
         return cls(
-            arguments["code"],
+            arguments.get("code", ""),
             tuple(arguments.get("args", ())),
             arguments.get("input"),
             arguments.get("mode") == "read_only",
+            arguments.get("mode") == "plan",
+            arguments.get("resume"),
             {name: arguments[name] for name in ADJUSTABLE if name in arguments},
             int(arguments.get("budget", DEFAULT_ANSWER)),
         )
@@ -198,6 +216,8 @@ class Script:
     @property
     def options(self) -> RunOptions:
         """The options of a tool's run."""
-        options = RunOptions(args=self.args, input=self.input, read_only=self.read_only)
+        options = RunOptions()
+        if not self.resume:
+            options = RunOptions(args=self.args, input=self.input, read_only=self.read_only)
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

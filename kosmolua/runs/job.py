@@ -34,6 +34,7 @@ class Job(NamedTuple):
         arguments: What it finds in ``arg`` and ``...``.
         input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
         params: What it finds in ``params``.
+        secrets: The names of the secrets that it finds in ``secrets``.
         asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
         seed: Where its random numbers begin, in hex, if the run is recorded.
         is_planned: Whether its writes are only noted.
@@ -44,6 +45,7 @@ class Job(NamedTuple):
     arguments: Sequence[str] = ()
     input: object = None
     params: Mapping[str, object] = MappingProxyType({})
+    secrets: Sequence[str] = ()
     asks_time: bool = False
     seed: str | None = None
     is_planned: bool = False
@@ -67,6 +69,7 @@ class Job(NamedTuple):
             asks_time=self.asks_time,
             input=self.input,
             params=dict(self.params),
+            secrets=list(self.secrets),
             seed=self.seed,
             is_planned=self.is_planned,
         )

@@ -46,7 +46,13 @@ class Decisions:
     again: Sequence[int] = ()
 
     @classmethod
-    def of(cls, approve: object, deny: object, done: Mapping[int, Any] | None, again: Sequence[int]) -> Decisions:
+    def of(
+        cls,
+        approve: object = (),
+        deny: object = (),
+        done: Mapping[int, Any] | None = None,
+        again: Sequence[int] = (),
+    ) -> Decisions:
         """Return the decisions among the arguments of :meth:`kosmolua.Runtime.resume`, which may be something else."""
         return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again)
 
@@ -79,6 +85,8 @@ class Take:
         path: The recording.
         recording: What the recording held before this take.
         decided: Approvals given and refused beforehand, each with the call.
+
+    ``remark`` is a sentence that goes with the outcome, if there is one.
     """
 
     def __init__(
@@ -94,9 +102,15 @@ class Take:
         self.seed = seed
         self.tape = tape
         self.path = path
+        self.remark: str | None = None
         self._recording = recording
         self._decided = list(decided)
         self._lock = Lock()
+
+    @property
+    def secrets(self) -> Sequence[str] | None:
+        """The names that the script finds in ``secrets``, if it ran before: they stay the same."""
+        return self._recording.header["secrets"] if self._recording else None
 
     @property
     def earlier(self) -> int:
@@ -124,6 +138,7 @@ class Take:
             return
         self.tape.close()
         assert self._recording
+        outcome.warnings += [self.remark] if self.remark else []
         answers = [answer for answer in self.tape.answers.all if answer.is_taken]
         taken = {number_of(answer): dict(answer.call) for answer in answers if answer.call}
         if self._recording.status == outcome.status and not self.tape.answers.is_changed:
@@ -150,6 +165,7 @@ def begin(
     read_only: bool,
     deny: Sequence[str],
     account: str | None = None,
+    client: str | None = None,
 ) -> Take:
     """Begin a recording.
 
@@ -162,6 +178,7 @@ def begin(
         read_only: Whether every write is denied, also when the run goes on.
         deny: What is denied, also when it goes on.
         account: The default account of the run, if it has one of its own.
+        client: Whose run it is, in a server of several clients.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -181,10 +198,12 @@ def begin(
             "script": script_fields(job.name.removeprefix("="), source),
             "args": list(job.arguments),
             "input": job.input,
+            "secrets": list(job.secrets),
             "params": dict(job.params),
             "limits": limits.as_dict(),
             "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
             "account": account,
+            "client": client,
             "host": host.places(),
             "seed": seed,
         }

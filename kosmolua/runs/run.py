@@ -400,6 +400,7 @@ class Run:
             self._options.get("args", ()),
             self._input,
             self._params,
+            self.take.secrets if self.take and self.take.secrets is not None else self._host.secret_names,
             asks_time=self.take is not None or self._host.mode == "simulated",
             seed=self.take.seed if self.take else None,
             is_planned=(plan := self._options.get("planning")) is not None and plan.replaces_writes,
@@ -419,6 +420,7 @@ class Run:
             read_only=read_only,
             deny=deny,
             account=self._options.get("account"),
+            client=self._options.get("client"),
         )
 
     def _tell_tape_first(self, event: Event) -> None:

@@ -80,7 +80,14 @@ class Broker(Protocol):
     def describe(self, path: str) -> str:
         """Describe what is at a path under ``app``."""
 
-    def call(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, line: int = 0) -> str:
+    def call(
+        self,
+        path: str,
+        given: Sequence[Any],
+        fault: dict[str, str] | None,
+        line: int = 0,
+        secrets: Sequence[Any] = (),
+    ) -> str:
         """Make a call.
 
         Args:
@@ -88,6 +95,7 @@ class Broker(Protocol):
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
             line: The line of the script, if known.
+            secrets: Where a secret stands in them, and its name, of each.
         """
 
     def peek(self, number: int, key: str, line: int) -> None:
@@ -477,7 +485,7 @@ class Supervisor:
             elif kind == "time":
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
-                answer = self._broker().call(frame["path"], given, fault, **_line_in(frame))
+                answer = self._broker().call(frame["path"], given, fault, **_more_of(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
@@ -561,9 +569,10 @@ def _too_many_pending() -> LimitExceeded:
     )
 
 
-def _line_in(frame: dict[str, Any]) -> dict[str, int]:
-    line = frame.get("line")
-    return {"line": line} if isinstance(line, int) else {}
+def _more_of(call: dict[str, Any]) -> dict[str, Any]:
+    """Return what a few calls say besides: the line that makes it, and where secrets stand in its arguments."""
+    kinds = {"line": int, "secrets": list}
+    return {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:

@@ -256,6 +256,8 @@ class Tape:
                 event["call"] = call
             if error:
                 event["error"] = error_fields(error)
+            if isinstance(value, protocol.Answer):
+                event["secrets"] = value.secrets
             if call and call["effect"] not in ("read", None):
                 if not self._write(event, value):
                     return
@@ -358,7 +360,9 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
     subject = [kind, frame["verb"] if kind == "doc" else frame["path"]]
     if kind == "describe":
         return subject
-    return [*subject, frame["fault"]] if "fault" in frame else [*subject, frame.get("args", [])]
+    if "fault" in frame:
+        return [*subject, frame["fault"]]
+    return [*subject, frame.get("args", []), *([frame["secrets"]] if frame.get("secrets") else [])]
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:

@@ -147,6 +147,7 @@ def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
         "is_recorded": bool(job.get("seed")),
         "is_planned": job.get("is_planned", False),
         "input": job.pop("input", None),
+        "secrets": job.get("secrets", ()),
         "params": job.pop("params", {}),
     }
 

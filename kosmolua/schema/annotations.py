@@ -10,13 +10,29 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from kosmolua.schema.bounds import Bound
-from kosmolua.schema.types import ANY, BOOLEAN, INTEGER, NUMBER, STRING, Choice, List, Map, Record, Scalar, Type, Union
+from kosmolua.schema.types import (
+    ANY,
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    SECRET,
+    STRING,
+    Choice,
+    List,
+    Map,
+    Record,
+    Scalar,
+    Type,
+    Union,
+)
+from kosmolua.secret import Secret
 
 _SCALARS: dict[object, Type] = {
     int: INTEGER,
     float: NUMBER,
     str: STRING,
     bool: BOOLEAN,
+    Secret: SECRET,
     Any: ANY,
     object: ANY,
 }
@@ -50,7 +66,8 @@ def type_of(annotation: object) -> Type:
 
     Args:
         annotation: ``int``, ``float``, ``str``, ``bool``, ``Literal``, ``list[T]``, ``tuple[T, ...]``,
-            ``dict[str, T]``, a ``TypedDict``, ``T | None``, a union of these, ``Any``, or ``Annotated`` with bounds.
+            ``dict[str, T]``, a ``TypedDict``, ``T | None``, a union of these, ``Any``, ``Secret``, or ``Annotated``
+            with bounds.
 
     Raises:
         Uncarriable: Lua has no such value, or a bound restricts nothing in it.

@@ -15,7 +15,7 @@ from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.bounds import Unless
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Mismatch, Type
+from kosmolua.schema.types import Mismatch, Type, has_secrets
 
 Effect: TypeAlias = Literal["read", "write", "destroy"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -55,6 +55,11 @@ class Function:
         """The call as Lua writes it, optional parameters with a question mark."""
         names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
+
+    @cached_property
+    def returns_secrets(self) -> bool:
+        """True if a result may hold secrets."""
+        return has_secrets(self.returns)
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,9 +24,10 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
+from kosmolua.secret import MASK, Secret, SecretText
 from kosmolua.suggestions import did_you_mean, listed
 
-Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean"]
+Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
 
 MAX_QUOTED = 60
 """Characters of a value that a message quotes."""
@@ -66,6 +67,8 @@ def must_be(words: str, value: object) -> Mismatch:
 
 def quoted(value: object) -> str:
     """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
+    if isinstance(value, SecretText):
+        return f"{MASK} (a secret)"
     if isinstance(value, str):
         text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
         return f"{json.dumps(text, ensure_ascii=False)} (a string)"
@@ -214,12 +217,17 @@ def _anything(value: object) -> object:
     return value
 
 
+def _secret(value: object) -> object:
+    return value if isinstance(value, Secret) else _string(value)
+
+
 _KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
     "any": ("anything", _anything),
     "integer": ("an integer", _integer),
     "number": ("a number", _number),
     "string": ("a string", _string),
     "boolean": ("a boolean", _boolean),
+    "secret": ("a secret", _secret),
 }
 """Each kind with its words, and what converts a value or returns :data:`_UNFIT`."""
 
@@ -242,11 +250,11 @@ class Scalar(Type):
 
     def read(self, text: str) -> object:
         """Return the text if this is a string, else the JSON value."""
-        return text if self.kind == "string" else super().read(text)
+        return text if self.kind in ("string", "secret") else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the kind: LuaCATS uses the same words."""
-        return self.kind
+        """Return the kind: LuaCATS uses the same words, but for secrets."""
+        return "Secret" if self.kind == "secret" else self.kind
 
     @cached_property
     def _convert(self) -> Callable[[object], object]:
@@ -269,6 +277,8 @@ class Scalar(Type):
     def _own_schema(self, definitions: _Definitions) -> dict[str, Any]:
         if self.kind == "any":
             return {}
+        if self.kind == "secret":
+            return {"type": "string", "format": "password"}
         schema: dict[str, Any] = {"type": self.kind}
         for bound in self.bounds:
             schema |= bound.json_schema(self.kind)
@@ -280,6 +290,13 @@ INTEGER = Scalar("integer")
 NUMBER = Scalar("number")
 STRING = Scalar("string")
 BOOLEAN = Scalar("boolean")
+SECRET = Scalar("secret")
+"""A secret: scripts have a handle of it, which they can pass on and not read."""
+
+
+def is_secret(kind: Type) -> bool:
+    """Return True if values of a type are secrets."""
+    return isinstance(kind, Scalar) and kind.kind == "secret"
 
 
 @dataclass(frozen=True, eq=False)
@@ -612,6 +629,24 @@ def _has_tag(record: Record, value: Any) -> bool:
     tags = [key for key, item in value.items() if isinstance(item, str) and key in record.fields]
     kinds = {key: record.fields[key] for key in tags}
     return any(isinstance(kind, Choice) and value[key] in kind.values for key, kind in kinds.items())
+
+
+def has_secrets(kind: Type | None, seen: frozenset[int] = frozenset()) -> bool:
+    """Return True if a value of this type may hold a secret; a record may contain itself."""
+    if kind is None or id(kind) in seen:
+        return False
+    seen |= {id(kind)}
+    return is_secret(kind) or any(has_secrets(part, seen) for part in _parts(kind))
+
+
+def _parts(kind: Type) -> Sequence[Type]:
+    if isinstance(kind, List):
+        return [kind.item]
+    if isinstance(kind, Map):
+        return [kind.value]
+    if isinstance(kind, Record):
+        return [*kind.fields.values(), *([kind.extra] if kind.extra else [])]
+    return kind.members if isinstance(kind, Union) else []
 
 
 def one_of(*choices: str) -> Choice:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from kosmolua import Runtime
+from kosmolua.catalog.mcp_servers.cards import Cards
+from kosmolua.catalog.mcp_servers.settings import identity
 from kosmolua.docs.pages import FOR_PEOPLE, NAMES
 from kosmolua.mcp.answer import answer
 from kosmolua.mcp.tools import DEFAULT_PAGE, Script, tools_for
@@ -166,7 +170,7 @@ QUERIES = {
     "abort a running deployment": "cancel_deploy",
     "read one setting": "get_env_var",
     "change a config value": "set_env_var",
-    "remove a secret": "delete_secret_file",
+    "remove a secret": "delete_env_var",
     "more replicas": "scale_service",
     "attach a hostname": "create_custom_domain",
     "is the dns record right": "verify_custom_domain",
@@ -228,6 +232,38 @@ def footprint(runtime: Runtime) -> dict[str, int]:
     return sizes
 
 
+def many_tools() -> dict[str, int]:
+    """Return the characters of the 500 tools of an MCP server: as the protocol lists them, and as an agent gets them.
+
+    The server is not started: what it offers is known from a card.
+    """
+    schema = {
+        "type": "object",
+        "properties": {
+            "owner": {"type": "string", "description": "The owner of the repository."},
+            "repo": {"type": "string", "description": "The repository, without its owner."},
+            "limit": {"type": "integer", "description": "How many to return.", "default": 30},
+        },
+        "required": ["owner", "repo"],
+    }
+    tools = [
+        {"name": f"list-things-{number}", "description": f"List things of kind {number}.", "inputSchema": schema}
+        for number in range(500)
+    ]
+    section = {"command": "tracker-mcp"}
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, {"XDG_CACHE_HOME": cache}):
+        Cards().write("tracker", identity(section), {"server": {"name": "tracker"}, "tools": tools})
+        with Runtime({}, environ={}) as without, Runtime({"mcp": {"tracker": section}}, environ={}) as runtime:
+            docs = runtime.docs
+            return {
+                "as the protocol lists them": len(json.dumps(tools, separators=(",", ":"))),
+                "the list of pages": len(docs.list()) - len(without.docs.list()),
+                "a search": len(docs.search("list things of kind 77", for_scripts=True)),
+                "the page of a tool": len(docs.read("mcp.tracker.list_things_77", for_scripts=True)),
+                "the page of the server": len(docs.read("mcp.tracker", budget=DEFAULT_PAGE, for_scripts=True)),
+            }
+
+
 def places(runtime: Runtime) -> dict[str, int | None]:
     """Return for each query the place of the right function among the hits, counted from 1."""
     found = {}
@@ -260,6 +296,8 @@ def main() -> None:
         for what, size in footprint(runtime).items():
             print(f"| {what} | {size:,} characters |")
         found = places(runtime)
+    for what, size in many_tools().items():
+        print(f"| 500 tools of an MCP server: {what} | {size:,} characters |")
     for query, place in found.items():
         print(f"| search: {query} | {place or 'not found'} |")
     first, third = (sum(place is not None and place <= most for place in found.values()) for most in (1, 3))

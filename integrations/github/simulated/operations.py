@@ -1,83 +1,29 @@
-"""How a simulated GitHub answers each of its operations; the paths are those of https://docs.github.com/en/rest."""
+"""Users, repositories, issues, commits and releases of a simulated GitHub."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 from ..paging import MOST_FOUND
 from ..wire import Thing, inner
+from .call import Call, Listed, Refusal, body_of, demand_token, found
 from .world import World, person
-
-
-class Refusal(Exception):
-    """An error that GitHub answers with.
-
-    Args:
-        status: The HTTP status.
-        message: What the body says.
-        errors: The list of the body's ``errors``, as a 422 has it.
-    """
-
-    def __init__(self, status: int, message: str, *errors: Thing) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body: Thing = {"message": message, "status": str(status)} | ({"errors": errors} if errors else {})
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request that fits a known path.
-
-    Args:
-        path: Without what the base URL has of it.
-        segments: What stood in the path's places.
-        query: Its parameters.
-        body: The decoded body, or None.
-        signed_in: Whether it came with a token.
-    """
-
-    path: str
-    segments: dict[str, str]
-    query: dict[str, str]
-    body: object
-    signed_in: bool
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A list to be answered with in pages.
-
-    Args:
-        items: All of them.
-        path: Where the links to other pages lead.
-        most: How far the pages of a search go; other lists have no end and no envelope.
-    """
-
-    items: list[Thing]
-    path: str
-    most: float = math.inf
-
-
-Operation: TypeAlias = "Callable[[World, Call], Thing | Listed]"
 
 
 def viewer(world: World, call: Call) -> Thing:
     """Answer with the user of the token."""
-    _demand_token(call)
+    demand_token(call)
     return person(world.login)
 
 
 def user(world: World, call: Call) -> Thing:
     """Answer with a user or an organisation."""
-    return _found(world.user(call.segments["login"]))
+    return found(world.user(call.segments["login"]))
 
 
 def own_repos(world: World, call: Call) -> Listed:
     """Answer with the repositories of the token's user."""
-    _demand_token(call)
+    demand_token(call)
     return _repos(world, call, world.login)
 
 
@@ -89,7 +35,7 @@ def repos_of_user(world: World, call: Call) -> Listed:
 def repos_of_organisation(world: World, call: Call) -> Listed:
     """Answer with the repositories of an organisation; a user is none."""
     owner = user(world, call)
-    return _repos(world, call, _found(owner if owner["type"] == "Organization" else None)["login"])
+    return _repos(world, call, found(owner if owner["type"] == "Organization" else None)["login"])
 
 
 def search(world: World, call: Call) -> Listed:
@@ -97,23 +43,23 @@ def search(world: World, call: Call) -> Listed:
     words = call.query.get("q", "").lower().split()
     if not words:
         raise Refusal(422, "Validation Failed", {"resource": "Search", "field": "q", "code": "missing"})
-    found = [repo for repo in world.repos.values() if _matches(repo, words) and not repo["private"]]
+    found_repos = [repo for repo in world.repos.values() if _matches(repo, words) and not repo["private"]]
     keys = {"stars": "stargazers_count", "forks": "forks_count", "updated": "updated_at"}
     key = keys.get(call.query.get("sort", ""))
     if key:
-        found.sort(key=lambda repo: repo[key], reverse=call.query.get("order", "desc") == "desc")
-    return Listed(found, call.path, MOST_FOUND)
+        found_repos.sort(key=lambda repo: repo[key], reverse=call.query.get("order", "desc") == "desc")
+    return Listed(found_repos, call.path, MOST_FOUND, "items")
 
 
 def repo(world: World, call: Call) -> Thing:
     """Answer with a repository; a private one is not there for who has no token."""
     name = f"{call.segments['owner']}/{call.segments['repo']}"
-    return _found(world.visible(name, signed_in=call.signed_in))
+    return found(world.visible(name, signed_in=call.signed_in))
 
 
 def issues(world: World, call: Call) -> Listed:
     """Answer with the issues of a repository that the query wants."""
-    home = _with_issues(world, call)
+    home = with_issues(world, call)
     wanted = [issue for issue in world.issues_of(home) if _is_wanted(issue, call.query)]
     key = {"updated": "updated_at", "comments": "comments"}.get(call.query.get("sort", ""), "created_at")
     wanted.sort(key=lambda issue: issue[key], reverse=call.query.get("direction", "desc") == "desc")
@@ -122,19 +68,22 @@ def issues(world: World, call: Call) -> Listed:
 
 def issue(world: World, call: Call) -> Thing:
     """Answer with one issue."""
-    known = world.issues_of(_with_issues(world, call))
-    return _found(next((each for each in known if str(each["number"]) == call.segments["number"]), None))
+    known = world.issues_of(with_issues(world, call))
+    return found(next((each for each in known if str(each["number"]) == call.segments["number"]), None))
 
 
 def open_issue(world: World, call: Call) -> Thing:
     """Open an issue and answer with it."""
-    _demand_token(call)
-    home = _with_issues(world, call)
-    if home["archived"]:
+    demand_token(call)
+    home = with_issues(world, call)
+    refuse_archived(home)
+    return world.add_issue(home, body_of(call, "Issue", "title"))
+
+
+def refuse_archived(repo: Thing) -> None:
+    """Refuse a change of a repository that is archived."""
+    if repo["archived"]:
         raise Refusal(403, "Repository was archived so is read-only.")
-    if not isinstance(call.body, dict) or not isinstance(call.body.get("title"), str):
-        raise Refusal(422, "Validation Failed", {"resource": "Issue", "field": "title", "code": "missing_field"})
-    return world.add_issue(home, call.body)
 
 
 def commits(world: World, call: Call) -> Listed:
@@ -157,41 +106,13 @@ def releases(world: World, call: Call) -> Listed:
 
 def by_id(world: World, call: Call) -> Listed:
     """Answer where the links of pages lead: a repository has an address by its number too."""
-    home = _found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
+    home = found(next((each for each in world.repos.values() if str(each["id"]) == call.segments["id"]), None))
     owner, _, name = home["full_name"].partition("/")
     lists = {"issues": issues, "commits": commits, "releases": releases}
     answer = lists.get(call.segments["list"])
     if answer is None:
         raise Refusal(404, "Not Found")
     return answer(world, replace(call, segments={"owner": owner, "repo": name}))
-
-
-OPERATIONS: dict[tuple[str, str], Operation] = {
-    ("GET", "/user"): viewer,
-    ("GET", "/user/repos"): own_repos,
-    ("GET", "/users/{login}"): user,
-    ("GET", "/users/{login}/repos"): repos_of_user,
-    ("GET", "/orgs/{login}/repos"): repos_of_organisation,
-    ("GET", "/search/repositories"): search,
-    ("GET", "/repos/{owner}/{repo}"): repo,
-    ("GET", "/repos/{owner}/{repo}/issues"): issues,
-    ("POST", "/repos/{owner}/{repo}/issues"): open_issue,
-    ("GET", "/repos/{owner}/{repo}/issues/{number}"): issue,
-    ("GET", "/repos/{owner}/{repo}/commits"): commits,
-    ("GET", "/repos/{owner}/{repo}/releases"): releases,
-    ("GET", "/repositories/{id}/{list}"): by_id,
-}
-
-
-def _demand_token(call: Call) -> None:
-    if not call.signed_in:
-        raise Refusal(401, "Requires authentication")
-
-
-def _found(thing: Thing | None) -> Thing:
-    if thing is None:
-        raise Refusal(404, "Not Found")
-    return thing
 
 
 def _repos(world: World, call: Call, owner: str) -> Listed:
@@ -211,7 +132,8 @@ def _matches(repo: Thing, words: list[str]) -> bool:
     return all(known.get(name, value) == value if colon else name in said for name, colon, value in pairs)
 
 
-def _with_issues(world: World, call: Call) -> Thing:
+def with_issues(world: World, call: Call) -> Thing:
+    """Return the repository of a call, if it has issues."""
     home = repo(world, call)
     if not home["has_issues"]:
         raise Refusal(410, "Issues has been disabled in this repository.")

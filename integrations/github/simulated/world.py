@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from hashlib import sha1
+from typing import Any, TypeVar
 
 from kosmolua.plugin import SIMULATION_START
 
-from ..wire import Thing
+from ..wire import Thing, inner
 
 _BEGINNING = datetime.fromtimestamp(SIMULATION_START, timezone.utc)
 _LANGUAGES = ("Python", "Lua", "Rust", None)
 _LABELS = ("bug", "help wanted", "docs")
 _PEOPLE = ("octocat", "lovelace", "hopper")
+_PARTS = ("issues", "comments", "pulls", "runs", "files")
+"""What requests can change, by repository and, of comments, by issue."""
+
+T = TypeVar("T")
 
 
 def stamp(hours: float) -> str:
@@ -26,12 +33,24 @@ class World:
 
     Args:
         account: The account's name, which decides who its user is.
+        state: What ``dump`` of an earlier world of this account returned.
+
+    Raises:
+        ValueError: The state is not one of this account.
     """
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, state: Mapping[str, Any] | None = None) -> None:
         self.login = "lovelace" if account == "default" else f"lovelace-{account}"
         self.repos = {repo["full_name"]: repo for repo in self._founded()}
-        self._issues: dict[str, list[Thing]] = {}
+        self._state: dict[str, Any] = {"account": account, **{part: {} for part in _PARTS}}
+        if state is not None:
+            if state.get("account") != account or not all(isinstance(state.get(part), dict) for part in _PARTS):
+                raise ValueError(f"this is not the state of a simulated GitHub account {account}")
+            self._state = deepcopy(dict(state))
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything that requests have changed, or looked at, as plain values."""
+        return deepcopy(self._state)
 
     def visible(self, full_name: str, *, signed_in: bool) -> Thing | None:
         """Return a repository by its name in any case, or None where there is none or it is not to be seen."""
@@ -52,11 +71,8 @@ class World:
 
     def issues_of(self, repo: Thing) -> list[Thing]:
         """Return the issues of a repository, the newest first."""
-        name = repo["full_name"]
-        if name not in self._issues:
-            count = 130 if repo["name"] == "rocket" else 4
-            self._issues[name] = [_issue(repo, number) for number in range(count, 0, -1)]
-        return self._issues[name]
+        count = 130 if repo["name"] == "rocket" else 4
+        return self._kept("issues", repo["full_name"], lambda: [_issue(repo, each) for each in range(count, 0, -1)])
 
     def add_issue(self, repo: Thing, wanted: Thing) -> Thing:
         """Open the issue that a request's body describes."""
@@ -67,7 +83,7 @@ class World:
             "state": "open",
             "state_reason": None,
             "user": person(self.login),
-            "labels": [_label(name) for name in wanted.get("labels") or ()],
+            "labels": [label(name) for name in wanted.get("labels") or ()],
             "assignees": [person(login) for login in wanted.get("assignees") or ()],
             "milestone": None,
             "comments": 0,
@@ -78,6 +94,45 @@ class World:
         issue.pop("pull_request", None)
         issues.insert(0, issue)
         return issue
+
+    def comments_of(self, repo: Thing, issue: Thing) -> list[Thing]:
+        """Return the comments on an issue, the oldest first."""
+        key = f"{repo['full_name']}#{issue['number']}"
+        return self._kept("comments", key, lambda: [_comment(issue, number) for number in range(issue["comments"])])
+
+    def pulls_of(self, repo: Thing) -> list[Thing]:
+        """Return the pull requests of a repository, the newest first: issues, and what only they have."""
+        own = self._kept("pulls", repo["full_name"], dict[str, Thing])
+        found = []
+        for issue in self.issues_of(repo):
+            if "pull_request" in issue:
+                branch = own.setdefault(str(issue["number"]), _branches(repo, issue, f"change-{issue['number']}"))
+                found.append(issue | branch | {"html_url": issue["pull_request"]["html_url"]})
+        return found
+
+    def add_pull(self, repo: Thing, wanted: Thing) -> Thing:
+        """Open the pull request that a request's body describes."""
+        issue = self.add_issue(repo, wanted)
+        issue["pull_request"] = {"html_url": f"{repo['html_url']}/pull/{issue['number']}"}
+        own = self._kept("pulls", repo["full_name"], dict[str, Thing])
+        branch = str(wanted["head"]).rpartition(":")[2]
+        own[str(issue["number"])] = _branches(repo, issue, branch) | {"draft": bool(wanted.get("draft"))}
+        return self.pulls_of(repo)[0]
+
+    def merge(self, repo: Thing, number: int) -> None:
+        """Merge a pull request."""
+        issue = next(each for each in self.issues_of(repo) if each["number"] == number)
+        issue |= {"state": "closed", "closed_at": stamp(0), "updated_at": stamp(0)}
+        self._state["pulls"][repo["full_name"]][str(number)] |= {"merged_at": stamp(0), "merged": True}
+
+    def runs_of(self, repo: Thing) -> list[Thing]:
+        """Return the workflow runs of a repository, the newest first; none where it is empty."""
+        count = {"rocket": 45, "empty": 0}.get(repo["name"], 3)
+        return self._kept("runs", repo["full_name"], lambda: [_run(repo, each) for each in range(count, 0, -1)])
+
+    def files_of(self, repo: Thing) -> dict[str, str]:
+        """Return the files of a repository by path, each in base64."""
+        return self._kept("files", repo["full_name"], lambda: _files(repo))
 
     def commits_of(self, repo: Thing) -> list[Thing]:
         """Return the commits of a repository, the newest first; none where it is empty."""
@@ -90,6 +145,13 @@ class World:
             return [_release(repo, tag) for tag in ("v2.0.0-rc.1", "v1.1.0", "v1.0.0")]
         own = signed_in and repo["owner"]["login"] == self.login
         return [_release(repo, "v0.1.0") | {"draft": True, "published_at": None}] if own else []
+
+    def _kept(self, part: str, key: str, seed: Callable[[], T]) -> T:
+        """Make what there is at the start when it is first asked for."""
+        if key not in self._state[part]:
+            self._state[part][key] = seed()
+        kept: T = self._state[part][key]
+        return kept
 
     def _founded(self) -> Iterator[Thing]:
         yield _repo("acme", "rocket", 0, description="Goes up", language="Lua", stars=1200)
@@ -151,7 +213,7 @@ def _issue(repo: Thing, number: int) -> Thing:
         "state_reason": "completed" if closed else None,
         "user": None if number == 7 else person(_PEOPLE[number % 3]),
         "assignees": [person("hopper")] if number % 5 == 0 else [],
-        "labels": [_label(_LABELS[number % 3])] if number % 2 else [],
+        "labels": [label(_LABELS[number % 3])] if number % 2 else [],
         "milestone": {"number": 1, "title": "1.0"} if number % 5 == 0 else None,
         "comments": number % 6,
         "html_url": f"https://github.com/{full_name}/issues/{number}",
@@ -164,7 +226,8 @@ def _issue(repo: Thing, number: int) -> Thing:
     )
 
 
-def _label(name: str) -> Thing:
+def label(name: str) -> Thing:
+    """Return a label of a repository."""
     return {"id": _number(name), "name": name, "color": "d73a4a"}
 
 
@@ -201,6 +264,80 @@ def _release(repo: Thing, tag: str) -> Thing:
         "created_at": stamp(400),
         "published_at": stamp(399),
     }
+
+
+def _comment(issue: Thing, number: int) -> Thing:
+    return {
+        "id": issue["id"] * 100 + number,
+        "user": None if number == 4 else person(_PEOPLE[number % 3]),
+        "body": f"Comment number {number + 1}",
+        "html_url": f"{issue['html_url']}#issuecomment-{number + 1}",
+        "created_at": stamp(300 - number),
+        "updated_at": stamp(300 - number),
+    }
+
+
+def _branches(repo: Thing, issue: Thing, branch: str) -> Thing:
+    """Return what a pull request has beside its issue."""
+    merged = issue["state"] == "closed"
+    login = inner(issue, "user", "login") or "ghost"
+    return {
+        "draft": False,
+        "merged": merged,
+        "merged_at": issue["closed_at"] if merged else None,
+        "mergeable": None if merged else True,
+        "requested_reviewers": [person("hopper")] if issue["number"] % 20 else [],
+        "head": {
+            "ref": branch,
+            "label": f"{login}:{branch}",
+            "sha": blob_sha(f"{repo['full_name']}@{branch}".encode()),
+            "repo": {"full_name": repo["full_name"]},
+        },
+        "base": {"ref": repo["default_branch"], "repo": {"full_name": repo["full_name"]}},
+        "commits": 2,
+        "changed_files": 3,
+        "additions": 51,
+        "deletions": 2,
+    }
+
+
+def _run(repo: Thing, number: int) -> Thing:
+    run_id = _number(f"{repo['full_name']}/runs/{number}")
+    ended = {0: "failure", 3: "cancelled"}.get(number % 5, "success")
+    under_way = number % 15 == 0
+    return {
+        "id": run_id,
+        "name": "CI" if number % 2 else "Nightly",
+        "display_title": f"Change number {number}",
+        "run_number": number,
+        "run_attempt": 1,
+        "event": "push" if number % 2 else "schedule",
+        "status": "in_progress" if under_way else "completed",
+        "conclusion": None if under_way else ended,
+        "head_branch": "main" if number % 3 else "next",
+        "head_sha": blob_sha(f"{repo['full_name']}@{number}".encode()),
+        "actor": person(_PEOPLE[number % 3]),
+        "html_url": f"{repo['html_url']}/actions/runs/{run_id}",
+        "created_at": stamp(500 - number),
+        "updated_at": stamp(499 - number),
+    }
+
+
+def _files(repo: Thing) -> dict[str, str]:
+    if repo["name"] == "empty":
+        return {}
+    texts = {
+        "README.md": f"# {repo['name']}\n\n{repo['description'] or ''}\n".encode(),
+        "docs/index.md": b"Welcome.\n",
+        "docs/logo.png": b"\x89PNG\r\n\x1a\n",
+        "src/main.lua": b"return 1\n",
+    }
+    return {path: b64encode(content).decode() for path, content in texts.items()}
+
+
+def blob_sha(content: bytes) -> str:
+    """Return the sha that git gives a file with this content."""
+    return sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def _number(name: str) -> int:

@@ -11,14 +11,14 @@ from typing import Any
 from kosmolua.catalog.openapi.paging import at
 from kosmolua.catalog.openapi.security import Access, Credential
 from kosmolua.errors import ApiError, NotConfigured
-from kosmolua.http.auth import with_header
+from kosmolua.http.auth import OAuth2, with_header
 from kosmolua.http.client import Api
 from kosmolua.http.errors import body_of, message_of
 from kosmolua.http.messages import Request, Response, Send, origin
 from kosmolua.protocol import Json
 from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.integration import AccountField
-from kosmolua.schema.types import STRING, Choice, Type
+from kosmolua.schema.types import STRING, Choice, List, Type
 from kosmolua.secret import Secret
 
 RENEW_BEFORE = 30.0
@@ -44,10 +44,16 @@ def _fields(access: Access) -> Iterator[AccountField]:
         for each in credentials:
             for name in each.fields:
                 secret = name not in ("username", "client_id")
-                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, None if optional else REQUIRED)
+                login = OAuth2(**each.login) if each.login else None
+                default: object = None if optional else REQUIRED
+                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=login)
+            if each.login:
+                yield AccountField("client_id", "The client of a login.", secret=False, type=STRING, default=None)
+                yield AccountField("client_secret", "Its password.", secret=True, type=STRING, default=None)
+                yield AccountField("scopes", "What a login asks for.", secret=False, type=List(STRING), default=None)
     for variable in access.variables:
         kind: Type = Choice(tuple(variable.choices)) if variable.choices else STRING
-        default: object = variable.default or REQUIRED
+        default = variable.default or REQUIRED
         yield AccountField(variable.field, "A part of the service's address.", variable.secret, kind, default)
     for setting in access.settings:
         needed = setting.required and setting.default is None
@@ -199,8 +205,8 @@ def _step(credential: Credential, settings: Mapping[str, Any], send: Send) -> Ca
     values = [settings[name] for name in credential.fields]
     secret = values[-1] if values else Secret("")
     if credential.kind == "bearer":
-        carried = secret.prefixed(credential.prefix or "Bearer")
-        return lambda request: with_header(request, "Authorization", carried)
+        scheme = credential.prefix or "Bearer"  # a login's token may be another one by the next request
+        return lambda request: with_header(request, "Authorization", secret.prefixed(scheme))
     if credential.kind == "basic":
         header = secret.as_password_of(values[0]) if len(values) > 1 else _as_user(secret)
         return lambda request: with_header(request, "Authorization", header)

@@ -42,6 +42,7 @@ class Credential:
         prefix: A word before the value, or nothing.
         url: Where a token is fetched, if it is.
         about: The service's words.
+        login: Where a person logs in for it, as :class:`kosmolua.http.auth.OAuth2` has that, if that is possible.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Credential:
     prefix: str = ""
     url: str = ""
     about: str = ""
+    login: dict[str, Any] = made_by(default_factory=dict)
 
 
 @dataclass
@@ -204,7 +206,8 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
     if kind == "oauth2" and (url := _token_url(scheme)):
         return Credential("client", ["client_id", "client_secret"], url=url, about=about)
     if kind in ("oauth2", "openIdConnect") or (kind == "http" and way == "bearer"):
-        return Credential("bearer", [placeholder[1] if placeholder else "token"], prefix=prefix, about=about)
+        field = placeholder[1] if placeholder else "token"
+        return Credential("bearer", [field], prefix=prefix, about=about, login=_login(scheme))
     if kind == "http":
         return Credential("header", [plain], "Authorization", text(scheme.get("scheme")), about=about)
     return None
@@ -218,6 +221,24 @@ def _prefix(scheme: str, header: str, about: str) -> str:
     if header.lower() != "authorization":
         return ""
     return next((word for word in ("Bearer", "Bot") if scheme.lower().startswith(word.lower())), "")
+
+
+def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a person logs in, by the browser or by a device code; nothing if the document names no such flow."""
+    flows = scheme.get("flows")
+    flows = (
+        flows
+        if isinstance(flows, dict)
+        else {"authorizationCode": scheme}
+        if scheme.get("flow") == "accessCode"
+        else {}
+    )
+    code, device = flows.get("authorizationCode"), flows.get("deviceAuthorization")
+    found: dict[str, str] = {}
+    for flow, key, place in ((code, "authorizationUrl", "authorize"), (device, "deviceAuthorizationUrl", "device")):
+        if isinstance(flow, dict) and text(flow.get(key)) and text(flow.get("tokenUrl")):
+            found |= {place: text(flow[key]), "token": text(flow["tokenUrl"])}
+    return found if all(url.startswith("https://") for url in found.values()) else {}
 
 
 def _token_url(scheme: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
 from kosmolua.schema.names import integration_in, page_of, parts_of
+from kosmolua.secret import Redactor
 
 _PAIR = re.compile(r"([\w.$\[\]-]+)(:?=)(.*)", re.DOTALL)
 
@@ -149,9 +150,14 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
                 records.append(event.record)
 
         try:
-            return runtime.call(path, arguments, watch=watch)
+            return _shown(runtime.call(path, arguments, watch=watch))
         except KeyboardInterrupt:
             raise Interrupted("The call was interrupted") from None
+
+
+def _shown(value: Any) -> Any:
+    """Return a value with a mask for each secret in it."""
+    return Redactor().value(value)
 
 
 def _outcome(value: Any, error: KosmoError | None, records: list[Record]) -> Outcome:

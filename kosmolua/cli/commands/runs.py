@@ -1,24 +1,55 @@
-"""``kosmolua runs``: list the runs in a journal."""
+"""``kosmolua runs``: list the runs in a journal, show a recorded one, and remove old recordings."""
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 import click
 
-from kosmolua.cli import console
+from kosmolua.broker.answers import calls_of
+from kosmolua.broker.recording import is_in_use, read
+from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
-from kosmolua.cli.parsing import Command, examples
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, Group, examples, listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.errors import UsageError
+from kosmolua.folders import recordings_folder
+from kosmolua.limits import parse_duration
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
 DEFAULT_RUNS = 20
+DEFAULT_KEEP = 30 * 86400.0
+"""Seconds for which recordings are kept if the accounts file says nothing."""
 
 
-@click.command(
+class Runs(Group):
+    """The command; what is no name of a subcommand is the journal to list."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line."""
+        is_own = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
+        return super().parse_args(ctx, args if is_own else ["list", *args])
+
+
+@click.group(
     "runs",
-    cls=Command,
-    epilog=examples("kosmolua runs", "kosmolua runs --last 100 --json", "kosmolua journal --run 3f2a -v"),
+    cls=Runs,
+    epilog=examples(
+        "kosmolua runs",
+        "kosmolua runs --last 100 --json",
+        "kosmolua runs show 3f2a",
+        "kosmolua runs show run.jsonl --html run.html",
+        "kosmolua runs prune --keep 7d",
+    ),
 )
+def command() -> None:
+    """List the latest runs that made calls, show a recorded one, or remove old recordings."""
+
+
+@command.command("list", cls=Command)
 @click.argument("file", required=False, type=click.Path(), metavar="[FILE]")
 @click.option(
     "--last",
@@ -28,14 +59,15 @@ DEFAULT_RUNS = 20
     help=f"Only the last N runs [{DEFAULT_RUNS}].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(
+def list_runs(
     file: str | None,
     last: int,
     as_json: bool,  # noqa: FBT001 - the value of an option
 ) -> None:
     """List the latest runs that made calls, the oldest first.
 
-    FILE is a journal; by default the one that is kept in your state folder. A run's id is for kosmolua journal --run.
+    FILE is a journal; by default the one that is kept in your state folder. A run's id is for kosmolua journal --run,
+    and for kosmolua runs show if it was recorded.
     """
     runs: dict[str, list[Entry]] = {}
     for entry in read_journal(file):
@@ -45,6 +77,64 @@ def command(
         console.as_json(listed)
     else:
         console.table("Runs", [*COLUMNS], [[_cell(run, name) for name in COLUMNS] for run in listed])
+
+
+@command.command("show", cls=Command)
+@click.argument("file", metavar="RUN", type=click.Path())
+@click.option("--html", metavar="FILE", type=click.Path(), help="Write a page with the calls as a waterfall.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(
+    file: str,
+    html: str | None,
+    as_json: bool,  # noqa: FBT001 - the value of an option
+) -> None:
+    """Show the calls of a recorded run, with their numbers, as --approve, --done and --again take them.
+
+    RUN is a recording, or the beginning of the id of a run whose recording is in your state folder. A bar is the time
+    of a call; what writes is green, what destroys or failed is red.
+    """
+    recording = read(recordings.find(file))
+    if html:
+        try:
+            with open(html, "w", encoding="utf-8", errors="backslashreplace") as page:
+                page.write(waterfall.page(recording))
+        except OSError as error:
+            raise UsageError(f"The page {html} cannot be written: {error.strerror}") from None
+    if as_json:
+        calls = list(calls_of(recording).values())
+        names = ("run", "time", "mode", "args")
+        header = {name: recording.header[name] for name in names}
+        script = {name: recording.script[name] for name in ("name", "sha256")}
+        console.as_json({**header, "script": script, "status": recording.status, "calls": calls})
+    elif not html:
+        waterfall.draw(recording)
+
+
+@command.command("prune", cls=Command)
+@click.option("--keep", metavar="AGE", help="Keep what is younger, such as 7d [30d].")
+@listing_options
+def prune(keep: str | None, options: Options) -> None:
+    """Remove the recordings in your state folder that are older than [kosmolua.recordings] keep of the accounts file.
+
+    A recording that a run writes just now stays.
+    """
+    try:
+        seconds = parse_duration(keep) if keep else None
+    except ValueError as error:
+        raise UsageError(f"--keep: {error}") from None
+    if seconds is None:
+        with open_to_list(options) as runtime:
+            seconds = runtime.recordings.keep or DEFAULT_KEEP
+    removed = 0
+    for name in recordings.names():
+        path = os.path.join(recordings_folder(), name + recordings.SUFFIX)
+        if time.time() - os.stat(path).st_mtime > seconds and not is_in_use(path):
+            os.remove(path)
+            removed += 1
+    if options.json:
+        console.as_json({"removed": removed})
+    else:
+        console.line(f"removed {removed} {'recording' if removed == 1 else 'recordings'}")
 
 
 def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.repl.readers import Reader
 from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.cli.streams import standard
-from kosmolua.errors import Interrupted, KosmoError
+from kosmolua.errors import ConfigError, Interrupted, KosmoError
 from kosmolua.escaping import harmless
 from kosmolua.runs.run import Outcome
 from kosmolua.runs.session import CHUNK, Answer, Session
@@ -28,6 +28,10 @@ from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kosmolua.lua.check import Report
+    from kosmolua.lua.values import Value
     from kosmolua.runs.run import RunOptions
     from kosmolua.runs.session import State
 
@@ -92,6 +96,7 @@ class Conversation:
         self._options = options
         self._approver = Approver() if console.can_ask() else None
         self._calls: list[dict[str, object]] = []
+        self._known: Mapping[str, Value] = {}
         self.status = 0
         """The highest exit status of the failures so far."""
         self._commands = Commands(
@@ -129,9 +134,11 @@ class Conversation:
     def _command_meant(self, chunk: str) -> str | None:
         """Return the command for a word of other REPLs, unless the session has a global of this name."""
         word = chunk.strip().removesuffix("()")
-        is_free = word == "exit" or word not in self._session.names().types
-        is_a_habit = word in WORDS and not self._options.json and is_free
-        return WORDS[word] if is_a_habit else None
+        if word not in WORDS or self._options.json:
+            return None
+        kind = self._session.names().types.get(word)
+        is_free = kind is None or (word == "exit" and kind == "function")  # which every script has
+        return WORDS[word] if is_free else None
 
     def _do(self, line: str) -> None:
         try:
@@ -150,6 +157,43 @@ class Conversation:
         self.status = max(self.status, status_of(error))
 
     def _evaluate(self, source: str, name: str | None = None) -> None:
+        report = self._checked(source)
+        if report and (refusal := report.refusal()):
+            self._refuse(refusal, name or CHUNK)
+            return
+        answer = self._run(source, name, [f"{each.place}: {each.advice}" for each in report.findings] if report else [])
+        after = report.session if report else {}
+        is_kept = answer.outcome.ok and answer.state == "kept"
+        unchanged = {name: value for name, value in self._known.items() if after.get(name) is value}
+        self._known = after if is_kept else unchanged
+
+    def _checked(self, source: str) -> Report | None:
+        """Return what a check finds in a chunk, or None if it is switched off or cannot be made."""
+        if self._options.no_check:
+            return None
+        from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import UNKNOWN
+
+        checker, there = Checker(self._runtime.catalog), self._session.names().types
+        known = {name: self._known.get(name, UNKNOWN) for name in there}
+        try:
+            report = checker.check(source, known)
+            if not report.is_lua or source.startswith("#"):  # an expression
+                report = checker.check(f"return\n{source}", known)
+                found = [each._replace(line=each.line - 1) for each in report.findings]
+                report = report._replace(findings=found)
+        except ConfigError:
+            return None  # the first call meets it too
+        return report if report.is_lua else None  # of other mistakes Lua itself says what they are
+
+    def _refuse(self, error: KosmoError, name: str) -> None:
+        self._note(error)
+        if self._options.json:
+            self._show_json(Outcome([], "", error, []), "kept")
+        else:
+            console.complain_of(error, name.removeprefix("="))
+
+    def _run(self, source: str, name: str | None, warnings: Sequence[str]) -> Answer:
         with watching(trace=self._options.trace, approver=self._approver) as watched:
             telling: RunOptions = {"watch": watched.watch, "approve": watched.approve}
             if name is not None:
@@ -163,16 +207,21 @@ class Conversation:
                 self._begin_anew()
         self._calls += answer.outcome.calls
         self._note(answer.outcome.error)
+        if answer.outcome.ok:
+            answer.outcome.warnings += warnings
         if self._options.json:
             self._show_json(answer.outcome, answer.state)
         else:
             show_answer(answer, name or CHUNK)
             self._explain(answer)
+            for warning in answer.outcome.warnings:
+                console.warn(warning)
         if isinstance(answer.outcome.error, Interrupted):
             raise KeyboardInterrupt
         if answer.outcome.exit is not None:
             self.status = answer.outcome.exit
             raise Quit
+        return answer
 
     def _explain(self, answer: Answer) -> None:
         """If the value is a table under ``app``, list the names in it."""

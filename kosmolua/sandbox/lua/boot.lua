@@ -68,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "time", "env", "recorded", "placeholders", "session",
+  "parallel", "regex", "codecs", "csv", "secrets", "time", "env", "recorded", "placeholders", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -107,7 +107,7 @@ end
 
 ---Sends what the script returned.
 local function succeed(...)
-  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...))
+  local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
     return bridge("end", '"result":' .. encoded)
   elseif type(encoded) ~= "table" then
@@ -136,7 +136,7 @@ end
 
 ---Makes everything ready for a script, or for a chunk of a session.
 ---@param settings string as JSON: the `limits` that the prelude keeps itself, `asks_time`, `is_recorded`, `is_planned`,
----`input` and `params`
+---`input`, `params` and `secrets`
 ---@return table params
 local function prepare(chunk, settings)
   script_name = chunk
@@ -153,6 +153,7 @@ local function prepare(chunk, settings)
     host.recorded.install()
   end
   requests.is_planned = given.is_planned
+  host.secrets.set_names(given.secrets)
   if given.input ~= nil then
     rawset(env, "input", given.input)
   end

@@ -2,7 +2,8 @@
 
 local host = ...
 
-local arrays, host_tables, null = host.registry.arrays, host.registry.host_tables, host.registry.null
+local arrays, handles, host_tables, null =
+  host.registry.arrays, host.registry.handles, host.registry.host_tables, host.registry.null
 local head, quote = host.strings.head, host.strings.quote
 local error, next, rawequal, rawget, rawlen, tonumber, type = error, next, rawequal, rawget, rawlen, tonumber, type
 local find, format, rep = string.find, string.format, string.rep
@@ -10,6 +11,7 @@ local concat, sort = table.concat, table.sort
 local huge, integer_or_float, utf8_len = math.huge, math.type, utf8.len
 
 local MAX_NAME = 100
+local MASK = '"***"'
 
 local function encode_float(number)
   for digits = 15, 17 do
@@ -137,7 +139,24 @@ local function encode_number(state, number)
   return encode_float(number)
 end
 
+---Encodes a handle as a mask, and notes where it stands. Only what goes to the host may hold one.
+local function encode_handle(state, name)
+  if not state.handles then
+    problem(state, "is a secret, which cannot be read")
+  end
+  emit(state, MASK)
+  local place = {}
+  for depth = 1, state.depth do
+    local key = state.keys[depth]
+    place[depth] = type(key) == "string" and quote(key) or key
+  end
+  state.handles[#state.handles + 1] = "[[" .. concat({ state.index, concat(place, ",") }, #place > 0 and "," or "") .. "]," .. quote(name) .. "]"
+end
+
 local function encode_table(state, value)
+  if handles[value] then
+    return encode_handle(state, handles[value])
+  end
   value = host_tables[value] or value
   local length, wrong = shape(value)
   if wrong then
@@ -181,10 +200,14 @@ local function encode(value, most, deepest, indent)
 end
 
 ---Encodes packed values as one array; a nil among them is null. The places that errors name begin below the array.
-local function encode_each(most, deepest, values)
+---@param found string[] gets, for each handle of a secret, its place and its name as JSON
+local function encode_each(most, deepest, values, found)
   local pieces, size = {}, 0
   for index = 1, values.n do
-    pieces[index] = encode(values[index], most - size, deepest)
+    local state = new_state(most - size, deepest)
+    state.handles, state.index = found, index
+    encode_value(state, values[index])
+    pieces[index] = concat(state.pieces, "", 1, state.count)
     size = size + #pieces[index]
   end
   return "[" .. concat(pieces, ",") .. "]"

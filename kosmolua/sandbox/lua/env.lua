@@ -49,6 +49,7 @@ local env = {
   hash = host.codecs.hash,
   url = host.codecs.url,
   csv = host.csv,
+  secrets = host.secrets.secrets,
   app = host.app.app,
   json = host.json,
   parallel = host.parallel,

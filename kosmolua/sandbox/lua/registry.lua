@@ -15,6 +15,10 @@ local weak = { __mode = "k" }
 return {
   null = null,
 
+  ---The handles of secrets, each with what the host knows it by.
+  ---@type table<table, string>
+  handles = setmetatable({}, weak),
+
   ---Tables that are lists even while they are empty.
   ---@type table<table, true>
   arrays = setmetatable({}, weak),

@@ -7,7 +7,7 @@ local errors, strings, traceback = host.errors, host.strings, host.traceback
 local decode, encode_each = host.decode.decode, host.encode.encode_each
 local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
 local format = string.format
-local pack = table.pack
+local concat, pack = table.concat, table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
 
 local requests = {}
@@ -168,7 +168,8 @@ function requests.ask(kind, fields)
   bridge("send", format('{"kind":"%s","id":%d', kind, number) .. branch .. fields .. "}")
   local reply = requests.await({ [number] = true })
   if reply.ok then
-    return requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
+    local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
+    return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
   local problem = errors.mint(reply.error, number)
   traceback.note(problem)
@@ -187,8 +188,11 @@ end
 ---@param ... any what Lua passed
 ---@return any value
 function requests.ask_with(kind, fields, ...)
-  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...))
-  if ok then
+  local secrets = {}
+  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets)
+  if ok and #secrets > 0 then
+    return requests.ask(kind, fields .. ',"args":' .. text .. ',"secrets":[' .. concat(secrets, ",") .. "]")
+  elseif ok then
     return requests.ask(kind, fields .. ',"args":' .. text)
   elseif type(text) ~= "table" then
     error(text, 0)

@@ -102,11 +102,13 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
     "/environments/{environment_id}": {"GET": projects.get_environment},
     "/postgres": {"GET": stores.list_postgres, "POST": stores.create_postgres},
     _P: {"GET": stores.get_postgres, "PATCH": stores.update_postgres, "DELETE": stores.delete_postgres},
+    _P + "/connection-info": {"GET": stores.get_postgres_connection_info},
     _P + "/suspend": {"POST": stores.suspend_postgres},
     _P + "/resume": {"POST": stores.resume_postgres},
     _P + "/restart": {"POST": stores.restart_postgres},
     "/key-value": {"GET": stores.list_key_values, "POST": stores.create_key_value},
     _K: {"GET": stores.get_key_value, "PATCH": stores.update_key_value, "DELETE": stores.delete_key_value},
+    _K + "/connection-info": {"GET": stores.get_key_value_connection_info},
     _K + "/suspend": {"POST": stores.suspend_key_value},
     _K + "/resume": {"POST": stores.resume_key_value},
 }

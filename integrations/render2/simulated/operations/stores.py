@@ -6,6 +6,7 @@ from ...wire import Thing
 from ..bodies import RANGES, REGION
 from ..call import Call, Refusal, Reply, among, demanded, paged
 from ..demands import FLAG, TEXT, Demand, a, at_least_one, listing, mapping, record
+from ..seeds.accounts import identifier
 from ..world import World
 
 _OVERRIDES = mapping(TEXT)
@@ -77,6 +78,20 @@ def get_postgres(world: World, call: Call) -> Reply:
     return Reply(200, _database(world, call))
 
 
+def get_postgres_connection_info(world: World, call: Call) -> Reply:
+    """GET /postgres/{postgres_id}/connection-info."""
+    database = _database(world, call)
+    key, user, name = database["id"], database["databaseUser"], database["databaseName"]
+    password = identifier("pw", key)
+    outside = f"{key}.{database['region']}-postgres.render.com"
+    command = f"PGPASSWORD={password} psql -h {outside} -U {user} {name}"
+    strings = {
+        "internalConnectionString": f"postgresql://{user}:{password}@{key}/{name}",
+        "externalConnectionString": f"postgresql://{user}:{password}@{outside}/{name}",
+    }
+    return Reply(200, {"password": password, **strings, "psqlCommand": command})
+
+
 def update_postgres(world: World, call: Call) -> Reply:
     """PATCH /postgres/{postgres_id}."""
     database, changes = _database(world, call), demanded(_CHANGED_POSTGRES, call.body)
@@ -143,6 +158,15 @@ def create_key_value(world: World, call: Call) -> Reply:
 def get_key_value(world: World, call: Call) -> Reply:
     """GET /key-value/{key_value_id}."""
     return Reply(200, _cache(world, call))
+
+
+def get_key_value_connection_info(world: World, call: Call) -> Reply:
+    """GET /key-value/{key_value_id}/connection-info."""
+    cache = _cache(world, call)
+    key, password = cache["id"], identifier("pw", cache["id"])
+    outside = f"rediss://{key}:{password}@{cache['region']}-keyvalue.render.com:6379"
+    strings = {"internalConnectionString": f"redis://{key}:6379", "externalConnectionString": outside}
+    return Reply(200, {**strings, "cliCommand": f"REDISCLI_AUTH={password} valkey-cli --user {key} -u {outside}"})
 
 
 def update_key_value(world: World, call: Call) -> Reply:

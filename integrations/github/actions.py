@@ -1,0 +1,124 @@
+"""Workflow runs of GitHub Actions (https://docs.github.com/en/rest/actions/workflow-runs)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from kosmolua.plugin import between
+
+from .account import integration
+from .hub import Hub
+from .paging import All, Limit, Number, Page
+from .parameters import Login, RepoName, parts_of
+from .wire import Thing, number, text, thing_of
+
+_RUNS = "/repos/{owner}/{repo}/actions/runs"
+_RUN = _RUNS + "/{run_id}"
+
+RunId = Annotated[int, "The run's id, which is not its number.", between(1, 2**53)]
+
+
+class WorkflowRun(TypedDict):
+    """A run of a workflow. Texts are never nil: conclusion is empty while it is not completed."""
+
+    id: int
+    number: Annotated[int, "Counts the runs of its workflow."]
+    attempt: int
+    workflow: Annotated[str, "The workflow's name."]
+    title: str
+    event: Annotated[str, "What started it, such as push."]
+    status: Annotated[str, "Such as queued, in_progress or completed."]
+    conclusion: Annotated[str, "Such as success, failure or cancelled."]
+    branch: str
+    sha: str
+    actor: str
+    url: Annotated[str, "Where people look at it."]
+    created_at: str
+    updated_at: str
+
+
+class WorkflowRunPage(TypedDict):
+    """A page of workflow runs, and the number of the next one."""
+
+    runs: list[WorkflowRun]
+    next_page: int | None
+
+
+class AcceptedRun(TypedDict):
+    """GitHub took the order; get_workflow_run tells what came of it."""
+
+    run_id: int
+    accepted: bool
+
+
+@integration.reads
+def list_workflow_runs(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    branch: Annotated[str | None, "Only those of this branch."] = None,
+    event: Annotated[str | None, "Only those that this started, such as push."] = None,
+    status: Annotated[str | None, "Only those with this status or conclusion, such as failure or in_progress."] = None,
+    actor: Annotated[Login | None, "Only those that this user started."] = None,
+    sha: Annotated[str | None, "Only those of this commit."] = None,
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> WorkflowRunPage:
+    """List the workflow runs of a repository, the newest first."""
+    filters = {"branch": branch, "event": event, "status": status, "actor": actor, "head_sha": sha}
+    owner, name = parts_of(repo)
+    part = Page(limit, page, all, items="workflow_runs")
+    found, after = part.listed(hub.api, _RUNS, filters, owner=owner, repo=name)
+    return {"runs": [_shaped(each) for each in found], "next_page": after}
+
+
+@integration.reads
+def get_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> WorkflowRun:
+    """Get one workflow run."""
+    owner, name = parts_of(repo)
+    return _shaped(thing_of(hub.api.get(_RUN, owner=owner, repo=name, run_id=run_id)))
+
+
+@integration.writes
+def rerun_workflow_run(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    run_id: RunId,
+    only: Annotated[Literal["all", "failed"], "Which of its jobs."] = "all",
+) -> AcceptedRun:
+    """Run a workflow run again, all of it or the jobs that failed and those that depend on them."""
+    owner, name = parts_of(repo)
+    what = "/rerun" if only == "all" else "/rerun-failed-jobs"
+    hub.api.post(_RUN + what, owner=owner, repo=name, run_id=run_id)
+    return {"run_id": run_id, "accepted": True}
+
+
+@integration.writes
+def cancel_workflow_run(hub: Hub, /, *, repo: RepoName, run_id: RunId) -> AcceptedRun:
+    """Cancel a workflow run that is not completed; one that is, is an error with status 409."""
+    owner, name = parts_of(repo)
+    hub.api.post(_RUN + "/cancel", owner=owner, repo=name, run_id=run_id)
+    return {"run_id": run_id, "accepted": True}
+
+
+def _shaped(run: Thing) -> WorkflowRun:
+    return {
+        "id": number(run, "id"),
+        "number": number(run, "run_number"),
+        "attempt": number(run, "run_attempt"),
+        "workflow": text(run, "name"),
+        "title": text(run, "display_title"),
+        "event": text(run, "event"),
+        "status": text(run, "status"),
+        "conclusion": text(run, "conclusion"),
+        "branch": text(run, "head_branch"),
+        "sha": text(run, "head_sha"),
+        "actor": text(run, "actor", "login"),
+        "url": text(run, "html_url"),
+        "created_at": text(run, "created_at"),
+        "updated_at": text(run, "updated_at"),
+    }

@@ -1,0 +1,129 @@
+"""Files of a repository: reading, writing and deleting them (https://docs.github.com/en/rest/repos/contents)."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import Annotated, Literal, TypedDict
+
+from kosmolua.plugin import BadArguments, decode, non_empty
+
+from .account import integration
+from .hub import Hub
+from .parameters import RepoName, parts_of
+from .wire import Thing, number, text, thing_of
+
+_PATH = "/repos/{owner}/{repo}/contents/{path}"
+_RAW = {"Accept": "application/vnd.github.raw+json"}
+_MAX_LISTED = 20
+
+FilePath = Annotated[str, "Its path in the repository, such as docs/index.md.", non_empty()]
+Branch = Annotated[str | None, "The branch; the default branch if none is given."]
+Message = Annotated[str, "The commit's message.", non_empty()]
+
+
+class File(TypedDict):
+    """A file. Its content is text, or base64 where it is no UTF-8; encoding says which."""
+
+    path: str
+    sha: Annotated[str, "What replacing and deleting it want."]
+    size: Annotated[int, "Bytes."]
+    encoding: Annotated[Literal["utf-8", "base64"], "How the content is to be read."]
+    content: str
+    url: Annotated[str, "Where people look at it."]
+
+
+class Written(TypedDict):
+    """What a change of a file made."""
+
+    path: str
+    sha: Annotated[str, "The file's own; empty if it was deleted."]
+    commit: Annotated[str, "The commit's sha."]
+    url: Annotated[str, "Where people look at the commit."]
+
+
+@integration.reads
+def get_file(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    path: FilePath,
+    ref: Annotated[str | None, "A branch, a tag or a commit; the default branch if none is given."] = None,
+) -> File:
+    """Get a file of a repository with its content."""
+    segments, query = _segments(repo, path), {"ref": ref}
+    found = decode(hub.api.fetch("GET", _PATH, segments, query=query, slashes=("path",)))
+    if isinstance(found, list):
+        names = [text(thing_of(each), "name") for each in found]
+        held = ", ".join(names[:_MAX_LISTED]) + (" and more" if len(names) > _MAX_LISTED else "")
+        raise BadArguments(f"{path} is a folder", param="path", hint=f"it holds {held}")
+    file = thing_of(found)
+    content = b64decode(text(file, "content"))
+    if text(file, "encoding") == "none":  # too large for GitHub to put into JSON
+        content = hub.api.fetch("GET", _PATH, segments, query=query, headers=_RAW, slashes=("path",)).body
+    return _shaped(file, content)
+
+
+@integration.writes
+def put_file(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    path: FilePath,
+    content: Annotated[str, "What it is to hold: text, or base64 where encoding says so."],
+    message: Message,
+    sha: Annotated[str | None, "The sha of the file that is replaced, from get_file; none for a new file."] = None,
+    branch: Branch = None,
+    encoding: Annotated[Literal["utf-8", "base64"], "How content is written."] = "utf-8",
+) -> Written:
+    """Create or replace a file by a commit. A file that is there is replaced only if its sha is given."""
+    encoded = content if encoding == "base64" else b64encode(content.encode()).decode()
+    return _written(hub, "PUT", repo, path, {"message": message, "content": encoded, "sha": sha, "branch": branch})
+
+
+@integration.destroys
+def delete_file(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    path: FilePath,
+    message: Message,
+    sha: Annotated[str, "The file's sha, from get_file.", non_empty()],
+    branch: Branch = None,
+) -> Written:
+    """Delete a file by a commit."""
+    return _written(hub, "DELETE", repo, path, {"message": message, "sha": sha, "branch": branch})
+
+
+def _segments(repo: str, path: str) -> dict[str, str | int]:
+    owner, name = parts_of(repo)
+    return {"owner": owner, "repo": name, "path": path}
+
+
+def _written(hub: Hub, method: str, repo: str, path: str, given: Thing) -> Written:
+    body = {name: value for name, value in given.items() if value is not None}
+    reply = thing_of(decode(hub.api.fetch(method, _PATH, _segments(repo, path), json=body, slashes=("path",))))
+    commit = text(reply, "commit", "sha")
+    return {
+        "path": path,
+        "sha": text(reply, "content", "sha"),
+        "commit": commit,
+        "url": text(reply, "commit", "html_url"),
+    }
+
+
+def _shaped(file: Thing, content: bytes) -> File:
+    try:
+        encoding, written = "utf-8", content.decode()
+    except UnicodeDecodeError:
+        encoding, written = "base64", b64encode(content).decode()
+    return {
+        "path": text(file, "path"),
+        "sha": text(file, "sha"),
+        "size": number(file, "size"),
+        "encoding": "utf-8" if encoding == "utf-8" else "base64",
+        "content": written,
+        "url": text(file, "html_url"),
+    }

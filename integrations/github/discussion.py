@@ -1,0 +1,132 @@
+"""What is said of issues and pull requests and done with them: comments, labels, closing and opening again.
+
+See https://docs.github.com/en/rest/issues/comments and https://docs.github.com/en/rest/issues/labels.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from kosmolua.plugin import non_empty
+
+from .account import integration
+from .hub import Hub
+from .issues import Issue, shaped
+from .paging import All, Limit, Number, Page
+from .parameters import IssueNumber, RepoName, Time, parts_of
+from .wire import Thing, number, text, thing_of, things_of
+
+_ISSUE = "/repos/{owner}/{repo}/issues/{number}"
+
+
+class Comment(TypedDict):
+    """A comment on an issue or a pull request."""
+
+    id: int
+    author: str
+    body: str
+    url: Annotated[str, "Where people look at it."]
+    created_at: str
+    updated_at: str
+
+
+class CommentPage(TypedDict):
+    """A page of comments, and the number of the next one."""
+
+    comments: list[Comment]
+    next_page: int | None
+
+
+class Labels(TypedDict):
+    """The labels that an issue has now."""
+
+    labels: list[str]
+
+
+@integration.reads
+def list_comments(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: IssueNumber,
+    since: Annotated[Time | None, "Only those that changed since then."] = None,
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> CommentPage:
+    """List the comments on an issue or a pull request, the oldest first; not those on lines of code."""
+    owner, name = parts_of(repo)
+    part = Page(limit, page, all)
+    found, after = part.listed(hub.api, _ISSUE + "/comments", {"since": since}, owner=owner, repo=name, number=number)
+    return {"comments": [_comment(each) for each in found], "next_page": after}
+
+
+@integration.writes
+def create_comment(
+    hub: Hub, /, *, repo: RepoName, number: IssueNumber, body: Annotated[str, "Markdown.", non_empty()]
+) -> Comment:
+    """Comment on an issue or a pull request. People who follow it are told."""
+    owner, name = parts_of(repo)
+    reply = hub.api.post(_ISSUE + "/comments", json={"body": body}, owner=owner, repo=name, number=number)
+    return _comment(thing_of(reply))
+
+
+@integration.writes
+def close_issue(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: IssueNumber,
+    reason: Annotated[Literal["completed", "not_planned"], "Why; not for pull requests."] = "completed",
+) -> Issue:
+    """Close an issue, or a pull request without merging it."""
+    return _changed(hub, repo, number, {"state": "closed", "state_reason": reason})
+
+
+@integration.writes
+def reopen_issue(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> Issue:
+    """Open a closed issue or pull request again."""
+    return _changed(hub, repo, number, {"state": "open"})
+
+
+@integration.writes
+def add_labels(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: IssueNumber,
+    labels: Annotated[list[str], "Names; one that the repository lacks is made.", non_empty()],
+) -> Labels:
+    """Add labels to an issue or a pull request; those that it has stay."""
+    owner, name = parts_of(repo)
+    reply = hub.api.post(_ISSUE + "/labels", json={"labels": labels}, owner=owner, repo=name, number=number)
+    return {"labels": [text(each, "name") for each in things_of(reply)]}
+
+
+@integration.destroys
+def remove_label(
+    hub: Hub, /, *, repo: RepoName, number: IssueNumber, label: Annotated[str, "Its name.", non_empty()]
+) -> Labels:
+    """Take a label from an issue or a pull request."""
+    owner, name = parts_of(repo)
+    reply = hub.api.delete(_ISSUE + "/labels/{label}", owner=owner, repo=name, number=number, label=label)
+    return {"labels": [text(each, "name") for each in things_of(reply)]}
+
+
+def _changed(hub: Hub, repo: str, issue: int, changes: Thing) -> Issue:
+    owner, name = parts_of(repo)
+    return shaped(thing_of(hub.api.patch(_ISSUE, json=changes, owner=owner, repo=name, number=issue)))
+
+
+def _comment(comment: Thing) -> Comment:
+    return {
+        "id": number(comment, "id"),
+        "author": text(comment, "user", "login"),
+        "body": text(comment, "body"),
+        "url": text(comment, "html_url"),
+        "created_at": text(comment, "created_at"),
+        "updated_at": text(comment, "updated_at"),
+    }

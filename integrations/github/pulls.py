@@ -1,0 +1,251 @@
+"""Pull requests: listing, reading, opening and merging them (https://docs.github.com/en/rest/pulls/pulls)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from kosmolua.plugin import non_empty
+
+from .account import integration
+from .hub import Hub
+from .paging import All, Limit, Number, Page
+from .parameters import IssueNumber, RepoName, parts_of
+from .wire import Thing, number, text, texts, thing_of
+
+_PATH = "/repos/{owner}/{repo}/pulls"
+_ONE = _PATH + "/{number}"
+
+
+class PullRequest(TypedDict):
+    """A pull request. Texts are never nil; what only get_pull_request knows is 0 in a list."""
+
+    number: int
+    title: str
+    body: str
+    state: Annotated[Literal["open", "closed"], "Open, or closed."]
+    draft: bool
+    merged: bool
+    mergeable: Annotated[bool | None, "Nil in a list, and while GitHub has not found out."]
+    author: Annotated[str, "The login of who opened it."]
+    assignees: Annotated[list[str], "Logins."]
+    reviewers: Annotated[list[str], "Logins of who is asked to review it."]
+    labels: Annotated[list[str], "Names."]
+    head: Annotated[str, "The branch with the changes."]
+    head_repo: Annotated[str, "Where that branch is, as owner/name; empty if it is gone."]
+    head_sha: str
+    base: Annotated[str, "The branch that they are for."]
+    commits: int
+    changed_files: int
+    additions: int
+    deletions: int
+    url: Annotated[str, "Where people look at it."]
+    created_at: str
+    updated_at: str
+    closed_at: str
+    merged_at: str
+
+
+class PullRequestPage(TypedDict):
+    """A page of pull requests, and the number of the next one."""
+
+    pull_requests: list[PullRequest]
+    next_page: int | None
+
+
+class Merged(TypedDict):
+    """What merging did."""
+
+    merged: bool
+    sha: Annotated[str, "The commit on the base branch."]
+    message: str
+
+
+class ChangedFile(TypedDict):
+    """A file that a pull request changes."""
+
+    path: str
+    status: Annotated[str, "Such as added, modified, removed or renamed."]
+    additions: int
+    deletions: int
+    previous_path: Annotated[str, "What it was called before it was renamed."]
+    patch: Annotated[str, "The changed lines; empty for binary and very large files."]
+
+
+class ChangedFilePage(TypedDict):
+    """A page of changed files, and the number of the next one."""
+
+    files: list[ChangedFile]
+    next_page: int | None
+
+
+class Review(TypedDict):
+    """A review of a pull request."""
+
+    id: int
+    author: str
+    state: Annotated[str, "Such as APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED."]
+    body: str
+    url: str
+    submitted_at: str
+
+
+class ReviewPage(TypedDict):
+    """A page of reviews, and the number of the next one."""
+
+    reviews: list[Review]
+    next_page: int | None
+
+
+@integration.reads
+def list_pull_requests(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    state: Annotated[Literal["open", "closed", "all"], "Only these."] = "open",
+    base: Annotated[str | None, "Only those for this branch."] = None,
+    head: Annotated[str | None, "Only those from this branch, as owner:branch."] = None,
+    sort: Annotated[Literal["created", "updated", "popularity", "long-running"], "What to sort by."] = "created",
+    direction: Annotated[Literal["asc", "desc"], "Up, or down."] = "desc",
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> PullRequestPage:
+    """List the pull requests of a repository, the newest first."""
+    filters = {"state": state, "base": base, "head": head, "sort": sort, "direction": direction}
+    owner, name = parts_of(repo)
+    found, after = Page(limit, page, all).listed(hub.api, _PATH, filters, owner=owner, repo=name)
+    return {"pull_requests": [_shaped(each) for each in found], "next_page": after}
+
+
+@integration.reads
+def get_pull_request(hub: Hub, /, *, repo: RepoName, number: IssueNumber) -> PullRequest:
+    """Get one pull request, with how much it changes and whether it can be merged."""
+    owner, name = parts_of(repo)
+    return _shaped(thing_of(hub.api.get(_ONE, owner=owner, repo=name, number=number)))
+
+
+@integration.writes
+def create_pull_request(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    title: Annotated[str, "One line.", non_empty()],
+    head: Annotated[str, "The branch with the changes; owner:branch from a fork.", non_empty()],
+    base: Annotated[str, "The branch that they are for.", non_empty()],
+    body: Annotated[str | None, "Markdown."] = None,
+    draft: Annotated[bool, "Whether it is not to be merged yet."] = False,
+) -> PullRequest:
+    """Open a pull request. People who watch the repository are told of it."""
+    owner, name = parts_of(repo)
+    wanted: Thing = {"title": title, "head": head, "base": base, "draft": draft}
+    wanted |= {} if body is None else {"body": body}
+    return _shaped(thing_of(hub.api.post(_PATH, json=wanted, owner=owner, repo=name)))
+
+
+@integration.writes
+def merge_pull_request(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: IssueNumber,
+    method: Annotated[Literal["merge", "squash", "rebase"], "How."] = "merge",
+    title: Annotated[str | None, "First line of the commit's message; GitHub makes one up if none is given."] = None,
+    message: Annotated[str | None, "The rest of the commit's message."] = None,
+    sha: Annotated[str | None, "Merge only if this is still the head."] = None,
+) -> Merged:
+    """Merge a pull request. It is an error with status 405 if it cannot be merged, 409 if the head has moved on."""
+    owner, name = parts_of(repo)
+    given = {"merge_method": method, "commit_title": title, "commit_message": message, "sha": sha}
+    body = {key: value for key, value in given.items() if value is not None}
+    reply = thing_of(hub.api.put(_ONE + "/merge", json=body, owner=owner, repo=name, number=number))
+    return {"merged": bool(reply.get("merged")), "sha": text(reply, "sha"), "message": text(reply, "message")}
+
+
+@integration.reads
+def list_pull_request_files(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: IssueNumber,
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> ChangedFilePage:
+    """List the files that a pull request changes, with their changed lines."""
+    owner, name = parts_of(repo)
+    part = Page(limit, page, all)
+    found, after = part.listed(hub.api, _ONE + "/files", {}, owner=owner, repo=name, number=number)
+    return {"files": [_file(each) for each in found], "next_page": after}
+
+
+@integration.reads
+def list_reviews(
+    hub: Hub,
+    /,
+    *,
+    repo: RepoName,
+    number: IssueNumber,
+    limit: Limit = 30,
+    page: Number = 1,
+    all: All = False,
+) -> ReviewPage:
+    """List the reviews of a pull request, the oldest first."""
+    owner, name = parts_of(repo)
+    part = Page(limit, page, all)
+    found, after = part.listed(hub.api, _ONE + "/reviews", {}, owner=owner, repo=name, number=number)
+    return {"reviews": [_review(each) for each in found], "next_page": after}
+
+
+def _shaped(pull: Thing) -> PullRequest:
+    return {
+        "number": number(pull, "number"),
+        "title": text(pull, "title"),
+        "body": text(pull, "body"),
+        "state": text(pull, "state"),
+        "draft": bool(pull.get("draft")),
+        "merged": bool(pull.get("merged") or pull.get("merged_at")),
+        "mergeable": pull.get("mergeable"),
+        "author": text(pull, "user", "login"),
+        "assignees": texts(pull, "assignees", "login"),
+        "reviewers": texts(pull, "requested_reviewers", "login"),
+        "labels": texts(pull, "labels", "name"),
+        "head": text(pull, "head", "ref"),
+        "head_repo": text(pull, "head", "repo", "full_name"),
+        "head_sha": text(pull, "head", "sha"),
+        "base": text(pull, "base", "ref"),
+        "commits": number(pull, "commits"),
+        "changed_files": number(pull, "changed_files"),
+        "additions": number(pull, "additions"),
+        "deletions": number(pull, "deletions"),
+        "url": text(pull, "html_url"),
+        "created_at": text(pull, "created_at"),
+        "updated_at": text(pull, "updated_at"),
+        "closed_at": text(pull, "closed_at"),
+        "merged_at": text(pull, "merged_at"),
+    }
+
+
+def _file(file: Thing) -> ChangedFile:
+    return {
+        "path": text(file, "filename"),
+        "status": text(file, "status"),
+        "additions": number(file, "additions"),
+        "deletions": number(file, "deletions"),
+        "previous_path": text(file, "previous_filename"),
+        "patch": text(file, "patch"),
+    }
+
+
+def _review(review: Thing) -> Review:
+    return {
+        "id": number(review, "id"),
+        "author": text(review, "user", "login"),
+        "state": text(review, "state"),
+        "body": text(review, "body"),
+        "url": text(review, "html_url"),
+        "submitted_at": text(review, "submitted_at"),
+    }

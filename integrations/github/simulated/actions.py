@@ -1,0 +1,53 @@
+"""Workflow runs."""
+
+from __future__ import annotations
+
+from ..wire import Thing
+from .call import Answer, Call, Listed, Refusal, demand_token, found
+from .operations import repo
+from .world import World, stamp
+
+
+def runs(world: World, call: Call) -> Listed:
+    """Answer with the workflow runs of a repository that the query wants, the newest first."""
+    wanted = [each for each in world.runs_of(repo(world, call)) if _is_wanted(each, call.query)]
+    return Listed(wanted, call.path, key="workflow_runs")
+
+
+def run(world: World, call: Call) -> Thing:
+    """Answer with one workflow run."""
+    known = world.runs_of(repo(world, call))
+    return found(next((each for each in known if str(each["id"]) == call.segments["run_id"]), None))
+
+
+def rerun(world: World, call: Call) -> Answer:
+    """Start a run again, or its failed jobs."""
+    demand_token(call)
+    again = run(world, call)
+    if again["status"] != "completed":
+        raise Refusal(403, "This workflow is already running")
+    if call.path.endswith("rerun-failed-jobs") and again["conclusion"] == "success":
+        raise Refusal(403, "The workflow run does not have any failed jobs")
+    attempt = again["run_attempt"] + 1
+    again |= {"status": "queued", "conclusion": None, "run_attempt": attempt, "updated_at": stamp(0)}
+    return Answer(201, {})
+
+
+def cancel(world: World, call: Call) -> Answer:
+    """Cancel a run that goes on."""
+    demand_token(call)
+    stopped = run(world, call)
+    if stopped["status"] == "completed":
+        raise Refusal(409, "Cannot cancel a workflow run that is completed.")
+    stopped |= {"status": "completed", "conclusion": "cancelled", "updated_at": stamp(0)}
+    return Answer(202, {})
+
+
+def _is_wanted(run: Thing, query: dict[str, str]) -> bool:
+    return (
+        query.get("branch") in (None, run["head_branch"])
+        and query.get("event") in (None, run["event"])
+        and query.get("status") in (None, run["status"], run["conclusion"])
+        and query.get("actor") in (None, run["actor"]["login"])
+        and query.get("head_sha") in (None, run["head_sha"])
+    )

@@ -1,0 +1,165 @@
+"""A picture of a recorded run: its calls as a waterfall, as bars in a terminal and as a page of HTML."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from shutil import get_terminal_size
+from typing import Any
+
+from kosmolua.broker.answers import calls_of
+from kosmolua.broker.recording import Recording, events_of
+from kosmolua.cli import console
+from kosmolua.cli.streams import standard
+from kosmolua.escaping import exposed
+from kosmolua.limits import spell_size
+
+MIN_BAR, MAX_BAR = 10, 40
+"""Columns of the bars in a terminal."""
+MAX_ARGUMENTS = 2000
+"""Characters of a call's arguments on the page."""
+MANY_REQUESTS = 429
+
+
+class Bar:
+    """One call.
+
+    Args:
+        call: What the recording has of it.
+        ask: What the script asked, if it got an answer.
+        begins: Milliseconds from the first call of the run to this one.
+    """
+
+    def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
+        self.number: int = call["number"]
+        self.path = str(call.get("path"))
+        self.account = str(call.get("account") or "")
+        self.effect = str(call.get("effect") or "")
+        self.status = str(call.get("status"))
+        self.error = str(call.get("error") or "")
+        self.duration = float(call.get("duration_ms") or 0.0)
+        self.begins = begins
+        self.allowed_by = str(call.get("allowed_by") or "")
+        self.arguments = call.get("arguments") or (ask[2] if len(ask) > 2 else {})
+        self._attempts = [int(status) for status in call.get("attempts") or ()]
+
+    @property
+    def remarks(self) -> str:
+        """What is to be said beside it: its error, retries, and how often it had to wait for a rate limit."""
+        waits = self._attempts.count(MANY_REQUESTS)
+        retries = len(self._attempts) - 1
+        remarks = [self.error] if self.error else []
+        remarks += (
+            [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries > 0 and self.effect == "read" else []
+        )
+        remarks += [f"{len(self._attempts)} requests"] if retries > 0 and self.effect != "read" else []
+        remarks += [f"waited for a rate limit {waits} {'time' if waits == 1 else 'times'}"] if waits else []
+        return ", ".join(remarks)
+
+
+def bars_of(recording: Recording) -> list[Bar]:
+    """Return the calls of a recording in the order in which they began."""
+    asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
+    calls = calls_of(recording)
+    starts = {number: _moment(call) for number, call in calls.items()}
+    first = min((moment for moment in starts.values() if moment), default=None)
+    bars = [
+        Bar(
+            call,
+            asked.get(number, ()),
+            (moment - first).total_seconds() * 1000 if (moment := starts[number]) and first else 0,
+        )
+        for number, call in calls.items()
+    ]
+    return sorted(bars, key=lambda bar: (bar.begins, bar.number))
+
+
+def _moment(call: dict[str, Any]) -> datetime | None:
+    text = call.get("started") or call.get("time")
+    return datetime.fromisoformat(text) if text else None
+
+
+def headline(recording: Recording) -> str:
+    """Return what a recording is of, in one line."""
+    header, script = recording.header, recording.script
+    takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
+    resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""
+    when = str(header["time"])[:19].replace("T", " ")
+    name = script["name"].removeprefix("=")
+    ended = f"{recording.status}{resumed}, {spell_size(recording.size)}"
+    return f"run {header['run']} of {name}, {when}, {header['mode']}: {ended}"
+
+
+def draw(recording: Recording) -> None:
+    """Write the calls of a recording to standard output: a row each, with a bar for its time."""
+    bars = bars_of(recording)
+    console.line(headline(recording))
+    if not console.on_terminal():
+        for bar in bars:
+            cells = (bar.number, bar.effect, bar.path, bar.account, bar.status, round(bar.begins), round(bar.duration))
+            console.line("\t".join([*map(str, cells), bar.remarks]))
+        return
+    whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
+    titles = [f"{bar.number:>4} {bar.path} [{bar.account}]" for bar in bars]
+    width = max(map(len, titles), default=0)
+    room = max(MIN_BAR, min(MAX_BAR, get_terminal_size().columns - width - 30))
+    for bar, title in zip(bars, titles, strict=True):
+        before = min(int(bar.begins / whole * room), room - 1)
+        length = max(1, min(round(bar.duration / whole * room), room - before))
+        style = "red" if bar.effect == "destroy" or bar.status in ("failed", "unknown") else "green"
+        drawn = console.styled("█" * length, style if bar.effect != "read" or style == "red" else "dim", sys.stdout)
+        track = " " * before + drawn + " " * (room - before - length)
+        _write(f"{exposed(title):<{width}} {track} {bar.duration:7.0f} ms {exposed(f'{bar.status} {bar.remarks}')}")
+
+
+def _write(row: str) -> None:
+    """Write a row whose own colours stay."""
+    standard.write(row.rstrip().encode("utf-8", "replace") + b"\n")
+
+
+STYLE = """
+body{font:14px/1.45 system-ui,sans-serif;margin:2em;color:#222;background:#fff}
+h1{font-size:1.2em}table{border-collapse:collapse;width:100%}
+td,th{padding:.15em .5em;text-align:left;vertical-align:top;white-space:nowrap}
+td.time{width:45%}tr:nth-child(even){background:#f6f6f6}
+.track{position:relative;height:1.1em;background:#0001}
+.bar{position:absolute;top:.15em;bottom:.15em;min-width:2px;border-radius:2px;background:#8aa}
+.write{background:#2a7}.destroy{background:#c33}.failed,.unknown{outline:2px solid #c33}.refused{opacity:.4}
+pre{white-space:pre-wrap;margin:.3em 0;font-size:.9em}summary{cursor:pointer}.red{color:#c33}
+"""
+
+
+def page(recording: Recording) -> str:
+    """Return the calls of a recording as one page of HTML that needs nothing else: no script, and nothing to load."""
+    bars = bars_of(recording)
+    whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
+    rows = "".join(_row(bar, whole) for bar in bars)
+    title, script = escape(headline(recording)), escape(str(recording.script["source"]))
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+    policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    columns = "".join(f"<th>{name}" for name in ("call", "function", "account", "effect", "status", "ms", "time"))
+    return (
+        f"<!doctype html><html lang=en><head>{policy}{head}</head><body><h1>{title}</h1>"
+        f"<table><tr>{columns}</tr>{rows}</table>"
+        f"<details><summary>The script</summary><pre>{script}</pre></details></body></html>\n"
+    )
+
+
+def _row(bar: Bar, whole: float) -> str:
+    arguments = json.dumps(bar.arguments, ensure_ascii=False, indent=1)[:MAX_ARGUMENTS]
+    told = f"allowed by: {bar.allowed_by}\n{arguments}" if bar.allowed_by else arguments
+    left, width = bar.begins / whole * 100, bar.duration / whole * 100
+    kinds = escape(f"bar {bar.effect} {bar.status}")
+    drawn = f'<div class=track><div class="{kinds}" style="left:{left:.2f}%;width:{width:.2f}%"></div></div>'
+    cells = [
+        str(bar.number),
+        f"<details><summary>{escape(bar.path)}</summary><pre>{escape(told)}</pre></details>",
+        escape(bar.account),
+        f"<span class=red>{escape(bar.effect)}</span>" if bar.effect == "destroy" else escape(bar.effect),
+        escape(f"{bar.status} {bar.remarks}".strip()),
+        f"{bar.duration:.0f}",
+    ]
+    return "<tr>" + "".join(f"<td>{cell}" for cell in cells) + f"<td class=time>{drawn}</tr>"

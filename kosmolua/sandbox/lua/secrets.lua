@@ -1,0 +1,90 @@
+-- The global `secrets`, and handles: what stands for a secret that a script can pass on and cannot read.
+
+local host = ...
+
+local inspect, handles = host.inspect, host.registry.handles
+local host_tables = host.registry.host_tables
+local error, ipairs, next, setmetatable, type = error, ipairs, next, setmetatable, type
+local concat = table.concat
+
+local MASK = "***"
+local READING = "a secret cannot be read: it can be passed to a function, whole"
+
+local meta = {
+  __metatable = false,
+  __name = "Secret",
+  __tostring = function() return MASK end,
+  __index = function() error(READING, 2) end,
+  __newindex = function() error("a secret cannot be changed", 2) end,
+  __len = function() error(READING, 2) end,
+  __pairs = function() error(READING, 2) end,
+  __eq = function() error("secrets cannot be compared", 2) end,
+  __concat = function() error("a secret cannot be joined with other text: it can be passed to a function, whole", 2) end,
+}
+
+---Returns a handle.
+---@param name string what the host knows the secret by
+local function mint(name)
+  local handle = setmetatable({}, meta)
+  handles[handle] = name
+  host_tables[handle] = {}
+  return handle
+end
+
+---The names of the secrets that the user gave, in order, and the handle of each.
+local names, named = {}, {}
+
+---Sets anew which secrets there are.
+---@param given string[]
+local function set_names(given)
+  names = given
+  for _, name in ipairs(given) do
+    named[name] = named[name] or mint(name)
+  end
+end
+
+local function find(_, key)
+  local handle = named[key]
+  if handle then
+    return handle
+  end
+  local there = #names > 0 and "there are " .. concat(names, ", ") or "--secret NAME=SOURCE gives one"
+  error("there is no secret called " .. inspect.safely(key) .. " (" .. there .. ")", 2)
+end
+
+local secrets = setmetatable({}, {
+  __metatable = false,
+  __name = "secrets",
+  __index = find,
+  __newindex = function() error("secrets is read-only", 2) end,
+  __tostring = function() return "secrets" end,
+  __pairs = function()
+    local copy = {}
+    for _, name in ipairs(names) do
+      copy[name] = named[name]
+    end
+    return next, copy, nil
+  end,
+})
+host_tables[secrets] = {}
+
+---Puts handles into a value that came from the host.
+---@param value any
+---@param places table[] where each stands, as a list of keys, and its name
+local function put(value, places)
+  for _, entry in ipairs(places) do
+    local place, handle = entry[1], mint(entry[2])
+    local holder = value
+    for depth = 1, #place - 1 do
+      holder = holder[place[depth]]
+    end
+    if type(holder) == "table" and #place > 0 then
+      holder[place[#place]] = handle
+    else
+      value = handle
+    end
+  end
+  return value
+end
+
+return { secrets = secrets, set_names = set_names, put = put }

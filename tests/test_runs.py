@@ -1,0 +1,144 @@
+"""kosmolua runs: recorded runs shown as a waterfall, and old recordings removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import Program, Write
+from support.terminal import Terminal
+
+from kosmolua import ConfigError, Runtime
+from kosmolua.accounts.sections import Recordings
+from kosmolua.broker.recording import read
+from kosmolua.cli.waterfall import bars_of, page
+
+SCRIPT = """
+local render = app.integrations.render2
+local page = render.list_services({ limit = 2, type = "web_service" })
+parallel.map(page.services, function(service) render.restart_service({ service_id = service.id }) end)
+pcall(render.get_service, { service_id = "srv-<b>none" })
+render.delete_service({ service_id = page.services[1].id })
+"""
+
+
+@pytest.fixture
+def file(simulated: Runtime, tmp_path: Path) -> Path:
+    """The recording of a script with five calls."""
+    path = tmp_path / "run.jsonl"
+    outcome = simulated.run(SCRIPT, record=path, name="tidy.lua")
+    assert outcome.ok, outcome.error
+    return path
+
+
+class Page(HTMLParser):
+    """What stands on a page, and everything that it would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_bars_are_the_calls_in_the_order_in_which_they_began(file: Path) -> None:
+    """With when they began, how long they took, and what became of them."""
+    bars = bars_of(read(file))
+    assert [bar.path.removeprefix("render2.") for bar in bars] == [
+        *("list_services", "restart_service", "restart_service", "get_service", "delete_service")
+    ]
+    assert [bar.effect for bar in bars] == ["read", "write", "write", "read", "destroy"]
+    assert (bars[3].status, bars[3].remarks) == ("refused", "bad_arguments")
+    assert bars[0].begins == 0
+    assert all(one.begins <= other.begins for one, other in pairwise(bars))
+    assert all(bar.duration > 0 for bar in bars)
+
+
+def test_the_page_needs_nothing_else(file: Path) -> None:
+    """No script, nothing to load, and what a script or a service says is text."""
+    shown = Page(page(read(file)))
+    assert shown.loaded == []
+    assert {"script", "link", "img", "b"} & {*shown.tags} == set()
+    assert shown.tags.count("tr") == 6
+    text = " ".join(shown.texts)
+    assert "render2.delete_service" in text
+    assert "srv-<b>none" in text
+
+
+@pytest.mark.slow
+def test_a_run_is_shown_with_the_numbers_of_its_calls(kosmolua: Program, file: Path, home: Path) -> None:
+    """A row each in a pipe, JSON with --json, and a page with --html."""
+    shown = kosmolua("runs", "show", file)
+    first, *rows = shown.stdout.splitlines()
+    assert re.fullmatch(r"run [0-9a-f]{12} of tidy\.lua, [\d: -]{19}, simulated: done, [\d,.]+ \w+", first)
+    assert [row.split("\t")[:4] for row in rows][1] == ["2", "write", "render2.restart_service", "default"]
+
+    found = json.loads(kosmolua("runs", "show", file, "--json").stdout)
+    assert (found["status"], [call["number"] for call in found["calls"]]) == ("done", [1, 2, 3, 4, 5])
+    kosmolua("runs", "show", file, "--html", "run.html", check=True)
+    assert (home / "run.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_bars(environment: dict[str, str], file: Path) -> None:
+    """One for each call, within the width."""
+    with Terminal([sys.executable, "-m", "kosmolua", "runs", "show", str(file)], environment, columns=100) as terminal:
+        terminal.wait()
+        bars = [line for line in terminal.everything() if "█" in line]
+    assert len(bars) == 5
+
+
+@pytest.mark.slow
+def test_old_recordings_are_removed(kosmolua: Program, home: Path, write: Write) -> None:
+    """Those older than the accounts file says, or the option; others stay, and runs are listed as ever."""
+    folder = home / ".local" / "state" / "kosmolua" / "recordings"
+    for _ in range(2):
+        kosmolua("run", "--record", "-e", "print(1)", check=True)
+    old, young = sorted(folder.iterdir())
+    os.utime(old, (time.time() - 8 * 86400,) * 2)
+
+    assert kosmolua("runs", "prune").stdout == "removed 0 recordings\n"
+    accounts = write("home/accounts.toml", '[kosmolua.recordings]\nkeep = "7d"\n')
+    assert kosmolua("runs", "prune", "--accounts", accounts).stdout == "removed 1 recording\n"
+    assert [*folder.iterdir()] == [young]
+    assert kosmolua("runs", "prune", "--keep", "0.001s", "--json").stdout.split() == ["{", '"removed":', "1", "}"]
+    assert kosmolua("runs", "prune", "--keep", "soon").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"keep": 30}, 'keep must be an age such as "30d", not 30'),
+        ({"keep": "long"}, "keep must be an age"),
+        ({"mcp": "yes"}, "mcp must be true or false"),
+        ({"kept": "1d"}, r"has no key 'kept' \(did you mean 'keep'\?\)"),
+    ],
+)
+def test_the_section_of_recordings_is_checked(table: dict[str, object], told: str) -> None:
+    """A typo is an error, as anywhere in the file."""
+    with pytest.raises(ConfigError, match=told):
+        Runtime({"kosmolua": {"recordings": table}}).recordings  # noqa: B018
+
+
+def test_the_section_of_recordings_is_read() -> None:
+    """An age in seconds, and whether the MCP server records."""
+    assert Runtime({"kosmolua": {"recordings": {"keep": "2d", "mcp": True}}}).recordings == Recordings(
+        172800.0, mcp=True
+    )
+    assert Runtime({}).recordings == Recordings(None, mcp=False)
