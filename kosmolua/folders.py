@@ -53,6 +53,11 @@ def config_folder() -> str:
     return _folder(user_config_dir, ".config")
 
 
+def scripts_folder() -> str:
+    """Return the folder of the user's own scripts; it need not exist."""
+    return os.path.join(config_folder(), "scripts")
+
+
 def state_folder() -> str:
     """Return the folder of what the program remembers, such as the REPL's history; it need not exist."""
     from platformdirs import user_state_dir

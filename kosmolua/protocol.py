@@ -151,6 +151,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
     "doc": {"id": int, "verb": str},
+    "script": {"id": int, "path": str},
     "sleep": {"id": int, "seconds": (int, float)},
     "time": {"id": int, "clock": str, "own": (int, float)},
     "peek": {"call": int, "key": str, "line": int},
@@ -163,7 +164,8 @@ _OPTIONAL = {
     "describe": ("branch",),
     "sleep": ("branch",),
     "time": ("branch",),
-    "call": ("args", "fault", "secrets", "branch"),
+    "call": ("args", "fault", "secrets", "branch", "through"),
+    "script": ("args", "fault", "secrets", "branch", "through"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
 _OF_RECORDED = ("of", "line", "waits")

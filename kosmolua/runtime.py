@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
+    from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.runs.recorded import Take
 
@@ -86,6 +87,7 @@ class Runtime:
             :class:`kosmolua.plugin.Secret`, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``.
         servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
         trace: Called, from another thread, with a line that an MCP server printed or logged.
+        scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -114,6 +116,7 @@ class Runtime:
         secrets: Mapping[str, Given] | None = None,
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
+        scripts: str | os.PathLike[str] | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -131,6 +134,8 @@ class Runtime:
             "workers": workers,
             "require_isolation": require_isolation,
             "environ": environ,
+            "servers": servers,
+            "scripts": scripts,
         }
         self._host = Host(
             accounts,
@@ -149,6 +154,7 @@ class Runtime:
             secrets=secrets,
             servers=servers,
             trace=trace,
+            scripts=scripts,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -192,6 +198,11 @@ class Runtime:
     def servers(self) -> Servers:
         """The MCP servers."""
         return self._host.servers
+
+    @property
+    def scripts(self) -> Scripts:
+        """The scripts that others find in ``app.scripts``."""
+        return self._host.scripts
 
     @property
     def recordings(self) -> Recordings:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from support.render2_account import Simulator, account, simulated
 
-from kosmolua.plugin import ApiError
+from kosmolua import Runtime
+from kosmolua.broker.approvals import Approval
+from kosmolua.plugin import ApiError, CallError
 
 SERVICE, CRON = "srv-cabc12345678", "crn-cabc12345678"
 GROUP, ENVIRONMENT, PROJECT = "evg-cabc12345678", "evm-cabc12345678", "prj-cabc12345678"
@@ -279,6 +281,36 @@ def test_metrics_that_cannot_be_are_refused(call: Call) -> None:
     assert status_of(call, "get_metrics", metric="cpu", resource_id="srv-other") == 404
     years = {"start_time": "2020-01-01T00:00:00Z", "resolution": 30}
     assert status_of(call, "get_metrics", metric="cpu", resource_id=SERVICE, **years) == 400
+
+
+# Names behind ids
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arguments", "known"),
+    [
+        ("delete_env_group", {"env_group_id": GROUP}, {"env_group_id": "shared"}),
+        ("delete_postgres", {"postgres_id": "dpg-cabc12345678"}, {"postgres_id": "main-db"}),
+        ("delete_secret_file", {"service_id": SERVICE, "name": "a"}, {"service_id": "checkout-api"}),
+        (
+            "create_key_value",
+            {"name": "a", "plan": "free", "environment_id": ENVIRONMENT},
+            {"environment_id": "production"},
+        ),
+    ],
+)
+def test_a_person_is_told_what_an_id_stands_for(name: str, arguments: dict[str, Any], known: dict[str, str]) -> None:
+    """Groups, environments, databases and services are named where a change of them is asked about."""
+    asked = []
+
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return False
+
+    with Runtime({}, simulate=True, environ={}, approve=approve) as runtime, pytest.raises(CallError):
+        runtime.call(f"render2.{name}", arguments)
+    assert dict(asked[0].names) == known
 
 
 # What is kept

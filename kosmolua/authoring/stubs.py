@@ -10,7 +10,7 @@ from kosmolua.docs.outline import Integrations
 from kosmolua.errors import ConfigError, PluginError
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, lua_path, qualified, root_and_name
+from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, qualified, root_and_name
 
 FOLDER = "kosmolua"
 """The folder of the definitions, below the one that is asked for."""
@@ -85,6 +85,10 @@ def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
     names = catalog.names()
     yield "globals.lua", shared.decode().strip()
     for root in sorted({ROOT, *(root_and_name(name)[0] for name in names)}):
+        if root == SCRIPTS:
+            as_field = luacats.class_of(APP, "", [luacats.field(root, lua_path(root))])
+            yield f"{root}.lua", f"{_definition(catalog, root)}\n\n{as_field}"
+            continue
         inside = [short for each, short in map(root_and_name, names) if each == root]
         yield f"{root}.lua", index(root, inside)
         for name in inside:

@@ -18,6 +18,7 @@ from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
 from kosmolua.errors import (
+    CallError,
     CallTimeout,
     Interrupted,
     KosmoError,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait, when a run is over, for records that are being written."""
 MAX_NAMED_CALLS = 3
+MAX_SCRIPTS = 16
+"""Scripts that may call each other, one inside the other."""
 
 
 class Broker:
@@ -149,12 +152,44 @@ class Broker:
             self.redact_error(error)
             raise
 
+    def script(
+        self, path: str, given: Sequence[Json], fault: Mapping[str, str] | None, through: tuple[str, ...]
+    ) -> str:
+        """Return what the child needs to run another script: ``source``, ``name``, ``params`` and ``through``.
+
+        Args:
+            path: ``scripts.NAME``.
+            given: What the caller passed.
+            fault: As :meth:`call` takes it.
+            through: The scripts through which it is called, the outermost first.
+
+        Raises:
+            CallError: There is no such script, the arguments do not fit, or scripts call each other without end.
+            LimitExceeded: The run has used up its lookups.
+        """
+        self._count_lookup()
+        name = path.rpartition(".")[2]
+        try:
+            if fault:
+                raise unsendable(path, fault)
+            if name in through or len(through) >= MAX_SCRIPTS:
+                chain = " -> ".join([*through, name])
+                raise CallError("script_cycle", f"scripts call each other without end: {chain}")
+            script = self._host.scripts.script(name)
+            params = script.header.bind(name, given)
+        except KosmoError as error:
+            self.redact_error(error)
+            raise
+        answer = {"source": protocol.to_text(script.chunk), "name": script.file, "params": params}
+        return protocol.encode({**answer, "through": [*through, name]})
+
     def call(
         self,
         path: str,
         given: Sequence[Json],
         fault: Mapping[str, str] | None = None,
         line: int = 0,
+        through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
     ) -> str:
         """Make one call and return its value as JSON.
@@ -164,6 +199,7 @@ class Broker:
             given: What the caller passed: nothing, one mapping of named arguments, or values in declared order.
             fault: What kept the caller from passing its arguments: ``where`` and ``problem``.
             line: The line of the script that makes it, if known.
+            through: The scripts through which it is made, the outermost first.
             secrets: Where a secret stands in the arguments, and its name, of each.
 
         Raises:
@@ -172,6 +208,7 @@ class Broker:
         """
         call = self._begin(path)
         call.line = line
+        call.through = through
         error: KosmoError | None = None
         try:
             if call.number > self._limits.max_calls:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import ConfigError
-from kosmolua.folders import accounts_file
+from kosmolua.folders import accounts_file, scripts_folder
 
 # Only a call needs most of this. What it takes is imported on first use: a script without calls starts without it.
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
+    from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.limits import Limits
     from kosmolua.secret import Redactor
@@ -54,6 +55,7 @@ class Host:
         secrets: Mapping[str, Given] | None = None,
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
+        scripts: str | os.PathLike[str] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
@@ -68,6 +70,7 @@ class Host:
         self._warn = warn
         self._given_servers = {name: dict(server) for name, server in (servers or {}).items()}
         self._trace = trace
+        self._scripts_folder = scripts
         self.read_only = read_only
         self.yes = yes
         self.approve = approve
@@ -145,7 +148,14 @@ class Host:
         """Resolves paths under ``app``."""
         from kosmolua.catalog.catalog import Catalog
 
-        return Catalog([self.plugins, self.servers], self.accounts)
+        return Catalog([self.plugins, self.servers, self.scripts], self.accounts)
+
+    @lazy
+    def scripts(self) -> Scripts:
+        """The user's own scripts."""
+        from kosmolua.catalog.scripts import Scripts
+
+        return Scripts(self._scripts_folder or scripts_folder(), lambda: self.catalog)
 
     @lazy
     def docs(self) -> Library:

@@ -72,6 +72,7 @@ class Record:
         started: When, in UTC.
         duration_ms: Milliseconds from start to end.
         origin: What made the call, and what answered it.
+        through: The scripts that the script called to make it, the outermost first.
     """
 
     run: str
@@ -88,6 +89,7 @@ class Record:
     started: datetime
     duration_ms: float
     origin: Origin = Origin()
+    through: tuple[str, ...] = ()
 
     def summary(self) -> Summary:
         """Return the call's entry in an outcome."""
@@ -102,6 +104,7 @@ class Record:
             "script": self.origin.script,
             "sha256": self.origin.sha256,
             "mode": self.origin.mode,
+            **({"through": list(self.through)} if self.through else {}),
             **self.summary(),
             "allowed_by": self.allowed_by,
             "arguments": self.arguments,
@@ -126,6 +129,7 @@ class Call:
         self.run = run
         self.number = number
         self.path = path
+        self.through: tuple[str, ...] = ()
         self.account: str | None = None
         self.effect: str | None = None
         self.allowed_by: str | None = None
@@ -167,6 +171,7 @@ class Call:
             started=self._started,
             duration_ms=round((monotonic() - self._clock) * 1000, 2),
             origin=self.origin,
+            through=self.through,
         )
 
     def complete(self, error: KosmoError) -> None:

@@ -17,7 +17,7 @@ from kosmolua.errors import ConfigError, NotConfigured, PluginError, UnknownPath
 from kosmolua.protocol import Json
 from kosmolua.schema.function import EFFECTS, Function
 from kosmolua.schema.integration import Integration
-from kosmolua.schema.names import APP, ROOT, lua_path, parts_of, qualified, root_and_name, section_of
+from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, parts_of, qualified, root_and_name, section_of
 from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 
 MAX_DESCRIBED_ACCOUNTS = 100
@@ -168,7 +168,7 @@ class Catalog:
 
     def accounts(self, name: str) -> list[str]:
         """Return the names of an integration's configured accounts."""
-        return self._accounts.names(self.integration(name))
+        return [] if name == SCRIPTS else self._accounts.names(self.integration(name))
 
     @property
     def accounts_path(self) -> Path:
@@ -177,6 +177,8 @@ class Catalog:
 
     def permissions(self, name: str) -> list[dict[str, object]]:
         """Return for each account of an integration what it may do."""
+        if name == SCRIPTS:
+            return []
         integration = self.integration(name)
         self._accounts.check(integration)
         return [
@@ -226,6 +228,8 @@ class Catalog:
         if root not in self._providers:
             hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)
             raise UnknownPath(f"{APP} has no '{root[:80]}'", hint=hint)
+        if root == SCRIPTS:
+            return self._describe_scripts(rest)
         if not rest:
             return {"names": self._providers[root].names()}
         name, _, rest = rest.partition(".")
@@ -249,6 +253,15 @@ class Catalog:
         if short is None or (name and not (is_account or account == "default")):
             self._refuse(integration, rest)
         return {"function": short}
+
+    def _describe_scripts(self, name: str) -> Json:
+        scripts = self._load(SCRIPTS, SCRIPTS).integration.functions if self._providers[SCRIPTS].names() else {}
+        if not name:
+            return {"names": sorted(scripts), "scripts": True}
+        if name not in scripts:
+            hint = did_you_mean(name, scripts) or list_of("there are", sorted(scripts))
+            raise UnknownPath(f"{APP}.{SCRIPTS} has no '{name[:80]}'", hint=hint)
+        return {"script": True}
 
     def find(self, path: str) -> Function:
         """Return the function that a path names, also if no account is configured.
@@ -288,7 +301,9 @@ class Catalog:
 
     def _find(self, path: str) -> tuple[Integration, Function, str]:
         parts = parts_of(path)
-        root = parts.pop(0) if parts[0] in self._providers else ROOT
+        root = parts[0] if parts[0] in self._providers else ROOT
+        if root not in (ROOT, SCRIPTS):
+            del parts[0]
         if len(parts) not in (2, 3):
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
@@ -303,6 +318,8 @@ class Catalog:
 
     def _default(self, integration: Integration) -> str | None:
         """Return the account of a path that names none, or None."""
+        if integration.name == SCRIPTS:
+            return "default"  # the calls of scripts have accounts of their own
         if self._preferred and self._accounts.has(integration, self._preferred):
             return self._preferred
         return self._accounts.default(integration)

@@ -174,6 +174,15 @@ class Options:
         for_listing=True,
         help="Use this MCP server too; repeatable.",
     )
+    scripts = Option[str | None](
+        default=None,
+        section=PLACES,
+        metavar="DIR",
+        read=path,
+        for_listing=True,
+        for_calls=False,
+        help="The folder of the scripts that others find in app.scripts.",
+    )
     simulate = Option(
         default=False,
         section=PLACES,

@@ -17,7 +17,7 @@ from kosmolua.suggestions import closest
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 WIDE, DEFAULT_COLUMN, NARROW_COLUMN = 60, 30, 16
 """The help gives names at most NARROW_COLUMN columns on a terminal narrower than WIDE, else DEFAULT_COLUMN."""
-_FILES = ("FILE", "PATH")
+_FILES = ("FILE", "PATH", "DIR")
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]

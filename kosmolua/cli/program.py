@@ -40,6 +40,7 @@ COMMANDS = {
         "integrations": "List, make and check integrations.",
         "accounts": "List and check accounts.",
         "servers": "List, add and check MCP servers.",
+        "scripts": "List your own scripts.",
         "stubs": "Write definitions for editors.",
         "completion": "Print the completion script of a shell.",
         "doctor": "Say what is set up and what is wrong.",

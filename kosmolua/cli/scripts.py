@@ -81,6 +81,7 @@ def _open(options: Options, **given: Any) -> Runtime:
         raise UsageError("--simulate-state and --simulate-fail are for simulators, which --simulate uses")
     places: dict[str, Any] = {
         "plugins": options.plugin,
+        "scripts": options.scripts,
         "simulate": (options.simulate_state or True) if options.simulate else False,
         "failures": dict(each.split("=", 1) for each in options.simulate_fail),
         "warn": console.warn,

@@ -19,6 +19,11 @@ DEFAULT_LIMIT = 64
 TASKS_PER_WORKER = 4
 """Tasks that an executor gets for each of its workers, so that none waits for the next."""
 CONNECT_TIMEOUT = "10s"
+LOCAL_CLUSTER = {
+    "distributed.scheduler.allowed-failures": 0,  # what a lost worker may have written must not be done again
+    "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second
+    "distributed.comm.timeouts.connect": "30s",
+}
 
 
 def works_here(executor: Executor) -> bool:
@@ -72,9 +77,8 @@ def _dask(named: str, jobs: int | None) -> Iterator[tuple[Any, int]]:
         raise ConfigError("dask is not installed", hint="install kosmolua[dask]") from None
     address = named.removeprefix(DASK)
     if address == "local":
-        # A worker that is lost loses its task: dask would do it again, and what it wrote twice.
         with (
-            dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.comm.timeouts.connect": "30s"}),
+            dask.config.set(LOCAL_CLUSTER),
             distributed.LocalCluster(
                 n_workers=jobs or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=None, silence_logs=50
             ) as cluster,

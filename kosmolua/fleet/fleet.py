@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from itertools import count
+from itertools import islice
 from queue import SimpleQueue
 
 from kosmolua.errors import WorkerLost
@@ -12,21 +12,25 @@ from kosmolua.fleet.executors import works_here
 from kosmolua.fleet.tasks import Runtime, Script, Task, may_repeat, pack, perform, perform_apart, unpack
 from kosmolua.runs.run import Outcome
 
+BATCH_SECONDS = 1.0
+"""Seconds of work that another process gets at once, since handing it over takes milliseconds."""
+MAX_BATCH = 64
 _LOST = ("KilledWorker", "FutureCancelledError", "FuturesCancelledError")
 """Errors of dask that say that the process of a task is gone."""
+_Numbered = tuple[int, Task]
 
 
 class Fleet:
     """Runs a script once for each task.
 
-    Tasks are taken as they are needed, so that any number of them takes little memory. Whoever stops to take outcomes
-    has the tasks cancelled that have not begun.
+    Tasks are taken as they are needed, so that any number of them takes little memory. Another process gets several
+    short ones at once, which it does in a row. Whoever stops to take outcomes has those cancelled that have not begun.
 
     Args:
         runtime: Runs the script in this process. In others it is opened anew, from its options.
         script: The script.
         executor: Where tasks are done.
-        limit: Tasks that are handed to the executor at once.
+        limit: What the executor has at once: so many tasks, or batches of short ones.
         retries: How many times a task is done again whose failure may pass, if it has written nothing.
         ordered: Yield the outcomes in the order of the tasks, not in that of completion.
     """
@@ -48,6 +52,9 @@ class Fleet:
         self._retries = retries
         self._ordered = ordered
         self._is_here = works_here(executor)
+        self._done: SimpleQueue[_Batch] = SimpleQueue()
+        self._under_way: set[_Batch] = set()
+        self._mean_seconds = BATCH_SECONDS
 
     def run(self, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
         """Do the tasks, and yield an outcome for each.
@@ -56,74 +63,88 @@ class Fleet:
             TypeError: The runtime or a task cannot travel to another process.
             WorkerLost: The executor is broken.
         """
-        done: SimpleQueue[_Attempt] = SimpleQueue()
-        under_way: set[_Attempt] = set()
-        early: dict[int, Outcome] = {}
-        numbers, following = count(), 0
-        left = iter(tasks)
-        is_over = False
         try:
-            while under_way or not is_over:
-                while not is_over and len(under_way) + len(early) < self._limit:
-                    task = next(left, None)
-                    is_over = task is None
-                    if task is not None:
-                        under_way.add(self._begin(task, next(numbers), done))
-                if not under_way:
-                    break
-                attempt = done.get()
-                under_way.discard(attempt)
-                outcome = self._outcome(attempt)
-                if attempt.repeats < self._retries and not attempt.is_lost and may_repeat(outcome):
-                    under_way.add(self._begin(attempt.task, attempt.number, done, attempt.repeats + 1))
-                elif self._ordered:
-                    early[attempt.number] = outcome
-                    while following in early:
-                        yield early.pop(following)
-                        following += 1
-                else:
-                    yield outcome
+            outcomes = self._numbered(enumerate(tasks))
+            yield from self._in_order(outcomes) if self._ordered else (outcome for _, outcome in outcomes)
         finally:
-            for attempt in under_way:
-                attempt.future.cancel()
+            for batch in self._under_way:
+                batch.future.cancel()
 
-    def _begin(self, task: Task, number: int, done: SimpleQueue[_Attempt], repeats: int = 0) -> _Attempt:
+    def _numbered(self, tasks: Iterator[_Numbered]) -> Iterator[tuple[int, Outcome]]:
+        """Do the tasks, and yield their outcomes with their numbers."""
+        self._fill(tasks)
+        while self._under_way:
+            batch = self._done.get()
+            self._under_way.discard(batch)
+            for (number, task), outcome in zip(batch.tasks, self._outcomes(batch), strict=True):
+                if batch.repeats < self._retries and not batch.is_lost and may_repeat(outcome):
+                    self._begin([(number, task)], batch.repeats + 1)
+                else:
+                    yield number, outcome
+            self._fill(tasks)
+
+    def _in_order(self, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[Outcome]:
+        early: dict[int, Outcome] = {}
+        following = 0
+        for number, outcome in outcomes:
+            early[number] = outcome
+            while following in early:
+                yield early.pop(following)
+                following += 1
+
+    def _fill(self, tasks: Iterator[_Numbered]) -> None:
+        """Hand over tasks until the executor has enough."""
+        while len(self._under_way) < self._limit:
+            size = 1 if self._is_here else max(1, min(int(BATCH_SECONDS / self._mean_seconds), MAX_BATCH))
+            batch = list(islice(tasks, size))
+            if not batch:
+                return
+            self._begin(batch)
+
+    def _begin(self, tasks: Sequence[_Numbered], repeats: int = 0) -> None:
         try:
-            return self._submit(task, number, done, repeats)
+            if self._is_here:
+                ((_, task),) = tasks
+                future: Future[Outcome | bytes] = self._executor.submit(perform, self._runtime, self._script, task)
+            else:
+                packed = pack(self._runtime, self._script, [task for _, task in tasks])
+                future = self._executor.submit(perform_apart, packed)
         except BrokenExecutor as error:
             raise WorkerLost(f"The executor takes no further run: {error}") from None
+        batch = _Batch(tasks, future, repeats)
+        self._under_way.add(batch)
+        future.add_done_callback(lambda _: self._done.put(batch))
 
-    def _submit(self, task: Task, number: int, done: SimpleQueue[_Attempt], repeats: int) -> _Attempt:
-        if self._is_here:
-            future: Future[Outcome | bytes] = self._executor.submit(perform, self._runtime, self._script, task)
-        else:
-            future = self._executor.submit(perform_apart, pack(self._runtime, self._script, task))
-        attempt = _Attempt(task, number, future, repeats)
-        future.add_done_callback(lambda _: done.put(attempt))
-        return attempt
-
-    def _outcome(self, attempt: _Attempt) -> Outcome:
-        """Return the outcome of an attempt that is over; of one whose process was lost, the error."""
+    def _outcomes(self, batch: _Batch) -> Sequence[Outcome]:
+        """Return the outcomes of a batch that is over; if its process was lost, errors."""
         try:
-            result = attempt.future.result()
-            return unpack(result, self._runtime) if isinstance(result, bytes) else result
+            result = batch.future.result()
         except Exception as error:
             if not (isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in _LOST):
                 raise
-            said = str(error) or type(error).__name__
-            lost = WorkerLost(f"The process of the run was lost: {said}", hint="what it did until then is not known")
-        attempt.is_lost = True
-        outcome = Outcome([], "", lost, [])
-        outcome.key, outcome.account = attempt.task.key, attempt.task.account
-        return outcome
+            batch.is_lost = True
+            return [_lost(task, error) for _, task in batch.tasks]
+        if not isinstance(result, bytes):
+            return [result]
+        outcomes = unpack(result, self._runtime)
+        seconds = sum(outcome.usage.get("wall_ms", 0.0) for outcome in outcomes) / 1000 / len(outcomes)
+        self._mean_seconds += (max(seconds, 0.001) - self._mean_seconds) / 4
+        return outcomes
 
 
-class _Attempt:
-    """A task that was handed to the executor."""
+class _Batch:
+    """Tasks that were handed to the executor, with their numbers."""
 
-    def __init__(self, task: Task, number: int, future: Future[Outcome | bytes], repeats: int) -> None:
-        self.task = task
-        self.number = number
+    def __init__(self, tasks: Sequence[_Numbered], future: Future[Outcome | bytes], repeats: int) -> None:
+        self.tasks = tasks
         self.future = future
         self.repeats = repeats
         self.is_lost = False
+
+
+def _lost(task: Task, error: BaseException) -> Outcome:
+    said = str(error) or type(error).__name__
+    lost = WorkerLost(f"The process of the run was lost: {said}", hint="what it did until then is not known")
+    outcome = Outcome([], "", lost, [])
+    outcome.key, outcome.account = task.key, task.account
+    return outcome

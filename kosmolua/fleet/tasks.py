@@ -110,35 +110,40 @@ def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
     return outcome
 
 
-def pack(runtime: Runtime, script: Script, task: Task) -> bytes:
-    """Return a task as it travels.
+def pack(runtime: Runtime, script: Script, tasks: Sequence[Task]) -> bytes:
+    """Return tasks as they travel.
 
     Raises:
-        TypeError: Something in it cannot travel.
+        TypeError: Something in them cannot travel.
     """
     try:
-        return pickle.dumps((runtime, script, task))
+        return pickle.dumps((runtime, script, tasks, os.urandom(8)))  # dask takes the same bytes for the same work
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(f"the fleet cannot leave this process: {error}") from None
 
 
 def perform_apart(packed: bytes) -> bytes:
-    """Do a task in another process than the fleet's, and return the packed outcome."""
-    outcome = perform(*pickle.loads(packed))
+    """Do tasks in another process than the fleet's, one after another, and return the packed outcomes."""
+    runtime, script, tasks, _ = pickle.loads(packed)
+    return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
+
+
+def _carried(outcome: Outcome) -> Outcome:
+    """Return an outcome that pickles: a plugin's error may hold anything."""
     try:
-        return pickle.dumps(outcome)
-    except Exception as error:  # noqa: BLE001 - a plugin's error may hold anything
+        pickle.dumps(outcome.error)
+    except Exception as error:  # noqa: BLE001 - whatever the plugin's own types raise
         assert outcome.error
         plain = KosmoError(outcome.error.message, detail=f"its {type(outcome.error).__name__} does not pickle: {error}")
         plain.code = outcome.error.code
         outcome.error = plain
-        return pickle.dumps(outcome)
-
-
-def unpack(packed: bytes, runtime: Runtime) -> Outcome:
-    """Return an outcome from another process. Types of plugins are found by this process's own catalog."""
-    outcome: Outcome = _Unpickler(BytesIO(packed), runtime).load()
     return outcome
+
+
+def unpack(packed: bytes, runtime: Runtime) -> list[Outcome]:
+    """Return outcomes from another process. Types of plugins are found by this process's own catalog."""
+    outcomes: list[Outcome] = _Unpickler(BytesIO(packed), runtime).load()
+    return outcomes
 
 
 class _Unpickler(pickle.Unpickler):

@@ -13,8 +13,9 @@ from kosmolua.limits import Limits
 _STAY = {
     "environ": "the runtime's environ may hold credentials: set the variables where it is opened",
     "backend": "the runtime's backend belongs to its process",
+    "servers": "MCP servers that are given as a table may hold credentials: the accounts file can name them",
 }
-_PATHS = ("accounts", "simulate", "journal")
+_PATHS = ("accounts", "simulate", "journal", "scripts")
 
 
 def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:

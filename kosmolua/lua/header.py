@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from kosmolua.errors import ScriptError
+from kosmolua.errors import BadArguments, ScriptError
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.spelling import NoType, read_type
 from kosmolua.schema.types import Mismatch, Record, Type
@@ -59,23 +59,31 @@ class Header:
         given = frozenset(each.name for each in self.parameters if each.default is not None)
         return Record("params", fields, required=given)
 
-    def bind(self, name: str, given: Mapping[str, Any]) -> dict[str, object]:
+    def bind(self, name: str, given: Mapping[str, Any] | Sequence[Any]) -> dict[str, object]:
         """Return what the script finds in ``params``: the arguments, checked and converted, and the defaults.
 
         Args:
             name: The script's own name, for messages.
-            given: Arguments by name.
+            given: Arguments by name; or what Lua passed: nothing, one table of them, or values in declared order.
 
         Raises:
             BadArguments: Names are unknown, values do not fit, or required ones are missing.
         """
+        passed = [dict(given)] if isinstance(given, Mapping) else given
         if not self.is_declared:
-            return dict(given)
+            return self._undeclared(name, passed)
         names = ", ".join(each.name + ("?" if each.may_be_absent else "") for each in self.parameters)
         usage = f"its parameters are {names}" if names else "it has no parameters"
-        bound = Binder(self.parameters, usage).bind(name, [dict(given)])
+        bound = Binder(self.parameters, usage).bind(name, passed)
         defaults = {each.name: each.default for each in self.parameters if each.default not in (REQUIRED, None)}
         return defaults | bound
+
+    @staticmethod
+    def _undeclared(name: str, passed: Sequence[Any]) -> dict[str, object]:
+        """Return arguments of a script that declares none."""
+        if len(passed) > 1 or not all(isinstance(each, Mapping) or each == [] for each in passed):
+            raise BadArguments(f"{name} takes one table of named arguments, since its header declares none")
+        return dict(passed[0]) if passed and passed[0] else {}
 
 
 NONE = Header()

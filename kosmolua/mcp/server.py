@@ -35,10 +35,11 @@ from kosmolua.mcp import resources, transcripts
 from kosmolua.mcp.answer import decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
-from kosmolua.mcp.tools import DEFAULT_PAGE, Script, check, tools_for
+from kosmolua.mcp.tools import DEFAULT_PAGE, Script, check, script_tools, tools_for
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SCRIPTS
 from kosmolua.suggestions import did_you_mean
 
 NAME = "kosmolua"
@@ -71,6 +72,8 @@ class Handlers:
         self._executions = Executions(runtime, self._transcripts, watch, check=check)
         self._about = _about(runtime, simulated=simulated)
         tools = tools_for(runtime.limits, read_only=read_only, about=self._about)
+        self._scripts = script_tools(runtime, {tool.name for tool in tools})
+        tools += [tool for tool, _ in self._scripts.values()]
         self._tools = {tool.name: tool for tool in tools}
 
     def server(self) -> Server[Any]:
@@ -118,9 +121,13 @@ class Handlers:
             hint = did_you_mean(params.name, self._tools) or f"the tools are {', '.join(self._tools)}"
             raise MCPError(INVALID_PARAMS, f"There is no tool {params.name[:80]!r} ({hint})")
         try:
+            if tool.name in self._scripts:
+                named = {name: value for name, value in decodable(params.arguments or {}).items() if value is not None}
+                script = self._scripts[tool.name][1].given(named)
+                return await self._execute(script, params, Client(context))
             arguments = check(tool, decodable(params.arguments or {}))
             if tool.name == "execute_lua":
-                return await self._execute(arguments, params, Client(context))
+                return await self._execute(Script.of(arguments), params, Client(context))
             text = await in_thread(self._read_docs, tool.name, arguments, Client(context).name)
         except KosmoError as error:
             return refusal(error)
@@ -156,11 +163,11 @@ class Handlers:
             raise MCPError(INVALID_PARAMS, error.message) from error
 
     async def _execute(
-        self, arguments: Mapping[str, Any], params: CallToolRequestParams, client: Client
+        self, script: Script, params: CallToolRequestParams, client: Client
     ) -> CallToolResult | InputRequiredResult:
         if params.request_state is not None:
             return await self._executions.resume(params.request_state, params.input_responses or {}, client)
-        return await self._executions.start(Script.of(arguments), client)
+        return await self._executions.start(script, client)
 
     def _read_docs(self, tool: str, arguments: Mapping[str, Any], client: str | None) -> str:
         docs = self._runtime.docs
@@ -180,7 +187,7 @@ class Handlers:
 
 def _about(runtime: Runtime, *, simulated: bool) -> str:
     """Return which integrations and accounts there are, so that an agent finds the server by their names."""
-    parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable()]
+    parts = [_about_integration(runtime, each) for each in runtime.catalog.loadable() if each.name != SCRIPTS]
     known = f"Integrations: {' '.join(parts)}" if parts else "There are no integrations."
     return known + (" All data is simulated (--simulate): nothing is real." if simulated else "")
 

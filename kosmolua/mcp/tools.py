@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -14,8 +14,11 @@ from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
 from kosmolua.runs.run import RunOptions
+from kosmolua.runtime import Runtime
+from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.json_schema import Reader
-from kosmolua.schema.types import Mismatch, Scalar, Type
+from kosmolua.schema.names import SCRIPTS
+from kosmolua.schema.types import Mismatch, Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
 DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
@@ -40,6 +43,41 @@ def tools_for(limits: Limits, *, read_only: bool, about: str = "") -> list[Tool]
         about: Which integrations there are, and whether they are real.
     """
     return [*_DOCS, _execute_lua(limits, read_only=read_only, about=about)]
+
+
+def script_tools(runtime: Runtime, taken: Collection[str]) -> dict[str, tuple[Tool, Script]]:
+    """Return a tool for each of the user's own scripts, with what it runs.
+
+    Args:
+        runtime: Knows the scripts.
+        taken: Names of other tools; a script of such a name is ``script_NAME``.
+    """
+    if not runtime.scripts.names():
+        return {}
+    found = {}
+    for function in runtime.catalog.integration(SCRIPTS).functions.values():
+        name = f"script_{function.name}" if function.name in taken else function.name
+        script = runtime.scripts.script(function.name)
+        hints = ToolAnnotations(
+            read_only_hint=function.effect == "read",
+            destructive_hint=function.effect == "destroy",
+            open_world_hint=True,
+        )
+        schema = schema_of(function.parameters) if script.header.is_declared else {"type": "object", "properties": {}}
+        tool = Tool(name=name, description=function.doc, input_schema=schema, annotations=hints)
+        found[name] = tool, Script(script.source.decode("utf-8", "surrogateescape"), name=script.file)
+    return found
+
+
+def schema_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Return the JSON Schema of arguments by name."""
+    arguments = Record(
+        "arguments",
+        {each.name: each.type for each in parameters},
+        about={each.name: each.about for each in parameters if each.about},
+        required=frozenset(each.name for each in parameters if each.required),
+    ).json_schema()
+    return {**arguments["$defs"].pop("arguments"), **({"$defs": arguments["$defs"]} if arguments["$defs"] else {})}
 
 
 def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +219,8 @@ class Script:
         resume: The id of the paused run that goes on in place of ``code``, or None.
         limits: Those of :data:`ADJUSTABLE` that are lower than the host's.
         budget: Characters of the answer.
+        name: Its name in messages, if it has one.
+        params: What it finds in ``params``.
     """
 
     code: str
@@ -191,6 +231,12 @@ class Script:
     resume: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     budget: int = DEFAULT_ANSWER
+    name: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def given(self, params: Mapping[str, Any]) -> Script:
+        """Return the same script with the values of its parameters."""
+        return replace(self, params=params)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Script:
@@ -218,6 +264,8 @@ class Script:
         """The options of a tool's run."""
         options = RunOptions()
         if not self.resume:
-            options = RunOptions(args=self.args, input=self.input, read_only=self.read_only)
+            options = RunOptions(args=self.args, input=self.input, params=dict(self.params), read_only=self.read_only)
+        if self.name:
+            options["name"] = self.name
         options.update(self.limits)  # type: ignore[typeddict-item]
         return options

@@ -71,6 +71,7 @@ MAX_SLEEP = 365 * 86400.0
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
+SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
 
 
@@ -86,6 +87,7 @@ class Broker(Protocol):
         given: Sequence[Any],
         fault: dict[str, str] | None,
         line: int = 0,
+        through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
     ) -> str:
         """Make a call.
@@ -95,11 +97,15 @@ class Broker(Protocol):
             given: What the script passed.
             fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
             line: The line of the script, if known.
+            through: The scripts through which it is made, the outermost first.
             secrets: Where a secret stands in them, and its name, of each.
         """
 
     def peek(self, number: int, key: str, line: int) -> None:
         """Note that the script looks at what a planned call returns."""
+
+    def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
+        """Answer with what the child needs to run another script."""
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
@@ -486,6 +492,9 @@ class Supervisor:
                 answer = protocol.encode(self._broker().time(frame["clock"], frame["own"]))
             elif kind == "call":
                 answer = self._broker().call(frame["path"], given, fault, **_more_of(frame))
+            elif kind == "script":
+                fault = fault or (SECRET_FOR_SCRIPT if frame.get("secrets") else None)
+                answer = self._broker().script(frame["path"], given, fault, _through(frame))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
@@ -570,9 +579,16 @@ def _too_many_pending() -> LimitExceeded:
 
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
-    """Return what a few calls say besides: the line that makes it, and where secrets stand in its arguments."""
+    """Return what a few calls say besides: the line and the scripts that make it, and where secrets stand in it."""
     kinds = {"line": int, "secrets": list}
-    return {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
+    more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
+    return more | ({"through": through} if (through := _through(call)) else {})
+
+
+def _through(frame: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the scripts through which a request is made, the outermost first."""
+    through = frame.get("through")
+    return tuple(str(name)[: protocol.MAX_PATH] for name in through) if isinstance(through, list) else ()
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Integration:
         frame = sys._getframe(1)
         self.origin = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         self.mistakes: list[PluginError] = []
-        if objection := objection_to_integration(name):
+        if objection := objection_to_integration(name, root):
             self._object(PluginError(f"an integration cannot be called {name!r}", origin=self.origin, hint=objection))
         self.name = qualified(root, name)
         self.about = about

@@ -9,6 +9,8 @@ APP, ROOT = "app", "integrations"
 """The first two words of a full path to an installed integration. Another root has another second word: ``app.mcp``."""
 SERVERS = "mcp"
 """The root of MCP servers. A server has one account, which is its section of the accounts file."""
+SCRIPTS = "scripts"
+"""The root of the user's own scripts, which are functions right under it: ``app.scripts.report``."""
 
 
 def parts_of(path: str) -> list[str]:
@@ -27,13 +29,13 @@ def parts_of(path: str) -> list[str]:
 
 def qualified(root: str, name: str) -> str:
     """Return the name of an integration for the catalog: ``render2``, or ``mcp.files`` under another root."""
-    return name if root == ROOT else f"{root}.{name}"
+    return name if root in (ROOT, name) else f"{root}.{name}"
 
 
 def root_and_name(integration: str) -> tuple[str, str]:
     """Return the root and the short name of an integration, as :func:`qualified` joins them."""
     root, _, name = integration.rpartition(".")
-    return root or ROOT, name
+    return root or (SCRIPTS if name == SCRIPTS else ROOT), name
 
 
 def section_of(integration: str, account: str) -> str:
@@ -57,7 +59,8 @@ def page_of(*names: str) -> str:
 
     Without a name it is the root; a name with a root of its own, such as ``mcp.files``, keeps that.
     """
-    return ".".join(names if names and "." in names[0] else (ROOT, *names))
+    is_rooted = bool(names) and ("." in names[0] or names[0] == SCRIPTS)
+    return ".".join(names if is_rooted else (ROOT, *names))
 
 
 def lua_path(*names: str) -> str:
@@ -75,12 +78,14 @@ _INTEGRATION = re.compile(r"[a-z][a-z0-9_]*")
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def objection_to_integration(name: str) -> str:
-    """Return why an integration cannot have a name, as a hint, or nothing if it can."""
+def objection_to_integration(name: str, root: str = ROOT) -> str:
+    """Return why an integration under a root cannot have a name, as a hint, or nothing if it can."""
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
         return f"paths such as {lua_path('NAME')} begin with it"
+    if name == SCRIPTS and root != SCRIPTS:
+        return f"{APP}.{SCRIPTS} has your own scripts"
     return _word_of_lua(name)
 
 

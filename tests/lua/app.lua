@@ -15,7 +15,7 @@ local function names_of(branch)
   return table.concat(names, " ")
 end
 print(names_of(app), names_of(app.integrations))
---> integrations mcp	library
+--> integrations mcp scripts	library
 print(names_of(library))
 --> broken default fails home lend list_books locked returns work
 print(names_of(library.work))

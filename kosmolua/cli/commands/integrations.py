@@ -24,7 +24,7 @@ from kosmolua.cli.streams import standard
 from kosmolua.docs.outline import outline_of
 from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
-from kosmolua.schema.names import lua_path
+from kosmolua.schema.names import SCRIPTS, lua_path
 
 
 @click.group(
@@ -46,7 +46,7 @@ def command(context: click.Context, options: Options) -> None:
     if context.invoked_subcommand:
         return
     with open_to_list(options) as runtime:
-        entries = [_describe(runtime, name) for name in runtime.catalog.names()]
+        entries = [_describe(runtime, name) for name in runtime.catalog.names() if name != SCRIPTS]
     if options.json:
         console.as_json(entries)
         return

@@ -6,7 +6,7 @@ local inspect, requests, strings, traceback = host.inspect, host.requests, host.
 local host_tables = host.registry.host_tables
 
 local error, ipairs, next, pcall, rawget, setmetatable, type = error, ipairs, next, pcall, rawget, setmetatable, type
-local format, gsub = string.format, string.gsub
+local concat, format, gsub = table.concat, string.format, string.gsub
 
 local MAX_NAME = 200
 local DOT = "\u{2024}"
@@ -74,15 +74,35 @@ local function branch(name, find, list)
   return tree
 end
 
+---Returns a tree under `app`.
+---@param through string[] the scripts through which its calls are made, the outermost first
+local function tree(through)
+
+local passage = #through > 0 and ',"through":["' .. concat(through, '","') .. '"]' or ""
+
 ---Returns what calls a function of the host.
 local function leaf(path)
-  local field = ',"path":' .. strings.quote(path)
+  local field = ',"path":' .. strings.quote(path) .. passage
   local function call(...)
     local passed = branches[(...)]
     if passed then
       return requests.ask_amiss("call", field, "", format(COLON, passed, path))
     end
     return requests.ask_with("call", field, ...)
+  end
+  inspect.paths[call] = "app." .. path
+  return call
+end
+
+---Returns what runs another script.
+local function script(path)
+  local field = ',"path":' .. strings.quote(path) .. passage
+  local function call(...)
+    local passed = branches[(...)]
+    if passed then
+      return requests.ask_amiss("script", field, "", format(COLON, passed, path))
+    end
+    return host.scripts.run(requests.ask_with("script", field, ...))
   end
   inspect.paths[call] = "app." .. path
   return call
@@ -200,18 +220,20 @@ local function root(path)
     local found = rawget(members, key)
     if not found then
       local below = path .. "." .. spell(key)
-      found = integration(below, describe(below))
+      local description = describe(below)
+      found = description.script and script(below) or integration(below, description)
       members[key] = found
     end
     return found
   end
 
   local function list()
-    local names = describe(path).names
-    for _, name in ipairs(names) do
-      members[name] = rawget(members, name) or integration(path .. "." .. name)
+    local description = describe(path)
+    local member = description.scripts and script or integration
+    for _, name in ipairs(description.names) do
+      members[name] = rawget(members, name) or member(path .. "." .. name)
     end
-    return names
+    return description.names
   end
 
   return branch("app." .. path, find, list)
@@ -227,7 +249,7 @@ local function open()
   end
 end
 
-local app = branch("app", function(key)
+return branch("app", function(key)
   if not roots then
     open()
   end
@@ -239,4 +261,6 @@ end, function()
   return names
 end)
 
-return { app = app, forget = forget }
+end
+
+return { app = tree({}), tree = tree, forget = forget }

@@ -43,7 +43,7 @@ local limits = {}
 local script_name
 
 ---Everything that the modules of the prelude share. Each finds there what those before it returned, by their names.
-local host = { limits = limits }
+local host = { limits = limits, OPENING = OPENING }
 
 ---Calls one of the host's verbs.
 ---@param verb string
@@ -68,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "secrets", "time", "env", "recorded", "placeholders", "session",
+  "parallel", "regex", "codecs", "csv", "secrets", "time", "env", "scripts", "recorded", "placeholders", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end

@@ -108,32 +108,37 @@ function env.coroutine.close(thread)
   return caught(close(thread))
 end
 
----Compiles text, never bytecode, with the script's globals unless an environment is given.
-function env.load(chunk, name, mode, ...)
-  if type(chunk) ~= "string" and type(chunk) ~= "number" then
-    need("function", 1, "load", chunk)
-  end
-  if name ~= nil and type(name) ~= "number" then
-    need("string", 2, "load", name)
-    if is_taken(name) then
-      bad_argument(2, "load", "the name '" .. name .. "' is taken")
+---Returns what compiles text, never bytecode, with the script's globals unless an environment is given.
+---@param default table the globals
+local function loader(default)
+  return function(chunk, name, mode, ...)
+    if type(chunk) ~= "string" and type(chunk) ~= "number" then
+      need("function", 1, "load", chunk)
     end
+    if name ~= nil and type(name) ~= "number" then
+      need("string", 2, "load", name)
+      if is_taken(name) then
+        bad_argument(2, "load", "the name '" .. name .. "' is taken")
+      end
+    end
+    if mode ~= nil and (type(mode) ~= "string" or not find(mode, "t", 1, true)) then
+      return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
+    end
+    -- Under a pcall, so that no error handler further out is called for what load returns.
+    local globals = default
+    if select("#", ...) > 0 then
+      globals = (...)
+    end
+    local _, compiled, problem = pcall(load, chunk, name, "t", globals)
+    if compiled then
+      return compiled
+    end
+    requests.stop_if_memory(problem)
+    return nil, traceback.within_script(problem)
   end
-  if mode ~= nil and (type(mode) ~= "string" or not find(mode, "t", 1, true)) then
-    return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
-  end
-  -- Under a pcall, so that no error handler further out is called for what load returns.
-  local globals = env
-  if select("#", ...) > 0 then
-    globals = (...)
-  end
-  local _, compiled, problem = pcall(load, chunk, name, "t", globals)
-  if compiled then
-    return compiled
-  end
-  requests.stop_if_memory(problem)
-  return nil, traceback.within_script(problem)
 end
+
+env.load = loader(env)
 
 ---The guards, each in the place of a script's `__close`.
 local guards = setmetatable({}, { __mode = "k" })
@@ -287,4 +292,21 @@ local strings = getmetatable("")
 strings.__index = env.string
 strings.__metatable = false
 
-return { globals = env, without_host = without_host }
+---What a script starts with, whatever another one has made of its own globals.
+local pristine = {}
+for name, value in next, env do
+  pristine[name] = type(value) == "table" and not host_tables[value] and copy(value) or value
+end
+
+---Returns the globals of one more script.
+local function fresh()
+  local globals = {}
+  for name, value in next, pristine do
+    globals[name] = type(value) == "table" and not host_tables[value] and copy(value) or value
+  end
+  globals._G = globals
+  globals.load = loader(globals)
+  return globals
+end
+
+return { globals = env, pristine = pristine, fresh = fresh, without_host = without_host }

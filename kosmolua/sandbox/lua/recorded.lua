@@ -87,8 +87,10 @@ end
 ---Makes the run one that is recorded.
 local function install()
   requests.is_recorded = true
-  env.pairs = ordered_pairs
-  env.math.randomseed = seed
+  for _, globals in next, { env, host.env.pristine } do
+    globals.pairs = ordered_pairs
+    globals.math.randomseed = seed
+  end
 end
 
 return { install = install }

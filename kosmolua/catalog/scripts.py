@@ -1,0 +1,184 @@
+"""The user's own scripts: functions right under ``app.scripts``, described by their headers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kosmolua.catalog.plugins import Plugin
+from kosmolua.concurrency import lazy
+from kosmolua.errors import CallError, KosmoError, PluginError, UnknownPath
+from kosmolua.lua.check import Checker
+from kosmolua.lua.header import Header, read_header
+from kosmolua.schema.function import Effect, Function
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import SCRIPTS, objection_to_function
+from kosmolua.suggestions import did_you_mean, list_of
+
+if TYPE_CHECKING:
+    from kosmolua.catalog.catalog import Catalog
+
+SUFFIX = ".lua"
+MAX_SOURCE = 1024 * 1024
+"""Bytes of a script."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script in the folder.
+
+    Args:
+        name: As Lua writes it.
+        path: Its file.
+        source: Its text.
+        header: What it says of itself.
+    """
+
+    name: str
+    path: str
+    source: bytes
+    header: Header
+
+    @property
+    def file(self) -> str:
+        """The name of its file, for messages."""
+        return os.path.basename(self.path)
+
+    @property
+    def chunk(self) -> bytes:
+        """The text as Lua's ``load`` takes it."""
+        source = self.source.removeprefix(b"\xef\xbb\xbf")
+        return b"--" + source if source.startswith(b"#") else source
+
+
+@dataclass(frozen=True)
+class _NoAccount:
+    """Scripts have no account: their calls have."""
+
+    def open(self, send: Any) -> None:
+        """Return nothing."""
+
+
+class Scripts:
+    """The provider of ``app.scripts``. Files are read once, when the first of them is needed.
+
+    Args:
+        folder: The folder; a file in it whose name Lua cannot write is left out.
+        catalog: Returns the catalog, with which the effects of scripts are found.
+    """
+
+    root = SCRIPTS
+
+    def __init__(self, folder: str | os.PathLike[str], catalog: Callable[[], Catalog]) -> None:
+        self.folder = os.fspath(folder)
+        self._catalog = catalog
+        self._lock = RLock()
+        self._plugin: Plugin | None = None
+
+    def names(self) -> list[str]:
+        """Return the name of the one integration that all scripts make, if there are any."""
+        return [SCRIPTS] if self._files else []
+
+    def script(self, name: str) -> Script:
+        """Return a script.
+
+        Raises:
+            UnknownPath: There is none of this name.
+            CallError: It cannot be read.
+        """
+        if name not in self._files:
+            hint = did_you_mean(name, self._files) or list_of("there are", sorted(self._files))
+            raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=hint)
+        path = self._files[name]
+        try:
+            with open(path, "rb") as file:
+                source = file.read(MAX_SOURCE)
+            return Script(name, path, source, read_header(source, os.path.basename(path)))
+        except OSError as error:
+            raise CallError("plugin_error", f"The script {name} cannot be read: {error.strerror}") from None
+        except KosmoError as error:
+            raise CallError("plugin_error", error.what) from error
+
+    def load(self, name: str) -> Plugin:
+        """Return all scripts as one integration.
+
+        Raises:
+            UnknownPath: There are none, or another name is given.
+        """
+        if name != SCRIPTS or not self._files:
+            raise UnknownPath(f"app.scripts has no '{name[:80]}'", hint=f"put scripts into {self.folder}")
+        with self._lock:
+            if self._plugin is None:
+                integration = Integration(SCRIPTS, _NoAccount, about="Your own scripts.", prefix="", root=SCRIPTS)
+                self._plugin = Plugin(integration, self.folder, "scripts", lambda: None)
+                self._fill(integration)
+            return self._plugin
+
+    listed = load
+
+    def prose(self, name: str) -> str | None:
+        """Return None: what a script says of itself is in its header."""
+        return None
+
+    def sources(self, name: str) -> list[str]:
+        """Return nothing: no script is Python."""
+        return []
+
+    @lazy
+    def _files(self) -> dict[str, str]:
+        """The file of each script, by name."""
+        try:
+            found = sorted(os.listdir(self.folder))
+        except OSError:
+            return {}
+        named = {re.sub(r"\W", "_", file.removesuffix(SUFFIX)): file for file in found if file.endswith(SUFFIX)}
+        return {
+            name: os.path.join(self.folder, file) for name, file in named.items() if not objection_to_function(name)
+        }
+
+    def _fill(self, integration: Integration) -> None:
+        """Register each script. One counts as a write until it is proved that it and those it calls only read."""
+        scripts = {}
+        for name in self._files:
+            try:
+                scripts[name] = self.script(name)
+            except CallError as error:
+                integration.mistakes.append(PluginError(error.what, origin=self._files[name]))
+        integration.functions.own.update({name: _function(script, "write") for name, script in scripts.items()})
+        checker, left = Checker(self._catalog()), dict(scripts)
+        while left:
+            effects = {name: _effect(checker, script) for name, script in left.items()}
+            changed = [name for name, effect in effects.items() if effect != integration.functions.own[name].effect]
+            for name in changed:
+                integration.functions.own[name] = replace(integration.functions.own[name], effect=effects[name])
+            left = {name: script for name, script in left.items() if name not in changed} if changed else {}
+
+
+def _effect(checker: Checker, script: Script) -> Effect:
+    report = checker.check(script.chunk)
+    if report.is_read_only:
+        return "read"
+    return "destroy" if any(charge.effect == "destroy" for charge in report.bill) else "write"
+
+
+def _function(script: Script, effect: Effect) -> Function:
+    """Return a script as a function of the catalog."""
+
+    def refuse(opened: object, /, **given: object) -> NoReturn:
+        raise CallError("denied", f"{SCRIPTS}.{script.name} runs in the sandbox", hint=f"kosmolua run {script.path}")
+
+    doc = script.header.doc or f"Run {script.file}."
+    return Function(
+        name=script.name,
+        full_name=script.name,
+        effect=effect,
+        handler=refuse,
+        parameters=script.header.parameters,
+        doc=doc,
+        returns=script.header.returns,
+        origin=script.path,
+    )

@@ -1,0 +1,37 @@
+"""``kosmolua scripts``: list the user's own scripts."""
+
+from __future__ import annotations
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, listing_options
+from kosmolua.cli.scripts import open_to_list
+from kosmolua.schema.names import SCRIPTS
+
+
+@click.command("scripts", cls=Command, epilog=examples("kosmolua scripts", "kosmolua scripts --scripts ./lua --json"))
+@listing_options
+def command(options: Options) -> int:
+    """List the scripts that others find in app.scripts, with what they take and whether they only read.
+
+    They are the .lua files of the folder scripts beside accounts.toml, or of --scripts. A script that is not proved to
+    read only counts as one that writes. The exit status is 1 if one of them cannot be read.
+    """
+    with open_to_list(options) as runtime:
+        scripts = runtime.scripts
+        found = runtime.catalog.integration(SCRIPTS) if scripts.names() else None
+        functions = list(found.functions.values()) if found else []
+        mistakes = found.mistakes if found else []
+    if options.json:
+        names = {"name": "name", "signature": "signature", "effect": "effect", "summary": "about", "origin": "file"}
+        console.as_json([{said: getattr(each, name) for name, said in names.items()} for each in functions])
+    else:
+        rows = [[each.signature, each.effect, each.summary, each.origin] for each in functions]
+        console.table("Scripts", ["Script", "Effect", "About", "File"], rows)
+        if not functions and not mistakes:
+            console.complain(f"there are no scripts in {scripts.folder}")
+    for mistake in mistakes:
+        console.complain_of(mistake)
+    return 1 if mistakes else 0

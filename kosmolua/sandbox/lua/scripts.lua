@@ -1,0 +1,22 @@
+-- Scripts that a script calls: each is a function with globals of its own, in the same VM and under the same limits.
+
+local host = ...
+
+local app, env, requests = host.app, host.env, host.requests
+local error, load, select = error, load, select
+
+---Runs a script, and returns what it returns. It makes its calls through a tree of its own, which says so.
+---@param call { source: string, name: string, params: table, through: string[] } what the host answered
+local function run(call)
+  local globals = env.fresh()
+  globals.app = app.tree(call.through)
+  globals.params = call.params
+  globals.arg = { [0] = call.name }
+  local script, problem = load(host.OPENING .. call.source, "@" .. call.name, "t", globals)
+  if not script then
+    error(problem, 0)
+  end
+  return script()
+end
+
+return { run = run }

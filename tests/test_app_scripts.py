@@ -1,0 +1,197 @@
+"""The user's own scripts: as functions of others, as pages, as tools, and everywhere with the same results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Program, Write
+from mcp import Client
+from mcp_types import CallToolResult
+from support.agents import HANDSHAKE, Agent
+
+from kosmolua import Runtime
+from kosmolua.errors import BadArguments, CallError
+from kosmolua.lua.check import Checker
+
+COUNT = """--- Counts the services.
+--- More about it.
+---@param limit? integer How many at most (default: 2)
+---@param name? string Only this name
+---@return integer
+
+leak = 1
+string.extra = 1
+return #app.integrations.render2.list_services({ limit = params.limit }).services
+"""
+RESTART = "--- Restarts.\n---@param id string\n\napp.integrations.render2.restart_service({ service_id = params.id })"
+SCRIPTS = {
+    "count.lua": COUNT,
+    "re-start.lua": RESTART,
+    "twice.lua": "--- Counts twice.\nreturn app.scripts.count({ limit = 1 }) * 2",
+    "here.lua": "return app.scripts.there()",
+    "there.lua": "return app.scripts.here()",
+    "plain.lua": "return params.a, arg[0], #arg, input",
+    "hidden.lua": "local i = app.integrations\nreturn i[params.name].list_owners()",
+}
+
+
+@pytest.fixture
+def folder(write: Write) -> Path:
+    """A folder of scripts."""
+    files = [write(f"scripts/{name}", text) for name, text in SCRIPTS.items()]
+    return files[0].parent
+
+
+@pytest.fixture
+def runtime(folder: Path) -> Iterator[Runtime]:
+    """A runtime over simulators with these scripts."""
+    with Runtime(os.devnull, simulate=True, yes=True, environ={}, scripts=folder) as opened:
+        yield opened
+
+
+def test_a_script_is_a_function(runtime: Runtime) -> None:
+    """With arguments by name or in order, defaults from its header, and several results."""
+    source = """
+    local scripts = app.scripts
+    print(scripts.count({ limit = 1 }), scripts.count(), scripts.count(1), scripts.twice())
+    return scripts.plain({ a = 7 })
+    """
+    outcome = runtime.run(source, args=["x"], input=1)
+    assert outcome.output == "1\t2\t1\t2\n"
+    assert outcome.result == [7, "plain.lua", 0, None] or outcome.result == [7, "plain.lua", 0]
+
+
+def test_globals_are_its_own(runtime: Runtime) -> None:
+    """What a script sets is seen by no other, neither the one that calls nor the next call."""
+    source = 'mine = 1\nprint(app.scripts.count(), leak, string.extra, mine)\nreturn load("return leak")()'
+    outcome = runtime.run(source)
+    assert outcome.output == "2\tnil\tnil\t1\n"
+
+
+def test_scripts_cannot_call_each_other_without_end(runtime: Runtime) -> None:
+    """The error tells the chain, and can be caught."""
+    outcome = runtime.run("local ok, err = pcall(app.scripts.here)\nreturn ok, err.code, err.message")
+    ok, code, message = outcome.result
+    assert (ok, code) == (False, "script_cycle")
+    assert "here -> there -> here" in message
+
+
+def test_calls_count_for_the_whole_run(runtime: Runtime) -> None:
+    """One budget: a script that is called uses up the calls of the one that calls."""
+    outcome = runtime.run("for _ = 1, 5 do app.scripts.count() end", max_calls=3)
+    assert outcome.status == "limit"
+    assert len(outcome.calls) == 4
+
+
+def test_the_journal_says_through_which_script(folder: Path, tmp_path: Path) -> None:
+    """The outermost first; a call of the main script says nothing."""
+    journal = tmp_path / "calls.jsonl"
+    with Runtime(os.devnull, simulate=True, environ={}, scripts=folder, journal=journal) as runtime:
+        runtime.run("app.scripts.twice() app.integrations.render2.list_owners()", name="main.lua")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [(line["script"], line.get("through")) for line in lines] == [
+        ("main.lua", ["twice", "count"]),
+        ("main.lua", None),
+    ]
+
+
+def test_branches_of_parallel_run_scripts(runtime: Runtime) -> None:
+    """Each in its turn, with globals of its own."""
+    outcome = runtime.run("return parallel.map({ 1, 2, 1 }, function(n) return app.scripts.count({ limit = n }) end)")
+    assert outcome.result == [[1, 2, 1]]
+
+
+def test_a_recording_holds_the_scripts(runtime: Runtime, folder: Path, tmp_path: Path) -> None:
+    """A replay runs those that ran then, though the files are others now."""
+    path = tmp_path / "run.jsonl"
+    first = runtime.run("return app.scripts.twice()", record=path)
+    (folder / "count.lua").write_text("error('other')")
+    assert runtime.replay(path).result == first.result == [2]
+
+
+def test_errors_name_the_script_and_its_line(runtime: Runtime, folder: Path) -> None:
+    """Of a script that fails, and of one that is not Lua."""
+    (folder / "twice.lua").write_text("\nerror('oops')")
+    (folder / "here.lua").write_text("return = 1")
+    assert "twice.lua:2: oops" in str(runtime.run("app.scripts.twice()").error)
+    assert "here.lua:1: unexpected symbol" in str(runtime.run("app.scripts.here()").error)
+
+
+def test_a_check_knows_scripts(runtime: Runtime) -> None:
+    """Names, parameters and effects."""
+    checker = Checker(runtime.catalog)
+    first, second = checker.check('app.scripts.count({ limit = "a" }) app.scripts.cuont()').findings
+    assert "limit must be an integer" in first.message
+    assert "count" in first.message + second.hint
+    assert not checker.check("print(app.scripts.twice())").findings
+
+
+@pytest.mark.parametrize(
+    ("source", "only_reads"),
+    [
+        ("return app.scripts.twice()", True),
+        ("local r = app.integrations.render2\nreturn r.list_owners()", True),
+        ("return app.scripts.re_start({ id = 'srv-x' })", False),
+        ("local f = app.integrations.render2[params.name]\nf()", False),
+        ("for name in pairs(app.integrations) do app.integrations[name].delete_service() end", False),
+        ("local r = app.integrations.render2\nr = other\nr.list_owners()", False),
+        ("local t = { app.integrations.render2 }\nt[1].delete_service({})", False),
+        ("load('app.integrations.render2.delete_service{}')()", False),
+        ("_G['app'].integrations.render2.delete_service({})", False),
+        ("print(app.scripts.hidden({ name = 'render2' }))", False),
+        ("return 1 + 1", True),
+    ],
+)
+def test_reading_is_proved_or_not_claimed(runtime: Runtime, source: str, only_reads: bool) -> None:
+    """Whatever the check cannot follow counts as a write."""
+    assert Checker(runtime.catalog).check(source).is_read_only is only_reads
+
+
+def test_docs_and_lists_know_scripts(kosmolua: Program, folder: Path) -> None:
+    """A page from the header, hits of a search, the list of scripts, and definitions for editors."""
+    given = ("--scripts", folder, "--simulate")
+    page = kosmolua("docs", "scripts.count", *given).stdout
+    assert "app.scripts.count" in page and "Counts the services." in page and "`limit`" in page
+    listed = kosmolua("scripts", *given, "--json").stdout
+    effects = {each["name"]: each["effect"] for each in json.loads(listed)}
+    assert effects["count"] == effects["twice"] == "read"
+    assert effects["re_start"] == effects["here"] == effects["hidden"] == "write"
+    assert "scripts" not in kosmolua("accounts", *given).stdout
+    kosmolua("stubs", folder / "stubs", *given)
+    stub = next((folder / "stubs").rglob("scripts.lua")).read_text()
+    assert "function account.count(args) end" in stub and "---@field scripts app.scripts" in stub
+
+
+@pytest.mark.slow
+def test_every_door_gives_the_same(runtime: Runtime, kosmolua: Program, folder: Path) -> None:
+    """The command, a function of another script, a tool and a fleet: the same result, and the same refusal."""
+    told: list[CallToolResult] = []
+    tools: dict[str, Any] = {}
+
+    async def converse(client: Client) -> None:
+        tools.update({tool.name: tool for tool in (await client.list_tools()).tools})
+        told.append(await client.call_tool("count", {"limit": 1}))
+        told.append(await client.call_tool("count", {"limt": 1}))
+
+    Agent(None, HANDSHAKE, "--scripts", str(folder)).talk(converse)
+    file, options = folder / "count.lua", ("--simulate", "--json")
+    ran = json.loads(kosmolua("run", file, "--limit", "1", *options).stdout)
+    called = runtime.run("return app.scripts.count({ limit = 1 })")
+    (fleet,) = runtime.map(COUNT, [{"limit": 1}], name="count.lua")
+    assert ran["result"] == called.result == fleet.result == [1]
+    assert told[0].structured_content and told[0].structured_content["result"] == [1]
+    assert tools["count"].annotations.read_only_hint and not tools["re_start"].annotations.read_only_hint
+    assert tools["count"].input_schema["properties"]["limit"]["type"] == "integer"
+
+    wrong = runtime.run(COUNT, name="count.lua", params={"limt": 1}).error
+    (sent,) = runtime.map(COUNT, [{"limt": 1}], name="count.lua")
+    inner = runtime.run("app.scripts.count({ limt = 1 })").error
+    assert isinstance(wrong, BadArguments) and isinstance(inner, CallError) and sent.error
+    assert wrong.message == sent.error.message == inner.message
+    assert told[1].is_error and wrong.message in told[1].content[0].text  # type: ignore[union-attr]
+    assert "Did you mean '--limit'?" in kosmolua("run", file, "--limt", "1").stderr
