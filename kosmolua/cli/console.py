@@ -186,7 +186,7 @@ def confirm(question: str) -> None:
 
 def can_ask() -> bool:
     """Return True if a person at a terminal can be asked."""
-    return standard.is_typed and sys.stderr.isatty()
+    return sys.stderr.isatty() and standard.answers is not None
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
