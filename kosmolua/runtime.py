@@ -285,7 +285,7 @@ class Runtime:
         run = self._prepare(source, given)
         plan = plan_of(self._host, as_bytes(source), run.job)
         plan.outcome = self._execute(run)
-        plan.fill(planner)
+        plan.fill(planner, self._host.redactor.value)
         return plan
 
     def apply(self, plan: Plan, *, again: bool = False, **options: Unpack[RunOptions]) -> Outcome:

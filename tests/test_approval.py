@@ -512,6 +512,27 @@ def test_a_script_from_a_pipe_is_not_asked_about(environment: dict[str, str]) ->
     assert "nobody can be asked here" in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stdin", ["echo data |", "< data.json"])
+def test_a_pipe_leaves_the_terminal_to_answer_on(environment: dict[str, str], tmp_path: Path, stdin: str) -> None:
+    """Data on standard input is the script's; the person answers on the terminal that the program was started from."""
+    (tmp_path / "data.json").write_text("data\n")
+    script = "assert(input == 'data\\n') print((pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678')))"
+    program = [sys.executable, "-m", "kosmolua", "run", "--simulate", "--input", "-", "-e", script]
+    line = f'{stdin} "$0" "$@"' if "|" in stdin else f'"$0" "$@" {stdin}'
+    for answer, made in (("y", "true"), ("n", "false")):
+        with Terminal(["sh", "-c", f"cd {tmp_path} && {line}", *program], environment, columns=200) as terminal:
+            terminal.until(QUESTION)
+            terminal.send(f"{answer}\r")
+            assert terminal.wait() == 0
+            last = terminal.everything()[-1].split()
+            assert last[0] == made
+    with Terminal(["sh", "-c", f"cd {tmp_path} && {line}", *program], environment, columns=200) as terminal:
+        terminal.until_asked(QUESTION)
+        terminal.send("\x03")
+        assert terminal.wait() in (130, -signal.SIGINT)  # which the shell gets as well
+
+
 # What a script prints beside the question
 
 SUSPEND = 'app.integrations.render2.suspend_service("srv-cabc12345678")'

@@ -195,14 +195,15 @@ def _discard_typed_input() -> None:
         import termios
     except ImportError:
         return
-    termios.tcflush(standard.input, termios.TCIFLUSH)
+    if standard.answers is not None:
+        termios.tcflush(standard.answers, termios.TCIFLUSH)
 
 
 def _reply_to(question: str) -> str:
     """Return the line that is typed, or an empty string at the end of input."""
     try:
         with _shown(question):
-            line = standard.read_line().decode(errors="replace")
+            line = standard.read_answer().decode(errors="replace")
     except KeyboardInterrupt:
         _write("\n")
         raise

@@ -29,7 +29,7 @@ from kosmolua.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
+    from typing import Any, TextIO
 
 
 MAX_LINES, MAX_CHARACTERS = 60, 6000
@@ -168,9 +168,25 @@ def trace(text: str) -> None:
         sys.stderr.write(f"{harmless(text)}\n")
 
 
+def ask(question: str, **options: Any) -> str:
+    """Return what a person at the terminal answers, as ``click.prompt`` asks it."""
+    import click
+
+    with standard.given_back():
+        return str(click.prompt(question, err=True, **options))
+
+
+def confirm(question: str) -> None:
+    """Ask a person at the terminal for a yes; anything else ends the command."""
+    import click
+
+    with standard.given_back():
+        click.confirm(question, abort=True, err=True)
+
+
 def can_ask() -> bool:
     """Return True if a person at a terminal can be asked."""
-    return standard.is_typed and sys.stderr.isatty()
+    return sys.stderr.isatty() and standard.answers is not None
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO, TextIO
 
+MAX_ANSWER = 4096
 POLL_INTERVAL = 0.1
 """Seconds between two looks at whether Ctrl-C was pressed while a line is awaited."""
 
@@ -29,6 +31,7 @@ class Standard:
         self.input, self.output = 0, 1
         self._empty = -1
         self._reader: BinaryIO | None = None
+        self._terminal: int | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -39,6 +42,21 @@ class Standard:
     def is_typed(self) -> bool:
         """Whether the input is a terminal."""
         return os.isatty(self.input)
+
+    @property
+    def answers(self) -> int | None:
+        """The descriptor from which a person's answers are read, or None if nobody is there.
+
+        It is the input, or where that is a pipe or a file, the terminal that the program was started from.
+        """
+        if self.is_typed:
+            return self.input
+        if self._terminal is None and _is_data(self.input):
+            try:
+                self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+            except OSError:
+                return None
+        return self._terminal
 
     @property
     def is_writable(self) -> bool:
@@ -65,16 +83,18 @@ class Standard:
         return self._reader
 
     def read_line(self) -> bytes:
-        """Return the next line, or nothing at the end.
-
-        At a terminal it waits in short steps: a Ctrl-C just before a system call is noticed only after it.
-        """
-        if self.is_typed and os.name != "nt":
-            import select
-
-            while not select.select([self.input], [], [], POLL_INTERVAL)[0]:
-                continue
+        """Return the next line, or nothing at the end."""
+        if self.is_typed:
+            _wait_for(self.input)
         return self.reader.readline()
+
+    def read_answer(self) -> bytes:
+        """Return the next line that a person types, or nothing at the end."""
+        descriptor = self.answers
+        if descriptor is None or descriptor == self.input:
+            return self.read_line()
+        _wait_for(descriptor)
+        return os.read(descriptor, MAX_ANSWER)  # a terminal gives a line at a time
 
     def set_apart(self) -> None:
         """From now on, keep both from integrations and the programs that they start."""
@@ -135,6 +155,21 @@ def _write(descriptor: int, data: bytes) -> int:
         return os.write(descriptor, data)
     except OSError as error:
         raise OutputLost(error.errno, error.strerror) from None
+
+
+def _is_data(descriptor: int) -> bool:
+    """Return True for a pipe, a file or a socket, and False for a device such as /dev/null."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _wait_for(descriptor: int) -> None:
+    """Wait until a terminal has a line, in short steps: Ctrl-C just before a system call is noticed only after it."""
+    if os.name != "nt":
+        import select
+
+        while not select.select([descriptor], [], [], POLL_INTERVAL)[0]:
+            continue
 
 
 def _redirect(stdin: int, stdout: int) -> None:
