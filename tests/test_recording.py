@@ -22,6 +22,7 @@ from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.broker.backends import Canned
 from kosmolua.broker.recording import Writer, read
 from kosmolua.catalog.plugins import Plugins
+from kosmolua.cli.waterfall import page
 from kosmolua.plugin import Request, Response
 from kosmolua.secret import Redactor
 from kosmolua.testing import Playground, answer
@@ -306,3 +307,23 @@ def test_the_command_line_records_and_replays(kosmolua: Program, write: Write, h
     kosmolua("run", "--record=named.jsonl", "-e", "print(1)", check=True)
     assert kosmolua("replay", "named.jsonl").stdout == "1\n"
     assert kosmolua("replay", "nothing").returncode == 2
+
+
+def test_no_credential_stands_in_a_plan_or_on_a_page(file: Path, tmp_path: Path) -> None:
+    """Neither one that the script holds, nor one that it passes or gets."""
+    source = f"""
+    local books = app.integrations.library
+    books.home.list_books()
+    local found = books.returns({{ what = "echo" }})
+    books.lend({{ book = "b-1", note = "{KEY} and {HOME_KEY}" .. found["you sent"][1] }})
+    """
+    with Runtime(ACCOUNTS, plugins=only_library(), backend=Canned(lambda _: answering), environ=HOME) as at_home:
+        assert at_home.run(source, record=file).ok
+        plan = at_home.plan(source)
+        assert plan.outcome.ok, plan.outcome.error
+        plan.save(tmp_path / "plan.json")
+    assert plan.calls[0].arguments["note"] == "*** and ***Bearer ***"
+    for text in ((tmp_path / "plan.json").read_text(encoding="utf-8"), page(read(file))):
+        assert KEY not in text
+        assert HOME_KEY not in text
+        assert "***" in text

@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 from conftest import Program, Write
 from support import servers
@@ -64,6 +65,20 @@ def test_nothing_is_added_where_nobody_can_be_asked(kosmolua: Program, accounts:
     broken = kosmolua("servers", "add", "broken", "--yes", *named, "--", "no-such-program")
     assert (broken.returncode, "its command is not found" in broken.stderr) == (1, True)
     assert accounts.read_text() == FILE
+
+
+@pytest.mark.parametrize(("answer", "is_added"), [("y", True), ("n", False)])
+def test_a_person_is_asked_after_the_tools_are_shown(
+    environment: dict[str, str], home: Path, accounts: Path, answer: str, is_added: bool
+) -> None:
+    """On a terminal the table of tools comes first, then the question, and only yes writes the section."""
+    words = ["-m", "kosmolua", "servers", "add", "tools", "--accounts", str(accounts), "--", sys.executable, SCRIPT]
+    terminal = pexpect.spawn(sys.executable, words, cwd=str(home), env=environment, encoding="utf-8", timeout=60)
+    terminal.expect("Erase everything")
+    terminal.expect(r"\[y/N\]: ")
+    terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    assert ("[mcp.tools]" in accounts.read_text()) is is_added
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ class Login:
             self._known = None
             with suppress(FileNotFoundError):
                 self._file.unlink()
-            if found and (keyring := _keyring()):
+            if found and (keyring := keyring_or_none()):
                 with suppress(Exception):  # the backends raise errors of their own if there is no such entry
                     keyring.delete_password(KEYRING_SERVICE, self._name)
             return found
@@ -140,7 +140,7 @@ class Login:
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
             if kept.get("in") == "keyring":
-                keyring = _keyring()
+                keyring = keyring_or_none()
                 kept = json.loads(keyring.get_password(KEYRING_SERVICE, self._name) or "{}") if keyring else {}
             return Service.of_json(kept["service"]), Tokens(**kept["tokens"])
         except FileNotFoundError:
@@ -153,7 +153,7 @@ class Login:
     def _write(self, service: Service, tokens: Tokens) -> str:
         values = {"access": tokens.access, "refresh": tokens.refresh, "expires": tokens.expires, "scope": tokens.scope}
         text, where = json.dumps({"service": service.as_json(), "tokens": values}), str(self._file)
-        if keyring := _keyring():
+        if keyring := keyring_or_none():
             keyring.set_password(KEYRING_SERVICE, self._name, text)
             text, where = json.dumps({"in": "keyring"}), "the keyring"
         try:
@@ -236,7 +236,7 @@ def _take(descriptor: int, ends: float) -> None:
             time.sleep(0.02)
 
 
-def _keyring() -> Any:
+def keyring_or_none() -> Any:
     """Return the keyring, or None if there is none that can keep anything."""
     try:
         import keyring

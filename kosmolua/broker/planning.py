@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kosmolua.catalog.catalog import Target
 
 FORMAT = 1
+MAX_DECISIONS = 1000
+MAX_KEY = 100
+"""Characters of a key that a plan says the script looks at."""
 MAX_NESTING = 5
 """Levels of a placeholder; a record may contain itself."""
 PLANNED = "the plan"
@@ -90,10 +93,11 @@ class Plan:
         fields = {name: value for name, value in vars(self).items() if name != "outcome"}
         return {"format": FORMAT, "kosmolua": __version__, **fields, "calls": [vars(call) for call in self.calls]}
 
-    def fill(self, planner: Planner) -> None:
-        """Take over what a planner has noted."""
+    def fill(self, planner: Planner, redact: Callable[[Any], Any]) -> None:
+        """Take over what a planner has noted, and mask the secrets in the rest."""
         self.calls = sorted(planner.calls, key=lambda call: call.number)
-        self.decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
+        decisions = sorted(planner.decisions, key=lambda seen: (seen["line"], seen["number"], seen["key"]))
+        self.script, self.run, self.decisions = redact(self.script), redact(self.run), redact(decisions)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan into a file as indented JSON, readable by its owner only.
@@ -175,8 +179,8 @@ class Planner:
         """Note that the script looks at what a planned call returns."""
         with self._lock:
             made = next((call for call in self.calls if call.number == number), None)
-            seen = {"line": line, "number": number, "path": made.path if made else "", "key": key}
-            if made and seen not in self.decisions:
+            seen = {"line": line, "number": number, "path": made.path if made else "", "key": key[:MAX_KEY]}
+            if made and seen not in self.decisions and len(self.decisions) < MAX_DECISIONS:
                 self.decisions.append(seen)
 
 

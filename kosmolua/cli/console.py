@@ -29,7 +29,7 @@ from kosmolua.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
+    from typing import Any, TextIO
 
 
 MAX_LINES, MAX_CHARACTERS = 60, 6000
@@ -166,6 +166,22 @@ def trace(text: str) -> None:
 
     if sys.stderr is not None:
         sys.stderr.write(f"{harmless(text)}\n")
+
+
+def ask(question: str, **options: Any) -> str:
+    """Return what a person at the terminal answers, as ``click.prompt`` asks it."""
+    import click
+
+    with standard.given_back():
+        return str(click.prompt(question, err=True, **options))
+
+
+def confirm(question: str) -> None:
+    """Ask a person at the terminal for a yes; anything else ends the command."""
+    import click
+
+    with standard.given_back():
+        click.confirm(question, abort=True, err=True)
 
 
 def can_ask() -> bool:

@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from heapq import heappop, heappush
-from threading import RLock, local
+from threading import Condition, RLock, local
 from typing import Any, NamedTuple
 
 from kosmolua import protocol
@@ -24,8 +24,15 @@ from kosmolua.broker.recording import Event, Writer, error_fields, revived
 from kosmolua.broker.records import CallEnded, CallStarted, Record
 from kosmolua.broker.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused
+from kosmolua.limits import MIB
+from kosmolua.runs.job import broken_protocol
 
 RECORDED, NEW = 0, 1
+MAX_HELD = 64 * MIB
+"""Bytes of replies that wait for the script; beyond that, call threads wait with theirs."""
+MAX_REPLIES = 200_000
+"""Replies that wait for the script, of whatever size."""
+POLL_INTERVAL = 0.2
 MAX_NAMED = 3
 MAX_RAISED = 1000
 """Errors of requests that are kept in mind, since the last of them may end the script."""
@@ -39,6 +46,7 @@ class _Request(NamedTuple):
     branch: str
     ask: list[Any]
     line: int
+    is_handed_on: bool
 
 
 class _Reply(NamedTuple):
@@ -47,10 +55,17 @@ class _Reply(NamedTuple):
     rank: int
     order: int
     number: int
-    line: bytes
+    value: str = "null"
     error: CallError | None = None
     event: Event | None = None
-    value: str | None = None
+    is_written: bool = True
+
+    @property
+    def line(self) -> bytes:
+        """The line that the script's process gets."""
+        if self.error:
+            return protocol.refusal(self.number, protocol.encode(self.error.fields()))
+        return protocol.reply(self.number, self.value)
 
 
 class Tape:
@@ -79,6 +94,8 @@ class Tape:
         self._local = local()
         # Under the lock.
         self._lock = RLock()
+        self._has_room = Condition(self._lock)
+        self._held = 0
         self._open: dict[int, _Request] = {}
         self._replies: list[_Reply] = []
         self._stuck: dict[int, KosmoError | None] = {}
@@ -109,7 +126,10 @@ class Tape:
         """Note a request, and return True if the recording answers it, or nothing does."""
         branch, line = frame.get("of"), frame.get("line")
         request = _Request(
-            branch if isinstance(branch, str) else "", _question_of(frame), line if isinstance(line, int) else 0
+            branch if isinstance(branch, str) else "",
+            _question_of(frame),
+            line if isinstance(line, int) else 0,
+            frame["kind"] == "call" and frame.get("branch") is True,
         )
         with self._lock:
             number = frame["id"]
@@ -133,11 +153,11 @@ class Tape:
 
     def answer(self, number: int, value: str) -> None:
         """Hand out what the broker answered, as JSON."""
-        self._note(number, protocol.reply(number, value), value=value)
+        self._note(number, value)
 
     def refuse(self, number: int, error: CallError) -> None:
         """Hand out the error that the broker raised."""
-        self._note(number, protocol.refusal(number, protocol.encode(error.fields())), error=error)
+        self._note(number, "null", error)
 
     def pause(self, number: int, error: Paused) -> None:
         """Note that a call waits for a person who cannot be asked. The run ends once nothing else can go on."""
@@ -204,10 +224,10 @@ class Tape:
             self._stuck[number] = None
         elif request.ask[0] == "sleep":
             self._clocks = {clock: ahead + request.ask[1] for clock, ahead in self._clocks.items()}
-            self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, "null")))
+            self._queue(_Reply(NEW, self._next(), number))
         elif request.ask[0] == "time":
             value = protocol.encode(frame["own"] + self._clocks.get(frame["clock"], 0.0))
-            self._queue(_Reply(NEW, self._next(), number, protocol.reply(number, value)))
+            self._queue(_Reply(NEW, self._next(), number, value))
         else:
             self._stuck[number] = error = self._diverged(request)
             self._stop(error)
@@ -220,6 +240,9 @@ class Tape:
 
     def _queue(self, reply: _Reply) -> None:
         heappush(self._replies, reply)
+        self._held += len(reply.value)
+        if len(self._replies) > MAX_REPLIES:
+            self._stop(broken_protocol("it asks and does not wait for the answers"))
 
     def _next(self) -> int:
         self._latest += 1
@@ -235,7 +258,10 @@ class Tape:
             self._stop(self._reason())
 
     def _hand_out(self, reply: _Reply) -> None:
-        if reply.event and not self._write(reply.event, reply.value):
+        self._held -= len(reply.value)
+        self._has_room.notify_all()
+        value = None if reply.is_written or reply.error else reply.value
+        if reply.event and not self._write(reply.event, value):
             return
         self._waits = False
         request = self._open.pop(reply.number, None)
@@ -245,10 +271,12 @@ class Tape:
             self._fail(reply.number, reply.error)
         self._send(reply.line)
 
-    def _note(self, number: int, line: bytes, *, value: str | None = None, error: CallError | None = None) -> None:
+    def _note(self, number: int, value: str, error: CallError | None = None) -> None:
         """Note what the broker answered: at once if it was a write, else once the script gets it."""
         with self._lock:
             request = self._open.get(number)
+            while request and request.is_handed_on and self._held > MAX_HELD and self._writer:
+                self._has_room.wait(POLL_INTERVAL)
             if request is None or self._writer is None:
                 return
             event: Event = {"event": "answer", "id": number, "branch": request.branch, "ask": request.ask}
@@ -258,11 +286,12 @@ class Tape:
                 event["error"] = error_fields(error)
             if isinstance(value, protocol.Answer):
                 event["secrets"] = value.secrets
-            if call and call["effect"] not in ("read", None):
-                if not self._write(event, value):
+            is_write = call is not None and call["effect"] not in ("read", None)
+            if is_write:
+                if not self._write(event, None if error else value):
                     return
-                event, value = {"event": "given", "id": number}, None
-            self._queue(_Reply(NEW, self._next(), number, line, error, event, value))
+                event = {"event": "given", "id": number}
+            self._queue(_Reply(NEW, self._next(), number, value, error, event, is_written=is_write))
             self._advance()
 
     def _write(self, event: Event, value: str | None = None) -> bool:
@@ -368,10 +397,10 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
 def _recalled(number: int, answer: Answer) -> _Reply:
     """Return the reply that repeats an answer."""
     if answer.error is None:
-        return _Reply(RECORDED, answer.order, number, protocol.reply(number, answer.value or "null"))
+        return _Reply(RECORDED, answer.order, number, answer.value or "null")
     error = revived(answer.error)
     assert isinstance(error, CallError)
-    return _Reply(RECORDED, answer.order, number, protocol.refusal(number, protocol.encode(error.fields())), error)
+    return _Reply(RECORDED, answer.order, number, error=error)
 
 
 def _words(ask: list[Any]) -> str:

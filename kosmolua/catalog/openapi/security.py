@@ -226,13 +226,8 @@ def _prefix(scheme: str, header: str, about: str) -> str:
 def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
     """Return where a person logs in, by the browser or by a device code; nothing if the document names no such flow."""
     flows = scheme.get("flows")
-    flows = (
-        flows
-        if isinstance(flows, dict)
-        else {"authorizationCode": scheme}
-        if scheme.get("flow") == "accessCode"
-        else {}
-    )
+    if not isinstance(flows, dict):
+        flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
     code, device = flows.get("authorizationCode"), flows.get("deviceAuthorization")
     found: dict[str, str] = {}
     for flow, key, place in ((code, "authorizationUrl", "authorize"), (device, "deviceAuthorizationUrl", "device")):

@@ -113,6 +113,22 @@ def check(earlier: Options, names: tuple[str, ...], options: Options) -> int:
     return max(map(status_of, errors), default=0)
 
 
+@command.command("add")
+@click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(integrations))
+@listing_options
+@click.pass_obj
+def add(earlier: Options, name: str, options: Options) -> None:
+    """Ask for the fields of a new account, try it, and write it into the accounts file.
+
+    Secrets are typed without echo, and go into the keyring, a file of their own, or a variable that you set.
+    """
+    from kosmolua.cli import adding
+
+    with open_to_list(options.over(earlier)) as runtime:
+        section, file = adding.add(runtime, name)
+    console.complain(f"added [{section}] to {file}")
+
+
 @command.command("login")
 @click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(accounts))
 @click.option("--device", is_flag=True, help="Show a code to type on another device, and open no browser.")

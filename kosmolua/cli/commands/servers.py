@@ -227,7 +227,7 @@ def _ask(question: str, *, yes: bool) -> None:
         return
     if not console.can_ask():
         raise UsageError(f"{question} Nobody can be asked here: pass --yes")
-    click.confirm(question, abort=True, err=True)
+    console.confirm(question)
 
 
 def _keep(file: Path, name: str, table: Table) -> None:

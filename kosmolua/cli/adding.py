@@ -1,0 +1,109 @@
+"""A new account: its fields are asked for, tried, and written into the accounts file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kosmolua.accounts.editing import set_section
+from kosmolua.accounts.logins import keyring_or_none
+from kosmolua.accounts.toml import Table, parse
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.cli import console
+from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UsageError
+from kosmolua.folders import config_folder
+from kosmolua.runtime import Runtime
+from kosmolua.schema.integration import AccountField, Integration
+from kosmolua.schema.names import parts_of
+from kosmolua.schema.types import Mismatch
+
+PLACES = {"file": "a file that only you can read", "env": "an environment variable", "keyring": "the keyring"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def add(runtime: Runtime, name: str) -> tuple[str, Path]:
+    """Ask for the fields of an account, try it, and write it; return its section and the file.
+
+    Raises:
+        UsageError: There is such an account already, or nobody can be asked.
+    """
+    integration_name, *rest = parts_of(name)
+    integration, account = runtime.catalog.integration(integration_name), rest[0] if rest else "default"
+    section, file = f"{integration_name}.{account}", runtime.catalog.accounts_path
+    if file.exists() and account in parse(file).get(integration_name, {}):
+        raise UsageError(f"{file} has [{section}] already")
+    if not console.can_ask():
+        hint = f"'kosmolua accounts example {integration_name}' prints what to write into {file}"
+        raise UsageError(f"accounts add asks for each field, and nobody can be asked here ({hint})")
+    given = {field.name: _asked(field) for field in integration.account_fields}
+    table: Table = {key: value for key, value in given.items() if value is not None}
+    _try(integration, account, table)
+    for field in integration.account_fields:
+        if field.secret and field.name in table:
+            table[field.name] = _put_away(integration, account, field, table[field.name])
+    set_section(file, (integration_name, account), table)
+    return section, file
+
+
+def _asked(field: AccountField) -> Any:
+    """Return what a person types for a field, or None for nothing; a secret is not shown."""
+    about = f" ({field.about})" if field.about else ""
+    what = f"{field.name}{about}{'' if field.required else ', empty for none'}"
+    while True:
+        default = None if field.required and not field.login else ""
+        text = console.ask(what, default=default, hide_input=field.secret, show_default=False).strip()
+        if not text:
+            return None
+        try:
+            return text if field.secret else field.type.accept(field.type.read(text))
+        except Mismatch as mismatch:
+            console.complain(f"{field.name}{mismatch.where} {mismatch.problem}")
+
+
+def _try(integration: Integration, account: str, table: Table) -> None:
+    """Say whose account it is; if the service refuses it, ask whether to keep it."""
+    if integration.identify is None:
+        return
+    try:
+        alone = Plugins(integration, places=(), entry_points=dict)
+        with Runtime({integration.name: {account: table}}, plugins=alone, environ={}) as runtime:
+            console.complain(f"it is {runtime.identify(integration.name, account)}")
+    except NotConfigured as error:
+        console.complain(error.message)
+    except KosmoError as error:
+        console.complain_of(error)
+        console.confirm("Keep it all the same?")
+
+
+def _put_away(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:
+    """Put a secret where the person wants it, and return the source that the accounts file names."""
+    keyring = keyring_or_none()
+    places = [place for place in PLACES if place != "keyring" or keyring]
+    words = ", ".join(f"{place}: {PLACES[place]}" for place in places)
+    usual = "keyring" if keyring else "file"
+    kind = click.Choice(places)
+    chosen = console.ask(f"Where {field.name} goes ({words})", type=kind, default=usual)
+    name = f"{integration.name}.{account}.{field.name}"
+    if chosen == "keyring" and keyring:
+        keyring.set_password("kosmolua", name, secret)
+        return {"keyring": name}
+    if chosen == "env":
+        variable = integration.variable(field)
+        named = console.ask("The name of the variable", default=variable)
+        if not _NAME.fullmatch(named):
+            raise UsageError(f"A variable cannot be called {named!r}")
+        return {"env": named}
+    file = Path(config_folder()) / "secrets" / name
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            os.chmod(file, 0o600)
+            stream.write(f"{secret}\n")
+    except OSError as error:
+        raise ConfigError(f"The secret cannot be written to {file}: {error.strerror}") from None
+    return {"file": str(file)}
