@@ -88,6 +88,8 @@ class Runtime:
         servers: MCP servers beside those of the accounts file, by name, each with what its section would hold.
         trace: Called, from another thread, with a line that an MCP server printed or logged.
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
+        share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
+            limit is used up. The command line does, and so do the processes of a fleet.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -117,6 +119,7 @@ class Runtime:
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
+        share_limits: bool = False,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -155,6 +158,7 @@ class Runtime:
             servers=servers,
             trace=trace,
             scripts=scripts,
+            share_limits=share_limits,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()

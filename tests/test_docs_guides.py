@@ -207,6 +207,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
     """Whoever adds a file to the guide adds it here."""
     assert sorted(file.name for file in workshop.glob("*.py")) == [
         "embedded.py",
+        "fleet_map.py",
         "hello.py",
         "ledger.py",
         "notes.py",
@@ -223,6 +224,14 @@ def test_the_python_of_the_guide_counts_services(workshop: Path, monkeypatch: py
     from embedded import count_services  # type: ignore[import-not-found]
 
     assert count_services() > 100
+
+
+@pytest.mark.slow
+def test_the_python_of_the_guide_maps_inputs(workshop: Path) -> None:
+    """The program that the page shows runs, and what it asserts holds."""
+    command = [sys.executable, str(workshop / "fleet_map.py")]
+    done = subprocess.run(command, env=environment(workshop), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_hello_has_eleven_lines() -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 from typing import Any
 
 import pytest
@@ -308,3 +308,27 @@ def test_retries_repeat_only_what_has_written_nothing(runtime: Runtime, shelf: t
     assert first.result == ["Book 1"], first.error
     assert second.error and second.error.code == "api_error"
     assert shelf[0].put == {"2": 1}
+
+
+@pytest.mark.slow
+def test_a_rate_limit_holds_over_processes(runtime: Runtime, accounts: Path, shelf: tuple[Shelf, str]) -> None:
+    """Four processes against a service that allows ten requests a second: no script sees a refusal."""
+    windows, refused, lock = Counter[int](), Counter[str](), Lock()
+
+    def limited(request: Request) -> Response:
+        now = time.time()
+        with lock:
+            windows[int(now)] += 1
+            if windows[int(now)] > 10:
+                refused["times"] += 1
+                return Response(429, {"Retry-After": str(1 + int(now) - now)}, b"{}")
+        return shelf[0].send(request)
+
+    with Loopback(limited) as loopback, ProcessPoolExecutor(4, mp_context=get_context("spawn")) as executor:
+        accounts.write_text(accounts.read_text().replace(shelf[1], loopback.url))
+        with Runtime(accounts, plugins=[SHELF]) as limited_runtime:
+            script = "return app.integrations.shelf.get({ book = input }).title"
+            outcomes = list(limited_runtime.map(script, range(60), executor=executor))
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+    assert len(outcomes) == 60
+    print(f"{refused['times']} of {sum(windows.values())} requests were refused and sent again")

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from support.processes import eventually
@@ -15,6 +16,7 @@ from support.processes import eventually
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response
 from kosmolua.http.rate_limit import MAX_KNOWN, RateLimit, is_throttled, resets_in, retry_after
+from kosmolua.http.shared_limit import SharedLimit
 
 BASE = "https://api.example.com/v1"
 NOON = 1_790_000_000.0
@@ -287,3 +289,18 @@ def test_after_a_reset_one_goes_ahead() -> None:
         answered.set()
     assert ahead == 1
     assert len(gone) == 8
+
+
+def test_processes_of_a_machine_share_what_a_service_refuses(tmp_path: Path) -> None:
+    """Once one is refused, another waits as long, though it has asked nothing yet; a damaged file limits nothing."""
+    path, now = str(tmp_path / "limits" / "account.json"), [1000.0]
+    first, second = (SharedLimit(path, clock=lambda: now[0]) for _ in range(2))
+    assert second.left("https://a.example") == 0
+    first.close("https://a.example", 5)
+    first.close("https://a.example", 1)
+    assert second.left("https://a.example") == 5
+    assert second.left("https://b.example") == 0
+    now[0] += 6
+    assert second.left("https://a.example") == 0
+    Path(path).write_bytes(b"{")
+    assert second.left("https://a.example") == 0

@@ -16,6 +16,7 @@ from kosmolua.http.messages import Attempt, Observe, Request, Response, Send
 from kosmolua.schema.integration import Integration
 
 if TYPE_CHECKING:
+    from kosmolua.http.rate_limit import RateLimit
     from kosmolua.http.transport import Transport
 
 VERSION = 1
@@ -56,9 +57,14 @@ class Backend(Protocol):
 
 
 class Live:
-    """Sends requests to the services, over one transport for each account."""
+    """Sends requests to the services, over one transport for each account.
 
-    def __init__(self) -> None:
+    Args:
+        limits: The folder where processes of this machine tell each other of rate limits, or None.
+    """
+
+    def __init__(self, limits: str | None = None) -> None:
+        self._limits = limits
         self._transports: dict[tuple[str, str], Transport] = {}
         self._is_closed = False
         self._lock = RLock()
@@ -81,10 +87,19 @@ class Live:
             if key not in self._transports:
                 from kosmolua.http.transport import Transport
 
-                self._transports[key] = Transport()
+                self._transports[key] = Transport(rate_limit=self._rate_limit(key))
             if self._is_closed:
                 self._transports[key].close()
             return self._transports[key].send
+
+    def _rate_limit(self, key: tuple[str, str]) -> RateLimit | None:
+        """Return the rate limit of an account, if other processes share it."""
+        if self._limits is None:
+            return None
+        from kosmolua.http.rate_limit import RateLimit
+        from kosmolua.http.shared_limit import SharedLimit
+
+        return RateLimit(shared=SharedLimit(os.path.join(self._limits, f"{'.'.join(key)}.json")))
 
     def close(self) -> None:
         """Close all connections; later requests fail."""

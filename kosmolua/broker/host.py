@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import ConfigError
-from kosmolua.folders import accounts_file, scripts_folder
+from kosmolua.folders import accounts_file, scripts_folder, state_folder
 
 # Only a call needs most of this. What it takes is imported on first use: a script without calls starts without it.
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Host:
         servers: Mapping[str, Mapping[str, Any]] | None = None,
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
+        share_limits: bool = False,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
@@ -71,6 +72,7 @@ class Host:
         self._given_servers = {name: dict(server) for name, server in (servers or {}).items()}
         self._trace = trace
         self._scripts_folder = scripts
+        self._share_limits = share_limits
         self.read_only = read_only
         self.yes = yes
         self.approve = approve
@@ -194,7 +196,7 @@ class Host:
             return Simulated(self._simulator_state, self._failures)
         from kosmolua.broker.backends import Live
 
-        return Live()
+        return Live(os.path.join(state_folder(), "limits") if self._share_limits else None)
 
     def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
         """Return the patterns given with ``--allow`` or ``--deny``; an empty list if there are none.

@@ -58,6 +58,7 @@ def open_runtime(options: Options, approve: Approve | None = None, **given: Any)
         deny=options.deny,
         approve=approve,
         journal=options.journal or True,
+        share_limits=True,
         require_isolation=options.require_isolation,
         **given,
     )

@@ -15,7 +15,7 @@ from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET, Address, Gu
 from kosmolua.docs.reference import FunctionsPage, IntegrationPage
 from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS, Hit, Index, entries_of, meanings_of
 from kosmolua.docs.sections import RecordPage, SectionPage, SectionsPage, has_page_of_sections, sections_of
-from kosmolua.docs.vocabulary import words_of
+from kosmolua.docs.vocabulary import content_words, words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.names import ROOT, integration_in, parts_of, root_and_name
@@ -24,7 +24,9 @@ from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
 MAX_SIGNATURES = 3
 """Hits of a search that are shown with their signature."""
 BESIDE_WEIGHT = 0.6
-"""What a function of a document counts in a search, beside one that somebody wrote for the same integration."""
+"""What a function of a document counts in a search, beside those that somebody wrote for the same integration."""
+EXACT_WEIGHT = 10.0
+"""What it counts if its sentence says what is asked for, and nothing else."""
 MAX_PAGES = 20
 """Pages that are read at once."""
 
@@ -131,8 +133,14 @@ class Library:
             return [*islice(index.scored(query, without), limit)]
         functions = self._catalog.integration(name).functions
         named = functions.more.named(query.strip()) if functions.more else None
-        factor = BESIDE_WEIGHT if functions.own else 1.0
-        hits = ((score * factor, hit) for score, hit in index.scored(query) if hit.page not in functions.own)
+        asked = {*content_words(query)}
+
+        def weight(hit: Hit) -> float:
+            if asked == {*content_words(hit.summary)}:
+                return EXACT_WEIGHT
+            return BESIDE_WEIGHT if functions.own else 1.0
+
+        hits = ((score * weight(hit), hit) for score, hit in index.scored(query) if hit.page not in functions.own)
         found = [(score, hit._replace(page=str(Address(name, hit.page)))) for score, hit in islice(hits, limit)]
         if named is None:
             return found

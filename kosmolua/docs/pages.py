@@ -152,10 +152,12 @@ class SeveralPages(Page):
 
 NAMES = (
     *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "recordings", "plugins", "mcp", "servers"),
+    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets"),
 )
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset({"cli", "repl", "python", "journal", "recordings", "plugins", "mcp", "servers"})
+FOR_PEOPLE = frozenset(
+    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets"}
+)
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),

@@ -43,7 +43,7 @@ def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
 def unpacked(options: bytes) -> tuple[dict[str, Any], Limits]:
     """Return the parameters of a runtime and its limits."""
     settings, limits = pickle.loads(options)
-    return settings, Limits(**limits)
+    return settings | {"share_limits": True}, Limits(**limits)
 
 
 def _plugins(given: Any) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from threading import Condition
 from kosmolua.clock import Until
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, origin
+from kosmolua.http.shared_limit import SharedLimit
 
 MIN_EPOCH = 1e9
 """A Ratelimit-Reset above this is a point in time, as GitHub sends it; below, seconds left, as Render sends it.
@@ -24,6 +25,8 @@ ROUNDING = 1.5
 _NUMBER = re.compile(r"\s*(-?\d{1,18}(?:\.\d+)?)\s*(?:,|$)")
 POLL_INTERVAL = 1.0
 """Seconds to wait at a time: the end of the call may come nearer meanwhile."""
+MIN_PAUSE = 0.1
+"""Seconds that other processes wait if a service refuses and does not say how long."""
 MAX_KNOWN = 1000
 """Buckets and routes that are kept before those that limit nothing are dropped."""
 
@@ -124,10 +127,12 @@ class RateLimit:
 
     Args:
         clock: Returns monotonic seconds.
+        shared: Tells other processes of this machine, and is told by them, that a limit is used up.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, shared: SharedLimit | None = None) -> None:
         self._clock = clock
+        self._shared = shared
         self._turns = Condition()
         self._buckets: dict[Hashable, _Bucket] = {}
         self._families: dict[Hashable, Hashable] = {}
@@ -161,11 +166,15 @@ class RateLimit:
             with self._turns:
                 bucket.under_way -= 1
                 for answer in answers:
+                    self._share(request, answer)
                     self._filed(request, bucket, answer).learn(answer, route, self._clock())
                 self._turns.notify_all()
 
     def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
         now = self._clock()
+        closed = self._shared.left(origin(request.url)) if self._shared else 0.0
+        if 0 < closed < until() - now:
+            return closed
         # After a reset one goes ahead alone and learns how many are left.
         left = max(bucket.left, 1) if now >= bucket.resets else bucket.left
         if left > bucket.under_way:
@@ -182,6 +191,11 @@ class RateLimit:
             retryable=True,
             retry_after=max(opens, 1),
         )
+
+    def _share(self, request: Request, answer: Response) -> None:
+        """Tell other processes if an answer says that a limit is used up."""
+        if self._shared and is_throttled(answer):
+            self._shared.close(origin(request.url), max(retry_after(answer) or 0.0, MIN_PAUSE))
 
     def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
         """Assign the request's route to the limit that an answer names, and return that limit's bucket."""

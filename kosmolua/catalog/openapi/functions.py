@@ -6,21 +6,23 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Recipe
 from kosmolua.catalog.openapi.store import Row, Store, load
 from kosmolua.concurrency import lazy
-from kosmolua.docs.outline import Sketch
-from kosmolua.docs.search import Index
 from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.luacats import records_in
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type, Union
+
+if TYPE_CHECKING:
+    from kosmolua.docs.outline import Sketch
+    from kosmolua.docs.search import Index
 
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
@@ -121,6 +123,8 @@ class DocumentFunctions:
     @lazy
     def index(self) -> Index:
         """The search in them."""
+        from kosmolua.docs.search import Index
+
         return Index.over(self._store.database, self._owner)
 
     @property
@@ -148,6 +152,8 @@ class DocumentFunctions:
         return f"{self._prefix}_{name}" if self._prefix else name
 
     def _sketch(self, row: Row) -> Sketch:
+        from kosmolua.docs.outline import Sketch
+
         return Sketch(self._full_name(row.name), row.effect, row.summary, row.words, row.parameters, row.section)
 
     def _read(self, row: Row, detail: Mapping[str, Any]) -> Function:

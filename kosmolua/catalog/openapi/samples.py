@@ -15,6 +15,8 @@ from kosmolua.schema.types import Mismatch, Type
 
 MAX_DEPTH = 6
 """Tables inside one another that are filled with more than they must have."""
+MAX_NESTED = 24
+"""Values inside one another, also where each must be there."""
 MAX_MADE = 4000
 """Values of one sample."""
 _NAMES = "amber birch cedar delta ember fjord grove harbor iris juniper krill lotus maple north olive pearl"
@@ -89,6 +91,8 @@ class _Making:
     def value(self, schema: Json, depth: int) -> Json:
         """Return a value of a schema."""
         self._made += 1
+        if depth > MAX_NESTED:
+            return {}  # a table that must contain itself
         if isinstance(schema, bool) or not isinstance(schema, dict) or not schema:
             return None if schema is False else {} if depth == 0 else "sample"
         pointer = schema.get("$ref")

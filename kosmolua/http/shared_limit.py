@@ -1,0 +1,76 @@
+"""Rate limits of an account that several processes of a machine share: a small file says until when nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+
+class SharedLimit:
+    """The moments, by origin, before which no process sends a request with an account.
+
+    A file that cannot be read or written limits nothing: then each process learns for itself.
+
+    Args:
+        path: The file.
+        clock: Returns seconds since 1970.
+    """
+
+    def __init__(self, path: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._known: dict[str, float] = {}
+        self._changed = 0
+
+    def left(self, place: str) -> float:
+        """Return the seconds for which nothing may be sent to an origin."""
+        try:
+            changed = os.stat(self._path).st_mtime_ns
+            if changed != self._changed:
+                with open(self._path, "rb") as file:
+                    self._known = _moments(file)
+                self._changed = changed
+        except OSError:
+            return 0.0
+        return max(self._known.get(place, 0.0) - self._clock(), 0.0)
+
+    def close(self, place: str, seconds: float) -> None:
+        """Have all processes send nothing to an origin for some seconds."""
+        until = self._clock() + seconds
+        try:
+            with self._locked() as file:
+                moments = _moments(file)
+                if moments.get(place, 0.0) < until:
+                    now = self._clock()
+                    kept = {name: moment for name, moment in moments.items() if moment > now}
+                    file.seek(0)
+                    file.truncate()
+                    file.write(json.dumps(kept | {place: until}).encode())
+        except OSError:
+            return
+
+    @contextmanager
+    def _locked(self) -> Iterator[IO[bytes]]:
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        with open(descriptor, "r+b", buffering=0) as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except ImportError:
+                pass  # where files have no such lock, the last one who writes wins
+            yield file
+
+
+def _moments(file: IO[bytes]) -> dict[str, float]:
+    """Return what a file says; nothing if it is not whole."""
+    try:
+        moments = json.loads(file.read())
+        return {str(place): float(moment) for place, moment in moments.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}

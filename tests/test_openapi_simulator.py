@@ -1,0 +1,127 @@
+"""The simulator that is made from a document, and the pages of large documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.documents import shared, small
+
+from kosmolua import CallError, Runtime
+from kosmolua.schema import luacats
+from kosmolua.schema.types import check
+
+PET = {
+    "type": "object",
+    "required": ["id", "name"],
+    "properties": {"id": {"type": "string"}, "name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+}
+
+
+def shop() -> dict[str, Any]:
+    """Return a document of a collection with everything that can be done to it."""
+    slot = [{"name": "petId", "in": "path", "required": True, "schema": {"type": "string"}}]
+    one = {"200": {"description": "ok", "content": {"application/json": {"schema": PET}}}}
+    many = {"type": "array", "items": PET}
+    listed = {"200": {"description": "ok", "content": {"application/json": {"schema": many}}}}
+    page = [{"name": each, "in": "query", "schema": {"type": "integer"}} for each in ("page", "per_page")]
+    body = {"required": True, "content": {"application/json": {"schema": PET | {"required": ["name"]}}}}
+    gone = {"204": {"description": "gone"}}
+    return {
+        "paths": {
+            "/pets": {
+                "get": {"operationId": "listPets", "parameters": page, "responses": listed},
+                "post": {"operationId": "createPet", "requestBody": body, "responses": one},
+            },
+            "/pets/{petId}": {
+                "parameters": slot,
+                "get": {"operationId": "getPet", "responses": one},
+                "patch": {"operationId": "updatePet", "requestBody": body, "responses": one},
+                "delete": {"operationId": "deletePet", "responses": gone},
+            },
+        }
+    }
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Runtime:
+    """A runtime over the simulator of the shop."""
+    return Runtime(None, simulate=True, plugins=[small(tmp_path, shop())], yes=True, allow=["*"], environ={})
+
+
+def test_a_collection_keeps_what_is_done_to_it(pets: Runtime) -> None:
+    """What is created is listed, got and changed, and is 404 once it is deleted."""
+    made = pets.call("pets.create_pet", {"name": "Rex", "age": 3})
+    assert (made["name"], made["age"]) == ("Rex", 3)
+    assert pets.call("pets.get_pet", {"pet_id": made["id"]}) == made
+    assert made in pets.call("pets.list_pets", {"all": True})
+    changed = pets.call("pets.update_pet", {"pet_id": made["id"], "name": "Max"})
+    assert pets.call("pets.get_pet", {"pet_id": made["id"]})["name"] == changed["name"] == "Max"
+    assert pets.call("pets.delete_pet", {"pet_id": made["id"]}) == {"status": 204}
+    with pytest.raises(CallError) as caught:
+        pets.call("pets.get_pet", {"pet_id": made["id"]})
+    assert caught.value.status == 404
+    assert made["id"] not in [each["id"] for each in pets.call("pets.list_pets", {"all": True})]
+
+
+def test_a_list_has_25_items_behind_its_pages(pets: Runtime) -> None:
+    """They are the same each time, and each account has its own."""
+    first = pets.call("pets.list_pets", {"per_page": 10})
+    assert len(first) == 10
+    assert pets.call("pets.list_pets", {"per_page": 10}) == first
+    assert pets.call("pets.list_pets", {"per_page": 10, "page": 2}) != first
+    assert len(pets.call("pets.list_pets", {"all": True})) == 25
+    assert len(pets.call("pets.list_pets", {"all": True, "max_items": 7})) == 7
+    assert pets.call("pets.production.list_pets", {"per_page": 10}) != first
+
+
+def test_the_state_is_kept_in_a_file(tmp_path: Path) -> None:
+    """A second runtime finds what the first one made."""
+    path, state = small(tmp_path, shop()), tmp_path / "state.json"
+    with Runtime(None, simulate=state, plugins=[path], yes=True, environ={}) as first:
+        made = first.call("pets.create_pet", {"name": "Rex"})
+    with Runtime(None, simulate=state, plugins=[path], yes=True, environ={}) as second:
+        assert second.call("pets.get_pet", {"pet_id": made["id"]})["name"] == "Rex"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["blockfrost.yaml", "docker.yaml", "galaxy.yaml", "notion.json", "stripe.json"])
+def test_every_function_has_a_page_a_stub_and_a_reply(name: str) -> None:
+    """Pages are within 6,000 characters, and at least 85 % of the replies fit their schemas."""
+    path = shared(name)
+    integration = path.name.partition(".")[0]
+    with Runtime(None, simulate=True, plugins=[path], yes=True, allow=["*"], environ={}) as runtime:
+        functions = runtime.catalog.integration(integration).functions
+        fitting = tried = 0
+        for function in functions.values():
+            assert len(runtime.docs.read(f"{integration}.{function.name}")) < 6000, function.name
+            assert luacats.function_stub(function, integration, "account")
+            if function.effect == "read" and not any(each.required for each in function.parameters):
+                tried += 1
+                value = runtime.call(f"{integration}.{function.name}")
+                fitting += _fits(function.returns, value)
+    assert fitting >= 0.85 * tried
+
+
+def _fits(kind: Any, value: object) -> bool:
+    try:
+        check(kind, value) if kind else None
+    except Exception:  # noqa: BLE001 - any refusal is one
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_pages_of_github_are_small_and_found(tmp_path: Path) -> None:
+    """The list is one of sections, each section and each function has a page, and a search leads to the right one."""
+    with Runtime(None, simulate=True, environ={}) as runtime:
+        docs = runtime.docs
+        whole = docs.read("github")
+        assert len(whole) < 8000 and "- `issues` (" in whole and "`get_repo` (read)" in whole
+        for section in ("issues", "repos", "actions", "pulls"):
+            assert len(docs.read(f"github.{section}")) < 8000
+        for page in ("github GET /repos/{owner}/{repo}/pulls", "github pulls/list", "github.pulls_list"):
+            assert docs.read(page).startswith("# app.integrations.github.")
+        first = docs.find("list pull requests of a repository")[0].page
+        assert first.rpartition(".")[2] in ("pulls_list", "list_pull_requests", "list_pulls")
