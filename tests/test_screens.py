@@ -267,5 +267,8 @@ def test_the_table_of_options_in_the_readme_is_what_the_program_says() -> None:
     """Each shared option with its metavar and its help, in the program's order."""
     rows = re.findall(r"^\| (`--.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     names = [[name + (f" {option.metavar}" if option.metavar else "") for name in option.names] for option in OPTIONS]
-    told = [(", ".join(f"`{name}`" for name in each), option.help) for each, option in zip(names, OPTIONS, strict=True)]
+    told = [
+        (", ".join(f"`{name}`" for name in each).replace("|", r"\|"), option.help)
+        for each, option in zip(names, OPTIONS, strict=True)
+    ]
     assert rows == told

@@ -34,8 +34,10 @@ def ratios() -> Iterator[Ratio]:
 
         kept = Path(folder) / "kept.jsonl"
         runtime.run(SCRIPT, record=kept)
-        yield compare(f"{CALLS} calls over loopback, recorded", "not recorded", recorded, live, goal=1.15, rounds=7)
-        yield compare(f"replay of {CALLS} calls", "live", lambda: _timed(lambda: bare.replay(kept)), live, goal=1 / 3)
+        yield compare(f"{CALLS} calls over loopback, recorded", "not recorded", recorded, live, goal=1.15, rounds=5)
+        yield compare(
+            f"replay of {CALLS} calls", "live", lambda: _timed(lambda: bare.replay(kept)), live, goal=1 / 3, rounds=5
+        )
 
 
 def _timed(work: Callable[[], Outcome]) -> float:
