@@ -97,7 +97,7 @@ def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
 
 def _definition(catalog: Integrations, name: str) -> str:
     try:
-        return definition(catalog.integration(name), catalog.accounts(name))
+        return definition(catalog.listed(name), catalog.accounts(name))
     except PluginError as error:
         reason = f"Cannot be loaded: {' '.join(error.message.split())}"
         return f"{_META}\n\n{luacats.class_of(lua_path(name), reason, [])}"

@@ -123,8 +123,9 @@ class Catalog:
         return sorted(qualified(root, name) for root, provider in self._providers.items() for name in provider.names())
 
     def plugin(self, name: str) -> Plugin:
-        """Return an integration with its origin; raises as :meth:`integration` does."""
-        return self._load(*root_and_name(name))
+        """Return an integration with its origin, for a list; raises as :meth:`listed` does."""
+        root, short = root_and_name(name)
+        return self._provider(root).listed(short)
 
     def integration(self, name: str) -> Integration:
         """Return an integration.
@@ -133,7 +134,7 @@ class Catalog:
             PluginError: It cannot be loaded.
             UnknownPath: No integration has this name.
         """
-        return self.plugin(name).integration
+        return self._load(*root_and_name(name)).integration
 
     def listed(self, name: str) -> Integration:
         """Return an integration for a list or a search.
@@ -141,8 +142,7 @@ class Catalog:
         Raises:
             PluginError: It cannot be loaded, or it would have to be started for that.
         """
-        root, short = root_and_name(name)
-        return self._provider(root).listed(short).integration
+        return self.plugin(name).integration
 
     def loadable(self, skip: Callable[[str, PluginError], None] = lambda name, error: None) -> Iterator[Integration]:
         """Yield every integration that can be loaded.
@@ -167,8 +167,8 @@ class Catalog:
         return self._provider(root).sources(short)
 
     def accounts(self, name: str) -> list[str]:
-        """Return the names of an integration's configured accounts."""
-        return [] if name == SCRIPTS else self._accounts.names(self.integration(name))
+        """Return the names of an integration's configured accounts; raises as :meth:`listed` does."""
+        return [] if name == SCRIPTS else self._accounts.names(self.listed(name))
 
     @property
     def accounts_path(self) -> Path:

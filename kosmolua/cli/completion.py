@@ -54,7 +54,7 @@ def offered_functions(catalog: Catalog, integration: str) -> Offers:
     """Return the functions of an integration."""
     from kosmolua.docs.outline import outline_of
 
-    return {name: sketch.summary for name, sketch in outline_of(catalog.integration(integration)).functions.items()}
+    return {name: sketch.summary for name, sketch in outline_of(catalog.listed(integration)).functions.items()}
 
 
 _BEFORE_NAMES = re.compile(rf"^(?:{APP}\.)?(?:{ROOT}\.)?")
