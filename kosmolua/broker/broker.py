@@ -94,7 +94,7 @@ class Broker:
         self.run = run or os.urandom(6).hex()
         self.pages = pages
         self._host = host
-        self._given_catalog = catalog
+        self._catalog = catalog or host.catalog
         self._clock = clock
         self._origin = origin or Origin(host.mode)
         self._limits = limits
@@ -304,10 +304,6 @@ class Broker:
             error.call = self._cut_off[0].path
             error.advise(_said_of(self._cut_off))
         return self._summaries
-
-    @property
-    def _catalog(self) -> Catalog:
-        return self._given_catalog or self._host.catalog
 
     def _answer(
         self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None, secrets: Sequence[Any]

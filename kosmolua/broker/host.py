@@ -125,7 +125,7 @@ class Host:
             confirm=current_confirm,
         )
 
-    @property
+    @lazy
     def secret_names(self) -> Sequence[str]:
         """The names of the secrets that scripts may use."""
         in_file = () if self._accounts_source is None else self.accounts.secret_names

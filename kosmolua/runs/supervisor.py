@@ -494,7 +494,7 @@ class Supervisor:
                 answer = self._broker().call(frame["path"], given, fault, **_more_of(frame))
             elif kind == "script":
                 fault = fault or (SECRET_FOR_SCRIPT if frame.get("secrets") else None)
-                answer = self._broker().script(frame["path"], given, fault, _through(frame))
+                answer = self._broker().script(frame["path"], given, fault, _more_of(frame).get("through", ()))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
             else:
@@ -579,16 +579,13 @@ def _too_many_pending() -> LimitExceeded:
 
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
-    """Return what a few calls say besides: the line and the scripts that make it, and where secrets stand in it."""
+    """Return what a few requests say besides: the line and the scripts that make it, and where secrets stand in it."""
     kinds = {"line": int, "secrets": list}
     more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
-    return more | ({"through": through} if (through := _through(call)) else {})
-
-
-def _through(frame: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names of the scripts through which a request is made, the outermost first."""
-    through = frame.get("through")
-    return tuple(str(name)[: protocol.MAX_PATH] for name in through) if isinstance(through, list) else ()
+    through = call.get("through")
+    if isinstance(through, list) and through:
+        more["through"] = tuple(str(name)[: protocol.MAX_PATH] for name in through)
+    return more
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
