@@ -182,6 +182,32 @@ def test_a_request_has_one_body(one: str, other: str) -> None:
     assert not wire.requests
 
 
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_a_timeout_goes_with_the_request(method: str) -> None:
+    """Each verb takes one; without it the request has no limit of its own."""
+    wire = Wire()
+    call: Callable[..., object] = getattr(Api(wire, BASE), method)
+    call("/x", timeout=2.5)
+    call("/x")
+    assert [request.timeout for request in wire.requests] == [2.5, None]
+
+
+def test_a_timeout_holds_for_what_a_write_refers_to() -> None:
+    """The answer that a 303 leads to has as long as the write had."""
+    wire = Wire(Response(303, {"Location": "/v1/jobs/1"}), Response(200, {}, b"{}"))
+    Api(wire, BASE).post("/jobs", timeout=3)
+    assert [(request.method, request.timeout) for request in wire.requests] == [("POST", 3), ("GET", 3)]
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_a_timeout_that_ends_before_it_begins(timeout: float) -> None:
+    """It is a slip of the author, and nothing is sent."""
+    wire = Wire()
+    with pytest.raises(ValueError, match="timeout must be more than 0 s"):
+        Api(wire, BASE).get("/x", timeout=timeout)
+    assert not wire.requests
+
+
 class Colour:
     """Something that no request can hold."""
 

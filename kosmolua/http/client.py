@@ -82,13 +82,20 @@ class Api:
         self._query = self._pairs(query or {})
 
     def get(
-        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        **segments: str | int,
     ) -> Json:
         """GET a path and return its JSON, or None if the answer is empty.
 
         Takes and raises what :meth:`request` does.
         """
-        return decode(self.fetch("GET", template, segments, query=query, headers=headers))
+        return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
     def post(
         self,
@@ -100,6 +107,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
@@ -109,7 +117,16 @@ class Api:
         """
         return decode(
             self.fetch(
-                "POST", template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+                "POST",
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                body=body,
+                timeout=timeout,
+                safe=safe,
             )
         )
 
@@ -123,6 +140,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
         """PUT JSON, a form or any other body and return the answer's JSON.
@@ -130,7 +148,17 @@ class Api:
         Takes and raises what :meth:`request` does.
         """
         return decode(
-            self.fetch("PUT", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(
+                "PUT",
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                body=body,
+                timeout=timeout,
+            )
         )
 
     def patch(
@@ -143,6 +171,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
         """PATCH with JSON, a form or any other body and return the answer's JSON.
@@ -150,17 +179,34 @@ class Api:
         Takes and raises what :meth:`request` does.
         """
         return decode(
-            self.fetch("PATCH", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(
+                "PATCH",
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                body=body,
+                timeout=timeout,
+            )
         )
 
     def delete(
-        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        **segments: str | int,
     ) -> Json:
         """DELETE a path and return the answer's JSON.
 
         Takes and raises what :meth:`request` does; that can send a body too.
         """
-        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers))
+        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
 
     def request(
         self,
@@ -173,6 +219,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
@@ -186,6 +233,7 @@ class Api:
             json: The body as JSON, where a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
             body: Any other body, with its ``Content-Type`` among the headers; text is sent as UTF-8.
+            timeout: Seconds that it may take, with repetitions and waits; a call's own limit holds beside it.
             safe: True if the request changes nothing although its method could, as a query by POST: it is then
                 repeated after a fault, as a GET is.
             segments: The values of the template's names.
@@ -195,10 +243,20 @@ class Api:
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
             TypeError: A value has a type that no request can carry, or there are two bodies.
+            ValueError: The timeout is not more than 0.
         """
         return decode(
             self.fetch(
-                method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+                method,
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                body=body,
+                timeout=timeout,
+                safe=safe,
             )
         )
 
@@ -213,12 +271,22 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
         """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
         return self.fetch(
-            method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+            method,
+            template,
+            segments,
+            query=query,
+            headers=headers,
+            json=json,
+            form=form,
+            body=body,
+            timeout=timeout,
+            safe=safe,
         )
 
     def fetch(
@@ -233,6 +301,7 @@ class Api:
         json: Sendable = None,
         form: Query | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
@@ -250,7 +319,18 @@ class Api:
         url = self._base_url + fill(template, segments, slashes)
         fields = self._pairs(form or {})
         return self._answer(
-            Request(method, url, pairs, own, sent, fields, template, declared_safe=safe, url_secrets=self._url_secrets)
+            Request(
+                method,
+                url,
+                pairs,
+                own,
+                sent,
+                fields,
+                template,
+                declared_safe=safe,
+                url_secrets=self._url_secrets,
+                timeout=timeout,
+            )
         )
 
     @property
@@ -268,8 +348,12 @@ class Api:
         """Return the absolute URL of a path, without a query."""
         return self._base_url + fill(template, segments)
 
-    def follow(self, url: str) -> Response:
+    def follow(self, url: str, *, timeout: float | None = None) -> Response:
         """GET an absolute URL that the service gave, such as that of the next page, and return the whole answer.
+
+        Args:
+            url: The address.
+            timeout: As in :meth:`request`.
 
         Raises:
             NetworkError: The URL is at another origin, where no credential may go.
@@ -284,8 +368,10 @@ class Api:
         own = dict(self._query)
         given = (pair for pair in parse_qsl(target.query, keep_blank_values=True) if pair[0] not in own)
         address = target._replace(query="", fragment="").geturl()
-        request = Request("GET", address, (*self._query, *given), self._headers, url_secrets=self._url_secrets)
-        return self._answer(request)
+        query = (*self._query, *given)
+        return self._answer(
+            Request("GET", address, query, self._headers, url_secrets=self._url_secrets, timeout=timeout)
+        )
 
     def _answer(self, request: Request) -> Response:
         if self._auth:
@@ -295,13 +381,13 @@ class Api:
             return response
         target = location(request, response)
         if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):
-            return self.follow(target) if request.safe else self._see_other(request, target)
+            return self.follow(target, timeout=request.timeout) if request.safe else self._see_other(request, target)
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
         """GET the answer of a write. If that fails, the error must not invite a repetition of the write."""
         try:
-            return self.follow(url)
+            return self.follow(url, timeout=write.timeout)
         except CallError as error:
             raise NetworkError(
                 f"{write.method} {urlsplit(write.url).path} was answered 303, but what that refers to could not be "

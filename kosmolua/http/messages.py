@@ -41,9 +41,11 @@ class Request:
         route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
         declared_safe: True if the request changes nothing although its method could: a query by POST.
         url_secrets: Credentials inside the path, which has ``{name}`` where each is to stand.
+        timeout: Seconds that it may take, with repetitions and waits, if that is less than its call may take.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
+        ValueError: The timeout is not more than 0.
     """
 
     method: str
@@ -55,8 +57,11 @@ class Request:
     route: str = ""
     declared_safe: bool = False
     url_secrets: Mapping[str, Secret] = field(default_factory=dict)
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout must be more than 0 s, not {self.timeout}")
         for place, pairs in (("header", self.headers.items()), ("query", self.query), ("form", self.form)):
             for name, value in pairs:
                 if not isinstance(value, (str, Secret)):
