@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -15,6 +15,7 @@ from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
+from kosmolua.http.multipart import Multipart, Part
 from kosmolua.protocol import Json, memory_of
 from kosmolua.secret import Secret
 
@@ -26,6 +27,11 @@ _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 Scalar = str | int | float | bool
 Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]
 """Names and values of a query or a form; as pairs they are sent as they are, in order."""
+File = tuple[str, "bytes | str | Secret", str]
+"""A file of a multipart form: its name, what is in it, and its media type."""
+Field: TypeAlias = "Scalar | Secret | File"
+Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tuple[str, Field]]"
+"""Names of a multipart form with a value or a file each, or a list of these."""
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
 """JSON, in which a string may be a Secret."""
@@ -106,6 +112,7 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
         timeout: float | None = None,
         safe: bool = False,
@@ -124,6 +131,7 @@ class Api:
                 headers=headers,
                 json=json,
                 form=form,
+                multipart=multipart,
                 body=body,
                 timeout=timeout,
                 safe=safe,
@@ -139,6 +147,7 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
         timeout: float | None = None,
         **segments: str | int,
@@ -156,6 +165,7 @@ class Api:
                 headers=headers,
                 json=json,
                 form=form,
+                multipart=multipart,
                 body=body,
                 timeout=timeout,
             )
@@ -170,6 +180,7 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
         timeout: float | None = None,
         **segments: str | int,
@@ -187,6 +198,7 @@ class Api:
                 headers=headers,
                 json=json,
                 form=form,
+                multipart=multipart,
                 body=body,
                 timeout=timeout,
             )
@@ -218,6 +230,7 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
         timeout: float | None = None,
         safe: bool = False,
@@ -232,6 +245,8 @@ class Api:
             headers: Sent with this request, instead of the client's own of the same name.
             json: The body as JSON, where a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
+            multipart: Fields and files of a form, sent as ``multipart/form-data`` instead. A file is a tuple of its
+                name, its content and its media type; a list stands for several fields of that name.
             body: Any other body, with its ``Content-Type`` among the headers; text is sent as UTF-8.
             timeout: Seconds that it may take, with repetitions and waits; a call's own limit holds beside it.
             safe: True if the request changes nothing although its method could, as a query by POST: it is then
@@ -254,6 +269,7 @@ class Api:
                 headers=headers,
                 json=json,
                 form=form,
+                multipart=multipart,
                 body=body,
                 timeout=timeout,
                 safe=safe,
@@ -270,6 +286,7 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
         timeout: float | None = None,
         safe: bool = False,
@@ -284,6 +301,7 @@ class Api:
             headers=headers,
             json=json,
             form=form,
+            multipart=multipart,
             body=body,
             timeout=timeout,
             safe=safe,
@@ -300,6 +318,7 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
         timeout: float | None = None,
         safe: bool = False,
@@ -309,9 +328,12 @@ class Api:
 
         The values of the names in ``slashes`` may be several segments, with slashes between them.
         """
-        if sum(given is not None for given in (json, form, body)) > 1:
-            raise TypeError("json, form and body exclude each other, since a request has one body")
+        if sum(given is not None for given in (json, form, multipart, body)) > 1:
+            raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
         own = _merged(self._headers, headers or {})
+        parts = None if multipart is None else Multipart(tuple(_parts(multipart)))
+        if parts:
+            own = _merged(own, {"Content-Type": parts.content_type})
         if json is not None:
             own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
         sent = body.encode() if isinstance(body, str) else body
@@ -330,6 +352,7 @@ class Api:
                 declared_safe=safe,
                 url_secrets=self._url_secrets,
                 timeout=timeout,
+                multipart=parts,
             )
         )
 
@@ -446,6 +469,23 @@ def _word(name: str, value: object) -> str:
             f"{name} must be text, a number or a boolean to be part of an address or a form, not {kind(value)}"
         )
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parts(fields: Fields) -> Iterator[Part]:
+    """Yield the parts of a multipart form."""
+    for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, tuple):
+                yield _file(name, each)
+            elif each is not None:
+                yield Part(name, each if isinstance(each, Secret) else _word(name, each).encode())
+
+
+def _file(name: str, file: Sequence[object]) -> Part:
+    match file:
+        case (str(filename), bytes() | str() | Secret() as content, str(content_type)):
+            return Part(name, content.encode() if isinstance(content, str) else content, content_type, filename)
+    raise TypeError(f"the file {name} must be a tuple of its name, its content and its media type")
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:
