@@ -12,7 +12,7 @@ from support.terminal import Terminal
 from test_screens import ACCOUNTS, PLUGIN
 
 COMMANDS = {"run", "check", "call", "repl", "mcp", "docs", "journal", "runs", "integrations", "accounts", "stubs"}
-COMMANDS |= {"completion", "doctor"}
+COMMANDS |= {"completion", "doctor", "apply", "fleet", "replay", "resume", "scripts", "servers"}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def offered(kosmolua: Program, write: Write):
         ("accounts check HERE library.", {"library.home", "library.work"}),
         ("accounts example HERE libr", {"library"}),
         ("journal x --status ", {"ok", "failed", "refused", "unknown"}),
-        ("run --re", {"--read-only", "--require-isolation"}),
+        ("run --re", {"--read-only", "--record", "--record-file", "--require-isolation"}),
     ],
 )  # fmt: skip
 def test_what_is_offered(offered, line: str, found: set[str]) -> None:

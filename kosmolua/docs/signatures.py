@@ -89,9 +89,16 @@ def _keys_in_source(sources: Sequence[str], name: str) -> Iterator[str]:
     partial = any(keyword.arg == "total" for keyword in node.keywords)
     for field in node.body:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            kind = ast.unparse(field.annotation)
-            absent = partial or "None" in kind.replace("'", " ").split() or "NotRequired" in kind
+            words = re.findall(r"\w+", _kind_in_source(field.annotation))
+            absent = partial or "None" in words or "NotRequired" in words
             yield field.target.id + ("?" if absent else "")
+
+
+def _kind_in_source(annotation: ast.expr) -> str:
+    """Return the type of an annotation as the source spells it, without what ``Annotated`` says of it."""
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
+        annotation = annotation.slice.elts[0] if isinstance(annotation.slice, ast.Tuple) else annotation.slice
+    return ast.unparse(annotation)
 
 
 def _parsed(text: str) -> ast.stmt | None:
