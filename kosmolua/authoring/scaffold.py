@@ -6,15 +6,20 @@ import json
 import keyword
 import re
 import sys
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 from kosmolua.errors import UsageError
 from kosmolua.schema.names import objection_to_integration
+
+if TYPE_CHECKING:
+    from kosmolua.authoring.curated import Start
+    from kosmolua.catalog.openapi.security import Setting
 
 AUTH = ("bearer", "header", "query", "basic", "none")
 """How a request can carry a credential."""
@@ -34,6 +39,8 @@ class Plan:
         auth: One of :data:`AUTH`.
         header: The header that carries the key, if ``auth`` is ``header``.
         parameter: The query parameter that carries it, if ``auth`` is ``query``.
+        prefix: The word before a bearer's token or before the key in a header, if it is not the usual one.
+        settings: Headers that every request has.
 
     Raises:
         UsageError: One of them is invalid.
@@ -44,6 +51,8 @@ class Plan:
     auth: str = "none"
     header: str = "X-Api-Key"
     parameter: str = "api_key"
+    prefix: str = ""
+    settings: Sequence[Setting] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -51,6 +60,8 @@ class Plan:
         check_auth(self.auth)
         check_token(self.header)
         check_token(self.parameter)
+        for each in self.settings:
+            check_token(each.header)
 
     @property
     def title(self) -> str:
@@ -113,8 +124,13 @@ def check_token(name: str) -> str:
     return name
 
 
-def write(plan: Plan, parent: Path) -> list[Path]:
+def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
     """Write the plugin's folder and return its files.
+
+    Args:
+        plan: The description of the plugin.
+        parent: Where its folder is put.
+        start: The document that it extends, and the functions written from that; without it, an example.
 
     Raises:
         UsageError: The folder is there already, or it cannot be written.
@@ -124,7 +140,7 @@ def write(plan: Plan, parent: Path) -> list[Path]:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise UsageError(f"{folder} is there already, so nothing was written", hint="choose another name, or --dir")
         folder.mkdir(parents=True, exist_ok=True)
-        return [_write(folder / name, text) for name, text in _texts(plan).items()]
+        return [_write(folder / name, text) for name, text in _texts(plan, start).items()]
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
 
@@ -135,18 +151,24 @@ def _write(file: Path, text: str) -> Path:
     return file
 
 
-def _texts(plan: Plan) -> dict[str, str]:
+def _texts(plan: Plan, start: Start | None) -> dict[str, str]:
     scheme = _scheme(plan)
+    imports = ["Api", "Integration", *(["Secret"] if "Secret" in scheme.fields else []), "Send", "between"]
     values = {
         "name": plan.name,
         "title": plan.title,
         "distribution": plan.name.replace("_", "-").strip("-"),
         "base_url": check_url(plan.base_url),
-        "imports": ", ".join(["Api", "Integration", *(["Secret"] if scheme.fields else []), "Send", "between"]),
+        "imports": ", ".join(imports),
         "fields": scheme.fields,
-        "credential": scheme.argument and f", {scheme.argument}",
-        "credential_test": scheme.test and Template(_CREDENTIAL_TEST).substitute(name=plan.name, test=scheme.test),
+        "credential": scheme.arguments,
+        "credential_test": scheme.test and _credential_test(plan, scheme.test, start),
+        "documents": "",
     }
+    kind = "integration"
+    if start:
+        kind = "extension"
+        values |= _of_start(plan, start, imports)
     templates = {
         "__init__.py": "plugin.py",
         f"{plan.name}.md": "page.md",
@@ -154,11 +176,34 @@ def _texts(plan: Plan) -> dict[str, str]:
         f"test_{plan.name}.py": "test.py",
         "pyproject.toml": "pyproject.toml",
     }
-    home = files("kosmolua.authoring") / "templates" / "integration"
+    home = files("kosmolua.authoring") / "templates"
+    of_kind = {name: home / kind / f"{source}.txt" for name, source in templates.items()}
+    of_kind["pyproject.toml"] = home / "integration" / "pyproject.toml.txt"
+    texts = {name: Template(file.read_text(encoding="utf-8")).substitute(values) for name, file in of_kind.items()}
+    return texts | (start.ready.texts() if start else {})
+
+
+def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str]:
+    """Return what the templates of a plugin that extends a document have besides."""
+    sources = "\n\n".join(each.source for each in start.functions)
     return {
-        name: Template((home / f"{source}.txt").read_text(encoding="utf-8")).substitute(values)
-        for name, source in templates.items()
+        "imports": ", ".join(each for each in imports if each != "between" or "between(" in sources),
+        "typed": "Annotated, Any, Literal" if "Literal[" in sources else "Annotated, Any",
+        "functions": f"\n\n{sources}",
+        "sections": "\n".join(each.section(plan.name) for each in start.functions),
+        "calls": "".join(each.call for each in start.functions),
+        "replies": start.replies(),
+        "documents": ', "openapi.*", "names.lock"',
     }
+
+
+def _credential_test(plan: Plan, test: str, start: Start | None) -> str:
+    """Return the test that sends one request and looks for the credential in it."""
+    canned = "" if start else ', {("GET", "/items"): []}'
+    call = json.dumps(f"{plan.name}.{start.functions[0].name if start else 'list_items'}")
+    if start:
+        call += f", {start.functions[0].arguments!r}"
+    return Template(_CREDENTIAL_TEST).substitute(canned=canned, call=call, test=test)
 
 
 @dataclass(frozen=True)
@@ -167,13 +212,21 @@ class _Scheme:
 
     Args:
         fields: Lines of the account class.
-        argument: What the client gets.
+        headers: Entries of the headers that the client gets.
+        argument: What the client gets besides.
         test: Python that shows where the credential was in ``request``.
     """
 
     fields: str = ""
+    headers: tuple[str, ...] = ()
     argument: str = ""
     test: str = ""
+
+    @property
+    def arguments(self) -> str:
+        """What the client gets besides what it always gets, with a comma before it."""
+        headers = f"headers={{{', '.join(self.headers)}}}" if self.headers else ""
+        return "".join(f", {each}" for each in (self.argument, headers) if each)
 
 
 _KEY = '    api_key: Annotated[Secret, "Where to get one."]\n'
@@ -181,8 +234,8 @@ _PASSWORD = '    user: Annotated[str, "Who signs in."]\n    password: Annotated[
 _CREDENTIAL_TEST = '''
 def test_the_credential_is_sent() -> None:
     """It is where the service looks for it."""
-    play = Playground(integration, {("GET", "/items"): []})
-    play.call("$name.list_items")
+    play = Playground(integration$canned)
+    play.call($call)
     request = play.requests[0]
 
     assert $test
@@ -193,23 +246,37 @@ def test_the_credential_is_sent() -> None:
 def _scheme(plan: Plan) -> _Scheme:
     header, parameter = json.dumps(plan.header), json.dumps(plan.parameter)
     authorization = 'request.headers["Authorization"].reveal()'
-    return {
-        "bearer": _Scheme(_KEY, "bearer=self.api_key", f'{authorization} == "Bearer made-up-api_key"'),
-        "header": _Scheme(
-            _KEY, f"headers={{{header}: self.api_key}}", f'request.headers[{header}].reveal() == "made-up-api_key"'
-        ),
+    sent, word = f"request.headers[{header}].reveal()", f"{plan.prefix} " if plan.prefix else ""
+    key = f"self.api_key.prefixed({json.dumps(plan.prefix)})" if plan.prefix else "self.api_key"
+    scheme = {
+        "bearer": _Scheme(_KEY, (), "bearer=self.api_key", f'{authorization} == "Bearer made-up-api_key"'),
+        "header": _Scheme(_KEY, (f"{header}: {key}",), "", f"{sent} == {json.dumps(f'{word}made-up-api_key')}"),
         "query": _Scheme(
             _KEY,
+            (),
             f"query={{{parameter}: self.api_key}}",
             f'dict(request.query)[{parameter}].reveal() == "made-up-api_key"',
         ),
         "basic": _Scheme(
             _PASSWORD,
-            'headers={"Authorization": self.password.as_password_of(self.user)}',
+            ('"Authorization": self.password.as_password_of(self.user)',),
+            "",
             f'{authorization}.startswith("Basic ")',
         ),
         "none": _Scheme(),
     }[plan.auth]
+    entries = tuple(f"{json.dumps(each.header)}: self.{each.field}" for each in plan.settings)
+    return replace(scheme, fields=scheme.fields + _fields(plan.settings), headers=(*scheme.headers, *entries))
+
+
+def _fields(settings: Sequence[Setting]) -> str:
+    """Return the lines of the account class for headers that every request has, those without a default first."""
+    lines = [
+        f'    {each.field}: Annotated[{"Secret" if each.secret else "str"}, "Sent as {each.header}."]'
+        + (f" = {json.dumps(each.default)}" if each.default is not None else "")
+        for each in sorted(settings, key=lambda each: each.default is not None)
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _is_importable(name: str) -> bool:
