@@ -322,11 +322,13 @@ class Api:
         body: Body | None = None,
         timeout: float | None = None,
         safe: bool = False,
+        mutates: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
         """Like :meth:`exchange`, with the values of the template's names in a mapping.
 
-        The values of the names in ``slashes`` may be several segments, with slashes between them.
+        The values of the names in ``slashes`` may be several segments, with slashes between them. ``mutates`` says that
+        the request certainly changes something: it is refused in a function that ``reads``.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
@@ -353,6 +355,7 @@ class Api:
                 url_secrets=self._url_secrets,
                 timeout=timeout,
                 multipart=parts,
+                mutates=mutates,
             )
         )
 
