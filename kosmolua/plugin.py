@@ -8,6 +8,7 @@ from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import OAuth2
 from kosmolua.http.client import Api, decode
+from kosmolua.http.graphql import by_connection, graphql
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
@@ -30,10 +31,12 @@ __all__ = [
     "Secret",
     "Send",
     "between",
+    "by_connection",
     "by_cursor",
     "by_link",
     "by_page",
     "decode",
+    "graphql",
     "matching",
     "next_link",
     "non_empty",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import subprocess
 import sys
@@ -12,10 +14,12 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.loopback import Loopback
 
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.client import Api, decode, fill
 from kosmolua.http.messages import Request, Response, origin
+from kosmolua.http.transport import Transport
 from kosmolua.secret import Secret
 
 BASE = "https://api.example.com/v1"
@@ -140,12 +144,72 @@ def test_form_body(method: str) -> None:
     assert wire.last.content == b"grant_type=refresh_token&scope=a%2Cb"
 
 
+def uploaded(request: Request) -> list[tuple[str | None, str | None, str, bytes]]:
+    """Return name, file name, media type and content of each part that a request sends, as Python's parser reads it."""
+    head = f"Content-Type: {request.fields['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + request.content, policy=email.policy.HTTP)
+    return [
+        (
+            part.get_param("name", header="Content-Disposition"),
+            part.get_filename(),
+            part.get_content_type(),
+            part.get_payload(decode=True),
+        )
+        for part in message.iter_parts()
+    ]
+
+
+def test_a_form_with_files_over_the_wire() -> None:
+    """Fields, files of any bytes and secrets arrive as they are, in order; the same form is the same body."""
+    scan = bytes(range(256)) + b"\r\n--kosmolua-\r\n"
+    form = {"title": "Zoë", "pinned": True, "token": Secret("s3cret"), "none": None, "tags": ["a", "b"]}
+    files = {"scan": ("s.png", scan, "image/png"), "notes": [("1.txt", "one", "text/plain"), ("2.txt", "", "text/x")]}
+    with Loopback(lambda request: Response(200, {}, b'{"ok":true}')) as service:
+        api = Api(Transport().send, service.url)
+        assert api.post("/scans", multipart={**form, **files}) == {"ok": True}
+        api.put("/scans", multipart={**form, **files}, headers={"content-type": "multipart/form-data"})
+    assert uploaded(service.requests[0]) == [
+        ("title", None, "text/plain", "Zoë".encode()),
+        ("pinned", None, "text/plain", b"true"),
+        ("token", None, "text/plain", b"s3cret"),
+        ("tags", None, "text/plain", b"a"),
+        ("tags", None, "text/plain", b"b"),
+        ("scan", "s.png", "image/png", scan),
+        ("notes", "1.txt", "text/plain", b"one"),
+        ("notes", "2.txt", "text/x", b""),
+    ]
+    assert service.requests[0].content == service.requests[1].content
+    assert service.requests[0].headers["Content-Type"] == service.requests[1].headers["Content-Type"]
+
+
+def test_no_name_of_a_file_ends_its_head() -> None:
+    """Quotes and line ends in names are escaped as browsers do; a media type that has any is refused."""
+    wire = Wire()
+    Api(wire, BASE).post("/x", multipart={'a"b': ('q".png\r\nX-Evil: 1', b"", "image/png")})
+    assert b'name="a%22b"; filename="q%22.png%0D%0AX-Evil: 1"\r\nContent-Type: image/png\r\n\r\n' in wire.last.content
+    with pytest.raises(ValueError, match="is not a media type"):
+        Api(wire, BASE).post("/x", multipart={"a": ("b", b"", "image/png\r\nX-Evil: 1")})
+
+
+def test_a_boundary_says_nothing_of_a_secret() -> None:
+    """It is in a header, and is the same whatever the secret is."""
+    wire = Wire()
+    for value in ("s3cret", "an0ther"):
+        Api(wire, BASE).post("/x", multipart={"token": Secret(value)})
+    assert wire.requests[0].headers["Content-Type"] == wire.requests[1].headers["Content-Type"]
+
+
 @pytest.mark.parametrize(
     "given",
-    [{"form": {"token": Secret("s3cret")}}, {"json": {"a": [{"token": Secret("s3cret")}]}}, {"body": Secret("s3cret")}],
+    [
+        {"form": {"token": Secret("s3cret")}},
+        {"multipart": {"token": Secret("s3cret")}},
+        {"json": {"a": [{"token": Secret("s3cret")}]}},
+        {"body": Secret("s3cret")},
+    ],
 )
 def test_a_secret_in_a_body(given: dict[str, Any]) -> None:
-    """A form, JSON or a whole body may hold a Secret; it is in what is sent, and not in the request's repr."""
+    """A form of any kind, JSON or a whole body may hold a Secret; it is sent, and not in the repr of the request."""
     wire = Wire()
     Api(wire, BASE).post("/token", **given)
     assert b"s3cret" in wire.last.content
@@ -172,13 +236,41 @@ def test_a_header_of_one_request_replaces_the_clients() -> None:
     assert wire.last.headers["Accept"] == "application/json"
 
 
-@pytest.mark.parametrize(("one", "other"), [("json", "form"), ("form", "body"), ("json", "body")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("json", "form"), ("form", "body"), ("json", "body"), ("multipart", "form")]
+)
 def test_a_request_has_one_body(one: str, other: str) -> None:
     """Two of them are a slip of the author, and nothing is sent."""
     wire = Wire()
     given: dict[str, Any] = {one: {}, other: {}}
-    with pytest.raises(TypeError, match="json, form and body exclude each other"):
+    with pytest.raises(TypeError, match="json, form, multipart and body exclude each other"):
         Api(wire, BASE).post("/x", **given)
+    assert not wire.requests
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_a_timeout_goes_with_the_request(method: str) -> None:
+    """Each verb takes one; without it the request has no limit of its own."""
+    wire = Wire()
+    call: Callable[..., object] = getattr(Api(wire, BASE), method)
+    call("/x", timeout=2.5)
+    call("/x")
+    assert [request.timeout for request in wire.requests] == [2.5, None]
+
+
+def test_a_timeout_holds_for_what_a_write_refers_to() -> None:
+    """The answer that a 303 leads to has as long as the write had."""
+    wire = Wire(Response(303, {"Location": "/v1/jobs/1"}), Response(200, {}, b"{}"))
+    Api(wire, BASE).post("/jobs", timeout=3)
+    assert [(request.method, request.timeout) for request in wire.requests] == [("POST", 3), ("GET", 3)]
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_a_timeout_that_ends_before_it_begins(timeout: float) -> None:
+    """It is a slip of the author, and nothing is sent."""
+    wire = Wire()
+    with pytest.raises(ValueError, match="timeout must be more than 0 s"):
+        Api(wire, BASE).get("/x", timeout=timeout)
     assert not wire.requests
 
 
@@ -194,6 +286,9 @@ class Colour:
         ({"query": {"filter": {1, 2}}}, "filter must be .* not a Python set"),
         ({"query": {"keys": [Secret("s3cret")]}}, "keys must be .* not a Python Secret"),
         ({"form": {"filter": {"x": 1}}}, "filter must be .* not a Python dict"),
+        ({"multipart": {"filter": {"x": 1}}}, "filter must be .* not a Python dict"),
+        ({"multipart": {"scan": ("a.png", b"")}}, "the file scan must be a tuple of its name, its content and its"),
+        ({"multipart": {"scan": [("a.png", 7, "image/png")]}}, "the file scan must be a tuple of its name, its"),
         ({"json": {"when": Colour()}}, "JSON cannot hold a Python Colour"),
         ({"headers": {"X-Try": 1}}, "X-Try in the header must be a string or a Secret, not a Python int"),
         ({"headers": {"If-Match": None}}, "If-Match in the header must be a string or a Secret, not None"),

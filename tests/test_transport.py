@@ -285,6 +285,24 @@ def test_a_wait_ends_with_the_run_also_in_the_second_attempt() -> None:
     assert in_time(ends_in_the_second, 0.3)
 
 
+@pytest.mark.parametrize(("own", "of_the_call"), [(0.2, 60.0), (60.0, 0.2)])
+def test_a_timeout_of_one_request(own: float, of_the_call: float) -> None:
+    """It ends a request whose call has time left, and never gives it more than the call has."""
+    began = time.monotonic()
+    with serving(silence) as service, pytest.raises(NetworkError, match="no complete answer came in time"):
+        quick().send(Request("GET", service.url, timeout=own), until=ending(began + of_the_call))
+    assert time.monotonic() - began < SOON
+
+
+def test_a_timeout_is_for_all_repetitions() -> None:
+    """A wait that would go beyond it is not begun: the last answer is what came."""
+    began = time.monotonic()
+    with serving(answer(503)) as service:
+        transport = Transport(backoff=lambda retry: 20.0)
+        assert transport.send(Request("GET", service.url, timeout=5.0), until=ending(began + 120)).status == 503
+    assert service.taken == 1
+
+
 @pytest.mark.slow
 def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's resolver knows no timeout; the call ends in time all the same, and says that nothing was sent."""

@@ -36,7 +36,7 @@ _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bo
 _NAME = re.compile(rf"(?!({'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
 _CODE = re.compile(r"\\u([0-9a-f]{4})")
 _SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
-_OF_REQUEST = ("query", "headers", "json", "form", "body", "safe")
+_OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "multipart")
 """What slots of a path cannot be called, since requests have arguments of these names."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -15,6 +15,7 @@ from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
+from kosmolua.http.multipart import Multipart, Part
 from kosmolua.protocol import Json, memory_of
 from kosmolua.secret import Secret
 
@@ -26,6 +27,11 @@ _NEVER_IN_A_SEGMENT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 Scalar = str | int | float | bool
 Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tuple[str, str]]
 """Names and values of a query or a form; as pairs they are sent as they are, in order."""
+File = tuple[str, "bytes | str | Secret", str]
+"""A file of a multipart form: its name, what is in it, and its media type."""
+Field: TypeAlias = "Scalar | Secret | File"
+Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tuple[str, Field]]"
+"""Names of a multipart form with a value or a file each, or a list of these."""
 Body = bytes | str | Secret
 Sendable: TypeAlias = "None | bool | int | float | str | Secret | Sequence[Sendable] | Mapping[str, Sendable]"
 """JSON, in which a string may be a Secret."""
@@ -82,13 +88,20 @@ class Api:
         self._query = self._pairs(query or {})
 
     def get(
-        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        **segments: str | int,
     ) -> Json:
         """GET a path and return its JSON, or None if the answer is empty.
 
         Takes and raises what :meth:`request` does.
         """
-        return decode(self.fetch("GET", template, segments, query=query, headers=headers))
+        return decode(self.fetch("GET", template, segments, query=query, headers=headers, timeout=timeout))
 
     def post(
         self,
@@ -99,7 +112,9 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
@@ -109,7 +124,17 @@ class Api:
         """
         return decode(
             self.fetch(
-                "POST", template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+                "POST",
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                multipart=multipart,
+                body=body,
+                timeout=timeout,
+                safe=safe,
             )
         )
 
@@ -122,7 +147,9 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
         """PUT JSON, a form or any other body and return the answer's JSON.
@@ -130,7 +157,18 @@ class Api:
         Takes and raises what :meth:`request` does.
         """
         return decode(
-            self.fetch("PUT", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(
+                "PUT",
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                multipart=multipart,
+                body=body,
+                timeout=timeout,
+            )
         )
 
     def patch(
@@ -142,7 +180,9 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         **segments: str | int,
     ) -> Json:
         """PATCH with JSON, a form or any other body and return the answer's JSON.
@@ -150,17 +190,35 @@ class Api:
         Takes and raises what :meth:`request` does.
         """
         return decode(
-            self.fetch("PATCH", template, segments, query=query, headers=headers, json=json, form=form, body=body)
+            self.fetch(
+                "PATCH",
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                multipart=multipart,
+                body=body,
+                timeout=timeout,
+            )
         )
 
     def delete(
-        self, template: str, /, *, query: Query | None = None, headers: Headers | None = None, **segments: str | int
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        **segments: str | int,
     ) -> Json:
         """DELETE a path and return the answer's JSON.
 
         Takes and raises what :meth:`request` does; that can send a body too.
         """
-        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers))
+        return decode(self.fetch("DELETE", template, segments, query=query, headers=headers, timeout=timeout))
 
     def request(
         self,
@@ -172,7 +230,9 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
@@ -185,7 +245,10 @@ class Api:
             headers: Sent with this request, instead of the client's own of the same name.
             json: The body as JSON, where a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
+            multipart: Fields and files of a form, sent as ``multipart/form-data`` instead. A file is a tuple of its
+                name, its content and its media type; a list stands for several fields of that name.
             body: Any other body, with its ``Content-Type`` among the headers; text is sent as UTF-8.
+            timeout: Seconds that it may take, with repetitions and waits; a call's own limit holds beside it.
             safe: True if the request changes nothing although its method could, as a query by POST: it is then
                 repeated after a fault, as a GET is.
             segments: The values of the template's names.
@@ -195,10 +258,21 @@ class Api:
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
             TypeError: A value has a type that no request can carry, or there are two bodies.
+            ValueError: The timeout is not more than 0.
         """
         return decode(
             self.fetch(
-                method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+                method,
+                template,
+                segments,
+                query=query,
+                headers=headers,
+                json=json,
+                form=form,
+                multipart=multipart,
+                body=body,
+                timeout=timeout,
+                safe=safe,
             )
         )
 
@@ -212,13 +286,25 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
         **segments: str | int,
     ) -> Response:
         """Like :meth:`request`, but return the whole answer: headers, and a body that need not be JSON."""
         return self.fetch(
-            method, template, segments, query=query, headers=headers, json=json, form=form, body=body, safe=safe
+            method,
+            template,
+            segments,
+            query=query,
+            headers=headers,
+            json=json,
+            form=form,
+            multipart=multipart,
+            body=body,
+            timeout=timeout,
+            safe=safe,
         )
 
     def fetch(
@@ -232,17 +318,24 @@ class Api:
         headers: Headers | None = None,
         json: Sendable = None,
         form: Query | None = None,
+        multipart: Fields | None = None,
         body: Body | None = None,
+        timeout: float | None = None,
         safe: bool = False,
+        mutates: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
         """Like :meth:`exchange`, with the values of the template's names in a mapping.
 
-        The values of the names in ``slashes`` may be several segments, with slashes between them.
+        The values of the names in ``slashes`` may be several segments, with slashes between them. ``mutates`` says that
+        the request certainly changes something: it is refused in a function that ``reads``.
         """
-        if sum(given is not None for given in (json, form, body)) > 1:
-            raise TypeError("json, form and body exclude each other, since a request has one body")
+        if sum(given is not None for given in (json, form, multipart, body)) > 1:
+            raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
         own = _merged(self._headers, headers or {})
+        parts = None if multipart is None else Multipart(tuple(_parts(multipart)))
+        if parts:
+            own = _merged(own, {"Content-Type": parts.content_type})
         if json is not None:
             own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
         sent = body.encode() if isinstance(body, str) else body
@@ -250,7 +343,20 @@ class Api:
         url = self._base_url + fill(template, segments, slashes)
         fields = self._pairs(form or {})
         return self._answer(
-            Request(method, url, pairs, own, sent, fields, template, declared_safe=safe, url_secrets=self._url_secrets)
+            Request(
+                method,
+                url,
+                pairs,
+                own,
+                sent,
+                fields,
+                template,
+                declared_safe=safe,
+                url_secrets=self._url_secrets,
+                timeout=timeout,
+                multipart=parts,
+                mutates=mutates,
+            )
         )
 
     @property
@@ -268,8 +374,12 @@ class Api:
         """Return the absolute URL of a path, without a query."""
         return self._base_url + fill(template, segments)
 
-    def follow(self, url: str) -> Response:
+    def follow(self, url: str, *, timeout: float | None = None) -> Response:
         """GET an absolute URL that the service gave, such as that of the next page, and return the whole answer.
+
+        Args:
+            url: The address.
+            timeout: As in :meth:`request`.
 
         Raises:
             NetworkError: The URL is at another origin, where no credential may go.
@@ -284,8 +394,10 @@ class Api:
         own = dict(self._query)
         given = (pair for pair in parse_qsl(target.query, keep_blank_values=True) if pair[0] not in own)
         address = target._replace(query="", fragment="").geturl()
-        request = Request("GET", address, (*self._query, *given), self._headers, url_secrets=self._url_secrets)
-        return self._answer(request)
+        query = (*self._query, *given)
+        return self._answer(
+            Request("GET", address, query, self._headers, url_secrets=self._url_secrets, timeout=timeout)
+        )
 
     def _answer(self, request: Request) -> Response:
         if self._auth:
@@ -295,13 +407,13 @@ class Api:
             return response
         target = location(request, response)
         if response.status == 303 and request.method not in SAFE_METHODS and origin(target) == origin(self._base_url):
-            return self.follow(target) if request.safe else self._see_other(request, target)
+            return self.follow(target, timeout=request.timeout) if request.safe else self._see_other(request, target)
         raise error_of(request, response)
 
     def _see_other(self, write: Request, url: str) -> Response:
         """GET the answer of a write. If that fails, the error must not invite a repetition of the write."""
         try:
-            return self.follow(url)
+            return self.follow(url, timeout=write.timeout)
         except CallError as error:
             raise NetworkError(
                 f"{write.method} {urlsplit(write.url).path} was answered 303, but what that refers to could not be "
@@ -360,6 +472,23 @@ def _word(name: str, value: object) -> str:
             f"{name} must be text, a number or a boolean to be part of an address or a form, not {kind(value)}"
         )
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parts(fields: Fields) -> Iterator[Part]:
+    """Yield the parts of a multipart form."""
+    for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, tuple):
+                yield _file(name, each)
+            elif each is not None:
+                yield Part(name, each if isinstance(each, Secret) else _word(name, each).encode())
+
+
+def _file(name: str, file: Sequence[object]) -> Part:
+    match file:
+        case (str(filename), bytes() | str() | Secret() as content, str(content_type)):
+            return Part(name, content.encode() if isinstance(content, str) else content, content_type, filename)
+    raise TypeError(f"the file {name} must be a tuple of its name, its content and its media type")
 
 
 def _merged(usual: Headers, own: Headers) -> Headers:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TypeAlias
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
+from kosmolua.http.multipart import Multipart
 from kosmolua.protocol import Json, decode
 from kosmolua.secret import Secret
 
@@ -41,9 +43,13 @@ class Request:
         route: The template of the path, such as ``/services/{service_id}``; empty if it is not known.
         declared_safe: True if the request changes nothing although its method could: a query by POST.
         url_secrets: Credentials inside the path, which has ``{name}`` where each is to stand.
+        timeout: Seconds that it may take, with repetitions and waits, if that is less than its call may take.
+        multipart: A form with files to send as the body instead; the headers name its boundary.
+        mutates: True if the request certainly changes something, so that no function that reads may send it.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
+        ValueError: The timeout is not more than 0.
     """
 
     method: str
@@ -55,8 +61,13 @@ class Request:
     route: str = ""
     declared_safe: bool = False
     url_secrets: Mapping[str, Secret] = field(default_factory=dict)
+    timeout: float | None = None
+    multipart: Multipart | None = None
+    mutates: bool = False
 
     def __post_init__(self) -> None:
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout must be more than 0 s, not {self.timeout}")
         for place, pairs in (("header", self.headers.items()), ("query", self.query), ("form", self.form)):
             for name, value in pairs:
                 if not isinstance(value, (str, Secret)):
@@ -77,16 +88,19 @@ class Request:
 
     @property
     def content(self) -> bytes:
-        """The body exactly as it is sent, also of a form; empty if there is none."""
+        """The body exactly as it is sent, also of a form with or without files; empty if there is none."""
         if self.form:
             return _encoded(self.form).encode()
+        if self.multipart:
+            return self.multipart.encode()
         return self.body.reveal().encode() if isinstance(self.body, Secret) else self.body or b""
 
     @property
     def secrets(self) -> Iterator[Secret]:
         """The credentials in the request."""
         pairs = (*self.headers.items(), *self.query, *self.form, *self.url_secrets.items(), ("", self.body))
-        return (value for _, value in pairs if isinstance(value, Secret))
+        held = self.multipart.secrets if self.multipart else ()
+        return chain((value for _, value in pairs if isinstance(value, Secret)), held)
 
     def _revealed(self, path: str) -> str:
         for name, secret in self.url_secrets.items():

@@ -109,7 +109,7 @@ class Transport:
         returned as soon as the wait that it demands would last beyond the end.
 
         Args:
-            request: The request.
+            request: The request; its own timeout, if it has one, ends it where that is earlier.
             until: Returns when the call must be over, by :func:`time.monotonic`; by default in
                 :data:`DEFAULT_TIMEOUT`. It ends each phase: connecting, TLS, the head, the body, and waits.
             observe: Called with each attempt when it is over, in the thread of the caller.
@@ -118,8 +118,7 @@ class Transport:
             NetworkError: No complete answer came.
             CallError: ``rate_limited``, and nothing was sent: a rate limit lasts beyond the end.
         """
-        ends = time.monotonic() + DEFAULT_TIMEOUT
-        call = _Call(request, until or (lambda: ends), observe)
+        call = _Call(request, _limited(request, until), observe)
         for retry in count():
             outcome = self._attempt(call)
             wait = self._wait(request, outcome, retry)
@@ -216,6 +215,17 @@ class _Call:
     observe: Observe | None
     attempts: int = 0
     idle_since: float = field(default_factory=time.monotonic)
+
+
+def _limited(request: Request, until: Until | None) -> Until:
+    """Return when a request that is sent now must be over: by the end of its call, and by its own timeout."""
+    now = time.monotonic()
+    latest = now + DEFAULT_TIMEOUT
+    call_ends = until or (lambda: latest)
+    if request.timeout is None:
+        return call_ends
+    ends = now + request.timeout
+    return lambda: min(ends, call_ends())
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:

@@ -7,7 +7,6 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -17,6 +16,7 @@ from kosmolua.catalog.openapi.paging import Page, Recipe, walk
 from kosmolua.errors import BadArguments
 from kosmolua.http.client import Api, decode
 from kosmolua.http.messages import Response
+from kosmolua.http.multipart import OCTETS, Multipart, Part
 from kosmolua.protocol import Json
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
@@ -155,9 +155,9 @@ class Call:
         if media.startswith("multipart/"):
             parts = [(each.wire, given[each.name]) for each in keys]
             parts += [(each.fills, given[each.name]) for each in filled]
-            content, boundary = multipart([*parts, *extra.items()])
-            headers.setdefault("Content-Type", f"{media}; boundary={boundary}")
-            return None, content
+            form = multipart([*parts, *extra.items()])
+            headers.setdefault("Content-Type", f"{media}; boundary={form.boundary}")
+            return None, form.encode()
         headers.setdefault("Content-Type", media)
         whole = {each.wire: given[each.name] for each in keys} | {each.fills: given[each.name] for each in filled}
         return None, encoded({**whole, **extra})
@@ -238,7 +238,7 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
     """Return the bytes, the media type and the file name of what a script passes for a file.
 
     Raises:
-        BadArguments: Its base64 is none.
+        BadArguments: Its base64 or its media type is none.
     """
     if not isinstance(value, Mapping) or "base64" not in value:
         return (value if isinstance(value, str) else _word(value)).encode(), "", ""
@@ -246,40 +246,30 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
         content = b64decode("".join(str(value["base64"]).split()), validate=True)
     except (NotBase64, ValueError):
         raise BadArguments(f"{name}.base64 is not base64", param=name) from None
-    return content, str(value.get("content_type") or ""), str(value.get("filename") or "")
+    kind = str(value.get("content_type") or "")
+    if not kind.isprintable():
+        raise BadArguments(f"{name}.content_type is not a media type", param=name)
+    return content, kind, str(value.get("filename") or "")
 
 
-def multipart(parts: Sequence[tuple[str, Any]]) -> tuple[bytes, str]:
-    """Return the body of a form with files, and its boundary, which depends on nothing but the parts."""
-    pieces = [piece for name, value in parts for piece in _pieces(name, value)]
-    boundary = "kosmolua-" + sha256(b"".join(head + content for head, content in pieces)).hexdigest()[:32]
-    lines = [b"--" + boundary.encode() + b"\r\n" + head + b"\r\n" + content + b"\r\n" for head, content in pieces]
-    return b"".join([*lines, b"--" + boundary.encode() + b"--\r\n"]), boundary
+def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
+    """Return a form with files of what a script passes."""
+    return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
 
 
-def _pieces(name: str, value: Any) -> Iterator[tuple[bytes, bytes]]:
-    """Yield head and content of each part that an argument becomes."""
+def _parts(name: str, value: Any) -> Iterator[Part]:
+    """Yield each part that an argument becomes."""
     is_list = isinstance(value, (list, tuple))
     if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
         for each in value:
-            yield from _pieces(name, each)
-        return
-    if value is None:
-        return
-    head = f'Content-Disposition: form-data; name="{_in_quotes(name)}"'
-    if isinstance(value, Mapping) and "base64" in value:
+            yield from _parts(name, each)
+    elif isinstance(value, Mapping) and "base64" in value:
         content, kind, filename = file_of(value, name)
-        head += f'; filename="{_in_quotes(filename or "file")}"\r\nContent-Type: {kind or "application/octet-stream"}'
+        yield Part(name, content, kind or OCTETS, filename or "file")
     elif isinstance(value, (Mapping, list, tuple)):
-        head, content = f"{head}\r\nContent-Type: application/json", encoded(value)
-    else:
-        content = _word(value).encode()
-    yield f"{head}\r\n".encode(), content
-
-
-def _in_quotes(text: str) -> str:
-    """Return a text as a name inside a part's head has it (HTML, 4.10.22.8)."""
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        yield Part(name, encoded(value), "application/json")
+    elif value is not None:
+        yield Part(name, _word(value).encode())
 
 
 def _accepted(media: Sequence[str]) -> str:
