@@ -13,8 +13,9 @@ import pytest
 from conftest import ROOT
 from support.documents import Sent, live, serving, shared
 
-from kosmolua.authoring.curated import Start, curate, with_access
-from kosmolua.authoring.scaffold import Plan, write
+from kosmolua.authoring.curated import Start, curate
+from kosmolua.authoring.plan import Plan, with_access
+from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.openapi import importing
 from kosmolua.catalog.openapi.importing import Wishes
 from kosmolua.catalog.plugins import Plugins

@@ -12,14 +12,12 @@ from urllib.parse import parse_qsl
 
 from kosmolua.accounts.toml import assignments
 from kosmolua.authoring.lint_functions import effect_named
-from kosmolua.authoring.scaffold import AUTH, EXAMPLE_URL, Plan, check_url
 from kosmolua.catalog.openapi.compiling import Built
 from kosmolua.catalog.openapi.document import Document
 from kosmolua.catalog.openapi.importing import Import
 from kosmolua.catalog.openapi.operations import Field, is_json
 from kosmolua.catalog.openapi.prose import MAX_SUMMARY, cleaned
 from kosmolua.catalog.openapi.samples import Samples
-from kosmolua.catalog.openapi.security import Access, Credential
 from kosmolua.errors import UsageError
 from kosmolua.protocol import Json
 from kosmolua.schema.bounds import Range
@@ -284,44 +282,6 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
     functions = [Curated(each, document) for each in chosen.values()]
     overlay = ready.overlay + "".join(each.entry for each in functions)
     return Start(replace(ready, overlay=overlay), functions)
-
-
-def with_access(plan: Plan, access: Access) -> Plan:
-    """Return a plan with what a document says of its service: the address, the credential and the headers.
-
-    Args:
-        plan: The plan; an address or a credential that it has goes before the document's.
-        access: What the document says.
-
-    Raises:
-        UsageError: The document says something that an account of a few lines cannot do, and the plan nothing else.
-    """
-    url = access.base_url
-    for each in access.variables:
-        url = url.replace(f"{{{each.wire}}}", each.default or f"{{{each.wire}}}")
-    if plan.base_url == EXAMPLE_URL:
-        if not url or "{" in url:
-            hint = "say where the service is with --base-url, such as --base-url https://api.example.com/v1"
-            raise UsageError(f"The document of {plan.name} names no whole address", hint=hint)
-        plan = replace(plan, base_url=check_url(url))
-    plan = replace(plan, settings=[each for each in access.settings if each.required or each.default is not None])
-    if plan.auth != "none" or not access.alternatives:
-        return plan
-    single = [each[0] for each in access.alternatives if len(each) == 1 and each[0].kind in AUTH]
-    if not single:
-        hint = f"say how requests carry a credential with --auth {'|'.join(AUTH)}, and change Account.open"
-        raise UsageError(f"The document of {plan.name} asks for credentials that are not one key", hint=hint)
-    return _with_credential(plan, single[0])
-
-
-def _with_credential(plan: Plan, credential: Credential) -> Plan:
-    if credential.kind == "header":
-        return replace(plan, auth="header", header=credential.name, prefix=credential.prefix)
-    if credential.kind == "query":
-        return replace(plan, auth="query", parameter=credential.name)
-    if credential.kind == "bearer" and credential.prefix not in ("", "Bearer"):
-        return replace(plan, auth="header", header="Authorization", prefix=credential.prefix)
-    return replace(plan, auth=credential.kind)
 
 
 def annotation(kind: Type) -> str:

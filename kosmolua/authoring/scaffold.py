@@ -3,125 +3,19 @@
 from __future__ import annotations
 
 import json
-import keyword
-import re
-import sys
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.machinery import PathFinder
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from kosmolua.authoring.plan import Plan, check_url
 from kosmolua.errors import UsageError
-from kosmolua.schema.names import objection_to_integration
 
 if TYPE_CHECKING:
     from kosmolua.authoring.curated import Start
     from kosmolua.catalog.openapi.security import Setting
-
-AUTH = ("bearer", "header", "query", "basic", "none")
-"""How a request can carry a credential."""
-EXAMPLE_URL = "https://api.example.com"
-
-_URL = re.compile(r"https?://[^\s/?#@\"'\\]+(/[^\s?#@\"'\\]*)?")
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+.^_|~-]+")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The description of a new plugin.
-
-    Args:
-        name: The integration's name, which is also that of its folder.
-        base_url: Where the service is.
-        auth: One of :data:`AUTH`.
-        header: The header that carries the key, if ``auth`` is ``header``.
-        parameter: The query parameter that carries it, if ``auth`` is ``query``.
-        prefix: The word before a bearer's token or before the key in a header, if it is not the usual one.
-        settings: Headers that every request has.
-
-    Raises:
-        UsageError: One of them is invalid.
-    """
-
-    name: str
-    base_url: str = EXAMPLE_URL
-    auth: str = "none"
-    header: str = "X-Api-Key"
-    parameter: str = "api_key"
-    prefix: str = ""
-    settings: Sequence[Setting] = ()
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        check_url(self.base_url)
-        check_auth(self.auth)
-        check_token(self.header)
-        check_token(self.parameter)
-        for each in self.settings:
-            check_token(each.header)
-
-    @property
-    def title(self) -> str:
-        """The name as a heading has it."""
-        return self.name.replace("_", " ").capitalize()
-
-
-def check_name(name: str, taken: Container[str] = ()) -> str:
-    """Return a name that a new plugin can have.
-
-    Args:
-        name: The name.
-        taken: The names of the installed integrations.
-
-    Raises:
-        UsageError: The name cannot be used; the message says why.
-    """
-    if objection := objection_to_integration(name):
-        raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
-    better = f"choose another name, such as {name}_api"
-    if keyword.iskeyword(name):
-        raise UsageError(f"{name} is a word of Python itself", hint=better)
-    if name in taken:
-        raise UsageError(f"There is an integration called {name} already", hint=better)
-    if _is_importable(name):
-        raise UsageError(f"{name} is a Python module already, and its test would import that one", hint=better)
-    return name
-
-
-def check_url(url: str) -> str:
-    """Return a base URL that an account can have.
-
-    Raises:
-        UsageError: It is not such a URL.
-    """
-    if not _URL.fullmatch(url):
-        raise UsageError(f"{url!r} is not a base URL", hint="such as https://api.example.com/v1, without user or query")
-    return url.rstrip("/")
-
-
-def check_auth(auth: str) -> str:
-    """Return one of :data:`AUTH`.
-
-    Raises:
-        UsageError: It is not one of them.
-    """
-    if auth not in AUTH:
-        raise UsageError(f"There is no auth {auth!r}", hint=f"choose {', '.join(AUTH)}")
-    return auth
-
-
-def check_token(name: str) -> str:
-    """Return a name that a header or a parameter can have.
-
-    Raises:
-        UsageError: The name is invalid.
-    """
-    if not _TOKEN.fullmatch(name):
-        raise UsageError(f"{name!r} is not a name for a header or a parameter", hint="such as X-Api-Key")
-    return name
 
 
 def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
@@ -277,9 +171,3 @@ def _fields(settings: Sequence[Setting]) -> str:
         for each in sorted(settings, key=lambda each: each.default is not None)
     ]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _is_importable(name: str) -> bool:
-    """Return True if Python has a module of this name outside the current folder."""
-    elsewhere = [path for path in sys.path if path not in ("", str(Path.cwd()))]
-    return name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None

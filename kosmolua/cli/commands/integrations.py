@@ -15,7 +15,8 @@ import click
 
 from kosmolua.authoring import lint
 from kosmolua.authoring.findings import Finding
-from kosmolua.authoring.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, write
+from kosmolua.authoring.plan import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, with_access
+from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.cli import console
 from kosmolua.cli.commands import documents
@@ -169,7 +170,7 @@ def _from_document(
 
     What is not given comes from the document.
     """
-    from kosmolua.authoring.curated import curate, with_access
+    from kosmolua.authoring.curated import curate
     from kosmolua.catalog.openapi import importing
 
     wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
