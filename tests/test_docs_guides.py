@@ -278,7 +278,7 @@ def test_notes_of_the_guide_are_read_in_other_ways(workshop: Path) -> None:
     replies = {
         ("GET", "/tags"): in_turn(full, ["last"]),
         ("HEAD", "/notes/n-1"): answer(200, headers={"etag": '"v1"'}),
-        ("GET", "/notes/n-1/picture"): Response(200, body=b"\xff\x00"),
+        ("GET", "/notes/n-1/picture"): Response(200, {"Content-Type": "image/png"}, b"\xff\x00"),
         ("POST", "/notes/rank"): [],
         ("POST", "/graphql"): {"data": {"count": {"all": 7, "pinned": 2}}},
     }
@@ -286,7 +286,7 @@ def test_notes_of_the_guide_are_read_in_other_ways(workshop: Path) -> None:
 
     assert play.call("notes.list_tags") == [*full, "last"]
     assert play.call("notes.get_version", ["n-1"]) == '"v1"'
-    assert play.call("notes.get_picture", ["n-1"]) == "/wA="
+    assert play.call("notes.get_picture", ["n-1"]) == {"content_type": "image/png", "base64": "/wA=", "bytes": 2}
     assert play.call("notes.count_notes") == {"all": 7, "pinned": 2}
     assert play.call("notes.rank_notes", {"words": ["tea"]}) == []
     assert all(request.safe for request in play.requests)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
+from kosmolua.http.binary import Binary, binary
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
@@ -275,6 +276,23 @@ class Api:
                 safe=safe,
             )
         )
+
+    def download(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        **segments: str | int,
+    ) -> Binary:
+        """GET a path and return its bytes in base64, as ``{ content_type, base64, bytes }``, whatever they are.
+
+        Takes and raises what :meth:`request` does.
+        """
+        own = _merged({"Accept": "*/*"}, headers or {})
+        return binary(self.fetch("GET", template, segments, query=query, headers=own, timeout=timeout))
 
     def exchange(
         self,
