@@ -89,7 +89,11 @@ PATHS: dict[str, Any] = {
         },
         "put": {
             "operationId": "renamePets",
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "array"}}}},
+            "servers": [{"url": "https://pets.example/v1/"}],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"type": "array", "nullable": True}}},
+            },
             "responses": ANSWER,
         },
     },

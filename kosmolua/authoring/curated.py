@@ -15,7 +15,7 @@ from kosmolua.authoring.lint_functions import effect_named
 from kosmolua.catalog.openapi.compiling import Built
 from kosmolua.catalog.openapi.document import Document
 from kosmolua.catalog.openapi.importing import Import
-from kosmolua.catalog.openapi.operations import Field, is_json
+from kosmolua.catalog.openapi.operations import Field, is_json, text
 from kosmolua.catalog.openapi.prose import MAX_SUMMARY, cleaned
 from kosmolua.catalog.openapi.samples import Samples
 from kosmolua.errors import UsageError
@@ -55,8 +55,8 @@ class _Parameter:
     @property
     def line(self) -> str:
         """The parameter in a signature."""
-        written = annotation(self.kind)
-        if not self.field.required and not self.kind.nullable:
+        written = annotation(replace(self.kind, nullable=False))  # what is required cannot be None in Python
+        if not self.field.required:
             written += " | None"
         bounds = [each for each in getattr(self.kind, "bounds", ()) if isinstance(each, Range)]
         closed = [each for each in bounds if None not in (each.minimum, each.maximum) and not each.exclusive_minimum]
@@ -72,12 +72,13 @@ class Curated:
     Args:
         built: The operation.
         document: Its document.
+        base_url: Where the document says that operations are.
 
     Raises:
         UsageError: A plain function cannot send it.
     """
 
-    def __init__(self, built: Built, document: Document) -> None:
+    def __init__(self, built: Built, document: Document, base_url: str) -> None:
         self.operation = built.operation
         self.name = f"{built.name}_" if keyword.iskeyword(built.name) else built.name
         self.effect = effect_named(self.name, built.effect)
@@ -85,7 +86,7 @@ class Curated:
         self._summary = built.name.replace("_", " ") if says_nothing else built.summary
         self._document = document
         self._samples = Samples(document.look_up, "default")
-        self._refuse_what_is_not_plain()
+        self._refuse_what_is_not_plain(base_url)
         self._returns = self._kind_of_result()
         self._parameters = [*self._read_parameters()]
         self._refuse({f"{each.name} is a table": self._is_odd_table(each) for each in self._parameters})
@@ -151,11 +152,13 @@ class Curated:
     def _at(self, place: str) -> list[_Parameter]:
         return [each for each in self._parameters if each.field.place == place]
 
-    def _refuse_what_is_not_plain(self) -> None:
+    def _refuse_what_is_not_plain(self, base_url: str) -> None:
         operation, body = self.operation, self.operation.body
         media = body.media[0] if body else "application/json"
         odd = {
-            "it is at another address": bool(operation.servers),
+            "it is at another address": any(
+                text(each.get("url")).rstrip("/") != base_url for each in operation.servers[:1]
+            ),
             f"its body is {media}": not (is_json(media) or (media.startswith(_FORM) and body and not body.whole)),
             "its answer is no JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
             "a slot of its path takes several segments": any(each.slashes for each in operation.fields),
@@ -279,7 +282,7 @@ def curate(ready: Import, wanted: Sequence[str]) -> Start:
             hint = did_you_mean(word, known) or "name a function, an operationId, or a route such as 'GET /pets'"
             raise UsageError(f"The document has no operation {word!r}", hint=hint)
     chosen = {known[word].name: known[word] for word in wanted}
-    functions = [Curated(each, document) for each in chosen.values()]
+    functions = [Curated(each, document, ready.result.access.base_url) for each in chosen.values()]
     overlay = ready.overlay + "".join(each.entry for each in functions)
     return Start(replace(ready, overlay=overlay), functions)
 
@@ -295,10 +298,10 @@ def annotation(kind: Type) -> str:
     elif isinstance(kind, Record):
         words = "dict[str, Json]"
     elif isinstance(kind, Union):
-        words = " | ".join(dict.fromkeys(map(annotation, kind.members)))
+        words = " | ".join(dict.fromkeys(annotation(replace(each, nullable=False)) for each in kind.members))
     else:
         words = _SCALARS.get(kind.kind, "Json") if isinstance(kind, Scalar) else "Json"
-    return f"{words} | None" if kind.nullable and not words.endswith("| None") else words
+    return f"{words} | None" if kind.nullable else words
 
 
 def lua(value: Json) -> str:
