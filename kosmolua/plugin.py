@@ -7,7 +7,9 @@ typed; left of the slash comes from the host, right of the star comes from Lua.
 from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import OAuth2
+from kosmolua.http.binary import Binary
 from kosmolua.http.client import Api, decode
+from kosmolua.http.graphql import by_connection, graphql
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
@@ -20,6 +22,7 @@ __all__ = [
     "Api",
     "ApiError",
     "BadArguments",
+    "Binary",
     "CallError",
     "Integration",
     "NetworkError",
@@ -30,10 +33,12 @@ __all__ = [
     "Secret",
     "Send",
     "between",
+    "by_connection",
     "by_cursor",
     "by_link",
     "by_page",
     "decode",
+    "graphql",
     "matching",
     "next_link",
     "non_empty",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import json
@@ -224,6 +225,24 @@ def test_any_other_body(body: bytes | str) -> None:
     Api(wire, BASE).put("/f/{name}", body=body, headers={"Content-Type": "text/csv", "If-Match": '"v1"'}, name="x")
     assert wire.last.content == b"a;b\n"
     assert wire.last.headers == {"Accept": "application/json", "Content-Type": "text/csv", "If-Match": '"v1"'}
+
+
+@pytest.mark.parametrize(("said", "kind"), [("Image/PNG; q=1", "image/png"), (None, "application/octet-stream")])
+def test_a_download(said: str | None, kind: str) -> None:
+    """Any bytes come back in base64 with their type and number; whatever the service has is accepted."""
+    scan = bytes(range(256))
+    with Loopback(lambda request: Response(200, {"Content-Type": said} if said else {}, scan)) as service:
+        got = Api(Transport().send, service.url).download("/scans/{id}", id="s-1", query={"size": 2})
+    assert (got["content_type"], base64.b64decode(got["base64"]), got["bytes"]) == (kind, scan, 256)
+    assert (service.requests[0].headers["Accept"], service.requests[0].query) == ("*/*", (("size", "2"),))
+
+
+def test_a_download_that_fails_or_is_empty() -> None:
+    """An error status is an error as ever, and no bytes are no error."""
+    api = Api(Wire(Response(404, {}, b'{"message":"gone"}'), Response(200)), BASE)
+    with pytest.raises(ApiError, match="gone"):
+        api.download("/x")
+    assert api.download("/x") == {"content_type": "application/octet-stream", "base64": "", "bytes": 0}
 
 
 def test_a_header_of_one_request_replaces_the_clients() -> None:

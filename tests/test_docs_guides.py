@@ -278,19 +278,35 @@ def test_notes_of_the_guide_are_read_in_other_ways(workshop: Path) -> None:
     replies = {
         ("GET", "/tags"): in_turn(full, ["last"]),
         ("HEAD", "/notes/n-1"): answer(200, headers={"etag": '"v1"'}),
-        ("GET", "/notes/n-1/picture"): Response(200, body=b"\xff\x00"),
+        ("GET", "/notes/n-1/picture"): Response(200, {"Content-Type": "image/png"}, b"\xff\x00"),
+        ("POST", "/notes/rank"): [],
         ("POST", "/graphql"): {"data": {"count": {"all": 7, "pinned": 2}}},
     }
     play = Playground(integration, replies)
 
     assert play.call("notes.list_tags") == [*full, "last"]
     assert play.call("notes.get_version", ["n-1"]) == '"v1"'
-    assert play.call("notes.get_picture", ["n-1"]) == "/wA="
+    assert play.call("notes.get_picture", ["n-1"]) == {"content_type": "image/png", "base64": "/wA=", "bytes": 2}
     assert play.call("notes.count_notes") == {"all": 7, "pinned": 2}
+    assert play.call("notes.rank_notes", {"words": ["tea"]}) == []
     assert all(request.safe for request in play.requests)
     assert integration.identify(Api(lambda _: answer(200, {"email": "ann@example.com"}), "https://x.example")) == (
         "ann@example.com"
     )
+
+
+def test_notes_of_the_guide_speak_graphql(workshop: Path) -> None:
+    """Pages are joined by their cursors, and a mutation is a write."""
+    pages = [
+        {"nodes": [{"name": "Ann"}], "pageInfo": {"hasNextPage": True, "endCursor": "c-1"}},
+        {"nodes": [{"name": "Bob"}], "pageInfo": {"hasNextPage": False, "endCursor": "c-2"}},
+    ]
+    pinned = {"data": {"pin": {"id": "n-1", "pinned": True}}}
+    replies = in_turn(*({"data": {"book": {"authors": page}}} for page in pages), pinned)
+    play = Playground(load(workshop / "notes.py"), {("POST", "/graphql"): replies})
+
+    assert play.call("notes.list_authors", {"book": "b-1"}) == ["Ann", "Bob"]
+    assert play.call("notes.pin_note", {"note_id": "n-1"}) == {"id": "n-1", "pinned": True}
 
 
 def test_a_picture_of_the_guide_is_uploaded(workshop: Path) -> None:

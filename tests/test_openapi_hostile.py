@@ -11,8 +11,9 @@ from support.documents import Reply, live, serving, small
 
 from kosmolua import Runtime
 from kosmolua.catalog.openapi import document
+from kosmolua.catalog.openapi.calls import multipart
 from kosmolua.catalog.openapi.document import Document, read
-from kosmolua.errors import ConfigError
+from kosmolua.errors import BadArguments, ConfigError
 
 HEAD = "openapi: 3.0.3\ninfo: {title: Bad, version: '1'}\n"
 GOOD = {"description": "ok", "content": {"application/json": {"schema": {"type": "object"}}}}
@@ -21,6 +22,15 @@ GOOD = {"description": "ok", "content": {"application/json": {"schema": {"type":
 def operation(**more: Any) -> dict[str, Any]:
     """Return an operation that answers an object."""
     return {"responses": {"200": GOOD}, **more}
+
+
+def test_a_file_of_a_script_adds_no_header_to_its_part() -> None:
+    """A media type of more than one line is refused; a name of more than one is escaped."""
+    file = {"base64": "aGk=", "filename": "a\r\nX-Evil: 1", "content_type": "text/plain"}
+    body = multipart([("file", file)]).encode()
+    assert b'; filename="a%0D%0AX-Evil: 1"\r\nContent-Type: text/plain\r\n\r\nhi\r\n' in body
+    with pytest.raises(BadArguments, match=r"file\.content_type is not a media type"):
+        multipart([("file", {**file, "content_type": "text/plain\r\nX-Evil: 1"})])
 
 
 def test_a_bomb_of_aliases_is_refused() -> None:

@@ -16,7 +16,8 @@ import pytest
 from conftest import ROOT, Program
 from support.loopback import Loopback
 
-from kosmolua.authoring.scaffold import AUTH, Plan, check_name, check_url, write
+from kosmolua.authoring.plan import AUTH, Plan, check_name, check_url
+from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.program import program
 from kosmolua.errors import UsageError
@@ -174,7 +175,8 @@ def test_it_reads_its_templates_from_a_zip(tmp_path: Path, python: Python) -> No
                 zipped.write(path, path.relative_to(ROOT))
     code = (
         f"import sys; sys.path[:] = [{str(archive)!r}] + [p for p in sys.path if p != {str(ROOT)!r}]\n"
-        "from pathlib import Path\nfrom kosmolua.authoring.scaffold import Plan, write\n"
+        "from pathlib import Path\nfrom kosmolua.authoring.plan import Plan\n"
+        "from kosmolua.authoring.scaffold import write\n"
         "assert write.__code__.co_filename.startswith(sys.path[0])\n"
         f"print(len(write(Plan('weather'), Path({str(tmp_path)!r}))))"
     )

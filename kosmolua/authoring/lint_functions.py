@@ -13,7 +13,7 @@ from kosmolua.authoring.findings import Finding, source_of
 from kosmolua.http.messages import SAFE_METHODS
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
-from kosmolua.schema.function import Function
+from kosmolua.schema.function import Effect, Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import KEYWORDS
 from kosmolua.schema.types import List, Map, Scalar, Type
@@ -98,6 +98,13 @@ _NAMED_LIKE_A_WRITE = re.compile(
 
 
 _NAMED_LIKE_A_DESTRUCTION = re.compile(r"(delete|destroy|drop|erase|purge|replace_all|truncate|wipe)_")
+
+
+def effect_named(name: str, effect: Effect) -> Effect:
+    """Return the effect that a function must have: its own, or the stronger one that its name speaks of."""
+    if _NAMED_LIKE_A_DESTRUCTION.match(name):
+        return "destroy"
+    return "write" if effect == "read" and _NAMED_LIKE_A_WRITE.match(name) else effect
 
 
 def check_effect(function: Function) -> Iterator[Finding]:

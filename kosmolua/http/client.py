@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
+from kosmolua.http.binary import Binary, binary
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
@@ -276,6 +277,23 @@ class Api:
             )
         )
 
+    def download(
+        self,
+        template: str,
+        /,
+        *,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        **segments: str | int,
+    ) -> Binary:
+        """GET a path and return its bytes in base64, as ``{ content_type, base64, bytes }``, whatever they are.
+
+        Takes and raises what :meth:`request` does.
+        """
+        own = _merged({"Accept": "*/*"}, headers or {})
+        return binary(self.fetch("GET", template, segments, query=query, headers=own, timeout=timeout))
+
     def exchange(
         self,
         method: str,
@@ -322,11 +340,13 @@ class Api:
         body: Body | None = None,
         timeout: float | None = None,
         safe: bool = False,
+        mutates: bool = False,
         slashes: Collection[str] = (),
     ) -> Response:
         """Like :meth:`exchange`, with the values of the template's names in a mapping.
 
-        The values of the names in ``slashes`` may be several segments, with slashes between them.
+        The values of the names in ``slashes`` may be several segments, with slashes between them. ``mutates`` says that
+        the request certainly changes something: it is refused in a function that ``reads``.
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
@@ -353,6 +373,7 @@ class Api:
                 url_secrets=self._url_secrets,
                 timeout=timeout,
                 multipart=parts,
+                mutates=mutates,
             )
         )
 

@@ -45,6 +45,7 @@ class Request:
         url_secrets: Credentials inside the path, which has ``{name}`` where each is to stand.
         timeout: Seconds that it may take, with repetitions and waits, if that is less than its call may take.
         multipart: A form with files to send as the body instead; the headers name its boundary.
+        mutates: True if the request certainly changes something, so that no function that reads may send it.
 
     Raises:
         TypeError: A value in the headers, the query or the form is neither a string nor a Secret.
@@ -62,6 +63,7 @@ class Request:
     url_secrets: Mapping[str, Secret] = field(default_factory=dict)
     timeout: float | None = None
     multipart: Multipart | None = None
+    mutates: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not self.timeout > 0:

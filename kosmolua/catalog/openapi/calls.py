@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl
 
 from kosmolua.catalog.openapi.naming import Route
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Page, Recipe, walk
 from kosmolua.errors import BadArguments
+from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import Api, decode
 from kosmolua.http.messages import Response
 from kosmolua.http.multipart import OCTETS, Multipart, Part
@@ -286,14 +287,14 @@ def value_of(response: Response, method: str) -> Json:
     """
     if method == "HEAD" or not response.body:
         return {"status": response.status}
-    kind = (response.header("Content-Type") or "").partition(";")[0].strip().lower()
+    kind = media_type(response)
     if is_json(kind):
         return decode(response)
     if not kind:
         return _unnamed(response)
     if kind.startswith("text/") or kind.endswith("xml") or kind in ("application/javascript", "application/x-yaml"):
         return response.text()
-    return {"content_type": kind, "base64": b64encode(response.body).decode(), "bytes": len(response.body)}
+    return cast("Json", binary(response))
 
 
 def _unnamed(response: Response) -> Json:
@@ -305,5 +306,4 @@ def _unnamed(response: Response) -> Json:
     try:
         return response.body.decode()
     except UnicodeDecodeError:
-        content = b64encode(response.body).decode()
-        return {"content_type": "application/octet-stream", "base64": content, "bytes": len(response.body)}
+        return cast("Json", binary(response))

@@ -173,11 +173,7 @@ class Import:
             ConfigError: They cannot be written.
         """
         folder = parent / self.folder
-        texts = {
-            DOCUMENT: json.dumps(self.root, ensure_ascii=False),
-            OVERLAY: self.overlay,
-            LOCK: write_lock(self.result.names),
-        }
+        texts = self.texts()
         if not self.folder.endswith(".onto"):
             texts["__init__.py"] = _MODULE.format(title=self.result.title.replace('"', "'").replace("\\", "/") + ".")
         try:
@@ -187,6 +183,14 @@ class Import:
             return files
         except OSError as error:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from None
+
+    def texts(self) -> dict[str, str]:
+        """Return the document, its overlay and the names of its functions, by file."""
+        return {
+            DOCUMENT: json.dumps(self.root, ensure_ascii=False),
+            OVERLAY: self.overlay,
+            LOCK: write_lock(self.result.names),
+        }
 
     def lines(self) -> list[str]:
         """Return what the import found, for the user."""
@@ -293,7 +297,7 @@ def _check_access(result: Compiled, wishes: Wishes, name: str) -> None:
 
 
 def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], origins: Sequence[str] | None) -> str:
-    base_url = wishes.base_url.rstrip("/") or _relative_server(fetched, root)
+    base_url = wishes.base_url.rstrip("/") or relative_server(fetched, root)
     only = [each if re.search(r"[:/*\s]", each) else f"tag:{each}" for each in wishes.only]
     came = {"url": fetched.url} if fetched.url else {"file": fetched.source} if fetched.source != "-" else {}
     document: dict[str, object] = {**came, "sha256": sha256(fetched.data).hexdigest()}
@@ -308,7 +312,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
     return "\n".join(parts)
 
 
-def _relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
+def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
     """Return the address of a service whose document, fetched by address, has it relative to itself; or nothing."""
     servers = root.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}

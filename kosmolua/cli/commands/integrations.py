@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import click
 
 from kosmolua.authoring import lint
 from kosmolua.authoring.findings import Finding
-from kosmolua.authoring.scaffold import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, write
+from kosmolua.authoring.plan import AUTH, EXAMPLE_URL, Plan, check_auth, check_name, check_token, check_url, with_access
+from kosmolua.authoring.scaffold import write
 from kosmolua.catalog.plugins import Plugin, Plugins
 from kosmolua.cli import console
 from kosmolua.cli.commands import documents
@@ -26,6 +29,9 @@ from kosmolua.errors import ConfigError, PluginError, UsageError
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import SCRIPTS, lua_path
 
+if TYPE_CHECKING:
+    from kosmolua.authoring.curated import Start
+
 
 @click.group(
     "integrations",
@@ -34,6 +40,7 @@ from kosmolua.schema.names import SCRIPTS, lua_path
     epilog=examples(
         "kosmolua integrations",
         "kosmolua integrations new weather --base-url https://api.example.com --auth bearer",
+        "kosmolua integrations new shop --from shop.json --functions list_pets,get_pet",
         "kosmolua integrations import https://api.example.com/openapi.json",
         "kosmolua integrations check weather",
     ),
@@ -104,6 +111,13 @@ def _origin(entry: dict[str, object]) -> str:
 @click.option("--auth", type=click.Choice(AUTH), help="How requests carry a credential [none].")
 @click.option("--header", metavar="NAME", help="The header that carries the key, with --auth header [X-Api-Key].")
 @click.option("--parameter", metavar="NAME", help="The query parameter that does, with --auth query [api_key].")
+@click.option("--from", "source", metavar="FILE|URL", help="Extend this OpenAPI document.")
+@click.option(
+    "--functions",
+    multiple=True,
+    metavar="A,B,...",
+    help="With --from: the operations to write as functions; repeatable.",
+)
 @listing_options
 @click.pass_obj
 def new(
@@ -114,14 +128,24 @@ def new(
     auth: str | None,
     header: str | None,
     parameter: str | None,
+    source: str | None,
+    functions: tuple[str, ...],
     options: Options,
 ) -> None:
     """Write a new plugin into the folder NAME: the integration, its page, a simulator, a test and a pyproject.toml.
 
-    On a terminal, options that are not given are asked for; elsewhere they have their defaults.
+    On a terminal, options that are not given are asked for; elsewhere they have their defaults. With --from, the plugin
+    extends an OpenAPI document: the operations of --functions, each by its name, its operationId or 'GET /path', are
+    written as functions in Python, and all others are there beside them.
     """
     options = options.over(earlier)
     check_name(name, open_to_list(options).catalog.names())
+    if source:
+        plan, start = _from_document(name, source, functions, base_url, auth, header, parameter)
+        _say_what_was_written(plan, write(plan, parent, start), start.functions[0].example(name), options)
+        return
+    if functions:
+        raise UsageError("--functions chooses operations of a document", hint="name the document with --from")
     base_url = _ask("Base URL of the service", base_url, EXAMPLE_URL, check_url)
     auth = auth or ("header" if header else "query" if parameter else None)
     auth = _ask(f"How requests carry a credential ({', '.join(AUTH)})", auth, "none", check_auth)
@@ -129,11 +153,42 @@ def new(
         header = _ask("Name of the header", header, Plan.header, check_token)
     if auth == "query":
         parameter = _ask("Name of the parameter", parameter, Plan.parameter, check_token)
-    files = write(Plan(name, base_url, auth, header or Plan.header, parameter or Plan.parameter), parent)
+    plan = Plan(name, base_url, auth, header or Plan.header, parameter or Plan.parameter)
+    _say_what_was_written(plan, write(plan, parent), f"print({lua_path(name)}.list_items())", options)
+
+
+def _from_document(
+    name: str,
+    source: str,
+    functions: Sequence[str],
+    base_url: str | None,
+    auth: str | None,
+    header: str | None,
+    parameter: str | None,
+) -> tuple[Plan, Start]:
+    """Return the plan and the start of a plugin that extends a document.
+
+    What is not given comes from the document.
+    """
+    from kosmolua.authoring.curated import curate
+    from kosmolua.catalog.openapi import importing
+
+    wanted = [word for given in functions for word in map(str.strip, given.split(",")) if word]
+    if not wanted:
+        raise UsageError("--from needs --functions", hint="name the operations to begin with: --functions a,b,c")
+    fetched = importing.fetch(source, sys.stdin.buffer.read)
+    ready = importing.prepare(fetched, importing.Wishes(onto=name, base_url=base_url or ""))
+    auth = auth or ("header" if header else "query" if parameter else "none")
+    base_url = base_url or importing.relative_server(fetched, ready.root) or EXAMPLE_URL
+    plan = Plan(name, check_url(base_url), auth, header or Plan.header, parameter or Plan.parameter)
+    return with_access(plan, ready.result.access), curate(ready, wanted)
+
+
+def _say_what_was_written(plan: Plan, files: Sequence[Path], script: str, options: Options) -> None:
     if options.json:
         console.as_json([str(file) for file in files])
     else:
-        console.line("\n".join([*map(str, files), "", *_next_steps(name, files[0].parent, auth)]))
+        console.line("\n".join([*map(str, files), "", *_next_steps(plan, files[0].parent, script)]))
 
 
 def _ask(question: str, given: str | None, default: str, check: Callable[[str], str]) -> str:
@@ -151,12 +206,12 @@ def _ask(question: str, given: str | None, default: str, check: Callable[[str], 
         return str(click.prompt(question, default=default, value_proc=read, err=True))
 
 
-def _next_steps(name: str, folder: Path, auth: str) -> list[str]:
+def _next_steps(plan: Plan, folder: Path, script: str) -> list[str]:
     place = quote(str(folder))
-    account = [f"  kosmolua accounts example {name} --plugin {place}"] if auth != "none" else []
+    account = [f"  kosmolua accounts example {plan.name} --plugin {place}"] if plan.auth != "none" else []
     return [
         "Next:",
-        f"  kosmolua run --simulate --plugin {place} -e 'print({lua_path(name)}.list_items())'",
+        f"  kosmolua run --simulate --plugin {place} -e {quote(script)}",
         f"  python -m pytest {place}" + ("" if find_spec("pytest") else "  # after: pip install pytest"),
         f"  kosmolua integrations check {place}",
         *account,

@@ -1,0 +1,364 @@
+"""Curated starts: operations of a document as plain Python functions, with their page, test and replies."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pprint import pformat
+from urllib.parse import parse_qsl
+
+from kosmolua.accounts.toml import assignments
+from kosmolua.authoring.lint_functions import effect_named
+from kosmolua.catalog.openapi.compiling import Built
+from kosmolua.catalog.openapi.document import Document
+from kosmolua.catalog.openapi.importing import Import
+from kosmolua.catalog.openapi.operations import Field, is_json, text
+from kosmolua.catalog.openapi.prose import MAX_SUMMARY, cleaned
+from kosmolua.catalog.openapi.samples import Samples
+from kosmolua.errors import UsageError
+from kosmolua.protocol import Json
+from kosmolua.schema.bounds import Range
+from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.names import KEYWORDS
+from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union
+from kosmolua.suggestions import did_you_mean
+
+MAX_ABOUT = 80
+"""Characters of a parameter's sentence."""
+_FORM = "application/x-www-form-urlencoded"
+_SLOT = re.compile(r"\{([^{}]+)\}")
+_SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Json"}
+_NAME = re.compile(rf"(?!({'|'.join(KEYWORDS)})\Z)[A-Za-z_][A-Za-z0-9_]*")
+_CODE = re.compile(r"\\u([0-9a-f]{4})")
+_SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
+_OF_REQUEST = ("query", "headers", "json", "form", "body", "safe", "timeout", "multipart")
+"""What slots of a path cannot be called, since requests have arguments of these names."""
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """A parameter of a curated function.
+
+    Args:
+        field: What the document says.
+        name: As Python writes it.
+        kind: What fits.
+    """
+
+    field: Field
+    name: str
+    kind: Type
+
+    @property
+    def line(self) -> str:
+        """The parameter in a signature."""
+        written = annotation(replace(self.kind, nullable=False))  # what is required cannot be None in Python
+        if not self.field.required:
+            written += " | None"
+        bounds = [each for each in getattr(self.kind, "bounds", ()) if isinstance(each, Range)]
+        closed = [each for each in bounds if None not in (each.minimum, each.maximum) and not each.exclusive_minimum]
+        extras = [f"between({each.minimum}, {each.maximum})" for each in closed if not each.exclusive_maximum]
+        about = _sentence(self.field.about or self.field.name.replace("_", " "), MAX_ABOUT)
+        parts = ", ".join([written, f'"{about}"', *extras])
+        return f"    {self.name}: Annotated[{parts}]{'' if self.field.required else ' = None'},\n"
+
+
+class Curated:
+    """One operation as a plain function.
+
+    Args:
+        built: The operation.
+        document: Its document.
+        base_url: Where the document says that operations are.
+
+    Raises:
+        UsageError: A plain function cannot send it.
+    """
+
+    def __init__(self, built: Built, document: Document, base_url: str) -> None:
+        self.operation = built.operation
+        self.name = f"{built.name}_" if keyword.iskeyword(built.name) else built.name
+        self.effect = effect_named(self.name, built.effect)
+        says_nothing = built.summary == f"{built.operation.key}."
+        self._summary = built.name.replace("_", " ") if says_nothing else built.summary
+        self._document = document
+        self._samples = Samples(document.look_up, "default")
+        self._refuse_what_is_not_plain(base_url)
+        self._returns = self._kind_of_result()
+        self._parameters = [*self._read_parameters()]
+        self._refuse({f"{each.name} is a table": self._is_odd_table(each) for each in self._parameters})
+
+    @property
+    def key(self) -> str:
+        """What ``openapi.toml`` knows the operation by."""
+        return self.operation.id or self.operation.key
+
+    @property
+    def path(self) -> str:
+        """The template, with the names of Python's arguments."""
+        names = {each.field.wire: each.name for each in self._at("path")}
+        return _SLOT.sub(lambda slot: f"{{{names[slot[1]]}}}", self.operation.path.partition("?")[0])
+
+    @property
+    def source(self) -> str:
+        """The function in Python."""
+        parameters = "".join(each.line for each in sorted(self._parameters, key=lambda each: not each.field.required))
+        star = "    *,\n" if parameters else ""
+        returns = "dict[str, int]" if self._returns is None else _result(self._returns)
+        return (
+            f"@integration.{self.effect}s\n"
+            f"def {self.name}(\n    {self._local('api')}: Api,\n    /,\n{star}{parameters}) -> {returns}:\n"
+            f'    """{_sentence(self._summary, MAX_SUMMARY)}"""\n{self._body()}'
+        )
+
+    @property
+    def arguments(self) -> dict[str, Json]:
+        """Arguments for an example: one for each parameter that a call must give."""
+        needed = (each for each in self._parameters if each.field.required)
+        return {each.name: self._samples.of(each.field.schema, each.name) for each in needed}
+
+    @property
+    def reply(self) -> Json:
+        """What the simulator answers; None for an empty answer."""
+        if self._returns is None:
+            return None
+        reply = self._samples.of(self.operation.result.schema, self.name)
+        usual: Json = {} if isinstance(self._returns, (Record, Map)) else [] if isinstance(self._returns, List) else ""
+        return reply if isinstance(usual, str) or isinstance(reply, type(usual)) else usual
+
+    def example(self, integration: str) -> str:
+        """Return a Lua script that calls it and prints what comes back."""
+        given = lua(self.arguments) if self.arguments else ""
+        return f"print(json.encode(app.integrations.{integration}.{self.name}({given})))"
+
+    def section(self, integration: str) -> str:
+        """Return its section of the page."""
+        key = self.operation.key
+        return f"## {self.name}\n\nSends `{key}`.\n\n### Example\n\n```lua\n{self.example(integration)}\n```\n"
+
+    @property
+    def call(self) -> str:
+        """A row of the test: the function, its arguments, and the request's method and template."""
+        return f"    ({', '.join(map(repr, (self.name, self.arguments, self.operation.method, self.path)))}),\n"
+
+    @property
+    def entry(self) -> str:
+        """What ``openapi.toml`` says of the operation, so that there is no second function for it."""
+        return f"\n[functions.{json.dumps(self.key)}]\n{assignments({'covered_by': self.name})}"
+
+    def _at(self, place: str) -> list[_Parameter]:
+        return [each for each in self._parameters if each.field.place == place]
+
+    def _refuse_what_is_not_plain(self, base_url: str) -> None:
+        operation, body = self.operation, self.operation.body
+        media = body.media[0] if body else "application/json"
+        odd = {
+            "it is at another address": any(
+                text(each.get("url")).rstrip("/") != base_url for each in operation.servers[:1]
+            ),
+            f"its body is {media}": not (is_json(media) or (media.startswith(_FORM) and body and not body.whole)),
+            "its answer is no JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
+            "a slot of its path takes several segments": any(each.slashes for each in operation.fields),
+            "it takes cookies": any(each.place == "cookie" for each in operation.fields),
+        }
+        for each in operation.fields:
+            odd[f"{each.wire} is no plain value"] = each.style in ("deep", "json") and each.place != "body"
+        self._refuse(odd)
+
+    def _is_odd_table(self, parameter: _Parameter) -> bool:
+        """Return True for a table outside a body of JSON."""
+        body = self.operation.body
+        in_json = parameter.field.place == "body" and body is not None and is_json(body.media[0])
+        return isinstance(parameter.kind, (Record, Map)) and not in_json
+
+    def _refuse(self, reasons: Mapping[str, bool]) -> None:
+        for reason in (reason for reason, is_so in reasons.items() if is_so):
+            hint = "leave it to the document, beside the others"
+            raise UsageError(f"{self.operation.key} cannot be written as a plain function: {reason}", hint=hint)
+
+    def _kind_of_result(self) -> Type | None:
+        result = self.operation.result
+        if self.operation.method == "HEAD" or not result.media:
+            return None
+        return Reader(without="writeOnly", look_up=self._document.look_up).read(result.schema or {}, self.name)
+
+    def _read_parameters(self) -> Iterator[_Parameter]:
+        reader, taken = Reader(without="readOnly", look_up=self._document.look_up), set[str]()
+        for each in self._fields():
+            name = each.name
+            while keyword.iskeyword(name) or name in taken or (each.place == "path" and name in _OF_REQUEST):
+                name += "_"
+            taken.add(name)
+            yield _Parameter(each, name, reader.read(each.schema, name))
+
+    def _fields(self) -> list[Field]:
+        operation, body = self.operation, self.operation.body
+        media = body.media[0] if body else ""
+        fields = [each for each in operation.fields if each.only in ("", media)]
+        if body and body.whole:
+            fields.append(Field("", "body", body.schema, body.required, body.about, name=body.name))
+        return fields
+
+    def _body(self) -> str:
+        """Return the lines that send the request."""
+        operation, body = self.operation, self.operation.body
+        media = body.media[0] if body else ""
+        query = [(name, _quoted(value)) for name, value in parse_qsl(operation.path.partition("?")[2])]
+        query += [(each.field.wire, _in_query(each)) for each in self._at("query")]
+        headers = [(each.field.wire, each.name) for each in self._at("header")]
+        if is_json(media) and media not in ("application/json", "*/*"):
+            headers.append(("Content-Type", _quoted(media)))
+        keys = [(each.field.wire, each.name) for each in self._at("body")]
+        keys += [(each.field.fills, each.name) for each in self._parameters if each.field.fills]
+        sent, given, asked = map(self._local, ("headers", "given", "query"))
+        lines, arguments = "", [_quoted(self.path)]
+        if query:
+            lines, arguments = _table(asked, query), [*arguments, f"query={asked}"]
+        if headers:
+            lines += _table(sent, headers)
+            arguments.append(f"headers={{key: str(value) for key, value in {sent}.items() if value is not None}}")
+        if body and body.whole:
+            arguments.append(f"json={self._at('body')[0].name}")
+        elif body:
+            word = "json" if is_json(media) else "form"
+            lines += _table(given, keys)
+            arguments.append(f"{word}={{key: value for key, value in {given}.items() if value is not None}}")
+        arguments += [f"{each.name}={_in_path(each)}" for each in self._at("path")]
+        return f"{lines}    {self._sending(arguments)}\n"
+
+    def _local(self, word: str) -> str:
+        """Return a name for a variable that no parameter has."""
+        while any(each.name == word for each in self._parameters):
+            word += "_"
+        return word
+
+    def _sending(self, given: Sequence[str]) -> str:
+        client, method, has_body = self._local("api"), self.operation.method, self.operation.body is not None
+        arguments = ", ".join(given)
+        if self._returns is None:
+            return f'return {{"status": {client}.exchange("{method}", {arguments}).status}}'
+        short = method in ("POST", "PUT", "PATCH") or (method in ("GET", "DELETE") and not has_body)
+        sends = f"{method.lower()}(" if short else f'request("{method}", '
+        return f"return {client}.{sends}{arguments})"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A document, and the functions that a plugin begins with.
+
+    Args:
+        ready: The document, with an overlay that leaves the functions' operations to them.
+        functions: The functions.
+    """
+
+    ready: Import
+    functions: Sequence[Curated]
+
+    def replies(self) -> str:
+        """Return the replies of the simulator as Python, by method and template."""
+        given = {(each.operation.method, each.path): each.reply for each in self.functions}
+        return pformat(given, width=110, sort_dicts=False)
+
+
+def curate(ready: Import, wanted: Sequence[str]) -> Start:
+    """Return a start of a plugin, for which some operations become plain functions.
+
+    Args:
+        ready: The document, as it would be imported.
+        wanted: The operations, each by its function's name, its operationId or ``GET /path``.
+
+    Raises:
+        UsageError: There is no such operation, or a plain function cannot send it.
+    """
+    document = Document(ready.root)
+    every = ready.result.functions
+    known = {each.operation.id: each for each in every if each.operation.id}
+    known |= {each.operation.key: each for each in every} | {each.name: each for each in every}
+    for word in wanted:
+        if word not in known:
+            hint = did_you_mean(word, known) or "name a function, an operationId, or a route such as 'GET /pets'"
+            raise UsageError(f"The document has no operation {word!r}", hint=hint)
+    chosen = {known[word].name: known[word] for word in wanted}
+    functions = [Curated(each, document, ready.result.access.base_url) for each in chosen.values()]
+    overlay = ready.overlay + "".join(each.entry for each in functions)
+    return Start(replace(ready, overlay=overlay), functions)
+
+
+def annotation(kind: Type) -> str:
+    """Return a type as Python writes it; tables have any keys."""
+    if isinstance(kind, Choice):
+        words = _literal(kind)
+    elif isinstance(kind, List):
+        words = f"list[{annotation(kind.item)}]"
+    elif isinstance(kind, Map):
+        words = f"dict[str, {annotation(kind.value)}]"
+    elif isinstance(kind, Record):
+        words = "dict[str, Json]"
+    elif isinstance(kind, Union):
+        words = " | ".join(dict.fromkeys(annotation(replace(each, nullable=False)) for each in kind.members))
+    else:
+        words = _SCALARS.get(kind.kind, "Json") if isinstance(kind, Scalar) else "Json"
+    return f"{words} | None" if kind.nullable else words
+
+
+def lua(value: Json) -> str:
+    """Return a JSON value as Lua writes it."""
+    if value is None:
+        return "nil"
+    if isinstance(value, dict):
+        pairs = (f"{key if _NAME.fullmatch(key) else f'[{lua(key)}]'} = {lua(each)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    if isinstance(value, list):
+        return f"{{ {', '.join(map(lua, value))} }}" if value else "{}"
+    return _CODE.sub(r"\\u{\1}", json.dumps(value, ensure_ascii=False))
+
+
+def _literal(choice: Choice) -> str:
+    """Return a choice of strings as a Literal, and any other, which Literal cannot be here, as what it chooses from."""
+    if all(isinstance(each, str) for each in choice.values):
+        return f"Literal[{', '.join(json.dumps(each, ensure_ascii=False) for each in choice.values)}]"
+    are_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in choice.values)
+    return "int" if are_whole else "Json"
+
+
+def _quoted(text: str) -> str:
+    """Return a string as Python writes it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return the lines that put a dict into a variable; each pair is a key, and its value in Python."""
+    entries = "".join(f"        {_quoted(key)}: {value},\n" for key, value in pairs)
+    return f"    {name} = {{\n{entries}    }}\n"
+
+
+def _in_query(parameter: _Parameter) -> str:
+    """Return what a query gets of a parameter: the client repeats lists, and other ways are spelled out."""
+    separator = _SEPARATORS.get(parameter.field.style)
+    if separator is None or not isinstance(parameter.kind, List):
+        return parameter.name
+    joined = f'"{separator}".join(map(str, {parameter.name}))'
+    return joined if parameter.field.required else f"{joined} if {parameter.name} else None"
+
+
+def _in_path(parameter: _Parameter) -> str:
+    is_list = isinstance(parameter.kind, List)
+    return f'",".join(map(str, {parameter.name}))' if is_list else parameter.name
+
+
+def _result(kind: Type) -> str:
+    """Return what a function returns, as far as an answer of the service is sure to be that."""
+    if isinstance(kind, (Record, Map)) and not kind.nullable:
+        return "dict[str, Any]"
+    if isinstance(kind, List) and not kind.nullable:
+        return "list[dict[str, Any]]" if isinstance(kind.item, (Record, Map)) else "list[Any]"
+    return "Any"
+
+
+def _sentence(text: str, most: int) -> str:
+    """Return a sentence that can stand between quotes in Python: without quotes or backslashes of its own."""
+    plain = cleaned(text, most - 4).replace("\\", "/").replace('"', "'").rstrip(".:;,!? ")
+    return f"{plain[:1].upper()}{plain[1:]}."
