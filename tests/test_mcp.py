@@ -237,7 +237,10 @@ def test_wrong_arguments_are_results_with_suggestions(web_agent: Agent) -> None:
             ({"code": "return 1", "timout": 5}, "did you mean 'timeout' or 'call_timeout'?"),
             ({}, "execute_lua needs code"),
             ({"code": 5}, "code must be a string, not 5"),
-            ({"code": "return 1", "mode": "write"}, "mode must be one of 'run', 'read_only', not \"write\" (a string)"),
+            (
+                {"code": "return 1", "mode": "write"},
+                "mode must be one of 'run', 'read_only', 'plan', not \"write\" (a string)",
+            ),
         ]
         for arguments, said in wrong:
             result = await client.call_tool("execute_lua", arguments)
