@@ -14,7 +14,19 @@ from kosmolua.plugin import between, matching, non_empty, one_of
 from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import Length, Pattern, Range
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import INTEGER, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type
+from kosmolua.schema.types import (
+    INTEGER,
+    SECRET,
+    STRING,
+    Choice,
+    List,
+    Map,
+    Mismatch,
+    Record,
+    Scalar,
+    Type,
+    has_secrets,
+)
 from kosmolua.schema.types import Union as AnyOf
 
 
@@ -343,3 +355,12 @@ def test_unions_inside_unions_are_tried_once() -> None:
 def test_a_choice_of_the_command_line_is_read_as_it_is_declared(text: str, value: object) -> None:
     """A number among the choices is a number."""
     assert Choice((5, True, "a")).read(text) == value
+
+
+def test_types_that_share_their_parts_are_searched_for_secrets_once() -> None:
+    """A type of forty levels has 2^40 ways to its parts, and is looked through at once."""
+    kind: Type = INTEGER
+    for level in range(40):
+        kind = Record(f"Level{level}", {"left": kind, "right": kind})
+    assert not has_secrets(kind)
+    assert has_secrets(Record("Top", {"levels": kind, "key": SECRET}))

@@ -631,12 +631,18 @@ def _has_tag(record: Record, value: Any) -> bool:
     return any(isinstance(kind, Choice) and value[key] in kind.values for key, kind in kinds.items())
 
 
-def has_secrets(kind: Type | None, seen: frozenset[int] = frozenset()) -> bool:
-    """Return True if a value of this type may hold a secret; a record may contain itself."""
-    if kind is None or id(kind) in seen:
-        return False
-    seen |= {id(kind)}
-    return is_secret(kind) or any(has_secrets(part, seen) for part in _parts(kind))
+def has_secrets(kind: Type | None) -> bool:
+    """Return True if a value of this type may hold a secret; types may contain themselves and share their parts."""
+    seen: dict[int, Type] = {}
+    waiting = [kind] if kind else []
+    while waiting:
+        each = waiting.pop()
+        if is_secret(each):
+            return True
+        if id(each) not in seen:
+            seen[id(each)] = each
+            waiting += _parts(each)
+    return False
 
 
 def _parts(kind: Type) -> Sequence[Type]:
