@@ -17,7 +17,9 @@ Style: TypeAlias = Literal["repeated", "joined", "pipes", "spaces", "deep", "jso
 
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 MAX_PARTS = 400
-"""Schemas that are merged into one body."""
+"""Schemas that are merged into one body, each inside the one before it."""
+MAX_MEMBERS = 4000
+"""Members of ``allOf`` and of unions, those inside others counted, that are read as one object."""
 _STYLES: dict[str, Style] = {"spaceDelimited": "spaces", "pipeDelimited": "pipes", "deepObject": "deep"}
 _OLD_STYLES: dict[str, Style] = {"multi": "repeated", "ssv": "spaces", "tsv": "spaces", "pipes": "pipes"}
 _JSON = re.compile(r"application/json\b|[^;]*\+json\b|text/json\b|\*/\*", re.IGNORECASE)
@@ -432,15 +434,20 @@ class Resolves(Protocol):
         """Return an object, or the one that it refers to; an empty one if there is none."""
 
 
-def flat_object(
-    document: Resolves, schema: Json, seen: tuple[str, ...] = ()
-) -> tuple[dict[str, Json], set[str], bool] | None:
+_Flat = tuple[dict[str, Json], set[str], bool]
+
+
+def flat_object(document: Resolves, schema: Json) -> _Flat | None:
     """Return the properties of an object schema, those that are required, and True if there may be others.
 
     The members of ``allOf`` are merged; of a union of objects it has all keys, and those required that each requires.
-    It is None for any other schema.
+    It is None for any other schema, and for one of more than :data:`MAX_MEMBERS` members.
     """
-    if not isinstance(schema, dict) or len(seen) > MAX_PARTS:
+    return _flattened(document, schema, (), iter(range(MAX_MEMBERS)))
+
+
+def _flattened(document: Resolves, schema: Json, seen: tuple[str, ...], left: Iterator[int]) -> _Flat | None:
+    if not isinstance(schema, dict) or len(seen) > MAX_PARTS or next(left, None) is None:
         return None
     pointer = schema.get("$ref")
     if isinstance(pointer, str):
@@ -448,7 +455,7 @@ def flat_object(
             return {}, set(), True
         target = document.resolve(schema)
         around = {key: value for key, value in schema.items() if key != "$ref"}
-        return flat_object(document, merged(around, target) if around else target, (*seen, pointer))
+        return _flattened(document, merged(around, target) if around else target, (*seen, pointer), left)
     schema = normal(schema)
     properties = schema.get("properties")
     properties = dict(properties) if isinstance(properties, dict) else {}
@@ -456,7 +463,7 @@ def flat_object(
     is_open = bool(schema.get("additionalProperties", True)) or bool(schema.get("patternProperties"))
     is_object = bool(properties) or schema.get("type") == "object"
     for member in schema.get("allOf", ()):
-        part = flat_object(document, member, seen)
+        part = _flattened(document, member, seen, left)
         if part is None:
             if isinstance(member, dict) and not member.keys() - {"description", "title", "required", "nullable"}:
                 continue
@@ -467,7 +474,7 @@ def flat_object(
         required |= part[1]
     for word in ("oneOf", "anyOf"):
         members = [each for each in schema.get(word, ()) if not _says_required_only(each)]
-        parts = [flat_object(document, each, seen) for each in members]
+        parts = [_flattened(document, each, seen, left) for each in members]
         if any(part is None for part in parts):
             return None
         if parts:
