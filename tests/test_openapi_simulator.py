@@ -121,7 +121,9 @@ def test_pages_of_github_are_small_and_found(tmp_path: Path) -> None:
         assert len(whole) < 8000 and "- `issues` (" in whole and "`get_repo` (read)" in whole
         for section in ("issues", "repos", "actions", "pulls"):
             assert len(docs.read(f"github.{section}")) < 8000
-        for page in ("github GET /repos/{owner}/{repo}/pulls", "github pulls/list", "github.pulls_list"):
+        name = "pulls_list_review_comments_for_repo"
+        key = "github GET /repos/{owner}/{repo}/pulls/comments"
+        for page in (key, "github pulls/list-review-comments-for-repo", f"github.{name}"):
             assert docs.read(page).startswith("# app.integrations.github.")
         first = docs.find("list pull requests of a repository")[0].page
         assert first.rpartition(".")[2] in ("pulls_list", "list_pull_requests", "list_pulls")
