@@ -419,9 +419,7 @@ def test_the_docstrings_example_passes(tmp_path: Path) -> None:
 
     (tmp_path / "test_it.py").write_text(
         "from test_testing import notes as integration\nfrom kosmolua.testing import Playground\n"
-        + textwrap.dedent(str(kosmolua.testing.__doc__).partition("\n\n")[2].rpartition("\n\n")[0]).replace(
-            "/v1/notes", "/v1/main/notes"
-        )
+        + textwrap.dedent(str(kosmolua.testing.__doc__).split("\n\n")[1]).replace("/v1/notes", "/v1/main/notes")
     )
     tests = str(Path(__file__).parent)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -54,6 +55,7 @@ class Home:
     @classmethod
     def of_folder(cls, folder: Path) -> Home:
         """Return the home of an imported document: the files of a folder, of which only the document must be there."""
+        folder = _unpacked(folder)
         overlay, lock = folder / OVERLAY, folder / LOCK
         return cls(folder / DOCUMENT, overlay if overlay.is_file() else None, lock if lock.is_file() else None)
 
@@ -143,6 +145,27 @@ class Store:
         with self._lock:
             found: tuple[Any, ...] | None = self.database.execute(statement, values).fetchone()
             return found
+
+
+def _unpacked(folder: Path) -> Path:
+    """Return the folder, or a copy of it in the cache if it is inside a zipped wheel."""
+    archive = next((each for each in folder.parents if each.is_file()), None)
+    if archive is None:
+        return folder
+    from tempfile import TemporaryDirectory
+    from zipfile import ZipFile
+
+    seen, inside = os.stat(archive), folder.relative_to(archive).as_posix()
+    digest = sha256(f"{archive.resolve()}\0{seen.st_size}\0{seen.st_mtime_ns}\0{inside}".encode())
+    copy = Path(cache_folder()) / "openapi" / digest.hexdigest()[:32]
+    if not copy.is_dir():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with ZipFile(archive) as zipped, TemporaryDirectory(dir=copy.parent) as place:
+            names = [f"{inside}/{name}" for name in (DOCUMENT, OVERLAY, LOCK)]
+            zipped.extractall(place, [name for name in names if name in zipped.namelist()])
+            with suppress(OSError):  # another process was faster
+                os.replace(Path(place) / inside, copy)
+    return copy
 
 
 def compile_to(home: Home, file: Path) -> None:
