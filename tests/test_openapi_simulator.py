@@ -88,13 +88,14 @@ def test_the_state_is_kept_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["blockfrost.yaml", "docker.yaml", "galaxy.yaml", "notion.json", "stripe.json"])
 def test_every_function_has_a_page_a_stub_and_a_reply(name: str) -> None:
-    """Pages are within 6,000 characters, and at least 85 % of the replies fit their schemas."""
+    """Of about a hundred functions, pages are within 6,000 characters, and at least 85 % of the replies fit."""
     path = shared(name)
     integration = path.name.partition(".")[0]
     with Runtime(None, simulate=True, plugins=[path], yes=True, allow=["*"], environ={}) as runtime:
         functions = runtime.catalog.integration(integration).functions
         fitting = tried = 0
-        for function in functions.values():
+        for short in list(functions)[:: 1 + len(functions) // 100]:
+            function = functions[short]
             assert len(runtime.docs.read(f"{integration}.{function.name}")) < 6000, function.name
             assert luacats.function_stub(function, integration, "account")
             if function.effect == "read" and not any(each.required for each in function.parameters):
