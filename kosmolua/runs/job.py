@@ -19,7 +19,7 @@ MAX_EXIT = 63
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
 """Characters of a message or a traceback; a longer one is cut."""
-OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run fewer at once, or the script again"
+OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run the script again, or fewer at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
 """Returns the error of a request by its number, or None."""
