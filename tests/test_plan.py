@@ -172,6 +172,17 @@ def test_a_placeholder_is_a_table_like_any_other(runtime: Runtime) -> None:
     assert outcome.result == ["above id name owner size state tags", 1, 1, True, "shelf", "table"]
 
 
+def test_a_placeholder_is_listed_with_each_value(runtime: Runtime) -> None:
+    """Also with one that is false."""
+    source = """
+    local new, found = app.integrations.shop.add_shelf({ name = "x" }), {}
+    new.extra = false
+    for key, value in pairs(new) do found[key] = value end
+    return found.extra, found.name == new.name
+    """
+    assert runtime.plan(source).outcome.result == [False, True]
+
+
 def test_what_is_denied_is_denied_in_a_plan_too(runtime: Runtime) -> None:
     """A plan asks nobody, but it is none of what could not be done."""
     plan = runtime.plan('return pcall(app.integrations.shop.add_shelf, { name = "x" })', read_only=True)

@@ -45,7 +45,9 @@ local function wrap(value, number)
       tell(number, "pairs")
       return function(_, key)
         local following = next(value, key)
-        return following, following ~= nil and proxy[following] or nil
+        if following ~= nil then
+          return following, proxy[following]
+        end
       end, proxy, nil
     end,
     __tostring = function() return inspect.display(value) end,
