@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.books import FIND, HOURS, LEND, Account, Edits, Point, Thread
+from support.identifiers import stable
 
 from kosmolua import BadArguments
 from kosmolua.plugin import Integration
@@ -30,7 +31,7 @@ from kosmolua.testing import Playground
         (FIND, [{"author": "Ann"}], {"title": None, "author": "Ann"}),
         (FIND, [{"title": "T"}], {"title": "T"}),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_arguments_are_bound(function: Function, given: list[Any], bound: dict[str, object]) -> None:
     """One table of named arguments, or plain values in declared order; nil is nothing."""
@@ -72,7 +73,7 @@ def test_arguments_are_bound(function: Function, given: list[Any], bound: dict[s
         ),
         (LEND, [{"Book": "b-1"}], "lib.x has no parameter 'Book' (did you mean 'book'?)", "Book"),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_wrong_arguments_are_refused_with_what_to_do(
     function: Function, given: list[Any], message: str, param: str | None

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
+from support.identifiers import stable
 
 from kosmolua import Runtime
 from kosmolua.broker.approvals import Approval
@@ -104,7 +105,7 @@ def failing(error: BaseException) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize(
-    "name_of", [failing(CallError("gone", "There is none")), failing(KeyError("name")), lambda _: ""], ids=str
+    "name_of", [failing(CallError("gone", "There is none")), failing(KeyError("name")), lambda _: ""], ids=stable
 )
 def test_without_a_name_the_id_has_to_do(shelf: Callable[..., Shelf], name_of: Callable[[str], str]) -> None:
     """Whatever the look-up raises, the question is asked."""

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.identifiers import stable
 from support.library import library
 
 from kosmolua import ConfigError, Denied
@@ -197,7 +198,7 @@ RUNS: list[tuple[str, dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("permission", "options", "allowed"), RUNS, ids=str)
+@pytest.mark.parametrize(("permission", "options", "allowed"), RUNS, ids=stable)
 def test_patterns_of_a_run(permission: str, options: dict[str, Any], allowed: bool) -> None:
     """--deny goes before all, --read-only before --allow; --allow lifts an ``ask`` of the file, not its ``deny``."""
     assert (decide(Judge({"burn_book": permission}, **options), DESTROY) is None) == allowed
