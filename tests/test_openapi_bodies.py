@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,5 +104,5 @@ def test_the_check_leaves_a_call_with_extra_alone(called: tuple[Runtime, Service
     runtime, _ = called
     refused = runtime.run("app.integrations.pets.add({ owner = 'ann', name = 'Rex' })", check=True).error
     assert refused and refused.code == "check"
-    script = "local extra = { body = { owner = 1 } } app.integrations.pets.add({ owner = 'a', name = 'R', extra = extra })"
+    script = "local e = { body = { owner = 1 } } app.integrations.pets.add({ owner = 'a', name = 'R', extra = e })"
     assert runtime.run(script, check=True).ok

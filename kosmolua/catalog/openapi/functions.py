@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
 """Items that ``all = true`` returns unless a call says otherwise."""
+MOST = "With all: the most items. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
     {"base64": STRING, "filename": STRING, "content_type": STRING},
@@ -251,7 +252,12 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
     if call.recipe:
         yield Parameter(call.spelled("all"), BOOLEAN, "Return the items of all pages at once.", default=False)
         most = Scalar("integer", (Range(1, 1_000_000),))
-        yield Parameter(call.spelled("max_items"), most, "With all: the most items.", MAX_ITEMS)
+        yield Parameter(
+            call.spelled("max_items"),
+            most,
+            MOST,
+            MAX_ITEMS,
+        )
     yield Parameter(call.spelled("extra"), EXTRA, "What the documentation lacks.", None)
 
 
