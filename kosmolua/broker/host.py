@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
     from kosmolua.broker.secrets import Given, NamedSecrets
+    from kosmolua.broker.store import Store
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -57,6 +58,7 @@ class Host:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        store: Store | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
@@ -73,6 +75,7 @@ class Host:
         self._trace = trace
         self._scripts_folder = scripts
         self._share_limits = share_limits
+        self._given_store = store
         self.read_only = read_only
         self.yes = yes
         self.approve = approve
@@ -197,6 +200,17 @@ class Host:
         from kosmolua.broker.backends import Live
 
         return Live(os.path.join(state_folder(), "limits") if self._share_limits else None)
+
+    @lazy
+    def store(self) -> Store:
+        """Keeps recordings for which no file is named."""
+        from kosmolua.broker.stores import default_store
+
+        return self._given_store or default_store()
+
+    def tidy(self) -> None:
+        """Remove old recordings from the store, at most once a day."""
+        self.store.tidy(self.accounts.recordings.keep)
 
     def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
         """Return the patterns given with ``--allow`` or ``--deny``; an empty list if there are none.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 from collections.abc import Sequence
 from time import monotonic
 
 from kosmolua.broker.approvals import Approval
 from kosmolua.broker.planning import Planner
-from kosmolua.broker.recording import read
+from kosmolua.broker.recording import Recording
 from kosmolua.broker.records import CallStarted, Event, Watch
-from kosmolua.errors import ConfigError, KosmoError
-from kosmolua.folders import recordings_folder
+from kosmolua.broker.store import Store, missing
+from kosmolua.errors import KosmoError
 from kosmolua.mcp.questions import Answer, Question
 from kosmolua.mcp.tools import Script
 from kosmolua.runs.run import Outcome, RunOptions
@@ -143,8 +141,8 @@ async def _run(runtime: Runtime, script: Script, options: RunOptions) -> Outcome
     """Run a script, plan what it would write, or go on with a recorded run of the same client."""
     if script.resume:
         try:
-            path = recording_of(script.resume, options.get("client"))
-            return await runtime.resume_async(path, **options)
+            recording = recording_of(runtime.store, script.resume, options.get("client"))
+            return await runtime.resume_async(recording, **options)
         except KosmoError as error:
             return Outcome([], "", error, [])
     if script.plan:
@@ -158,18 +156,16 @@ async def _run(runtime: Runtime, script: Script, options: RunOptions) -> Outcome
     return await runtime.run_async(script.code, **options)
 
 
-def recording_of(run: str, client: str | None) -> str:
-    """Return the recording of a client's run, in the user's state folder.
+def recording_of(store: Store, run: str, client: str | None) -> Recording:
+    """Return the recording of a client's run.
 
     Raises:
         ConfigError: There is none, or it is another client's.
     """
-    path = os.path.join(recordings_folder(), f"{run}.jsonl")
-    if re.fullmatch("[0-9a-f]{12}", run) and os.path.exists(path) and read(path).header["client"] == client:
-        return path
-    raise ConfigError(
-        f"There is no recorded run {run[:40]!r}", hint="the answer to a script that pauses has the run's id"
-    )
+    recording = store.read(run)
+    if recording.header["client"] != client:
+        raise missing(run)
+    return recording
 
 
 class _Approver:
