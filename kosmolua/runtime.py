@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
     from kosmolua.broker.store import Store
+    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -92,6 +93,7 @@ class Runtime:
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
+        tenancy: Whose runtime it is, where one server has runtimes of several tenants.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -123,6 +125,7 @@ class Runtime:
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
         store: Store | None = None,
+        tenancy: Tenancy | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -163,6 +166,7 @@ class Runtime:
             scripts=scripts,
             share_limits=share_limits,
             store=store,
+            tenancy=tenancy,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -221,6 +225,11 @@ class Runtime:
     def store(self) -> Store:
         """Keeps recordings for which no file is named, and questions that wait for a person."""
         return self._host.store
+
+    @property
+    def recordings_folder(self) -> str:
+        """The folder of the recordings for which no file was named; it need not exist."""
+        return self._host.recordings_folder
 
     @property
     def docs(self) -> Library:

@@ -92,7 +92,7 @@ class DatabaseStore:
         """Return recorded runs, the latest first."""
         of = RECORDINGS.c
         found = sql.case((sql.and_(of.status == "running", ~is_held()), "interrupted"), else_=of.status)
-        names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.pause)
+        names = (of.time, of.ended, of.script, of.sha256, of.mode, of.client, of.written, of.pause)
         query = sql.select(of.run, found.label("status"), *names).where(of.tenant == self._tenant)
         query = query.where(of.run.startswith(beginning, autoescape=True), of.time != "")
         query = query.where(found == status) if status else query

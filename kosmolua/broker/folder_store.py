@@ -182,9 +182,19 @@ class Folder:
         if head.get("event") != "run" or head.get("format") != FORMAT:
             return Summary(run, "damaged", "")
         ended = end if end.get("event") == "end" else {}
-        status = str(ended.get("status") or ("running" if self._file(run).is_in_use() else "interrupted"))
-        waiting = len(end["error"]["fields"]["calls"]) if waits(end) else 0
-        return _summary_of(head, status, ended.get("time"), waiting)
+        script = head["script"]
+        return Summary(
+            run,
+            str(ended.get("status") or ("running" if self._file(run).is_in_use() else "interrupted")),
+            head["time"],
+            ended.get("time"),
+            script["name"].removeprefix("="),
+            script["sha256"],
+            head["mode"],
+            head["client"],
+            len(end["error"]["fields"]["calls"]) if waits(end) else 0,
+            self._seen[run][0][0] / 1e9,
+        )
 
     def _ends(self, run: str) -> tuple[Event, Event]:
         """Return the first and the last event of a recording, each empty if it cannot be read."""
@@ -198,29 +208,6 @@ class Folder:
         except OSError:
             return {}, {}
         return self._seen[run][1:]
-
-
-def _summary_of(head: Event, status: str, ended: str | None, waiting: int) -> Summary:
-    """Return the summary of a run.
-
-    Args:
-        head: The first event of its recording.
-        status: Its status.
-        ended: When it last ended, if it has.
-        waiting: How many of its calls wait for an approval.
-    """
-    script = head["script"]
-    return Summary(
-        head["run"],
-        status,
-        head["time"],
-        ended,
-        script["name"].removeprefix("="),
-        script["sha256"],
-        head["mode"],
-        head["client"],
-        waiting,
-    )
 
 
 def _event(line: bytes) -> Event:

@@ -44,6 +44,7 @@ class Summary:
         mode: ``live`` or ``simulated``.
         client: Whose run it is, in a server of several clients.
         waiting: How many of its calls wait for an approval.
+        written: When its recording was last written, in seconds since 1970.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Summary:
     mode: str = ""
     client: str | None = None
     waiting: int = 0
+    written: float = 0.0
 
 
 @dataclass(frozen=True)

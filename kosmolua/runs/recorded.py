@@ -173,6 +173,7 @@ def begin(
     deny: Sequence[str],
     account: str | None = None,
     client: str | None = None,
+    run: str | None = None,
 ) -> Take:
     """Begin a recording.
 
@@ -186,11 +187,12 @@ def begin(
         deny: What is denied, also when it goes on.
         account: The default account of the run, if it has one of its own.
         client: Whose run it is, in a server of several clients.
+        run: The id of the run; by default a new one.
 
     Raises:
         ConfigError: The file cannot be written.
     """
-    run, seed = os.urandom(6).hex(), os.urandom(16).hex()
+    run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
     writer = Writer(place, host.redactor)
