@@ -93,6 +93,8 @@ class Runtime:
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
+        store: Keeps recordings for which no file is named; by default the user's state folder does. See
+            :func:`kosmolua.broker.stores.open_stores`. It stays open when the runtime is closed.
         tenancy: Whose runtime it is, where one server has runtimes of several tenants.
 
     Raises:
