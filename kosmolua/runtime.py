@@ -16,6 +16,7 @@ from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Turn, WorkerPool
+from kosmolua.protocol import Answer, Truncated
 from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
 from kosmolua.runs.supervisor import call_memory
 
@@ -491,6 +492,8 @@ class Runtime:
     ) -> Any:
         """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
 
+        A list without all of its items, since ``max_items`` is reached, is a :class:`kosmolua.protocol.Truncated`.
+
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
             args: Arguments by name, or in declared order; secrets may stand anywhere in them.
@@ -510,7 +513,8 @@ class Runtime:
         try:
             with self._active.one_more():
                 answer = broker.call(path, revealed(given))
-                return broker.handles.handed_out(json.loads(answer), answer)
+                value = broker.handles.handed_out(json.loads(answer), answer)
+                return Truncated(value) if isinstance(answer, Answer) and answer.truncated else value
         except NetworkError as error:
             if clock.left:
                 raise
