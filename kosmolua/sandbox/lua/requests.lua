@@ -183,6 +183,9 @@ function requests.ask(kind, fields)
   end
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
+    if reply.truncated then
+      setmetatable(value, { __index = { truncated = true } }) -- a key would make it a mixed table, which JSON lacks
+    end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
   local problem = errors.mint(reply.error, number)
