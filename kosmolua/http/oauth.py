@@ -180,7 +180,8 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Return the tokens of the client itself, which has an id and a secret."""
+    """Return the tokens of the client itself, which has an id and a secret, and the service without other logins."""
+    service = replace(service, login=replace(service.login, authorize="", device=""))
     with _client(service) as client:
         return service, _tokens(service, client, grant_type="client_credentials")
 
@@ -197,6 +198,7 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
     if not tokens.refresh:
         raise NotConfigured("The login is over, and the service gave nothing to renew it with")
     extra = {"resource": service.resource} if service.resource else {}
+    service = replace(service, login=replace(service.login, token=service.login.refresh or service.login.token))
     with _client(service) as client:
         fresh = _tokens(service, client, grant_type="refresh_token", refresh_token=tokens.refresh, **extra)
     return fresh if fresh.refresh else replace(fresh, refresh=tokens.refresh)
@@ -208,18 +210,24 @@ def revoke(service: Service, tokens: Tokens) -> bool:
     Raises:
         NetworkError: The service cannot be reached, or refuses.
     """
-    if not service.login.revoke:
+    address = service.login.revoke or _where_to_revoke(service)
+    if not address:
         return False
     for token, kind in ((tokens.refresh, "refresh_token"), (tokens.access, "access_token")):
         if token:
-            with _client(service) as client, _words_for(service.login.revoke):
-                _check_address(service.login.revoke)
-                answer = client.revoke_token(
-                    service.login.revoke, token=token, token_type_hint=kind, timeout=REQUEST_TIMEOUT
-                )
+            with _client(service) as client, _words_for(address):
+                _check_address(address)
+                answer = client.revoke_token(address, token=token, token_type_hint=kind, timeout=REQUEST_TIMEOUT)
                 if answer.status_code >= 400:
-                    raise NetworkError(f"{_origin(service.login.revoke)} did not revoke the {kind}")
+                    raise NetworkError(f"{_origin(address)} did not revoke the {kind}")
     return True
+
+
+def _where_to_revoke(service: Service) -> str:
+    """Return where the service that gave tokens says that they are revoked (RFC 8414), or nothing."""
+    metadata = _first_document(_metadata_urls(_origin(service.login.token))) or {}
+    is_same = metadata.get("token_endpoint") == service.login.token
+    return str(metadata.get("revocation_endpoint") or "") if is_same else ""
 
 
 class _Refused(NotConfigured):
