@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -23,6 +24,7 @@ from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 MAX_DESCRIBED_ACCOUNTS = 100
 """Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
 ALL = "*"
+MAX_TARGETS = 512
 
 
 class Provider(Protocol):
@@ -73,7 +75,7 @@ class Target:
     function: Function
     rule: Rule
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The function's own path, without the account: ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
@@ -98,13 +100,14 @@ class Catalog:
         self._providers = {provider.root: provider for provider in providers}
         self._accounts = accounts
         self._preferred: str | None = None
+        self._targets: dict[str, Target] = {}
 
     def preferring(self, account: str | None) -> Catalog:
         """Return the same catalog with another default account, for each integration that has it; None changes none."""
         if account is None:
             return self
         other = copy(self)
-        other._preferred = account
+        other._preferred, other._targets = account, {}
         return other
 
     def check_account(self, account: str) -> None:
@@ -278,12 +281,19 @@ class Catalog:
             UnknownPath: No integration, account or function has this name.
             NotConfigured: The integration has no account, or several and none is the default.
         """
-        integration, function, account = self._find(path)
+        if path in self._targets:
+            return self._targets[path]
+        integration, function, account = self._find(".".join(parts_of(path)) or path)
         chosen = self._default(integration) if account == "default" else account
         if chosen is None:
             raise self._no_default(integration)
         rule = self._accounts.rules(integration, chosen).of_function(function)
-        return Target(integration, chosen, function, rule)
+        target = Target(integration, chosen, function, rule)
+        if root_and_name(integration.name)[0] == ROOT:  # the tools of a server may be other ones the next time
+            if len(self._targets) >= MAX_TARGETS:
+                self._targets.clear()
+            self._targets[path] = target
+        return target
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:
@@ -305,6 +315,7 @@ class Catalog:
         if root not in (ROOT, SCRIPTS):
             del parts[0]
         if len(parts) not in (2, 3):
+            self._refuse_name_of_service(root, parts)
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
             )
@@ -345,6 +356,14 @@ class Catalog:
             detail=str(self._accounts.path),
         )
 
+    def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
+        """Raise the error for a path with the service's own name of a function, such as ``hub GET /issues``."""
+        name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
+        if rest and name in self._providers[root].names():
+            integration = self._load(root, name).integration
+            if integration.functions.more and integration.functions.more.named(rest):
+                self._refuse(integration, rest)
+
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
         """Raise the error for what is not under an integration."""
         from kosmolua.docs.meant import functions_meant
@@ -352,8 +371,13 @@ class Catalog:
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
         where = lua_path(integration.name)
+        more = integration.functions.more
+        if more and (named := more.named(rest)):
+            raise UnknownPath(f"{where} has no '{rest[:80]}'", hint=as_hint([named]))
         if second and first in (*accounts, "default"):
-            raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=_function_meant(integration, second))
+            named = more.named(second) if more else None
+            hint = as_hint([named]) if named else _function_meant(integration, second)
+            raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=hint)
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")
