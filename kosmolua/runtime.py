@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.planning import Plan
     from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
+    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -90,6 +91,7 @@ class Runtime:
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
+        tenancy: Whose runtime it is, where one server has runtimes of several tenants.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -120,6 +122,7 @@ class Runtime:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        tenancy: Tenancy | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -159,6 +162,7 @@ class Runtime:
             trace=trace,
             scripts=scripts,
             share_limits=share_limits,
+            tenancy=tenancy,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -212,6 +216,11 @@ class Runtime:
     def recordings(self) -> Recordings:
         """What ``[kosmolua.recordings]`` of the accounts file says."""
         return self._host.accounts.recordings
+
+    @property
+    def recordings_folder(self) -> str:
+        """The folder of the recordings for which no file was named; it need not exist."""
+        return self._host.recordings_folder
 
     @property
     def docs(self) -> Library:
@@ -357,9 +366,19 @@ class Runtime:
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
         return self._execute(self._prepare_resumed(path, script, decided, options))
 
-    async def resume_async(self, path: str | os.PathLike[str], **options: Any) -> Outcome:
-        """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
-        return await self._execute_async(self._prepare_resumed(path, None, {}, options), options.get("client"))
+    async def resume_async(
+        self, path: str | os.PathLike[str], *, decided: Mapping[str, Any] | None = None, **options: Any
+    ) -> Outcome:
+        """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script.
+
+        Args:
+            path: The recording.
+            decided: What :meth:`resume` takes as ``approve``, ``deny``, ``done`` and ``again``.
+            options: As :meth:`run` takes them.
+        """
+        return await self._execute_async(
+            self._prepare_resumed(path, None, decided or {}, options), options.get("client")
+        )
 
     def map(
         self,

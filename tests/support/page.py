@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
 import uvicorn
-from starlette.applications import Starlette
 
-from kosmolua import Runtime
-from kosmolua.serve.pages.site import Site, Tenants
-from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.mcp.http import configured
+from kosmolua.serve import settings
+from kosmolua.serve.app import Readiness, application
+from kosmolua.serve.tenants import Common, Tenants
 
-ACCOUNTS = {
-    "render2": {
-        "default": "production",
-        "production": {"api_key": "rnd_a1b2c3d4e5f6a7b8c9d0", "permissions": {"delete_postgres": "deny"}},
-        "staging": {"api_key": "rnd_b1b2c3d4e5f6a7b8c9d0", "permissions": {"write": "allow"}},
-    }
-}
+ACCOUNTS = """\
+[render2]
+default = "production"
+
+[render2.production]
+api_key = "rnd_a1b2c3d4e5f6a7b8c9d0"
+permissions = { delete_postgres = "deny" }
+
+[render2.staging]
+api_key = "rnd_b1b2c3d4e5f6a7b8c9d0"
+permissions = { write = "allow" }
+"""
 RESTART = """\
 local render = app.integrations.render2
 local service = render.list_services({ limit = 1 }).services[1]
@@ -77,57 +85,63 @@ class Pages:
 
     Args:
         url: Its address.
-        workspaces: Those of its tenants, whose token is ``token-of-NAME-0123456789``.
-        tokens: The tokens that each tenant accepts.
+        tenants: Who is served.
+        loop: The event loop that owns them.
     """
 
     url: str
-    workspaces: Mapping[str, Workspace]
-    tokens: dict[str, list[str]] = field(default_factory=dict)
+    tenants: Tenants
+    loop: asyncio.AbstractEventLoop
 
     def record(self, tenant: str, source: str, name: str = "script.lua", client: str = "an agent 1.0") -> str:
         """Run a script of a tenant, recorded, and return the run's id."""
-        workspace = self.workspaces[tenant]
-        folder = Path(workspace.folder)
-        folder.mkdir(parents=True, exist_ok=True)
         run = os.urandom(6).hex()
-        workspace.runtime.run(source, name=name, record=folder / f"{run}.jsonl", client=client)
+        found = self.tenants.get(tenant)
+        assert found
+        work = found.run(source, {"name": name, "client": client, "run": run})
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
         return run
 
 
+def token_of(tenant: str) -> str:
+    """Return the token of a tenant."""
+    return f"token-of-{tenant}-0123456789"
+
+
 @contextmanager
-def served(folder: Path, names: tuple[str, ...] = ("acme", "globex"), accounts: object = ACCOUNTS) -> Iterator[Pages]:
-    """Serve the page of some tenants until the ``with`` block ends.
+def served(folder: Path, *names: str, accounts: str = ACCOUNTS, **options: Any) -> Iterator[Pages]:
+    """Serve the page of some tenants over simulators until the ``with`` block ends.
 
     Args:
-        folder: Where their recordings are.
+        folder: Where their accounts file and their recordings are.
         names: The tenants.
-        accounts: The accounts of each.
+        accounts: Their accounts.
+        options: As :class:`kosmolua.serve.tenants.Common` takes them.
     """
+    stanzas = [f'[tenants.{name}]\ntoken = "{token_of(name)}"\n' for name in names]
+    path = folder / "accounts.toml"
+    path.touch(mode=0o600)
+    path.write_text("\n".join([accounts, "[serve]\napproval_wait = 0.1\n", *stanzas]), encoding="utf-8")
+    common = Common(simulate=True, environ={}, **options)
+    loops: list[asyncio.AbstractEventLoop] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        tenants = Tenants(settings.read(path), common)
 
-    def opened(**options: bool | list[str]) -> Runtime:
-        return Runtime(accounts, simulate=True, environ={}, journal=False, **options)
+        async def serve(server: uvicorn.Server) -> None:
+            loops.append(asyncio.get_running_loop())
+            await server.serve()
 
-    runtimes = {name: opened() for name in names}
-    workspaces = {
-        name: Workspace(name, runtime, folder / name, lambda: opened(yes=True, allow=["*"]))
-        for name, runtime in runtimes.items()
-    }
-    tokens = {name: [f"token-of-{name}-0123456789"] for name in names}
-    site = Site(Tenants(workspaces, lambda name: tokens[name]), b"key of the tests")
-    config = uvicorn.Config(Starlette(routes=site.routes()), port=0, log_config=None, access_log=False, ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield Pages(f"http://127.0.0.1:{port}", workspaces, tokens)
-    finally:
-        server.should_exit = True
-        thread.join(5)
-        for workspace in workspaces.values():
-            workspace.close()
-        for runtime in runtimes.values():
-            runtime.close()
+        server = uvicorn.Server(configured(application(tenants, Readiness()), port=0))
+        thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield Pages(f"http://127.0.0.1:{port}", tenants, loops[0])
+        finally:
+            server.should_exit = True
+            thread.join(10)

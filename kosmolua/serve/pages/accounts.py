@@ -23,13 +23,13 @@ def listed(visit: Visit) -> Response:
     runtime = visit.own.runtime
     accounts = [each for found in runtime.catalog.loadable(note) for each in _accounts_of(runtime, found, unloadable)]
     return visit.page(
-        "accounts.html", "accounts", accounts=accounts, unloadable=unloadable, grants=list(visit.own.grants)
+        "accounts.html", "accounts", accounts=accounts, unloadable=unloadable, grants=list(visit.own.tenant.grants)
     )
 
 
 def revoked(visit: Visit) -> Response:
     """Have a person asked again about a function."""
-    visit.own.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
+    visit.own.tenant.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
     return visit.redirect("/accounts")
 
 

@@ -40,6 +40,6 @@ def decide(visit: Visit) -> Response:
     for number, call in calls.items():
         subject = call["path"], call["account"]
         if visit.form.get(f"always-{number}") and subject in subjects and call["effect"] != "destroy":
-            visit.own.grants.add(*subject)
+            visit.own.tenant.grants.add(*subject)
     visit.own.resume(name, approve=approved, deny=denied)
     return visit.redirect(f"/runs/{name}")

@@ -29,15 +29,21 @@ class CallSummary:
         call: As the recording has it.
     """
 
-    __slots__ = ("account", "effect", "path", "started", "status")
+    __slots__ = ("account", "effect", "error", "path", "started", "status")
 
     def __init__(self, call: Mapping[str, Any]) -> None:
         self.path = str(call.get("path"))
         self.account = str(call.get("account") or "")
         self.effect = str(call.get("effect") or "")
         self.status = str(call.get("status"))
+        self.error = str(call.get("error") or "")
         started = call.get("started") or call.get("time")
         self.started = datetime.fromisoformat(str(started)) if started else None
+
+    @property
+    def is_failed(self) -> bool:
+        """True if it failed, was refused, or ended in doubt; a call that waits for an approval did not."""
+        return self.status in ("failed", "refused", "unknown") and self.error != Paused.code
 
     @property
     def integration(self) -> str:

@@ -22,12 +22,14 @@ class Session(NamedTuple):
     Args:
         id: A random name.
         tenant: Whose pages are shown; empty before the sign-in.
-        mark: What :meth:`Sessions.mark` made of the token that was shown, so that the session ends with the token.
+        mark: Which of the tenant's tokens was shown; the session ends with the token.
+        until: When the session ends at the latest, in seconds since 1970; 0 for no such time.
     """
 
     id: str
     tenant: str = ""
     mark: str = ""
+    until: float = 0.0
 
 
 class Sessions:
@@ -48,9 +50,9 @@ class Sessions:
         self._ended: dict[str, float] = {}
         self._lock = Lock()
 
-    def begin(self, tenant: str = "", mark: str = "") -> tuple[Session, str]:
+    def begin(self, tenant: str = "", mark: str = "", until: float = 0.0) -> tuple[Session, str]:
         """Return a new session and its cookie."""
-        session = Session(secrets.token_urlsafe(16), tenant, mark)
+        session = Session(secrets.token_urlsafe(16), tenant, mark, until)
         return session, str(self._signer.dumps(session))
 
     def read(self, cookie: str) -> Session | None:
@@ -60,7 +62,8 @@ class Sessions:
         except (BadData, TypeError):
             return None
         with self._lock:
-            return None if session.id in self._ended else session
+            is_over = session.id in self._ended or 0 < session.until < time()
+            return None if is_over else session
 
     def end(self, session: Session) -> None:
         """Refuse a session from now on."""
@@ -69,17 +72,10 @@ class Sessions:
             self._ended = {name: until for name, until in self._ended.items() if until > now}
             self._ended[session.id] = now + MAX_AGE
 
-    def mark(self, token: str) -> str:
-        """Return what a session remembers of a token, from which nobody can guess it."""
-        return self._digest(f"token {token}")
-
     def form_token(self, session: Session) -> str:
         """Return what the forms of a session carry."""
-        return self._digest(f"form {session.id}")
+        return hmac.new(self._key, f"form {session.id}".encode(), sha256).hexdigest()
 
     def is_own_form(self, session: Session, form: Mapping[str, str]) -> bool:
         """Return True if a form was made by a page of this session."""
         return hmac.compare_digest(form.get("token_of_form", "").encode(), self.form_token(session).encode())
-
-    def _digest(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(), sha256).hexdigest()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,17 +11,22 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from kosmolua.errors import KosmoError
+from kosmolua.secret import Secret
 from kosmolua.serve.pages import accounts, approvals, docs, playground, runs, usage
 from kosmolua.serve.pages.rendering import HEADERS, asset
 from kosmolua.serve.pages.sessions import MAX_AGE, Session, Sessions
 from kosmolua.serve.pages.visits import PART_HEADER, View, Visit, is_local
 from kosmolua.serve.pages.workspace import Workspace
+from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tokens import Tokens
 
 COOKIE, SECURE_COOKIE = "kosmolua", "__Host-kosmolua"
 """The cookie of a session, on loopback and elsewhere."""
+OPEN = "open"
+"""The mark of a session of a tenant that needs no token."""
 MAX_FORM = 1 << 20
 """Bytes of a form."""
 WRONG_TOKEN_SECONDS = 0.5
@@ -50,48 +54,19 @@ _ADDRESSES: tuple[tuple[str, str, View], ...] = (
 )
 
 
-class Tenants:
-    """Who may see which workspace.
-
-    Args:
-        workspaces: By the names of the tenants.
-        tokens: Returns the tokens that a tenant accepts now.
-    """
-
-    def __init__(self, workspaces: Mapping[str, Workspace], tokens: Callable[[str], list[str]]) -> None:
-        self._workspaces = workspaces
-        self._tokens = tokens
-
-    def identify(self, token: str) -> str | None:
-        """Return the tenant of a token, or None; it takes the same time for each."""
-        found = None
-        for name in self._workspaces:
-            for each in self._tokens(name):
-                if hmac.compare_digest(each.encode(), token.encode("utf-8", "surrogatepass")):
-                    found = name
-        return found
-
-    def workspace(self, session: Session, sessions: Sessions) -> Workspace | None:
-        """Return the workspace of a session, as long as the token that began it is accepted."""
-        if session.tenant not in self._workspaces:
-            return None
-        marks = [sessions.mark(token) for token in self._tokens(session.tenant)]
-        return self._workspaces[session.tenant] if session.mark in marks else None
-
-
 class Site:
     """The page for people, for any number of tenants.
 
     Args:
-        tenants: Who may see what.
-        key: Signs sessions; processes behind one address have the same.
+        tenants: Who is served.
     """
 
-    def __init__(self, tenants: Tenants, key: bytes) -> None:
+    def __init__(self, tenants: Tenants) -> None:
         self._tenants = tenants
-        self._sessions = Sessions(key)
+        self._sessions = Sessions(tenants.key)
+        self._workspaces: dict[str, Workspace] = {}
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Return the addresses, the last of which takes all that no other did."""
         pages = [Route(path, self._endpoint(view), methods=[method]) for method, path, view in _ADDRESSES]
         return [
@@ -106,7 +81,7 @@ class Site:
     def _endpoint(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             session = self._session(request)
-            workspace = await run_in_threadpool(self._workspace, session)
+            workspace = self._workspace(session) if session else None
             if session is None or workspace is None:
                 return self._to_login(request)
             form, lists = await _form(request)
@@ -121,8 +96,20 @@ class Site:
         cookie = request.cookies.get(SECURE_COOKIE if _is_public(request) else COOKIE)
         return self._sessions.read(cookie) if cookie else None
 
-    def _workspace(self, session: Session | None) -> Workspace | None:
-        return self._tenants.workspace(session, self._sessions) if session else None
+    def _workspace(self, session: Session) -> Workspace | None:
+        """Return the workspace of a session, as long as what began it is accepted."""
+        tenant = self._tenants.get(session.tenant)
+        if tenant is None or session.mark not in self._marks_of(tenant):
+            return None
+        known = self._workspaces.get(tenant.name)
+        if known is None or known.tenant is not tenant:
+            known = self._workspaces[tenant.name] = Workspace(tenant, asyncio.get_running_loop())
+        return known
+
+    def _marks_of(self, tenant: Tenant) -> list[str]:
+        """Return what the sessions of a tenant may have been begun with."""
+        is_open = tenant is self._tenants.open_tenant
+        return [*tenant.tokens.marks(self._tenants.key), *([OPEN] if is_open else [])]
 
     def _is_own(self, visit: Visit) -> bool:
         return is_same_origin(visit.request) and self._sessions.is_own_form(visit.session, visit.form)
@@ -143,13 +130,14 @@ class Site:
         visit = Visit(request, self._sessions, session, form, lists)
         if not self._is_own(visit):
             return visit.error("Refused", "This form was not made by this page, or is too old.", status=403)
-        token = form.get("token", "").strip()
-        tenant = await run_in_threadpool(self._tenants.identify, token)
+        token = form.get("token", "").strip().encode("utf-8", "surrogatepass")
+        tenant = await self._tenants.authenticate(token)
         if tenant is None:
             await asyncio.sleep(WRONG_TOKEN_SECONDS)
             return self._sign_in_page(request, "No tenant has this token.", status=401)
         self._sessions.end(session)
-        _, cookie = self._sessions.begin(tenant, self._sessions.mark(token))
+        mark = Tokens([Secret(token.decode("utf-8", "replace"))]).marks(self._tenants.key)[0]
+        _, cookie = self._sessions.begin(tenant.name, OPEN if tenant is self._tenants.open_tenant else mark)
         following = form.get("next", "")
         answer = visit.redirect(following if is_local(following) else "/approvals")
         _set_cookie(request, answer, cookie)

@@ -34,7 +34,7 @@ class Count:
     def add(self, call: CallSummary) -> None:
         """Count a call."""
         self.calls += 1
-        self.errors += call.status in ("failed", "refused", "unknown")
+        self.errors += call.is_failed
         self.writes += call.effect in ("write", "destroy") and call.status != "refused"
 
 
