@@ -114,7 +114,7 @@ def test_a_forged_session_is_none(pages: Pages, person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/approvals/{run}", "/runs/{run}/resume", "/runs/{run}/replay", "/playground/run", "/accounts/revoke"]
+    "path", ["/approvals", "/runs/{run}/resume", "/runs/{run}/replay", "/playground/run", "/accounts/revoke"]
 )
 def test_a_form_of_another_site_is_refused(pages: Pages, person: Person, paused: str, path: str) -> None:
     """A form without the session's mark, with another session's, or that another site sent, does nothing."""
@@ -123,7 +123,7 @@ def test_a_form_of_another_site_is_refused(pages: Pages, person: Person, paused:
     own = re.search(r'token_of_form" value="([^"]+)"', person.open("/approvals").text)
     assert other
     assert own
-    form = {"decision": "approve", "number": "2"}
+    form = {"decision": "approve", "call": f"{paused}-2"}
 
     assert person.browser.post(address, data=form, timeout=20).status_code == 403
     assert person.browser.post(address, data={**form, "token_of_form": other[1]}, timeout=20).status_code == 403
@@ -159,7 +159,7 @@ def test_every_answer_forbids_what_it_does_not_need(pages: Pages, person: Person
         "/playground?run={run}",
         "POST /runs/{run}/replay",
         "POST /runs/{run}/resume",
-        "POST /approvals/{run}",
+        "POST /approvals",
     ],
 )
 def test_a_run_of_another_tenant_is_not_there(pages: Pages, paused: str, path: str) -> None:
@@ -169,12 +169,13 @@ def test_a_run_of_another_tenant_is_not_there(pages: Pages, paused: str, path: s
 
     def asked(run: str) -> tuple[int, str]:
         address = where.format(run=run)
-        form = {"decision": "approve", "number": "2", "choice-2": "done"}
+        form = {"decision": "approve", "call": f"{run}-2", "number": "2", "choice-2": "done"}
         answer = stranger.send(address, **form) if method else stranger.open(address)
         return answer.status_code, answer.text
 
     assert asked(paused) == asked("0" * 12)
-    assert asked(paused)[0] == 404
+    assert asked(paused)[0] == (409 if where == "/approvals" else 404)
+    assert 'class="status paused"' in Person(pages.url, "acme").open(f"/runs/{paused}").text
 
 
 @pytest.mark.parametrize("run", ["..%2F..%2Faccounts", "a" * 100, "a.b", "-", "%00"])
@@ -211,7 +212,7 @@ def test_hostile_texts_stay_text(pages: Pages, person: Person) -> None:
 def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
     """What a person approves is done, and the run goes on to its end."""
     run = pages.record("acme", RESTART)
-    page = person.send(f"/approvals/{run}", decision="approve", number="2")
+    page = person.send("/approvals", decision="approve", call=f"{run}-2")
 
     assert page.url == f"{pages.url}/runs/{run}"
     assert 'class="status done"' in page.text
@@ -221,7 +222,7 @@ def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
 def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
     """What a person denies is not sent, and the script learns it."""
     run = pages.record("acme", RESTART)
-    page = person.send(f"/approvals/{run}", decision="deny", number="2")
+    page = person.send("/approvals", decision="deny", call=f"{run}-2")
 
     assert 'class="status failed"' in page.text
     assert "was not approved" in page.text
@@ -230,11 +231,11 @@ def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
 def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> None:
     """Each call has its own answer; what got none waits on."""
     run = pages.record("acme", DELETE)
-    chosen = {"decision": "chosen", "number": ["2", "3"], "choice-2": "deny", "choice-3": "later"}
-    page = person.send(f"/approvals/{run}", **chosen)
+    chosen = {f"choice-{run}-2": "deny", f"choice-{run}-3": "later"}
+    page = person.send("/approvals", decision="chosen", call=[f"{run}-2", f"{run}-3"], **chosen)
 
     assert 'class="status paused"' in page.text
-    assert page.text.count('name="number"') == 1
+    assert page.text.count('name="call"') == 1
     assert "set_env_var" in page.text
 
 
@@ -242,8 +243,8 @@ def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     """A function that was allowed for good needs no approval until a person revokes that; what destroys always does."""
     other = Person(pages.url, "globex")
     first, second = pages.record("globex", RESTART), pages.record("globex", DELETE)
-    other.send(f"/approvals/{first}", decision="approve", number="2", **{"always-2": "yes"})
-    other.send(f"/approvals/{second}", decision="approve", number=["2", "3"], **{"always-2": "yes"})
+    other.send("/approvals", decision="approve", call=f"{first}-2", **{f"always-{first}-2": "yes"})
+    other.send("/approvals", decision="approve", call=[f"{second}-2", f"{second}-3"], **{f"always-{second}-2": "yes"})
     accounts = other.open("/accounts").text
 
     assert "render2.restart_service" in accounts
@@ -257,9 +258,9 @@ def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
 def test_a_decision_about_nothing_that_waits_is_refused(pages: Pages, person: Person) -> None:
     """Numbers of calls that do not wait are not approved, and a form that came twice does nothing."""
     run = pages.record("acme", RESTART)
-    assert person.send(f"/approvals/{run}", decision="approve", number="77").status_code == 409
-    person.send(f"/approvals/{run}", decision="approve", number="2")
-    assert person.send(f"/approvals/{run}", decision="approve", number="2").status_code == 409
+    assert person.send("/approvals", decision="approve", call=f"{run}-77").status_code == 409
+    person.send("/approvals", decision="approve", call=f"{run}-2")
+    assert person.send("/approvals", decision="approve", call=f"{run}-2").status_code == 409
 
 
 def test_a_run_is_shown_with_its_calls_and_its_line(pages: Pages, person: Person) -> None:

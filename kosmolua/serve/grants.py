@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from threading import Lock
 from typing import Any
 
-from kosmolua.broker.recording import replace_file
+from kosmolua.broker.sheets import replace_file
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.errors import CallError, ConfigError, PluginError
 

@@ -20,7 +20,6 @@ from kosmolua.folders import state_folder
 from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
-from kosmolua.mcp.runner import recording_of
 from kosmolua.mcp.server import Handlers
 from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -132,20 +131,20 @@ class Tenant:
             options["record"] = True
         return await self.runtime.run_async(source, **await self._granted(options))
 
-    async def resume(self, run: str, options: RunOptions, *, decided: Mapping[str, Any] | None = None) -> Outcome:
+    async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Go on with a recorded run, of whichever client of this tenant.
 
         Args:
             run: Its id.
             options: As a run takes them.
-            decided: What a person said of its calls, see :meth:`kosmolua.Runtime.resume_async`.
+            decided: What a person said of its calls: ``approve``, ``deny``, ``done`` and ``again``, as
+                :meth:`kosmolua.Runtime.resume` takes them.
 
         Raises:
             ConfigError: There is none.
         """
-        return await self.runtime.resume_async(
-            recording_of(self.runtime, run), decided=decided, **await self._granted(options)
-        )
+        recording = await asyncio.to_thread(self.runtime.store.read, run)
+        return await self.runtime.resume_async(recording, **{**await self._granted(options), **decided})
 
     async def _granted(self, options: RunOptions) -> RunOptions:
         """Return the options of a run, in which nobody is asked about what is allowed for good."""

@@ -1,25 +1,23 @@
-"""The history of a tenant's runs: a summary of each recording, and the recordings themselves."""
+"""The history of a tenant's runs: what a store says of each, and what its recording has besides."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
 from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import Event, Recording, events_of, is_in_use, read, revived
+from kosmolua.broker.recording import events_of, revived
+from kosmolua.broker.store import RUN_ID, Store, Summary
 from kosmolua.errors import ConfigError, KosmoError, Paused
-from kosmolua.runs.recorded import APPROVAL_DAYS
 
-SUFFIX = ".jsonl"
 RUNNING, DAMAGED = "running", "damaged"
-"""What a summary has as the status of a run that is under way, and of a recording that cannot be read."""
 STATUSES = (RUNNING, "paused", "done", "failed", "limit", "interrupted", DAMAGED)
-_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+"""How a run stands, as lists offer it."""
+MAX_RUNS = 2000
+"""Runs that lists go back to, and usage is counted from."""
 
 
 class CallSummary:
@@ -52,34 +50,53 @@ class CallSummary:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a list says of a run.
+class Details:
+    """What a recording has of a run beside its summary.
 
     Args:
-        id: The run's id, under which its recording is found.
-        status: One of :data:`STATUSES`.
-        script: The name of the script.
-        mode: ``live`` or ``simulated``.
-        client: Which client's run it is, or nothing.
-        started: When.
-        ended: When it ended last, or None.
         seconds: For how long it ran, pauses left out.
         calls: Its calls.
-        waiting: The calls that wait for an approval, as an error of a pause has them.
         error: The error that ended it, or None.
     """
 
-    id: str
-    status: str
-    script: str = ""
-    mode: str = ""
-    client: str = ""
-    started: datetime | None = None
-    ended: datetime | None = None
     seconds: float = 0.0
     calls: tuple[CallSummary, ...] = ()
-    waiting: tuple[Event, ...] = ()
     error: KosmoError | None = None
+
+
+class Run:
+    """A recorded run.
+
+    Args:
+        summary: What the store says of it.
+        look: Returns what its recording has besides. It is called when that is asked for.
+    """
+
+    def __init__(self, summary: Summary, look: Callable[[Summary], Details]) -> None:
+        self.id = summary.run
+        self.status = summary.status
+        self.script = summary.script
+        self.mode = summary.mode
+        self.client = summary.client or ""
+        self.started = _moment(summary.time)
+        self.ended = _moment(summary.ended)
+        self._summary = summary
+        self._look = look
+
+    @property
+    def seconds(self) -> float:
+        """For how long it ran, pauses left out."""
+        return self._look(self._summary).seconds
+
+    @property
+    def calls(self) -> tuple[CallSummary, ...]:
+        """Its calls."""
+        return self._look(self._summary).calls
+
+    @property
+    def error(self) -> KosmoError | None:
+        """The error that ended it, or None."""
+        return self._look(self._summary).error
 
     @property
     def writes(self) -> int:
@@ -91,101 +108,60 @@ class Summary:
         """True if the run can go on."""
         return self.status not in (RUNNING, DAMAGED, "done")
 
-    @property
-    def expires(self) -> datetime | None:
-        """Until when a paused run can be approved."""
-        return self.ended + timedelta(days=APPROVAL_DAYS) if self.waiting and self.ended else None
-
-    @property
-    def is_expired(self) -> bool:
-        """True if the calls of a paused run cannot be approved any more."""
-        return self.expires is not None and datetime.now(timezone.utc) > self.expires
-
     def fits(self, words: str, status: str = "", mode: str = "") -> bool:
         """Return True if a run has all of some words in its id, names, error or functions, and a status and mode."""
         if (status and status != self.status) or (mode and mode != self.mode):
             return False
+        if not words.split():
+            return True
         error = self.error.message if self.error else ""
         text = " ".join([self.id, self.script, self.client, error, *{call.path for call in self.calls}]).lower()
         return all(word in text for word in words.lower().split())
 
 
 class History:
-    """The recordings of one tenant. Any thread may use it.
+    """The runs of one tenant. Any thread may use it."""
 
-    Args:
-        folder: Where they are. It need not exist.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = os.fspath(folder)
-        self._known: dict[str, tuple[tuple[int, int], Summary]] = {}
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Summary, Details]] = {}
         self._lock = Lock()
 
-    def runs(self) -> list[Summary]:
-        """Return a summary of each run, the latest first."""
-        try:
-            files = [file for file in os.scandir(self._folder) if file.name.endswith(SUFFIX)]
-        except OSError:
-            return []
-        found = [self._summary(file.name.removesuffix(SUFFIX)) for file in files]
-        earliest = datetime.min.replace(tzinfo=timezone.utc)
-        return sorted(filter(None, found), key=lambda each: each.started or earliest, reverse=True)
+    def runs(self, store: Store) -> list[Run]:
+        """Return the runs of a store, the latest first."""
+        return [self._run(summary, store) for summary in store.runs(limit=MAX_RUNS)]
 
-    def run(self, name: str) -> Summary | None:
-        """Return the summary of a run, or None if the tenant has none of this id."""
-        return self._summary(name) if _ID.fullmatch(name) else None
+    def run(self, name: str, store: Store) -> Run | None:
+        """Return a run of a store, or None if it has none of this id."""
+        found = store.runs(beginning=name, limit=1) if RUN_ID.fullmatch(name) else []
+        return self._run(found[0], store) if found else None
 
-    def path(self, name: str) -> str | None:
-        """Return the recording of a run, or None if the tenant has none of this id."""
-        path = os.path.join(self._folder, name + SUFFIX)
-        return path if _ID.fullmatch(name) and os.path.isfile(path) else None
+    def _run(self, summary: Summary, store: Store) -> Run:
+        return Run(summary, lambda summary: self._details(summary, store))
 
-    def recording(self, name: str) -> Recording | None:
-        """Return what a recording holds, or None if the tenant has none of this id.
-
-        Raises:
-            ConfigError: It cannot be read.
-        """
-        path = self.path(name)
-        return read(path) if path else None
-
-    def _summary(self, name: str) -> Summary | None:
-        path = os.path.join(self._folder, name + SUFFIX)
-        try:
-            stat = os.stat(path)
-        except OSError:
-            return None
-        version = (stat.st_mtime_ns, stat.st_size)
+    def _details(self, summary: Summary, store: Store) -> Details:
+        """Return what a recording has, which is read anew only if it was written since."""
         with self._lock:
-            known = self._known.get(name)
-        if known is None or known[0] != version:
-            known = version, summary_of(name, path)
-            with self._lock:
-                self._known[name] = known
-        summary = known[1]
-        return replace(summary, status=RUNNING) if summary.status == "interrupted" and is_in_use(path) else summary
+            known = self._known.get(summary.run)
+        if known and known[0] == summary:
+            return known[1]
+        details = _details_of(summary.run, store)
+        with self._lock:
+            if len(self._known) > 2 * MAX_RUNS:
+                self._known.clear()
+            self._known[summary.run] = summary, details
+        return details
 
 
-def summary_of(name: str, path: str) -> Summary:
-    """Return the summary of a recording; one that cannot be read is ``damaged``, with the error."""
+def _details_of(run: str, store: Store) -> Details:
     try:
-        recording = read(path)
+        recording = store.read(run)
     except ConfigError as damage:
-        return Summary(name, DAMAGED, error=damage)
-    end, header = recording.end, recording.header
-    error = revived(end["error"]) if end and end.get("error") else None
-    ends = [event for _, event in events_of(recording, "end")]
-    return Summary(
-        name,
-        recording.status,
-        str(recording.script["name"]).removeprefix("="),
-        header["mode"],
-        header.get("client") or "",
-        datetime.fromisoformat(header["time"]),
-        datetime.fromisoformat(end["time"]) if end else None,
-        sum(float(each.get("usage", {}).get("wall_ms", 0)) for each in ends) / 1000,
-        tuple(CallSummary(call) for call in calls_of(recording).values()),
-        tuple(error.calls) if isinstance(error, Paused) else (),
-        error,
-    )
+        return Details(error=damage)
+    end = recording.end
+    took = sum(float(event.get("usage", {}).get("wall_ms", 0)) for _, event in events_of(recording, "end"))
+    calls = tuple(CallSummary(call) for call in calls_of(recording).values())
+    return Details(took / 1000, calls, revived(end["error"]) if end and end.get("error") else None)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

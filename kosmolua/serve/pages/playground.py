@@ -23,9 +23,9 @@ def opened(visit: Visit) -> Response:
     """Show the editor: empty, with the script of a run, or with what a page of the documentation has."""
     source = visit.request.query_params.get("source", "") or START
     if name := visit.asked("run"):
-        recording = visit.own.history.recording(name)
-        if recording is None:
+        if visit.own.find(name) is None:
             return visit.error("Not found", "There is no such run.", status=404, back="/runs")
+        recording = visit.own.recording(name)
         source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace")
     return _page(visit, source)
 

@@ -82,6 +82,8 @@ def environment() -> Environment:
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
+        "at": lambda seconds: datetime.fromtimestamp(seconds, timezone.utc),
+        "clock": lambda moment: f"{moment:%H:%M:%S} UTC",
         "day": lambda moment: f"{moment.day} {moment:%B}",
         "duration": duration,
         "exposed": lambda text: exposed(str(text)),

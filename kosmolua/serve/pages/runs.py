@@ -9,7 +9,7 @@ from starlette.responses import Response
 from kosmolua import protocol
 from kosmolua.broker.answers import Answers
 from kosmolua.broker.timeline import bars_of
-from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Summary
+from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Run
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.visits import Visit
 
@@ -22,7 +22,7 @@ MAX_BARS = 1000
 def listed(visit: Visit) -> Response:
     """Show the runs that fit what was asked for, the latest first."""
     asked = {name: visit.asked(name) for name in ("q", "status", "mode")}
-    fitting = [run for run in visit.own.history.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
+    fitting = [run for run in visit.own.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
     given = visit.asked("from")
     start = min(int(given), len(fitting)) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
     shown = fitting[start : start + PAGE]
@@ -51,8 +51,9 @@ def shown(visit: Visit) -> Response:
     run = _run(visit)
     if run is None:
         return _no_such_run(visit)
-    recording = None if run.status == DAMAGED else visit.own.history.recording(run.id)
+    recording = None if run.status == DAMAGED else visit.own.recording(run.id)
     bars = bars_of(recording)[:MAX_BARS] if recording else []
+    asking = next((each for each in visit.own.asking() if each.run == run.id), None)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
     source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""
@@ -63,6 +64,7 @@ def shown(visit: Visit) -> Response:
         run=run,
         bars=bars,
         whole=whole,
+        asking=asking,
         doubtful=doubtful,
         source=coloured_lines(source.rstrip("\n")) if source else [],
         wrong_line=run.error.line if run.error else None,
@@ -100,8 +102,8 @@ def resumed(visit: Visit) -> Response:
     return visit.redirect(f"/runs/{run.id}")
 
 
-def _run(visit: Visit) -> Summary | None:
-    return visit.own.history.run(visit.request.path_params["run"])
+def _run(visit: Visit) -> Run | None:
+    return visit.own.find(visit.request.path_params["run"])
 
 
 def _no_such_run(visit: Visit) -> Response:

@@ -36,7 +36,7 @@ GUESTS = ("/login",)
 _ADDRESSES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/approvals", approvals.waiting),
     ("GET", "/approvals/count", approvals.count),
-    ("POST", "/approvals/{run}", approvals.decide),
+    ("POST", "/approvals", approvals.decide),
     ("GET", "/runs", runs.listed),
     ("GET", "/runs/{run}", runs.shown),
     ("GET", "/runs/{run}/output", runs.output),

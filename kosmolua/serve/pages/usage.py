@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from starlette.responses import Response
 
-from kosmolua.serve.pages.history import CallSummary, Summary
+from kosmolua.serve.pages.history import CallSummary, Run
 from kosmolua.serve.pages.visits import Visit
 
 DEFAULT_DAYS = 30
@@ -66,11 +66,11 @@ def shown(visit: Visit) -> Response:
     """Show the usage of the last days."""
     asked = visit.asked("days")
     days = int(asked) if asked in CHOICES else DEFAULT_DAYS
-    usage = usage_of(visit.own.history.runs(), datetime.now(timezone.utc).date(), days)
+    usage = usage_of(visit.own.runs(), datetime.now(timezone.utc).date(), days)
     return visit.page("usage.html", "usage", usage=usage)
 
 
-def usage_of(runs: Iterable[Summary], today: date, days: int) -> Usage:
+def usage_of(runs: Iterable[Run], today: date, days: int) -> Usage:
     """Return the usage of some days up to today, in UTC."""
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     by_day = {day: Count(f"{day:%b} {day.day}") for day in dates}

@@ -119,7 +119,7 @@ class Visit:
 
     def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
         """Return what the frame of every page shows."""
-        waiting = len(waiting_runs(self.workspace)) if self.workspace and is_whole else 0
+        waiting = len(self.workspace.waiting()) if self.workspace and is_whole else 0
         return {
             "form_token": self._form_token,
             "root": self.root,
@@ -138,12 +138,6 @@ class Visit:
 
 View = Callable[[Visit], Response]
 """Answers a visit. It is called in a thread, so it may block."""
-
-
-def waiting_runs(workspace: Workspace) -> list[Any]:
-    """Return the runs that wait for an approval, those that wait longest first."""
-    waiting = [run for run in workspace.history.runs() if run.waiting and run.status == "paused"]
-    return sorted(waiting, key=lambda run: (run.is_expired, run.ended))
 
 
 def is_local(path: str) -> bool:
