@@ -29,8 +29,9 @@ Host to child::
                                             is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
                                             secrets: the names of those that the script may use
-    reply    {id, ok, value | error, secrets}
-                                            secrets says where in value a handle stands, and its name
+    reply    {id, ok, value | error, secrets, truncated}
+                                            secrets says where in value a handle stands, and its name;
+                                            truncated says of a list that there are more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
@@ -181,26 +182,40 @@ def frame(kind: str, **fields: object) -> bytes:
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
+class Truncated(list[Json]):
+    """A list without all of its items: there are more. A script sees that in ``list.truncated``."""
+
+    truncated = True
+
+
 class Answer(str):
-    """A value as JSON in which secrets stand, each as ``***``.
+    """A value as JSON, and what JSON cannot say of it.
 
     Args:
-        text: The value.
+        text: The value. Each secret in it is ``***``.
         secrets: Where the handle of each stands, and its name.
+        truncated: Whether it is a list without all of its items.
     """
 
     secrets: Sequence[Any]
+    truncated: bool
 
-    def __new__(cls, text: str, secrets: Sequence[Any]) -> Answer:
+    def __new__(cls, text: str, secrets: Sequence[Any] = (), *, truncated: bool = False) -> Answer:
         answer = super().__new__(cls, text)
-        answer.secrets = secrets
+        answer.secrets, answer.truncated = secrets, truncated
         return answer
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What is to be said beside the value."""
+        found = {"secrets": self.secrets, "truncated": self.truncated}
+        return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
     """Return the frame that answers a request, around a value that is encoded already."""
-    secrets = f',"secrets":{_dumps(value.secrets)}' if isinstance(value, Answer) else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{secrets}}}\n'.encode("utf-8", "replace")
+    marks = f",{_dumps(value.marks)[1:-1]}" if isinstance(value, Answer) else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{marks}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:

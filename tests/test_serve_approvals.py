@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -15,7 +16,9 @@ from support.serving import ACME, GLOBEX, agent, serving
 
 from kosmolua import Runtime
 from kosmolua.broker.approvals import UNANSWERED, Approval, Reply
-from kosmolua.errors import Paused
+from kosmolua.broker.folder_store import Folder
+from kosmolua.broker.store import Decision
+from kosmolua.errors import ConfigError, Paused
 from kosmolua.serve.approvals import Approvals, Approver
 
 RESTART = "return app.integrations.render2.restart_service({ service_id = 'srv-cabc12345678' })"
@@ -37,65 +40,69 @@ token = "{GLOBEX}"
 """
 
 
-def asked(approvals: Approvals, seconds: float = 10.0, client: Any = None) -> tuple[Approver, Callable[[], Reply]]:
-    """Ask about a call in another thread; return what asks, and what waits for the reply."""
-    approver = Approver(approvals, "run", lambda: seconds, client)
-    replies: list[Reply] = []
-    thread = Thread(target=lambda: replies.append(approver(APPROVAL)))
+@pytest.fixture
+def store(tmp_path: Path) -> Folder:
+    """A store that has the questions."""
+    return Folder(tmp_path / "store")
+
+
+def asked(approvals: Approvals, *given: Approval, seconds: float = 10.0, client: Any = None) -> Callable[[], Any]:
+    """Ask about calls in another thread; return what waits for the replies, and for who gave them."""
+    approver = Approver(approvals, "0123456789ab", "script.lua", lambda: seconds, client)
+    replies: list[list[Reply]] = []
+    thread = Thread(target=lambda: replies.append(approver.approve_many(given or [APPROVAL])))
     thread.start()
 
-    def reply() -> Reply:
+    def answer() -> tuple[list[Reply], str]:
         thread.join(10)
-        return replies[0]
+        return replies[0], approver.name
 
-    return approver, reply
+    return answer
 
 
 @pytest.mark.parametrize("approved", [True, False])
-def test_a_person_decides(approved: bool) -> None:
+def test_a_person_decides(store: Folder, approved: bool) -> None:
     """The call gets the reply, the journal the person, and a second decision comes too late."""
-    approvals = Approvals()
-    approver, reply = asked(approvals)
-    wait_for(approvals.waiting)
-    (waiting,) = approvals.waiting()
+    answer = asked(Approvals(lambda: store))
+    wait_for(store.waiting)
+    (waiting,) = store.waiting()
 
-    assert approvals.decide(waiting.id, "Ada", approved=approved)
-    assert reply() is approved
-    assert approver.name == ("Ada" if approved else "a person")
-    assert not approvals.decide(waiting.id, "Bob", approved=True)
-    assert approvals.waiting() == []
+    assert (waiting.run, waiting.script, waiting.is_live) == ("0123456789ab", "script.lua", True)
+    assert waiting.call["path"] == "render2.restart_service"
+    assert store.decide(waiting.id, Decision(approved, "Ada"))
+    assert answer() == ([approved], "Ada" if approved else "a person")
+    assert not store.decide(waiting.id, Decision(True, "Bob"))
+    assert store.waiting() == []
 
 
-def test_nobody_decides() -> None:
+def test_nobody_decides(store: Folder) -> None:
     """After a while, or when its client is gone, a call waits no longer: nobody has answered."""
-    approvals = Approvals()
+    approvals = Approvals(lambda: store)
 
-    assert asked(approvals, 0.05)[1]() is UNANSWERED
+    assert asked(approvals, seconds=0.05)()[0] == [UNANSWERED]
 
-    _, reply = asked(approvals)
-    wait_for(approvals.waiting)
-    assert approvals.release("run")
-    assert reply() is UNANSWERED
-    assert not approvals.release("run")
+    answer = asked(approvals)
+    wait_for(store.waiting)
+    assert len(approvals) == 1
+    assert approvals.release("0123456789ab")
+    assert answer()[0] == [UNANSWERED]
+    assert not approvals.release("0123456789ab")
+    assert store.waiting() == []
 
 
-def test_of_several_calls_some_are_decided() -> None:
+def test_of_several_calls_some_are_decided(store: Folder) -> None:
     """What was decided counts, though the rest was not."""
-    approvals = Approvals()
-    replies: list[list[Reply]] = []
-    approver = Approver(approvals, "run", lambda: 0.5)
-    thread = Thread(target=lambda: replies.append(approver.approve_many([APPROVAL] * 3)))
-    thread.start()
-    wait_for(lambda: len(approvals.waiting()) == 3)
-    first, second, _ = approvals.waiting()
-    approvals.decide(first.id, approved=True)
-    approvals.decide(second.id, approved=False)
-    thread.join(10)
+    calls = [Approval("notebook.add", "default", "write", {"line": line}) for line in "abc"]
+    answer = asked(Approvals(lambda: store), *calls, seconds=1.0)
+    wait_for(lambda: len(store.waiting()) == 3)
+    by_line = {each.call["arguments"]["line"]: each.id for each in store.waiting()}
+    store.decide(by_line["a"], Decision(True))
+    store.decide(by_line["b"], Decision(False))
 
-    assert replies == [[True, False, UNANSWERED]]
+    assert answer()[0] == [True, False, UNANSWERED]
 
 
-def test_the_first_reply_counts() -> None:
+def test_the_first_reply_counts(store: Folder) -> None:
     """The client's person is asked too; where the page answers, the client's question is withdrawn."""
     withdrawn: list[bool] = []
 
@@ -109,19 +116,39 @@ def test_the_first_reply_counts() -> None:
         def withdraw(self) -> None:
             withdrawn.append(True)
 
-    approvals = Approvals()
-    _, reply = asked(approvals, client=Client())
-    wait_for(approvals.waiting)
-    approvals.decide(approvals.waiting()[0].id, approved=True)
+    answer = asked(Approvals(lambda: store), client=Client())
+    wait_for(store.waiting)
+    store.decide(store.waiting()[0].id, Decision(True))
 
-    assert reply() is True
+    assert answer()[0] == [True]
     assert withdrawn
 
     def yes(approval: Approval) -> bool:
         return True
 
-    _, reply = asked(Approvals(), client=yes)
-    assert reply() is True
+    assert asked(Approvals(lambda: store), client=yes)()[0] == [True]
+
+
+def test_a_store_that_is_gone_for_a_while_loses_no_answer(store: Folder) -> None:
+    """A question whose store cannot be reached waits on, and finds the answer once it can be."""
+
+    class Flaky:
+        fails = False
+
+        def __getattr__(self, name: str) -> Any:
+            if self.fails:
+                raise ConfigError("The database cannot be reached")
+            return getattr(store, name)
+
+    flaky: Any = Flaky()
+    answer = asked(Approvals(lambda: flaky))
+    wait_for(store.waiting)
+    flaky.fails = True
+    store.decide(store.waiting()[0].id, Decision(True))
+    time.sleep(0.6)
+    flaky.fails = False
+
+    assert answer()[0] == [True]
 
 
 def test_a_run_that_nobody_answers_is_paused(tmp_path: Path) -> None:
@@ -144,8 +171,8 @@ def test_a_run_that_nobody_answers_is_paused(tmp_path: Path) -> None:
 
 def test_branches_that_nobody_answers_are_paused_together(tmp_path: Path) -> None:
     """Calls of branches wait at the same time, and the pause lists them all."""
-    approvals = Approvals()
-    approver = Approver(approvals, "run", lambda: 0.5)
+    store = Folder(tmp_path / "store")
+    approver = Approver(Approvals(lambda: store), "0123456789ab", "script.lua", lambda: 0.5)
 
     with Runtime(simulate=True, environ={}) as runtime:
         outcome = runtime.run(TWO, approve=approver, record=tmp_path / "run.jsonl")

@@ -120,8 +120,8 @@ def _answers_of(recording: Recording) -> list[Answer]:
             found.pop(intents.pop(event["id"], 0), None)
             value = protocol.encode(event["value"]) if "value" in event else None
             call = event.get("call")
-            if value is not None and event.get("secrets"):
-                value = protocol.Answer(value, event["secrets"])
+            if value is not None and (event.get("secrets") or event.get("truncated")):
+                value = protocol.Answer(value, event.get("secrets", ()), truncated=event.get("truncated", False))
             found[line] = Answer(line, line, event["branch"], event["ask"], value, event.get("error"), call)
             given[event["id"]] = line
         elif kind == "given":

@@ -23,6 +23,7 @@ class Approval:
         about: The function's sentence.
         names: What the service calls the thing that an argument's id stands for, by the argument's name, as far as the
             integration knows.
+        number: The call's number in its run.
     """
 
     path: str
@@ -31,6 +32,7 @@ class Approval:
     arguments: Mapping[str, object]
     about: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
 
 
 class Unanswered(Enum):

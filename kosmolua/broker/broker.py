@@ -387,6 +387,7 @@ class Broker:
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON, without secrets, unless it is too large."""
         places: Sequence[Any] = ()
+        truncated = isinstance(value, protocol.Truncated)
         if target.function.returns_secrets:
             value, places = self.handles.hide(target.function.returns, value)
         try:
@@ -397,7 +398,7 @@ class Broker:
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
-        return protocol.Answer(text, places) if places else text
+        return protocol.Answer(text, places, truncated=truncated) if places or truncated else text
 
     def _count_lookup(self) -> None:
         with self._changed:

@@ -109,7 +109,8 @@ class Permissions:
         if self._host.yes and target.function.effect != "destroy":
             return "--yes"
         function = target.function
-        approval = Approval(target.path, target.account, function.effect, arguments, function.summary)
+        about = function.summary
+        approval = Approval(target.path, target.account, function.effect, arguments, about, number=number)
         decision = self._decided(approval) if self._decided else None
         reply: Reply = UNANSWERED
         if decision is not None:
@@ -118,16 +119,16 @@ class Permissions:
             reply = self._questions.ask(number, lambda: replace(approval, names=names()))
             how = f"approved by {self._questions.person}"
         if reply is UNANSWERED:
-            raise self._unapproved(target, number, replace(approval, names=names() if self._decided else {}))
+            raise self._unapproved(target, replace(approval, names=names() if self._decided else {}))
         if not reply:
             raise Denied(f"{_subject(target)}, and it was not approved")
         return how
 
-    def _unapproved(self, target: Target, number: int, approval: Approval) -> KosmoError:
+    def _unapproved(self, target: Target, approval: Approval) -> KosmoError:
         """Return the error of a call that nobody can be asked about."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
-            return Paused(what, calls=[{"number": number, **asdict(approval)}])
+            return Paused(what, calls=[asdict(approval)])
         return Denied(
             f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
             hint=_remedy(target),
@@ -146,7 +147,8 @@ class Permissions:
             return None
 
         def confirm(message: str, shown: Mapping[str, object]) -> bool:
-            approval = Approval(target.path, target.account, target.function.effect, shown, message)
+            effect = target.function.effect
+            approval = Approval(target.path, target.account, effect, shown, message, number=number)
             return questions.ask(number, lambda: approval) is True
 
         return confirm

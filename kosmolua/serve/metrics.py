@@ -100,7 +100,7 @@ class _Load(Collector):
             load = tenant.runtime.load
             for family, value in ((workers, load.workers), (busy, load.busy), (queue, load.queued)):
                 family.add_metric([tenant.name], value)
-            waiting.add_metric([tenant.name], len(tenant.approvals.waiting()))
+            waiting.add_metric([tenant.name], len(tenant.approvals))
         yield from (workers, busy, queue, waiting)
 
 

@@ -17,13 +17,14 @@ from starlette.types import ASGIApp
 
 from kosmolua.accounts.sources import Sources
 from kosmolua.broker.records import CallEnded, Event
+from kosmolua.broker.store import Stores
+from kosmolua.broker.stores import open_stores
 from kosmolua.broker.tenancy import Tenancy
 from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, NotConfigured, WorkerLost
-from kosmolua.folders import state_folder
+from kosmolua.folders import expanded, state_folder
 from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
-from kosmolua.mcp.runner import recording_of
 from kosmolua.mcp.server import Handlers
 from kosmolua.runs.run import DEFAULT_NAME, Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -81,14 +82,16 @@ class Opened:
         settings: What its section says.
         common: What all tenants have.
         server: What the file says of the server.
+        stores: Keep the recordings of all tenants; None if each keeps them in its folder.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; a token is missing or too short.
     """
 
-    def __init__(self, settings: TenantSettings, common: Common, server: Settings) -> None:
+    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
         self.settings = settings
         self.server = server
+        self._store = stores.of(settings.name) if stores else None
         self._common = common
         self.folder = os.path.join(state_folder(), FOLDER, settings.name)
         base = server.path.parent if server.path else Path()
@@ -114,6 +117,7 @@ class Opened:
             scripts=settings.scripts,
             share_limits=True,
             tenancy=Tenancy(settings.name, self.folder, settings.permissions),
+            store=self._store,
         )
         runtime.limits = runtime.limits.but(**common.limits).but(**settings.limits)
         return runtime
@@ -139,7 +143,7 @@ class Tenant:
 
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
         self.name = opened.settings.name
-        self.approvals = Approvals()
+        self.approvals = Approvals(lambda: self.runtime.store)
         self._opened = opened
         self._common = common
         self._observers = observers
@@ -172,6 +176,11 @@ class Tenant:
         return self._opened.settings
 
     @property
+    def tokens(self) -> Tokens:
+        """The tokens that were given to it."""
+        return self._opened.tokens
+
+    @property
     def limits(self) -> Limits:
         """The limits of a script."""
         return self.runtime.limits
@@ -181,18 +190,9 @@ class Tenant:
         """The folder of what is kept for it alone, which need not exist."""
         return self._opened.folder
 
-    @property
-    def recordings(self) -> str:
-        """The folder of its recordings, which need not exist."""
-        return self.runtime.recordings_folder
-
     def simulated(self) -> Runtime:
         """Return a new runtime with its accounts and integrations, whose calls are simulated and in no journal."""
         return self._opened.open_runtime(simulate=True)
-
-    def bears(self, token: bytes) -> bool:
-        """Return True if a token was given to this tenant."""
-        return self._opened.tokens.accept(token)
 
     async def bears_signed(self, token: bytes) -> bool:
         """Return True if a token is one that the tenant's issuer signed for it."""
@@ -220,15 +220,24 @@ class Tenant:
         running = Running(self.name, run, options.get("client") or "", options.get("name", DEFAULT_NAME), digest)
         return await self._attend(running, options, lambda runtime: runtime.run_async(source, **options))
 
-    async def resume(self, run: str, options: RunOptions) -> Outcome:
+    async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Go on with a recorded run, of whichever client of this tenant.
+
+        Args:
+            run: Its id.
+            options: As a run takes them.
+            decided: What a person said of its calls: ``approve``, ``deny``, ``done`` and ``again``, as
+                :meth:`kosmolua.Runtime.resume` takes them.
 
         Raises:
             ConfigError: There is none.
         """
-        path = recording_of(self.runtime, run)
-        running = Running(self.name, run, options.get("client") or "", "", None)
-        return await self._attend(running, options, lambda runtime: runtime.resume_async(path, **options))
+        recording = await asyncio.to_thread(self.runtime.store.read, run)
+        script = recording.script
+        running = Running(self.name, run, options.get("client") or "", script["name"], script["sha256"])
+        return await self._attend(
+            running, options, lambda runtime: runtime.resume_async(recording, **{**options, **decided})
+        )
 
     async def _attend(
         self, running: Running, options: RunOptions, begin: Callable[[Runtime], Awaitable[Outcome]]
@@ -236,7 +245,8 @@ class Tenant:
         if self._is_draining:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])
-        options["approve"] = Approver(self.approvals, running.id, self._approval_wait, options.get("approve"))
+        client = options.get("approve")
+        options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
         options["watch"] = self._watch(running, options.get("watch", _ignore))
         self._running[running.id] = running
         for each in self._observers:
@@ -360,6 +370,7 @@ class Tenants:
         self._common = common
         self._observers = observers
         self._leaving: set[asyncio.Task[None]] = set()
+        self._stores = _open_stores(settings, common)
         self.settings, opened = self._open(settings)
         self.metrics_token = _metrics_token(self.settings, common)
         self._by_name = {each.settings.name: Tenant(each, common, observers) for each in opened}
@@ -378,7 +389,7 @@ class Tenants:
 
     async def authenticate(self, token: bytes) -> Tenant | None:
         """Return the tenant whose token this is, or None. For a token that was given it takes the same time."""
-        found = [tenant for tenant in self if tenant.bears(token)]
+        found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
@@ -420,6 +431,8 @@ class Tenants:
         for task in self._leaving:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
+        if self._stores:
+            await asyncio.to_thread(self._stores.close)
 
     def reopen_journals(self) -> None:
         """Open the journals anew, as after their files were renamed."""
@@ -433,7 +446,7 @@ class Tenants:
         opened: list[Opened] = []
         try:
             for each in settings.tenants.values():
-                opened.append(Opened(each, self._common, settings))
+                opened.append(Opened(each, self._common, settings, self._stores))
             _refuse_same_tokens(opened)
         except ConfigError:
             for each_opened in opened:
@@ -441,6 +454,14 @@ class Tenants:
             raise
         _warn_of_shared_accounts(opened, self._common.warn)
         return settings, opened
+
+
+def _open_stores(settings: Settings, common: Common) -> Stores | None:
+    """Return the stores that ``[serve] store`` names, or None."""
+    if settings.store is None or settings.path is None:
+        return None
+    where = _secret(settings.path.parent, common, "serve.store", settings.store, common.warn).reveal()
+    return open_stores(where if "://" in where else str(settings.path.parent / expanded(where)))
 
 
 def _metrics_token(settings: Settings, common: Common) -> Secret | None:

@@ -169,6 +169,9 @@ function requests.ask(kind, fields)
   local reply = requests.await({ [number] = true })
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
+    if reply.truncated then
+      setmetatable(value, { __index = { truncated = true } }) -- a key would make it a mixed table, which JSON lacks
+    end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
   local problem = errors.mint(reply.error, number)

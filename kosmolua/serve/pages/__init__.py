@@ -13,8 +13,9 @@ def routes(tenants: Tenants) -> list[BaseRoute]:
     A page finds out whose it is by ``await tenants.authenticate(token)``, or by ``tenants.get(name)`` for a session
     that it has signed with ``tenants.key``; ``tenants.open_tenant`` is the one that needs no token, if there is one.
 
-    A tenant has ``name``, ``runtime`` (look it up for each request, since a reload replaces it), ``recordings`` (the
-    folder of its recordings), ``folder`` (what is kept for it alone), ``simulated()`` (a runtime with its integrations
-    and simulated calls), and ``run`` and ``resume``, which run a script as one of a client: recorded, counted, audited.
+    A tenant has ``name``, ``runtime`` (look it up for each request, since a reload replaces it; its ``store`` has the
+    recordings and what waits for a person), ``folder`` (what is kept for it alone), ``simulated()`` (a runtime with its
+    integrations and simulated calls), and ``run`` and ``resume``, which run a script as one of a client: recorded,
+    counted, audited.
     """
     return []
