@@ -30,6 +30,7 @@ from kosmolua.runs.run import DEFAULT_NAME, Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.secret import Secret
 from kosmolua.serve.approvals import Approvals, Approver
+from kosmolua.serve.grants import Grants
 from kosmolua.serve.runs import Observer, Running
 from kosmolua.serve.settings import Given, Settings, TenantSettings
 from kosmolua.serve.tokens import SignedTokens, Tokens, may_be_signed
@@ -138,12 +139,14 @@ class Tenant:
         common: What all tenants have.
         observers: Who is told of its runs.
 
-    ``name`` is its name, and ``approvals`` has the calls of its running scripts that wait for a person.
+    ``name`` is its name, ``approvals`` has the calls of its running scripts that wait for a person, and ``grants`` what
+    its people have allowed for good.
     """
 
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
         self.name = opened.settings.name
         self.approvals = Approvals(lambda: self.runtime.store)
+        self.grants = Grants(os.path.join(opened.folder, "grants.json"))
         self._opened = opened
         self._common = common
         self._observers = observers
@@ -212,13 +215,12 @@ class Tenant:
         A call that must be approved waits for a person at the page or at the client, and pauses the run if nobody
         answers in time. Cancelling the task ends the script; if it waits for a person, it is paused.
         """
-        run = os.urandom(6).hex()
-        options["run"] = run
+        run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
             options["record"] = True
         digest = sha256(source.encode("utf-8", "surrogateescape")).hexdigest()
         running = Running(self.name, run, options.get("client") or "", options.get("name", DEFAULT_NAME), digest)
-        return await self._attend(running, options, lambda runtime: runtime.run_async(source, **options))
+        return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Go on with a recorded run, of whichever client of this tenant.
@@ -236,22 +238,23 @@ class Tenant:
         script = recording.script
         running = Running(self.name, run, options.get("client") or "", script["name"], script["sha256"])
         return await self._attend(
-            running, options, lambda runtime: runtime.resume_async(recording, **{**options, **decided})
+            running, options, lambda runtime, given: runtime.resume_async(recording, **{**given, **decided})
         )
 
     async def _attend(
-        self, running: Running, options: RunOptions, begin: Callable[[Runtime], Awaitable[Outcome]]
+        self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
         if self._is_draining:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])
-        client = options.get("approve")
+        runtime, client = self.runtime, options.get("approve")
+        options["allow"] = [*options.get("allow", ()), *await asyncio.to_thread(self.grants.patterns, runtime.catalog)]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
         options["watch"] = self._watch(running, options.get("watch", _ignore))
         self._running[running.id] = running
         for each in self._observers:
             each.started(running)
-        task = asyncio.ensure_future(begin(self.runtime))
+        task = asyncio.ensure_future(begin(runtime, options))
         task.add_done_callback(partial(self._end, running))
         try:
             return await asyncio.shield(task)
