@@ -21,7 +21,7 @@ from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.server import Handlers
-from kosmolua.runs.run import Outcome, RunOptions
+from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.grants import Grants
 from kosmolua.serve.settings import Settings, TenantSettings

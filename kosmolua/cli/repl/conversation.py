@@ -22,7 +22,7 @@ from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, Interrupted, KosmoError
 from kosmolua.escaping import harmless
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.runs.session import CHUNK, Answer, Session
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from kosmolua.lua.check import Report
     from kosmolua.lua.values import Value
-    from kosmolua.runs.run import RunOptions
+    from kosmolua.runs import RunOptions
     from kosmolua.runs.session import State
 
 
