@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, Protocol, TypeAlias, TypedDict
 
 from kosmolua.errors import Interrupted, KosmoError, LimitExceeded, Paused
 
@@ -16,8 +16,24 @@ if TYPE_CHECKING:
     from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Watch
     from kosmolua.processes.child import Child
+    from kosmolua.runs.recorded import Take
 
 Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
+
+
+class Recorder(Protocol):
+    """Records a session, see :class:`kosmolua.runs.session_recording.SessionRecorder`."""
+
+    path: str
+
+    def take(self, source: bytes, name: str, verb: str) -> Take:
+        """Return the take of the next chunk."""
+
+    def reset(self) -> None:
+        """Note that the session forgets its state."""
+
+    def close(self) -> None:
+        """End the recording."""
 
 
 class RunOptions(TypedDict, total=False):
@@ -47,6 +63,8 @@ class RunOptions(TypedDict, total=False):
     record: str | os.PathLike[str] | bool
     """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
     says where it is."""
+    recorder: Recorder
+    """Keeps a recording of a session, to which this chunk is appended."""
     approve: Approve | None
     """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
     script, one at a time."""

@@ -18,8 +18,7 @@ from kosmolua.runs import Outcome
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from kosmolua.runs import RunOptions
-    from kosmolua.runs.run import Recorder
+    from kosmolua.runs import Recorder, RunOptions
 
 
 DRAIN_SIZE = 64 * 1024

@@ -22,12 +22,8 @@ from kosmolua.cli.scripts import name_of, read_file, where_it_is
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, UsageError
 from kosmolua.escaping import harmless
-<<<<<<< HEAD
-from kosmolua.runs import Outcome
-=======
 from kosmolua.lua.environment import GLOBALS
 from kosmolua.runs import Outcome
->>>>>>> main
 from kosmolua.runs.session import CHUNK, Answer, Session
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
