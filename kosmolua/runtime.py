@@ -15,7 +15,7 @@ from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.pool import Turn, WorkerPool
+from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.protocol import Answer, Truncated
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runs.job import as_bytes
@@ -236,6 +236,22 @@ class Runtime:
     def recordings_folder(self) -> str:
         """The folder of the recordings for which no file was named; it need not exist."""
         return self._host.recordings_folder
+
+    @property
+    def is_running(self) -> bool:
+        """True if a script runs, or waits to."""
+        with self._lock:
+            return bool(self._runs)
+
+    @property
+    def is_simulated(self) -> bool:
+        """True if calls are answered by simulators."""
+        return self._host.mode == "simulated"
+
+    @property
+    def load(self) -> Load:
+        """How many scripts run at once, and how many wait."""
+        return self._pool.load
 
     @property
     def docs(self) -> Library:

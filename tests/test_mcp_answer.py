@@ -26,7 +26,11 @@ def answered(
     **script: Any,
 ) -> CallToolResult:
     return answer(
-        Outcome(list(result), output, error, calls or []), Script("", **script), HOST, lambda text: "run:last"
+        Outcome(list(result), output, error, calls or []),
+        Script("", **script),
+        HOST,
+        "with kosmolua resume",
+        lambda text: "run:last",
     )
 
 

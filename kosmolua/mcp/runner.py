@@ -14,6 +14,10 @@ class Runner(Protocol):
     """Runs scripts for clients."""
 
     @property
+    def way_to_approve(self) -> str:
+        """How a person approves calls of a paused run, such as ``with kosmolua resume``."""
+
+    @property
     def limits(self) -> Limits:
         """The limits of a script, which a client can only lower."""
 
@@ -34,6 +38,8 @@ class PlainRunner:
     Args:
         runtime: Runs them.
     """
+
+    way_to_approve = "with kosmolua resume"
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
