@@ -17,7 +17,9 @@ from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, Worker
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.protocol import Answer, Truncated
-from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.job import as_bytes
+from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -261,7 +263,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them.
+            options: As :class:`kosmolua.runs.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -466,7 +468,7 @@ class Runtime:
             retries: How many times a run is repeated whose failure may pass, if it has written nothing.
             recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
                 executor that repeats the tasks of a lost process, as dask does, repeats no write then.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+            options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
         Yields:
             For each input an outcome with its ``key``, and its ``account`` if there are several.
