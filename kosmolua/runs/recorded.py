@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
@@ -293,6 +293,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
         events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
+        events = [cast("Event", host.redactor.value(event)) for event in events]
         for event in events:
             writer.write(event)
         writer.sync()
