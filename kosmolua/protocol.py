@@ -5,9 +5,11 @@ Child to host::
     ready    {isolation, missing}           the layers around the child that are in force, and that are not
     describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
                                             integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
-    call     {id, path, args | fault, secrets}
+    call     {id, path, args | fault, secrets, contents}
                                             args is what Lua passed; fault is what kept it from being encoded;
-                                            secrets says where in args a handle stands, and its name
+                                            secrets says where in args a handle stands, and its name; contents does
+                                            so of the base64 of bytes
+    content  {id, name}                     the base64 of bytes, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
@@ -29,8 +31,9 @@ Host to child::
                                             is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
                                             secrets: the names of those that the script may use
-    reply    {id, ok, value | error, secrets}
-                                            secrets says where in value a handle stands, and its name
+    reply    {id, ok, value | error, secrets, contents}
+                                            secrets says where in value a handle stands, and its name; contents says
+                                            where a table stands whose base64 can be asked for
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
@@ -150,6 +153,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {"isolation": list, "missing": list},
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
+    "content": {"id": int, "name": str},
     "doc": {"id": int, "verb": str},
     "script": {"id": int, "path": str},
     "sleep": {"id": int, "seconds": (int, float)},
@@ -164,7 +168,8 @@ _OPTIONAL = {
     "describe": ("branch",),
     "sleep": ("branch",),
     "time": ("branch",),
-    "call": ("args", "fault", "secrets", "branch", "through"),
+    "content": ("branch",),
+    "call": ("args", "fault", "secrets", "contents", "branch", "through"),
     "script": ("args", "fault", "secrets", "branch", "through"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
@@ -182,25 +187,35 @@ def frame(kind: str, **fields: object) -> bytes:
 
 
 class Answer(str):
-    """A value as JSON in which secrets stand, each as ``***``.
+    """A value as JSON in which handles stand.
 
     Args:
-        text: The value.
+        text: The value, with ``***`` for each secret.
         secrets: Where the handle of each stands, and its name.
+        contents: Where each table stands whose bytes have a handle, its name, and the bytes in base64.
     """
 
     secrets: Sequence[Any]
+    contents: Sequence[Any]
 
-    def __new__(cls, text: str, secrets: Sequence[Any]) -> Answer:
+    def __new__(cls, text: str, secrets: Sequence[Any] = (), contents: Sequence[Any] = ()) -> Answer:
         answer = super().__new__(cls, text)
         answer.secrets = secrets
+        answer.contents = contents
         return answer
+
+    @property
+    def members(self) -> str:
+        """What a reply says of the handles, each member after a comma."""
+        secrets = f',"secrets":{_dumps(self.secrets)}' if self.secrets else ""
+        tables = [(place, name) for place, name, _ in self.contents]
+        return secrets + (f',"contents":{_dumps(tables)}' if tables else "")
 
 
 def reply(number: int, value: str) -> bytes:
     """Return the frame that answers a request, around a value that is encoded already."""
-    secrets = f',"secrets":{_dumps(value.secrets)}' if isinstance(value, Answer) else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{secrets}}}\n'.encode("utf-8", "replace")
+    handles = value.members if isinstance(value, Answer) else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{handles}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
+    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Event, Watch
@@ -90,6 +91,8 @@ class RunOptions(TypedDict, total=False):
     watch: Watch
     """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
     ``CallEnded``; and with ``Waiting`` when the script waits."""
+    contents: Contents | None
+    """Keeps the bytes that the scripts of a session have handles of."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
     client: str | None
@@ -388,8 +391,18 @@ class Run:
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take else None,
                 plan=self._options.get("planning"),
+                contents=self._contents(),
             )
             return self._broker
+
+    def _contents(self) -> Contents | None:
+        """Return what keeps the bytes that the script has handles of, if it is not the run's own and empty."""
+        recorded = self.take.tape.answers.contents if self.take else {}
+        if not recorded:
+            return self._options.get("contents")
+        from kosmolua.broker.contents import Contents
+
+        return Contents(recorded)
 
     @property
     def job(self) -> Job:

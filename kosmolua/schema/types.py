@@ -24,7 +24,7 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
-from kosmolua.secret import MASK, Secret, SecretText
+from kosmolua.secret import Secret, SecretText, Unshown
 from kosmolua.suggestions import did_you_mean, listed
 
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
@@ -67,8 +67,8 @@ def must_be(words: str, value: object) -> Mismatch:
 
 def quoted(value: object) -> str:
     """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
-    if isinstance(value, SecretText):
-        return f"{MASK} (a secret)"
+    if isinstance(value, Unshown):
+        return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):
         text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
         return f"{json.dumps(text, ensure_ascii=False)} (a string)"

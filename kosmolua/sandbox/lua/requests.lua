@@ -169,6 +169,9 @@ function requests.ask(kind, fields)
   local reply = requests.await({ [number] = true })
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
+    if reply.contents then
+      host.contents.mark(value, reply.contents)
+    end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
   local problem = errors.mint(reply.error, number)
@@ -188,13 +191,13 @@ end
 ---@param ... any what Lua passed
 ---@return any value
 function requests.ask_with(kind, fields, ...)
-  local secrets = {}
-  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets)
-  if ok and #secrets > 0 then
-    return requests.ask(kind, fields .. ',"args":' .. text .. ',"secrets":[' .. concat(secrets, ",") .. "]")
-  elseif ok then
-    return requests.ask(kind, fields .. ',"args":' .. text)
-  elseif type(text) ~= "table" then
+  local secrets, contents = {}, kind == "call" and {} or nil
+  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
+  if ok then
+    local handles = #secrets > 0 and ',"secrets":[' .. concat(secrets, ",") .. "]" or ""
+    handles = handles .. (contents and #contents > 0 and ',"contents":[' .. concat(contents, ",") .. "]" or "")
+    return requests.ask(kind, fields .. ',"args":' .. text .. handles)
+  elseif type(text) ~= "table" or not (text.problem or text.too_big) then
     error(text, 0)
   elseif text.too_big then
     requests.stop("arguments")
