@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from lupa.lua54 import LuaRuntime
+from peers import fork_exit_and_reap
 from ratio import Ratio, compare, timed
 
 from kosmolua import Runtime
@@ -16,14 +16,6 @@ local sum = 0
 for i = 1, 20000000 do sum = sum + i % 7 end
 return os.clock() - started
 """
-
-
-def fork_exit_and_reap() -> None:
-    """Fork a process that does nothing, and wait for it."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
 
 
 def ratios() -> Iterator[Ratio]:

@@ -42,6 +42,25 @@ class Ratio:
         )
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A benchmark that cannot be run here.
+
+    Args:
+        work: What we would have done.
+        peer: What it is measured against.
+        reason: Why not, as a sentence.
+    """
+
+    work: str
+    peer: str
+    reason: str
+
+    def row(self) -> str:
+        """Return the reason as a row of a Markdown table."""
+        return f"| {self.work} | {self.peer} | skipped: {self.reason} | | | |"
+
+
 HEADER = "| work | against | ratio (quartiles) | goal | ours, ms | peer, ms |\n|---|---|---|---|---|---|"
 
 

@@ -6,10 +6,12 @@ import importlib
 import os
 import platform
 import sys
+from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from peers import versions
 from ratio import HEADER
 
 
@@ -17,9 +19,8 @@ def main(names: list[str]) -> None:
     """Print the table as each benchmark ends."""
     files = sorted(Path(__file__).parent.glob("bench_*.py"))
     chosen = [file.stem for file in files if not names or file.stem.removeprefix("bench_") in names]
-    print(
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores"
-    )
+    system = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"
+    print(f"{date.today()}: {platform.python_implementation()} {platform.python_version()}, {system}, {versions()}")
     print(HEADER)
     for name in chosen:
         for ratio in importlib.import_module(name).ratios():
