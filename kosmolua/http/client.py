@@ -498,7 +498,7 @@ def _parts(fields: Fields) -> Iterator[Part]:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, tuple):
                 yield _file(name, each)
-            elif isinstance(each, dict):
+            elif isinstance(each, dict) and "base64" in each:
                 file = cast("Binary", each)
                 yield Part(name, bytes_of(file), file["content_type"], file.get("filename") or "file")
             elif each is not None:
