@@ -254,6 +254,19 @@ def test_check_names_entries_that_fit_nothing(kosmolua: Program, tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_check_names_a_function_that_stands_for_an_operation_and_is_not_there(
+    kosmolua: Program, tmp_path: Path
+) -> None:
+    """Nobody would find such an operation, neither by its own name nor by the other."""
+    kosmolua("integrations", "import", write_document(tmp_path, pets(*FIRST)))
+    folder = next((tmp_path / "home").rglob("pets/openapi.toml"))
+    folder.write_text(folder.read_text() + '\n[functions.getPet]\ncovered_by = "fetch_pet"\n')
+    done = kosmolua("integrations", "check", "pets")
+    assert done.returncode == 1
+    assert "GET /pets/{id}: covered_by = 'fetch_pet' names no registered function" in done.stdout
+
+
+@pytest.mark.slow
 def test_a_document_extends_an_integration(kosmolua: Program) -> None:
     """Registered functions win and come first, the rest of Render is beside them with the same accounts."""
     done = kosmolua("integrations", "import", shared("../render/openapi.json"), "--onto", "render2")

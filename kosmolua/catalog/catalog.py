@@ -305,6 +305,7 @@ class Catalog:
         if root not in (ROOT, SCRIPTS):
             del parts[0]
         if len(parts) not in (2, 3):
+            self._refuse_name_of_service(root, parts)
             raise UnknownPath(
                 f"{path[:200]!r} names no function", hint="write INTEGRATION.FUNCTION or INTEGRATION.ACCOUNT.FUNCTION"
             )
@@ -345,6 +346,14 @@ class Catalog:
             detail=str(self._accounts.path),
         )
 
+    def _refuse_name_of_service(self, root: str, parts: Sequence[str]) -> None:
+        """Raise the error for a path with the service's own name of a function, such as ``hub GET /issues``."""
+        name, _, rest = ".".join(parts).replace(" ", ".", 1).partition(".")
+        if rest and name in self._providers[root].names():
+            integration = self._load(root, name).integration
+            if integration.functions.more and integration.functions.more.named(rest):
+                self._refuse(integration, rest)
+
     def _refuse(self, integration: Integration, rest: str) -> NoReturn:
         """Raise the error for what is not under an integration."""
         from kosmolua.docs.meant import functions_meant
@@ -352,8 +361,13 @@ class Catalog:
         accounts = self._accounts.names(integration)
         first, _, second = rest.partition(".")
         where = lua_path(integration.name)
+        more = integration.functions.more
+        if more and (named := more.named(rest)):
+            raise UnknownPath(f"{where} has no '{rest[:80]}'", hint=as_hint([named]))
         if second and first in (*accounts, "default"):
-            raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=_function_meant(integration, second))
+            named = more.named(second) if more else None
+            hint = as_hint([named]) if named else _function_meant(integration, second)
+            raise UnknownPath(f"{where}.{first} has no '{second[:80]}'", hint=hint)
         if first in (*accounts, "default"):
             function = next(iter(integration.functions), "FUNCTION")
             raise UnknownPath(f"{where}.{first} is an account", hint=f"name a function of it, as in {first}.{function}")

@@ -123,7 +123,8 @@ class Library:
         without = pages.FOR_PEOPLE if for_scripts else ()
         found = [self._found_in(name, index, query, limit, without) for name, index in self._indexes()]
         ranked = sorted((each for hits in found for each in hits), key=lambda each: -each[0])
-        return [hit for _, hit in ranked[:limit]]
+        first = {hit.page: hit for _, hit in reversed(ranked)}  # a function of which the service has another name
+        return [*dict.fromkeys(first[hit.page] for _, hit in ranked)][:limit]
 
     def _found_in(
         self, name: str, index: Index, query: str, limit: int, without: Collection[str]

@@ -9,6 +9,7 @@ from kosmolua.docs.outline import Integrations, Outline, Outlines, outline_of
 from kosmolua.docs.pages import NAMES, Address
 from kosmolua.docs.sections import SECTIONS, TYPES, sections_of
 from kosmolua.errors import DocNotFound, PluginError, UnknownPath
+from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import integration_in, parts_of
 from kosmolua.suggestions import closest
 
@@ -43,9 +44,11 @@ class Directory:
         first, rest = integration_in(parts_of(page), self._catalog.names())
         try:
             integration = self._catalog.integration(first)
-            more = integration.functions.more
-            if more and (key or rest) and (named := more.named(key or ".".join(rest))):
+            if named := _named(integration, " ".join(filter(None, [".".join(rest), key]))):
                 return Address(first, named)
+            if key:
+                meant = functions_meant(integration, key)
+                raise _not_found(f"{page} {key}", [Address(first, each) for each in meant] or [Address(first)])
             outline = outline_of(integration)
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
@@ -99,6 +102,13 @@ class Directory:
                 yield name, self._outlines.of(name)
             except PluginError:
                 continue
+
+
+def _named(integration: Integration, key: str) -> str | None:
+    """Return the function that the service knows by a key, which may have an account before it, or None."""
+    more = integration.functions.more
+    keys = (key, key.partition(".")[2]) if more else ()
+    return next((named for each in keys if more and each and (named := more.named(each))), None)
 
 
 def _names_in(name: str, outline: Outline) -> dict[str, Address]:

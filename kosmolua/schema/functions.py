@@ -29,7 +29,10 @@ class More(Protocol):
         """Return a function by its short name, or None."""
 
     def named(self, key: str) -> str | None:
-        """Return the function that the service knows by another key, such as ``GET /pets``, or None."""
+        """Return the function that the service knows by another key, such as ``GET /pets``, or None.
+
+        It may be a registered one, if that stands for what the service calls so.
+        """
 
     def sketches(self) -> Mapping[str, Any]:
         """Return what lists and searches show of each, by short name."""

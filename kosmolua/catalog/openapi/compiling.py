@@ -40,6 +40,7 @@ create table functions(
     parameters text, words text, detail text
 );
 create index keys on functions(key);
+create table covered(key text, id text, name text, by_ text);
 create table schemas(pointer text primary key, value text);
 """
 
@@ -78,6 +79,23 @@ class Built:
         return "\n\n".join(filter(None, [self.summary, quoted(said), f"{route} {paging}".strip(), deprecated, errors]))
 
 
+@dataclass(frozen=True)
+class Covered:
+    """An operation that a registered function stands for.
+
+    Args:
+        key: Its method and path.
+        id: Its operationId, or nothing.
+        name: The function that it would be.
+        by: The function that stands for it.
+    """
+
+    key: str
+    id: str
+    name: str
+    by: str
+
+
 @dataclass
 class Compiled:
     """What a document becomes.
@@ -86,6 +104,7 @@ class Compiled:
         title: The document's title, or the overlay's sentence.
         access: How the service is reached.
         functions: The functions, in the document's order.
+        covered: The operations that are none, since a registered function stands for them.
         names: Every name, by method and path; those of operations that are gone too.
         notes: What was skipped or widened.
         total: The operations of the document.
@@ -95,6 +114,7 @@ class Compiled:
     title: str
     access: Access
     functions: list[Built]
+    covered: list[Covered]
     names: dict[str, str]
     notes: list[str]
     total: int
@@ -118,18 +138,23 @@ def compiled(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str] | N
     access = _access(document, overlay, every)
     names = _names(document, chosen, overlay, kept or {})
     sections = _sections(chosen)
-    functions = [
+    built = [
         _built(document, each, name, section, overlay)
         for each, name, section in zip(chosen, names, sections, strict=True)
     ]
-    functions = [each for each in functions if "covered_by" not in each.told and not each.told.get("skip")]
+    functions = [each for each in built if "covered_by" not in each.told and not each.told.get("skip")]
+    covered = [
+        Covered(each.operation.key, each.operation.id, each.name, str(each.told["covered_by"]))
+        for each in built
+        if "covered_by" in each.told
+    ]
     given = {each.key: name for each, name in zip(chosen, names, strict=True)}
     used = set(given.values())
     older = {key: name for key, name in (kept or {}).items() if key not in given and name not in used}
     title = text(document.resolve(root.get("info")).get("title"))
     title = str(overlay.tables.get("about", "")) or cleaned(title, 100) or "A web service"
     return Compiled(
-        title, access, functions, {**older, **given}, document.notes, len(every), dict(overlay.table("errors"))
+        title, access, functions, covered, {**older, **given}, document.notes, len(every), dict(overlay.table("errors"))
     )
 
 
@@ -331,8 +356,10 @@ def _fill(database: sqlite3.Connection, result: Compiled, document: Document) ->
         "notes": result.notes,
     }
     database.executemany("insert into meta values (?, ?)", [(key, _text(value)) for key, value in meta.items()])
-    rows = (_row(place, each) for place, each in enumerate(result.functions))
-    database.executemany(f"insert into functions values ({', '.join('?' * 10)})", rows)
+    functions = (_row(place, each) for place, each in enumerate(result.functions))
+    database.executemany(f"insert into functions values ({', '.join('?' * 10)})", functions)
+    covered = ((each.key, each.id, each.name, each.by) for each in result.covered)
+    database.executemany("insert into covered values (?, ?, ?, ?)", covered)
     database.executemany("insert into schemas values (?, ?)", _schemas(document, result.functions))
     by_effect = sorted(result.functions, key=lambda each: each.effect != "read")
     fill(database, (_entry(each) for each in by_effect))

@@ -64,7 +64,7 @@ class ExtensionFunctions:
         return self.read.function(name)
 
     def named(self, key: str) -> str | None:
-        """Return the function of an operation, by ``GET /path`` or its operationId, or None."""
+        """Return the function of an operation, as :meth:`DocumentFunctions.named` does."""
         return self.read.named(key)
 
     def sketches(self) -> Mapping[str, Sketch]:

@@ -101,9 +101,13 @@ class DocumentFunctions:
         return name not in self._without and self._store.has(name)
 
     def named(self, key: str) -> str | None:
-        """Return the function of an operation, by ``GET /path`` or its operationId, or None."""
-        found = self._store.named(key)
-        return None if found in self._without else found
+        """Return the function of an operation, by ``GET /path`` or its operationId, or None.
+
+        That may be a registered one that stands for the operation; such an operation is also known by the name that
+        its own function would have.
+        """
+        found = self._store.named(key) or self._store.covering(key)
+        return found if found in self._without or (found and self._store.has(found)) else None
 
     def sketches(self) -> Mapping[str, Sketch]:
         """Return what lists and searches show of each."""
@@ -145,7 +149,7 @@ class DocumentFunctions:
         """Return what is wrong with the overlay, and what is worth knowing of the document."""
         from kosmolua.catalog.openapi.importing import findings
 
-        return findings(*load(self._store.home))
+        return findings(*load(self._store.home), self._without)
 
     @property
     def store(self) -> Store:

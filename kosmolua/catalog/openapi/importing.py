@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from kosmolua.accounts.toml import assignments, parsed
-from kosmolua.catalog.openapi.compiling import Built, Compiled, candidates, compiled, write
+from kosmolua.catalog.openapi.compiling import Built, Compiled, Covered, candidates, compiled, write
 from kosmolua.catalog.openapi.document import MAX_BYTES, read
 from kosmolua.catalog.openapi.naming import read_lock, snake, write_lock
 from kosmolua.catalog.openapi.overlay import Overlay, read_overlay
@@ -27,6 +27,7 @@ from kosmolua.http.messages import Request, Response, location, origin
 from kosmolua.limits import MIB
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_integration
+from kosmolua.suggestions import did_you_mean
 
 FETCH_TIMEOUT = 60.0
 """Seconds that fetching a document may take."""
@@ -426,8 +427,17 @@ def _redated(text: str, fetched: Fetched, new: Compiled, overlay: Overlay) -> st
     return text
 
 
-def findings(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return what is wrong with an overlay, and what is worth knowing of a document."""
+def findings(
+    root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str], registered: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Return what is wrong with an overlay, and what is worth knowing of a document.
+
+    Args:
+        root: The document.
+        overlay: What a person says about it.
+        kept: Names given earlier, by method and path.
+        registered: The functions that may stand for operations.
+    """
     from kosmolua.catalog.openapi.document import Document
     from kosmolua.catalog.openapi.operations import read_operations
 
@@ -435,6 +445,13 @@ def findings(root: dict[str, Any], overlay: Overlay, kept: Mapping[str, str]) ->
     every = list(read_operations(Document(root)))
     names = result.names
     wrong = overlay.unmatched((each, names.get(each.key, "")) for each in every)
+    wrong += [_not_registered(each, registered) for each in result.covered if each.by not in registered]
     notes = [*result.notes]
     notes += [f"{name} writes, as far as its method says, and is called like a read" for name in candidates(result)]
     return wrong, notes
+
+
+def _not_registered(covered: Covered, registered: Collection[str]) -> str:
+    sentence = f"{covered.key}: covered_by = {covered.by!r} names no registered function"
+    hint = did_you_mean(covered.by, registered)
+    return f"{sentence} ({hint})" if hint else sentence

@@ -20,7 +20,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.3"
+VERSION = f"{__version__}.4"
 """Of the compiler: a file of another version is not used."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The files of an imported document."""
@@ -112,6 +112,16 @@ class Store:
     def named(self, key: str) -> str | None:
         """Return the function of an operation, by method and path or by its id, or None."""
         found = self._one("select name from functions where key = ?1 or id = ?1 order by key <> ?1", key)
+        return str(found[0]) if found else None
+
+    def covering(self, key: str) -> str | None:
+        """Return the registered function that stands for an operation, or None.
+
+        Args:
+            key: Its method and path, its id, or the name of the function that it would be.
+        """
+        statement = "select by_ from covered where key = ?1 or id = ?1 or name = ?1 order by key <> ?1, id <> ?1"
+        found = self._one(statement, key)
         return str(found[0]) if found else None
 
     def has(self, name: str) -> bool:

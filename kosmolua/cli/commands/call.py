@@ -194,7 +194,8 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_shape(path: str) -> None:
-    if len(parts_of(path)) not in (2, 3):
+    """Raise a UsageError for what cannot be a path, nor an integration and what its service calls a function."""
+    if len(parts_of(path)) < 2 and " " not in path.strip():
         raise UsageError(f"{path!r} names no function", hint="write INTEGRATION.FUNCTION, as in render2.list_services")
 
 
