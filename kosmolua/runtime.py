@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.planning import Plan
     from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
+    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -89,6 +90,7 @@ class Runtime:
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
+        tenancy: Whose runtime it is, where one server has runtimes of several tenants.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -119,6 +121,7 @@ class Runtime:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        tenancy: Tenancy | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -158,6 +161,7 @@ class Runtime:
             trace=trace,
             scripts=scripts,
             share_limits=share_limits,
+            tenancy=tenancy,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -211,6 +215,11 @@ class Runtime:
     def recordings(self) -> Recordings:
         """What ``[kosmolua.recordings]`` of the accounts file says."""
         return self._host.accounts.recordings
+
+    @property
+    def recordings_folder(self) -> str:
+        """The folder of the recordings for which no file was named; it need not exist."""
+        return self._host.recordings_folder
 
     @property
     def docs(self) -> Library:

@@ -14,7 +14,7 @@ DOORS = [
     *("errors", "suggestions", "folders", "escaping", "secret", "limits"),
     *("protocol", "concurrency", "clock", "sandbox"),
     *("http", "schema", "plugin", "accounts", "lua", "docs", "catalog", "broker"),
-    *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "cli", "__main__"),
+    *("processes", "runs", "fleet", "runtime", "authoring", "testing", "mcp", "serve", "cli", "__main__"),
 ]
 """The packages and modules at the top, in order: each imports only itself and those left of it."""
 SANDBOX = {"errors", "protocol", "sandbox"}
@@ -35,14 +35,16 @@ HOMES = {
     "rich": ["cli"],
     "prompt_toolkit": ["cli"],
     "pygments": ["cli"],
-    "mcp": ["mcp", "catalog.mcp_servers"],
+    "mcp": ["mcp", "catalog.mcp_servers", "serve"],
     "mcp_types": ["mcp", "catalog.mcp_servers"],
     "pydantic": ["mcp", "catalog.mcp_servers"],
     "httpx2": ["catalog.mcp_servers"],
-    "starlette": ["mcp"],
+    "starlette": ["mcp", "serve"],
     "anyio": ["mcp", "catalog.mcp_servers"],
-    "uvicorn": ["mcp"],
+    "uvicorn": ["mcp", "serve"],
     "h11": ["mcp"],
+    "prometheus_client": ["serve"],
+    "jwt": ["serve"],
     "typing_extensions": ["runtime", "runs", "testing"],
     "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only

@@ -26,8 +26,9 @@ from support.agents import BEARER, DISCOVERY, ENVIRON, SERVER, TOKEN, Agent, exe
 from support.processes import linux_only, processor_seconds
 
 from kosmolua.errors import ConfigError, UsageError
+from kosmolua.mcp.addresses import Address, UnixAddress
 from kosmolua.mcp.connections import BODY_TIMEOUT, HEAD_TIMEOUT
-from kosmolua.mcp.http import MAX_SESSIONS, Address, Guard, UnixAddress
+from kosmolua.mcp.http import MAX_SESSIONS, Guard
 
 
 @pytest.fixture

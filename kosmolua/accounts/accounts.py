@@ -14,7 +14,7 @@ from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.permissions import Permission, Rules
+from kosmolua.accounts.permissions import Ceiling, Permission, Rules
 from kosmolua.accounts.sections import Recordings, Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import Table, parse, stanza
@@ -50,6 +50,8 @@ class Accounts:
         redactor: Learns each secret that is resolved.
         simulate: True if accounts need no credentials, and exist also if the file has none.
         warn: Called with a sentence about what is unwise but works.
+        ceiling: What the tenant may do at most whose accounts these are. Then variables that an integration reads by
+            itself, such as ``RENDER_API_KEY``, make no account: they are the server's.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Accounts:
         redactor: Redactor,
         simulate: bool = False,
         warn: Callable[[str], None] = lambda sentence: None,
+        ceiling: Ceiling | None = None,
     ) -> None:
         self.path = path
+        self._ceiling = ceiling
         self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
-        self._environ = environ
+        self._environ: Mapping[str, str] = {} if ceiling else environ
         self._redactor = redactor
         self._simulate = simulate
         self._sources = Sources(path.parent, environ, warn)
@@ -123,7 +127,8 @@ class Accounts:
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
             shared = self._sections.of(integration).permissions
-            rules = Rules([(integration.name, shared), (section_of(integration.name, account), own)])
+            tables = [(integration.name, shared), (section_of(integration.name, account), own)]
+            rules = Rules(tables, integration.name, self._ceiling)
             self._rules[integration.name, account] = rules
         return rules
 
@@ -369,6 +374,7 @@ def read(
     simulate: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
     servers: Mapping[str, Table] | None = None,
+    ceiling: Ceiling | None = None,
 ) -> Accounts:
     """Return the accounts of a file, or those of the environment alone.
 
@@ -380,6 +386,7 @@ def read(
         simulate: True if made-up values stand for what is missing.
         warn: Called with a sentence about what is unwise but works.
         servers: MCP servers beside those of the file, each by name with what its section would hold.
+        ceiling: What the tenant may do at most, if they are a tenant's.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.
@@ -387,4 +394,6 @@ def read(
     tables = dict(source or {}) if source is None or isinstance(source, Mapping) else parse(source)
     if servers:
         tables[SERVERS] = {**tables.get(SERVERS, {}), **servers}
-    return Accounts(tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn)
+    return Accounts(
+        tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn, ceiling=ceiling
+    )

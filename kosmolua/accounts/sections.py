@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 _OWN = "kosmolua"
+SERVE, TENANTS = "serve", "tenants"
+"""The sections that ``kosmolua serve`` reads."""
+_RESERVED = {_OWN, SERVE, TENANTS}
 
 
 class Recordings(NamedTuple):
@@ -80,7 +83,7 @@ class Sections:
 
     def names(self) -> list[str]:
         """Return the integrations that the file has a section for."""
-        return [name for name in self._tables if name != _OWN and not name.startswith(f"{SERVERS}.")]
+        return [name for name in self._tables if name not in _RESERVED and not name.startswith(f"{SERVERS}.")]
 
     def servers(self) -> list[str]:
         """Return the MCP servers that the file has a section for, sorted."""

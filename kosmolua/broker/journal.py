@@ -11,7 +11,6 @@ from threading import RLock
 
 from kosmolua.broker.records import Record
 from kosmolua.errors import ConfigError, Denied
-from kosmolua.folders import journal_file
 from kosmolua.limits import MIB
 from kosmolua.secret import Redactor
 
@@ -171,13 +170,12 @@ class Journal:
             self._file = None
 
 
-def default_journal(redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
-    """Return the journal in the user's state folder, or one that keeps nothing if that folder cannot be written.
+def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
+    """Return the journal of a state folder, or one that keeps nothing if that folder cannot be written.
 
     Raises:
         ConfigError: It cannot be written, and it is required.
     """
-    path = journal_file()
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         return Journal(path, redactor, warn, required=required, max_size=MAX_SIZE)

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from kosmolua.cli.defaults import user_defaults
 from kosmolua.cli.options import OPTIONS, Option, Options
+from kosmolua.limits import ADJUSTABLE
 from kosmolua.suggestions import closest
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -131,6 +132,12 @@ def calling_options(command: _Command) -> _Command:
 def serving_options(command: _Command) -> _Command:
     """Give a command that runs the scripts of others those shared options that concern it, as ``options``."""
     return _with_options(command, [option for option in OPTIONS if option.for_sessions and option.for_servers])
+
+
+def hosting_options(command: _Command) -> _Command:
+    """Give a command that serves many those shared options that are the same for all of them, as ``options``."""
+    shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
+    return _with_options(command, [option for option in OPTIONS if option.attribute in (*shared, *ADJUSTABLE)])
 
 
 def listing_options(command: _Command) -> _Command:

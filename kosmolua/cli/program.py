@@ -30,6 +30,7 @@ COMMANDS = {
         "fleet": "Run a script over many inputs.",
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
+        "serve": "Serve many over HTTP, with a page for people.",
     },
     "Read": {
         "docs": "Read and search the documentation.",

@@ -15,7 +15,6 @@ from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_don
 from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
-from kosmolua.folders import recordings_folder
 from kosmolua.runs.tape import Tape
 
 if TYPE_CHECKING:
@@ -166,6 +165,7 @@ def begin(
     deny: Sequence[str],
     account: str | None = None,
     client: str | None = None,
+    run: str | None = None,
 ) -> Take:
     """Begin a recording.
 
@@ -179,12 +179,13 @@ def begin(
         deny: What is denied, also when it goes on.
         account: The default account of the run, if it has one of its own.
         client: Whose run it is, in a server of several clients.
+        run: The id of the run; by default a new one.
 
     Raises:
         ConfigError: The file cannot be written.
     """
-    run, seed = os.urandom(6).hex(), os.urandom(16).hex()
-    file = default_path(run) if path is None else os.fspath(path)
+    run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
+    file = default_path(host.recordings_folder, run) if path is None else os.fspath(path)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
     writer = Writer(file, host.redactor)
     writer.write(
@@ -398,13 +399,12 @@ def _what_cut(recording: Recording) -> KosmoError | None:
     return None if came_to_its_end else error
 
 
-def default_path(run: str) -> str:
+def default_path(folder: str, run: str) -> str:
     """Return the file that keeps a run's recording unless another is named, in a folder that is made if missing.
 
     Raises:
         ConfigError: The folder cannot be made.
     """
-    folder = recordings_folder()
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:

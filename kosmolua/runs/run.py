@@ -95,6 +95,8 @@ class RunOptions(TypedDict, total=False):
     """Keeps the bytes that the scripts of a session have handles of."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
+    run: str
+    """The id of the run, of twelve hexadecimal digits; by default a new one."""
     client: str | None
     """Whose run it is, in a server of several clients: each gets its share of the workers."""
     timeout: float | None
@@ -387,7 +389,7 @@ class Run:
                 origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
                 watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
                 pages=Pages() if self._options.get("check") else None,
-                run=take.run if take else None,
+                run=take.run if take else self._options.get("run"),
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take else None,
                 plan=self._options.get("planning"),
@@ -434,6 +436,7 @@ class Run:
             deny=deny,
             account=self._options.get("account"),
             client=self._options.get("client"),
+            run=self._options.get("run"),
         )
 
     def _tell_tape_first(self, event: Event) -> None:
