@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
 
 DEFAULT_WORKERS = 32
@@ -195,6 +196,18 @@ class Runtime:
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
+
+    def checker(self, *, is_complete: bool = True) -> Checker:
+        """Return what checks scripts against the integrations, accounts and secrets.
+
+        Args:
+            is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
+        """
+        from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
+
+        is_known = is_complete or self._host.has_accounts_file
+        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
 
     @property
     def accounts(self) -> Accounts:

@@ -317,9 +317,10 @@ class Run:
             PluginFault: It is, since an integration cannot be loaded.
         """
         from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
 
         try:
-            report = Checker(self._catalog).check(self._source)
+            report = Checker(self._catalog, Secrets(tuple(self.job.secrets))).check(self._source)
         except ConfigError:
             return  # the first call meets it too, and says what it cut off
         if not report.is_lua:
