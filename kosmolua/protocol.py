@@ -31,9 +31,10 @@ Host to child::
                                             is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
                                             secrets: the names of those that the script may use
-    reply    {id, ok, value | error, secrets, contents}
+    reply    {id, ok, value | error, secrets, contents, truncated}
                                             secrets says where in value a handle stands, and its name; contents says
-                                            where a table stands whose base64 can be asked for
+                                            where a table stands whose base64 can be asked for; truncated says of a
+                                            list that there are more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
@@ -186,36 +187,47 @@ def frame(kind: str, **fields: object) -> bytes:
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
+class Truncated(list[Json]):
+    """A list without all of its items: there are more. A script sees that in ``list.truncated``."""
+
+    truncated = True
+
+
 class Answer(str):
-    """A value as JSON in which handles stand.
+    """A value as JSON, and what JSON cannot say of it.
 
     Args:
-        text: The value, with ``***`` for each secret.
+        text: The value. Each secret in it is ``***``.
         secrets: Where the handle of each stands, and its name.
         contents: Where each table stands whose bytes have a handle, its name, and the bytes in base64.
+        truncated: Whether it is a list without all of its items.
     """
 
     secrets: Sequence[Any]
     contents: Sequence[Any]
+    truncated: bool
 
-    def __new__(cls, text: str, secrets: Sequence[Any] = (), contents: Sequence[Any] = ()) -> Answer:
+    def __new__(
+        cls, text: str, secrets: Sequence[Any] = (), contents: Sequence[Any] = (), *, truncated: bool = False
+    ) -> Answer:
         answer = super().__new__(cls, text)
-        answer.secrets = secrets
-        answer.contents = contents
+        answer.secrets, answer.contents, answer.truncated = secrets, contents, truncated
         return answer
 
     @property
-    def members(self) -> str:
-        """What a reply says of the handles, each member after a comma."""
-        secrets = f',"secrets":{_dumps(self.secrets)}' if self.secrets else ""
-        tables = [(place, name) for place, name, _ in self.contents]
-        return secrets + (f',"contents":{_dumps(tables)}' if tables else "")
+    def marks(self) -> dict[str, Any]:
+        """What is to be said beside the value."""
+        found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
+        return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
     """Return the frame that answers a request, around a value that is encoded already."""
-    handles = value.members if isinstance(value, Answer) else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{handles}}}\n'.encode("utf-8", "replace")
+    marks = value.marks if isinstance(value, Answer) else {}
+    if "contents" in marks:
+        marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
+    beside = f",{_dumps(marks)[1:-1]}" if marks else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{beside}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:

@@ -481,6 +481,8 @@ class Runtime:
     ) -> Any:
         """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
 
+        A list without all of its items, since ``max_items`` is reached, is a :class:`kosmolua.protocol.Truncated`.
+
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
             args: Arguments by name, or in declared order; secrets may stand anywhere in them.

@@ -126,8 +126,9 @@ def _answers_of(recording: Recording) -> list[Answer]:
             found.pop(intents.pop(event["id"], 0), None)
             value = protocol.encode(event["value"]) if "value" in event else None
             call = event.get("call")
-            if value is not None and (event.get("secrets") or event.get("contents")):
-                value = protocol.Answer(value, event.get("secrets", ()), event.get("contents", ()))
+            if value is not None and any(event.get(mark) for mark in ("secrets", "contents", "truncated")):
+                secrets, contents = event.get("secrets", ()), event.get("contents", ())
+                value = protocol.Answer(value, secrets, contents, truncated=event.get("truncated", False))
             found[line] = Answer(line, line, event["branch"], event["ask"], value, event.get("error"), call)
             given[event["id"]] = line
         elif kind == "given":

@@ -257,7 +257,7 @@ class Broker:
         for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
             holder, key = reach([value], (1, *place))
             holder[key]["base64"] = self._host.redactor.text(str(content))
-        return value
+        return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
         """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
@@ -433,6 +433,7 @@ class Broker:
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON, without secrets, unless it is too large."""
         places: Sequence[Any] = ()
+        truncated = isinstance(value, protocol.Truncated)
         if target.function.returns_secrets:
             value, places = self.handles.hide(target.function.returns, value)
         try:
@@ -449,7 +450,9 @@ class Broker:
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
-        return protocol.Answer(text, places, contents) if places or contents else text
+        if places or contents or truncated:
+            return protocol.Answer(text, places, contents, truncated=truncated)
+        return text
 
     def _count_lookup(self) -> None:
         with self._changed:

@@ -6,7 +6,7 @@ The events, each with the members that it adds to ``event`` and ``sum``::
                                         always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
-    answer   {id, branch, ask, value | error, call, secrets}
+    answer   {id, branch, ask, value | error, call, secrets, truncated}
                                         what a request of the script was answered
     given    {id}                       the script has got the answer of a write
     resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew

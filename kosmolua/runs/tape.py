@@ -288,7 +288,7 @@ class Tape:
             if error:
                 event["error"] = error_fields(error)
             if isinstance(value, protocol.Answer):
-                event |= {"secrets": value.secrets, "contents": value.contents}
+                event |= value.marks
             is_write = call is not None and call["effect"] not in ("read", None)
             if is_write:
                 if not self._write(event, None if error else value):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
 """Items that ``all = true`` returns unless a call says otherwise."""
+MOST = "With all: the most items. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
     {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
@@ -39,8 +40,12 @@ FILE = Record(
 )
 EXTRA = Record(
     "Extra",
-    {"query": Map(ANY), "headers": Map(STRING), "body": Map(ANY)},
-    {"query": "Added to the query.", "headers": "Sent as headers.", "body": "Added to the body."},
+    {"query": Map(ANY), "headers": Map(STRING), "body": ANY},
+    {
+        "query": "Added to the query.",
+        "headers": "Sent as headers.",
+        "body": "A table's keys are added to the body; anything else is the body.",
+    },
 )
 EMPTY = Record("Empty", {"status": Scalar("integer")}, {"status": "Such as 204."}, required=frozenset({"status"}))
 BINARY = Record(
@@ -239,9 +244,9 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
     names = {each.name for each in call.fields}
     for each in call.fields:
         if each.required:
-            yield _parameter(each, reader, names, function)
+            yield _parameter(each, reader, names, function, call.inside_extra(each))
     if call.body and call.body.whole:
-        yield _whole_body(call.body, reader, function)
+        yield _whole_body(call.body, reader, function, call.inside_extra())
     for each in call.fields:
         if not each.required:
             yield _parameter(each, reader, names, function)
@@ -251,11 +256,18 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
     if call.recipe:
         yield Parameter(call.spelled("all"), BOOLEAN, "Return the items of all pages at once.", default=False)
         most = Scalar("integer", (Range(1, 1_000_000),))
-        yield Parameter(call.spelled("max_items"), most, "With all: the most items.", MAX_ITEMS)
+        yield Parameter(
+            call.spelled("max_items"),
+            most,
+            MOST,
+            MAX_ITEMS,
+        )
     yield Parameter(call.spelled("extra"), EXTRA, "What the documentation lacks.", None)
 
 
-def _parameter(each: Field, reader: Reader, names: Collection[str], function: str) -> Parameter:
+def _parameter(
+    each: Field, reader: Reader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
+) -> Parameter:
     kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
     default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
     if default is not REQUIRED and default is not None and not _fits(kind, default):
@@ -268,6 +280,7 @@ def _parameter(each: Field, reader: Reader, names: Collection[str], function: st
         alias="" if each.wire in names else each.wire,
         checked=shallow(kind, as_text=each.place != "body"),
         null=each.place == "body" and kind.nullable,
+        inside=inside,
     )
 
 
@@ -279,7 +292,7 @@ def _fits(kind: Type, default: object) -> bool:
     return True
 
 
-def _whole_body(body: Body, reader: Reader, function: str) -> Parameter:
+def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ...]) -> Parameter:
     media = body.media[0]
     if is_json(media):
         kind = reader.read(body.schema, f"{function}.{body.name}")
@@ -289,7 +302,7 @@ def _whole_body(body: Body, reader: Reader, function: str) -> Parameter:
         kind = Union((STRING, FILE))
     about = body.about or ("" if is_json(media) else f"Sent as {media}.")
     default = REQUIRED if body.required else None
-    return Parameter(body.name, kind, about, default, checked=shallow(kind))
+    return Parameter(body.name, kind, about, default, checked=shallow(kind), inside=inside)
 
 
 def _with_files(kind: Type) -> Type:

@@ -171,6 +171,8 @@ function requests.ask(kind, fields)
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
     if reply.contents then
       host.contents.mark(value, reply.contents)
+    elseif reply.truncated then
+      setmetatable(value, { __index = { truncated = true } }) -- a key would make it a mixed table, which JSON lacks
     end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
