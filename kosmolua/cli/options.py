@@ -62,18 +62,17 @@ def secret(text: str) -> str:
     return text
 
 
-def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool], until_operand: bool = False) -> list[str]:
+def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> list[str]:
     """Return the words of a command with ``--simulate=FILE`` and its like as the options that they stand for.
 
     Args:
         typed: The words.
         takes_value: Returns True if the word after an option is its value, which is left as it is.
-        until_operand: Leave the first word that is no option as it is, and all that follow.
     """
     words: list[str] = []
     is_value = False
     for place, word in enumerate(typed):
-        if not is_value and (word == "--" or (until_operand and not word.startswith("-"))):
+        if word == "--" and not is_value:
             return words + list(typed[place:])
         name, equals, value = word.partition("=")
         is_short = equals and name in SHORT_FOR and not is_value
