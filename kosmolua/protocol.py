@@ -50,7 +50,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[st
 
 SMALLEST_INTEGER = -(2**63)
 LARGEST_INTEGER = 2**63 - 1
-_MAY_BE_WIDE = re.compile(r"\d{19}")
+_AS_NINES = bytes(ord("9") if 48 <= code <= 57 else code for code in range(256))
+_NINES = b"9" * len(str(LARGEST_INTEGER))
+_WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
@@ -92,6 +94,7 @@ def _finite(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 
 
 def encode(value: object) -> str:
@@ -108,7 +111,7 @@ def encode(value: object) -> str:
     """
     try:
         text = _dumps(value)
-        return _dumps(_narrow(value)) if _MAY_BE_WIDE.search(text) else text
+        return _dumps(_narrow(value)) if _may_be_wide(text) else text
     except TypeError as error:
         raise NotJson(_unsupported(error)) from None
     except ValueError as error:
@@ -116,6 +119,16 @@ def encode(value: object) -> str:
         raise NotJson("it contains itself" if circular else "it holds NaN or infinity") from None
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
+
+
+def _may_be_wide(text: str) -> bool:
+    """Return True if a compact JSON text may have an integer beyond 64 bits; a string that looks so is rare."""
+    if len(text) < len(_NINES):
+        return False
+    digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
+    if _NINES not in digits:
+        return False
+    return digits.startswith((_NINES, b"-" + _NINES)) or any(wide in digits for wide in _WIDE)
 
 
 def _unsupported(error: TypeError) -> str:
@@ -176,6 +189,8 @@ _OPTIONAL = {
 } | {"end": ("result", "error", "exit")}
 _OF_RECORDED = ("of", "line", "waits")
 _OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
+_NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in _FIELDS.items()}
+"""The names that a frame may have, by its kind."""
 
 
 class BadFrame(ValueError):
@@ -270,25 +285,28 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
         BadFrame: It is not JSON, not a known kind, nested too deeply, or a field is missing or of another type.
     """
     try:
-        frame = decode(line.decode())
-    except (ValueError, RecursionError):
+        text = line.decode()
+        frame, end = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration):
         raise BadFrame("a frame is not JSON") from None
-    if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
+    if end != len(text):
+        raise BadFrame("a frame is not JSON")
+    kind = frame.get("kind") if isinstance(frame, dict) else None
+    if not isinstance(kind, str) or kind not in _FIELDS:
         raise BadFrame("a frame is of no known kind")
-    kind = frame["kind"]
     if kind != "end" and line.startswith(END):
         raise BadFrame("a frame is of two kinds")
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
         raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
     if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
         raise BadFrame("a string in a frame has a lone surrogate")
-    fields = _FIELDS[kind]
-    for name, expected in fields.items():
-        if not isinstance(frame.get(name), expected) or isinstance(frame[name], bool):
+    for name, expected in _FIELDS[kind].items():
+        value = frame.get(name)
+        if not isinstance(value, expected) or value is True or value is False:
             raise BadFrame(f"a {kind} frame has no proper {name}")
-    if "path" in fields and len(frame["path"]) > MAX_PATH:
-        raise BadFrame("a path is too long")
-    return {name: frame[name] for name in ("kind", *fields, *_OPTIONAL.get(kind, ())) if name in frame}
+        if name == "path" and len(frame["path"]) > MAX_PATH:
+            raise BadFrame("a path is too long")
+    return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}
 
 
 def memory_of(line: bytes) -> int:

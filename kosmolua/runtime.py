@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.planning import Plan
+    from kosmolua.broker.recording import Recording
     from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
+    from kosmolua.broker.store import Store
     from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
@@ -91,6 +93,8 @@ class Runtime:
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
+        store: Keeps recordings for which no file is named; by default the user's state folder does. See
+            :func:`kosmolua.broker.stores.open_stores`. It stays open when the runtime is closed.
         tenancy: Whose runtime it is, where one server has runtimes of several tenants.
 
     Raises:
@@ -122,6 +126,7 @@ class Runtime:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        store: Store | None = None,
         tenancy: Tenancy | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
@@ -162,6 +167,7 @@ class Runtime:
             trace=trace,
             scripts=scripts,
             share_limits=share_limits,
+            store=store,
             tenancy=tenancy,
         )
         self.limits = limits or self._host.limits(Limits())
@@ -230,6 +236,11 @@ class Runtime:
         return self._host.accounts.recordings
 
     @property
+    def store(self) -> Store:
+        """Keeps recordings for which no file is named, and questions that wait for a person."""
+        return self._host.store
+
+    @property
     def recordings_folder(self) -> str:
         """The folder of the recordings for which no file was named; it need not exist."""
         return self._host.recordings_folder
@@ -257,12 +268,15 @@ class Runtime:
         return self._execute(self._prepare(source, options))
 
     def replay(
-        self, path: str | os.PathLike[str], script: str | bytes | None = None, **options: Unpack[RunOptions]
+        self,
+        path: str | os.PathLike[str] | Recording,
+        script: str | bytes | None = None,
+        **options: Unpack[RunOptions],
     ) -> Outcome:
         """Run a recorded script again, answered by its recording alone: no network, no accounts, nothing waits.
 
         Args:
-            path: The recording.
+            path: The file of the recording, or a recording that was read, such as one of the store.
             script: Another script to run against it; by default the recorded one.
             options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out.
 
@@ -274,10 +288,10 @@ class Runtime:
             ConfigError: The recording cannot be read, or a line of it is damaged.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.recording import read
+        from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import options_of, replaying, source_of
 
-        recording = read(path)
+        recording = path if isinstance(path, Recording) else read(path)
         recorded = source_of(recording.script)
         source = recorded if script is None else as_bytes(script)
         take = replaying(recording, is_changed=source != recorded)
@@ -341,7 +355,7 @@ class Runtime:
 
     def resume(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Recording,
         *,
         script: str | bytes | None = None,
         approve: Sequence[int] | bool | Approve = (),
@@ -356,7 +370,7 @@ class Runtime:
         done is never sent again. The call whose error ended the script is made again, if it cannot have been done.
 
         Args:
-            path: The recording.
+            path: The file of the recording, or a recording that was read, such as one of the store.
             script: A mended script to go on with; by default the one that ran last.
             approve: The numbers of paused calls that may be made, True for all; or, as :meth:`run` takes it, what asks
                 a person about further calls.
@@ -378,9 +392,17 @@ class Runtime:
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
         return self._execute(self._prepare_resumed(path, script, decided, options))
 
-    async def resume_async(self, path: str | os.PathLike[str], **options: Any) -> Outcome:
+    async def resume_async(
+        self,
+        path: str | os.PathLike[str] | Recording,
+        *,
+        approve: Sequence[int] | bool | Approve | None = None,
+        deny: Sequence[int] | Sequence[str] | bool = (),
+        **options: Any,
+    ) -> Outcome:
         """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
-        return await self._execute_async(self._prepare_resumed(path, None, {}, options), options.get("client"))
+        run = self._prepare_resumed(path, None, {"approve": approve, "deny": deny}, options)
+        return await self._execute_async(run, options.get("client"))
 
     def map(
         self,
@@ -565,13 +587,13 @@ class Runtime:
 
     def _prepare_resumed(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Recording,
         script: str | bytes | None,
         decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
         """Prepare a run that goes on, as :meth:`resume` describes it; of a finished one, the run that repeats it."""
-        from kosmolua.broker.recording import read
+        from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,
             options_of,
@@ -582,7 +604,7 @@ class Runtime:
             source_of,
         )
 
-        recording = read(path)
+        recording = path if isinstance(path, Recording) else read(path)
         header = recording.header
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
@@ -592,7 +614,7 @@ class Runtime:
             mended = script_fields(given["name"], source)
         elif recording.status == "done":
             take = replaying(recording, is_changed=False)
-            take.remark = f"the run of {os.fspath(path)} is finished, and this is what came of it"
+            take.remark = f"the run of {recording.path} is finished, and this is what came of it"
             return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]

@@ -206,7 +206,12 @@ class Redactor:
 
     def knows(self, encoded: str) -> bool:
         """Return True if this JSON text holds a known secret; much faster than redacting it."""
-        return next(self._found(encoded.encode("utf-8", "surrogatepass").lower()), None) is not None
+        if len(encoded) < MIN_REDACTED:
+            return False
+        folded, few = encoded.encode("utf-8", "surrogatepass").lower(), self._few
+        if few is None:
+            return next(self._found(folded), None) is not None
+        return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
         """Yield each known spelling that a text in lower case holds; some may come twice."""

@@ -211,6 +211,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "hello.py",
         "ledger.py",
         "notes.py",
+        "shared_store.py",
         "test_notes.py",
         "test_tickets.py",
         "tickets.py",
@@ -227,6 +228,17 @@ def test_the_python_of_the_guide_counts_services(workshop: Path, monkeypatch: py
 
 
 @pytest.mark.slow
+def test_the_python_of_the_guide_approves_elsewhere(
+    workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that pauses at one runtime ends at another that shares its store."""
+    monkeypatch.syspath_prepend(str(workshop))
+    from shared_store import approve_elsewhere  # type: ignore[import-not-found]
+
+    outcome = approve_elsewhere(str(tmp_path / "shared"))
+    assert outcome.status == "done", outcome.error
+
+
 def test_the_python_of_the_guide_maps_inputs(workshop: Path) -> None:
     """The program that the page shows runs, and what it asserts holds."""
     command = [sys.executable, str(workshop / "fleet_map.py")]

@@ -32,11 +32,11 @@ class Recordings(NamedTuple):
     """What ``[kosmolua.recordings]`` says.
 
     Args:
-        keep: Seconds for which recordings are kept, or None.
+        keep: Seconds for which recordings are kept.
         mcp: Whether the MCP server keeps a recording of each script.
     """
 
-    keep: float | None = None
+    keep: float = 30 * 86400.0
     mcp: bool = False
 
 
@@ -136,8 +136,8 @@ class Sections:
     def recordings(self) -> Recordings:
         """What ``[kosmolua.recordings]`` says: how long recordings are kept, and whether the MCP server keeps them."""
         given = self._own.get("recordings", {})
-        keep = given.get("keep")
-        return Recordings(None if keep is None else parse_duration(keep), bool(given.get("mcp", False)))
+        keep = {"keep": parse_duration(given["keep"])} if "keep" in given else {}
+        return Recordings(**keep, mcp=bool(given.get("mcp", False)))
 
     def _check_recordings(self, given: Table) -> None:
         keys = (_OWN, "recordings")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
     from kosmolua.broker.secrets import Given, NamedSecrets
+    from kosmolua.broker.store import Store
     from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
@@ -58,6 +59,7 @@ class Host:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        store: Store | None = None,
         tenancy: Tenancy | None = None,
     ) -> None:
         self._tenancy = tenancy
@@ -76,6 +78,7 @@ class Host:
         self._trace = trace
         self._scripts_folder = scripts
         self._share_limits = share_limits
+        self._given_store = store
         self.read_only = read_only
         self.yes = yes
         self.approve = approve
@@ -219,6 +222,17 @@ class Host:
     def recordings_folder(self) -> str:
         """The folder of recordings for which no file is named; it need not exist."""
         return os.path.join(self._tenancy.folder, "recordings") if self._tenancy else recordings_folder()
+
+    @lazy
+    def store(self) -> Store:
+        """Keeps recordings for which no file is named."""
+        from kosmolua.broker.folder_store import Folder
+
+        return self._given_store or Folder(self.recordings_folder)
+
+    def tidy(self) -> None:
+        """Remove old recordings from the store, at most once a day."""
+        self.store.tidy(self.accounts.recordings.keep)
 
     def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
         """Return the patterns given with ``--allow`` or ``--deny``; an empty list if there are none.

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from kosmolua.broker.recording import replace_file
+from kosmolua.broker.sheets import replace_file
 from kosmolua.errors import ConfigError, UsageError
 from kosmolua.runs.run import Outcome
 

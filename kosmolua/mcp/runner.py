@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 from typing import Protocol
 
-from kosmolua.broker.recording import read
-from kosmolua.errors import ConfigError
+from kosmolua.broker.store import missing
 from kosmolua.limits import Limits
 from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -58,24 +55,7 @@ class PlainRunner:
         Raises:
             ConfigError: There is none, or it is another client's.
         """
-        path = recording_of(self._runtime, run)
-        if read(path).header["client"] != options.get("client"):
-            raise _no_such_run(run)
-        return await self._runtime.resume_async(path, **options)
-
-
-def recording_of(runtime: Runtime, run: str) -> str:
-    """Return the recording of a run, by its id.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    path = os.path.join(runtime.recordings_folder, f"{run}.jsonl")
-    if re.fullmatch("[0-9a-f]{12}", run) and os.path.exists(path):
-        return path
-    raise _no_such_run(run)
-
-
-def _no_such_run(run: str) -> ConfigError:
-    hint = "the answer to a script that pauses has the run's id"
-    return ConfigError(f"There is no recorded run {run[:40]!r}", hint=hint)
+        recording = self._runtime.store.read(run)
+        if recording.header["client"] != options.get("client"):
+            raise missing(run)
+        return await self._runtime.resume_async(recording, **options)

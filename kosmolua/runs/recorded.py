@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
@@ -14,6 +14,8 @@ from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
+from kosmolua.broker.sheets import File
+from kosmolua.broker.store import APPROVAL_DAYS
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.runs.tape import Tape
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.job import Job
 
 MAX_NAMED = 3
-APPROVAL_DAYS = 7
-"""How long a paused run waits for its approvals."""
 
 
 @dataclass
@@ -84,6 +84,7 @@ class Take:
         path: The recording.
         recording: What the recording held before this take.
         decided: Approvals given and refused beforehand, each with the call.
+        tidy: Called after the end of a run that was recorded.
 
     ``remark`` is a sentence that goes with the outcome, if there is one.
     """
@@ -96,6 +97,8 @@ class Take:
         path: str,
         recording: Recording | None = None,
         decided: Iterable[tuple[Event, bool]] = (),
+        *,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.run = run
         self.seed = seed
@@ -104,6 +107,7 @@ class Take:
         self.remark: str | None = None
         self._recording = recording
         self._decided = list(decided)
+        self._tidy = tidy
         self._lock = Lock()
 
     @property
@@ -133,7 +137,11 @@ class Take:
             # What was refused by a pause was asked for again, by another number.
             outcome.calls = [*summaries(call for call in recorded.values() if call.get("error") != Paused.code), *fresh]
             outcome.recording = self.path
-            self.tape.close(self._end(outcome))
+            try:
+                self.tape.close(self._end(outcome))
+            except KosmoError as error:  # what the script did stands
+                outcome.warnings.append(error.message)
+            self._tidy()
             return
         self.tape.close()
         assert self._recording
@@ -171,7 +179,7 @@ def begin(
 
     Args:
         host: What the run makes its calls with.
-        path: The file, which must not be there; None for one in the user's state folder, named by the run's id.
+        path: The file, which must not be there; None for a place in the store, found by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits of the run.
@@ -185,9 +193,9 @@ def begin(
         ConfigError: The file cannot be written.
     """
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
-    file = default_path(host.recordings_folder, run) if path is None else os.fspath(path)
+    place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
-    writer = Writer(file, host.redactor)
+    writer = Writer(place, host.redactor)
     writer.write(
         {
             "event": "run",
@@ -209,7 +217,7 @@ def begin(
             "seed": seed,
         }
     )
-    return Take(run, seed, Tape(Answers(), writer, redact=host.redactor.value), file)
+    return Take(run, seed, Tape(Answers(), writer, redact=host.redactor.value), place.name, tidy=host.tidy)
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> Take:
@@ -243,7 +251,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
         raise ConfigError(f"The recording {recording.path} is of a {recording.header['mode']} run", hint=hint)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
-    writer = Writer(recording.path, host.redactor, recording)
+    writer = Writer(recording.place, host.redactor, recording)
     try:
         resumed: Event = {"event": "resumed", "time": _now(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
@@ -256,8 +264,8 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         raise
     recording.events += events
     tape = Tape(Answers(recording, is_changed=_was_changed(recording)), writer, redact=host.redactor.value)
-    header = recording.header
-    return Take(header["run"], header["seed"], tape, recording.path, recording, _left_approvals(recording))
+    run, seed, left = recording.header["run"], recording.header["seed"], _left_approvals(recording)
+    return Take(run, seed, tape, recording.path, recording, left, tidy=host.tidy)
 
 
 def plan_of(host: Host, source: bytes, job: Job) -> Plan:
@@ -397,19 +405,6 @@ def _what_cut(recording: Recording) -> KosmoError | None:
     error = revived(recording.end["error"]) if recording.end.get("error") else None
     came_to_its_end = recording.status in ("done", "failed") and not isinstance(error, WorkerLost)
     return None if came_to_its_end else error
-
-
-def default_path(folder: str, run: str) -> str:
-    """Return the file that keeps a run's recording unless another is named, in a folder that is made if missing.
-
-    Raises:
-        ConfigError: The folder cannot be made.
-    """
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Recordings cannot be kept in {folder}: {error.strerror}") from None
-    return os.path.join(folder, f"{run}.jsonl")
 
 
 def options_of(recording: Recording) -> dict[str, Any]:

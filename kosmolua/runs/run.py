@@ -369,6 +369,8 @@ class Run:
 
     def _open_broker(self) -> Broker:
         """Return what answers the script's requests; it is built on the first one."""
+        if self._broker:
+            return self._broker
         with self._opening:
             if self._broker:
                 return self._broker

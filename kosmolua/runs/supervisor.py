@@ -588,6 +588,8 @@ def _too_many_pending() -> LimitExceeded:
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
     """Return what a few requests say besides: the line and the scripts that make it, and where handles stand in it."""
     kinds = {"line": int, "secrets": list, "contents": list}
+    if not kinds.keys() & call.keys() and "through" not in call:
+        return {}
     more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
     through = call.get("through")
     if isinstance(through, list) and through:

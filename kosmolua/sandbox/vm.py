@@ -149,8 +149,9 @@ class VM:
             self._verbs[b"limit"](b"memory")
 
     def _has_room(self, size: int) -> bool:
-        if size > self.room:
-            self._lua.gccollect()
+        if size <= self.room:
+            return True
+        self._lua.gccollect()
         return size <= self.room
 
     def _rearm(self) -> None:

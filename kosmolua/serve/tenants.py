@@ -20,7 +20,6 @@ from kosmolua.folders import state_folder
 from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
-from kosmolua.mcp.runner import recording_of
 from kosmolua.mcp.server import Handlers
 from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.runtime import Runtime
@@ -136,7 +135,7 @@ class Tenant:
         Raises:
             ConfigError: There is none.
         """
-        return await self.runtime.resume_async(recording_of(self.runtime, run), **options)
+        return await self.runtime.resume_async(self.runtime.store.read(run), **options)
 
     async def start(self) -> None:
         """Begin to answer requests of the protocol."""
