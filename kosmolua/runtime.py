@@ -398,10 +398,13 @@ class Runtime:
         *,
         approve: Sequence[int] | bool | Approve | None = None,
         deny: Sequence[int] | Sequence[str] | bool = (),
+        done: Mapping[int, Any] | None = None,
+        again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
         """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
-        run = self._prepare_resumed(path, None, {"approve": approve, "deny": deny}, options)
+        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        run = self._prepare_resumed(path, None, decided, options)
         return await self._execute_async(run, options.get("client"))
 
     def map(

@@ -23,6 +23,7 @@ from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.server import Handlers
 from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.runtime import Runtime
+from kosmolua.serve.grants import Grants
 from kosmolua.serve.settings import Settings, TenantSettings
 from kosmolua.serve.tokens import Tokens
 
@@ -73,8 +74,8 @@ class Tenant:
         common: What all tenants have.
         server: What the file says of the server.
 
-    ``name`` is its name, ``folder`` what is kept for it alone, ``runtime`` runs its scripts: look it up for each
-    request, since a reload replaces it.
+    ``name`` is its name, ``folder`` what is kept for it alone, ``grants`` what its people have allowed for good,
+    ``runtime`` runs its scripts: look it up for each request, since a reload replaces it.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; a token is missing or too short.
@@ -84,6 +85,7 @@ class Tenant:
         self.name = settings.name
         self.folder = os.path.join(state_folder(), FOLDER, self.name)
         self.settings = settings
+        self.grants = Grants(os.path.join(self.folder, "grants.json"))
         self._common = common
         self._server = server
         self.tokens = self._read_tokens()
@@ -127,15 +129,27 @@ class Tenant:
         """Run a script as one of a client; it is recorded, unless it only plans."""
         if not options.get("planning"):
             options["record"] = True
-        return await self.runtime.run_async(source, **options)
+        return await self.runtime.run_async(source, **await self._granted(options))
 
-    async def resume(self, run: str, options: RunOptions) -> Outcome:
+    async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
         """Go on with a recorded run, of whichever client of this tenant.
+
+        Args:
+            run: Its id.
+            options: As a run takes them.
+            decided: What a person said of its calls: ``approve``, ``deny``, ``done`` and ``again``, as
+                :meth:`kosmolua.Runtime.resume` takes them.
 
         Raises:
             ConfigError: There is none.
         """
-        return await self.runtime.resume_async(self.runtime.store.read(run), **options)
+        recording = await asyncio.to_thread(self.runtime.store.read, run)
+        return await self.runtime.resume_async(recording, **{**await self._granted(options), **decided})
+
+    async def _granted(self, options: RunOptions) -> RunOptions:
+        """Return the options of a run, in which nobody is asked about what is allowed for good."""
+        granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
+        return {**options, "allow": [*options.get("allow", ()), *granted]}
 
     async def start(self) -> None:
         """Begin to answer requests of the protocol."""
