@@ -12,7 +12,7 @@ from weakref import WeakSet
 from kosmolua.broker.host import Host
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Turn, WorkerPool
 from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kosmolua.docs import Library
     from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
+    from kosmolua.runs.session import Session
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
@@ -282,7 +283,7 @@ class Runtime:
 
         Returns:
             The outcome, with the recorded calls. Its error has the code ``diverged`` if the script asks for something
-            that was not recorded.
+            that was not recorded. That of a recorded session is one for all of its chunks.
 
         Raises:
             ConfigError: The recording cannot be read, or a line of it is damaged.
@@ -292,11 +293,37 @@ class Runtime:
         from kosmolua.runs.recorded import options_of, replaying, source_of
 
         recording = path if isinstance(path, Recording) else read(path)
+        limits = Limits(**recording.header["limits"])
+        if recording.is_session and script is None:
+            from kosmolua.runs.session_recording import repeat
+
+            return repeat(
+                recording,
+                lambda source, given, take: self._execute(self._prepare(source, given, take, limits)),
+                options,
+            )
         recorded = source_of(recording.script)
         source = recorded if script is None else as_bytes(script)
         take = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
-        return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
+        return self._execute(self._prepare(source, given, take, limits))
+
+    def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
+        """Record what a session does from here on, until its ``end_recording``, and return the recording.
+
+        Args:
+            session: The session.
+            path: The file, which must not be there yet; by default one in the store.
+
+        Raises:
+            ConfigError: It cannot be written.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.runs.session_recording import SessionRecorder
+
+        self._check_open()
+        session.recorder = SessionRecorder(self._host, path, self.limits, session.input)
+        return session.recorder.path
 
     def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
         """Run a script whose writes are noted and not sent. Its reads are real.
@@ -609,6 +636,9 @@ class Runtime:
 
         recording = path if isinstance(path, Recording) else read(path)
         header = recording.header
+        if recording.is_session:
+            what = f"The recording {recording.path} is of a session, which cannot go on"
+            raise ConfigError(what, hint="kosmolua replay repeats it")
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
         source, mended = source_of(recording.script), None

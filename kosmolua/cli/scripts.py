@@ -229,7 +229,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
         for warning in outcome.warnings:
             console.warn(warning)
         if outcome.recording:
-            console.complain(_where_it_is(outcome.recording, is_done=outcome.ok))
+            console.complain(where_it_is(outcome.recording, can_go_on=not outcome.ok))
     return status_of(outcome.error)
 
 
@@ -309,11 +309,16 @@ def input_of(options: Options, runtime: Runtime, script: Script | None = None) -
     return read_input(options.input, runtime.limits.max_result)
 
 
-def _where_it_is(path: str, *, is_done: bool) -> str:
-    """Return what can be done with a recording."""
+def where_it_is(path: str, *, can_go_on: bool) -> str:
+    """Return what can be done with a recording.
+
+    Args:
+        path: The recording.
+        can_go_on: Whether its run can be resumed.
+    """
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if folder == recordings_folder() else path
-    goes_on = "" if is_done else f"kosmolua resume {name} goes on, "
+    goes_on = f"kosmolua resume {name} goes on, " if can_go_on else ""
     return f"recorded: {goes_on}kosmolua replay {name} repeats it"
 
 

@@ -6,7 +6,7 @@ import re
 from contextlib import ExitStack, nullcontext
 from threading import RLock
 from time import monotonic
-from typing import Literal, TypeAlias, TypedDict, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
@@ -56,6 +56,21 @@ _RETURN = re.compile(rb"\breturn\b")
 _FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 
 
+class Recorder(Protocol):
+    """Records a session, see :class:`kosmolua.runs.session_recording.SessionRecorder`."""
+
+    path: str
+
+    def take(self, source: bytes, name: str, verb: str) -> Take:
+        """Return the take of the next chunk."""
+
+    def reset(self) -> None:
+        """Note that the session forgets its state."""
+
+    def close(self) -> None:
+        """End the recording."""
+
+
 class RunOptions(TypedDict, total=False):
     """Options of one run; the runtime's settings apply to those that are left out."""
 
@@ -83,6 +98,8 @@ class RunOptions(TypedDict, total=False):
     record: str | os.PathLike[str] | bool
     """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
     says where it is."""
+    recorder: Recorder
+    """Keeps a recording of a session, to which this chunk is appended."""
     approve: Approve | None
     """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
     script, one at a time."""
@@ -336,7 +353,9 @@ class Run:
         return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
-        if self._options.get("record") and not self.take:
+        if recorder := self._options.get("recorder"):
+            self.take = recorder.take(self._given, self._name, self._options["args"][0])
+        elif self._options.get("record") and not self.take:
             self.take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
@@ -394,7 +413,7 @@ class Run:
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else self._options.get("run"),
                 earlier=take.earlier if take else 0,
-                decided=take.decided if take else None,
+                decided=take.decided if take and take.can_pause else None,
                 plan=self._options.get("planning"),
                 contents=self._contents(),
             )

@@ -31,7 +31,7 @@ class Resume(Command):
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
     """Yield a command line in which ``--approve`` has a value, and ``--deny`` with numbers an option of its own."""
     following = [*words[1:], "--"]
-    for word, after in zip(words, following, strict=True):
+    for word, after in zip(words, following, strict=False):
         has_numbers = _NUMBERS.fullmatch(after) is not None
         if word == "--approve":
             yield from [word] if has_numbers else [word, ALL]
