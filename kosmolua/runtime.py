@@ -14,8 +14,10 @@ from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.pool import Turn, WorkerPool
-from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
+from kosmolua.processes.pool import Load, Turn, WorkerPool
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.job import as_bytes
+from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -247,6 +249,22 @@ class Runtime:
         return self._host.recordings_folder
 
     @property
+    def is_running(self) -> bool:
+        """True if a script runs, or waits to."""
+        with self._lock:
+            return bool(self._runs)
+
+    @property
+    def is_simulated(self) -> bool:
+        """True if calls are answered by simulators."""
+        return self._host.mode == "simulated"
+
+    @property
+    def load(self) -> Load:
+        """How many scripts run at once, and how many wait."""
+        return self._pool.load
+
+    @property
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
@@ -256,7 +274,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them.
+            options: As :class:`kosmolua.runs.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -461,7 +479,7 @@ class Runtime:
             retries: How many times a run is repeated whose failure may pass, if it has written nothing.
             recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
                 executor that repeats the tasks of a lost process, as dask does, repeats no write then.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+            options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
         Yields:
             For each input an outcome with its ``key``, and its ``account`` if there are several.

@@ -13,13 +13,13 @@ from kosmolua.errors import Interrupted
 from kosmolua.processes import launch
 from kosmolua.processes.child import SessionProcess
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from kosmolua.broker.contents import Contents
-    from kosmolua.runs.run import Recorder, RunOptions
+    from kosmolua.runs import Recorder, RunOptions
 
 
 DRAIN_SIZE = 64 * 1024

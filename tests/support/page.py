@@ -17,7 +17,9 @@ import uvicorn
 
 from kosmolua.mcp.http import configured
 from kosmolua.serve import settings
-from kosmolua.serve.app import Readiness, application
+from kosmolua.serve.app import House, application
+from kosmolua.serve.log import Log
+from kosmolua.serve.metrics import Metrics
 from kosmolua.serve.tenants import Common, Tenants
 
 ACCOUNTS = """\
@@ -133,7 +135,8 @@ def served(folder: Path, *names: str, accounts: str = ACCOUNTS, **options: Any) 
             loops.append(asyncio.get_running_loop())
             await server.serve()
 
-        server = uvicorn.Server(configured(application(tenants, Readiness()), port=0))
+        house = House(tenants, Metrics(lambda: tenants), Log(None, lambda line: None), ("page.example",))
+        server = uvicorn.Server(configured(application(house), port=0))
         thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)
         thread.start()
         while not server.started:
