@@ -101,7 +101,7 @@ def _begins(recording: Recording) -> dict[int, float]:
         known = [event] if event["event"] == "intent" else [event.get("call"), *event.get("calls", ())]
         for call in known:
             if call and (moment := _moment(call)):
-                begins.setdefault(call["number"], (moment - started - left_out).total_seconds() * 1000)
+                begins[call["number"]] = (moment - started - left_out).total_seconds() * 1000
                 latest = max(latest, moment + timedelta(milliseconds=float(call.get("duration_ms") or 0.0)))
     return begins
 
