@@ -11,6 +11,7 @@ from kosmolua.http.binary import Binary
 from kosmolua.http.client import Api, decode
 from kosmolua.http.graphql import by_connection, graphql
 from kosmolua.http.messages import Request, Response, Send
+from kosmolua.http.nesting import nested
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
 from kosmolua.schema.integration import Integration
@@ -40,6 +41,7 @@ __all__ = [
     "decode",
     "graphql",
     "matching",
+    "nested",
     "next_link",
     "non_empty",
     "one_of",

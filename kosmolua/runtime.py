@@ -13,11 +13,13 @@ from weakref import WeakSet
 from kosmolua.broker.host import Host
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.pool import Turn, WorkerPool
+from kosmolua.processes.pool import Load, Turn, WorkerPool
 from kosmolua.protocol import Answer, Truncated
-from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.job import as_bytes
+from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.runs.recorded import Take
+    from kosmolua.runs.session import Session
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
@@ -235,6 +238,22 @@ class Runtime:
         return self._host.recordings_folder
 
     @property
+    def is_running(self) -> bool:
+        """True if a script runs, or waits to."""
+        with self._lock:
+            return bool(self._runs)
+
+    @property
+    def is_simulated(self) -> bool:
+        """True if calls are answered by simulators."""
+        return self._host.mode == "simulated"
+
+    @property
+    def load(self) -> Load:
+        """How many scripts run at once, and how many wait."""
+        return self._pool.load
+
+    @property
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
@@ -244,7 +263,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them.
+            options: As :class:`kosmolua.runs.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -271,7 +290,7 @@ class Runtime:
 
         Returns:
             The outcome, with the recorded calls. Its error has the code ``diverged`` if the script asks for something
-            that was not recorded.
+            that was not recorded. That of a recorded session is one for all of its chunks.
 
         Raises:
             ConfigError: The recording cannot be read, or a line of it is damaged.
@@ -281,11 +300,37 @@ class Runtime:
         from kosmolua.runs.recorded import options_of, replaying, source_of
 
         recording = path if isinstance(path, Recording) else read(path)
+        limits = Limits(**recording.header["limits"])
+        if recording.is_session and script is None:
+            from kosmolua.runs.session_recording import repeat
+
+            return repeat(
+                recording,
+                lambda source, given, take: self._execute(self._prepare(source, given, take, limits)),
+                options,
+            )
         recorded = source_of(recording.script)
         source = recorded if script is None else as_bytes(script)
         take = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
-        return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
+        return self._execute(self._prepare(source, given, take, limits))
+
+    def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
+        """Record what a session does from here on, until its ``end_recording``, and return the recording.
+
+        Args:
+            session: The session.
+            path: The file, which must not be there yet; by default one in the store.
+
+        Raises:
+            ConfigError: It cannot be written.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.runs.session_recording import SessionRecorder
+
+        self._check_open()
+        session.recorder = SessionRecorder(self._host, path, self.limits, session.input)
+        return session.recorder.path
 
     def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
         """Run a script whose writes are noted and not sent. Its reads are real.
@@ -387,10 +432,13 @@ class Runtime:
         *,
         approve: Sequence[int] | bool | Approve | None = None,
         deny: Sequence[int] | Sequence[str] | bool = (),
+        done: Mapping[int, Any] | None = None,
+        again: Sequence[int] = (),
         **options: Any,
     ) -> Outcome:
         """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
-        run = self._prepare_resumed(path, None, {"approve": approve, "deny": deny}, options)
+        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        run = self._prepare_resumed(path, None, decided, options)
         return await self._execute_async(run, options.get("client"))
 
     def map(
@@ -420,7 +468,7 @@ class Runtime:
             retries: How many times a run is repeated whose failure may pass, if it has written nothing.
             recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
                 executor that repeats the tasks of a lost process, as dask does, repeats no write then.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+            options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
         Yields:
             For each input an outcome with its ``key``, and its ``account`` if there are several.
@@ -596,6 +644,9 @@ class Runtime:
 
         recording = path if isinstance(path, Recording) else read(path)
         header = recording.header
+        if recording.is_session:
+            what = f"The recording {recording.path} is of a session, which cannot go on"
+            raise ConfigError(what, hint="kosmolua replay repeats it")
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
         source, mended = source_of(recording.script), None

@@ -21,7 +21,7 @@ SANDBOX = {"errors", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],
-    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth"],
+    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
@@ -35,7 +35,7 @@ HOMES = {
     "click": ["cli"],
     "rich": ["cli"],
     "prompt_toolkit": ["cli"],
-    "pygments": ["cli"],
+    "pygments": ["cli", "serve.pages"],
     "mcp": ["mcp", "catalog.mcp_servers", "serve"],
     "mcp_types": ["mcp", "catalog.mcp_servers"],
     "pydantic": ["mcp", "catalog.mcp_servers"],
@@ -45,6 +45,10 @@ HOMES = {
     "uvicorn": ["mcp", "serve"],
     "h11": ["mcp"],
     "prometheus_client": ["serve"],
+    "jinja2": ["serve.pages"],
+    "markupsafe": ["serve.pages"],
+    "markdown_it": ["serve.pages"],
+    "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
     "typing_extensions": ["runtime", "runs", "testing"],
     "pytest": ["testing"],

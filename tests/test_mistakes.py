@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kosmolua import Runtime
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 FILES = sorted(file for parent in Path(__file__).parents for file in parent.glob("shared/mistakes/*.lua"))
 RIGHT = {

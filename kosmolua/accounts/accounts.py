@@ -21,14 +21,14 @@ from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.types import Mismatch
 from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.accounts.logins import Login
-    from kosmolua.http.oauth import Service
+    from kosmolua.http.oauth_services import Service
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
@@ -183,7 +183,7 @@ class Accounts:
             ConfigError: A key is unknown, or a value does not fit.
             NotConfigured: It does not log in, or the secret of its client is missing.
         """
-        from kosmolua.http.oauth import Service, discover
+        from kosmolua.http.oauth_services import Service, discover
 
         login = next((field.login for field in integration.account_fields if field.login), None)
         table = self.written(integration, account)

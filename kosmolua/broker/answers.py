@@ -109,9 +109,9 @@ def _answers_of(recording: Recording) -> list[Answer]:
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
-    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "decision", "end"):
+    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "chunk", "decision", "end"):
         kind = event["event"]
-        if kind == "resumed":
+        if kind in ("resumed", "chunk"):
             intents, given = {}, {}
         elif kind == "intent":
             found[line] = Answer(line, line, event["branch"], event["ask"], call=event, is_under_way=True)

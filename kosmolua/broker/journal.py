@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from threading import RLock
+from typing import Protocol
 
-from kosmolua.broker.records import Record
 from kosmolua.errors import ConfigError, Denied
 from kosmolua.limits import MIB
 from kosmolua.secret import Redactor
@@ -20,6 +20,13 @@ MAX_KEPT = 4
 """Renamed journals that are kept: ``journal.jsonl.1`` is the latest."""
 MAX_PENDING = 256
 """Lines kept for the moment when the file can be written again; beyond that the oldest are lost."""
+
+
+class Entry(Protocol):
+    """What a journal keeps, such as a :class:`kosmolua.broker.records.Record`."""
+
+    def line(self, redactor: Redactor) -> bytes:
+        """Return it as a line, without the secrets that are known."""
 
 
 class Journal:
@@ -68,7 +75,7 @@ class Journal:
             except OSError as error:
                 raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Entry) -> None:
         """Append a record. If that fails, warn, keep the record for later, and return normally."""
         if self._closed:
             return

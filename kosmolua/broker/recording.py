@@ -2,8 +2,8 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, seed}
-                                        always the first line
+    run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, client,
+              host, seed, session}      always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
     answer   {id, branch, ask, value | error, call, secrets, truncated}
@@ -11,6 +11,9 @@ The events, each with the members that it adds to ``event`` and ``sum``::
     given    {id}                       the script has got the answer of a write
     resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew
     script   {name, sha256, source}     from here on another script runs
+    chunk    {name, sha256, source, verb, seed}
+                                        from here on a session runs this chunk, whose requests are numbered anew
+    reset    {}                         the session forgets its state
     decision {line, number, decision, by, value}
                                         what a person said of a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
@@ -75,9 +78,17 @@ class Recording:
 
     @property
     def script(self) -> Event:
-        """The script that ran last: ``name``, ``sha256`` and ``source``."""
+        """The script that ran last: ``name``, ``sha256`` and ``source``; of a session all chunks in one."""
+        if self.is_session:
+            chunks = [event["source"] for event in self.events if event["event"] == "chunk"]
+            return {**self.header["script"], "source": "\n".join(chunks)}
         scripts = [event for event in self.events if event["event"] == "script"]
         return scripts[-1] if scripts else dict(self.header["script"])
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is of the chunks of a session, and not of one script."""
+        return "session" in self.header
 
     @property
     def end(self) -> Event | None:

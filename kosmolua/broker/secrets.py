@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from kosmolua.accounts.sources import SOURCES, Sources, check_secret
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
-from kosmolua.schema.types import List, Map, Mismatch, Record, Type, Union, is_secret
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import List, Map, Record, Type, Union, is_secret
 from kosmolua.secret import MASK, Redactor, Secret, SecretText
 from kosmolua.suggestions import did_you_mean
 

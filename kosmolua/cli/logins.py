@@ -7,7 +7,8 @@ import webbrowser
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UnknownPath
 from kosmolua.http import oauth
-from kosmolua.http.oauth import Service, Tokens
+from kosmolua.http.oauth import Tokens
+from kosmolua.http.oauth_services import Service
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, integration_in, parts_of, section_of

@@ -180,8 +180,9 @@ class Executions:
             parked = False
             try:
                 if await client.follow(execution):
+                    way = self._runner.way_to_approve
                     keep = partial(self._transcripts.keep, client.name)
-                    return await in_thread(answer, execution.outcome(), execution.script, execution.limits, keep)
+                    return await in_thread(answer, execution.outcome(), execution.script, execution.limits, way, keep)
                 parked = True
                 return self._park(execution)
             finally:

@@ -6,12 +6,16 @@ from typing import Protocol
 
 from kosmolua.broker.store import missing
 from kosmolua.limits import Limits
-from kosmolua.runs.run import Outcome, RunOptions
+from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 
 
 class Runner(Protocol):
     """Runs scripts for clients."""
+
+    @property
+    def way_to_approve(self) -> str:
+        """How a person approves calls of a paused run, such as ``with kosmolua resume``."""
 
     @property
     def limits(self) -> Limits:
@@ -34,6 +38,8 @@ class PlainRunner:
     Args:
         runtime: Runs them.
     """
+
+    way_to_approve = "with kosmolua resume"
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

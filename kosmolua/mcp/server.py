@@ -78,6 +78,7 @@ class Handlers:
         check: bool = True,
         runner: Runner | None = None,
     ) -> None:
+        self._server: Server[Any] | None = None
         self._transcripts = Transcripts()
         self._executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
         self.adopt(runtime, read_only=read_only, simulated=simulated)
@@ -92,6 +93,8 @@ class Handlers:
         """
         self._runtime = runtime
         self._about = _about(runtime, simulated=simulated)
+        if self._server:
+            self._server.instructions = self._instructions
         tools = tools_for(runtime.limits, read_only=read_only, about=self._about)
         self._scripts = script_tools(runtime, {tool.name for tool in tools})
         tools += [tool for tool, _ in self._scripts.values()]
@@ -102,7 +105,7 @@ class Handlers:
         server: Server[Any] = Server(
             NAME,
             version=__version__,
-            instructions=f"{INSTRUCTIONS} {self._about}",
+            instructions=self._instructions,
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
             on_list_resources=self.list_resources,
@@ -113,7 +116,12 @@ class Handlers:
         )
         sealed = RequestStateSecurity.ephemeral(ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
+        self._server = server
         return server
+
+    @property
+    def _instructions(self) -> str:
+        return f"{INSTRUCTIONS} {self._about}"
 
     def close(self) -> None:
         """End the scripts that still wait for a client."""

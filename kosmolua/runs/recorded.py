@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
@@ -57,7 +57,7 @@ class Decisions:
 
 
 class Outcome(Protocol):
-    """How a take ended, see :class:`kosmolua.runs.run.Outcome`."""
+    """How a take ended, see :class:`kosmolua.runs.Outcome`."""
 
     error: KosmoError | None
     calls: list[dict[str, object]]
@@ -84,6 +84,8 @@ class Take:
         path: The recording.
         recording: What the recording held before this take.
         decided: Approvals given and refused beforehand, each with the call.
+        earlier: The number of the last call before this take, if nothing is recorded of those.
+        can_pause: Whether the run pauses where nobody can be asked, since it can be resumed.
         tidy: Called after the end of a run that was recorded.
 
     ``remark`` is a sentence that goes with the outcome, if there is one.
@@ -98,6 +100,8 @@ class Take:
         recording: Recording | None = None,
         decided: Iterable[tuple[Event, bool]] = (),
         *,
+        earlier: int = 0,
+        can_pause: bool = True,
         tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.run = run
@@ -107,6 +111,8 @@ class Take:
         self.remark: str | None = None
         self._recording = recording
         self._decided = list(decided)
+        self.earlier = max(calls_of(recording), default=0) if recording else earlier
+        self.can_pause = can_pause
         self._tidy = tidy
         self._lock = Lock()
 
@@ -114,11 +120,6 @@ class Take:
     def secrets(self) -> Sequence[str] | None:
         """The names that the script finds in ``secrets``, if it ran before: they stay the same."""
         return self._recording.header["secrets"] if self._recording else None
-
-    @property
-    def earlier(self) -> int:
-        """The number of the last call of earlier takes."""
-        return max(calls_of(self._recording), default=0) if self._recording else 0
 
     def decided(self, approval: Approval) -> bool | None:
         """Return what a person said beforehand of a call; each decision is for one call."""
@@ -155,7 +156,7 @@ class Take:
             outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
 
     def _end(self, outcome: Outcome) -> Event:
-        end: Event = {"event": "end", "time": _now(), "status": outcome.status, "calls": self.tape.unanswered()}
+        end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.tape.unanswered()}
         if outcome.error:
             end["error"] = error_fields(outcome.error)
             end["by"] = self.tape.question_that_raised(outcome.error)
@@ -192,6 +193,44 @@ def begin(
     Raises:
         ConfigError: The file cannot be written.
     """
+    options = {"read_only": read_only or host.read_only, "deny": _list(deny)}
+    new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
+    return Take(new.run, new.seed, Tape(Answers(), new.writer, redact=host.redactor.value), new.path, tidy=host.tidy)
+
+
+class New(NamedTuple):
+    """A recording that was begun: the id of its run, its path, the seed of random numbers, and what writes it."""
+
+    run: str
+    path: str
+    seed: str
+    writer: Writer
+
+
+def begun(
+    host: Host,
+    path: str | os.PathLike[str] | None,
+    source: bytes,
+    job: Job,
+    limits: Limits,
+    *,
+    run: str | None = None,
+    **more: Any,
+) -> New:
+    """Begin a recording, with its first line.
+
+    Args:
+        host: What makes the calls.
+        path: The file, which must not be there; None for a place in the store, found by the run's id.
+        source: The script as it was given.
+        job: What its process is told.
+        limits: The limits.
+        run: The id of the run; by default a new one.
+        more: Further members of the first line.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
@@ -202,7 +241,7 @@ def begin(
             "format": FORMAT,
             "kosmolua": __version__,
             "run": run,
-            "time": _now(),
+            "time": moment(),
             "mode": host.mode,
             "script": script_fields(job.name.removeprefix("="), source),
             "args": list(job.arguments),
@@ -210,14 +249,12 @@ def begin(
             "secrets": list(job.secrets),
             "params": dict(job.params),
             "limits": limits.as_dict(),
-            "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
-            "account": account,
-            "client": client,
             "host": host.places(),
             "seed": seed,
+            **more,
         }
     )
-    return Take(run, seed, Tape(Answers(), writer, redact=host.redactor.value), place.name, tidy=host.tidy)
+    return New(run, place.name, seed, writer)
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> Take:
@@ -253,7 +290,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
     writer = Writer(recording.place, host.redactor, recording)
     try:
-        resumed: Event = {"event": "resumed", "time": _now(), "kosmolua": __version__}
+        resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
         events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
         for event in events:
@@ -278,7 +315,7 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
     """
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params)}
-    return Plan(script_fields(job.name, source), run, [], [], _now())
+    return Plan(script_fields(job.name, source), run, [], [], moment())
 
 
 def applying(plan: Plan, host: Host, *, again: bool) -> Application:
@@ -298,7 +335,7 @@ def applying(plan: Plan, host: Host, *, again: bool) -> Application:
     if plan.run["mode"] != host.mode:
         hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
         raise ConfigError(f"The plan is of a {plan.run['mode']} run", hint=hint)
-    plan.applied = _now()
+    plan.applied = moment()
     return Application(plan)
 
 
@@ -338,7 +375,13 @@ def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
 
 
 def _decision(answer: Answer, decision: str) -> Event:
-    return {"event": "decision", "line": answer.line, "number": number_of(answer), "decision": decision, "time": _now()}
+    return {
+        "event": "decision",
+        "line": answer.line,
+        "number": number_of(answer),
+        "decision": decision,
+        "time": moment(),
+    }
 
 
 def _under_way(answers: Sequence[Answer]) -> UnderWay:
@@ -456,5 +499,6 @@ def _list(given: Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def _now() -> str:
+def moment() -> str:
+    """Return the time as recordings have it."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from heapq import heappop, heappush
 from threading import Condition, RLock, local
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from kosmolua import protocol
 from kosmolua.broker.answers import Answer, Answers, number_of
-from kosmolua.broker.recording import Event, Writer, error_fields, revived
+from kosmolua.broker.recording import Event, error_fields, revived
 from kosmolua.broker.records import CallEnded, CallStarted, Record
 from kosmolua.broker.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused
@@ -38,6 +38,19 @@ MAX_RAISED = 1000
 """Errors of requests that are kept in mind, since the last of them may end the script."""
 MAX_ARGUMENTS = 200
 """Characters of a call's arguments that a message shows."""
+
+
+class Pen(Protocol):
+    """Writes a recording, see :class:`kosmolua.broker.recording.Writer`."""
+
+    def write(self, event: Event, value: str | None = None) -> None:
+        """Append an event."""
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+
+    def close(self) -> None:
+        """Write no more."""
 
 
 class _Request(NamedTuple):
@@ -81,7 +94,7 @@ class Tape:
     def __init__(
         self,
         answers: Answers,
-        writer: Writer | None,
+        writer: Pen | None,
         *,
         cut: KosmoError | None = None,
         redact: Callable[[Any], Any] = lambda value: value,

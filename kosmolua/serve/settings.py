@@ -16,7 +16,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import expanded
 from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
 from kosmolua.schema.function import EFFECTS
-from kosmolua.schema.types import Mismatch, must_be
+from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.suggestions import did_you_mean
 
 MAX_TOKENS = 2
@@ -94,7 +94,9 @@ class Settings:
         max_request: Bytes of the body of a request.
         max_headers: Bytes of the head of a request.
         workers: How many scripts run at once, those of all tenants together.
-        log: The file of the log; None for standard error.
+        log: The file of the log; None for standard output.
+        store: Where recordings and questions to people are kept for all replicas, a folder or the address of a
+            database; None for the user's state folder.
     """
 
     path: Path | None
@@ -106,6 +108,7 @@ class Settings:
     max_headers: int = 64 * 1024
     workers: int = DEFAULT_WORKERS
     log: str | None = None
+    store: Given | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
         """Return how many scripts of a tenant run at once."""
@@ -286,6 +289,7 @@ _SERVER: dict[str, Check] = {
     "max_headers": _bytes,
     "workers": _count,
     "log": _text,
+    "store": _secret,
 }
 _TENANT: dict[str, Check] = {
     "token": _tokens,

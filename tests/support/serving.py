@@ -36,12 +36,14 @@ class Serving:
         base: Its URL, without a path.
         state: The folder of what it keeps.
         log: The file with what it wrote to standard error.
+        out: The file with what it wrote to standard output.
     """
 
     process: subprocess.Popen[bytes]
     base: str
     state: Path
     log: Path
+    out: Path
 
     @property
     def url(self) -> str:
@@ -66,11 +68,11 @@ def serving(folder: Path, text: str = TWO_TENANTS, *options: str, **variables: s
         named = ["--accounts", str(folder / "accounts.toml")]
     command = [sys.executable, "-m", "kosmolua", "serve", "--listen", "127.0.0.1:0", *named, *options]
     environ = {**ENVIRON, "XDG_STATE_HOME": str(folder / "state"), **variables}
-    log = folder / "stderr"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stderr=stream)
+    log, out = folder / "stderr", folder / "stdout"
+    with log.open("wb") as errors, out.open("wb") as output:
+        process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
     try:
-        yield Serving(process, _base(process, log), folder / "state" / "kosmolua", log)
+        yield Serving(process, _base(process, log), folder / "state" / "kosmolua", log, out)
     finally:
         process.kill()
         process.wait()

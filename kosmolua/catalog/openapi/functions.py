@@ -18,7 +18,8 @@ from kosmolua.schema.bounds import Range
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.luacats import records_in
-from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type, Union
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
     from kosmolua.docs.outline import Sketch

@@ -12,7 +12,7 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file, read_input
 from kosmolua.lua.check import Checker, Report
-from kosmolua.runs.run import chunk_of
+from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
 

@@ -23,7 +23,8 @@ from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.ledger import Ledger, line_of, place_of
 from kosmolua.fleet.tasks import Script, Task, tasks_of
 from kosmolua.lua.check import Checker
-from kosmolua.runs.run import Outcome, chunk_of
+from kosmolua.runs import Outcome
+from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
 SUFFIX = ".runs"

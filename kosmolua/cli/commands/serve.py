@@ -13,8 +13,24 @@ from kosmolua.cli.parsing import Command, examples, hosting_options
 from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError
 from kosmolua.folders import accounts_file
+from kosmolua.limits import parse_duration
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
+DEFAULT_DRAIN = "30s"
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A number of seconds, such as ``30s``; it may be 0."""
+
+    name = "S"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds, or refuse the value with a sentence."""
+        try:
+            seconds = parse_duration(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return max(seconds, 0.0)
 
 
 @click.command("serve", cls=Command, epilog=examples("kosmolua serve --simulate", "kosmolua serve --listen 0.0.0.0:80"))
@@ -25,8 +41,15 @@ DEFAULT_ADDRESS = "127.0.0.1:8000"
     default=DEFAULT_ADDRESS,
     help=f"Where to listen [{DEFAULT_ADDRESS}].",
 )
+@click.option(
+    "--drain",
+    type=Duration(),
+    metavar="S",
+    default=DEFAULT_DRAIN,
+    help=f"Time that runs get to end when the server is told to stop [{DEFAULT_DRAIN}].",
+)
 @hosting_options
-def command(address: str, options: Options) -> None:
+def command(address: str, drain: float, options: Options) -> None:
     """Serve many over HTTP: agents at /mcp, people with a page.
 
     Who is served stands in [tenants.NAME] of the accounts file: the token, the accounts, what is allowed at most.
@@ -34,9 +57,8 @@ def command(address: str, options: Options) -> None:
     for library in ("mcp", "prometheus_client", "jwt"):
         if not find_spec(library):
             raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
-    from kosmolua.mcp.addresses import Address
     from kosmolua.mcp.log import log_in_sentences
-    from kosmolua.serve import server, settings
+    from kosmolua.serve.server import Plan, serve
     from kosmolua.serve.tenants import Common
 
     standard.set_apart()
@@ -53,5 +75,4 @@ def command(address: str, options: Options) -> None:
         check=not options.no_check,
         warn=console.warn,
     )
-    read = settings.read(path if exists else None)
-    server.serve(Address.read(address), read, common, announce=console.complain)
+    serve(Plan(address, path if exists else None, common, drain, standard.write, console.complain))

@@ -56,6 +56,12 @@ local function name_of(branch)
   return branch.name
 end
 
+---Makes everything ready for a script, or for a chunk of a session.
+function requests.begin()
+  requests.exit_fields = nil
+  groups = 0
+end
+
 ---Ends the script because a limit is reached. Does not return.
 function requests.stop(limit)
   bridge("limit", limit)
