@@ -189,6 +189,8 @@ class Accounts:
         table = self.written(integration, account)
         if login is None:
             raise NotConfigured(f"{integration.name} has no login", hint=stanza(integration, account))
+        if integration.address:
+            login = login.at(integration.address(table))
         service = discover(table["url"]) if "url" in table and not login.token else Service(login)
         client_secret = ""
         if "client_secret" in table:
@@ -203,13 +205,16 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return until when an account is logged in, in words; None if it does not log in, or has its own token."""
-        fields = [field.name for field in integration.account_fields if field.login]
-        if self._simulate or not fields or self.written(integration, account).keys() & {*fields}:
+        """Return until when an account is logged in, in words; None if it need not log in."""
+        logins = {field.name: field.login for field in integration.account_fields if field.login}
+        written = self.written(integration, account).keys()
+        if self._simulate or not logins or written & logins.keys():
             return None
         tokens = self.login(integration, account).tokens
         if tokens is None:
-            return "not logged in"
+            others = {field.name for field in integration.account_fields if field.secret} - {"client_secret"}
+            needs_login = any(login.needs_person for login in logins.values()) and not written & others
+            return "not logged in" if needs_login else None
         if tokens.expires is None:
             return "logged in"
         until = datetime.fromtimestamp(tokens.expires, timezone.utc).isoformat(timespec="seconds")

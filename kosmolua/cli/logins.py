@@ -35,11 +35,17 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
     return integration, account
 
 
-def log_in(runtime: Runtime, name: str, *, by_device: bool) -> tuple[str, str]:
+def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
     """Log an account in, and return its section and where its token is kept."""
     integration, account = find(runtime, name)
     service = runtime.accounts.service(integration, account)
-    service, tokens = _tokens(service, by_device=by_device)
+    if as_client or not service.login.needs_person:
+        if not (service.client_id and service.client_secret):
+            section = section_of(integration.name, account)
+            raise NotConfigured(f"{section} needs its client_id and client_secret to log in as a client")
+        service, tokens = oauth.log_in_as_client(service)
+    else:
+        service, tokens = _tokens(service, by_device=by_device)
     kept = runtime.accounts.login(integration, account).keep(service, tokens)
     return section_of(integration.name, account), kept
 
@@ -65,8 +71,6 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
     """Let the person log in by the browser, or by a code if that is asked for, or if nothing else is possible."""
     login = service.login
-    if not login.authorize and not login.device:
-        return oauth.log_in_as_client(service)
     if login.authorize and not by_device:
         try:
             return oauth.log_in_by_browser(service, lambda url: _open(url, must=not login.device))

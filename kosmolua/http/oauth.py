@@ -26,6 +26,7 @@ from kosmolua.http.oauth_services import (
     post,
     reaching,
     register,
+    where_to_revoke,
 )
 
 LOGIN_TIMEOUT = 300.0
@@ -124,7 +125,8 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
 
 
 def log_in_as_client(service: Service) -> tuple[Service, Tokens]:
-    """Return the tokens of the client itself, which has an id and a secret."""
+    """Return the tokens of the client itself, which has an id and a secret, and the service without other logins."""
+    service = replace(service, login=replace(service.login, authorize="", device=""))
     with _client(service) as client:
         return service, _tokens(service, client, grant_type="client_credentials")
 
@@ -141,6 +143,7 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
     if not tokens.refresh:
         raise NotConfigured("The login is over, and the service gave nothing to renew it with")
     extra = {"resource": service.resource} if service.resource else {}
+    service = replace(service, login=replace(service.login, token=service.login.refresh or service.login.token))
     with _client(service) as client:
         fresh = _tokens(service, client, grant_type="refresh_token", refresh_token=tokens.refresh, **extra)
     return fresh if fresh.refresh else replace(fresh, refresh=tokens.refresh)
@@ -152,17 +155,16 @@ def revoke(service: Service, tokens: Tokens) -> bool:
     Raises:
         NetworkError: The service cannot be reached, or refuses.
     """
-    if not service.login.revoke:
+    address = service.login.revoke or where_to_revoke(service)
+    if not address:
         return False
     for token, kind in ((tokens.refresh, "refresh_token"), (tokens.access, "access_token")):
         if token:
-            with _client(service) as client, reaching(service.login.revoke):
-                check_address(service.login.revoke)
-                answer = client.revoke_token(
-                    service.login.revoke, token=token, token_type_hint=kind, timeout=REQUEST_TIMEOUT
-                )
+            with _client(service) as client, reaching(address):
+                check_address(address)
+                answer = client.revoke_token(address, token=token, token_type_hint=kind, timeout=REQUEST_TIMEOUT)
                 if answer.status_code >= 400:
-                    raise NetworkError(f"{origin_of(service.login.revoke)} did not revoke the {kind}")
+                    raise NetworkError(f"{origin_of(address)} did not revoke the {kind}")
     return True
 
 

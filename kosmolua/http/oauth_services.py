@@ -86,6 +86,17 @@ def discover(url: str) -> Service:
     )
 
 
+def where_to_revoke(service: Service) -> str:
+    """Return where the service that gave tokens says that they are revoked (RFC 8414), or nothing.
+
+    Raises:
+        NetworkError: It cannot be reached.
+    """
+    metadata = _first_document(_metadata_urls(origin_of(service.login.token))) or {}
+    is_same = metadata.get("token_endpoint") == service.login.token
+    return str(metadata.get("revocation_endpoint") or "") if is_same else ""
+
+
 def register(service: Service, address: str) -> Service:
     """Register a client (RFC 7591), and return the service with it.
 
