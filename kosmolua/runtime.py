@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -16,8 +15,9 @@ from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
-from kosmolua.protocol import Answer, Truncated
-from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.job import as_bytes
+from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
 
@@ -205,6 +206,18 @@ class Runtime:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
 
+    def checker(self, *, is_complete: bool = True) -> Checker:
+        """Return what checks scripts against the integrations, accounts and secrets.
+
+        Args:
+            is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
+        """
+        from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
+
+        is_known = is_complete or self._host.has_accounts_file
+        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
+
     @property
     def accounts(self) -> Accounts:
         """The accounts of every integration."""
@@ -261,7 +274,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them.
+            options: As :class:`kosmolua.runs.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -466,7 +479,7 @@ class Runtime:
             retries: How many times a run is repeated whose failure may pass, if it has written nothing.
             recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
                 executor that repeats the tasks of a lost process, as dask does, repeats no write then.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+            options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
         Yields:
             For each input an outcome with its ``key``, and its ``account`` if there are several.
@@ -559,8 +572,7 @@ class Runtime:
         try:
             with self._active.one_more():
                 answer = broker.call(path, revealed(given))
-                value = broker.handles.handed_out(json.loads(answer), answer)
-                return Truncated(value) if isinstance(answer, Answer) and answer.truncated else value
+                return broker.handed_out(answer)
         except NetworkError as error:
             if clock.left:
                 raise

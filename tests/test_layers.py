@@ -21,7 +21,7 @@ SANDBOX = {"errors", "protocol", "sandbox"}
 """What the child may import of the package; nothing of the host imports the sandbox."""
 HOMES = {
     "lupa": ["sandbox.vm"],
-    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth"],
+    "requests": ["http.transport", "http.connections", "http.faults", "http.oauth_services"],
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],

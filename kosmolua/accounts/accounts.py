@@ -21,14 +21,14 @@ from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.types import Mismatch
 from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.accounts.logins import Login
-    from kosmolua.http.oauth import Service
+    from kosmolua.http.oauth_services import Service
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
@@ -183,12 +183,14 @@ class Accounts:
             ConfigError: A key is unknown, or a value does not fit.
             NotConfigured: It does not log in, or the secret of its client is missing.
         """
-        from kosmolua.http.oauth import Service, discover
+        from kosmolua.http.oauth_services import Service, discover
 
         login = next((field.login for field in integration.account_fields if field.login), None)
         table = self.written(integration, account)
         if login is None:
             raise NotConfigured(f"{integration.name} has no login", hint=stanza(integration, account))
+        if integration.address:
+            login = login.at(integration.address(table))
         service = discover(table["url"]) if "url" in table and not login.token else Service(login)
         client_secret = ""
         if "client_secret" in table:
@@ -203,13 +205,16 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return until when an account is logged in, in words; None if it does not log in, or has its own token."""
-        fields = [field.name for field in integration.account_fields if field.login]
-        if self._simulate or not fields or self.written(integration, account).keys() & {*fields}:
+        """Return until when an account is logged in, in words; None if it need not log in."""
+        logins = {field.name: field.login for field in integration.account_fields if field.login}
+        written = self.written(integration, account).keys()
+        if self._simulate or not logins or written & logins.keys():
             return None
         tokens = self.login(integration, account).tokens
         if tokens is None:
-            return "not logged in"
+            others = {field.name for field in integration.account_fields if field.secret} - {"client_secret"}
+            needs_login = any(login.needs_person for login in logins.values()) and not written & others
+            return "not logged in" if needs_login else None
         if tokens.expires is None:
             return "logged in"
         until = datetime.fromtimestamp(tokens.expires, timezone.utc).isoformat(timespec="seconds")

@@ -13,8 +13,8 @@ from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits, parse_duration
 from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.types import Mismatch, quoted
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import did_you_mean
 

@@ -134,6 +134,11 @@ class Host:
             confirm=current_confirm,
         )
 
+    @property
+    def has_accounts_file(self) -> bool:
+        """True if the accounts come from a file, or from the program."""
+        return self._accounts_source is not None
+
     @lazy
     def secret_names(self) -> Sequence[str]:
         """The names of the secrets that scripts may use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,16 @@ class Bar:
         self.allowed_by = str(call.get("allowed_by") or "")
         self.arguments = call.get("arguments") or (ask[2] if len(ask) > 2 else {})
         self._attempts = [int(status) for status in call.get("attempts") or ()]
+
+    @property
+    def named_arguments(self) -> Mapping[str, Any]:
+        """Its arguments by name, with numbers for the names of those that were given in order."""
+        given = self.arguments
+        if isinstance(given, Mapping):
+            return given
+        if len(given) == 1 and isinstance(given[0], Mapping):
+            return dict(given[0])
+        return {str(place): value for place, value in enumerate(given, start=1)}
 
     @property
     def remarks(self) -> str:

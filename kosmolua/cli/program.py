@@ -153,7 +153,7 @@ def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]
             refused = error
         except OSError as error:
             refused = KosmoError(worded(error))
-        from kosmolua.runs.run import Outcome
+        from kosmolua.runs import Outcome
 
         console.as_json(Outcome([], "", refused, []).to_json(), indent)
         return status_of(refused)

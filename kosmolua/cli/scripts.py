@@ -16,7 +16,7 @@ from kosmolua.errors import KosmoError, Paused, UnderWay, UsageError
 from kosmolua.folders import recordings_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 
 TYPE_CHECKING = False
@@ -246,7 +246,7 @@ def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
     """Run a script with the callbacks that show what it prints and does, and ask what it asks.
 
     Args:
-        run: Takes the callbacks, as :class:`kosmolua.runs.run.RunOptions` names them.
+        run: Takes the callbacks, as :class:`kosmolua.runs.RunOptions` names them.
         options: The shared options of the command line.
     """
     write = {} if options.json else {"on_output": standard.write}

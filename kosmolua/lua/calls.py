@@ -9,7 +9,8 @@ from typing import NamedTuple
 from kosmolua.lua.syntax import Node, key_of, string_of
 from kosmolua.lua.values import Callee, Literal, Undefined, Value
 from kosmolua.schema.arguments import Parameter
-from kosmolua.schema.types import Mismatch, Scalar
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import Scalar
 from kosmolua.suggestions import as_hint, parameters_meant
 
 

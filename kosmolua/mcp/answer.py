@@ -13,7 +13,7 @@ from mcp_types import CallToolResult, TextContent
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.mcp.tools import Script
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 MIN_SHARE = 80
 """Characters. A member of a list or map that would get less is left out, not cut."""

@@ -13,7 +13,7 @@ from kosmolua.errors import KosmoError
 from kosmolua.mcp.questions import Answer, Question
 from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import Script
-from kosmolua.runs.run import Outcome, RunOptions
+from kosmolua.runs import Outcome, RunOptions
 
 
 class Execution:

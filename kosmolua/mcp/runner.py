@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kosmolua.broker.store import missing
 from kosmolua.limits import Limits
-from kosmolua.runs.run import Outcome, RunOptions
+from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 
 

@@ -57,7 +57,7 @@ class Decisions:
 
 
 class Outcome(Protocol):
-    """How a take ended, see :class:`kosmolua.runs.run.Outcome`."""
+    """How a take ended, see :class:`kosmolua.runs.Outcome`."""
 
     error: KosmoError | None
     calls: list[dict[str, object]]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kosmolua.broker.answers import Answers
 from kosmolua.broker.recording import Event, Recording, Writer
 from kosmolua.errors import Diverged
+from kosmolua.runs import Outcome
 from kosmolua.runs.job import Job
 from kosmolua.runs.recorded import Take, begun, moment, replaying, script_fields, source_of
-from kosmolua.runs.run import Outcome
 from kosmolua.runs.session import CHUNK, Session
 from kosmolua.runs.tape import Tape
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
-from kosmolua.schema.types import Mismatch, Type
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import Type
 from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 REQUIRED = inspect.Parameter.empty

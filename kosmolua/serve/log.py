@@ -21,7 +21,7 @@ from kosmolua.broker.journal import MAX_SIZE, Journal
 from kosmolua.broker.records import Record
 from kosmolua.errors import ConfigError
 from kosmolua.folders import state_folder
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.secret import Redactor
 from kosmolua.serve.runs import Running
 

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from kosmolua.broker.records import Record
 from kosmolua.errors import ScriptError
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.serve.runs import Running
 from kosmolua.serve.tenants import Tenant
 

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Protocol
 
 from kosmolua.broker.records import Record
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 
 @dataclass

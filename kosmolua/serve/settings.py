@@ -16,7 +16,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import expanded
 from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
 from kosmolua.schema.function import EFFECTS
-from kosmolua.schema.types import Mismatch, must_be
+from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.suggestions import did_you_mean
 
 MAX_TOKENS = 2

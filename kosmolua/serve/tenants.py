@@ -26,7 +26,8 @@ from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
 from kosmolua.mcp.server import Handlers
-from kosmolua.runs.run import DEFAULT_NAME, Outcome, RunOptions
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.run import DEFAULT_NAME
 from kosmolua.runtime import Runtime
 from kosmolua.secret import Secret
 from kosmolua.serve.approvals import Approvals, Approver

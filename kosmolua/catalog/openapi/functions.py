@@ -18,7 +18,8 @@ from kosmolua.schema.bounds import Range
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.luacats import records_in
-from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type, Union
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
     from kosmolua.docs.outline import Sketch
@@ -30,8 +31,12 @@ MAX_ITEMS = 1000
 MOST = "With all: the most items. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
-    {"base64": STRING, "filename": STRING, "content_type": STRING},
-    {"base64": "The bytes, in base64.", "filename": "What the file is called."},
+    {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
+    {
+        "base64": "The bytes, in base64.",
+        "filename": "What the file is called.",
+        "bytes": "How many, as in the result of a download, which is a file too; the service is not told.",
+    },
     required=frozenset({"base64"}),
 )
 EXTRA = Record(

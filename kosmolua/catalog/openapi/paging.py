@@ -45,6 +45,9 @@ _SIZES, _TOKENS, _PAGES, _OFFSETS = map(_named, ("sizes", "tokens", "pages", "of
 _NEXT_URLS, _NEXT_TOKENS, _WRAPPERS, _LISTS = map(_named, ("next_urls", "next_tokens", "wrappers", "lists"))
 
 
+_LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
+
+
 class Page(NamedTuple):
     """One page: the value of an answer, and the answer.
 
@@ -162,9 +165,9 @@ def _found(shape: _Shape) -> Recipe | None:
     size = shape.parameter(_SIZES)
     found: dict[str, Any] = {"items": items, "size": size.wire if size else ""}
     found["maximum"], found["usual"] = _sizes(size)
-    if shape.operation.result.links:
-        return Recipe("link", **found)
     token = shape.parameter(_TOKENS)
+    if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta names the header in prose alone
+        return Recipe("link", **found)
     if token and token.wire.lower() == "starting_after" and shape.key("has_more"):
         return Recipe("last_id", token.wire, "id", more="has_more", **found)
     if url := shape.next(_NEXT_URLS, of_url=True):

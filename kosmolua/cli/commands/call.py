@@ -26,7 +26,7 @@ from kosmolua.cli.values import value_of
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.folders import expanded
 from kosmolua.protocol import Truncated
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function

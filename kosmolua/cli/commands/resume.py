@@ -14,7 +14,7 @@ from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 ALL = "all"
 _NUMBERS = re.compile(r"\d+(,\d+)*")

@@ -23,7 +23,7 @@ from kosmolua.cli.streams import standard
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, UsageError
 from kosmolua.escaping import harmless
 from kosmolua.lua.environment import GLOBALS
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.runs.session import CHUNK, Answer, Session
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from kosmolua.lua.check import Report
     from kosmolua.lua.values import Value
-    from kosmolua.runs.run import RunOptions
+    from kosmolua.runs import RunOptions
     from kosmolua.runs.session import State
 
 
@@ -178,10 +178,9 @@ class Conversation:
         """Return what a check finds in a chunk, or None if it is switched off or cannot be made."""
         if self._options.no_check:
             return None
-        from kosmolua.lua.check import Checker
         from kosmolua.lua.values import UNKNOWN
 
-        checker, there = Checker(self._runtime.catalog), self._session.names().types
+        checker, there = self._runtime.checker(), self._session.names().types
         known = {name: self._known.get(name, UNKNOWN) for name in there}
         try:
             report = checker.check(source, known)

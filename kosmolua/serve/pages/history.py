@@ -159,8 +159,20 @@ def _details_of(run: str, store: Store) -> Details:
         return Details(error=damage)
     end = recording.end
     took = sum(float(event.get("usage", {}).get("wall_ms", 0)) for _, event in events_of(recording, "end"))
-    calls = tuple(CallSummary(call) for call in calls_of(recording).values())
-    return Details(took / 1000, calls, revived(end["error"]) if end and end.get("error") else None)
+    error = revived(end["error"]) if end and end.get("error") else None
+    calls = tuple(CallSummary(call) for call in calls_of(recording).values() if counts(call, error))
+    return Details(took / 1000, calls, error)
+
+
+def counts(call: Mapping[str, Any], error: KosmoError | None) -> bool:
+    """Return False for a call that waited in an earlier pause: it was asked for again, by another number.
+
+    Args:
+        call: The call, as the recording has it.
+        error: The error that ended the run last, or None.
+    """
+    waiting = [each["number"] for each in error.calls] if isinstance(error, Paused) else []
+    return call.get("error") != Paused.code or call.get("number") in waiting
 
 
 def _moment(text: str | None) -> datetime | None:

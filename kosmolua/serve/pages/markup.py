@@ -74,7 +74,8 @@ class _Renderer(RendererHTML):
 
     def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return the start of a table."""
-        return '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>\n'
+        number = sum(token.type == "table_open" for token in tokens[: index + 1])
+        return f'<div class="scroll" tabindex="0" role="region" aria-label="Table {number}"><table>\n'
 
     def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return the end of a table."""

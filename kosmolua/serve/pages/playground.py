@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kosmolua import protocol
 from kosmolua.lua.check import Checker, Report
-from kosmolua.runs.run import chunk_of
+from kosmolua.runs.job import chunk_of
 from kosmolua.serve.pages.visits import Visit
 
 START = """\

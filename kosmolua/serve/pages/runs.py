@@ -9,7 +9,7 @@ from starlette.responses import Response
 from kosmolua import protocol
 from kosmolua.broker.answers import Answers
 from kosmolua.broker.timeline import bars_of
-from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Run
+from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Run, counts
 from kosmolua.serve.pages.markup import coloured_lines
 from kosmolua.serve.pages.visits import Visit
 
@@ -52,7 +52,7 @@ def shown(visit: Visit) -> Response:
     if run is None:
         return _no_such_run(visit)
     recording = None if run.status == DAMAGED else visit.own.recording(run.id)
-    bars = bars_of(recording)[:MAX_BARS] if recording else []
+    bars = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)][:MAX_BARS] if recording else []
     asking = next((each for each in visit.own.asking() if each.run == run.id), None)
     whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
     doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []

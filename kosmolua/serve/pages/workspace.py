@@ -15,7 +15,7 @@ from kosmolua.broker.recording import Recording
 from kosmolua.broker.store import Waiting
 from kosmolua.concurrency import lazy
 from kosmolua.errors import Busy
-from kosmolua.runs.run import Outcome, RunOptions
+from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.serve.pages.history import History, Run
 from kosmolua.serve.tenants import Tenant
