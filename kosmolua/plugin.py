@@ -7,7 +7,7 @@ typed; left of the slash comes from the host, right of the star comes from Lua.
 from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import OAuth2
-from kosmolua.http.binary import Binary
+from kosmolua.http.binary import Binary, bytes_of
 from kosmolua.http.client import Api, decode
 from kosmolua.http.graphql import by_connection, graphql
 from kosmolua.http.messages import Request, Response, Send
@@ -38,6 +38,7 @@ __all__ = [
     "by_cursor",
     "by_link",
     "by_page",
+    "bytes_of",
     "decode",
     "graphql",
     "matching",

@@ -5,9 +5,11 @@ Child to host::
     ready    {isolation, missing}           the layers around the child that are in force, and that are not
     describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
                                             integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
-    call     {id, path, args | fault, secrets}
+    call     {id, path, args | fault, secrets, contents}
                                             args is what Lua passed; fault is what kept it from being encoded;
-                                            secrets says where in args a handle stands, and its name
+                                            secrets says where in args a handle stands, and its name; contents does
+                                            so of the base64 of bytes
+    content  {id, name}                     the base64 of bytes, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
@@ -29,9 +31,10 @@ Host to child::
                                             is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
                                             secrets: the names of those that the script may use
-    reply    {id, ok, value | error, secrets, truncated}
-                                            secrets says where in value a handle stands, and its name;
-                                            truncated says of a list that there are more items
+    reply    {id, ok, value | error, secrets, contents, truncated}
+                                            secrets says where in value a handle stands, and its name; contents says
+                                            where a table stands whose base64 can be asked for; truncated says of a
+                                            list that there are more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
@@ -164,6 +167,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {"isolation": list, "missing": list},
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
+    "content": {"id": int, "name": str},
     "doc": {"id": int, "verb": str},
     "script": {"id": int, "path": str},
     "sleep": {"id": int, "seconds": (int, float)},
@@ -178,7 +182,8 @@ _OPTIONAL = {
     "describe": ("branch",),
     "sleep": ("branch",),
     "time": ("branch",),
-    "call": ("args", "fault", "secrets", "branch", "through"),
+    "content": ("branch",),
+    "call": ("args", "fault", "secrets", "contents", "branch", "through"),
     "script": ("args", "fault", "secrets", "branch", "through"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
@@ -209,28 +214,35 @@ class Answer(str):
     Args:
         text: The value. Each secret in it is ``***``.
         secrets: Where the handle of each stands, and its name.
+        contents: Where each table stands whose bytes have a handle, its name, and the bytes in base64.
         truncated: Whether it is a list without all of its items.
     """
 
     secrets: Sequence[Any]
+    contents: Sequence[Any]
     truncated: bool
 
-    def __new__(cls, text: str, secrets: Sequence[Any] = (), *, truncated: bool = False) -> Answer:
+    def __new__(
+        cls, text: str, secrets: Sequence[Any] = (), contents: Sequence[Any] = (), *, truncated: bool = False
+    ) -> Answer:
         answer = super().__new__(cls, text)
-        answer.secrets, answer.truncated = secrets, truncated
+        answer.secrets, answer.contents, answer.truncated = secrets, contents, truncated
         return answer
 
     @property
     def marks(self) -> dict[str, Any]:
         """What is to be said beside the value."""
-        found = {"secrets": self.secrets, "truncated": self.truncated}
+        found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
         return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
     """Return the frame that answers a request, around a value that is encoded already."""
-    marks = f",{_dumps(value.marks)[1:-1]}" if isinstance(value, Answer) else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{marks}}}\n'.encode("utf-8", "replace")
+    marks = value.marks if isinstance(value, Answer) else {}
+    if "contents" in marks:
+        marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
+    beside = f",{_dumps(marks)[1:-1]}" if marks else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{beside}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -16,7 +15,6 @@ from kosmolua.concurrency import ActiveThreads, forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.processes.pool import Load, Turn, WorkerPool
-from kosmolua.protocol import Answer, Truncated
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runs.job import as_bytes
 from kosmolua.runs.run import Run
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
     from kosmolua.runs.session import Session
 
@@ -206,6 +205,18 @@ class Runtime:
     def catalog(self) -> Catalog:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
+
+    def checker(self, *, is_complete: bool = True) -> Checker:
+        """Return what checks scripts against the integrations, accounts and secrets.
+
+        Args:
+            is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
+        """
+        from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
+
+        is_known = is_complete or self._host.has_accounts_file
+        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
 
     @property
     def accounts(self) -> Accounts:
@@ -561,8 +572,7 @@ class Runtime:
         try:
             with self._active.one_more():
                 answer = broker.call(path, revealed(given))
-                value = broker.handles.handed_out(json.loads(answer), answer)
-                return Truncated(value) if isinstance(answer, Answer) and answer.truncated else value
+                return broker.handed_out(answer)
         except NetworkError as error:
             if clock.left:
                 raise

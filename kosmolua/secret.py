@@ -85,13 +85,24 @@ class Secret:
         return self._value
 
 
-class SecretText(str):
-    """The text of a secret that a script passed, as a function takes it. Its ``repr`` is a mask."""
+class Unshown(str):
+    """A text that a script passes without seeing it. Functions get it whole; ``shown`` stands for it elsewhere."""
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
+    @property
+    def shown(self) -> str:
+        """What is shown instead."""
         return MASK
+
+    def __repr__(self) -> str:
+        return self.shown
+
+
+class SecretText(Unshown):
+    """The text of a secret that a script passed, as a function takes it."""
+
+    __slots__ = ()
 
 
 class Redactor:
@@ -175,8 +186,8 @@ class Redactor:
         while unseen:
             copy = unseen.pop()
             for place, item in enumerate(copy) if isinstance(copy, list) else copy.items():
-                if isinstance(item, SecretText):
-                    copy[place] = MASK
+                if isinstance(item, Unshown):
+                    copy[place] = item.shown
                 elif isinstance(item, str):
                     copy[place] = self.text(item)
                 elif isinstance(item, (dict, list, tuple)):

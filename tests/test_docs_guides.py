@@ -322,10 +322,11 @@ def test_notes_of_the_guide_speak_graphql(workshop: Path) -> None:
 
 
 def test_a_picture_of_the_guide_is_uploaded(workshop: Path) -> None:
-    """It is a file of a form, and what is not given is no field of it."""
+    """What another function returned is a file of a form, and what is not given is no field of it."""
     play = Playground(load(workshop / "notes.py"), {("POST", "/notes/n-1/pictures"): {"id": "p-1"}})
 
-    assert play.call("notes.add_picture", {"note_id": "n-1", "picture": "/wA="}) == {"id": "p-1"}
+    picture = {"base64": "/wA=", "content_type": "image/png", "bytes": 2, "filename": "picture.png"}
+    assert play.call("notes.add_picture", {"note_id": "n-1", "picture": picture}) == {"id": "p-1"}
     sent = play.requests[0]
     assert b'name="file"; filename="picture.png"\r\nContent-Type: image/png\r\n\r\n\xff\x00\r\n' in sent.content
     assert b"caption" not in sent.content

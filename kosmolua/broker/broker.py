@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, RLock
@@ -13,6 +14,7 @@ from kosmolua.broker.approvals import Approve, Decided
 from kosmolua.broker.open_accounts import Names, OpenAccounts, blamed
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
+from kosmolua.broker.places import reach
 from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
@@ -35,6 +37,7 @@ from kosmolua.schema.names import parts_of, qualified
 from kosmolua.secret import SecretText
 
 if TYPE_CHECKING:
+    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.planning import Application, Planner
@@ -69,6 +72,7 @@ class Broker:
         decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
         catalog: Resolves paths; by default the host's.
+        contents: Keeps the bytes that the script has handles of; by default for this run alone.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Broker:
         decided: Decided | None = None,
         catalog: Catalog | None = None,
         plan: Planner | Application | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self.run = run or os.urandom(6).hex()
         self.pages = pages
@@ -101,6 +106,7 @@ class Broker:
             host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny, decided=decided
         )
         self._watch = watch
+        self._contents = contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Under the lock.
         self._lock = RLock()
@@ -191,6 +197,7 @@ class Broker:
         line: int = 0,
         through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
+        contents: Sequence[Any] = (),
     ) -> str:
         """Make one call and return its value as JSON.
 
@@ -201,6 +208,7 @@ class Broker:
             line: The line of the script that makes it, if known.
             through: The scripts through which it is made, the outermost first.
             secrets: Where a secret stands in the arguments, and its name, of each.
+            contents: Where bytes stand in the arguments, and the name of their handle, of each.
 
         Raises:
             CallError: The call was refused or failed; its record says which.
@@ -213,7 +221,7 @@ class Broker:
         try:
             if call.number > self._limits.max_calls:
                 raise self._limits.exceeded("calls")
-            return self._answer(call, given, fault, secrets)
+            return self._answer(call, given, fault, secrets, contents)
         except KosmoError as caught:
             error = caught
             call.complete(error)
@@ -226,6 +234,30 @@ class Broker:
             record = self._end(call, error)
             if record and self._watch:
                 self._watch(CallEnded(record))
+
+    def content(self, name: str) -> str:
+        """Return the base64 of bytes as JSON, without the secrets in it.
+
+        Args:
+            name: That of their handle.
+
+        Raises:
+            CallError: They are not kept any more.
+            LimitExceeded: The base64 is too long for a result, or the run has used up its lookups.
+        """
+        self._count_lookup()
+        text = str(self.contents.text(name))
+        if len(text) > self._limits.max_result:
+            raise self._limits.exceeded("result")
+        return protocol.encode(self._host.redactor.text(text))
+
+    def handed_out(self, answer: str) -> Any:
+        """Return the value of an answer as a program gets it: with secrets and bytes where scripts have handles."""
+        value = self.handles.handed_out(json.loads(answer), answer)
+        for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
+            holder, key = reach([value], (1, *place))
+            holder[key]["base64"] = self._host.redactor.text(str(content))
+        return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
         """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
@@ -306,7 +338,12 @@ class Broker:
         return self._summaries
 
     def _answer(
-        self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None, secrets: Sequence[Any]
+        self,
+        call: Call,
+        given: Sequence[Json],
+        fault: Mapping[str, str] | None,
+        secrets: Sequence[Any],
+        contents: Sequence[Any],
     ) -> str:
         target = self._resolve(call)
         self._permissions.refuse_if_denied(target)
@@ -314,6 +351,8 @@ class Broker:
             raise unsendable(target.path, fault)
         if secrets:
             given = self.handles.fill(target.path, given, secrets, self._clock.ends)
+        if contents:
+            given = self.contents.fill(target.path, given, contents)
         call.arguments = arguments = self._bind(target, given)
         if call.effect != "read":
             self._host.journal.require()
@@ -359,6 +398,13 @@ class Broker:
         from kosmolua.broker.secrets import Handles
 
         return Handles(lambda: self._host.secrets, self._host.redactor)
+
+    @lazy
+    def contents(self) -> Contents:
+        """The binary results of the script."""
+        from kosmolua.broker.contents import Contents
+
+        return self._contents or Contents()
 
     @lazy
     def _names(self) -> Names:
@@ -416,11 +462,19 @@ class Broker:
             text = protocol.encode(value)
         except NotJson as error:
             raise PluginFault(f"{target.path} returned something that Lua cannot carry: {error}") from None
+        contents: Sequence[Any] = ()
+        if '"base64":"' in text:
+            value, contents = self.contents.hide(value)
+            if any(content.size > self._limits.max_result for _, _, content in contents):
+                raise self._limits.exceeded("result")
+            text = protocol.encode(value)
         if self._host.redactor.knows(text):
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
-        return protocol.Answer(text, places, truncated=truncated) if places or truncated else text
+        if places or contents or truncated:
+            return protocol.Answer(text, places, contents, truncated=truncated)
+        return text
 
     def _count_lookup(self) -> None:
         with self._lock:

@@ -134,6 +134,11 @@ class Host:
             confirm=current_confirm,
         )
 
+    @property
+    def has_accounts_file(self) -> bool:
+        """True if the accounts come from a file, or from the program."""
+        return self._accounts_source is not None
+
     @lazy
     def secret_names(self) -> Sequence[str]:
         """The names of the secrets that scripts may use."""
@@ -207,7 +212,8 @@ class Host:
             return Simulated(self._simulator_state, self._failures)
         from kosmolua.broker.backends import Live
 
-        return Live(os.path.join(self._state_folder, "limits") if self._share_limits else None)
+        limits = os.path.join(self._state_folder, "limits") if self._share_limits else None
+        return Live(lambda *of: self.accounts.option(*of), limits)
 
     @property
     def _state_folder(self) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kosmolua.broker.approvals import Approve
+    from kosmolua.broker.contents import Contents
     from kosmolua.broker.planning import Application, Planner
     from kosmolua.broker.records import Watch
     from kosmolua.processes.child import Child
@@ -73,6 +74,8 @@ class RunOptions(TypedDict, total=False):
     watch: Watch
     """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
     ``CallEnded``; and with ``Waiting`` when the script waits."""
+    contents: Contents | None
+    """Keeps the bytes that the scripts of a session have handles of."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
     run: str

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kosmolua.broker.broker import Broker
+    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
     from kosmolua.catalog.catalog import Catalog
@@ -175,9 +176,10 @@ class Run:
             PluginFault: It is, since an integration cannot be loaded.
         """
         from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
 
         try:
-            report = Checker(self._catalog).check(self._source)
+            report = Checker(self._catalog, Secrets(tuple(self.job.secrets))).check(self._source)
         except ConfigError:
             return  # the first call meets it too, and says what it cut off
         if not report.is_lua:
@@ -255,8 +257,18 @@ class Run:
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take and take.can_pause else None,
                 plan=self._options.get("planning"),
+                contents=self._contents(),
             )
             return self._broker
+
+    def _contents(self) -> Contents | None:
+        """Return what keeps the bytes that the script has handles of, if it is not the run's own and empty."""
+        recorded = self.take.tape.answers.contents if self.take else {}
+        if not recorded:
+            return self._options.get("contents")
+        from kosmolua.broker.contents import Contents
+
+        return Contents(recorded)
 
     @property
     def job(self) -> Job:

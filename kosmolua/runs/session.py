@@ -18,6 +18,7 @@ from kosmolua.runs import Outcome
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from kosmolua.broker.contents import Contents
     from kosmolua.runs import Recorder, RunOptions
 
 
@@ -199,6 +200,7 @@ class Session:
         self.recorder: Recorder | None = None
         self._process: SessionProcess | None = None
         self._chunks = 0
+        self._contents: Contents | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -237,6 +239,7 @@ class Session:
     def reset(self) -> None:
         """Forget all state."""
         process, self._process, self._chunks = self._process, None, 0
+        self._contents = None
         self._has_input = False
         if self.recorder:
             self.recorder.reset()
@@ -263,7 +266,14 @@ class Session:
     def _work(self, verb: str, source: str, options: RunOptions) -> tuple[Outcome, State]:
         self._process = self._process or self._start()
         chunk = Chunk(self._process, self._chunks + 1)
-        named: RunOptions = {"name": CHUNK, **options, "args": [verb], "child": chunk}
+        self._contents = self._contents or _contents()
+        named: RunOptions = {
+            "name": CHUNK,
+            **options,
+            "args": [verb],
+            "child": chunk,
+            "contents": self._contents,
+        }
         if not self._has_input:
             named["input"] = self.input
         if self.recorder and verb in (EVALUATE, VALUE):
@@ -282,6 +292,13 @@ class Session:
             self._has_input = self._has_input or chunk.state == "kept"
             if chunk.state == "lost":
                 self.reset()
+
+
+def _contents() -> Contents:
+    """Return what keeps the bytes that the chunks of a session have handles of."""
+    from kosmolua.broker.contents import Contents
+
+    return Contents()
 
 
 def _typed(source: str, verb: str) -> str:

@@ -233,6 +233,9 @@ class Tape:
             self._note_clock(request.ask, answer.value, frame)
         elif self._writer:
             return False
+        elif request.ask[0] == "content" and request.ask[1] in self.answers.contents:
+            content = protocol.encode(self.answers.contents[request.ask[1]])
+            self._queue(_Reply(NEW, self._next(), number, content))
         elif self._cut:
             self._stuck[number] = None
         elif request.ask[0] == "sleep":
@@ -399,12 +402,14 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
         return [kind, frame["seconds"]]
     if kind == "time":
         return [kind, frame["clock"]]
+    if kind == "content":
+        return [kind, frame["name"]]
     subject = [kind, frame["verb"] if kind == "doc" else frame["path"]]
     if kind == "describe":
         return subject
     if "fault" in frame:
         return [*subject, frame["fault"]]
-    return [*subject, frame.get("args", []), *([frame["secrets"]] if frame.get("secrets") else [])]
+    return [*subject, frame.get("args", []), *(frame[kind] for kind in ("secrets", "contents") if frame.get(kind))]
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
@@ -423,5 +428,7 @@ def _words(ask: list[Any]) -> str:
         return f"app.{subject}"
     if kind == "doc":
         return f"the documentation ({subject})"
+    if kind == "content":
+        return "the base64 of a binary result"
     path = str(subject).removeprefix("integrations.")
     return f"{path}({json.dumps(ask[2], ensure_ascii=False)[1:-1][:MAX_ARGUMENTS]})"

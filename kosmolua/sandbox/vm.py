@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PRELUDE = (
-    *("registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app"),
-    *("parallel", "regex", "codecs", "csv", "secrets", "time", "env", "scripts", "recorded", "placeholders"),
+    *("registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect"),
+    *("hints", "app", "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts"),
+    *("recorded", "placeholders"),
 )
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""

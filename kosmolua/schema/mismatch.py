@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kosmolua.secret import MASK, SecretText
+from kosmolua.secret import SecretText, Unshown
 
 MAX_QUOTED = 60
 """Characters of a value that a message quotes."""
@@ -35,8 +35,8 @@ def must_be(words: str, value: object) -> Mismatch:
 
 def quoted(value: object) -> str:
     """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
-    if isinstance(value, SecretText):
-        return f"{MASK} (a secret)"
+    if isinstance(value, Unshown):
+        return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):
         text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
         return f"{json.dumps(text, ensure_ascii=False)} (a string)"

@@ -31,8 +31,12 @@ MAX_ITEMS = 1000
 MOST = "With all: the most items. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
-    {"base64": STRING, "filename": STRING, "content_type": STRING},
-    {"base64": "The bytes, in base64.", "filename": "What the file is called."},
+    {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
+    {
+        "base64": "The bytes, in base64.",
+        "filename": "What the file is called.",
+        "bytes": "How many, as in the result of a download, which is a file too; the service is not told.",
+    },
     required=frozenset({"base64"}),
 )
 EXTRA = Record(

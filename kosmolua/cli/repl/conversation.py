@@ -178,10 +178,9 @@ class Conversation:
         """Return what a check finds in a chunk, or None if it is switched off or cannot be made."""
         if self._options.no_check:
             return None
-        from kosmolua.lua.check import Checker
         from kosmolua.lua.values import UNKNOWN
 
-        checker, there = Checker(self._runtime.catalog), self._session.names().types
+        checker, there = self._runtime.checker(), self._session.names().types
         known = {name: self._known.get(name, UNKNOWN) for name in there}
         try:
             report = checker.check(source, known)

@@ -67,8 +67,8 @@ function host.compile(source, chunk)
 end
 
 for _, name in ipairs({
-  "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "secrets", "time", "env", "scripts", "recorded", "placeholders", "session",
+  "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
+  "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
 end
@@ -110,7 +110,7 @@ local function succeed(...)
   local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
     return bridge("end", '"result":' .. encoded)
-  elseif type(encoded) ~= "table" then
+  elseif type(encoded) ~= "table" or not (encoded.problem or encoded.too_big) then
     return fail(encoded)
   elseif encoded.too_big then
     requests.stop("result")

@@ -189,7 +189,9 @@ function requests.ask(kind, fields)
   end
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
-    if reply.truncated then
+    if reply.contents then
+      host.contents.mark(value, reply.contents)
+    elseif reply.truncated then
       setmetatable(value, { __index = { truncated = true } }) -- a key would make it a mixed table, which JSON lacks
     end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
@@ -211,13 +213,13 @@ end
 ---@param ... any what Lua passed
 ---@return any value
 function requests.ask_with(kind, fields, ...)
-  local secrets = {}
-  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets)
-  if ok and #secrets > 0 then
-    return requests.ask(kind, fields .. ',"args":' .. text .. ',"secrets":[' .. concat(secrets, ",") .. "]")
-  elseif ok then
-    return requests.ask(kind, fields .. ',"args":' .. text)
-  elseif type(text) ~= "table" then
+  local secrets, contents = {}, kind == "call" and {} or nil
+  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
+  if ok then
+    local handles = #secrets > 0 and ',"secrets":[' .. concat(secrets, ",") .. "]" or ""
+    handles = handles .. (contents and #contents > 0 and ',"contents":[' .. concat(contents, ",") .. "]" or "")
+    return requests.ask(kind, fields .. ',"args":' .. text .. handles)
+  elseif type(text) ~= "table" or not (text.problem or text.too_big) then
     error(text, 0)
   elseif text.too_big then
     requests.stop("arguments")
