@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Runtime": "runtime",
-    "Outcome": "runs.run",
+    "Outcome": "runs",
     "Limits": "limits",
     "KosmoError": "errors",
     "ConfigError": "errors",
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from kosmolua.errors import UnknownPath as UnknownPath
     from kosmolua.errors import WorkerLost as WorkerLost
     from kosmolua.limits import Limits as Limits
-    from kosmolua.runs.run import Outcome as Outcome
+    from kosmolua.runs import Outcome as Outcome
     from kosmolua.runtime import Runtime as Runtime
 
 

@@ -36,7 +36,9 @@ class Clock:
     @property
     def left(self) -> float:
         """The seconds until the deadline, at least 0."""
-        return max(self.ends - monotonic(), 0.0)
+        with self._lock:
+            now = monotonic()
+            return max(self._ends - (now if self._paused_at is None else self._paused_at), 0.0)
 
     def run_out(self) -> None:
         """Move the deadline to now, for instance because the run has ended."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 ACCOUNTS_VARIABLE = "KOSMOLUA_ACCOUNTS"
+JOURNAL = "journal.jsonl"
+"""The journal in a state folder."""
 
 
 def accounts_file(named: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[str, bool]:
@@ -74,7 +76,7 @@ def cache_folder() -> str:
 
 def journal_file() -> str:
     """Return the path of the default journal; it need not exist."""
-    return os.path.join(state_folder(), "journal.jsonl")
+    return os.path.join(state_folder(), JOURNAL)
 
 
 def recordings_folder() -> str:

@@ -7,10 +7,11 @@ typed; left of the slash comes from the host, right of the star comes from Lua.
 from kosmolua.clock import SIMULATION_START
 from kosmolua.errors import ApiError, BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import OAuth2
-from kosmolua.http.binary import Binary
+from kosmolua.http.binary import Binary, bytes_of
 from kosmolua.http.client import Api, decode
 from kosmolua.http.graphql import by_connection, graphql
 from kosmolua.http.messages import Request, Response, Send
+from kosmolua.http.nesting import nested
 from kosmolua.http.paging import by_cursor, by_link, by_page, next_link
 from kosmolua.schema.bounds import between, matching, non_empty, unless
 from kosmolua.schema.integration import Integration
@@ -37,9 +38,11 @@ __all__ = [
     "by_cursor",
     "by_link",
     "by_page",
+    "bytes_of",
     "decode",
     "graphql",
     "matching",
+    "nested",
     "next_link",
     "non_empty",
     "one_of",

@@ -5,9 +5,11 @@ Child to host::
     ready    {isolation, missing}           the layers around the child that are in force, and that are not
     describe {id, path}                     what is at a path under app: nothing for the roots, integrations,
                                             integrations.NAME, integrations.NAME.ACCOUNT, integrations.NAME.*
-    call     {id, path, args | fault, secrets}
+    call     {id, path, args | fault, secrets, contents}
                                             args is what Lua passed; fault is what kept it from being encoded;
-                                            secrets says where in args a handle stands, and its name
+                                            secrets says where in args a handle stands, and its name; contents does
+                                            so of the base64 of bytes
+    content  {id, name}                     the base64 of bytes, by the name of their handle
     doc      {id, verb, args | fault}       verb is list, search or read
     sleep    {id, seconds}                  the reply comes when the time is over
     time     {id, clock, own}               what a clock says, wall or cpu; own is what the child's own says
@@ -29,8 +31,10 @@ Host to child::
                                             is_planned: its writes are only noted
                                             seed: of its random numbers, in a recorded run; else null
                                             secrets: the names of those that the script may use
-    reply    {id, ok, value | error, secrets}
-                                            secrets says where in value a handle stands, and its name
+    reply    {id, ok, value | error, secrets, contents, truncated}
+                                            secrets says where in value a handle stands, and its name; contents says
+                                            where a table stands whose base64 can be asked for; truncated says of a
+                                            list that there are more items
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
@@ -46,7 +50,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +61,9 @@ Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[st
 
 SMALLEST_INTEGER = -(2**63)
 LARGEST_INTEGER = 2**63 - 1
-_MAY_BE_WIDE = re.compile(r"\d{19}")
+_AS_NINES = bytes(ord("9") if 48 <= code <= 57 else code for code in range(256))
+_NINES = b"9" * len(str(LARGEST_INTEGER))
+_WIDE = tuple(mark + _NINES for mark in (b":", b",", b"[", b":-", b",-", b"[-"))
 
 
 class NotJson(ValueError):
@@ -88,6 +94,7 @@ def _finite(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 
 
 def encode(value: object) -> str:
@@ -104,7 +111,7 @@ def encode(value: object) -> str:
     """
     try:
         text = _dumps(value)
-        return _dumps(_narrow(value)) if _MAY_BE_WIDE.search(text) else text
+        return _dumps(_narrow(value)) if _may_be_wide(text) else text
     except TypeError as error:
         raise NotJson(_unsupported(error)) from None
     except ValueError as error:
@@ -112,6 +119,16 @@ def encode(value: object) -> str:
         raise NotJson("it contains itself" if circular else "it holds NaN or infinity") from None
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
+
+
+def _may_be_wide(text: str) -> bool:
+    """Return True if a compact JSON text may have an integer beyond 64 bits; a string that looks so is rare."""
+    if len(text) < len(_NINES):
+        return False
+    digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
+    if _NINES not in digits:
+        return False
+    return digits.startswith((_NINES, b"-" + _NINES)) or any(wide in digits for wide in _WIDE)
 
 
 def _unsupported(error: TypeError) -> str:
@@ -156,6 +173,7 @@ _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "ready": {"isolation": list, "missing": list},
     "describe": {"id": int, "path": str},
     "call": {"id": int, "path": str},
+    "content": {"id": int, "name": str},
     "doc": {"id": int, "verb": str},
     "script": {"id": int, "path": str},
     "sleep": {"id": int, "seconds": (int, float)},
@@ -170,12 +188,15 @@ _OPTIONAL = {
     "describe": ("branch",),
     "sleep": ("branch",),
     "time": ("branch",),
-    "call": ("args", "fault", "secrets", "branch", "through"),
+    "content": ("branch",),
+    "call": ("args", "fault", "secrets", "contents", "branch", "through"),
     "script": ("args", "fault", "secrets", "branch", "through"),
     "doc": ("args", "fault", "branch"),
 } | {"end": ("result", "error", "exit")}
 _OF_RECORDED = ("of", "line", "waits")
 _OPTIONAL |= {kind: (*_OPTIONAL[kind], *_OF_RECORDED) for kind, fields in _FIELDS.items() if "id" in fields}
+_NAMES = {kind: {"kind", *fields, *_OPTIONAL.get(kind, ())} for kind, fields in _FIELDS.items()}
+"""The names that a frame may have, by its kind."""
 
 
 class BadFrame(ValueError):
@@ -187,26 +208,47 @@ def frame(kind: str, **fields: object) -> bytes:
     return json.dumps({"kind": kind, **fields}, separators=(",", ":")).encode() + b"\n"
 
 
+class Truncated(list[Json]):
+    """A list without all of its items: there are more. A script sees that in ``list.truncated``."""
+
+    truncated = True
+
+
 class Answer(str):
-    """A value as JSON in which secrets stand, each as ``***``.
+    """A value as JSON, and what JSON cannot say of it.
 
     Args:
-        text: The value.
+        text: The value. Each secret in it is ``***``.
         secrets: Where the handle of each stands, and its name.
+        contents: Where each table stands whose bytes have a handle, its name, and the bytes in base64.
+        truncated: Whether it is a list without all of its items.
     """
 
     secrets: Sequence[Any]
+    contents: Sequence[Any]
+    truncated: bool
 
-    def __new__(cls, text: str, secrets: Sequence[Any]) -> Answer:
+    def __new__(
+        cls, text: str, secrets: Sequence[Any] = (), contents: Sequence[Any] = (), *, truncated: bool = False
+    ) -> Answer:
         answer = super().__new__(cls, text)
-        answer.secrets = secrets
+        answer.secrets, answer.contents, answer.truncated = secrets, contents, truncated
         return answer
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What is to be said beside the value."""
+        found = {"secrets": self.secrets, "contents": self.contents, "truncated": self.truncated}
+        return {key: value for key, value in found.items() if value}
 
 
 def reply(number: int, value: str) -> bytes:
     """Return the frame that answers a request, around a value that is encoded already."""
-    secrets = f',"secrets":{_dumps(value.secrets)}' if isinstance(value, Answer) else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{secrets}}}\n'.encode("utf-8", "replace")
+    marks = value.marks if isinstance(value, Answer) else {}
+    if "contents" in marks:
+        marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
+    beside = f",{_dumps(marks)[1:-1]}" if marks else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{beside}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:
@@ -249,25 +291,28 @@ def decode_from_child(line: bytes) -> dict[str, Any]:
         BadFrame: It is not JSON, not a known kind, nested too deeply, or a field is missing or of another type.
     """
     try:
-        frame = decode(line.decode())
-    except (ValueError, RecursionError):
+        text = line.decode()
+        frame, end = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration):
         raise BadFrame("a frame is not JSON") from None
-    if not isinstance(frame, dict) or not isinstance(frame.get("kind"), str) or frame["kind"] not in _FIELDS:
+    if end != len(text):
+        raise BadFrame("a frame is not JSON")
+    kind = frame.get("kind") if isinstance(frame, dict) else None
+    if not isinstance(kind, str) or kind not in _FIELDS:
         raise BadFrame("a frame is of no known kind")
-    kind = frame["kind"]
     if kind != "end" and line.startswith(END):
         raise BadFrame("a frame is of two kinds")
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deeper(frame, MAX_DEPTH):
         raise BadFrame(f"a frame is nested more than {MAX_DEPTH} levels deep")
     if kind != "print" and (b"\\ud" in line or b"\\uD" in line) and not _is_text(frame):
         raise BadFrame("a string in a frame has a lone surrogate")
-    fields = _FIELDS[kind]
-    for name, expected in fields.items():
-        if not isinstance(frame.get(name), expected) or isinstance(frame[name], bool):
+    for name, expected in _FIELDS[kind].items():
+        value = frame.get(name)
+        if not isinstance(value, expected) or value is True or value is False:
             raise BadFrame(f"a {kind} frame has no proper {name}")
-    if "path" in fields and len(frame["path"]) > MAX_PATH:
-        raise BadFrame("a path is too long")
-    return {name: frame[name] for name in ("kind", *fields, *_OPTIONAL.get(kind, ())) if name in frame}
+        if name == "path" and len(frame["path"]) > MAX_PATH:
+            raise BadFrame("a path is too long")
+    return frame if frame.keys() <= _NAMES[kind] else {name: frame[name] for name in _NAMES[kind] if name in frame}
 
 
 def memory_of(line: bytes) -> int:

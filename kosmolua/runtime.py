@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -13,10 +12,12 @@ from weakref import WeakSet
 from kosmolua.broker.host import Host
 from kosmolua.clock import Clock
 from kosmolua.concurrency import ActiveThreads, forget, lazy
-from kosmolua.errors import Busy, Interrupted, NetworkError, WorkerLost
+from kosmolua.errors import Busy, ConfigError, Interrupted, NetworkError, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.pool import Turn, WorkerPool
-from kosmolua.runs.run import Outcome, Run, RunOptions, as_bytes
+from kosmolua.processes.pool import Load, Turn, WorkerPool
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.job import as_bytes
+from kosmolua.runs.run import Run
 from kosmolua.runs.supervisor import call_memory
 
 # What only a call needs is imported by the first call: a script without calls starts without it.
@@ -33,14 +34,19 @@ if TYPE_CHECKING:
     from kosmolua.broker.backends import Backend
     from kosmolua.broker.broker import Broker
     from kosmolua.broker.planning import Plan
+    from kosmolua.broker.recording import Recording
     from kosmolua.broker.records import Watch
     from kosmolua.broker.secrets import Given
+    from kosmolua.broker.store import Store
+    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
+    from kosmolua.lua.check import Checker
     from kosmolua.runs.recorded import Take
+    from kosmolua.runs.session import Session
 
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
@@ -90,6 +96,9 @@ class Runtime:
         scripts: The folder of scripts that others find in ``app.scripts``; by default the user's own.
         share_limits: Tell other processes of this machine, by files in the user's state folder, that a service's rate
             limit is used up. The command line does, and so do the processes of a fleet.
+        store: Keeps recordings for which no file is named; by default the user's state folder does. See
+            :func:`kosmolua.broker.stores.open_stores`. It stays open when the runtime is closed.
+        tenancy: Whose runtime it is, where one server has runtimes of several tenants.
 
     Raises:
         NotConfigured: A secret is not found.
@@ -120,6 +129,8 @@ class Runtime:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        store: Store | None = None,
+        tenancy: Tenancy | None = None,
     ) -> None:
         self._pool = WorkerPool(workers)
         self._isolated = require_isolation
@@ -159,6 +170,8 @@ class Runtime:
             trace=trace,
             scripts=scripts,
             share_limits=share_limits,
+            store=store,
+            tenancy=tenancy,
         )
         self.limits = limits or self._host.limits(Limits())
         self._memory = call_memory()
@@ -193,6 +206,18 @@ class Runtime:
         """Every integration, with its accounts and functions."""
         return self._host.catalog
 
+    def checker(self, *, is_complete: bool = True) -> Checker:
+        """Return what checks scripts against the integrations, accounts and secrets.
+
+        Args:
+            is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
+        """
+        from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
+
+        is_known = is_complete or self._host.has_accounts_file
+        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
+
     @property
     def accounts(self) -> Accounts:
         """The accounts of every integration."""
@@ -214,6 +239,32 @@ class Runtime:
         return self._host.accounts.recordings
 
     @property
+    def store(self) -> Store:
+        """Keeps recordings for which no file is named, and questions that wait for a person."""
+        return self._host.store
+
+    @property
+    def recordings_folder(self) -> str:
+        """The folder of the recordings for which no file was named; it need not exist."""
+        return self._host.recordings_folder
+
+    @property
+    def is_running(self) -> bool:
+        """True if a script runs, or waits to."""
+        with self._lock:
+            return bool(self._runs)
+
+    @property
+    def is_simulated(self) -> bool:
+        """True if calls are answered by simulators."""
+        return self._host.mode == "simulated"
+
+    @property
+    def load(self) -> Load:
+        """How many scripts run at once, and how many wait."""
+        return self._pool.load
+
+    @property
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
@@ -223,7 +274,7 @@ class Runtime:
 
         Args:
             source: Its text.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them.
+            options: As :class:`kosmolua.runs.RunOptions` names them.
 
         Returns:
             The outcome; a script that fails, or meets a limit, is an outcome too.
@@ -236,32 +287,61 @@ class Runtime:
         return self._execute(self._prepare(source, options))
 
     def replay(
-        self, path: str | os.PathLike[str], script: str | bytes | None = None, **options: Unpack[RunOptions]
+        self,
+        path: str | os.PathLike[str] | Recording,
+        script: str | bytes | None = None,
+        **options: Unpack[RunOptions],
     ) -> Outcome:
         """Run a recorded script again, answered by its recording alone: no network, no accounts, nothing waits.
 
         Args:
-            path: The recording.
+            path: The file of the recording, or a recording that was read, such as one of the store.
             script: Another script to run against it; by default the recorded one.
             options: As :meth:`run` takes them; the recorded name, arguments and limits apply to those left out.
 
         Returns:
             The outcome, with the recorded calls. Its error has the code ``diverged`` if the script asks for something
-            that was not recorded.
+            that was not recorded. That of a recorded session is one for all of its chunks.
 
         Raises:
             ConfigError: The recording cannot be read, or a line of it is damaged.
             RuntimeError: The runtime is closed.
         """
-        from kosmolua.broker.recording import read
+        from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import options_of, replaying, source_of
 
-        recording = read(path)
+        recording = path if isinstance(path, Recording) else read(path)
+        limits = Limits(**recording.header["limits"])
+        if recording.is_session and script is None:
+            from kosmolua.runs.session_recording import repeat
+
+            return repeat(
+                recording,
+                lambda source, given, take: self._execute(self._prepare(source, given, take, limits)),
+                options,
+            )
         recorded = source_of(recording.script)
         source = recorded if script is None else as_bytes(script)
         take = replaying(recording, is_changed=source != recorded)
         given: RunOptions = {**options_of(recording), **options, "check": False}  # type: ignore[typeddict-item]
-        return self._execute(self._prepare(source, given, take, Limits(**recording.header["limits"])))
+        return self._execute(self._prepare(source, given, take, limits))
+
+    def record_session(self, session: Session, path: str | os.PathLike[str] | None = None) -> str:
+        """Record what a session does from here on, until its ``end_recording``, and return the recording.
+
+        Args:
+            session: The session.
+            path: The file, which must not be there yet; by default one in the store.
+
+        Raises:
+            ConfigError: It cannot be written.
+            RuntimeError: The runtime is closed.
+        """
+        from kosmolua.runs.session_recording import SessionRecorder
+
+        self._check_open()
+        session.recorder = SessionRecorder(self._host, path, self.limits, session.input)
+        return session.recorder.path
 
     def plan(self, source: str | bytes, **options: Unpack[RunOptions]) -> Plan:
         """Run a script whose writes are noted and not sent. Its reads are real.
@@ -320,7 +400,7 @@ class Runtime:
 
     def resume(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Recording,
         *,
         script: str | bytes | None = None,
         approve: Sequence[int] | bool | Approve = (),
@@ -335,7 +415,7 @@ class Runtime:
         done is never sent again. The call whose error ended the script is made again, if it cannot have been done.
 
         Args:
-            path: The recording.
+            path: The file of the recording, or a recording that was read, such as one of the store.
             script: A mended script to go on with; by default the one that ran last.
             approve: The numbers of paused calls that may be made, True for all; or, as :meth:`run` takes it, what asks
                 a person about further calls.
@@ -357,9 +437,20 @@ class Runtime:
         decided = {"approve": approve, "deny": deny, "done": done, "again": again}
         return self._execute(self._prepare_resumed(path, script, decided, options))
 
-    async def resume_async(self, path: str | os.PathLike[str], **options: Any) -> Outcome:
+    async def resume_async(
+        self,
+        path: str | os.PathLike[str] | Recording,
+        *,
+        approve: Sequence[int] | bool | Approve | None = None,
+        deny: Sequence[int] | Sequence[str] | bool = (),
+        done: Mapping[int, Any] | None = None,
+        again: Sequence[int] = (),
+        **options: Any,
+    ) -> Outcome:
         """Go on with a recorded run like :meth:`resume`, from asyncio. Cancelling the task ends the script."""
-        return await self._execute_async(self._prepare_resumed(path, None, {}, options), options.get("client"))
+        decided = {"approve": approve, "deny": deny, "done": done, "again": again}
+        run = self._prepare_resumed(path, None, decided, options)
+        return await self._execute_async(run, options.get("client"))
 
     def map(
         self,
@@ -388,7 +479,7 @@ class Runtime:
             retries: How many times a run is repeated whose failure may pass, if it has written nothing.
             recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
                 executor that repeats the tasks of a lost process, as dask does, repeats no write then.
-            options: As :class:`kosmolua.runs.run.RunOptions` names them, for each run.
+            options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
         Yields:
             For each input an outcome with its ``key``, and its ``account`` if there are several.
@@ -460,6 +551,8 @@ class Runtime:
     ) -> Any:
         """Make one call without Lua and return its value; a secret in it is a :class:`kosmolua.plugin.Secret`.
 
+        A list without all of its items, since ``max_items`` is reached, is a :class:`kosmolua.protocol.Truncated`.
+
         Args:
             path: ``NAME.FUNCTION`` or ``NAME.ACCOUNT.FUNCTION``.
             args: Arguments by name, or in declared order; secrets may stand anywhere in them.
@@ -479,7 +572,7 @@ class Runtime:
         try:
             with self._active.one_more():
                 answer = broker.call(path, revealed(given))
-                return broker.handles.handed_out(json.loads(answer), answer)
+                return broker.handed_out(answer)
         except NetworkError as error:
             if clock.left:
                 raise
@@ -542,13 +635,13 @@ class Runtime:
 
     def _prepare_resumed(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Recording,
         script: str | bytes | None,
         decided: Mapping[str, Any],
         options: Mapping[str, Any],
     ) -> Run:
         """Prepare a run that goes on, as :meth:`resume` describes it; of a finished one, the run that repeats it."""
-        from kosmolua.broker.recording import read
+        from kosmolua.broker.recording import Recording, read
         from kosmolua.runs.recorded import (
             Decisions,
             options_of,
@@ -559,8 +652,11 @@ class Runtime:
             source_of,
         )
 
-        recording = read(path)
+        recording = path if isinstance(path, Recording) else read(path)
         header = recording.header
+        if recording.is_session:
+            what = f"The recording {recording.path} is of a session, which cannot go on"
+            raise ConfigError(what, hint="kosmolua replay repeats it")
         limits = Limits(**header["limits"])
         given: dict[str, Any] = {**options_of(recording), **options}
         source, mended = source_of(recording.script), None
@@ -569,7 +665,7 @@ class Runtime:
             mended = script_fields(given["name"], source)
         elif recording.status == "done":
             take = replaying(recording, is_changed=False)
-            take.remark = f"the run of {os.fspath(path)} is finished, and this is what came of it"
+            take.remark = f"the run of {recording.path} is finished, and this is what came of it"
             return self._prepare(source, given, take, limits)  # type: ignore[arg-type]
         given["read_only"] = given.get("read_only", False) or header["options"]["read_only"]
         given["deny"] = [*header["options"]["deny"], *patterns_among(decided.get("deny"))]

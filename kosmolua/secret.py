@@ -85,13 +85,24 @@ class Secret:
         return self._value
 
 
-class SecretText(str):
-    """The text of a secret that a script passed, as a function takes it. Its ``repr`` is a mask."""
+class Unshown(str):
+    """A text that a script passes without seeing it. Functions get it whole; ``shown`` stands for it elsewhere."""
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
+    @property
+    def shown(self) -> str:
+        """What is shown instead."""
         return MASK
+
+    def __repr__(self) -> str:
+        return self.shown
+
+
+class SecretText(Unshown):
+    """The text of a secret that a script passed, as a function takes it."""
+
+    __slots__ = ()
 
 
 class Redactor:
@@ -175,8 +186,8 @@ class Redactor:
         while unseen:
             copy = unseen.pop()
             for place, item in enumerate(copy) if isinstance(copy, list) else copy.items():
-                if isinstance(item, SecretText):
-                    copy[place] = MASK
+                if isinstance(item, Unshown):
+                    copy[place] = item.shown
                 elif isinstance(item, str):
                     copy[place] = self.text(item)
                 elif isinstance(item, (dict, list, tuple)):
@@ -195,7 +206,12 @@ class Redactor:
 
     def knows(self, encoded: str) -> bool:
         """Return True if this JSON text holds a known secret; much faster than redacting it."""
-        return next(self._found(encoded.encode("utf-8", "surrogatepass").lower()), None) is not None
+        if len(encoded) < MIN_REDACTED:
+            return False
+        folded, few = encoded.encode("utf-8", "surrogatepass").lower(), self._few
+        if few is None:
+            return next(self._found(folded), None) is not None
+        return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
         """Yield each known spelling that a text in lower case holds; some may come twice."""

@@ -35,17 +35,18 @@ from kosmolua.catalog.plugins import Plugins
 from kosmolua.errors import CallError
 from kosmolua.http.messages import Request, Response, Send
 from kosmolua.protocol import Json
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
-from kosmolua.schema import types
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration, made_up
-from kosmolua.schema.types import Mismatch, Type
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.results import check
+from kosmolua.schema.types import Type
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from kosmolua.runs.run import RunOptions
+    from kosmolua.runs import RunOptions
 
 Reply: TypeAlias = "Json | Response | Exception | Callable[[Request], Reply]"
 """What a service answers: the JSON of a 200, a whole response, a failure to raise, or a function that says which."""
@@ -272,7 +273,7 @@ def _checked(function: Function, kind: Type) -> Callable[..., Any]:
     def checked(*opened: Any, **arguments: Any) -> Any:
         result = function.handler(*opened, **arguments)
         try:
-            types.check(kind, result)
+            check(kind, result)
         except Mismatch as mismatch:
             where = f"its result{mismatch.where} {mismatch.problem}"
             raise CallError("wrong_result", f"{function.name} does not return what it declares: {where}") from None

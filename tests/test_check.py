@@ -17,6 +17,7 @@ from kosmolua import Runtime
 from kosmolua.docs.pages import NAMES, GuidePage
 from kosmolua.lua.check import Checker, Report
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
+from kosmolua.lua.values import Secrets
 
 ROOT = Path(__file__).parent.parent
 SHARED = next((each / "shared" for each in ROOT.parents if (each / "shared").is_dir()), ROOT / "shared")
@@ -160,6 +161,80 @@ WARNINGS = [
     ("local function f() return None end", "nothing defines 'None'", "nil"),
     ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),
 ]
+
+
+SECRETS = Secrets(("database_password", "token"))
+
+
+@pytest.mark.parametrize(
+    ("source", "told_of_it"),
+    [
+        ("local s = secrets.tokn", "1:11: error: there is no secret called 'tokn' (did you mean 'token'?)"),
+        ('local s = secrets["Token"]', "1:11: error: there is no secret called 'Token' (did you mean 'token'?)"),
+        (
+            "f(secrets.zzz) function f() end",
+            "error: there is no secret called 'zzz' (there are database",
+        ),
+        ("pcall(function() return secrets.tokn end)", "warning: there is no secret called 'tokn'"),
+        ("if x then return secrets.tokn end", "warning: there is no secret called 'tokn'"),
+        ("local t = secrets.token", None),
+        ("local t = secrets[arg[1]]", None),
+        ("for name in pairs(secrets) do print(name, secrets[name]) end", None),
+        ("local secrets = {} print(secrets.tokn)", None),
+        ("secrets = { tokn = 1 } print(secrets.tokn)", None),
+    ],
+)
+def test_secrets_that_nobody_gave(runtime: Runtime, source: str, told_of_it: str | None) -> None:
+    """A name that a run would not find is an error with near names, and nothing if the secrets are not known."""
+    found = [each for each in told(Checker(runtime.catalog, SECRETS).check(source)) if "secret" in each]
+    assert (told_of_it is None) == (not found), found
+    assert told_of_it is None or told_of_it in found[0]
+    assert not any("secret" in each for each in told(Checker(runtime.catalog).check(source)))
+
+
+def test_secrets_that_a_run_may_still_get(runtime: Runtime) -> None:
+    """Where ``--secret`` may give more, an unknown name is only a warning."""
+    report = Checker(runtime.catalog, SECRETS._replace(is_complete=False)).check("print(secrets.tokn)")
+    assert [each.severity for each in report.findings] == ["warning"]
+
+
+NULLS = """
+local list = json.decode('[null, 1]')
+if list[1] then print(1) end
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        NULLS,
+        "for _, each in ipairs(json.decode('[1, null]')) do print(each and 1 or 2) end",
+        "local rows = json.decode('[[null]]') while rows[1][1] do break end",
+        "local list = json.decode('[null]') if not list[1] then print(1) end",
+        "local list = json.decode('[null]') if list[1] == nil then print(1) end",
+        "local list = json.decode('[null]') if x then elseif list[1] then print(1) end",
+        "repeat local l = json.decode('[null]') until l[1]",
+    ],
+)
+def test_null_in_a_list_is_true(checker: Checker, source: str) -> None:
+    """A test that null would pass is a warning, and none once the script looks at ``json.null``."""
+    assert any("may be json.null, which is true" in each and "warning" in each for each in told(checker.check(source)))
+    knowing = f"{source}\nlocal null = json.null"
+    assert not any("json.null" in each for each in told(checker.check(knowing)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "local list = json.decode('[1, 2]') if list[1] then print(1) end",
+        "local map = json.decode('{\"a\": null}') if map.a then print(1) end",
+        "local list = json.decode(input) if list[1] then print(1) end",
+        S + "if services[1] then print(1) end",
+    ],
+)
+def test_null_elsewhere_is_nil(checker: Checker, source: str) -> None:
+    """As a field null is nil, so that a test of it says what it seems to."""
+    assert not any("json.null" in each for each in told(checker.check(source)))
 
 
 @pytest.mark.parametrize(("source", "words", "hint"), WARNINGS)

@@ -185,3 +185,23 @@ def test_a_page_that_is_not_the_last_is_a_warning(runtime: Runtime, script: str,
     assert outcome.ok
     assert [said in warning for warning in outcome.warnings] == ([True] if said else [])
     assert runtime.run(RENDER + script).warnings == []
+
+
+def test_names_of_secrets_are_those_of_the_accounts_file(kosmolua: Program, write: Write) -> None:
+    """A warning for a name that only ``--secret`` could give; without a file nothing is known, and nothing is said."""
+    accounts = write("accounts.toml", '[kosmolua.secrets]\ntoken = { env = "TOKEN" }\n')
+    script = write("secret.lua", "print(secrets.tokn)\n")
+    done = kosmolua("check", "--simulate", "--accounts", accounts, script)
+    assert done.stdout.splitlines() == [
+        f"{script}:1:7: warning: there is no secret called 'tokn' (did you mean 'token'?)"
+    ]
+    assert kosmolua("check", "--simulate", script).stdout == ""
+
+
+def test_a_run_refuses_the_name_of_a_secret_that_it_has_not(kosmolua: Program, write: Write) -> None:
+    """Before anything is sent; with ``--secret`` it runs."""
+    script = write("secret.lua", "print(app.integrations)\nprint(secrets.token)\n")
+    refused = kosmolua("run", "--simulate", script)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "2:7: there is no secret called 'token' (--secret token=SOURCE gives one)" in refused.stderr
+    assert kosmolua("run", "--simulate", "--secret", "token=env:HOME", script).stdout == "app.integrations\n***\n"

@@ -41,6 +41,18 @@ def many(name: str, **more: Any) -> dict[str, Any]:
     return parameter(name, "query", **{"schema": {"type": "array", "items": {"type": "string"}}, **more})
 
 
+DEEP = {"style": "deepObject", "explode": True}
+CREATED = {"anyOf": [{"type": "object"}, {"type": "integer"}]}
+CHARGE = {
+    "type": "object",
+    "required": ["address"],
+    "properties": {
+        "address": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "tags": {"type": "array", "items": {"type": "object"}},
+        "live": {"type": "boolean"},
+    },
+}
+ENCODING = {"address": DEEP, "tags": DEEP}
 PATHS: dict[str, Any] = {
     "/pets": {
         "get": {
@@ -97,6 +109,26 @@ PATHS: dict[str, Any] = {
             "responses": ANSWER,
         },
     },
+    "/charges": {
+        "get": {
+            "operationId": "listCharges",
+            "parameters": [
+                {
+                    **parameter("created", "query"),
+                    **DEEP,
+                    "schema": {"anyOf": [{"type": "object"}, {"type": "integer"}]},
+                },
+                many("expand", **DEEP),
+                parameter("nested", "query"),
+            ],
+            "responses": ANSWER,
+        },
+        "post": {
+            "operationId": "createCharge",
+            "requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": CHARGE, "encoding": ENCODING}}},
+            "responses": ANSWER,
+        },
+    },
     "/odd": {
         "get": {"operationId": "cookies", "parameters": [parameter("a", "cookie")], "responses": ANSWER},
         "put": {"operationId": "elsewhere", "servers": [{"url": "https://b.example"}], "responses": ANSWER},
@@ -118,8 +150,14 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("delete_pet", {"petId": "p-1"}),
     ("import", {"api": "a", "json": 4, "name": "c&d"}),
     ("rename_pets", {"api": "a", "json": 4, "body": ["x", {"y": 1}]}),
+    ("list_charges", {"created": {"gte": 1}, "expand": ["a.b", "c"], "nested": "n"}),
+    ("list_charges", {"created": 7}),
+    ("create_charge", {"address": {"city": "Bern"}, "tags": [{"a": 1}, {"b": [True]}], "live": False}),
 ]
+SPELLED = {"petId": "pet_id", "from": "from_", "json": "json_", "nested": "nested_"}
+"""What the functions written here call arguments whose names are taken."""
 WANTED = ["listPets", "create_pet", "getPet", "patchPet", "DELETE /pets/{petId}", "import", "rename_pets"]
+WANTED += ["list_charges", "create_charge"]
 
 
 def document_in(folder: Path, schemes: dict[str, Any] | None = None, **more: Any) -> Path:
@@ -175,7 +213,7 @@ def test_its_own_test_passes_at_once(kosmolua: Program, environment: dict[str, s
     assert "-e 'print(json.encode(app.integrations.shop.list_pets()))'" in made.stdout
 
     tested = own_test(environment, home, "shop")
-    assert "22 passed" in tested.stdout, tested.stdout
+    assert "28 passed" in tested.stdout, tested.stdout
     checked = kosmolua("integrations", "check", "shop")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert all("note:" in line for line in checked.stdout.splitlines()), checked.stdout
@@ -193,11 +231,30 @@ def test_each_function_sends_what_the_document_would(tmp_path: Path) -> None:
         with serving() as service, live(plugin, name, service, "/v1", **{token: "s3cret-key"}) as runtime:
             for function, arguments in CALLS:
                 own = {("import", "shop"): "import_"}.get((function, name), function)
-                spelled = {"shop": {"petId": "pet_id", "from": "from_", "json": "json_"}}.get(name, {})
+                spelled = SPELLED if name == "shop" else {}
                 runtime.call(f"{name}.{own}", {spelled.get(key, key): value for key, value in arguments.items()})
             requests[name] = [essence(sent) for sent in service.sent]
             assert {sent.headers["authorization"] for sent in service.sent} == {"Bearer s3cret-key"}
     assert requests["shop"] == requests["pets"]
+
+
+@pytest.mark.slow
+def test_stripe_nests_in_queries_and_forms_here_too(tmp_path: Path) -> None:
+    """``expand``, ranges of time and tables of a form go out as the document's own functions send them."""
+    document = shared("stripe.json")
+    folder = written(document, "shop", ["get_customers", "post_customers"], tmp_path)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("get_customers", {"created": {"gte": 1}, "expand": ["data.source"], "limit": 2}),
+        ("post_customers", {"name": "Ann", "address": {"city": "Bern"}, "preferred_locales": ["de", "fr"]}),
+    ]
+    requests = []
+    for name, plugin in (("stripe", document), ("shop", folder)):
+        with serving() as service, live(plugin, name, service, api_key="s3cret-key") as runtime:
+            for function, arguments in calls:
+                runtime.call(f"{name}.{function}", arguments)
+            requests.append([essence(sent) for sent in service.sent])
+    assert requests[0] == requests[1]
+    assert requests[0][0][2] == ["created%5Bgte%5D=1", "expand%5B0%5D=data.source", "limit=2"]
 
 
 def test_nothing_is_there_twice(tmp_path: Path) -> None:
@@ -206,6 +263,7 @@ def test_nothing_is_there_twice(tmp_path: Path) -> None:
     functions = Plugins([folder], places=(), entry_points=dict).load("shop").integration.functions
     names = [*functions]
     own = ["list_pets", "create_pet", "get_pet", "patch_pet", "delete_pet", "import_", "rename_pets"]
+    own += ["list_charges", "create_charge"]
     assert names == [*own, "cookies", "upload", "elsewhere"]
     assert [functions.own[name].effect for name in own] == [
         "read",
@@ -214,6 +272,8 @@ def test_nothing_is_there_twice(tmp_path: Path) -> None:
         "write",
         "destroy",
         "write",
+        "write",
+        "read",
         "write",
     ]
     assert functions.more is not None

@@ -211,6 +211,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "hello.py",
         "ledger.py",
         "notes.py",
+        "shared_store.py",
         "test_notes.py",
         "test_tickets.py",
         "tickets.py",
@@ -227,6 +228,17 @@ def test_the_python_of_the_guide_counts_services(workshop: Path, monkeypatch: py
 
 
 @pytest.mark.slow
+def test_the_python_of_the_guide_approves_elsewhere(
+    workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that pauses at one runtime ends at another that shares its store."""
+    monkeypatch.syspath_prepend(str(workshop))
+    from shared_store import approve_elsewhere  # type: ignore[import-not-found]
+
+    outcome = approve_elsewhere(str(tmp_path / "shared"))
+    assert outcome.status == "done", outcome.error
+
+
 def test_the_python_of_the_guide_maps_inputs(workshop: Path) -> None:
     """The program that the page shows runs, and what it asserts holds."""
     command = [sys.executable, str(workshop / "fleet_map.py")]
@@ -310,10 +322,11 @@ def test_notes_of_the_guide_speak_graphql(workshop: Path) -> None:
 
 
 def test_a_picture_of_the_guide_is_uploaded(workshop: Path) -> None:
-    """It is a file of a form, and what is not given is no field of it."""
+    """What another function returned is a file of a form, and what is not given is no field of it."""
     play = Playground(load(workshop / "notes.py"), {("POST", "/notes/n-1/pictures"): {"id": "p-1"}})
 
-    assert play.call("notes.add_picture", {"note_id": "n-1", "picture": "/wA="}) == {"id": "p-1"}
+    picture = {"base64": "/wA=", "content_type": "image/png", "bytes": 2, "filename": "picture.png"}
+    assert play.call("notes.add_picture", {"note_id": "n-1", "picture": picture}) == {"id": "p-1"}
     sent = play.requests[0]
     assert b'name="file"; filename="picture.png"\r\nContent-Type: image/png\r\n\r\n\xff\x00\r\n' in sent.content
     assert b"caption" not in sent.content

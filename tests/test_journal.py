@@ -334,7 +334,7 @@ def test_the_default_journal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: bool | None, simulate: bool, line: str, kept: bool
 ) -> None:
     """It is kept in the state folder if it is asked for, unless calls are simulated or the file turns it off."""
-    monkeypatch.setattr("kosmolua.broker.journal.journal_file", lambda: str(tmp_path / "state" / "journal.jsonl"))
+    monkeypatch.setattr("kosmolua.broker.host.state_folder", lambda: str(tmp_path / "state"))
     (tmp_path / "accounts.toml").write_text(line)
     with Runtime(tmp_path / "accounts.toml", journal=given, simulate=simulate, environ={}) as runtime:
         runtime.run("pcall(app.integrations.render2.list_services)", name="report.lua")
@@ -349,7 +349,7 @@ def test_the_default_journal(
 def test_a_default_journal_that_cannot_be_kept_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Calls go on: a container may have no home. A journal that is required is an error."""
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("kosmolua.broker.journal.journal_file", lambda: str(tmp_path / "file" / "journal.jsonl"))
+    monkeypatch.setattr("kosmolua.broker.host.state_folder", lambda: str(tmp_path / "file"))
     warnings: list[str] = []
     with Runtime({}, journal=True, environ={}, warn=warnings.append) as runtime:
         runtime.run("pcall(app.integrations.render2.list_services)")

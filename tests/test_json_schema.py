@@ -19,7 +19,8 @@ from kosmolua.schema import luacats
 from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import MAX_MATCHED, Length, Pattern, Range
 from kosmolua.schema.json_schema import NOTHING, Reader
-from kosmolua.schema.types import ANY, INTEGER, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type, Union
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import ANY, INTEGER, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 DOCUMENTS = Path(__file__).parent.parent.parent / "shared" / "openapi"
 PET = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "tag": {"type": "string"}}}

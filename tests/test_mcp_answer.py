@@ -11,7 +11,7 @@ from kosmolua.errors import ConfigError, Denied, KosmoError, NotConfigured, Scri
 from kosmolua.limits import Limits
 from kosmolua.mcp.answer import answer, refusal
 from kosmolua.mcp.tools import Script
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 HOST = Limits(timeout=120)
 OK = {"path": "render2.list_deploys", "account": "default", "effect": "read", "status": "ok", "error": None}
@@ -26,7 +26,11 @@ def answered(
     **script: Any,
 ) -> CallToolResult:
     return answer(
-        Outcome(list(result), output, error, calls or []), Script("", **script), HOST, lambda text: "run:last"
+        Outcome(list(result), output, error, calls or []),
+        Script("", **script),
+        HOST,
+        "with kosmolua resume",
+        lambda text: "run:last",
     )
 
 

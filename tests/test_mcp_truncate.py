@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from kosmolua.mcp.answer import MAX_NOTES, decodable, truncate, weigh
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=60)
-LONG = st.lists(st.dictionaries(st.text(max_size=90), st.text(max_size=200) | VALUES, max_size=4), max_size=12)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=9), inner), max_leaves=20
+)
+LONG = st.lists(st.dictionaries(st.text(max_size=30), st.text(max_size=200) | VALUES, max_size=3), max_size=9)
 
 
 def compact(value: Any) -> str:

@@ -25,7 +25,8 @@ from kosmolua.accounts.logins import Logins
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured
 from kosmolua.http import oauth
 from kosmolua.http.auth import OAuth2
-from kosmolua.http.oauth import Service, Tokens
+from kosmolua.http.oauth import Tokens
+from kosmolua.http.oauth_services import Service, discover
 
 PLUGIN = '''
 """A service with a login."""
@@ -93,7 +94,7 @@ def test_a_login_by_browser_gives_tokens() -> None:
 def test_a_client_registers_itself_by_what_the_server_says() -> None:
     """Endpoints come from the server's metadata, and the client registers with its exact address."""
     with OAuthServer() as server:
-        service = oauth.discover(f"{server.url}/mcp")
+        service = discover(f"{server.url}/mcp")
         assert (service.login.token, service.issuer) == (f"{server.url}/token", server.url)
         service, tokens = oauth.log_in_by_browser(service, visit)
         assert service.client_id == "client-1"

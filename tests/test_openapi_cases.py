@@ -11,6 +11,8 @@ import pytest
 from support.documents import Reply, Sent, live, serving, shared, small
 
 from kosmolua import CallError, Runtime
+from kosmolua.catalog.openapi import importing
+from kosmolua.catalog.openapi.importing import Wishes
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 
 
@@ -324,6 +326,11 @@ def answers(schema: Any = None) -> dict[str, Any]:
     return {"200": {"description": "ok", "content": {"application/json": {"schema": schema or {}}}}}
 
 
+def query(name: str, about: str = "") -> dict[str, Any]:
+    """Return a parameter of a query."""
+    return {"name": name, "in": "query", "schema": {"type": "string"}, "description": about}
+
+
 SLOT = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -452,6 +459,51 @@ def test_json_api_has_brackets_revisions_and_a_kind_of_its_own(tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_okta_is_reached_by_its_domain_and_walked_by_a_header_that_prose_names(tmp_path: Path) -> None:
+    """A broken reference widens to anything with one note, and a property may be called ``$ref``."""
+    about = "An opaque cursor, obtained from the `Link` response header."
+    users = {"type": "array", "items": {"$ref": "#/components/schemas/Gone"}}
+    node = {"type": "object", "properties": {"$ref": {"type": "string"}, "gone": {"$ref": "#/components/schemas/Gone"}}}
+    listing = {"operationId": "listUsers", "parameters": [query("after", about), query("limit")]}
+    replacing = {"operationId": "replaceUser", "requestBody": {"content": {"application/json": {"schema": node}}}}
+    document = small(
+        tmp_path,
+        {
+            "servers": [{"url": "https://{domain}", "variables": {"domain": {"default": "subdomain.okta.example"}}}],
+            "paths": {
+                "/api/v1/users": {"get": {**listing, "responses": answers(users)}},
+                "/api/v1/users/{name}": {"parameters": [SLOT], "put": {**replacing, "responses": answers()}},
+            },
+            "components": {
+                "securitySchemes": {
+                    "apiToken": {
+                        "type": "apiKey",
+                        "in": "header",
+                        "name": "Authorization",
+                        "description": "The value prefixed with SSWS: `Authorization: SSWS {API Token}`",
+                    }
+                }
+            },
+        },
+        "okta",
+    )
+
+    def answer(sent: Sent) -> Reply:
+        if "after=" in sent.target:
+            return Reply([{"id": "b"}])
+        link = f'<http://{sent.headers["host"]}/api/v1/users?after=x>; rel="next"'
+        return Reply([{"id": "a"}], headers={"Link": link})
+
+    with serving(answer) as service, live(document, "okta", service, api_token="made-up-1") as runtime:
+        assert runtime.call("okta.list_users", {"all": True}) == [{"id": "a"}, {"id": "b"}]
+        assert service.last.headers["authorization"] == "SSWS made-up-1"
+        runtime.call("okta.replace_user", {"name": "a", "$ref": "r", "gone": [1]})
+        assert json.loads(service.last.body) == {"$ref": "r", "gone": [1]}
+    notes = importing.prepare(importing.fetch(str(document), bytes), Wishes("okta")).result.notes
+    assert [note for note in notes if "Gone" in note] == notes
+    assert len(notes) == 1
+
+
 def test_a_token_inside_the_address_is_shown_nowhere(tmp_path: Path) -> None:
     """As in Telegram: names come from paths, and no message, journal or error has the token."""
     text = {

@@ -11,7 +11,7 @@ from support.documents import Reply, live, serving, small
 
 from kosmolua import Runtime
 from kosmolua.catalog.openapi import document
-from kosmolua.catalog.openapi.calls import multipart
+from kosmolua.catalog.openapi.bodies import multipart
 from kosmolua.catalog.openapi.document import Document, read
 from kosmolua.errors import BadArguments, ConfigError
 

@@ -10,7 +10,7 @@ from support.documents import shared, small
 
 from kosmolua import CallError, Runtime
 from kosmolua.schema import luacats
-from kosmolua.schema.types import check
+from kosmolua.schema.results import check
 
 PET = {
     "type": "object",

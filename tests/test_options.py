@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -71,6 +72,34 @@ def test_click_and_the_quick_reader_agree(option: Option[Any]) -> None:
 def test_what_is_not_plain_is_left_to_click(words: list[str]) -> None:
     """The quick reader refuses nothing itself: click has the words for that."""
     assert read_plainly(words) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        (["-e", "--plan=x\nprint(1)"], "1\n"),
+        (["-e", "print(1) --plan=x"], "1\n"),
+        (["-ye", "--record=x\nprint(1)"], "1\n"),
+        (["--secret", "a=env:HOME", "-e", "--simulate=x\nprint(secrets.a)"], "***\n"),
+        (["-e", "print(arg[1])", "--", "--record=x"], "--record=x\n"),
+    ],
+    ids=["code", "comment", "letters", "after an option", "after --"],
+)
+def test_a_value_that_looks_like_an_option_with_a_file(
+    kosmolua: Program, tmp_path: Path, words: list[str], output: str
+) -> None:
+    """``--plan=x`` is short for two options where an option may stand, and what it is where a value does."""
+    done = kosmolua("run", *words, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == (output, "")
+    assert [file.name for file in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize("words", [[], ["--timeout=9"]], ids=["plain", "by click"])
+def test_a_file_after_an_equals_sign(kosmolua: Program, tmp_path: Path, words: list[str]) -> None:
+    """It is that of the simulators' state, or of the recording."""
+    code = "app.integrations.render2.list_owners()"
+    assert kosmolua("run", "--simulate=state", "--record=run", "-e", code, *words, cwd=tmp_path).returncode == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["home", "run", "state"]
 
 
 def test_an_option_given_later_goes_before_one_given_earlier() -> None:

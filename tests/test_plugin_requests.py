@@ -97,14 +97,19 @@ def test_a_timeout_within_the_limit_of_a_call(
 
 @pytest.mark.slow
 def test_bytes_up_to_the_largest_result(archive: Loopback) -> None:
-    """A file that fits in base64 reaches the script, and a larger one ends it."""
+    """A file that fits is measured, one that fits in base64 can be read too, and a larger one ends the script."""
     with opened(archive, Limits(max_result=10_000)) as runtime:
-        fits = runtime.run(
+        reads = runtime.run(
             "local f = app.integrations.archive.get_file(7000); return f.bytes, #base64.decode(f.base64)"
         )
-        exceeds = runtime.run("return app.integrations.archive.get_file(8000).bytes")
-    assert (fits.error, fits.result) == (None, [7000, 7000])
-    assert (exceeds.error.code, exceeds.error.limit) == ("limit_exceeded", "result")
+        fits = runtime.run("return app.integrations.archive.get_file(10000).bytes")
+        ends = [
+            runtime.run(f"return app.integrations.archive.get_file{rest}").error
+            for rest in ("(10001).bytes", "(10000).base64", "(10000)")
+        ]
+    assert (reads.error, reads.result) == (None, [7000, 7000])
+    assert (fits.error, fits.result) == (None, [10_000])
+    assert [(error.code, error.limit) for error in ends] == [("limit_exceeded", "result")] * 3
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,12 @@ from conftest import ROOT, Program, Write
 from support.library import KEY, library
 from support.loopback import Loopback
 from support.processes import eventually
+from support.recordings import aged
+from support.shelf import Shelf
 
 from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay
-from kosmolua.broker.recording import Recording, Writer, read
+from kosmolua.broker.recording import read
 from kosmolua.catalog.plugins import Plugins
-from kosmolua.plugin import Request, Response
-from kosmolua.secret import Redactor
-from kosmolua.testing import answer
 
 WRITES = 20
 LENDING = """
@@ -40,41 +38,6 @@ for n = 11, 20 do rest[#rest + 1] = n end
 parallel.map(rest, function(n) print(n, books.lend({ book = "b-" .. n }).n) end, { limit = 4 })
 return #books.list_books().seen
 """
-
-
-class Shelf:
-    """A service that counts what is lent.
-
-    ``before`` is called with the number of each writing request, and returns True to lose it; ``after`` when it is
-    counted and not answered yet. ``fails`` is the status of all writing requests, if they fail.
-    """
-
-    def __init__(self) -> None:
-        self.lent: Counter[str] = Counter()
-        self.listed = self.fails = self.under_way = 0
-        self.before: Callable[[int], bool | None] = lambda number: None
-        self.after: Callable[[int], None] = lambda number: None
-        self._arrived = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, request: Request) -> Response:
-        if request.method == "GET":
-            self.listed += 1
-            return answer(200, {"seen": [1, 2, 3]})
-        with self._lock:
-            self._arrived += 1
-            self.under_way += 1
-            number = self._arrived
-        try:
-            if self.before(number) or self.fails:
-                return answer(self.fails or 503, {"message": "no"})
-            with self._lock:
-                self.lent[request.url.rpartition("/")[2]] += 1
-            self.after(number)
-            return answer(200, {"n": number})
-        finally:
-            with self._lock:
-                self.under_way -= 1
 
 
 @pytest.fixture
@@ -403,24 +366,10 @@ def test_a_person_may_be_asked_when_a_paused_run_goes_on(
 def test_a_pause_expires(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
     """An approval of last week is for a world that has changed: the run is to be started anew."""
     paused(open_runtime(write="ask"), file)
-    old = age(read(file), days=8)
+    old = aged(read(file), file.with_name("old.jsonl"), days=8)
     with pytest.raises(Paused, match="more than 7 days ago"):
         open_runtime(write="ask").resume(old, approve=True)
     assert shelf.lent == {}
-
-
-def age(recording: Recording, *, days: int) -> Path:
-    """Return a copy of a recording that ended so many days earlier."""
-    copy = Path(recording.path).with_name("old.jsonl")
-    writer = Writer(copy, Redactor())
-    for event in recording.events:
-        fields = {name: value for name, value in event.items() if name != "sum"}
-        if event["event"] == "end":
-            ended = datetime.fromisoformat(event["time"]) - timedelta(days=days)
-            fields["time"] = ended.isoformat()
-        writer.write(fields)
-    writer.close()
-    return copy
 
 
 @pytest.mark.slow

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 from conftest import Program, Write
+from support.library import library
+from support.recordings import aged
 from support.terminal import Terminal
 
 from kosmolua import ConfigError, Runtime
 from kosmolua.accounts.sections import Recordings
-from kosmolua.broker.recording import read
+from kosmolua.broker.folder_store import Folder
+from kosmolua.broker.recording import Writer, read
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
+from kosmolua.secret import Redactor
 
 SCRIPT = """
 local render = app.integrations.render2
@@ -110,13 +115,13 @@ def test_old_recordings_are_removed(kosmolua: Program, home: Path, write: Write)
     folder = home / ".local" / "state" / "kosmolua" / "recordings"
     for _ in range(2):
         kosmolua("run", "--record", "-e", "print(1)", check=True)
-    old, young = sorted(folder.iterdir())
+    old, young = sorted(folder.glob("*.jsonl"))
     os.utime(old, (time.time() - 8 * 86400,) * 2)
 
     assert kosmolua("runs", "prune").stdout == "removed 0 recordings\n"
     accounts = write("home/accounts.toml", '[kosmolua.recordings]\nkeep = "7d"\n')
     assert kosmolua("runs", "prune", "--accounts", accounts).stdout == "removed 1 recording\n"
-    assert [*folder.iterdir()] == [young]
+    assert [*folder.glob("*.jsonl")] == [young]
     assert kosmolua("runs", "prune", "--keep", "0.001s", "--json").stdout.split() == ["{", '"removed":', "1", "}"]
     assert kosmolua("runs", "prune", "--keep", "soon").returncode == 2
 
@@ -141,4 +146,33 @@ def test_the_section_of_recordings_is_read() -> None:
     assert Runtime({"kosmolua": {"recordings": {"keep": "2d", "mcp": True}}}).recordings == Recordings(
         172800.0, mcp=True
     )
-    assert Runtime({}).recordings == Recordings(None, mcp=False)
+    assert Runtime({}).recordings == Recordings(30 * 86400.0, mcp=False)
+
+
+def test_old_recordings_are_removed_by_themselves(tmp_path: Path) -> None:
+    """After a recorded run, at most once a day; neither one that waits for an approval nor one that a run writes."""
+    folder, account = tmp_path / "mine", {"api_key": "key", "permissions": {"write": "ask"}}
+    accounts = {"kosmolua": {"recordings": {"keep": "2d"}}, "library": {"default": account}}
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime(accounts, plugins=plugins, store=Folder(folder), environ={}) as runtime:
+
+        def record(source: str) -> Path:
+            outcome = runtime.run(source, record=True)
+            assert outcome.recording, outcome.error
+            return Path(outcome.recording)
+
+        old, written = record("return 1"), record("return 2")
+        paused = record("app.integrations.library.lend({ book = 'b-1' })")
+        expired = aged(read(paused), folder / "0123456789ab.jsonl", days=8)
+        for file in (old, written, paused, expired):
+            os.utime(file, (time.time() - 3 * 86400,) * 2)
+        young = record("return 3")
+        assert old.exists()  # it was looked at today
+
+        for marker in folder.glob(".tidied"):
+            os.utime(marker, (time.time() - 1.01 * 86400,) * 2)
+        writer = Writer(written, Redactor(), read(written))
+        os.utime(written, (time.time() - 3 * 86400,) * 2)
+        last = record("return 4")
+        writer.close()
+        assert {*folder.glob("*.jsonl")} == {written, paused, young, last}

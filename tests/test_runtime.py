@@ -34,7 +34,7 @@ from kosmolua import (
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.limits import ADJUSTABLE
-from kosmolua.runs.run import RunOptions
+from kosmolua.runs import RunOptions
 
 
 def open_library(**options: Any) -> Runtime:

@@ -17,7 +17,7 @@ from support.processes import eventually
 
 from kosmolua import errors
 from kosmolua.errors import KosmoError
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 SCHEMA = json.loads(files("kosmolua.docs").joinpath("outcome.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

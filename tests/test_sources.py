@@ -12,7 +12,7 @@ import pytest
 
 from kosmolua import NotConfigured
 from kosmolua.accounts.sources import SOURCES, Source, Sources, check_secret
-from kosmolua.schema.types import Mismatch
+from kosmolua.schema.mismatch import Mismatch
 
 WHERE = "render2.production.api_key"
 Read = Callable[[Any], str]

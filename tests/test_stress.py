@@ -19,7 +19,7 @@ from kosmolua import Runtime
 from kosmolua.broker.backends import Canned
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.processes.child import ColdChild
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 RUNS, THREADS = 1000, 8
 

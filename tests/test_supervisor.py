@@ -25,11 +25,12 @@ from kosmolua.broker.backends import Canned
 from kosmolua.broker.records import CallStarted
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.clock import Clock
+from kosmolua.concurrency import Budget
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.processes.child import Child, ColdChild
 from kosmolua.processes.launch import command
 from kosmolua.runs.job import Ending, Job
-from kosmolua.runs.supervisor import MAX_CALLS, Supervisor, call_memory
+from kosmolua.runs.supervisor import Supervisor
 
 SLOW = Path(__file__).parent / "plugins" / "slow.py"
 QUICK = Limits(timeout=20, cpu=5, max_calls=20, max_output=1000, max_result=10_000, max_arguments=1000, max_source=1000)
@@ -577,15 +578,15 @@ def test_a_child_cannot_print_more_than_its_limit() -> None:
     assert len(b"".join(printed)) == 1000
 
 
-@pytest.mark.slow
 def test_requests_to_wait_take_no_more_memory_than_calls() -> None:
     """A child that asks without end is stopped, and what it asked for is given back."""
-    memory = call_memory()
-    liar = Liar(*[{"kind": "sleep", "id": 1, "seconds": 1000}] * 300_000, END)
+    total, share, free = 400_000, 100_000, 0
+    memory = Budget(total, share, free)
+    liar = Liar(*[{"kind": "sleep", "id": 1, "seconds": 1000}] * 2000, END)
     ending = Supervisor(liar, QUICK, Clock(60), EchoDesk, lambda piece: None, memory=memory).run(Job(b"", "job.lua"))
     assert isinstance(ending.error, LimitExceeded)
     assert ending.error.limit == "arguments"
-    assert all(memory.take(memory.share, 0) for _ in range(MAX_CALLS // memory.share))
+    assert all(memory.take(share, 0) for _ in range(total // share))
 
 
 def test_an_error_that_is_not_of_a_call_ends_the_run() -> None:

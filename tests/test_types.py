@@ -14,19 +14,8 @@ from kosmolua.plugin import between, matching, non_empty, one_of
 from kosmolua.schema.annotations import type_of
 from kosmolua.schema.bounds import Length, Pattern, Range
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import (
-    INTEGER,
-    SECRET,
-    STRING,
-    Choice,
-    List,
-    Map,
-    Mismatch,
-    Record,
-    Scalar,
-    Type,
-    has_secrets,
-)
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import INTEGER, SECRET, STRING, Choice, List, Map, Record, Scalar, Type, has_secrets
 from kosmolua.schema.types import Union as AnyOf
 
 

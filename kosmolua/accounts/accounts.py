@@ -14,21 +14,21 @@ from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.permissions import Permission, Rules
+from kosmolua.accounts.permissions import Ceiling, Permission, Rules
 from kosmolua.accounts.sections import Recordings, Sections
 from kosmolua.accounts.sources import Sources
 from kosmolua.accounts.toml import Table, parse, stanza
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.limits import Limits
 from kosmolua.schema.integration import made_up
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.types import Mismatch
 from kosmolua.secret import Redactor, Secret, looks_like_key
 from kosmolua.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from kosmolua.accounts.logins import Login
-    from kosmolua.http.oauth import Service
+    from kosmolua.http.oauth_services import Service
     from kosmolua.schema.function import Effect
     from kosmolua.schema.integration import AccountField, Integration
 
@@ -50,6 +50,8 @@ class Accounts:
         redactor: Learns each secret that is resolved.
         simulate: True if accounts need no credentials, and exist also if the file has none.
         warn: Called with a sentence about what is unwise but works.
+        ceiling: What the tenant may do at most whose accounts these are. Then variables that an integration reads by
+            itself, such as ``RENDER_API_KEY``, make no account: they are the server's.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Accounts:
         redactor: Redactor,
         simulate: bool = False,
         warn: Callable[[str], None] = lambda sentence: None,
+        ceiling: Ceiling | None = None,
     ) -> None:
         self.path = path
+        self._ceiling = ceiling
         self._sections = Sections(tables, path) if simulate else Sections(tables, path, warn)
-        self._environ = environ
+        self._environ: Mapping[str, str] = {} if ceiling else environ
         self._redactor = redactor
         self._simulate = simulate
         self._sources = Sources(path.parent, environ, warn)
@@ -123,7 +127,8 @@ class Accounts:
         if rules is None:
             own = self.option(integration, account, "permissions") or {}
             shared = self._sections.of(integration).permissions
-            rules = Rules([(integration.name, shared), (section_of(integration.name, account), own)])
+            tables = [(integration.name, shared), (section_of(integration.name, account), own)]
+            rules = Rules(tables, integration.name, self._ceiling)
             self._rules[integration.name, account] = rules
         return rules
 
@@ -178,12 +183,14 @@ class Accounts:
             ConfigError: A key is unknown, or a value does not fit.
             NotConfigured: It does not log in, or the secret of its client is missing.
         """
-        from kosmolua.http.oauth import Service, discover
+        from kosmolua.http.oauth_services import Service, discover
 
         login = next((field.login for field in integration.account_fields if field.login), None)
         table = self.written(integration, account)
         if login is None:
             raise NotConfigured(f"{integration.name} has no login", hint=stanza(integration, account))
+        if integration.address:
+            login = login.at(integration.address(table))
         service = discover(table["url"]) if "url" in table and not login.token else Service(login)
         client_secret = ""
         if "client_secret" in table:
@@ -198,13 +205,16 @@ class Accounts:
         )
 
     def login_state(self, integration: Integration, account: str) -> str | None:
-        """Return until when an account is logged in, in words; None if it does not log in, or has its own token."""
-        fields = [field.name for field in integration.account_fields if field.login]
-        if self._simulate or not fields or self.written(integration, account).keys() & {*fields}:
+        """Return until when an account is logged in, in words; None if it need not log in."""
+        logins = {field.name: field.login for field in integration.account_fields if field.login}
+        written = self.written(integration, account).keys()
+        if self._simulate or not logins or written & logins.keys():
             return None
         tokens = self.login(integration, account).tokens
         if tokens is None:
-            return "not logged in"
+            others = {field.name for field in integration.account_fields if field.secret} - {"client_secret"}
+            needs_login = any(login.needs_person for login in logins.values()) and not written & others
+            return "not logged in" if needs_login else None
         if tokens.expires is None:
             return "logged in"
         until = datetime.fromtimestamp(tokens.expires, timezone.utc).isoformat(timespec="seconds")
@@ -369,6 +379,7 @@ def read(
     simulate: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
     servers: Mapping[str, Table] | None = None,
+    ceiling: Ceiling | None = None,
 ) -> Accounts:
     """Return the accounts of a file, or those of the environment alone.
 
@@ -380,6 +391,7 @@ def read(
         simulate: True if made-up values stand for what is missing.
         warn: Called with a sentence about what is unwise but works.
         servers: MCP servers beside those of the file, each by name with what its section would hold.
+        ceiling: What the tenant may do at most, if they are a tenant's.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or has the wrong shape.
@@ -387,4 +399,6 @@ def read(
     tables = dict(source or {}) if source is None or isinstance(source, Mapping) else parse(source)
     if servers:
         tables[SERVERS] = {**tables.get(SERVERS, {}), **servers}
-    return Accounts(tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn)
+    return Accounts(
+        tables, Path(usual), environ=environ, redactor=redactor, simulate=simulate, warn=warn, ceiling=ceiling
+    )

@@ -19,7 +19,8 @@ from typing import Any
 from kosmolua.errors import ConfigError, NotConfigured
 from kosmolua.folders import state_folder
 from kosmolua.http.messages import Request
-from kosmolua.http.oauth import Service, Tokens, renew
+from kosmolua.http.oauth import Tokens, renew
+from kosmolua.http.oauth_services import Service
 from kosmolua.secret import Secret
 
 KEYRING_SERVICE = "kosmolua-logins"

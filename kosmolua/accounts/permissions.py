@@ -43,16 +43,54 @@ def fits(pattern: str, function: Function) -> bool:
     return fnmatchcase(function.name, pattern) or fnmatchcase(function.full_name, pattern)
 
 
-class Rules:
-    """The rules of one account: its own, and below them its integration's, key by key.
+class Ceiling:
+    """What a tenant may do at most, whatever the accounts allow. What it does not mention is left to them.
 
     An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
 
     Args:
-        tables: Each section with its ``permissions``, the integration's first.
+        section: The section of the file that has it, such as ``tenants.acme``.
+        permissions: By effect, by function, such as ``render2.delete_service``, or by pattern, such as ``github.*``.
     """
 
-    def __init__(self, tables: Iterable[tuple[str, Mapping[str, Permission]]]) -> None:
+    def __init__(self, section: str, permissions: Mapping[str, Permission]) -> None:
+        self._rules = {key: Rule(value, key, section) for key, value in permissions.items()}
+        self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
+
+    def of_function(self, integration: str, function: Function) -> Rule | None:
+        """Return the rule about a function of an integration, or None if there is none."""
+        names = [f"{integration}.{name}" for name in (function.name, function.full_name)]
+        named = [self._rules[name] for name in names if name in self._rules]
+        fitting = [rule for rule in self._patterns if any(fnmatchcase(name, rule.key) for name in names)]
+        found = named or fitting
+        return max(found, key=_strictness) if found else self.of_effect(function.effect)
+
+    def of_effect(self, effect: Effect) -> Rule | None:
+        """Return the rule about an effect, or None; what holds for writes holds for what destroys too."""
+        keys = ("destroy", "write") if effect == "destroy" else (effect,)
+        return next((self._rules[key] for key in keys if key in self._rules), None)
+
+
+class Rules:
+    """The rules of one account: its own, and below them its integration's, key by key.
+
+    An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
+    Of these rules and a ceiling, the stricter holds.
+
+    Args:
+        tables: Each section with its ``permissions``, the integration's first.
+        integration: The integration's name.
+        ceiling: What the tenant may do at most, if the account is a tenant's.
+    """
+
+    def __init__(
+        self,
+        tables: Iterable[tuple[str, Mapping[str, Permission]]],
+        integration: str = "",
+        ceiling: Ceiling | None = None,
+    ) -> None:
+        self._integration = integration
+        self._ceiling = ceiling
         self._rules = {key: Rule(value, key, section) for section, table in tables for key, value in table.items()}
         self._patterns = [rule for key, rule in self._rules.items() if is_pattern(key)]
 
@@ -60,13 +98,17 @@ class Rules:
         """Return the rule that decides about a function."""
         named = [self._rules[name] for name in (function.name, function.full_name) if name in self._rules]
         found = named or [rule for rule in self._patterns if fits(rule.key, function)]
-        return max(found, key=_strictness) if found else self.of_effect(function.effect)
+        own = max(found, key=_strictness) if found else self._own_of_effect(function.effect)
+        return _stricter(own, self._ceiling.of_function(self._integration, function) if self._ceiling else None)
 
     def of_effect(self, effect: Effect) -> Rule:
         """Return the rule for functions that no name and no pattern fits.
 
         Where ``destroy`` is not mentioned, ``write = "deny"`` denies it too; nothing else of ``write`` extends to it.
         """
+        return _stricter(self._own_of_effect(effect), self._ceiling.of_effect(effect) if self._ceiling else None)
+
+    def _own_of_effect(self, effect: Effect) -> Rule:
         if rule := self._rules.get(effect):
             return rule
         write = self._rules.get("write")
@@ -78,6 +120,10 @@ class Rules:
     def permissions(self) -> dict[str, Permission]:
         """The permissions of functions and patterns, by key."""
         return {key: rule.permission for key, rule in self._rules.items() if key not in DEFAULT_PERMISSIONS}
+
+
+def _stricter(own: Rule, other: Rule | None) -> Rule:
+    return own if other is None or _strictness(own) >= _strictness(other) else other
 
 
 def _strictness(rule: Rule) -> int:

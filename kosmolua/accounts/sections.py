@@ -13,8 +13,8 @@ from kosmolua.accounts.toml import Table, line_of
 from kosmolua.errors import ConfigError
 from kosmolua.limits import BYTES, LIMITS, NAMES, SECONDS, Limits, parse_duration
 from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.mismatch import Mismatch, quoted
 from kosmolua.schema.names import SERVERS, section_of
-from kosmolua.schema.types import Mismatch, quoted
 from kosmolua.secret import looks_like_key
 from kosmolua.suggestions import did_you_mean
 
@@ -23,17 +23,20 @@ if TYPE_CHECKING:
 
 
 _OWN = "kosmolua"
+SERVE, TENANTS = "serve", "tenants"
+"""The sections that ``kosmolua serve`` reads."""
+_RESERVED = {_OWN, SERVE, TENANTS}
 
 
 class Recordings(NamedTuple):
     """What ``[kosmolua.recordings]`` says.
 
     Args:
-        keep: Seconds for which recordings are kept, or None.
+        keep: Seconds for which recordings are kept.
         mcp: Whether the MCP server keeps a recording of each script.
     """
 
-    keep: float | None = None
+    keep: float = 30 * 86400.0
     mcp: bool = False
 
 
@@ -80,7 +83,7 @@ class Sections:
 
     def names(self) -> list[str]:
         """Return the integrations that the file has a section for."""
-        return [name for name in self._tables if name != _OWN and not name.startswith(f"{SERVERS}.")]
+        return [name for name in self._tables if name not in _RESERVED and not name.startswith(f"{SERVERS}.")]
 
     def servers(self) -> list[str]:
         """Return the MCP servers that the file has a section for, sorted."""
@@ -133,8 +136,8 @@ class Sections:
     def recordings(self) -> Recordings:
         """What ``[kosmolua.recordings]`` says: how long recordings are kept, and whether the MCP server keeps them."""
         given = self._own.get("recordings", {})
-        keep = given.get("keep")
-        return Recordings(None if keep is None else parse_duration(keep), bool(given.get("mcp", False)))
+        keep = {"keep": parse_duration(given["keep"])} if "keep" in given else {}
+        return Recordings(**keep, mcp=bool(given.get("mcp", False)))
 
     def _check_recordings(self, given: Table) -> None:
         keys = (_OWN, "recordings")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from kosmolua.errors import NotConfigured
 from kosmolua.folders import expanded
-from kosmolua.schema.types import Mismatch
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.secret import MIN_SECRET, Secret, looks_like_key
 
 COMMAND_TIMEOUT = 60.0

@@ -53,6 +53,11 @@ class _Parameter:
     kind: Type
 
     @property
+    def is_nested(self) -> bool:
+        """True if a query or a form has the keys of its tables and the numbers of its lists in brackets."""
+        return self.field.style == "deep"
+
+    @property
     def line(self) -> str:
         """The parameter in a signature."""
         written = annotation(replace(self.kind, nullable=False))  # what is required cannot be None in Python
@@ -165,14 +170,14 @@ class Curated:
             "it takes cookies": any(each.place == "cookie" for each in operation.fields),
         }
         for each in operation.fields:
-            odd[f"{each.wire} is no plain value"] = each.style in ("deep", "json") and each.place != "body"
+            odd[f"{each.wire} is no plain value"] = each.style == "json" and each.place != "body"
         self._refuse(odd)
 
     def _is_odd_table(self, parameter: _Parameter) -> bool:
-        """Return True for a table outside a body of JSON."""
+        """Return True for a table outside a body of JSON, unless its keys are written in brackets."""
         body = self.operation.body
         in_json = parameter.field.place == "body" and body is not None and is_json(body.media[0])
-        return isinstance(parameter.kind, (Record, Map)) and not in_json
+        return isinstance(parameter.kind, (Record, Map)) and not in_json and not parameter.is_nested
 
     def _refuse(self, reasons: Mapping[str, bool]) -> None:
         for reason in (reason for reason, is_so in reasons.items() if is_so):
@@ -189,10 +194,14 @@ class Curated:
         reader, taken = Reader(without="readOnly", look_up=self._document.look_up), set[str]()
         for each in self._fields():
             name = each.name
-            while keyword.iskeyword(name) or name in taken or (each.place == "path" and name in _OF_REQUEST):
+            while self._is_taken(each, name) or name in taken:
                 name += "_"
             taken.add(name)
             yield _Parameter(each, name, reader.read(each.schema, name))
+
+    def _is_taken(self, each: Field, name: str) -> bool:
+        """Return True for what a parameter cannot be called, since Python or the function's own lines use the word."""
+        return keyword.iskeyword(name) or name == "nested" or (each.place == "path" and name in _OF_REQUEST)
 
     def _fields(self) -> list[Field]:
         operation, body = self.operation, self.operation.body
@@ -207,11 +216,13 @@ class Curated:
         operation, body = self.operation, self.operation.body
         media = body.media[0] if body else ""
         query = [(name, _quoted(value)) for name, value in parse_qsl(operation.path.partition("?")[2])]
-        query += [(each.field.wire, _in_query(each)) for each in self._at("query")]
+        query += [_entry(each, _in_query(each)) for each in self._at("query")]
         headers = [(each.field.wire, each.name) for each in self._at("header")]
         if is_json(media) and media not in ("application/json", "*/*"):
             headers.append(("Content-Type", _quoted(media)))
-        keys = [(each.field.wire, each.name) for each in self._at("body")]
+        keys = [
+            (each.field.wire, each.name) if is_json(media) else _entry(each, each.name) for each in self._at("body")
+        ]
         keys += [(each.field.fills, each.name) for each in self._parameters if each.field.fills]
         sent, given, asked = map(self._local, ("headers", "given", "query"))
         lines, arguments = "", [_quoted(self.path)]
@@ -330,9 +341,18 @@ def _quoted(text: str) -> str:
 
 
 def _table(name: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return the lines that put a dict into a variable; each pair is a key, and its value in Python."""
-    entries = "".join(f"        {_quoted(key)}: {value},\n" for key, value in pairs)
+    """Return the lines that put a dict into a variable.
+
+    Each pair is a key and its value in Python; without a key it is a dict whose entries are to be in the other.
+    """
+    entries = "".join(f"        {_quoted(key)}: {value},\n" if key else f"        **{value},\n" for key, value in pairs)
     return f"    {name} = {{\n{entries}    }}\n"
+
+
+def _entry(parameter: _Parameter, value: str) -> tuple[str, str]:
+    """Return what a query or a form has of a parameter, as :func:`_table` takes it."""
+    wire = parameter.field.wire
+    return ("", f"nested({_quoted(wire)}, {parameter.name})") if parameter.is_nested else (wire, value)
 
 
 def _in_query(parameter: _Parameter) -> str:

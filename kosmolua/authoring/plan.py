@@ -145,7 +145,7 @@ def with_access(plan: Plan, access: Access) -> Plan:
     if not single:
         hint = f"say how requests carry a credential with --auth {'|'.join(AUTH)}, and change Account.open"
         raise UsageError(f"The document of {plan.name} asks for credentials that are not one key", hint=hint)
-    return _with_credential(plan, single[0])
+    return _with_credential(plan, min(single, key=lambda each: each.kind == "basic" and len(each.fields) == 1))
 
 
 def _with_credential(plan: Plan, credential: Credential) -> Plan:

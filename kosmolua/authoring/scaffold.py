@@ -16,6 +16,8 @@ from kosmolua.errors import UsageError
 if TYPE_CHECKING:
     from kosmolua.authoring.curated import Start
     from kosmolua.catalog.openapi.security import Setting
+_CALLED = ("between", "nested")
+"""What a plugin imports only if its functions call it."""
 
 
 def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
@@ -81,7 +83,7 @@ def _of_start(plan: Plan, start: Start, imports: Sequence[str]) -> dict[str, str
     """Return what the templates of a plugin that extends a document have besides."""
     sources = "\n\n".join(each.source for each in start.functions)
     return {
-        "imports": ", ".join(each for each in imports if each != "between" or "between(" in sources),
+        "imports": ", ".join(each for each in [*imports, "nested"] if each not in _CALLED or f"{each}(" in sources),
         "typed": "Annotated, Any, Literal" if "Literal[" in sources else "Annotated, Any",
         "functions": f"\n\n{sources}",
         "sections": "\n".join(each.section(plan.name) for each in start.functions),

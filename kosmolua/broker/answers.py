@@ -90,6 +90,12 @@ class Answers:
         return [answer for answer in self.all if answer.is_under_way]
 
     @property
+    def contents(self) -> dict[str, str]:
+        """The bytes in base64 that the script has handles of, by the handles' names."""
+        answers = (answer.value for answer in self.all if isinstance(answer.value, protocol.Answer))
+        return {name: content for value in answers for _, name, content in value.contents}
+
+    @property
     def left(self) -> list[Answer]:
         """The calls that the script has not asked for."""
         return [answer for answer in self.all if answer.call and not answer.is_taken]
@@ -109,9 +115,9 @@ def _answers_of(recording: Recording) -> list[Answer]:
     found: dict[int, Answer] = {}
     intents: dict[int, int] = {}
     given: dict[int, int] = {}
-    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "decision", "end"):
+    for line, event in events_of(recording, "intent", "answer", "given", "resumed", "chunk", "decision", "end"):
         kind = event["event"]
-        if kind == "resumed":
+        if kind in ("resumed", "chunk"):
             intents, given = {}, {}
         elif kind == "intent":
             found[line] = Answer(line, line, event["branch"], event["ask"], call=event, is_under_way=True)
@@ -120,8 +126,9 @@ def _answers_of(recording: Recording) -> list[Answer]:
             found.pop(intents.pop(event["id"], 0), None)
             value = protocol.encode(event["value"]) if "value" in event else None
             call = event.get("call")
-            if value is not None and event.get("secrets"):
-                value = protocol.Answer(value, event["secrets"])
+            if value is not None and any(event.get(mark) for mark in ("secrets", "contents", "truncated")):
+                secrets, contents = event.get("secrets", ()), event.get("contents", ())
+                value = protocol.Answer(value, secrets, contents, truncated=event.get("truncated", False))
             found[line] = Answer(line, line, event["branch"], event["ask"], value, event.get("error"), call)
             given[event["id"]] = line
         elif kind == "given":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from inspect import iscoroutinefunction
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 _T = TypeVar("_T")
 
@@ -22,6 +23,7 @@ class Approval:
         about: The function's sentence.
         names: What the service calls the thing that an argument's id stands for, by the argument's name, as far as the
             integration knows.
+        number: The call's number in its run.
     """
 
     path: str
@@ -30,11 +32,22 @@ class Approval:
     arguments: Mapping[str, object]
     about: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    number: int = 0
 
 
-Approve: TypeAlias = Callable[[Approval], bool]
+class Unanswered(Enum):
+    """The type of :data:`UNANSWERED`."""
+
+    UNANSWERED = "unanswered"
+
+
+UNANSWERED: Final = Unanswered.UNANSWERED
+"""What a person who was asked and did not answer in time says."""
+Reply: TypeAlias = "bool | Unanswered"
+Approve: TypeAlias = "Callable[[Approval], Reply]"
 """Asks a person about a call, and returns True for yes.
 
+:data:`UNANSWERED` means that nobody answered: a run that is recorded is paused by it, in any other the call is denied.
 If it has a method ``approve_many``, that gets a list of the calls that wait at the same time, and returns a list of
 answers in the same order. If it has a ``name``, the journal has it as who approved.
 """
@@ -56,7 +69,7 @@ class Asker:
     """Asks a person through a callback; itself an :data:`Approve`.
 
     Args:
-        approve: The callback. Only True is a yes.
+        approve: The callback. Only True is a yes, and only :data:`UNANSWERED` is no answer.
         within: Calls a function in the place where the callback may be called, and returns its result.
 
     Raises:
@@ -64,7 +77,7 @@ class Asker:
     """
 
     def __init__(self, approve: Approve, within: Callable[[Callable[[], Any]], Any] = _directly) -> None:
-        self._many: Callable[[Sequence[Approval]], Sequence[bool]] | None = getattr(approve, "approve_many", None)
+        self._many: Callable[[Sequence[Approval]], Sequence[Reply]] | None = getattr(approve, "approve_many", None)
         if iscoroutinefunction(approve) or iscoroutinefunction(self._many):
             raise TypeError("approve has to return True or False, so it cannot be a coroutine function")
         self._approve = approve
@@ -77,14 +90,18 @@ class Asker:
         """Who is asked, as the journal has it."""
         return str(getattr(self._approve, "name", ""))
 
-    def __call__(self, approval: Approval) -> bool:
+    def __call__(self, approval: Approval) -> Reply:
         """Ask about one call."""
-        return self._within(lambda: self._approve(approval)) is True
+        return _reply(self._within(lambda: self._approve(approval)))
 
-    def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
+    def approve_many(self, approvals: Sequence[Approval]) -> list[Reply]:
         """Ask about several calls, and return the answers in the same order; what is not answered is no."""
         many = self._many
         if len(approvals) == 1 or many is None or not self.takes_many:
             return [self(approval) for approval in approvals]
-        answers = [answer is True for answer in self._within(lambda: many(approvals))]
+        answers = [_reply(answer) for answer in self._within(lambda: many(approvals))]
         return answers if len(answers) == len(approvals) else [False] * len(approvals)
+
+
+def _reply(answer: object) -> Reply:
+    return UNANSWERED if answer is UNANSWERED else answer is True

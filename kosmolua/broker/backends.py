@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock, RLock
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kosmolua.clock import SIMULATION_START, Until
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the file that keeps the state of simulators."""
+LOCK_TIMEOUT = 2.0
+"""Seconds to wait for another run that is about to give the file back."""
+POLL_INTERVAL = 0.05
 REQUEST_SECONDS = 1.0
 """What a request takes of simulated time."""
 GLANCE_SECONDS = 0.001
@@ -175,7 +178,7 @@ class Simulated:
         failures: How functions fail, such as ``build_failed`` for ``render2.trigger_deploy``.
 
     Raises:
-        ConfigError: The file cannot be read, or is not one of these.
+        ConfigError: The file cannot be read, is not one of these, or another run has it.
     """
 
     def __init__(self, file: str | os.PathLike[str] | None = None, failures: Mapping[str, str] | None = None) -> None:
@@ -186,7 +189,12 @@ class Simulated:
             self._failures.setdefault(integration, {})[function] = outcome
         self._simulators: dict[str, Send] = {}
         self._senders: dict[str, Sender] = {}
-        kept = _read(self._file) if self._file else {}
+        self._reserved = _reserve(self._file) if self._file else None
+        try:
+            kept = _read(self._file) if self._file else {}
+        except ConfigError:
+            self._release()
+            raise
         self._time = SIMULATION_START + float(kept.get("seconds", 0.0))
         self._states: dict[str, Any] = kept.get("accounts", {})
         self._lock = Lock()
@@ -219,12 +227,24 @@ class Simulated:
     def close(self) -> None:
         """Write the state into its file, if there is one, and forget it."""
         with self._lock:
-            if self._file and self._simulators:
-                dumps = {key: each.dump() for key, each in self._simulators.items() if hasattr(each, "dump")}
-                seconds = self._time - SIMULATION_START
-                _write(self._file, {"version": VERSION, "seconds": seconds, "accounts": self._states | dumps})
-            self._simulators.clear()
-            self._senders.clear()
+            try:
+                if self._file and self._simulators:
+                    dumps = {key: each.dump() for key, each in self._simulators.items() if hasattr(each, "dump")}
+                    seconds = self._time - SIMULATION_START
+                    _write(self._file, {"version": VERSION, "seconds": seconds, "accounts": self._states | dumps})
+            finally:
+                self._release()
+                self._simulators.clear()
+                self._senders.clear()
+
+    def _release(self) -> None:
+        """Let other runs have the file, which is removed if there is nothing in it."""
+        reserved, self._reserved = self._reserved, None
+        if reserved is None:
+            return
+        if self._file and not os.fstat(reserved).st_size and _is_at(reserved, self._file):
+            self._file.unlink()
+        os.close(reserved)
 
     def _move_on(self, seconds: float) -> float:
         with self._lock:
@@ -260,9 +280,47 @@ class Simulated:
             raise ConfigError(f"The simulator of {key} cannot start: {error}") from None
 
 
+def _reserve(file: Path) -> int | None:
+    """Return a descriptor that locks a file for this run alone; None where files have no such locks.
+
+    Raises:
+        ConfigError: Another run has it, or it cannot be opened.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    ends = monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"The state of the simulators in {file} cannot be read: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, file):  # and was not replaced or removed meanwhile
+                return descriptor
+        except OSError:
+            if monotonic() > ends:
+                os.close(descriptor)
+                hint = "wait until it has ended, or give each run a file of its own"
+                raise ConfigError(f"Another run has the simulators' state in {file}", hint=hint) from None
+            sleep(POLL_INTERVAL)
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    """Return True if an open file is the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        kept = json.loads(text) if text else {"version": VERSION, "seconds": 0.0, "accounts": {}}
     except FileNotFoundError:
         return {}
     except OSError as error:

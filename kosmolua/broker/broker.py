@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from threading import Condition
+from threading import Condition, RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import protocol
 from kosmolua.broker.approvals import Approve, Decided
-from kosmolua.broker.open_accounts import Names, OpenAccounts, blaming
+from kosmolua.broker.open_accounts import Names, OpenAccounts, blamed
 from kosmolua.broker.pages import Pages
 from kosmolua.broker.permissions import Permissions
+from kosmolua.broker.places import reach
 from kosmolua.broker.records import Call, CallEnded, CallStarted, Origin, Record, Summary, Waiting, Watch
 from kosmolua.clock import Clock
 from kosmolua.concurrency import lazy
@@ -36,6 +37,7 @@ from kosmolua.schema.names import parts_of, qualified
 from kosmolua.secret import SecretText
 
 if TYPE_CHECKING:
+    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.planning import Application, Planner
@@ -70,6 +72,7 @@ class Broker:
         decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
         catalog: Resolves paths; by default the host's.
+        contents: Keeps the bytes that the script has handles of; by default for this run alone.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Broker:
         decided: Decided | None = None,
         catalog: Catalog | None = None,
         plan: Planner | Application | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self.run = run or os.urandom(6).hex()
         self.pages = pages
@@ -102,9 +106,11 @@ class Broker:
             host, clock, read_only=read_only, approve=approve, allow=allow, deny=deny, decided=decided
         )
         self._watch = watch
+        self._contents = contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
         # Under the lock.
-        self._changed = Condition()
+        self._lock = RLock()
+        self._is_idle = Condition(self._lock)
         self._earlier = earlier
         self._plan = plan
         self._summaries: list[Summary] = []
@@ -191,6 +197,7 @@ class Broker:
         line: int = 0,
         through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
+        contents: Sequence[Any] = (),
     ) -> str:
         """Make one call and return its value as JSON.
 
@@ -201,6 +208,7 @@ class Broker:
             line: The line of the script that makes it, if known.
             through: The scripts through which it is made, the outermost first.
             secrets: Where a secret stands in the arguments, and its name, of each.
+            contents: Where bytes stand in the arguments, and the name of their handle, of each.
 
         Raises:
             CallError: The call was refused or failed; its record says which.
@@ -213,7 +221,7 @@ class Broker:
         try:
             if call.number > self._limits.max_calls:
                 raise self._limits.exceeded("calls")
-            return self._answer(call, given, fault, secrets)
+            return self._answer(call, given, fault, secrets, contents)
         except KosmoError as caught:
             error = caught
             call.complete(error)
@@ -226,6 +234,30 @@ class Broker:
             record = self._end(call, error)
             if record and self._watch:
                 self._watch(CallEnded(record))
+
+    def content(self, name: str) -> str:
+        """Return the base64 of bytes as JSON, without the secrets in it.
+
+        Args:
+            name: That of their handle.
+
+        Raises:
+            CallError: They are not kept any more.
+            LimitExceeded: The base64 is too long for a result, or the run has used up its lookups.
+        """
+        self._count_lookup()
+        text = str(self.contents.text(name))
+        if len(text) > self._limits.max_result:
+            raise self._limits.exceeded("result")
+        return protocol.encode(self._host.redactor.text(text))
+
+    def handed_out(self, answer: str) -> Any:
+        """Return the value of an answer as a program gets it: with secrets and bytes where scripts have handles."""
+        value = self.handles.handed_out(json.loads(answer), answer)
+        for place, _, content in answer.contents if isinstance(answer, protocol.Answer) else ():
+            holder, key = reach([value], (1, *place))
+            holder[key]["base64"] = self._host.redactor.text(str(content))
+        return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
         """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
@@ -259,7 +291,7 @@ class Broker:
         call = Call(self.run, 1, integration.name)
         call.account = account
         try:
-            return self._host.redactor.text(str(self._invoke(call, integration, account, integration.identify)))
+            return self._host.redactor.text(str(self._invoke(call, integration, account, integration.identify, {})))
         except KosmoError as error:
             call.complete(error)
             self.redact_error(error)
@@ -290,13 +322,13 @@ class Broker:
         Args:
             error: The error that ended the run, or None. The calls that it cut off are added to its message.
         """
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             left = list(self._under_way.values())
         ended = [record for call in left if (record := self._end(call, error or Interrupted("The run is over")))]
         if left:
-            with self._changed:
-                self._changed.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
+            with self._is_idle:
+                self._is_idle.wait_for(lambda: not self._under_way, CLOSE_TIMEOUT)
         for record in ended:
             if self._watch:
                 self._watch(CallEnded(record))
@@ -306,22 +338,23 @@ class Broker:
         return self._summaries
 
     def _answer(
-        self, call: Call, given: Sequence[Json], fault: Mapping[str, str] | None, secrets: Sequence[Any]
+        self,
+        call: Call,
+        given: Sequence[Json],
+        fault: Mapping[str, str] | None,
+        secrets: Sequence[Any],
+        contents: Sequence[Any],
     ) -> str:
-        try:
-            target = self._catalog.resolve(call.path)
-        except PluginError as error:
-            raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
-        call.path, call.account, call.effect = target.path, target.account, target.function.effect
+        target = self._resolve(call)
         self._permissions.refuse_if_denied(target)
-        with blaming(target.path, target.integration.origin):
-            if fault:
-                raise unsendable(target.path, fault)
-            if secrets:
-                given = self.handles.fill(target.path, given, secrets, self._clock.ends)
-            arguments = self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
-        call.arguments = arguments
-        if target.function.effect != "read":
+        if fault:
+            raise unsendable(target.path, fault)
+        if secrets:
+            given = self.handles.fill(target.path, given, secrets, self._clock.ends)
+        if contents:
+            given = self.contents.fill(target.path, given, contents)
+        call.arguments = arguments = self._bind(target, given)
+        if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
         call.allowed_by = (self._plan and self._plan.allow(call, target, redacted)) or self._permissions.allow(
@@ -332,13 +365,32 @@ class Broker:
         call.confirm = self._permissions.confirm_for(target, call.number)
         if self._watch:
             self._watch(CallStarted(call.number, target.path, target.account, target.function.effect, redacted))
-        handler = partial(target.function.handler, **arguments)
-        value = self._invoke(call, target.integration, target.account, handler)
+        value = self._invoke(call, target.integration, target.account, target.function.handler, arguments)
         if self._plan:
             self._plan.note(call, value)
         if self.pages:
             self.pages.note(target.path, target.function, arguments, value)
         return self._encode(target, value)
+
+    def _resolve(self, call: Call) -> Target:
+        """Return what a call's path leads to, and note it."""
+        try:
+            target = self._catalog.resolve(call.path)
+        except KosmoError as error:
+            call.path = ".".join(parts_of(call.path)) or call.path
+            if isinstance(error, PluginError):
+                raise PluginFault.unloadable(parts_of(call.path)[0], error) from error
+            raise
+        call.path, call.account, call.effect = target.path, target.account, target.function.effect
+        return target
+
+    def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
+        try:
+            return self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
+        except (KosmoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise blamed(target.path, target.integration.origin, error) from error
 
     @lazy
     def handles(self) -> Handles:
@@ -346,6 +398,13 @@ class Broker:
         from kosmolua.broker.secrets import Handles
 
         return Handles(lambda: self._host.secrets, self._host.redactor)
+
+    @lazy
+    def contents(self) -> Contents:
+        """The binary results of the script."""
+        from kosmolua.broker.contents import Contents
+
+        return self._contents or Contents()
 
     @lazy
     def _names(self) -> Names:
@@ -363,21 +422,30 @@ class Broker:
         }
         return {name: self._host.redactor.text(said) for name, said in found.items() if said}
 
-    def _invoke(self, call: Call, integration: Integration, account: str, handler: Callable[[Any], object]) -> object:
+    def _invoke(
+        self,
+        call: Call,
+        integration: Integration,
+        account: str,
+        handler: Callable[..., object],
+        arguments: Mapping[str, object],
+    ) -> object:
         """Call an integration's function with an open account, within the time that a call may take."""
         ends = monotonic() + self._limits.call_timeout
 
         def until() -> float:
             return min(ends, self._clock.ends)
 
+        def work(opened: Any) -> object:
+            if not self._clock.left:
+                raise self._limits.exceeded("wall", "call")
+            call.has_begun = True
+            value = handler(opened, **arguments)
+            call.has_returned = True
+            return value
+
         try:
-            with self._accounts.use(integration, account, call, until) as opened:
-                if not self._clock.left:
-                    raise self._limits.exceeded("wall", "call")
-                call.has_begun = True
-                value = handler(opened)
-                call.has_returned = True
-                return value
+            return self._accounts.use(integration, account, call, until, work)
         except NetworkError as error:
             if not self._clock.left or monotonic() < ends:
                 raise
@@ -387,37 +455,46 @@ class Broker:
     def _encode(self, target: Target, value: object) -> str:
         """Return a value as JSON, without secrets, unless it is too large."""
         places: Sequence[Any] = ()
+        truncated = isinstance(value, protocol.Truncated)
         if target.function.returns_secrets:
             value, places = self.handles.hide(target.function.returns, value)
         try:
             text = protocol.encode(value)
         except NotJson as error:
             raise PluginFault(f"{target.path} returned something that Lua cannot carry: {error}") from None
+        contents: Sequence[Any] = ()
+        if '"base64":"' in text:
+            value, contents = self.contents.hide(value)
+            if any(content.size > self._limits.max_result for _, _, content in contents):
+                raise self._limits.exceeded("result")
+            text = protocol.encode(value)
         if self._host.redactor.knows(text):
             text = protocol.encode(self._host.redactor.value(value))
         if len(text) > self._limits.max_result:
             raise self._limits.exceeded("result")
-        return protocol.Answer(text, places) if places else text
+        if places or contents or truncated:
+            return protocol.Answer(text, places, contents, truncated=truncated)
+        return text
 
     def _count_lookup(self) -> None:
-        with self._changed:
+        with self._lock:
             self._lookups += 1
             if self._lookups > self._limits.max_lookups:
                 raise self._limits.exceeded("lookups")
 
     def _begin(self, path: str) -> Call:
         """Count a call, unless the run is over."""
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 raise Interrupted("The run is over")
             self._summaries.append({})
-            call = Call(self.run, self._earlier + len(self._summaries), ".".join(parts_of(path)) or path, self._origin)
+            call = Call(self.run, self._earlier + len(self._summaries), path, self._origin)
             self._under_way[call.number] = call
             return call
 
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
         """Write down how a call ended, and return its record; None if that is done already."""
-        with self._changed:
+        with self._lock:
             summary = self._summaries[call.number - self._earlier - 1]
             if summary:
                 return None
@@ -426,9 +503,10 @@ class Broker:
             if record.status == "unknown" and not isinstance(error, CallTimeout):
                 self._cut_off.append(record)
         self._host.journal.write(record)
-        with self._changed:
+        with self._lock:
             del self._under_way[call.number]
-            self._changed.notify_all()
+            if self._is_closed:
+                self._is_idle.notify_all()
         return record
 
 

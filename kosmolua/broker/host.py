@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import ConfigError
-from kosmolua.folders import accounts_file, scripts_folder, state_folder
+from kosmolua.folders import JOURNAL, accounts_file, recordings_folder, scripts_folder, state_folder
 
 # Only a call needs most of this. What it takes is imported on first use: a script without calls starts without it.
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kosmolua.broker.patterns import Patterns
     from kosmolua.broker.records import Mode
     from kosmolua.broker.secrets import Given, NamedSecrets
+    from kosmolua.broker.store import Store
+    from kosmolua.broker.tenancy import Tenancy
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.catalog.mcp_servers.servers import Servers
     from kosmolua.catalog.plugins import Named, Plugins
@@ -57,7 +59,10 @@ class Host:
         trace: Callable[[str], None] | None = None,
         scripts: str | os.PathLike[str] | None = None,
         share_limits: bool = False,
+        store: Store | None = None,
+        tenancy: Tenancy | None = None,
     ) -> None:
+        self._tenancy = tenancy
         self._environ = os.environ if environ is None else environ
         self._accounts_source, self._accounts_path = _source_of(accounts, self._environ)
         self._given_plugins = plugins
@@ -73,11 +78,14 @@ class Host:
         self._trace = trace
         self._scripts_folder = scripts
         self._share_limits = share_limits
+        self._given_store = store
         self.read_only = read_only
         self.yes = yes
         self.approve = approve
         if plugins or self._accounts_source is not None:
             self._check_sections()
+        if tenancy:
+            self.patterns(f"[{tenancy.section}] permissions:", tenancy.functions)
         self.allow = self.patterns("--allow", allow)
         self.deny = self.patterns("--deny", deny)
         self._given_secrets = secrets or {}
@@ -108,6 +116,7 @@ class Host:
             simulate=self._simulate,
             warn=self._warn,
             servers=self._given_servers,
+            ceiling=self._tenancy.ceiling if self._tenancy else None,
         )
 
     @lazy
@@ -124,6 +133,11 @@ class Host:
             changed=lambda: vars(self).pop("docs", None),
             confirm=current_confirm,
         )
+
+    @property
+    def has_accounts_file(self) -> bool:
+        """True if the accounts come from a file, or from the program."""
+        return self._accounts_source is not None
 
     @lazy
     def secret_names(self) -> Sequence[str]:
@@ -157,7 +171,8 @@ class Host:
         """The user's own scripts."""
         from kosmolua.catalog.scripts import Scripts
 
-        return Scripts(self._scripts_folder or scripts_folder(), lambda: self.catalog)
+        own = os.path.join(self._tenancy.folder, "scripts") if self._tenancy else scripts_folder()
+        return Scripts(self._scripts_folder or own, lambda: self.catalog)
 
     @lazy
     def docs(self) -> Library:
@@ -182,7 +197,8 @@ class Host:
         required = in_file is not None and in_file.journal_required
         is_default = self._journal_path is None and self._keeps_default_journal
         if is_default and (in_file is None or in_file.keeps_journal):
-            return default_journal(self.redactor, self._warn, required=required)
+            path = os.path.join(self._state_folder, JOURNAL)
+            return default_journal(path, self.redactor, self._warn, required=required)
         return Journal(self._journal_path, self.redactor, self._warn, required=required)
 
     @lazy
@@ -196,7 +212,27 @@ class Host:
             return Simulated(self._simulator_state, self._failures)
         from kosmolua.broker.backends import Live
 
-        return Live(os.path.join(state_folder(), "limits") if self._share_limits else None)
+        return Live(os.path.join(self._state_folder, "limits") if self._share_limits else None)
+
+    @property
+    def _state_folder(self) -> str:
+        return self._tenancy.folder if self._tenancy else state_folder()
+
+    @property
+    def recordings_folder(self) -> str:
+        """The folder of recordings for which no file is named; it need not exist."""
+        return os.path.join(self._tenancy.folder, "recordings") if self._tenancy else recordings_folder()
+
+    @lazy
+    def store(self) -> Store:
+        """Keeps recordings for which no file is named."""
+        from kosmolua.broker.folder_store import Folder
+
+        return self._given_store or Folder(self.recordings_folder)
+
+    def tidy(self) -> None:
+        """Remove old recordings from the store, at most once a day."""
+        self.store.tidy(self.accounts.recordings.keep)
 
     def patterns(self, option: str, given: str | Sequence[str]) -> list[Patterns]:
         """Return the patterns given with ``--allow`` or ``--deny``; an empty list if there are none.

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from threading import RLock
+from typing import Protocol
 
-from kosmolua.broker.records import Record
 from kosmolua.errors import ConfigError, Denied
-from kosmolua.folders import journal_file
 from kosmolua.limits import MIB
 from kosmolua.secret import Redactor
 
@@ -21,6 +20,13 @@ MAX_KEPT = 4
 """Renamed journals that are kept: ``journal.jsonl.1`` is the latest."""
 MAX_PENDING = 256
 """Lines kept for the moment when the file can be written again; beyond that the oldest are lost."""
+
+
+class Entry(Protocol):
+    """What a journal keeps, such as a :class:`kosmolua.broker.records.Record`."""
+
+    def line(self, redactor: Redactor) -> bytes:
+        """Return it as a line, without the secrets that are known."""
 
 
 class Journal:
@@ -69,7 +75,7 @@ class Journal:
             except OSError as error:
                 raise ConfigError(f"The journal {os.fspath(path)} cannot be opened: {error.strerror}") from None
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Entry) -> None:
         """Append a record. If that fails, warn, keep the record for later, and return normally."""
         if self._closed:
             return
@@ -171,13 +177,12 @@ class Journal:
             self._file = None
 
 
-def default_journal(redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
-    """Return the journal in the user's state folder, or one that keeps nothing if that folder cannot be written.
+def default_journal(path: str, redactor: Redactor, warn: Callable[[str], None], *, required: bool) -> Journal:
+    """Return the journal of a state folder, or one that keeps nothing if that folder cannot be written.
 
     Raises:
         ConfigError: It cannot be written, and it is required.
     """
-    path = journal_file()
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         return Journal(path, redactor, warn, required=required, max_size=MAX_SIZE)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from queue import SimpleQueue
+from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kosmolua.broker.records import Call, current
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured, PluginFault, log_traceback
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kosmolua.http.messages import Attempt, Request, Response
     from kosmolua.schema.integration import Integration
 
+_T = TypeVar("_T")
 UNAUTHORIZED = 401
 MAX_CONCURRENT_CALLS = 32
 """Calls of one run with one account that may be under way at once, whatever the script asks for."""
@@ -46,31 +47,41 @@ class OpenAccounts:
         self._open: dict[tuple[str, str], _OpenAccount] = {}
         self._lock = Lock()
 
-    @contextmanager
-    def use(self, integration: Integration, account: str, call: Call, until: Until) -> Iterator[Any]:
-        """Yield an account's client: the value of its ``open``, which is called on first use.
+    def use(self, integration: Integration, account: str, call: Call, until: Until, work: Callable[[Any], _T]) -> _T:
+        """Return what a function returns of an account's client: the value of its ``open``, called on first use.
 
         Args:
             integration: The integration.
             account: The name of the account.
             call: The call that it is used for. It waits while too many others use the account.
             until: When the call has to be over.
+            work: Uses the client.
 
         Raises:
             NotConfigured: The account cannot be used.
-            PluginFault: The integration raised something unexpected, also within the ``with`` block.
+            PluginFault: The integration raised something unexpected, also in ``work``.
         """
-        with self._lock:
-            account_in_use = self._open.setdefault((integration.name, account), _OpenAccount())
+        key = integration.name, account
+        in_use = self._open.get(key)
+        if in_use is None:
+            with self._lock:
+                in_use = self._open.setdefault(key, _OpenAccount())
         token = current.set((call, until))
         try:
-            with blaming(call.path, integration.origin):
-                with account_in_use.opening:
-                    if not account_in_use.is_open:
-                        account_in_use.value = self._open_account(integration, account, until)
-                        account_in_use.is_open = True
-                with account_in_use.gate:
-                    yield account_in_use.value
+            if not in_use.is_open:
+                with in_use.opening:
+                    if not in_use.is_open:
+                        in_use.value = self._open_account(integration, account, until)
+                        in_use.is_open = True
+            place = in_use.places.get()
+            try:
+                return work(in_use.value)
+            finally:
+                in_use.places.put(place)
+        except (KosmoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise blamed(call.path, integration.origin, error) from error
         finally:
             current.reset(token)
 
@@ -115,6 +126,14 @@ def _signed_anew(request: Request) -> Request | None:
     return renewed(request)
 
 
+def _free_places() -> SimpleQueue[int]:
+    """Return a place for each call that may be under way. (A semaphore of :mod:`threading` takes ten times as long.)"""
+    places: SimpleQueue[int] = SimpleQueue()
+    for place in range(MAX_CONCURRENT_CALLS):
+        places.put(place)
+    return places
+
+
 @dataclass(eq=False, repr=False)
 class _OpenAccount:
     """An account's opened client, and the limit on concurrent calls with it."""
@@ -122,7 +141,7 @@ class _OpenAccount:
     value: Any = None
     is_open: bool = False
     opening: Lock = field(default_factory=Lock)
-    gate: BoundedSemaphore = field(default_factory=partial(BoundedSemaphore, MAX_CONCURRENT_CALLS))
+    places: SimpleQueue[int] = field(default_factory=_free_places)
 
 
 def _ignore(_: Attempt) -> None:
@@ -155,8 +174,9 @@ class Names:
         call = Call("", 0, path)
         call.effect = "read"
         try:
-            with self._accounts.use(integration, account, call, lambda: ends) as opened:
-                return str(integration.naming[parameter](opened, value))[:MAX_NAME]
+            name_of = integration.naming[parameter]
+            said = self._accounts.use(integration, account, call, lambda: ends, lambda opened: name_of(opened, value))
+            return str(said)[:MAX_NAME]
         except KosmoError:  # the id alone has to do
             return ""
 
@@ -169,24 +189,15 @@ class _Name:
     lock: Lock = field(default_factory=Lock)
 
 
-@contextmanager
-def blaming(path: str, origin: str) -> Iterator[None]:
-    """Turn an exception that an integration raises into a PluginFault. A KosmoError and Ctrl-C pass unchanged.
+def blamed(path: str, origin: str, error: BaseException) -> PluginFault:
+    """Log an exception that an integration raised, and return the error for it.
 
     Args:
         path: The function that is called.
         origin: Where the integration is defined, as ``file:line``.
+        error: The exception.
     """
-    try:
-        yield
-    except (KosmoError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        log_traceback(path, error)
-        raise _fault(path, origin, error) from error
-
-
-def _fault(path: str, origin: str, error: BaseException) -> PluginFault:
+    log_traceback(path, error)
     kind, text = type(error).__name__, _text_of(error)
     return PluginFault(f"{path} failed inside its integration: {kind}", detail=f"{_place_of(origin, error)}: {text}")
 

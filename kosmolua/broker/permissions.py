@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from kosmolua.accounts.permissions import is_pattern
-from kosmolua.broker.approvals import Approval, Approve, Asker, Confirm, Decided
+from kosmolua.broker.approvals import UNANSWERED, Approval, Approve, Asker, Confirm, Decided, Reply
 from kosmolua.errors import Denied, KosmoError, Paused
 
 if TYPE_CHECKING:
@@ -109,24 +109,26 @@ class Permissions:
         if self._host.yes and target.function.effect != "destroy":
             return "--yes"
         function = target.function
-        approval = Approval(target.path, target.account, function.effect, arguments, function.summary)
+        about = function.summary
+        approval = Approval(target.path, target.account, function.effect, arguments, about, number=number)
         decision = self._decided(approval) if self._decided else None
+        reply: Reply = UNANSWERED
         if decision is not None:
-            is_approved, how = decision, APPROVED_LATER
+            reply, how = decision, APPROVED_LATER
         elif self._questions:
-            is_approved = self._questions.ask(number, lambda: replace(approval, names=names()))
+            reply = self._questions.ask(number, lambda: replace(approval, names=names()))
             how = f"approved by {self._questions.person}"
-        else:
-            raise self._unapproved(target, number, replace(approval, names=names() if self._decided else {}))
-        if not is_approved:
+        if reply is UNANSWERED:
+            raise self._unapproved(target, replace(approval, names=names() if self._decided else {}))
+        if not reply:
             raise Denied(f"{_subject(target)}, and it was not approved")
         return how
 
-    def _unapproved(self, target: Target, number: int, approval: Approval) -> KosmoError:
+    def _unapproved(self, target: Target, approval: Approval) -> KosmoError:
         """Return the error of a call that nobody can be asked about."""
         if self._decided:
             what = f"{_subject(target)}, which somebody must approve"
-            return Paused(what, calls=[{"number": number, **asdict(approval)}])
+            return Paused(what, calls=[asdict(approval)])
         return Denied(
             f"{_subject(target)}, which somebody must approve, and nobody can be asked here",
             hint=_remedy(target),
@@ -145,8 +147,9 @@ class Permissions:
             return None
 
         def confirm(message: str, shown: Mapping[str, object]) -> bool:
-            approval = Approval(target.path, target.account, target.function.effect, shown, message)
-            return questions.ask(number, lambda: approval)
+            effect = target.function.effect
+            approval = Approval(target.path, target.account, effect, shown, message, number=number)
+            return questions.ask(number, lambda: approval) is True
 
         return confirm
 
@@ -171,8 +174,8 @@ class _Questions:
         """Who is asked."""
         return self._asker.name or "a person"
 
-    def ask(self, number: int, prepare: Callable[[], Approval]) -> bool:
-        """Return True if the person allows a call.
+    def ask(self, number: int, prepare: Callable[[], Approval]) -> Reply:
+        """Return True if the person allows a call, False if not.
 
         Args:
             number: The call's number; a list of calls is sorted by it.
@@ -190,7 +193,8 @@ class _Questions:
         with self._asking, self._clock.standing_still():
             if question.answer is None:
                 self._ask_for_all(question)
-        return bool(question.answer)
+        assert question.answer is not None
+        return question.answer
 
     def _ask_for_all(self, question: _Question) -> None:
         if self._asker.takes_many:
@@ -221,7 +225,7 @@ class _Question:
     def __init__(self, number: int, approval: Approval) -> None:
         self.number = number
         self.approval = approval
-        self.answer: bool | None = None
+        self.answer: Reply | None = None
 
 
 def _subject(target: Target) -> str:

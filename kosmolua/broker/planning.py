@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua import __version__, protocol
-from kosmolua.broker.recording import replace_file
+from kosmolua.broker.sheets import replace_file
 from kosmolua.errors import BadArguments, ConfigError, Denied
 from kosmolua.protocol import Json
 from kosmolua.schema.types import Choice, List, Map, Record, Scalar, Type, Union

@@ -2,15 +2,18 @@
 
 The events, each with the members that it adds to ``event`` and ``sum``::
 
-    run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, seed}
-                                        always the first line
+    run      {format, kosmolua, run, time, mode, script, args, input, params, secrets, limits, options, account, client,
+              host, seed, session}      always the first line
     intent   {id, branch, ask, number, path, account, effect, arguments, time}
                                         a write is about to be sent
-    answer   {id, branch, ask, value | error, call, secrets}
+    answer   {id, branch, ask, value | error, call, secrets, truncated}
                                         what a request of the script was answered
     given    {id}                       the script has got the answer of a write
     resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew
     script   {name, sha256, source}     from here on another script runs
+    chunk    {name, sha256, source, verb, seed}
+                                        from here on a session runs this chunk, whose requests are numbered anew
+    reset    {}                         the session forgets its state
     decision {line, number, decision, by, value}
                                         what a person said of a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
@@ -27,16 +30,15 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import FileIO
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from kosmolua import __version__
+from kosmolua.broker.sheets import File, Place
 from kosmolua.errors import ConfigError, KosmoError
 from kosmolua.secret import Redactor
 
@@ -51,18 +53,23 @@ class Recording:
     """What a recording holds.
 
     Args:
-        path: The file.
+        place: Where it is.
         events: Its events, in order; the one of index 0 is in line 1.
-        size: Bytes of the file up to the end of the last whole line.
+        size: Bytes up to the end of the last whole line.
         check: The checksum of the last line, which the next one goes on from.
         is_cut: Whether the last line was cut, as by a power cut; what was left of it does not count.
     """
 
-    path: str
+    place: Place
     events: list[Event] = field(default_factory=list)
     size: int = 0
     check: int = 0
     is_cut: bool = False
+
+    @property
+    def path(self) -> str:
+        """The file, or the id of the run if it is in no file."""
+        return self.place.name
 
     @property
     def header(self) -> Event:
@@ -71,9 +78,17 @@ class Recording:
 
     @property
     def script(self) -> Event:
-        """The script that ran last: ``name``, ``sha256`` and ``source``."""
+        """The script that ran last: ``name``, ``sha256`` and ``source``; of a session all chunks in one."""
+        if self.is_session:
+            chunks = [event["source"] for event in self.events if event["event"] == "chunk"]
+            return {**self.header["script"], "source": "\n".join(chunks)}
         scripts = [event for event in self.events if event["event"] == "script"]
         return scripts[-1] if scripts else dict(self.header["script"])
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is of the chunks of a session, and not of one script."""
+        return "session" in self.header
 
     @property
     def end(self) -> Event | None:
@@ -86,22 +101,21 @@ class Recording:
         return str(self.end["status"]) if self.end else "interrupted"
 
 
-def read(path: str | os.PathLike[str]) -> Recording:
+def read(where: str | os.PathLike[str] | Place) -> Recording:
     """Return a recording.
+
+    Args:
+        where: Its file, or another place.
 
     Raises:
         ConfigError: It cannot be read, is no recording, is of another format, or a line is damaged.
     """
-    name = os.fspath(path)
-    try:
-        with open(name, "rb") as file:
-            return _parse(name, file.read())
-    except OSError as error:
-        raise ConfigError(f"The recording {name} cannot be read: {error.strerror}") from None
+    place = File(where) if isinstance(where, (str, os.PathLike)) else where
+    return _parse(place, place.read())
 
 
-def _parse(path: str, data: bytes) -> Recording:
-    recording = Recording(path)
+def _parse(place: Place, data: bytes) -> Recording:
+    recording, path = Recording(place), place.name
     *lines, rest = data.split(b"\n")
     recording.is_cut = bool(rest)
     for number, line in enumerate(lines, start=1):
@@ -150,22 +164,26 @@ class Writer:
     """Appends events to a recording. Any number of threads may use it; no other process or writer can meanwhile.
 
     Args:
-        path: The file.
+        where: Its file, or another place.
         redactor: Masks the secrets that are known when a line is written.
-        after: The recording to append to; None makes a new file, readable by its owner only.
+        after: The recording to append to; None makes a new one.
 
     Raises:
-        ConfigError: The file cannot be written, is there already, or another run writes it.
+        ConfigError: It cannot be written, is there already, or another run writes it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], redactor: Redactor, after: Recording | None = None) -> None:
-        self.path = os.fspath(path)
+    def __init__(
+        self, where: str | os.PathLike[str] | Place, redactor: Redactor, after: Recording | None = None
+    ) -> None:
+        self._place = File(where) if isinstance(where, (str, os.PathLike)) else where
         self._redactor = redactor
         self._check = after.check if after else 0
-        self._file = self._open(after)
-        self._size = after.size if after else 0
+        if after:
+            self._sheet = self._place.go_on(after.size, len(after.events), is_cut=after.is_cut)
+        else:
+            self._sheet = self._place.begin()
         self._written = self._synced = 0
-        # The first guards the file's end, the second the one sync that is under way.
+        # The first guards the sheet's end, the second the one sync that is under way.
         self._lock = Lock()
         self._syncing = Lock()
 
@@ -177,106 +195,49 @@ class Writer:
             value: Its member ``value``, encoded already, without the secrets that were known then.
 
         Raises:
-            KosmoError: The file cannot be written. The run has to end: what is not recorded cannot be resumed.
+            KosmoError: It cannot be written. The run has to end: what is not recorded cannot be resumed.
         """
         body = _encoded(event)
         if self._redactor.knows(body):
-            body = _encoded(self._redactor.value(event))
+            event = cast("Event", self._redactor.value(event))
+            body = _encoded(event)
         body = body[:-1] + ("" if value is None else f',"value":{value}')
         with self._lock:
             line, check = _line(body, self._check)
-            self._append(line)
+            self._sheet.append(line, event)
             self._check = check
             self._written += 1
 
     def sync(self) -> None:
-        """Have all that was written on the disk. Threads that wait for it at the same time share one sync."""
+        """Have all that was written where a power cut leaves it. Threads that wait at the same time share one sync."""
         wanted = self._written
         with self._syncing:
             if self._synced < wanted:
                 reached = self._written
-                try:
-                    os.fsync(self._file.fileno())
-                except OSError as error:
-                    raise self._unwritable(error) from None
+                self._sheet.sync()
                 self._synced = reached
 
     def close(self) -> None:
-        """Close the file, and take out of it what became known as a secret after it was written."""
+        """Let others write, and take out what became known as a secret after it was written."""
         if self._synced:  # the answers of the last writes have to be on the disk as their intents are
-            with suppress(OSError):
-                os.fsync(self._file.fileno())
+            with suppress(KosmoError):
+                self._sheet.sync()
         try:
             self._scrub()
         finally:
-            self._file.close()
-
-    def _open(self, after: Recording | None) -> FileIO:
-        flags = os.O_RDWR | os.O_APPEND | (0 if after else os.O_CREAT | os.O_EXCL)
-        try:
-            file = FileIO(os.open(self.path, flags, 0o600), "r+")
-        except FileExistsError:
-            hint = "name another file, or remove this one"
-            raise ConfigError(f"The recording {self.path} is there already", hint=hint) from None
-        except OSError as error:
-            raise ConfigError(f"The recording {self.path} cannot be written: {error.strerror}") from None
-        try:
-            self._take(file, after)
-        except BaseException:
-            file.close()
-            raise
-        return file
-
-    def _take(self, file: FileIO, after: Recording | None) -> None:
-        """Lock a file, and drop the half line at its end."""
-        if not _lock(file):
-            raise ConfigError(f"The recording {self.path} is in use: another run writes it", hint="wait for its end")
-        if after is None:
-            return
-        size = os.fstat(file.fileno()).st_size
-        if size < after.size or (size > after.size and not after.is_cut):
-            raise ConfigError(f"The recording {self.path} has changed since it was read", hint="try again")
-        if size > after.size:
-            os.ftruncate(file.fileno(), after.size)
-
-    def _append(self, line: bytes) -> None:
-        """Append a line, or leave the file as it is."""
-        try:
-            rest = line
-            while rest:
-                rest = rest[self._file.write(rest) or 0 :]
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._file.fileno(), self._size)
-            raise self._unwritable(error) from None
-        self._size += len(line)
-
-    def _unwritable(self, error: OSError) -> KosmoError:
-        hint = "free its disk, then resume the run"
-        return KosmoError(f"The recording {self.path} cannot be written any more: {error.strerror}", hint=hint)
+            self._sheet.close()
 
     def _scrub(self) -> None:
-        """Mask secrets that the file holds, such as one that stands in the script and was resolved after its start."""
-        with open(self.path, "rb") as file:
-            data = file.read()
+        """Mask secrets that were written, such as one that stands in the script and was resolved after its start."""
+        data = self._sheet.read()
         if not self._redactor.knows(data.decode("utf-8", "replace")):
             return
         check, lines = 0, []
-        for event in _parse(self.path, data).events:
+        for event in _parse(self._place, data).events:
             del event["sum"]
             line, check = _line(_encoded(self._redactor.value(event))[:-1], check)
             lines.append(line)
-        replace_file(self.path, b"".join(lines))
-
-
-def replace_file(path: str, data: bytes) -> None:
-    """Replace a file as a whole, readable by its owner only."""
-    descriptor, fresh = tempfile.mkstemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
-    with open(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(fresh, path)
+        self._sheet.replace(lines)
 
 
 def _line(body: str, before: int) -> tuple[bytes, int]:
@@ -289,32 +250,9 @@ def _line(body: str, before: int) -> tuple[bytes, int]:
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
-def _lock(file: FileIO) -> bool:
-    """Lock a file for this open file alone, until it is closed or its process ends; return False if another has it."""
-    try:
-        import fcntl
-    except ImportError:
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def is_in_use(path: str) -> bool:
     """Return True if a run writes a recording just now, or if it cannot be opened."""
-    try:
-        with FileIO(path, "r+") as file:
-            return not _lock(file)
-    except OSError:
-        return True
+    return File(path).is_in_use()
 
 
 def error_fields(error: KosmoError) -> Event:

@@ -93,8 +93,14 @@ class Record:
 
     def summary(self) -> Summary:
         """Return the call's entry in an outcome."""
-        names = ("path", "account", "effect", "status", "duration_ms", "error")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "path": self.path,
+            "account": self.account,
+            "effect": self.effect,
+            "status": self.status,
+            "duration_ms": self.duration_ms,
+            "error": self.error,
+        }
 
     def line(self, redactor: Redactor) -> bytes:
         """Return the call as a line of the journal."""
@@ -162,7 +168,7 @@ class Call:
             path=self.path,
             account=self.account,
             effect=self.effect,
-            arguments=redactor.value(self.arguments),
+            arguments=redactor.value(self.arguments) if self.arguments else self.arguments,
             status=self._status(error, is_over=is_over),
             error=error.code if error else None,
             allowed_by=self.allowed_by,

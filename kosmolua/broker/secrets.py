@@ -17,9 +17,11 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.sources import SOURCES, Sources, check_secret
+from kosmolua.broker.places import MAX_PLACES, Place, reach
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
-from kosmolua.schema.types import List, Map, Mismatch, Record, Type, Union, is_secret
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import List, Map, Record, Type, Union, is_secret
 from kosmolua.secret import MASK, Redactor, Secret, SecretText
 from kosmolua.suggestions import did_you_mean
 
@@ -28,10 +30,6 @@ if TYPE_CHECKING:
 
 Given = str | Secret | Mapping[str, Any]
 """How a program gives a secret: itself, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``."""
-Place = tuple[Any, ...]
-"""The keys that lead to a value inside others; lists are counted from 1, as in Lua."""
-MAX_PLACES = 10_000
-"""Handles in the arguments of one call."""
 
 
 def source_of(text: str) -> dict[str, Any]:
@@ -147,7 +145,7 @@ class Handles:
         for entry in places[: MAX_PLACES + 1]:
             try:
                 place, name = entry
-                holder, key = _reach(filled, place)
+                holder, key = reach(filled, place)
                 is_place = holder[key] == MASK and isinstance(name, str)
             except (LookupError, TypeError, ValueError):
                 is_place = False
@@ -168,13 +166,13 @@ class Handles:
         found = list(_secrets_in(kind, value, ())) if kind else []
         if not found:
             return value, []
-        hidden, places = [_plain(value)], []
+        hidden, places = [_maskable(value)], []
         for place, secret in found:
             self._redactor.learn(secret)
             with self._lock:
                 name = f"{self._prefix}.{len(self._obtained) + 1}"
                 self._obtained[name] = secret
-            holder, key = _reach(hidden, (1, *place))
+            holder, key = reach(hidden, (1, *place))
             holder[key] = MASK
             places.append((place, name))
         return hidden[0], places
@@ -183,7 +181,7 @@ class Handles:
         """Return the value of an answer with a :class:`Secret` where a script would have a handle."""
         shown = [value]
         for place, name in answer.secrets if isinstance(answer, Answer) else ():
-            holder, key = _reach(shown, (1, *place))
+            holder, key = reach(shown, (1, *place))
             holder[key] = self._obtained[name]
         return shown[0]
 
@@ -225,31 +223,10 @@ def _secrets_in(kind: Type, value: Any, place: Place) -> Iterator[tuple[Place, S
                 yield from _secrets_in(inner, item, (*place, key))
 
 
-def _plain(value: Any) -> Any:
-    """Return a value with lists for tuples, and without secrets that cannot be copied."""
+def _maskable(value: Any) -> Any:
+    """Return a copy of a value with lists for tuples, and without secrets, which cannot be copied."""
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
-    """Return the list or the mapping that a place is in, and the key there.
-
-    Raises:
-        LookupError: Nothing is in this place.
-    """
-    for step in place[:-1]:
-        inside = inside[_key(inside, step)]
-    key = _key(inside, place[-1])
-    inside[key]
-    return inside, key
-
-
-def _key(holder: Any, step: Any) -> Any:
-    if isinstance(holder, list) and isinstance(step, int) and step > 0:
-        return step - 1
-    if isinstance(holder, dict) and isinstance(step, str):
-        return step
-    raise LookupError
+        return {key: _maskable(item) for key, item in value.items()}
+    return [_maskable(item) for item in value] if isinstance(value, (list, tuple)) else value

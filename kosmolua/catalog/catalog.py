@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -23,6 +24,7 @@ from kosmolua.suggestions import as_hint, did_you_mean, list_of, listed
 MAX_DESCRIBED_ACCOUNTS = 100
 """Accounts that are described with their integration. Of more than these each is asked for when a script names it."""
 ALL = "*"
+MAX_TARGETS = 512
 
 
 class Provider(Protocol):
@@ -73,7 +75,7 @@ class Target:
     function: Function
     rule: Rule
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The function's own path, without the account: ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
@@ -98,13 +100,14 @@ class Catalog:
         self._providers = {provider.root: provider for provider in providers}
         self._accounts = accounts
         self._preferred: str | None = None
+        self._targets: dict[str, Target] = {}
 
     def preferring(self, account: str | None) -> Catalog:
         """Return the same catalog with another default account, for each integration that has it; None changes none."""
         if account is None:
             return self
         other = copy(self)
-        other._preferred = account
+        other._preferred, other._targets = account, {}
         return other
 
     def check_account(self, account: str) -> None:
@@ -278,12 +281,19 @@ class Catalog:
             UnknownPath: No integration, account or function has this name.
             NotConfigured: The integration has no account, or several and none is the default.
         """
-        integration, function, account = self._find(path)
+        if path in self._targets:
+            return self._targets[path]
+        integration, function, account = self._find(".".join(parts_of(path)) or path)
         chosen = self._default(integration) if account == "default" else account
         if chosen is None:
             raise self._no_default(integration)
         rule = self._accounts.rules(integration, chosen).of_function(function)
-        return Target(integration, chosen, function, rule)
+        target = Target(integration, chosen, function, rule)
+        if root_and_name(integration.name)[0] == ROOT:  # the tools of a server may be other ones the next time
+            if len(self._targets) >= MAX_TARGETS:
+                self._targets.clear()
+            self._targets[path] = target
+        return target
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:

@@ -66,9 +66,8 @@ def _keep_child_statuses() -> None:
 
 def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain ``run`` command line without click, which takes longer to import than the sandbox takes to boot."""
-    from kosmolua.cli.options import read_plainly, spelled_out
+    from kosmolua.cli.options import read_plainly
 
-    typed = spelled_out(typed)
     plain = read_plainly(typed[1:]) if worker else None
     if plain is None:
         from kosmolua.cli.program import run_program

@@ -18,8 +18,8 @@ from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UsageError
 from kosmolua.folders import config_folder
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import AccountField, Integration
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import parts_of
-from kosmolua.schema.types import Mismatch
 
 PLACES = {"file": "a file that only you can read", "env": "an environment variable", "keyring": "the keyring"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -180,8 +180,16 @@ def confirm(question: str) -> None:
     """Ask a person at the terminal for a yes; anything else ends the command."""
     import click
 
+    if not agrees(question):
+        raise click.Abort
+
+
+def agrees(question: str) -> bool:
+    """Return True if a person at the terminal says yes."""
+    import click
+
     with standard.given_back():
-        click.confirm(question, abort=True, err=True)
+        return bool(click.confirm(question, err=True))
 
 
 def can_ask() -> bool:

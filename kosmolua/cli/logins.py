@@ -7,7 +7,8 @@ import webbrowser
 from kosmolua.cli import console
 from kosmolua.errors import ConfigError, KosmoError, NotConfigured, UnknownPath
 from kosmolua.http import oauth
-from kosmolua.http.oauth import Service, Tokens
+from kosmolua.http.oauth import Tokens
+from kosmolua.http.oauth_services import Service
 from kosmolua.runtime import Runtime
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SERVERS, integration_in, parts_of, section_of
@@ -34,11 +35,17 @@ def find(runtime: Runtime, name: str) -> tuple[Integration, str]:
     return integration, account
 
 
-def log_in(runtime: Runtime, name: str, *, by_device: bool) -> tuple[str, str]:
+def log_in(runtime: Runtime, name: str, *, by_device: bool, as_client: bool) -> tuple[str, str]:
     """Log an account in, and return its section and where its token is kept."""
     integration, account = find(runtime, name)
     service = runtime.accounts.service(integration, account)
-    service, tokens = _tokens(service, by_device=by_device)
+    if as_client or not service.login.needs_person:
+        if not (service.client_id and service.client_secret):
+            section = section_of(integration.name, account)
+            raise NotConfigured(f"{section} needs its client_id and client_secret to log in as a client")
+        service, tokens = oauth.log_in_as_client(service)
+    else:
+        service, tokens = _tokens(service, by_device=by_device)
     kept = runtime.accounts.login(integration, account).keep(service, tokens)
     return section_of(integration.name, account), kept
 
@@ -64,8 +71,6 @@ def log_out(runtime: Runtime, name: str) -> tuple[str, bool]:
 def _tokens(service: Service, *, by_device: bool) -> tuple[Service, Tokens]:
     """Let the person log in by the browser, or by a code if that is asked for, or if nothing else is possible."""
     login = service.login
-    if not login.authorize and not login.device:
-        return oauth.log_in_as_client(service)
     if login.authorize and not by_device:
         try:
             return oauth.log_in_by_browser(service, lambda url: _open(url, must=not login.device))

@@ -62,14 +62,22 @@ def secret(text: str) -> str:
     return text
 
 
-def spelled_out(typed: Sequence[str]) -> list[str]:
-    """Return a command line with ``--simulate=FILE`` and its like as the options that they stand for."""
+def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> list[str]:
+    """Return the words of a command with ``--simulate=FILE`` and its like as the options that they stand for.
+
+    Args:
+        typed: The words.
+        takes_value: Returns True if the word after an option is its value, which is left as it is.
+    """
     words: list[str] = []
+    is_value = False
     for place, word in enumerate(typed):
-        if word == "--":
+        if word == "--" and not is_value:
             return words + list(typed[place:])
         name, equals, value = word.partition("=")
-        words += [name, SHORT_FOR[name], value] if equals and name in SHORT_FOR else [word]
+        is_short = equals and name in SHORT_FOR and not is_value
+        words += [name, SHORT_FOR[name], value] if is_short else [word]
+        is_value = not is_value and takes_value(word)
     return words
 
 
@@ -368,7 +376,7 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
     """
     values: dict[str, Any] = {}
     operands: list[str] = []
-    words = iter(typed)
+    words = iter(spelled_out(typed, takes_value=_takes_value))
     for word in words:
         if not word.startswith("-") or word == "-":
             operands.append(word)
@@ -379,6 +387,11 @@ def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:
         return None
     file = operands[0] if operands else None
     return Script(file, code, operands[1:]), Options(**values)
+
+
+def _takes_value(word: str) -> bool:
+    option = _BY_NAME.get(word)
+    return option is not None and option.metavar is not None
 
 
 def _read_value(option: Option[Any], words: Iterator[str], values: dict[str, Any]) -> bool:

@@ -11,7 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from kosmolua.cli.defaults import user_defaults
-from kosmolua.cli.options import OPTIONS, Option, Options
+from kosmolua.cli.options import OPTIONS, Option, Options, spelled_out
+from kosmolua.limits import ADJUSTABLE
 from kosmolua.suggestions import closest
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -78,7 +79,7 @@ class Command(Examples, click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line; refuse an unknown option with those that are close, and the advice."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, spelled_out(args, takes_value=_values_of(self, ctx)))
         except click.NoSuchOption as error:
             name = error.option_name.lstrip("-")
             options = [option.lstrip("-") for option in error.possibilities or ()]
@@ -96,6 +97,19 @@ class Command(Examples, click.Command):
         for title in sorted(sections, key=lambda title: title != "Options"):
             with formatter.section(title):
                 write_list(formatter, sections[title])
+
+
+def _values_of(command: click.Command, ctx: click.Context) -> Callable[[str], bool]:
+    """Return what says of a word whether it is an option with its value in the next one; ``-ye`` is one too."""
+    options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
+    named = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
+
+    def takes_value(word: str) -> bool:
+        letters = word[1:] if not word.startswith("--") else ""
+        first = next((place for place, letter in enumerate(letters) if f"-{letter}" in named), None)
+        return word in named or (first is not None and first == len(letters) - 1)
+
+    return takes_value
 
 
 def write_list(formatter: click.HelpFormatter, rows: Sequence[tuple[str, str]]) -> None:
@@ -131,6 +145,12 @@ def calling_options(command: _Command) -> _Command:
 def serving_options(command: _Command) -> _Command:
     """Give a command that runs the scripts of others those shared options that concern it, as ``options``."""
     return _with_options(command, [option for option in OPTIONS if option.for_sessions and option.for_servers])
+
+
+def hosting_options(command: _Command) -> _Command:
+    """Give a command that serves many those shared options that are the same for all of them, as ``options``."""
+    shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
+    return _with_options(command, [option for option in OPTIONS if option.attribute in (*shared, *ADJUSTABLE)])
 
 
 def listing_options(command: _Command) -> _Command:

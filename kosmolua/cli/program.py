@@ -30,6 +30,7 @@ COMMANDS = {
         "fleet": "Run a script over many inputs.",
         "repl": "Try Lua line by line.",
         "mcp": "Serve agents over the Model Context Protocol.",
+        "serve": "Serve many over HTTP, with a page for people.",
     },
     "Read": {
         "docs": "Read and search the documentation.",
@@ -152,7 +153,7 @@ def _answering(work: Callable[[], int], indent: int | None) -> Callable[[], int]
             refused = error
         except OSError as error:
             refused = KosmoError(worded(error))
-        from kosmolua.runs.run import Outcome
+        from kosmolua.runs import Outcome
 
         console.as_json(Outcome([], "", refused, []).to_json(), indent)
         return status_of(refused)

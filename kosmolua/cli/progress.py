@@ -19,7 +19,7 @@ from kosmolua.cli import console
 from kosmolua.cli.approval import Approver
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import harmless
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 _T = TypeVar("_T")
 PLAIN, ERASE = "\x1b[0m", "\r\x1b[2K"
@@ -237,7 +237,7 @@ def _write(line: str, style: str) -> None:
 
 
 class Watching:
-    """The callbacks of one run, as :class:`kosmolua.runs.run.RunOptions` names them.
+    """The callbacks of one run, as :class:`kosmolua.runs.RunOptions` names them.
 
     Args:
         approver: Asks about calls; None if nobody can be asked.

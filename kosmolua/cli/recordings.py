@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
+from kosmolua.broker.stores import default_store
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.errors import UsageError
-from kosmolua.folders import recordings_folder
 from kosmolua.limits import Limits
-
-SUFFIX = ".jsonl"
 
 
 def find(named: str) -> str:
@@ -28,22 +26,13 @@ def find(named: str) -> str:
     """
     if os.path.exists(named) or os.path.dirname(named):
         return named
-    found = [each for each in names() if each.startswith(named)]
+    store = default_store()
+    found = [each.run for each in store.runs(beginning=named)]
     if len(found) == 1:
-        return os.path.join(recordings_folder(), found[0] + SUFFIX)
+        return store.place(found[0]).name
     if found:
         raise UsageError(f"Several recordings begin with {named!r}: {', '.join(found)}")
     raise UsageError(f"There is no recording {named!r}, neither a file of this name nor a run that was recorded")
-
-
-def names() -> list[str]:
-    """Return the ids of the runs whose recordings are in the user's state folder, the oldest first."""
-    folder = recordings_folder()
-    try:
-        files = [file for file in os.scandir(folder) if file.name.endswith(SUFFIX)]
-    except OSError:
-        return []
-    return [file.name.removesuffix(SUFFIX) for file in sorted(files, key=lambda file: file.stat().st_mtime)]
 
 
 def changed_script(file: str | None) -> tuple[str, bytes] | None:

@@ -16,7 +16,7 @@ from kosmolua.errors import KosmoError, Paused, UnderWay, UsageError
 from kosmolua.folders import recordings_folder
 from kosmolua.processes.child import ColdChild
 from kosmolua.processes.launch import Worker
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 
 TYPE_CHECKING = False
@@ -229,7 +229,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
         for warning in outcome.warnings:
             console.warn(warning)
         if outcome.recording:
-            console.complain(_where_it_is(outcome.recording, is_done=outcome.ok))
+            console.complain(where_it_is(outcome.recording, can_go_on=not outcome.ok))
     return status_of(outcome.error)
 
 
@@ -246,7 +246,7 @@ def watched(run: Callable[..., Outcome], options: Options) -> Outcome:
     """Run a script with the callbacks that show what it prints and does, and ask what it asks.
 
     Args:
-        run: Takes the callbacks, as :class:`kosmolua.runs.run.RunOptions` names them.
+        run: Takes the callbacks, as :class:`kosmolua.runs.RunOptions` names them.
         options: The shared options of the command line.
     """
     write = {} if options.json else {"on_output": standard.write}
@@ -309,11 +309,16 @@ def input_of(options: Options, runtime: Runtime, script: Script | None = None) -
     return read_input(options.input, runtime.limits.max_result)
 
 
-def _where_it_is(path: str, *, is_done: bool) -> str:
-    """Return what can be done with a recording."""
+def where_it_is(path: str, *, can_go_on: bool) -> str:
+    """Return what can be done with a recording.
+
+    Args:
+        path: The recording.
+        can_go_on: Whether its run can be resumed.
+    """
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if folder == recordings_folder() else path
-    goes_on = "" if is_done else f"kosmolua resume {name} goes on, "
+    goes_on = f"kosmolua resume {name} goes on, " if can_go_on else ""
     return f"recorded: {goes_on}kosmolua replay {name} repeats it"
 
 

@@ -4,93 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from datetime import datetime
 from html import escape
 from shutil import get_terminal_size
-from typing import Any
 
-from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import Recording, events_of
+from kosmolua.broker.recording import Recording
+from kosmolua.broker.timeline import Bar, bars_of, headline
 from kosmolua.cli import console
 from kosmolua.cli.streams import standard
 from kosmolua.escaping import exposed
-from kosmolua.limits import spell_size
 
 MIN_BAR, MAX_BAR = 10, 40
 """Columns of the bars in a terminal."""
 MAX_ARGUMENTS = 2000
 """Characters of a call's arguments on the page."""
-MANY_REQUESTS = 429
-
-
-class Bar:
-    """One call.
-
-    Args:
-        call: What the recording has of it.
-        ask: What the script asked, if it got an answer.
-        begins: Milliseconds from the first call of the run to this one.
-    """
-
-    def __init__(self, call: dict[str, Any], ask: Sequence[Any], begins: float) -> None:
-        self.number: int = call["number"]
-        self.path = str(call.get("path"))
-        self.account = str(call.get("account") or "")
-        self.effect = str(call.get("effect") or "")
-        self.status = str(call.get("status"))
-        self.error = str(call.get("error") or "")
-        self.duration = float(call.get("duration_ms") or 0.0)
-        self.begins = begins
-        self.allowed_by = str(call.get("allowed_by") or "")
-        self.arguments = call.get("arguments") or (ask[2] if len(ask) > 2 else {})
-        self._attempts = [int(status) for status in call.get("attempts") or ()]
-
-    @property
-    def remarks(self) -> str:
-        """What is to be said beside it: its error, retries, and how often it had to wait for a rate limit."""
-        waits = self._attempts.count(MANY_REQUESTS)
-        retries = len(self._attempts) - 1
-        remarks = [self.error] if self.error else []
-        remarks += (
-            [f"{retries} {'retry' if retries == 1 else 'retries'}"] if retries > 0 and self.effect == "read" else []
-        )
-        remarks += [f"{len(self._attempts)} requests"] if retries > 0 and self.effect != "read" else []
-        remarks += [f"waited for a rate limit {waits} {'time' if waits == 1 else 'times'}"] if waits else []
-        return ", ".join(remarks)
-
-
-def bars_of(recording: Recording) -> list[Bar]:
-    """Return the calls of a recording in the order in which they began."""
-    asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
-    calls = calls_of(recording)
-    starts = {number: _moment(call) for number, call in calls.items()}
-    first = min((moment for moment in starts.values() if moment), default=None)
-    bars = [
-        Bar(
-            call,
-            asked.get(number, ()),
-            (moment - first).total_seconds() * 1000 if (moment := starts[number]) and first else 0,
-        )
-        for number, call in calls.items()
-    ]
-    return sorted(bars, key=lambda bar: (bar.begins, bar.number))
-
-
-def _moment(call: dict[str, Any]) -> datetime | None:
-    text = call.get("started") or call.get("time")
-    return datetime.fromisoformat(text) if text else None
-
-
-def headline(recording: Recording) -> str:
-    """Return what a recording is of, in one line."""
-    header, script = recording.header, recording.script
-    takes = 1 + sum(1 for _ in events_of(recording, "resumed"))
-    resumed = f", resumed {takes - 1} times" if takes > 2 else ", resumed once" if takes == 2 else ""
-    when = str(header["time"])[:19].replace("T", " ")
-    name = script["name"].removeprefix("=")
-    ended = f"{recording.status}{resumed}, {spell_size(recording.size)}"
-    return f"run {header['run']} of {name}, {when}, {header['mode']}: {ended}"
 
 
 def draw(recording: Recording) -> None:

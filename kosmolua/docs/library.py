@@ -18,8 +18,9 @@ from kosmolua.docs.sections import RecordPage, SectionPage, SectionsPage, has_pa
 from kosmolua.docs.vocabulary import content_words, words_of
 from kosmolua.errors import BadDocArguments, PluginError
 from kosmolua.schema.bounds import Range
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import ROOT, integration_in, parts_of, root_and_name
-from kosmolua.schema.types import STRING, Choice, Mismatch, Scalar, Type
+from kosmolua.schema.types import STRING, Choice, Scalar, Type
 
 MAX_SIGNATURES = 3
 """Hits of a search that are shown with their signature."""

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from kosmolua.errors import WorkerLost
 from kosmolua.fleet.executors import works_here
 from kosmolua.fleet.tasks import Runtime, Script, Task, may_repeat, pack, perform, perform_apart, unpack
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 BATCH_SECONDS = 1.0
 """Seconds of work that another process gets at once, since handing it over takes milliseconds."""

@@ -7,9 +7,9 @@ import os
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from kosmolua.broker.recording import replace_file
+from kosmolua.broker.sheets import replace_file
 from kosmolua.errors import ConfigError, UsageError
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 Place = tuple[str, str | None]
 """What tells a line from others: the key, as JSON, and the account."""

@@ -17,7 +17,8 @@ from kosmolua.broker.answers import calls_of
 from kosmolua.broker.recording import Recording, read
 from kosmolua.errors import Busy, ConfigError, KosmoError, WorkerLost
 from kosmolua.lua.header import Header, read_header
-from kosmolua.runs.run import Outcome, as_bytes
+from kosmolua.runs import Outcome
+from kosmolua.runs.job import as_bytes
 
 PLUGINS = "kosmolua_integrations_"
 """What the names of modules begin with that hold plugins; they are imported by the catalog."""
@@ -45,7 +46,7 @@ class Script:
 
     Args:
         source: Its text.
-        options: Options of each run, as :class:`kosmolua.runs.run.RunOptions` names them.
+        options: Options of each run, as :class:`kosmolua.runs.RunOptions` names them.
     """
 
     source: bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import urljoin
 
 from kosmolua.http.messages import Request
 from kosmolua.secret import Secret
@@ -72,11 +73,14 @@ class OAuth2:
     As in ``token: Annotated[Secret | None, OAuth2(authorize="https://...", token="https://...")] = None``. The client
     is that of the account's own fields ``client_id`` and ``client_secret``, else the one named here.
 
+    An address may begin with a slash if the integration knows where the service of an account is.
+
     Args:
         token: Where codes and refresh tokens are exchanged for tokens.
         authorize: The page where a person logs in; without it there is no login by browser.
         device: Where a device asks for its code (RFC 8628); without it there is no login by device code.
-        revoke: Where a token is revoked (RFC 7009).
+        revoke: Where a token is revoked (RFC 7009); without it what the service's metadata (RFC 8414) say.
+        refresh: Where refresh tokens are exchanged, if not where codes are.
         scopes: What the token may do.
         client_id: The public name of the program at the service, if the account names none.
         parameters: What the login page wants beside that.
@@ -86,9 +90,25 @@ class OAuth2:
     authorize: str = ""
     device: str = ""
     revoke: str = ""
+    refresh: str = ""
     scopes: tuple[str, ...] = ()
     client_id: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def needs_person(self) -> bool:
+        """True unless a client's own id and secret are all that a login takes."""
+        return bool(self.authorize or self.device or not self.token)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses that it has, by what happens there."""
+        found = {name: getattr(self, name) for name in ("token", "authorize", "device", "revoke", "refresh")}
+        return {name: url for name, url in found.items() if url}
+
+    def at(self, base_url: str) -> OAuth2:
+        """Return the same login with whole addresses, of a service that is at ``base_url``."""
+        return replace(self, **{name: urljoin(base_url, url) for name, url in self.addresses.items()})  # type: ignore[arg-type]
 
 
 def with_header(request: Request, name: str, value: Secret) -> Request:

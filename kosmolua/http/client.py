@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from kosmolua.errors import BadArguments, CallError, NetworkError, NotConfigured
 from kosmolua.http.auth import Auth, Bearer
-from kosmolua.http.binary import Binary, binary
+from kosmolua.http.binary import Binary, binary, bytes_of
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
@@ -30,7 +30,7 @@ Query = Mapping[str, "Scalar | Secret | Sequence[Scalar] | None"] | Sequence[tup
 """Names and values of a query or a form; as pairs they are sent as they are, in order."""
 File = tuple[str, "bytes | str | Secret", str]
 """A file of a multipart form: its name, what is in it, and its media type."""
-Field: TypeAlias = "Scalar | Secret | File"
+Field: TypeAlias = "Scalar | Secret | File | Binary"
 Fields: TypeAlias = "Mapping[str, Field | Sequence[Field] | None] | Sequence[tuple[str, Field]]"
 """Names of a multipart form with a value or a file each, or a list of these."""
 Body = bytes | str | Secret
@@ -246,8 +246,8 @@ class Api:
             headers: Sent with this request, instead of the client's own of the same name.
             json: The body as JSON, where a string may be a Secret; None sends none.
             form: Names and values of a form, sent as the body instead.
-            multipart: Fields and files of a form, sent as ``multipart/form-data`` instead. A file is a tuple of its
-                name, its content and its media type; a list stands for several fields of that name.
+            multipart: Fields and files of a form, sent as ``multipart/form-data`` instead. A file is a ``Binary``, or a
+                tuple of its name, its content and its media type; a list stands for several fields of that name.
             body: Any other body, with its ``Content-Type`` among the headers; text is sent as UTF-8.
             timeout: Seconds that it may take, with repetitions and waits; a call's own limit holds beside it.
             safe: True if the request changes nothing although its method could, as a query by POST: it is then
@@ -498,6 +498,9 @@ def _parts(fields: Fields) -> Iterator[Part]:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, tuple):
                 yield _file(name, each)
+            elif isinstance(each, dict) and "base64" in each:
+                file = cast("Binary", each)
+                yield Part(name, bytes_of(file), file["content_type"], file.get("filename") or "file")
             elif each is not None:
                 yield Part(name, each if isinstance(each, Secret) else _word(name, each).encode())
 

@@ -198,6 +198,10 @@ Observe: TypeAlias = Callable[[Attempt], None]
 """Called with each attempt when it is over."""
 
 
+LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
+"""The beginning of an address of this machine, which needs no TLS."""
+
+
 def origin(url: str) -> str:
     """Return scheme, host and port of an absolute URL in one spelling (RFC 6454), or an empty string.
 

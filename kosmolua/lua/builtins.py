@@ -10,7 +10,6 @@ from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.syntax import Node, key_of
 from kosmolua.lua.values import (
-    UNKNOWN,
     Builtin,
     Closure,
     Literal,
@@ -19,6 +18,7 @@ from kosmolua.lua.values import (
     Undefined,
     Value,
     is_table,
+    item_in,
     item_of,
     record_keys,
 )
@@ -185,9 +185,3 @@ def _check_encode(findings: Findings, value: Node, options: Node | None) -> None
 def _kind_of(field: Node) -> str:
     value = field.get("value")
     return value.kind if value else ""
-
-
-def item_in(value: Value) -> Value:
-    """Return the known value of a list's items."""
-    item = item_of(value.type) if isinstance(value, Result) else None
-    return Result(item, f"an item of {value.source}") if item and isinstance(value, Result) else UNKNOWN

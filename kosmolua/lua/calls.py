@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node, key_of, string_of
 from kosmolua.lua.values import Callee, Literal, Undefined, Value
-from kosmolua.schema.types import Mismatch, Scalar
+from kosmolua.schema.arguments import Parameter
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import Scalar
 from kosmolua.suggestions import as_hint, parameters_meant
 
 
@@ -70,10 +72,15 @@ def misuses(callee: Callee, call: Node, evaluate: Evaluate) -> Iterator[Misuse]:
     for parameter in parameters:
         if parameter.name in given:
             yield from _misfit(callee, parameter.name, *given[parameter.name], evaluate)
-        elif is_complete and parameter.required and not {parameter.name, parameter.unless} & (given.keys() | meant):
+        elif is_complete and parameter.required and not _instead_of(parameter) & (given.keys() | meant):
             instead = f", or {parameter.unless}" if parameter.unless else ""
             usage = f"call it as {callee.function.signature}"
             yield Misuse(call, f"{callee.path} needs {parameter.name}, {parameter.type.words}{instead}", usage)
+
+
+def _instead_of(parameter: Parameter) -> set[str]:
+    """Return the arguments any of which may give a parameter."""
+    return {parameter.name, parameter.unless, *parameter.inside[:1]}
 
 
 def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, tuple[Node, Value]] | None, bool]:

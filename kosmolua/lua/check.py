@@ -14,7 +14,7 @@ from kosmolua.lua.findings import Finding
 from kosmolua.lua.header import read_header
 from kosmolua.lua.reading import Reading
 from kosmolua.lua.syntax import SyntaxProblem, parse
-from kosmolua.lua.values import Value
+from kosmolua.lua.values import Secrets, Value
 
 MAX_FINDINGS = 50
 """Findings of one script; those that follow are left out."""
@@ -102,10 +102,12 @@ class Checker:
 
     Args:
         catalog: The integrations and accounts.
+        secrets: The secrets that the scripts may use, or None if that is not known.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, secrets: Secrets | None = None) -> None:
         self._catalog = catalog
+        self._secrets = secrets
 
     def check(self, source: str | bytes, known: Mapping[str, Value] | None = None) -> Report:
         """Return the problems of a script and what it may do, without running it.
@@ -128,7 +130,7 @@ class Checker:
         except ScriptError as error:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
-            reading = Reading(self._catalog, script.root, header.params, known)
+            reading = Reading(self._catalog, script.root, header.params, known, self._secrets)
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(

@@ -20,6 +20,7 @@ from kosmolua.lua.values import (
     Literal,
     Missing,
     Result,
+    Secrets,
     Undefined,
     Value,
     field_of,
@@ -27,7 +28,7 @@ from kosmolua.lua.values import (
     is_optional,
     is_table,
     is_text,
-    item_of,
+    item_in,
     lists_in,
     near_field,
     record_keys,
@@ -109,6 +110,8 @@ class Fields:
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
             return self._under_app(node, value, key)
+        elif isinstance(value, Secrets):
+            self._check_secret(node, value, key)
         elif key is None or key in self._scopes.fields:
             return UNKNOWN
         elif isinstance(value, Library):
@@ -127,6 +130,15 @@ class Fields:
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             return Missing(f"'{key}' of this table", idioms.FIELDS.get(key, ""))
         return UNKNOWN
+
+    def _check_secret(self, node: Node, secrets: Secrets, key: str | None) -> None:
+        """Note a secret that nobody gave."""
+        if key is None or key in secrets.names:
+            return
+        there = f"there are {listed(secrets.names, MAX_KEYS)}" if secrets.names else f"--secret {key}=SOURCE gives one"
+        hint = did_you_mean(key, secrets.names) or there
+        mode = None if secrets.is_complete else Mode.POSSIBLE
+        self._findings.fail(node, f"there is no secret called '{key}'", hint, mode=mode)
 
     def _lacks(self, table: Node | None, key: str) -> bool:
         """Return True if a table that is written out never has a key, since nothing in the script can add it."""
@@ -166,8 +178,7 @@ class Fields:
             return UNKNOWN
         if record_keys(value.type) is not None:
             self.is_no_list(node, value, f"[{index}]")
-        item = item_of(value.type)
-        return Result(item, f"an item of {value.source}") if item else UNKNOWN
+        return item_in(value)
 
     def is_no_list(self, node: Node, value: Result, use: str, *, fails: bool = False) -> None:
         """Note that a record is used as a list."""

@@ -19,8 +19,9 @@ from typing import Any
 
 from kosmolua.errors import BadArguments, ScriptError
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.spelling import NoType, read_type
-from kosmolua.schema.types import Mismatch, Record, Type
+from kosmolua.schema.types import Record, Type
 
 _COMMENT = re.compile(r"\s*--(?!\[=*\[)-?(.*)")
 _FUNCTION = re.compile(r"\s*(?:local\s+)?function\b|\s*(?:local\s+)?[\w.:]+\s*=\s*function\b")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kosmolua.lua import idioms
-from kosmolua.lua.builtins import NOTHING, PATTERN_METHODS, check_builtin, check_pattern, item_in, returns_value
+from kosmolua.lua.builtins import NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
 from kosmolua.lua.calls import literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
@@ -25,9 +25,12 @@ from kosmolua.lua.values import (
     Literal,
     Missing,
     Result,
+    Secrets,
     Undefined,
     Value,
+    decoded,
     field_of,
+    item_in,
     record_keys,
 )
 from kosmolua.schema.types import Type
@@ -49,13 +52,19 @@ class Reading:
         root: The whole script.
         params: The type of ``params``, if the script's header declares it.
         known: The globals of a session and what they are known to be, if the script is a chunk in one.
+        secrets: The secrets that it may use, or None if that is not known.
 
     ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
     ``kept`` those that are called in any other way.
     """
 
     def __init__(
-        self, catalog: Catalog, root: Node, params: Type | None = None, known: Mapping[str, Value] | None = None
+        self,
+        catalog: Catalog,
+        root: Node,
+        params: Type | None = None,
+        known: Mapping[str, Value] | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self.findings = Findings()
         self.dropped: set[str] = set()
@@ -72,6 +81,8 @@ class Reading:
         self._entered: set[int] = set()
         self._conditions: list[str] = []
         self._params = params
+        self._secrets = secrets
+        self._knows_null = b".null" in root.source
         if not self._scopes.is_certain:
             self.findings.mode = Mode.POSSIBLE
         self._block(root)
@@ -144,7 +155,7 @@ class Reading:
 
     def _read_repeat_statement(self, node: Node) -> None:
         self._block(node.get("body"))
-        self.value(node.get("condition"))
+        self._test(node.get("condition"))
 
     def _read_return_statement(self, node: Node) -> None:
         for child in node.children:
@@ -157,15 +168,22 @@ class Reading:
     def _read_if_statement(self, node: Node) -> None:
         for branch in (node, *node.all("alternative")):
             check_condition(self.findings, branch.get("condition"))
-        self.value(node.get("condition"))
+        self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("consequence"))
             for alternative in node.all("alternative"):
-                self.value(alternative.get("condition"))
+                self._test(alternative.get("condition"))
                 self._guarded(alternative, alternative.get("consequence") or alternative.get("body"))
 
+    def _test(self, node: Node | None) -> None:
+        """Read what is tested for truth, and note a value that may be ``json.null``, which is true."""
+        value = self.value(node)
+        if node and isinstance(value, Result) and value.may_be_null and not self._knows_null:
+            hint = f"{node.text} ~= json.null is false for it"
+            self.findings.warn(node, f"{value.source} may be json.null, which is true and not nil", hint)
+
     def _read_while_statement(self, node: Node) -> None:
-        self.value(node.get("condition"))
+        self._test(node.get("condition"))
         with self.findings.at_least(Mode.POSSIBLE):
             self._guarded(node, node.get("body"))
 
@@ -300,6 +318,8 @@ class Reading:
             return Result(self._params, "params")
         if self._scopes.is_dynamic:
             return UNKNOWN
+        if name == "secrets" and self._secrets:
+            return self._secrets
         if name in LIBRARIES:
             return Library(name)
         if name in GLOBALS:
@@ -335,6 +355,7 @@ class Reading:
         operator = found.text if found else ""
         first = self.value(left)
         if operator in ("and", "or"):
+            self._test(left)
             with self.findings.at_least(Mode.POSSIBLE):
                 self._conditions.append(left.text if left else "")
                 self.value(right)
@@ -342,6 +363,8 @@ class Reading:
             return UNKNOWN
         second = self.value(right)
         is_test = operator in ("==", "~=") and any(side and side.kind == "nil" for side in (left, right))
+        for side in (left, right) if is_test else ():
+            self._test(side)
         for side, value in ((left, first), (right, second)):
             if side and not is_test and not (isinstance(value, Result) and self._is_guarded(side)):
                 check_operand(self.findings, self.fields, side, value, operator)
@@ -366,6 +389,8 @@ class Reading:
         value = self.value(operand)
         if operand and operator and operator.text == "#":
             check_length(self.findings, self.fields, operand, value)
+        if operator and operator.text == "not":
+            self._test(operand)
         if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
             return Literal("number", -value.value, node)
         return UNKNOWN
@@ -401,6 +426,8 @@ class Reading:
                 check_builtin(self, called.name, given, values)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:
                 self._check_mapped(given[1], values[1])
+            if called.name == "json.decode" and values and isinstance(values[0], Literal):
+                return decoded(str(values[0].value))
             if called.name in NOTHING:
                 return Missing(f"value that {called.name} returns", NOTHING[called.name])
         elif isinstance(called, Closure):

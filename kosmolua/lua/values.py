@@ -5,13 +5,15 @@ Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import Choice, List, Map, Record, Type
+from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type
 
 MIN_LIKENESS = 0.75
 """How much of a name must be alike for it to be meant: of short names many resemble each other a little."""
@@ -80,11 +82,25 @@ class Result(NamedTuple):
         type: Its type.
         source: What it is, such as ``the result of list_services``.
         is_optional: Whether it may be nil.
+        may_be_null: Whether it may be ``json.null``, which is true.
     """
 
     type: Type
     source: str
     is_optional: bool = False
+    may_be_null: bool = False
+
+
+class Secrets(NamedTuple):
+    """The table of the secrets that the user gave.
+
+    Args:
+        names: What they are called.
+        is_complete: Whether the run has no others.
+    """
+
+    names: tuple[str, ...]
+    is_complete: bool = True
 
 
 class Library(NamedTuple):
@@ -119,7 +135,7 @@ class Literal(NamedTuple):
     node: Node | None = None
 
 
-Value = Unknown | Missing | Undefined | Branch | Callee | Result | Library | Builtin | Closure | Literal
+Value = Unknown | Missing | Undefined | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
 UNKNOWN = Unknown()
 
 
@@ -143,6 +159,31 @@ def is_optional(kind: Type, key: str) -> bool:
 def item_of(kind: Type) -> Type | None:
     """Return the type of a list's items, or None for any other type."""
     return kind.item if isinstance(kind, List) else None
+
+
+def item_in(value: Value) -> Value:
+    """Return the known value of a list's items. Null is nil as a field of a table, and ``json.null`` in a list."""
+    item = item_of(value.type) if isinstance(value, Result) else None
+    if item is None or not isinstance(value, Result):
+        return UNKNOWN
+    return Result(item, f"an item of {value.source}", may_be_null=item.nullable)
+
+
+def decoded(text: str) -> Value:
+    """Return what is known of the value of a JSON text: whether it is a list, and may hold null."""
+    try:
+        kind = _list_of(json.loads(text))
+    except (ValueError, RecursionError):
+        return UNKNOWN
+    return Result(kind, "the decoded text") if kind else UNKNOWN
+
+
+def _list_of(value: object) -> Type | None:
+    if not isinstance(value, list):
+        return None
+    inner = [_list_of(each) for each in value if each is not None]
+    item = inner[0] if inner and all(each == inner[0] for each in inner) else None
+    return List(replace(item or ANY, nullable=None in value))
 
 
 def is_list(kind: Type) -> bool:

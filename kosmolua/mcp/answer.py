@@ -13,7 +13,7 @@ from mcp_types import CallToolResult, TextContent
 from kosmolua.errors import KosmoError
 from kosmolua.limits import REPORTED, Limits
 from kosmolua.mcp.tools import Script
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 MIN_SHARE = 80
 """Characters. A member of a list or map that would get less is left out, not cut."""
@@ -155,13 +155,16 @@ MAX_WARNINGS = 6
 GET_LESS = "return or print only what is needed: pick fields, filter, count or page inside the script"
 
 
-def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str], str]) -> CallToolResult:
+def answer(
+    outcome: Outcome, script: Script, host: Limits, way_to_approve: str, keep: Callable[[str], str]
+) -> CallToolResult:
     """Return the answer to a client for an outcome.
 
     Args:
         outcome: The outcome of the script.
         script: What was asked for.
         host: The limits of the server, which a script can only lower.
+        way_to_approve: How a person approves calls of a paused run.
         keep: Keeps the whole text of an answer that is cut, and returns the page that it can be read by.
     """
     error = outcome.error and outcome.error.fields()  # without the detail: a model writes the next script
@@ -175,11 +178,11 @@ def answer(outcome: Outcome, script: Script, host: Limits, keep: Callable[[str],
     if outcome.warnings:
         found["warnings"] = outcome.warnings[:MAX_WARNINGS]
     if left_out:
-        page = keep(_join(_sections(decodable(whole), outcome, script, host)))
+        page = keep(_join(_sections(decodable(whole), outcome, script, host, way_to_approve)))
         hint = f'read on with lua_read_doc, page "{page}", offset 0; or {GET_LESS}'
         found["left_out"] = {"budget": script.budget, "parts": left_out, "hint": hint}
     return CallToolResult(
-        content=[TextContent(text=decodable(_join(_sections(found, outcome, script, host))))],
+        content=[TextContent(text=decodable(_join(_sections(found, outcome, script, host, way_to_approve))))],
         structured_content=found,
         is_error=not outcome.ok,
     )
@@ -195,12 +198,14 @@ def _join(sections: Sequence[str]) -> str:
     return "\n\n".join(filter(None, sections))
 
 
-def _sections(found: Mapping[str, Any], outcome: Outcome, script: Script, host: Limits) -> Sequence[str]:
+def _sections(
+    found: Mapping[str, Any], outcome: Outcome, script: Script, host: Limits, way_to_approve: str
+) -> Sequence[str]:
     error = found["error"]
     nothing = not (error or found["result"] or found["output"])
     return (
         _failure(error) if error else "",
-        _advice(error, script, host) if error else "",
+        _advice(error, script, host, way_to_approve) if error else "",
         _plan(found["plan"]) if found.get("plan") else "",
         f"Recorded as run {run_of(outcome)}." if outcome.recording else "",
         "\n".join(["Result:", *map(_shown, found["result"])]) if found["result"] else "",
@@ -261,7 +266,7 @@ def _refused(findings: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _advice(error: Mapping[str, Any], script: Script, host: Limits) -> str:
+def _advice(error: Mapping[str, Any], script: Script, host: Limits, way_to_approve: str) -> str:
     """Return advice for the model, in addition to the error's own."""
     if error["code"] == "limit_exceeded":
         return _advice_on_limit(REPORTED[error["limit"]][0], script, host)
@@ -269,7 +274,7 @@ def _advice(error: Mapping[str, Any], script: Script, host: Limits) -> str:
         return 'The script ran with mode "read_only"; "run" would let it ask for writes.'
     if error["code"] == "paused":
         return (
-            "Tell the user which calls wait. They can approve them with kosmolua resume; or, if your client can ask "
+            f"Tell the user which calls wait. They can approve them {way_to_approve}; or, if your client can ask "
             "them, call execute_lua with the run's id as resume, and without code."
         )
     if error["code"] in ("denied", "not_configured"):

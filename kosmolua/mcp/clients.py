@@ -8,6 +8,8 @@ import secrets
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,9 +25,26 @@ MAX_TOKEN = 4_096
 SCOPE = "kosmolua.client"
 """Where a request's scope has its client's name."""
 COOKIE = "kosmolua-client"
+SESSION = "mcp-session-id"
+MAX_SESSIONS_OF_ADDRESS = 100
+"""Sessions that clients of one address may have."""
+FORGET_TIMEOUT = 3600.0
+"""Seconds after which a session that was not used has ended for certain."""
 MAX_NAME = 64
 RECONNECT_TIMEOUT = 10.0
 """Seconds for which the scripts of a client without a connection run on, since it may come back."""
+
+
+@dataclass
+class _Session:
+    """A session of the older protocol: where its client is, and how it was used."""
+
+    address: str
+    requests: int = 0
+    """Those that are being answered."""
+    uses: int = 0
+    used: float = 0.0
+    """When it was used last, by :func:`time.monotonic`."""
 
 
 class Clients:
@@ -33,6 +52,9 @@ class Clients:
 
     Up to protocol 2025-11-25 a session is a client. Later ones have no sessions, so the first answer sets a cookie.
     It grants nothing; it only distinguishes clients that share an address.
+
+    An address has at most :data:`MAX_SESSIONS_OF_ADDRESS` sessions. One more ends one of its own: one that was opened
+    and never used, if there is one, or else the one that was not used for longest.
 
     Args:
         app: What answers the requests.
@@ -45,6 +67,8 @@ class Clients:
         self._has_runs = has_runs
         self._end_runs = end_runs
         self._requests: Counter[str] = Counter()
+        self._sessions: dict[str, _Session] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI has it."""
@@ -52,7 +76,7 @@ class Clients:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        session, cookie = headers.get("mcp-session-id"), cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        session, cookie = headers.get(SESSION), cookie_parser(headers.get("cookie", "")).get(COOKIE)
         if session:
             name = f"session {session[:MAX_NAME]}"
         elif cookie:
@@ -61,14 +85,60 @@ class Clients:
             name, send = "", _with_cookie(send)
         scope[SCOPE] = name
         self._requests[name] += 1
+        known = self._sessions.get(session or "")
+        if known:
+            known.uses, known.requests = known.uses + 1, known.requests + 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send if session else self._noting_session(scope, send))
         finally:
+            if known:
+                known.requests, known.used = known.requests - 1, monotonic()
+            if scope["method"] == "DELETE":
+                self._sessions.pop(session or "", None)
             self._requests[name] -= 1
             if not self._requests[name]:
                 del self._requests[name]
                 if self._has_runs(name):
                     asyncio.get_running_loop().call_later(RECONNECT_TIMEOUT, self._end_unless_back, name)
+
+    def _noting_session(self, scope: Scope, send: Send) -> Send:
+        """Return what sends an answer and notes the session that it opens."""
+        address = str((scope.get("client") or [""])[0])
+
+        async def send_and_note(message: Message) -> None:
+            if message["type"] == "http.response.start" and (opened := Headers(raw=message["headers"]).get(SESSION)):
+                self._sessions[opened] = _Session(address, used=monotonic())
+                self._make_room(address, scope, opened)
+            await send(message)
+
+        return send_and_note
+
+    def _make_room(self, address: str, scope: Scope, newest: str) -> None:
+        """End a session of an address that has too many, and forget those that have ended by themselves."""
+        forgotten = monotonic() - FORGET_TIMEOUT
+        self._sessions = {name: each for name, each in self._sessions.items() if each.requests or each.used > forgotten}
+        own = {name: each for name, each in self._sessions.items() if each.address == address and name != newest}
+        idle = {name: each for name, each in own.items() if not each.requests}
+        if len(own) < MAX_SESSIONS_OF_ADDRESS or not idle:
+            return
+        name = min(idle, key=lambda each: (idle[each].uses > 1, idle[each].used))
+        del self._sessions[name]
+        task = asyncio.get_running_loop().create_task(self._end_session(name, scope))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end_session(self, name: str, scope: Scope) -> None:
+        """End a session as its client would."""
+        headers = [(SESSION.encode(), name.encode()), (b"host", b"localhost")]
+        request = {**scope, "method": "DELETE", "headers": headers}
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            pass  # 404 if it has ended by itself
+
+        await self._app(request, receive, send)
 
     def _end_unless_back(self, name: str) -> None:
         if name not in self._requests:

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 from collections.abc import Sequence
 from time import monotonic
 
 from kosmolua.broker.approvals import Approval
 from kosmolua.broker.planning import Planner
-from kosmolua.broker.recording import read
 from kosmolua.broker.records import CallStarted, Event, Watch
-from kosmolua.errors import ConfigError, KosmoError
-from kosmolua.folders import recordings_folder
+from kosmolua.errors import KosmoError
 from kosmolua.mcp.questions import Answer, Question
+from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import Script
-from kosmolua.runs.run import Outcome, RunOptions
-from kosmolua.runtime import Runtime
+from kosmolua.runs import Outcome, RunOptions
 
 
 class Execution:
     """A running script. It may outlive the request that started it.
 
     Args:
-        runtime: Runs it.
+        runner: Runs it.
         script: What runs.
-        client: Whose it is, as the runtime shares its workers among clients.
+        client: Whose it is, as the workers are shared among clients.
         asks: True if its client can put questions to a person.
         check: True to refuse a script that is certain to fail.
         watch: Called in another thread when a call starts and when it ends.
 
-    ``question`` is what the script waits for, and ``latest`` the call that it started last.
+    ``question`` is what the script waits for, ``latest`` the call that it started last, and ``limits`` are those of the
+    server when it was started.
     """
 
     def __init__(
-        self, runtime: Runtime, script: Script, *, client: str | None, asks: bool, check: bool, watch: Watch
+        self, runner: Runner, script: Script, *, client: str | None, asks: bool, check: bool, watch: Watch
     ) -> None:
         self.script = script
         self.question: Question | None = None
@@ -45,7 +42,7 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._started = monotonic()
-        self._approval_timeout = runtime.limits.timeout
+        self.limits = runner.limits
         self._allowed: set[tuple[str, str]] = set()
         self._asks_no_more = False
         options = script.options
@@ -53,7 +50,7 @@ class Execution:
         options["check"] = check
         options["watch"] = self._note
         options["approve"] = _Approver(self) if asks else None
-        self._task = asyncio.create_task(_run(runtime, script, options))
+        self._task = asyncio.create_task(_run(runner, script, options))
         self._task.add_done_callback(lambda _: self._changed.set())
 
     @property
@@ -98,6 +95,10 @@ class Execution:
         if isinstance(event, CallStarted):
             self._loop.call_soon_threadsafe(self._begin_call, event.path, event.account)
 
+    def withdraw(self) -> None:
+        """Take back the question that the client was asked: it was answered elsewhere, or nobody waits any more."""
+        self._loop.call_soon_threadsafe(self._withdraw)
+
     def approve_many(self, approvals: Sequence[Approval]) -> list[bool]:
         """Ask about calls that wait at the same time, in one question, and return the answers in the same order."""
         open_ones = [approval for approval in approvals if _subject(approval) not in self._allowed]
@@ -120,7 +121,7 @@ class Execution:
 
     def _put(self, question: Question) -> Answer:
         self._loop.call_soon_threadsafe(self._ask, question)
-        answer = question.wait(self._approval_timeout) or Answer.NEVER
+        answer = question.wait(self.limits.timeout) or Answer.NEVER
         self._loop.call_soon_threadsafe(self.answer, question, answer)
         return answer
 
@@ -131,6 +132,10 @@ class Execution:
         self.latest = f"{path} [{account}]" if account else path
         self._changed.set()
 
+    def _withdraw(self) -> None:
+        if self.question:
+            self.answer(self.question, Answer.NO)
+
     def _ask(self, question: Question) -> None:
         if self._asks_no_more:
             question.answer(Answer.NEVER)
@@ -139,37 +144,20 @@ class Execution:
         self._changed.set()
 
 
-async def _run(runtime: Runtime, script: Script, options: RunOptions) -> Outcome:
-    """Run a script, plan what it would write, or go on with a recorded run of the same client."""
+async def _run(runner: Runner, script: Script, options: RunOptions) -> Outcome:
+    """Run a script, plan what it would write, or go on with a recorded run."""
     if script.resume:
         try:
-            path = recording_of(script.resume, options.get("client"))
-            return await runtime.resume_async(path, **options)
+            return await runner.resume(script.resume, options)
         except KosmoError as error:
             return Outcome([], "", error, [])
     if script.plan:
         planner = Planner()
         options["planning"] = planner
-        outcome = await runtime.run_async(script.code, **options)
+        outcome = await runner.run(script.code, options)
         outcome.plan = {"calls": [vars(call) for call in planner.calls], "decisions": planner.decisions}
         return outcome
-    if runtime.recordings.mcp:
-        options["record"] = True
-    return await runtime.run_async(script.code, **options)
-
-
-def recording_of(run: str, client: str | None) -> str:
-    """Return the recording of a client's run, in the user's state folder.
-
-    Raises:
-        ConfigError: There is none, or it is another client's.
-    """
-    path = os.path.join(recordings_folder(), f"{run}.jsonl")
-    if re.fullmatch("[0-9a-f]{12}", run) and os.path.exists(path) and read(path).header["client"] == client:
-        return path
-    raise ConfigError(
-        f"There is no recorded run {run[:40]!r}", hint="the answer to a script that pauses has the run's id"
-    )
+    return await runner.run(script.code, options)
 
 
 class _Approver:
@@ -178,6 +166,7 @@ class _Approver:
     def __init__(self, execution: Execution) -> None:
         self.name = "the person at the MCP client"
         self.approve_many = execution.approve_many
+        self.withdraw = execution.withdraw
 
     def __call__(self, approval: Approval) -> bool:
         return self.approve_many([approval])[0]

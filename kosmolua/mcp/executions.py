@@ -21,9 +21,9 @@ from kosmolua.mcp.answer import answer, refusal
 from kosmolua.mcp.clients import client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
+from kosmolua.mcp.runner import Runner
 from kosmolua.mcp.tools import Script
 from kosmolua.mcp.transcripts import Transcripts
-from kosmolua.runtime import Runtime
 
 HEARTBEAT_INTERVAL = 5.0
 """Seconds after which a client hears that a script still runs, though nothing happened."""
@@ -121,14 +121,14 @@ class Executions:
     """Runs scripts for any number of clients at once.
 
     Args:
-        runtime: Runs them.
+        runner: Runs them.
         transcripts: Keeps answers that are cut.
         watch: Called in another thread when a call starts and when it ends.
         check: True to refuse scripts that are certain to fail.
     """
 
-    def __init__(self, runtime: Runtime, transcripts: Transcripts, watch: Watch, *, check: bool) -> None:
-        self._runtime = runtime
+    def __init__(self, runner: Runner, transcripts: Transcripts, watch: Watch, *, check: bool) -> None:
+        self._runner = runner
         self._transcripts = transcripts
         self._watch = watch
         self._check = check
@@ -138,9 +138,7 @@ class Executions:
     async def start(self, script: Script, client: Client) -> CallToolResult | InputRequiredResult:
         """Run a script and return its answer, or what the client has to ask a person first."""
         asks = client.asks_a_person
-        execution = Execution(
-            self._runtime, script, client=client.name, asks=asks, check=self._check, watch=self._watch
-        )
+        execution = Execution(self._runner, script, client=client.name, asks=asks, check=self._check, watch=self._watch)
         return await self._follow(execution, client)
 
     async def resume(
@@ -182,8 +180,9 @@ class Executions:
             parked = False
             try:
                 if await client.follow(execution):
+                    way = self._runner.way_to_approve
                     keep = partial(self._transcripts.keep, client.name)
-                    return await in_thread(answer, execution.outcome(), execution.script, self._runtime.limits, keep)
+                    return await in_thread(answer, execution.outcome(), execution.script, execution.limits, way, keep)
                 parked = True
                 return self._park(execution)
             finally:

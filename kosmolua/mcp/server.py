@@ -35,6 +35,7 @@ from kosmolua.mcp import resources, transcripts
 from kosmolua.mcp.answer import decodable, refusal
 from kosmolua.mcp.executions import PARKING_TIMEOUT, Client, Executions, in_thread
 from kosmolua.mcp.resources import WRITE_SCRIPT, write_script
+from kosmolua.mcp.runner import PlainRunner, Runner
 from kosmolua.mcp.tools import DEFAULT_PAGE, Script, check, script_tools, tools_for
 from kosmolua.mcp.transcripts import Transcripts
 from kosmolua.runtime import Runtime
@@ -64,13 +65,36 @@ class Handlers:
         simulated: True if the data is simulated; the tools' descriptions say so.
         watch: Called in another thread when a call starts and when it ends.
         check: True to refuse scripts that are certain to fail.
+        runner: Runs the scripts, in place of the runtime alone.
     """
 
-    def __init__(self, runtime: Runtime, *, read_only: bool, simulated: bool, watch: Watch, check: bool = True) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        read_only: bool,
+        simulated: bool,
+        watch: Watch,
+        check: bool = True,
+        runner: Runner | None = None,
+    ) -> None:
+        self._server: Server[Any] | None = None
         self._transcripts = Transcripts()
-        self._executions = Executions(runtime, self._transcripts, watch, check=check)
+        self._executions = Executions(runner or PlainRunner(runtime), self._transcripts, watch, check=check)
+        self.adopt(runtime, read_only=read_only, simulated=simulated)
+
+    def adopt(self, runtime: Runtime, *, read_only: bool, simulated: bool) -> None:
+        """Answer further requests with this runtime. Scripts that run already go on with theirs.
+
+        Args:
+            runtime: As the constructor takes it, like the others.
+            read_only: True if every write is denied.
+            simulated: True if the data is simulated.
+        """
+        self._runtime = runtime
         self._about = _about(runtime, simulated=simulated)
+        if self._server:
+            self._server.instructions = self._instructions
         tools = tools_for(runtime.limits, read_only=read_only, about=self._about)
         self._scripts = script_tools(runtime, {tool.name for tool in tools})
         tools += [tool for tool, _ in self._scripts.values()]
@@ -81,7 +105,7 @@ class Handlers:
         server: Server[Any] = Server(
             NAME,
             version=__version__,
-            instructions=f"{INSTRUCTIONS} {self._about}",
+            instructions=self._instructions,
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
             on_list_resources=self.list_resources,
@@ -92,7 +116,12 @@ class Handlers:
         )
         sealed = RequestStateSecurity.ephemeral(ttl=PARKING_TIMEOUT)
         server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
+        self._server = server
         return server
+
+    @property
+    def _instructions(self) -> str:
+        return f"{INSTRUCTIONS} {self._about}"
 
     def close(self) -> None:
         """End the scripts that still wait for a client."""

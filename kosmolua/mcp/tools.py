@@ -13,12 +13,13 @@ from kosmolua.docs.pages import DEFAULT_DETAIL, DETAILS, MIN_BUDGET
 from kosmolua.docs.search import DEFAULT_HITS, MAX_HITS
 from kosmolua.errors import BadArguments, BadDocArguments
 from kosmolua.limits import ADJUSTABLE, SECONDS, Limits
-from kosmolua.runs.run import RunOptions
+from kosmolua.runs import RunOptions
 from kosmolua.runtime import Runtime
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.json_schema import Reader
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import SCRIPTS
-from kosmolua.schema.types import Mismatch, Record, Scalar, Type
+from kosmolua.schema.types import Record, Scalar, Type
 from kosmolua.suggestions import did_you_mean
 
 DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from threading import Event, RLock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
 from kosmolua.limits import Limits
@@ -26,6 +26,22 @@ MAX_PAUSED = 4
 """Runs for each worker that may have given their place back; further ones keep theirs while a person is asked."""
 RESERVE = 8
 """One worker in so many is kept for clients that have none."""
+
+
+class Load(NamedTuple):
+    """How busy a pool is.
+
+    Args:
+        workers: How many runs can go on at once.
+        busy: How many do.
+        queued: Runs that wait for a place.
+        paused: Runs that gave theirs back, since a person is asked.
+    """
+
+    workers: int
+    busy: int
+    queued: int
+    paused: int
 
 
 class WorkerPool:
@@ -63,6 +79,11 @@ class WorkerPool:
     def workers(self) -> int:
         """How many runs go on at once."""
         return self._workers
+
+    @property
+    def load(self) -> Load:
+        """How busy the pool is now."""
+        return self._places.load
 
     @property
     def max_runs(self) -> int:
@@ -235,6 +256,12 @@ class _Places:
                 self._refuse_if_full(turn.client)
             self._queues.setdefault(turn.client, deque()).append(turn)
             self._give()
+
+    @property
+    def load(self) -> Load:
+        with self._lock:
+            queued = sum(map(len, self._queues.values()))
+            return Load(self._count, sum(self._held.values()), queued, len(self._paused))
 
     def pause(self, turn: Turn) -> bool:
         """Take a place back for a while, and return True, unless too many runs have given theirs back."""

@@ -15,6 +15,7 @@ from kosmolua.processes.launch import SIGKILL
 
 _CPU_SIGNALS = {int(getattr(signal, name)) for name in ("SIGPROF", "SIGXCPU") if hasattr(signal, name)}
 _LARGEST_NUMBER = 2**53
+_FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 MAX_EXIT = 63
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
@@ -73,6 +74,23 @@ class Job(NamedTuple):
             seed=self.seed,
             is_planned=self.is_planned,
         )
+
+
+def as_bytes(source: str | bytes) -> bytes:
+    """Return the bytes of a script."""
+    return source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
+
+
+def chunk_of(source: bytes) -> bytes:
+    """Return a script as Lua's ``load`` takes it: every line keeps its number.
+
+    A byte order mark is dropped, and the lines with ``` around a script that was cut out of Markdown. A first line that
+    begins with ``#`` is a comment, as it is for ``lua``.
+    """
+    source = source.removeprefix(b"\xef\xbb\xbf")
+    if fenced := _FENCED.fullmatch(source):
+        source = b"\n" * fenced[1].count(b"\n") + fenced[2]
+    return b"--" + source if source.startswith(b"#") else source
 
 
 class Ending:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
 from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
+from kosmolua.broker.sheets import File
+from kosmolua.broker.store import APPROVAL_DAYS
 from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
-from kosmolua.folders import recordings_folder
 from kosmolua.runs.tape import Tape
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from kosmolua.runs.job import Job
 
 MAX_NAMED = 3
-APPROVAL_DAYS = 7
-"""How long a paused run waits for its approvals."""
 
 
 @dataclass
@@ -58,7 +57,7 @@ class Decisions:
 
 
 class Outcome(Protocol):
-    """How a take ended, see :class:`kosmolua.runs.run.Outcome`."""
+    """How a take ended, see :class:`kosmolua.runs.Outcome`."""
 
     error: KosmoError | None
     calls: list[dict[str, object]]
@@ -85,6 +84,9 @@ class Take:
         path: The recording.
         recording: What the recording held before this take.
         decided: Approvals given and refused beforehand, each with the call.
+        earlier: The number of the last call before this take, if nothing is recorded of those.
+        can_pause: Whether the run pauses where nobody can be asked, since it can be resumed.
+        tidy: Called after the end of a run that was recorded.
 
     ``remark`` is a sentence that goes with the outcome, if there is one.
     """
@@ -97,6 +99,10 @@ class Take:
         path: str,
         recording: Recording | None = None,
         decided: Iterable[tuple[Event, bool]] = (),
+        *,
+        earlier: int = 0,
+        can_pause: bool = True,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.run = run
         self.seed = seed
@@ -105,17 +111,15 @@ class Take:
         self.remark: str | None = None
         self._recording = recording
         self._decided = list(decided)
+        self.earlier = max(calls_of(recording), default=0) if recording else earlier
+        self.can_pause = can_pause
+        self._tidy = tidy
         self._lock = Lock()
 
     @property
     def secrets(self) -> Sequence[str] | None:
         """The names that the script finds in ``secrets``, if it ran before: they stay the same."""
         return self._recording.header["secrets"] if self._recording else None
-
-    @property
-    def earlier(self) -> int:
-        """The number of the last call of earlier takes."""
-        return max(calls_of(self._recording), default=0) if self._recording else 0
 
     def decided(self, approval: Approval) -> bool | None:
         """Return what a person said beforehand of a call; each decision is for one call."""
@@ -134,7 +138,11 @@ class Take:
             # What was refused by a pause was asked for again, by another number.
             outcome.calls = [*summaries(call for call in recorded.values() if call.get("error") != Paused.code), *fresh]
             outcome.recording = self.path
-            self.tape.close(self._end(outcome))
+            try:
+                self.tape.close(self._end(outcome))
+            except KosmoError as error:  # what the script did stands
+                outcome.warnings.append(error.message)
+            self._tidy()
             return
         self.tape.close()
         assert self._recording
@@ -148,7 +156,7 @@ class Take:
             outcome.warnings.append(f"{_not_made(left)}, the first of them {_words(left[0])}")
 
     def _end(self, outcome: Outcome) -> Event:
-        end: Event = {"event": "end", "time": _now(), "status": outcome.status, "calls": self.tape.unanswered()}
+        end: Event = {"event": "end", "time": moment(), "status": outcome.status, "calls": self.tape.unanswered()}
         if outcome.error:
             end["error"] = error_fields(outcome.error)
             end["by"] = self.tape.question_that_raised(outcome.error)
@@ -166,12 +174,13 @@ def begin(
     deny: Sequence[str],
     account: str | None = None,
     client: str | None = None,
+    run: str | None = None,
 ) -> Take:
     """Begin a recording.
 
     Args:
         host: What the run makes its calls with.
-        path: The file, which must not be there; None for one in the user's state folder, named by the run's id.
+        path: The file, which must not be there; None for a place in the store, found by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits of the run.
@@ -179,21 +188,60 @@ def begin(
         deny: What is denied, also when it goes on.
         account: The default account of the run, if it has one of its own.
         client: Whose run it is, in a server of several clients.
+        run: The id of the run; by default a new one.
 
     Raises:
         ConfigError: The file cannot be written.
     """
-    run, seed = os.urandom(6).hex(), os.urandom(16).hex()
-    file = default_path(run) if path is None else os.fspath(path)
+    options = {"read_only": read_only or host.read_only, "deny": _list(deny)}
+    new = begun(host, path, source, job, limits, run=run, options=options, account=account, client=client)
+    return Take(new.run, new.seed, Tape(Answers(), new.writer, redact=host.redactor.value), new.path, tidy=host.tidy)
+
+
+class New(NamedTuple):
+    """A recording that was begun: the id of its run, its path, the seed of random numbers, and what writes it."""
+
+    run: str
+    path: str
+    seed: str
+    writer: Writer
+
+
+def begun(
+    host: Host,
+    path: str | os.PathLike[str] | None,
+    source: bytes,
+    job: Job,
+    limits: Limits,
+    *,
+    run: str | None = None,
+    **more: Any,
+) -> New:
+    """Begin a recording, with its first line.
+
+    Args:
+        host: What makes the calls.
+        path: The file, which must not be there; None for a place in the store, found by the run's id.
+        source: The script as it was given.
+        job: What its process is told.
+        limits: The limits.
+        run: The id of the run; by default a new one.
+        more: Further members of the first line.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
+    place = host.store.place(run) if path is None else File(path)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
-    writer = Writer(file, host.redactor)
+    writer = Writer(place, host.redactor)
     writer.write(
         {
             "event": "run",
             "format": FORMAT,
             "kosmolua": __version__,
             "run": run,
-            "time": _now(),
+            "time": moment(),
             "mode": host.mode,
             "script": script_fields(job.name.removeprefix("="), source),
             "args": list(job.arguments),
@@ -201,14 +249,12 @@ def begin(
             "secrets": list(job.secrets),
             "params": dict(job.params),
             "limits": limits.as_dict(),
-            "options": {"read_only": read_only or host.read_only, "deny": _list(deny)},
-            "account": account,
-            "client": client,
             "host": host.places(),
             "seed": seed,
+            **more,
         }
     )
-    return Take(run, seed, Tape(Answers(), writer, redact=host.redactor.value), file)
+    return New(run, place.name, seed, writer)
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> Take:
@@ -242,9 +288,9 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
         raise ConfigError(f"The recording {recording.path} is of a {recording.header['mode']} run", hint=hint)
     host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
-    writer = Writer(recording.path, host.redactor, recording)
+    writer = Writer(recording.place, host.redactor, recording)
     try:
-        resumed: Event = {"event": "resumed", "time": _now(), "kosmolua": __version__}
+        resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
         events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
         for event in events:
@@ -255,8 +301,8 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         raise
     recording.events += events
     tape = Tape(Answers(recording, is_changed=_was_changed(recording)), writer, redact=host.redactor.value)
-    header = recording.header
-    return Take(header["run"], header["seed"], tape, recording.path, recording, _left_approvals(recording))
+    run, seed, left = recording.header["run"], recording.header["seed"], _left_approvals(recording)
+    return Take(run, seed, tape, recording.path, recording, left, tidy=host.tidy)
 
 
 def plan_of(host: Host, source: bytes, job: Job) -> Plan:
@@ -269,7 +315,7 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
     """
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params)}
-    return Plan(script_fields(job.name, source), run, [], [], _now())
+    return Plan(script_fields(job.name, source), run, [], [], moment())
 
 
 def applying(plan: Plan, host: Host, *, again: bool) -> Application:
@@ -289,7 +335,7 @@ def applying(plan: Plan, host: Host, *, again: bool) -> Application:
     if plan.run["mode"] != host.mode:
         hint = "pass --simulate" if plan.run["mode"] == "simulated" else "apply it without --simulate"
         raise ConfigError(f"The plan is of a {plan.run['mode']} run", hint=hint)
-    plan.applied = _now()
+    plan.applied = moment()
     return Application(plan)
 
 
@@ -329,7 +375,13 @@ def _answer_that_ended(recording: Recording, answers: Answers) -> Answer | None:
 
 
 def _decision(answer: Answer, decision: str) -> Event:
-    return {"event": "decision", "line": answer.line, "number": number_of(answer), "decision": decision, "time": _now()}
+    return {
+        "event": "decision",
+        "line": answer.line,
+        "number": number_of(answer),
+        "decision": decision,
+        "time": moment(),
+    }
 
 
 def _under_way(answers: Sequence[Answer]) -> UnderWay:
@@ -398,20 +450,6 @@ def _what_cut(recording: Recording) -> KosmoError | None:
     return None if came_to_its_end else error
 
 
-def default_path(run: str) -> str:
-    """Return the file that keeps a run's recording unless another is named, in a folder that is made if missing.
-
-    Raises:
-        ConfigError: The folder cannot be made.
-    """
-    folder = recordings_folder()
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Recordings cannot be kept in {folder}: {error.strerror}") from None
-    return os.path.join(folder, f"{run}.jsonl")
-
-
 def options_of(recording: Recording) -> dict[str, Any]:
     """Return the options with which a recorded script runs again."""
     header = recording.header
@@ -461,5 +499,6 @@ def _list(given: Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def _now() -> str:
+def moment() -> str:
+    """Return the time as recordings have it."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

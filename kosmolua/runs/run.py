@@ -6,7 +6,7 @@ import re
 from contextlib import ExitStack, nullcontext
 from threading import RLock
 from time import monotonic
-from typing import Literal, TypeAlias, TypedDict, TypeVar
+from typing import TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
@@ -18,30 +18,26 @@ from kosmolua.errors import (
     CheckFailed,
     ConfigError,
     Interrupted,
-    KosmoError,
-    LimitExceeded,
     NotConfigured,
-    Paused,
     PluginFault,
     ScriptError,
     WorkerLost,
 )
 from kosmolua.limits import ADJUSTABLE, Limits, spell_size
 from kosmolua.protocol import NotJson
-from kosmolua.runs.job import Job
+from kosmolua.runs import Outcome, RunOptions
+from kosmolua.runs.job import Job, as_bytes, chunk_of
 from kosmolua.runs.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-    from kosmolua.broker.approvals import Approve
     from kosmolua.broker.broker import Broker
+    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
-    from kosmolua.broker.planning import Application, Planner
-    from kosmolua.broker.records import Event, Watch
+    from kosmolua.broker.records import Event
     from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
@@ -50,139 +46,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 DEFAULT_NAME = "script.lua"
-Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
 _RETURN = re.compile(rb"\breturn\b")
-_FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
-
-
-class RunOptions(TypedDict, total=False):
-    """Options of one run; the runtime's settings apply to those that are left out."""
-
-    name: str
-    """The script's name in messages and tracebacks."""
-    args: Sequence[str]
-    """The script's arguments, in ``arg`` and ``...``."""
-    input: object
-    """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
-    params: Mapping[str, object]
-    """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
-    read_only: bool
-    """Deny every write of this run."""
-    account: str
-    """The account that is the default one in this run, for each integration that has it."""
-    allow: Sequence[str]
-    """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
-    deny: Sequence[str]
-    """Patterns of functions that are denied in this run, whatever else is said."""
-    check: bool
-    """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
-    and the MCP server do; here it takes some milliseconds and is off by default."""
-    planning: Planner | Application | None
-    """Notes writes instead of sending them, or allows those of a plan alone, see :meth:`kosmolua.Runtime.plan`."""
-    record: str | os.PathLike[str] | bool
-    """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
-    says where it is."""
-    approve: Approve | None
-    """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
-    script, one at a time."""
-    on_output: Callable[[bytes], None]
-    """Called with each piece of output as the script prints it."""
-    watch: Watch
-    """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
-    ``CallEnded``; and with ``Waiting`` when the script waits."""
-    child: Child | None
-    """A child process that was started earlier, for this script only."""
-    client: str | None
-    """Whose run it is, in a server of several clients: each gets its share of the workers."""
-    timeout: float | None
-    """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
-    cpu: float | None
-    """Seconds of processor time."""
-    call_timeout: float | None
-    """Seconds that one call may take."""
-    memory: int | None
-    """Bytes in the Lua VM."""
-    max_calls: int | None
-    """Calls of integration functions."""
-    max_output: int | None
-    """Bytes printed."""
-
-
-class Outcome:
-    """The outcome of a script.
-
-    Args:
-        result: The values that it returned.
-        output: What it printed; bytes that are not UTF-8 are U+FFFD here.
-        error: What ended it, or None.
-        calls: For each call ``path``, ``account``, ``effect``, ``status``, ``duration_ms`` and ``error``.
-        usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
-            around the sandbox that were in force; what is not known is left out.
-        warnings: What is likely wrong with the script, a sentence each, if it was checked.
-        exit: The exit status that the script asked for, if it did.
-
-    ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
-    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet
-    it is the outcome of.
-    """
-
-    def __init__(
-        self,
-        result: list[Any],
-        output: str,
-        error: KosmoError | None,
-        calls: list[dict[str, object]],
-        usage: dict[str, Any] | None = None,
-        warnings: Sequence[str] = (),
-        exit: int | None = None,
-    ) -> None:
-        self.result = result
-        self.exit = exit
-        self.output = output
-        self.error = error
-        self.calls = calls
-        self.usage = usage or {}
-        self.warnings = list(warnings)
-        self.recording: str | None = None
-        self.run: str | None = None
-        self.key: Any = None
-        self.account: str | None = None
-        self.plan: dict[str, Any] | None = None
-
-    def __repr__(self) -> str:
-        return f"Outcome({self.to_json()!r})"
-
-    @property
-    def ok(self) -> bool:
-        """Whether the script ran to its end."""
-        return self.error is None
-
-    @property
-    def status(self) -> Status:
-        """How it ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
-        if self.error is None:
-            return "done"
-        if isinstance(self.error, LimitExceeded):
-            return "limit"
-        if isinstance(self.error, Interrupted):
-            return "interrupted"
-        return "paused" if isinstance(self.error, Paused) else "failed"
-
-    def to_json(self) -> dict[str, object]:
-        """Return the object that ``--json`` prints."""
-        kept: dict[str, object] = {"recording": self.recording} if self.recording else {}
-        kept |= {"plan": self.plan} if self.plan else {}
-        return {
-            "ok": self.ok,
-            "status": self.status,
-            "result": self.result,
-            "output": self.output,
-            "error": self.error.report() if self.error else None,
-            "warnings": self.warnings,
-            "calls": self.calls,
-            "usage": self.usage,
-            **kept,
-        }
 
 
 class Run:
@@ -312,9 +176,10 @@ class Run:
             PluginFault: It is, since an integration cannot be loaded.
         """
         from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
 
         try:
-            report = Checker(self._catalog).check(self._source)
+            report = Checker(self._catalog, Secrets(tuple(self.job.secrets))).check(self._source)
         except ConfigError:
             return  # the first call meets it too, and says what it cut off
         if not report.is_lua:
@@ -330,7 +195,9 @@ class Run:
         return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
-        if self._options.get("record") and not self.take:
+        if recorder := self._options.get("recorder"):
+            self.take = recorder.take(self._given, self._name, self._options["args"][0])
+        elif self._options.get("record") and not self.take:
             self.take = self._begin_recording()
         started = monotonic()
         self._clock = Clock(self._limits.timeout)
@@ -363,6 +230,8 @@ class Run:
 
     def _open_broker(self) -> Broker:
         """Return what answers the script's requests; it is built on the first one."""
+        if self._broker:
+            return self._broker
         with self._opening:
             if self._broker:
                 return self._broker
@@ -384,12 +253,22 @@ class Run:
                 origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
                 watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
                 pages=Pages() if self._options.get("check") else None,
-                run=take.run if take else None,
+                run=take.run if take else self._options.get("run"),
                 earlier=take.earlier if take else 0,
-                decided=take.decided if take else None,
+                decided=take.decided if take and take.can_pause else None,
                 plan=self._options.get("planning"),
+                contents=self._contents(),
             )
             return self._broker
+
+    def _contents(self) -> Contents | None:
+        """Return what keeps the bytes that the script has handles of, if it is not the run's own and empty."""
+        recorded = self.take.tape.answers.contents if self.take else {}
+        if not recorded:
+            return self._options.get("contents")
+        from kosmolua.broker.contents import Contents
+
+        return Contents(recorded)
 
     @property
     def job(self) -> Job:
@@ -421,6 +300,7 @@ class Run:
             deny=deny,
             account=self._options.get("account"),
             client=self._options.get("client"),
+            run=self._options.get("run"),
         )
 
     def _tell_tape_first(self, event: Event) -> None:
@@ -527,20 +407,3 @@ def _line_of_only_return(source: bytes) -> int | None:
     """Return the line of the only ``return`` of a script: once it has returned, there is no frame to ask."""
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None
-
-
-def as_bytes(source: str | bytes) -> bytes:
-    """Return the bytes of a script."""
-    return source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
-
-
-def chunk_of(source: bytes) -> bytes:
-    """Return a script as Lua's ``load`` takes it: every line keeps its number.
-
-    A byte order mark is dropped, and the lines with ``` around a script that was cut out of Markdown. A first line that
-    begins with ``#`` is a comment, as it is for ``lua``.
-    """
-    source = source.removeprefix(b"\xef\xbb\xbf")
-    if fenced := _FENCED.fullmatch(source):
-        source = b"\n" * fenced[1].count(b"\n") + fenced[2]
-    return b"--" + source if source.startswith(b"#") else source

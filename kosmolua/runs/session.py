@@ -13,12 +13,13 @@ from kosmolua.errors import Interrupted
 from kosmolua.processes import launch
 from kosmolua.processes.child import SessionProcess
 from kosmolua.protocol import BadFrame
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from kosmolua.runs.run import RunOptions
+    from kosmolua.broker.contents import Contents
+    from kosmolua.runs import Recorder, RunOptions
 
 
 DRAIN_SIZE = 64 * 1024
@@ -165,6 +166,8 @@ def first_of(outcome: Outcome, kind: type) -> Any:
 
 
 CHUNK = "=repl"
+EVALUATE, VALUE = "evaluate", "value"
+"""What a session does with a chunk: its values come back as text, or as they are."""
 
 
 class Runs(Protocol):
@@ -183,6 +186,8 @@ class Session:
         run: Runs each chunk.
         start: Starts a process.
         input: What the chunks find in ``input`` until one of them assigns to it.
+
+    ``recorder`` records the chunks from now on, if it is set.
     """
 
     def __init__(
@@ -190,10 +195,12 @@ class Session:
     ) -> None:
         self._run = run
         self._start = start
-        self._input = input
+        self.input = input
         self._has_input = False
+        self.recorder: Recorder | None = None
         self._process: SessionProcess | None = None
         self._chunks = 0
+        self._contents: Contents | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -212,11 +219,11 @@ class Session:
             source: Its text.
             options: As for any run. A chunk that is given a name is read like a file.
         """
-        return Answer(*self._work("evaluate", source, options))
+        return Answer(*self._work(EVALUATE, source, options))
 
     def value(self, source: str, **options: Unpack[RunOptions]) -> Answer:
         """Run a chunk like :meth:`evaluate`, with its values in the outcome as they are."""
-        return Answer(*self._work("value", source, options))
+        return Answer(*self._work(VALUE, source, options))
 
     def is_whole(self, source: str) -> bool:
         """Return False if a chunk is incomplete, so that the next line belongs to it."""
@@ -232,13 +239,23 @@ class Session:
     def reset(self) -> None:
         """Forget all state."""
         process, self._process, self._chunks = self._process, None, 0
+        self._contents = None
         self._has_input = False
+        if self.recorder:
+            self.recorder.reset()
         if process:
             process.close()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and the recording if there is one."""
+        self.end_recording()
         self.reset()
+
+    def end_recording(self) -> None:
+        """End the recording, if there is one."""
+        recorder, self.recorder = self.recorder, None
+        if recorder:
+            recorder.close()
 
     def _ask(self, verb: str, source: str) -> Outcome:
         outcome, _ = self._work(verb, source, {})
@@ -249,9 +266,18 @@ class Session:
     def _work(self, verb: str, source: str, options: RunOptions) -> tuple[Outcome, State]:
         self._process = self._process or self._start()
         chunk = Chunk(self._process, self._chunks + 1)
-        named: RunOptions = {"name": CHUNK, **options, "args": [verb], "child": chunk}
+        self._contents = self._contents or _contents()
+        named: RunOptions = {
+            "name": CHUNK,
+            **options,
+            "args": [verb],
+            "child": chunk,
+            "contents": self._contents,
+        }
         if not self._has_input:
-            named["input"] = self._input
+            named["input"] = self.input
+        if self.recorder and verb in (EVALUATE, VALUE):
+            named["recorder"] = self.recorder
         try:
             outcome = self._run(source if "name" in options else _typed(source, verb), **named)
         finally:
@@ -268,9 +294,16 @@ class Session:
                 self.reset()
 
 
+def _contents() -> Contents:
+    """Return what keeps the bytes that the chunks of a session have handles of."""
+    from kosmolua.broker.contents import Contents
+
+    return Contents()
+
+
 def _typed(source: str, verb: str) -> str:
     """Return a chunk that was typed: its top-level locals are kept, and a ``#`` in front is Lua's operator."""
-    if verb in ("evaluate", "value") and "local" in source:
+    if verb in (EVALUATE, VALUE) and "local" in source:
         from kosmolua.lua.session import with_session_variables
 
         source = with_session_variables(source)

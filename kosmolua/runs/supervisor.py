@@ -110,6 +110,7 @@ class Broker(Protocol):
         line: int = 0,
         through: tuple[str, ...] = (),
         secrets: Sequence[Any] = (),
+        contents: Sequence[Any] = (),
     ) -> str:
         """Make a call.
 
@@ -120,7 +121,11 @@ class Broker(Protocol):
             line: The line of the script, if known.
             through: The scripts through which it is made, the outermost first.
             secrets: Where a secret stands in them, and its name, of each.
+            contents: Where bytes stand in them, and the name of their handle, of each.
         """
+
+    def content(self, name: str) -> str:
+        """Return the base64 of bytes by the name of their handle."""
 
     def peek(self, number: int, key: str, line: int) -> None:
         """Note that the script looks at what a planned call returns."""
@@ -586,6 +591,8 @@ class Supervisor:
                 answer = self._broker().script(frame["path"], given, fault, _more_of(frame).get("through", ()))
             elif kind == "describe":
                 answer = self._broker().describe(frame["path"])
+            elif kind == "content":
+                answer = self._broker().content(frame["name"])
             else:
                 answer = self._broker().doc(frame["verb"], given, fault)
             if self._tape:
@@ -668,8 +675,10 @@ def _too_many_pending() -> LimitExceeded:
 
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
-    """Return what a few requests say besides: the line and the scripts that make it, and where secrets stand in it."""
-    kinds = {"line": int, "secrets": list}
+    """Return what a few requests say besides: the line and the scripts that make it, and where handles stand in it."""
+    kinds = {"line": int, "secrets": list, "contents": list}
+    if not kinds.keys() & call.keys() and "through" not in call:
+        return {}
     more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
     through = call.get("through")
     if isinstance(through, list) and through:

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from heapq import heappop, heappush
 from threading import Condition, RLock, local
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from kosmolua import protocol
 from kosmolua.broker.answers import Answer, Answers, number_of
-from kosmolua.broker.recording import Event, Writer, error_fields, revived
+from kosmolua.broker.recording import Event, error_fields, revived
 from kosmolua.broker.records import CallEnded, CallStarted, Record
 from kosmolua.broker.records import Event as CallEvent
 from kosmolua.errors import CallError, Diverged, KosmoError, Paused
@@ -38,6 +38,19 @@ MAX_RAISED = 1000
 """Errors of requests that are kept in mind, since the last of them may end the script."""
 MAX_ARGUMENTS = 200
 """Characters of a call's arguments that a message shows."""
+
+
+class Pen(Protocol):
+    """Writes a recording, see :class:`kosmolua.broker.recording.Writer`."""
+
+    def write(self, event: Event, value: str | None = None) -> None:
+        """Append an event."""
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+
+    def close(self) -> None:
+        """Write no more."""
 
 
 class _Request(NamedTuple):
@@ -81,7 +94,7 @@ class Tape:
     def __init__(
         self,
         answers: Answers,
-        writer: Writer | None,
+        writer: Pen | None,
         *,
         cut: KosmoError | None = None,
         redact: Callable[[Any], Any] = lambda value: value,
@@ -220,6 +233,9 @@ class Tape:
             self._note_clock(request.ask, answer.value, frame)
         elif self._writer:
             return False
+        elif request.ask[0] == "content" and request.ask[1] in self.answers.contents:
+            content = protocol.encode(self.answers.contents[request.ask[1]])
+            self._queue(_Reply(NEW, self._next(), number, content))
         elif self._cut:
             self._stuck[number] = None
         elif request.ask[0] == "sleep":
@@ -285,7 +301,7 @@ class Tape:
             if error:
                 event["error"] = error_fields(error)
             if isinstance(value, protocol.Answer):
-                event["secrets"] = value.secrets
+                event |= value.marks
             is_write = call is not None and call["effect"] not in ("read", None)
             if is_write:
                 if not self._write(event, None if error else value):
@@ -386,12 +402,14 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
         return [kind, frame["seconds"]]
     if kind == "time":
         return [kind, frame["clock"]]
+    if kind == "content":
+        return [kind, frame["name"]]
     subject = [kind, frame["verb"] if kind == "doc" else frame["path"]]
     if kind == "describe":
         return subject
     if "fault" in frame:
         return [*subject, frame["fault"]]
-    return [*subject, frame.get("args", []), *([frame["secrets"]] if frame.get("secrets") else [])]
+    return [*subject, frame.get("args", []), *(frame[kind] for kind in ("secrets", "contents") if frame.get(kind))]
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
@@ -410,5 +428,7 @@ def _words(ask: list[Any]) -> str:
         return f"app.{subject}"
     if kind == "doc":
         return f"the documentation ({subject})"
+    if kind == "content":
+        return "the base64 of a binary result"
     path = str(subject).removeprefix("integrations.")
     return f"{path}({json.dumps(ask[2], ensure_ascii=False)[1:-1][:MAX_ARGUMENTS]})"

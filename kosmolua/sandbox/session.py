@@ -132,7 +132,8 @@ class Session(Worker):
 
     def _run(self, job: dict[str, Any], settings: bytes) -> None:
         verb, source, name = (protocol.to_bytes(text) for text in (job["args"][0], job["source"], job["name"]))
-        self._vm.converse(verb, source, name, settings, self._limits["memory"])
+        seed = bytes.fromhex(job["seed"]) if job.get("seed") else None
+        self._vm.converse(verb, source, name, settings, self._limits["memory"], seed)
 
     def _exit(self, fields: bytes) -> None:
         """Do nothing: the state lives on, so the chunk is left by an error that nothing catches."""

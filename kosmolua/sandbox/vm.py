@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 PRELUDE = (
     *("registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app"),
-    *("parallel", "regex", "codecs", "csv", "secrets", "time", "env", "scripts", "recorded", "placeholders"),
+    *("parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts"),
+    *("recorded", "placeholders"),
 )
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
@@ -125,7 +126,9 @@ class VM:
         """
         self._within(memory, self._run, source, chunk, settings, seed or os.urandom(16), *arguments)
 
-    def converse(self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int) -> None:
+    def converse(
+        self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
+    ) -> None:
         """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.
 
         Args:
@@ -134,11 +137,12 @@ class VM:
             chunk: Its name in messages, as :meth:`run` takes it.
             settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
+            seed: Sixteen bytes that random numbers begin with; by default they go on.
 
         Raises:
             OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
-        self._within(memory, self._converse, source, chunk, settings, verb)
+        self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
         """Call a function of the prelude's, which rearms the limit once it has its arguments."""
@@ -174,8 +178,9 @@ class VM:
             self._verbs[b"limit"](b"memory")
 
     def _has_room(self, size: int) -> bool:
-        if size > self.room:
-            self._lua.gccollect()
+        if size <= self.room:
+            return True
+        self._lua.gccollect()
         return size <= self.room
 
     def _rearm(self) -> None:

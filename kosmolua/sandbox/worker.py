@@ -46,6 +46,7 @@ class Worker:
         self._verbs: Verbs = {
             b"send": self._send,
             b"receive": self._receive,
+            b"exchange": self._exchange,
             b"print": self._print,
             b"end": self._end,
             b"limit": self._limit,
@@ -123,6 +124,11 @@ class Worker:
 
     def _send(self, line: bytes) -> None:
         self._write(line + b"\n")
+
+    def _exchange(self, line: bytes) -> bytes:
+        """Send a frame and return the next one."""
+        self._write(line + b"\n")
+        return self._receive()
 
     def _write(self, data: bytes) -> None:
         while data:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from kosmolua.errors import BadArguments
 from kosmolua.protocol import Json
-from kosmolua.schema.types import Mismatch, Type
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import Type
 from kosmolua.suggestions import as_hint, listed, parameters_meant
 
 REQUIRED = inspect.Parameter.empty
@@ -32,6 +33,7 @@ class Parameter:
         alias: Another spelling that calls may use, such as the service's own, or nothing.
         checked: What a call's value is held to, if that is less than the type says.
         null: True if ``json.null`` is handed on as None; otherwise the parameter then is left out.
+        inside: The place in another argument that may hold it instead, such as ``extra``, ``body``, ``name``.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Parameter:
     alias: str = ""
     checked: Type | None = None
     null: bool = False
+    inside: tuple[str, ...] = ()
 
     @property
     def accept(self) -> Callable[[object], object]:
@@ -57,6 +60,17 @@ class Parameter:
     def may_be_absent(self) -> bool:
         """True if a call may leave it out."""
         return not self.required or bool(self.unless)
+
+    def is_inside(self, given: Mapping[str, object]) -> bool:
+        """Return True if another argument holds it, or stands for all that is around it by being no table."""
+        around: object = given
+        for depth, key in enumerate(self.inside):
+            if not isinstance(around, Mapping):
+                return depth > 1  # at 1 it is the other argument itself, which has to be a table
+            if key not in around:
+                return False
+            around = around[key]
+        return bool(self.inside)
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,7 @@ class Binder:
         self._accepts = [(parameter.name, parameter.accept) for parameter in parameters]
         self._aliases = {parameter.alias: parameter.name for parameter in parameters if parameter.alias}
         self._nulls = {parameter.name for parameter in parameters if parameter.null}
-        self._required = [(parameter.name, parameter.unless) for parameter in parameters if parameter.required]
+        self._required = [(each.name, each.unless, each.is_inside) for each in parameters if each.required]
         self._left_out = dict.fromkeys(parameter.name for parameter in parameters if parameter.unless)
 
     def bind(self, path: str, given: Sequence[Json]) -> dict[str, object]:
@@ -116,8 +130,8 @@ class Binder:
             raise self._refusal(path, named) from None
         if len(values) < len(named):
             raise self._refusal(path, named)
-        for name, instead in self._required:
-            if name not in values and instead not in values:
+        for name, instead, is_inside in self._required:
+            if name not in values and instead not in values and not is_inside(values):
                 raise self._refusal(path, named)
         return self._left_out | values if self._left_out else values
 
@@ -159,7 +173,8 @@ class Binder:
         """Yield the required parameters that are missing, unless an unknown name is likely meant for one."""
         there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
-            if parameter.required and not {parameter.name, parameter.unless} & there:
+            is_given = {parameter.name, parameter.unless} & there or parameter.is_inside(named)
+            if parameter.required and not is_given:
                 instead = f", or {parameter.unless}" if parameter.unless else ""
                 problem = f"needs {parameter.name}, {parameter.type.words}{instead}"
                 yield Fault(parameter.name, problem, hint=self._usage)

@@ -14,8 +14,9 @@ from kosmolua.protocol import Json
 from kosmolua.schema.annotations import Uncarriable, optional, sentence, type_of
 from kosmolua.schema.arguments import REQUIRED, Binder, Parameter
 from kosmolua.schema.bounds import Unless
+from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.names import objection_to_function
-from kosmolua.schema.types import Mismatch, Type, has_secrets
+from kosmolua.schema.types import Type, has_secrets
 
 Effect: TypeAlias = Literal["read", "write", "destroy"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)

@@ -138,6 +138,8 @@ class Integration:
         self.carrier: Callable[[str], Any] | None = None
         """Returns what sends an account's requests, if that is not HTTP."""
         self.identify: Callable[[Any], str] | None = None
+        self.address: Callable[[Mapping[str, Any]], str] | None = None
+        """Returns where an account's service is, from its section; relative addresses of a login begin there."""
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     def __repr__(self) -> str:

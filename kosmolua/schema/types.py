@@ -8,7 +8,8 @@
     ├── Record      a table with named keys, each of a type of its own; it may contain itself
     └── Union       any of several types
 
-Types are immutable and can be compared and pickled. A value that does not fit raises :class:`Mismatch`.
+Types are immutable and can be compared and pickled. A value that does not fit raises
+:class:`~kosmolua.schema.mismatch.Mismatch`.
 """
 
 from __future__ import annotations
@@ -24,13 +25,12 @@ from typing import Any, Literal, TypeAlias
 
 from kosmolua.protocol import LARGEST_INTEGER, SMALLEST_INTEGER, Json
 from kosmolua.schema.bounds import Bound
-from kosmolua.secret import MASK, Secret, SecretText
+from kosmolua.schema.mismatch import Mismatch, must_be
+from kosmolua.secret import Secret
 from kosmolua.suggestions import did_you_mean, listed
 
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
 
-MAX_QUOTED = 60
-"""Characters of a value that a message quotes."""
 _WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
 """The digits of an integer that Lua got as a string, since it has none beyond 64 bits."""
 _found: ContextVar[dict[tuple[int, int], object] | None] = ContextVar("found", default=None)
@@ -40,44 +40,6 @@ Without it a union inside a union would try its members once for each member of 
 """
 _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
 """The records whose comparison is under way, by their ids: a record may contain itself."""
-
-
-class Mismatch(Exception):
-    """A value does not fit its type.
-
-    Args:
-        problem: What is wrong, as in ``must be an integer, not 1.5``.
-        where: The place inside the value, such as ``.env[2]``, or nothing.
-    """
-
-    def __init__(self, problem: str, where: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.where = where
-
-    def inside(self, place: str) -> Mismatch:
-        """Return the same mismatch, seen from the value around."""
-        return Mismatch(self.problem, place + self.where)
-
-
-def must_be(words: str, value: object) -> Mismatch:
-    """Return the mismatch of a value that is not what the words say."""
-    return Mismatch(f"must be {words}, not {quoted(value)}")
-
-
-def quoted(value: object) -> str:
-    """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
-    if isinstance(value, SecretText):
-        return f"{MASK} (a secret)"
-    if isinstance(value, str):
-        text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
-        return f"{json.dumps(text, ensure_ascii=False)} (a string)"
-    if isinstance(value, (dict, list)):
-        kind = "list" if isinstance(value, list) else "table"
-        return f"a {kind}" if value else "an empty table"
-    if value is None:
-        return "nil"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)
@@ -660,34 +622,3 @@ def one_of(*choices: str) -> Choice:
     if not choices or not all(isinstance(choice, str) for choice in choices):
         raise TypeError(f"one_of takes strings, not {', '.join(map(repr, choices)) or 'nothing'}")
     return Choice(choices)
-
-
-def check(kind: Type, result: object) -> None:
-    """Check a result against a type; its tables may have more keys than the type names.
-
-    Raises:
-        Mismatch: The result does not fit.
-    """
-    kind.accept(_without_more(kind, result))
-
-
-def _without_more(kind: Type, value: object) -> object:
-    """Return a value without the keys that its type does not name."""
-    if isinstance(kind, Union):
-        candidates = [(member, _without_more(member, value)) for member in kind.members]
-        return next((left for member, left in candidates if _fits(member, left)), value)
-    if isinstance(kind, List) and isinstance(value, (list, tuple)):
-        return [_without_more(kind.item, item) for item in value]
-    if isinstance(kind, Map) and isinstance(value, dict):
-        return {key: _without_more(kind.value, item) for key, item in value.items()}
-    if isinstance(kind, Record) and isinstance(value, dict):
-        return {key: _without_more(kind.fields[key], value[key]) for key in value if key in kind.fields}
-    return value
-
-
-def _fits(kind: Type, value: object) -> bool:
-    try:
-        kind.accept(value)
-    except Mismatch:
-        return False
-    return True

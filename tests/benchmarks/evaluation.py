@@ -20,7 +20,7 @@ from kosmolua.catalog.mcp_servers.settings import identity
 from kosmolua.docs.pages import FOR_PEOPLE, NAMES
 from kosmolua.mcp.answer import answer
 from kosmolua.mcp.tools import DEFAULT_PAGE, Script, tools_for
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 RENDER = "local render = app.integrations.render2\n"
 EACH = RENDER + "local services = render.list_services({ all = true }).services\n"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kosmolua.errors import ApiError
+from kosmolua.http.binary import Content
 from kosmolua.protocol import Json, decode
 
 MAX_MESSAGE = 2_000
@@ -99,7 +100,7 @@ def _blob(encoded: str, kind: str | None) -> Json:
         size = len(b64decode(encoded, validate=True))
     except ValueError:
         size = len(encoded) * 3 // 4
-    return {"content_type": kind or "application/octet-stream", "base64": encoded, "bytes": size}
+    return {"content_type": kind or "application/octet-stream", "base64": Content(encoded), "bytes": size}
 
 
 def _decoded(text: str) -> Json:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
+from urllib.parse import urljoin
 
 from kosmolua.catalog.openapi.paging import at
 from kosmolua.catalog.openapi.security import Access, Credential
@@ -20,6 +21,7 @@ from kosmolua.schema.arguments import REQUIRED
 from kosmolua.schema.integration import AccountField
 from kosmolua.schema.types import STRING, Choice, List, Type
 from kosmolua.secret import Secret
+from kosmolua.suggestions import listed
 
 RENEW_BEFORE = 30.0
 """Seconds before its end at which a token is fetched anew."""
@@ -35,7 +37,10 @@ _ABOUT = {
 
 def fields_of(access: Access) -> list[AccountField]:
     """Return the fields of an account, the credentials first."""
-    return list({each.name: each for each in _fields(access)}.values())
+    found: dict[str, AccountField] = {}
+    for each in _fields(access):
+        found.setdefault(each.name, each)
+    return list(found.values())
 
 
 def _fields(access: Access) -> Iterator[AccountField]:
@@ -46,11 +51,16 @@ def _fields(access: Access) -> Iterator[AccountField]:
                 secret = name not in ("username", "client_id")
                 login = OAuth2(**each.login) if each.login else None
                 default: object = None if optional else REQUIRED
-                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=login)
-            if each.login:
+                own = login if each.kind == "bearer" else None
+                yield AccountField(name, _ABOUT.get(each.kind, ""), secret, STRING, default, login=own)
+            if login:
                 yield AccountField("client_id", "The client of a login.", secret=False, type=STRING, default=None)
                 yield AccountField("client_secret", "Its password.", secret=True, type=STRING, default=None)
-                yield AccountField("scopes", "What a login asks for.", secret=False, type=List(STRING), default=None)
+                about = f"What a login asks for{f', such as {listed(each.scopes, 3)}' if each.scopes else ''}."
+                yield AccountField("scopes", about, secret=False, type=List(STRING), default=None)
+            if login and each.kind == "client":
+                about = "That of a login; without it one is fetched for each process."
+                yield AccountField("token", about, secret=True, type=STRING, default=None, login=login)
     for variable in access.variables:
         kind: Type = Choice(tuple(variable.choices)) if variable.choices else STRING
         default = variable.default or REQUIRED
@@ -85,12 +95,14 @@ class DocumentAccount:
     Args:
         access: How the service is reached.
         refusal: How it says no with a status of 200, or None.
+        tokens: Those that clients fetched.
         settings: The fields.
     """
 
-    def __init__(self, access: Access, refusal: Refusal | None, **settings: Any) -> None:
+    def __init__(self, access: Access, refusal: Refusal | None, tokens: ClientTokens, **settings: Any) -> None:
         self._access = access
         self._refusal = refusal
+        self._tokens = tokens
         self._settings = settings
 
     def open(self, send: Send) -> DocumentClient:
@@ -99,7 +111,7 @@ class DocumentAccount:
         Raises:
             NotConfigured: No alternative of credentials is whole, or something else is missing.
         """
-        return DocumentClient(self._access, self._refusal, self._settings, send)
+        return DocumentClient(self._access, self._refusal, self._tokens, self._settings, send)
 
 
 class DocumentClient:
@@ -108,16 +120,24 @@ class DocumentClient:
     Args:
         access: How the service is reached.
         refusal: How it says no with a status of 200, or None.
+        tokens: Those that clients fetched.
         settings: The fields of the account.
         send: Sends requests.
     """
 
-    def __init__(self, access: Access, refusal: Refusal | None, settings: Mapping[str, Any], send: Send) -> None:
+    def __init__(
+        self,
+        access: Access,
+        refusal: Refusal | None,
+        tokens: ClientTokens,
+        settings: Mapping[str, Any],
+        send: Send,
+    ) -> None:
         self._access = access
         self._refusal = refusal
         self._settings = settings
         self._send = send
-        self._signer = _Signer(_chosen(access, settings), settings, send)
+        self._signer = _Signer([self._step(each, tokens) for each in _chosen(access, settings)])
         self._apis: dict[str, Api] = {}
 
     def api(self, server: str) -> Api:
@@ -127,7 +147,8 @@ class DocumentClient:
             NotConfigured: The address is at an origin that the document did not name when it was imported.
         """
         own = self._settings.get("base_url")
-        url = self._base_url() if not server or own not in (None, self._access.base_url) else server
+        is_usual = not server or own not in (None, self._access.base_url)
+        url = self._access.address(self._settings) if is_usual else server
         if url not in self._apis:
             if own is None and self._access.origins and not self._is_known(url):
                 raise NotConfigured(f"{origin(url) or url} is not among the origins of the document")
@@ -152,12 +173,15 @@ class DocumentClient:
         words = said if isinstance(said, str) else message_of(response)
         raise ApiError(f"{asked} was refused: {words}", status=response.status, body=body_of(response))
 
-    def _base_url(self) -> str:
-        url = self._settings.get("base_url") or self._access.base_url
-        for each in self._access.variables:
-            if not each.secret:
-                url = url.replace(f"{{{each.wire}}}", str(self._settings.get(each.field, each.default)))
-        return str(url)
+    def _step(self, credential: Credential, tokens: ClientTokens) -> Callable[[Request], Request]:
+        """Return what adds one credential to a request; the token of a client that did not log in is fetched."""
+        settings = self._settings
+        if credential.kind != "client" or settings.get("token"):
+            return _step(credential, settings)
+        url = urljoin(self._access.address(settings), credential.login["token"])
+        scope = " ".join(settings.get("scopes") or ())
+        token = tokens.of(url, settings["client_id"], settings["client_secret"], scope)
+        return lambda request: with_header(request, "Authorization", token.get(self._send).prefixed("Bearer"))
 
     def _is_known(self, url: str) -> bool:
         return bool(self._access.variables) or origin(url) in self._access.origins
@@ -190,8 +214,8 @@ def _chosen(access: Access, settings: Mapping[str, Any]) -> list[Credential]:
 class _Signer:
     """Puts an account's credentials on each request."""
 
-    def __init__(self, credentials: list[Credential], settings: Mapping[str, Any], send: Send) -> None:
-        self._steps = [_step(each, settings, send) for each in credentials]
+    def __init__(self, steps: Sequence[Callable[[Request], Request]]) -> None:
+        self._steps = steps
 
     def sign(self, request: Request) -> Request:
         """Return the request with the credentials."""
@@ -200,11 +224,11 @@ class _Signer:
         return request
 
 
-def _step(credential: Credential, settings: Mapping[str, Any], send: Send) -> Callable[[Request], Request]:
+def _step(credential: Credential, settings: Mapping[str, Any]) -> Callable[[Request], Request]:
     """Return what adds one credential to a request."""
     values = [settings[name] for name in credential.fields]
-    secret = values[-1] if values else Secret("")
-    if credential.kind == "bearer":
+    secret = settings["token"] if credential.kind == "client" else values[-1] if values else Secret("")
+    if credential.kind in ("bearer", "client"):
         scheme = credential.prefix or "Bearer"  # a login's token may be another one by the next request
         return lambda request: with_header(request, "Authorization", secret.prefixed(scheme))
     if credential.kind == "basic":
@@ -216,10 +240,7 @@ def _step(credential: Credential, settings: Mapping[str, Any], send: Send) -> Ca
     if credential.kind == "cookie":
         cookie = Secret(f"{credential.name}={secret.reveal()}", holding=[secret])
         return lambda request: _with_cookie(request, cookie)
-    if credential.kind == "query":
-        return lambda request: replace(request, query=(*_others(request, credential.name), (credential.name, secret)))
-    token = _Token(credential.url, values[0], secret, send)
-    return lambda request: with_header(request, "Authorization", token.get().prefixed("Bearer"))
+    return lambda request: replace(request, query=(*_others(request, credential.name), (credential.name, secret)))
 
 
 def _as_user(key: Secret) -> Secret:
@@ -240,20 +261,35 @@ def _with_cookie(request: Request, cookie: Secret) -> Request:
     return replace(request, headers={**request.headers, "Cookie": cookie})
 
 
-class _Token:
-    """A token that is fetched with a client's credentials (RFC 6749, 4.4), and again before it ends."""
+class ClientTokens:
+    """The tokens that clients of an integration fetched (RFC 6749, 4.4), each kept until it ends."""
 
-    def __init__(self, url: str, client: str, secret: Secret, send: Send) -> None:
-        self._door = Api(send, url, headers={"Authorization": secret.as_password_of(client)})
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._tokens: dict[tuple[str, str, str, str], _Token] = {}
+
+    def of(self, url: str, client: str, secret: Secret, scope: str) -> _Token:
+        """Return the token of a client, which is fetched when it is first needed."""
+        with self._lock:
+            return self._tokens.setdefault((url, client, secret.reveal(), scope), _Token(url, client, secret, scope))
+
+
+class _Token:
+    """A token that is fetched with a client's credentials, and again before it ends."""
+
+    def __init__(self, url: str, client: str, secret: Secret, scope: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": secret.as_password_of(client)}
+        self._form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
         self._lock = Lock()
         self._token: Secret | None = None
         self._ends = 0.0
 
-    def get(self) -> Secret:
+    def get(self, send: Send) -> Secret:
         """Return a token that is still good."""
         with self._lock:
             if self._token is None or time.monotonic() >= self._ends:
-                answer = self._door.post("", form={"grant_type": "client_credentials"}, safe=True)
+                answer = Api(send, self._url, headers=self._headers).post("", form=self._form, safe=True)
                 given = answer if isinstance(answer, dict) else {}
                 if not isinstance(given.get("access_token"), str):
                     raise NotConfigured("the service gave no access_token for the client")

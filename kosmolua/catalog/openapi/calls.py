@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
-from binascii import Error as NotBase64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl
 
+from kosmolua.catalog.openapi.bodies import (
+    NOTHING,
+    Content,
+    Member,
+    content_of,
+    joined,
+    object_of,
+    pairs_of,
+    repeated,
+    whole_beside,
+    word_of,
+)
 from kosmolua.catalog.openapi.naming import Route
 from kosmolua.catalog.openapi.operations import Body, Field, is_json
 from kosmolua.catalog.openapi.paging import Page, Recipe, walk
-from kosmolua.errors import BadArguments
 from kosmolua.http.binary import binary, media_type
 from kosmolua.http.client import Api, decode
 from kosmolua.http.messages import Response
-from kosmolua.http.multipart import OCTETS, Multipart, Part
 from kosmolua.protocol import Json
-
-FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
-_NDJSON = "application/x-ndjson"
-_SEPARATORS = {"joined": ",", "pipes": "|", "spaces": " "}
 
 
 class Client(Protocol):
@@ -68,6 +71,12 @@ class Call:
             name += "_"
         return name
 
+    def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
+        """Return the place in ``extra`` that may hold a key of the body instead, or the whole; none for others."""
+        if each is None:
+            return self.spelled("extra"), "body"
+        return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()
+
     def make(self, client: Client, arguments: Mapping[str, Any]) -> Json:
         """Send the request, or the requests of all pages, and return the value."""
         given = dict(arguments)
@@ -90,6 +99,30 @@ class Call:
         wires = {each.wire: given[each.name] for each in self.fields if each.name in given}
         return walk(self.recipe, wires, fetch, follow, most)
 
+    def _content(self, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Content:
+        """Return the body of the request."""
+        added = extra.get("body", NOTHING)
+        body = self.body
+        if body is None:
+            return Content() if added is NOTHING else content_of(added, "application/json")
+        media = given.get(self.spelled("content_type"), body.media[0]) if body.choose else body.media[0]
+        if body.whole:
+            whole = joined(given.get(body.name, NOTHING), added, body.name, media)
+            return Content() if whole is NOTHING else content_of(whole, media, self.encode)
+        keys = [each for each in self.fields if each.place == "body" and each.name in given]
+        filled = [each for each in self.fields if each.fills]
+        media = next((each.only for each in keys if each.only), media)
+        if added is not NOTHING and not isinstance(added, Mapping):
+            if keys:
+                raise whole_beside(each.name for each in keys)
+            return content_of(added, media, self.encode)
+        if not keys and not filled and added is NOTHING and not body.required:
+            return Content()
+        others = {} if added is NOTHING else added
+        members = [Member(each.wire, given[each.name], each.style) for each in keys if each.wire not in others]
+        members += [Member(each.fills, given[each.name]) for each in filled if each.fills not in others]
+        return object_of([*members, *(Member(key, value) for key, value in others.items())], media, self.encode)
+
     def _by_name(self, changed: Mapping[str, Json]) -> dict[str, Json]:
         names = {each.wire: each.name for each in self.fields}
         return {names[wire]: value for wire, value in changed.items() if wire in names}
@@ -97,11 +130,13 @@ class Call:
     def _send(self, api: Api, given: Mapping[str, Any], extra: Mapping[str, Any]) -> Response:
         path, _, fixed = self.path.partition("?")
         query = [*parse_qsl(fixed, keep_blank_values=True), *self._pairs("query", given)]
-        query += _repeated(extra.get("query") or {})
+        query += repeated(extra.get("query") or {})
         headers = {**dict(self._pairs("header", given)), **(extra.get("headers") or {})}
         if cookies := self._pairs("cookie", given):
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies)
-        form, content = self._content(given, extra.get("body") or {}, headers)
+        content = self._content(given, extra)
+        if content.media:
+            headers.setdefault("Content-Type", content.media)
         if self.media and "Accept" not in headers:
             headers["Accept"] = _accepted(self.media)
         slots = {each.wire: _segment(each, given[each.name]) for each in self.fields if each.place == "path"}
@@ -112,8 +147,8 @@ class Call:
             slots,
             query=query,
             headers=headers,
-            form=form,
-            body=content,
+            form=content.form,
+            body=content.body,
             safe=self.safe,
             slashes=slashes,
         )
@@ -126,151 +161,11 @@ class Call:
             for pair in pairs_of(each.wire, given[each.name], each.style)
         ]
 
-    def _content(
-        self, given: Mapping[str, Any], extra: Mapping[str, Any], headers: dict[str, str]
-    ) -> tuple[list[tuple[str, str]] | None, bytes | None]:
-        """Return the form, or the bytes of the body; their media type is added to the headers."""
-        body = self.body
-        if body is None:
-            if extra:
-                headers.setdefault("Content-Type", "application/json")
-                return None, encoded(dict(extra))
-            return None, None
-        media = given.get(self.spelled("content_type"), body.media[0]) if body.choose else body.media[0]
-        if body.whole:
-            if body.name not in given:
-                return None, None
-            headers.setdefault("Content-Type", media)
-            return None, self._whole(given[body.name], media, headers)
-        keys = [each for each in self.fields if each.place == "body" and each.name in given]
-        filled = [each for each in self.fields if each.fills]
-        media = next((each.only for each in keys if each.only), media)
-        if not keys and not filled and not extra and not body.required:
-            return None, None
-        if self.encode in ("form", "multipart"):
-            media = {"form": FORM, "multipart": MULTIPART}[self.encode]
-        if media.startswith(FORM):
-            pairs = [pair for each in keys for pair in pairs_of(each.wire, given[each.name], each.style)]
-            pairs += [(each.fills, _word(given[each.name])) for each in filled]
-            return [*pairs, *_repeated(extra)], None
-        if media.startswith("multipart/"):
-            parts = [(each.wire, given[each.name]) for each in keys]
-            parts += [(each.fills, given[each.name]) for each in filled]
-            form = multipart([*parts, *extra.items()])
-            headers.setdefault("Content-Type", f"{media}; boundary={form.boundary}")
-            return None, form.encode()
-        headers.setdefault("Content-Type", media)
-        whole = {each.wire: given[each.name] for each in keys} | {each.fills: given[each.name] for each in filled}
-        return None, encoded({**whole, **extra})
-
-    def _whole(self, value: Any, media: str, headers: dict[str, str]) -> bytes:
-        if self.encode == "ndjson":
-            headers["Content-Type"] = _NDJSON
-            return b"".join(encoded(each) + b"\n" for each in (value if isinstance(value, list) else [value]))
-        if is_json(media):
-            return encoded(value)
-        content, kind, _ = file_of(value, "body")
-        if kind:
-            headers["Content-Type"] = kind
-        return content
-
 
 def _segment(each: Field, value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ",".join(map(_word, value))
-    return _word(value)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return encoded(value).decode() if isinstance(value, (dict, list)) else str(value)
-
-
-def _repeated(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [pair for key, value in given.items() for pair in pairs_of(key, value, "repeated")]
-
-
-def pairs_of(name: str, value: Any, style: str) -> Iterator[tuple[str, str]]:
-    """Yield the names and values that an argument becomes in a query or a form.
-
-    Args:
-        name: As the service spells it.
-        value: What the call gives.
-        style: ``repeated``, ``joined``, ``pipes``, ``spaces``, ``deep``, ``deep[]`` or ``json``.
-    """
-    if style == "json":
-        yield name, value if isinstance(value, str) else _word(value)
-    elif style in ("deep", "deep[]"):
-        yield from _deep(name, value, "[]" if style == "deep[]" else "")
-    elif isinstance(value, Mapping):
-        if style == "repeated":
-            for key, each in value.items():
-                yield from pairs_of(key, each, "repeated")
-        else:
-            yield name, _SEPARATORS[style].join(f"{key},{_word(each)}" for key, each in value.items())
-    elif isinstance(value, (list, tuple)):
-        words = [_word(each) for each in value if each is not None]
-        if style in _SEPARATORS:
-            yield from [(name, _SEPARATORS[style].join(words))] if words else []
-        else:
-            yield from ((name, word) for word in words)
-    elif value is not None:
-        yield name, _word(value)
-
-
-def _deep(name: str, value: Any, brackets: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _deep(f"{name}[{key}]", each, brackets)
-    elif isinstance(value, (list, tuple)):
-        for number, each in enumerate(value):
-            yield from _deep(f"{name}{brackets or f'[{number}]'}", each, brackets)
-    elif value is not None:
-        yield name, _word(value)
-
-
-def encoded(value: Any) -> bytes:
-    """Return a value as JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
-    """Return the bytes, the media type and the file name of what a script passes for a file.
-
-    Raises:
-        BadArguments: Its base64 or its media type is none.
-    """
-    if not isinstance(value, Mapping) or "base64" not in value:
-        return (value if isinstance(value, str) else _word(value)).encode(), "", ""
-    try:
-        content = b64decode("".join(str(value["base64"]).split()), validate=True)
-    except (NotBase64, ValueError):
-        raise BadArguments(f"{name}.base64 is not base64", param=name) from None
-    kind = str(value.get("content_type") or "")
-    if not kind.isprintable():
-        raise BadArguments(f"{name}.content_type is not a media type", param=name)
-    return content, kind, str(value.get("filename") or "")
-
-
-def multipart(parts: Sequence[tuple[str, Any]]) -> Multipart:
-    """Return a form with files of what a script passes."""
-    return Multipart(tuple(part for name, value in parts for part in _parts(name, value)))
-
-
-def _parts(name: str, value: Any) -> Iterator[Part]:
-    """Yield each part that an argument becomes."""
-    is_list = isinstance(value, (list, tuple))
-    if is_list and not all(isinstance(each, (dict, list)) and "base64" not in each for each in value):
-        for each in value:
-            yield from _parts(name, each)
-    elif isinstance(value, Mapping) and "base64" in value:
-        content, kind, filename = file_of(value, name)
-        yield Part(name, content, kind or OCTETS, filename or "file")
-    elif isinstance(value, (Mapping, list, tuple)):
-        yield Part(name, encoded(value), "application/json")
-    elif value is not None:
-        yield Part(name, _word(value).encode())
+        return ",".join(map(word_of, value))
+    return word_of(value)
 
 
 def _accepted(media: Sequence[str]) -> str:

@@ -191,6 +191,9 @@ def _access(document: Document, overlay: Overlay, operations: Sequence[Operation
     server = next((each for each in servers if text(each.get("url")).startswith(("https://", "{"))), None)
     server = server or next((each for each in servers if text(each.get("url")).startswith("http")), {})
     alternatives = alternatives_of(document, str(account.get("auth", "")), str(account.get("prefix", "")))
+    if account.get("revoke"):
+        for each in (one for credentials in alternatives for one in credentials if one.login):
+            each.login["revoke"] = str(account["revoke"])
     variables = [] if account.get("base_url") else [*variables_in(server)]
     has_credential = bool(alternatives) or any(each.secret for each in variables)
     base_url = str(account.get("base_url", "")) or text(server.get("url"))

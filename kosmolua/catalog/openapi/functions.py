@@ -18,7 +18,8 @@ from kosmolua.schema.bounds import Range
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.luacats import records_in
-from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Mismatch, Record, Scalar, Type, Union
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
 if TYPE_CHECKING:
     from kosmolua.docs.outline import Sketch
@@ -27,16 +28,25 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 MAX_ITEMS = 1000
 """Items that ``all = true`` returns unless a call says otherwise."""
+MOST = "With all: the most items. If there are more, the result's truncated is true."
 FILE = Record(
     "File",
-    {"base64": STRING, "filename": STRING, "content_type": STRING},
-    {"base64": "The bytes, in base64.", "filename": "What the file is called."},
+    {"base64": STRING, "filename": STRING, "content_type": STRING, "bytes": Scalar("integer")},
+    {
+        "base64": "The bytes, in base64.",
+        "filename": "What the file is called.",
+        "bytes": "How many, as in the result of a download, which is a file too; the service is not told.",
+    },
     required=frozenset({"base64"}),
 )
 EXTRA = Record(
     "Extra",
-    {"query": Map(ANY), "headers": Map(STRING), "body": Map(ANY)},
-    {"query": "Added to the query.", "headers": "Sent as headers.", "body": "Added to the body."},
+    {"query": Map(ANY), "headers": Map(STRING), "body": ANY},
+    {
+        "query": "Added to the query.",
+        "headers": "Sent as headers.",
+        "body": "A table's keys are added to the body; anything else is the body.",
+    },
 )
 EMPTY = Record("Empty", {"status": Scalar("integer")}, {"status": "Such as 204."}, required=frozenset({"status"}))
 BINARY = Record(
@@ -235,9 +245,9 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
     names = {each.name for each in call.fields}
     for each in call.fields:
         if each.required:
-            yield _parameter(each, reader, names, function)
+            yield _parameter(each, reader, names, function, call.inside_extra(each))
     if call.body and call.body.whole:
-        yield _whole_body(call.body, reader, function)
+        yield _whole_body(call.body, reader, function, call.inside_extra())
     for each in call.fields:
         if not each.required:
             yield _parameter(each, reader, names, function)
@@ -247,11 +257,18 @@ def parameters_of(call: Call, reader: Reader, function: str) -> Iterator[Paramet
     if call.recipe:
         yield Parameter(call.spelled("all"), BOOLEAN, "Return the items of all pages at once.", default=False)
         most = Scalar("integer", (Range(1, 1_000_000),))
-        yield Parameter(call.spelled("max_items"), most, "With all: the most items.", MAX_ITEMS)
+        yield Parameter(
+            call.spelled("max_items"),
+            most,
+            MOST,
+            MAX_ITEMS,
+        )
     yield Parameter(call.spelled("extra"), EXTRA, "What the documentation lacks.", None)
 
 
-def _parameter(each: Field, reader: Reader, names: Collection[str], function: str) -> Parameter:
+def _parameter(
+    each: Field, reader: Reader, names: Collection[str], function: str, inside: tuple[str, ...] = ()
+) -> Parameter:
     kind = _with_files(reader.read(each.schema, f"{function}.{each.name}"))
     default = REQUIRED if each.required else each.schema.get("default") if isinstance(each.schema, dict) else None
     if default is not REQUIRED and default is not None and not _fits(kind, default):
@@ -264,6 +281,7 @@ def _parameter(each: Field, reader: Reader, names: Collection[str], function: st
         alias="" if each.wire in names else each.wire,
         checked=shallow(kind, as_text=each.place != "body"),
         null=each.place == "body" and kind.nullable,
+        inside=inside,
     )
 
 
@@ -275,7 +293,7 @@ def _fits(kind: Type, default: object) -> bool:
     return True
 
 
-def _whole_body(body: Body, reader: Reader, function: str) -> Parameter:
+def _whole_body(body: Body, reader: Reader, function: str, inside: tuple[str, ...]) -> Parameter:
     media = body.media[0]
     if is_json(media):
         kind = reader.read(body.schema, f"{function}.{body.name}")
@@ -285,7 +303,7 @@ def _whole_body(body: Body, reader: Reader, function: str) -> Parameter:
         kind = Union((STRING, FILE))
     about = body.about or ("" if is_json(media) else f"Sent as {media}.")
     default = REQUIRED if body.required else None
-    return Parameter(body.name, kind, about, default, checked=shallow(kind))
+    return Parameter(body.name, kind, about, default, checked=shallow(kind), inside=inside)
 
 
 def _with_files(kind: Type) -> Type:

@@ -23,7 +23,7 @@ from kosmolua.catalog.openapi.overlay import Overlay, read_overlay
 from kosmolua.catalog.openapi.security import AUTH
 from kosmolua.catalog.openapi.store import DOCUMENT, LOCK, OVERLAY, Home
 from kosmolua.errors import ConfigError, NetworkError, UsageError
-from kosmolua.http.messages import Request, Response, location, origin
+from kosmolua.http.messages import LOOPBACK, Request, Response, location, origin
 from kosmolua.limits import MIB
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.names import objection_to_integration
@@ -34,7 +34,6 @@ FETCH_TIMEOUT = 60.0
 MAX_REDIRECTS = 5
 MAX_SHOWN = 12
 """Functions that an update lists of each kind."""
-_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)", re.IGNORECASE)
 _SAYS_NOTHING = "openapi swagger spec api api_docs latest schema index v1 v2 v3"
 _DULL_NAMES = frozenset(_SAYS_NOTHING.split())
 _MODULE = '''"""{title}"""
@@ -100,7 +99,7 @@ def _download(url: str) -> bytes:
     transport = Transport(max_bytes=MAX_BYTES)
     try:
         for _ in range(MAX_REDIRECTS + 1):
-            if not (url.startswith("https://") or _LOOPBACK.match(url)):
+            if not (url.startswith("https://") or LOOPBACK.match(url)):
                 raise ConfigError(f"{url} is not fetched", hint="use https, or http for this machine")
             request = Request("GET", urlsplit(url)._replace(fragment="").geturl(), headers=_ACCEPT)
             response = transport.send(request, until=lambda: ends)
@@ -204,6 +203,8 @@ class Import:
         carried = self._carried()
         if carried:
             lines.append(f"  sends {carried} to {', '.join(result.access.origins) or 'the base_url of the account'}")
+        if result.access.logins and not self.folder.endswith(".onto"):
+            lines.append(f"  accounts log in at {' and '.join(result.access.logins)}")
         lines.append(f"  {_paging(result.functions)}")
         left = result.total - len(result.functions)
         lines.append(f"  {left:,} operations left out, {len(result.notes):,} notes" + (":" if result.notes else ""))
@@ -335,6 +336,7 @@ class Changes:
         gone: Functions that there are no longer.
         changed: Functions with other arguments, each with what is different.
         origins: Origins that a credential did not go to before.
+        logins: Where accounts log in and did not before.
         update: The update, ready to be written.
     """
 
@@ -342,10 +344,11 @@ class Changes:
     gone: list[str]
     changed: dict[str, str]
     origins: list[str]
+    logins: list[str]
     update: Import
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.gone or self.changed or self.origins)
+        return bool(self.added or self.gone or self.changed or self.origins or self.logins)
 
     def lines(self) -> list[str]:
         """Return the changes for the user: ``+`` new, ``-`` gone, ``~`` changed arguments."""
@@ -356,6 +359,7 @@ class Changes:
         lines += [f"  ~ {name}: {what}" for name, what in [*self.changed.items()][:MAX_SHOWN]]
         lines += _more([*self.changed])
         lines += [f"  ! sends your credential to {each}, which it did not before" for each in self.origins]
+        lines += [f"  ! accounts log in at {each}, where they did not before" for each in self.logins]
         return lines
 
 
@@ -404,6 +408,7 @@ def _changes(old: Compiled, new: Compiled, ready: Import, overlay: Overlay) -> C
         [name for name in before if name not in after],
         {name: what for name, what in changed.items() if what},
         own,
+        [each for each in new.access.logins if each not in old.access.logins],
         ready,
     )
 

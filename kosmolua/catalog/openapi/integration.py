@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kosmolua.catalog.openapi.accounts import DocumentAccount, DocumentClient, fields_of, refusal_of
+from kosmolua.catalog.openapi.accounts import ClientTokens, DocumentAccount, DocumentClient, fields_of, refusal_of
 from kosmolua.catalog.openapi.calls import Call
 from kosmolua.catalog.openapi.functions import DocumentFunctions
 from kosmolua.catalog.openapi.security import Access, access_of
@@ -61,13 +61,14 @@ def of_home(home: Home, name: str, origin: str) -> Integration:
     more = DocumentFunctions(store, name, "", _handler)
     integration = Integration(
         name,
-        partial(DocumentAccount, access, refusal),
+        partial(DocumentAccount, access, refusal, ClientTokens()),
         about=title if title[-1:] in ".!?" else f"{title}.",
         prefix="",
         fields=fields_of(access),
         more=more,
     )
     integration.origin = origin
+    integration.address = access.address
     integration.simulator(_simulator(more))
     return integration
 

@@ -16,7 +16,7 @@ from kosmolua.suggestions import did_you_mean
 
 KEYS = ("document", "about", "prefix", "only", "skip", "account", "paging", "errors", "functions")
 DOCUMENT_KEYS = ("url", "file", "sha256", "imported", "origins")
-ACCOUNT_KEYS = ("base_url", "auth", "prefix")
+ACCOUNT_KEYS = ("base_url", "auth", "prefix", "revoke")
 FUNCTION_KEYS = (
     *("name", "effect", "summary", "covered_by", "skip", "paging", "encode", "lists", "slashes", "arguments", "safe"),
 )

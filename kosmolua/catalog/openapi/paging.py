@@ -13,7 +13,7 @@ from kosmolua.catalog.openapi.operations import Field, Operation, flat_object
 from kosmolua.errors import NetworkError
 from kosmolua.http.messages import Response
 from kosmolua.http.paging import next_link
-from kosmolua.protocol import Json
+from kosmolua.protocol import Json, Truncated
 
 MAX_PAGES = 10_000
 """Pages of one call, whatever they hold."""
@@ -43,6 +43,9 @@ def _named(what: str) -> list[str]:
 
 _SIZES, _TOKENS, _PAGES, _OFFSETS = map(_named, ("sizes", "tokens", "pages", "offsets"))
 _NEXT_URLS, _NEXT_TOKENS, _WRAPPERS, _LISTS = map(_named, ("next_urls", "next_tokens", "wrappers", "lists"))
+
+
+_LINK = re.compile(r"`?\bLink\b`?\s+(\w+\s+)?header", re.IGNORECASE)
 
 
 class Page(NamedTuple):
@@ -162,9 +165,9 @@ def _found(shape: _Shape) -> Recipe | None:
     size = shape.parameter(_SIZES)
     found: dict[str, Any] = {"items": items, "size": size.wire if size else ""}
     found["maximum"], found["usual"] = _sizes(size)
-    if shape.operation.result.links:
-        return Recipe("link", **found)
     token = shape.parameter(_TOKENS)
+    if shape.operation.result.links or (token and _LINK.search(token.about)):  # Okta names the header in prose alone
+        return Recipe("link", **found)
     if token and token.wire.lower() == "starting_after" and shape.key("has_more"):
         return Recipe("last_id", token.wire, "id", more="has_more", **found)
     if url := shape.next(_NEXT_URLS, of_url=True):
@@ -287,7 +290,8 @@ def walk(recipe: Recipe, given: Mapping[str, Json], fetch: Fetch, follow: Follow
         given: The arguments of the call, by their names on the wire.
         fetch: Sends the request with some arguments changed.
         follow: Fetches an address that the service gave.
-        most: The most items. If there are more, a page that is a table gets ``truncated = true``.
+        most: The most items. If there are more, a page that is a table gets ``truncated = true``, and one that is a
+            list says so itself.
 
     Raises:
         NetworkError: A page holds no list.
@@ -362,7 +366,7 @@ def at(value: Json, place: str) -> Any:
 def _merged(first: Json, recipe: Recipe, items: list[Json], *, truncated: bool) -> Json:
     """Return the first page with all items in it, and without what led to the next."""
     if not recipe.items or not isinstance(first, dict):
-        return items
+        return Truncated(items) if truncated else items
     whole = _without(first, recipe.field) if recipe.kind in ("url", "token") else dict(first)
     keys = [recipe.items] if recipe.items in whole else recipe.items.split(".")
     inner = whole

@@ -11,7 +11,8 @@ from kosmolua.catalog.openapi.operations import flat_object
 from kosmolua.protocol import Json
 from kosmolua.schema.json_schema import Reader
 from kosmolua.schema.merging import normal
-from kosmolua.schema.types import Mismatch, Type
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import Type
 
 MAX_DEPTH = 6
 """Tables inside one another that are filled with more than they must have."""
@@ -49,7 +50,7 @@ class Samples:
 
     def fits(self, schema: Json, value: Json) -> bool:
         """Return True if a value fits a schema; it may have more keys."""
-        from kosmolua.schema.types import check
+        from kosmolua.schema.results import check
 
         key = json.dumps(schema, sort_keys=True)
         if key not in self._types:

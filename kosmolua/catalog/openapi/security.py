@@ -12,6 +12,7 @@ from kosmolua.catalog.openapi.document import Document
 from kosmolua.catalog.openapi.naming import snake, usable
 from kosmolua.catalog.openapi.operations import Field, Operation, text
 from kosmolua.errors import ConfigError
+from kosmolua.http.messages import LOOPBACK, origin
 
 Kind: TypeAlias = Literal["bearer", "basic", "header", "query", "cookie", "client", "signature"]
 
@@ -20,6 +21,8 @@ AUTH = ("bearer", "basic", "header:NAME", "query:NAME", "none")
 CREDENTIALS = re.compile(r"(.*[-_])?(api[-_]?key|access[-_]?token|auth[-_]?token|token|secret|password)", re.IGNORECASE)
 """Names of headers, parameters and server variables that hold a credential."""
 _PREFIX = re.compile(r"prefix(?:ed)?(?: with| by| of)?\s+[\"'`](\w+)[\"'`]", re.IGNORECASE)
+_SHOWN = re.compile(r"(?:^|Authorization:\s*)`?(\w+) +[{<\[]", re.IGNORECASE)
+"""The word before a key in a description that shows the whole header: ``Authorization: SSWS {API Token}``."""
 _PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
 MOST_COMMON = 0.5
 """The share of operations that a header or a parameter must stand at to be the account's."""
@@ -40,18 +43,19 @@ class Credential:
         fields: The fields of the account that it needs.
         name: The header, the parameter or the cookie, if it has a name of its own.
         prefix: A word before the value, or nothing.
-        url: Where a token is fetched, if it is.
         about: The service's words.
-        login: Where a person logs in for it, as :class:`kosmolua.http.auth.OAuth2` has that, if that is possible.
+        login: Where a person or a client logs in for it, as :class:`kosmolua.http.auth.OAuth2` has that, if that is
+            possible.
+        scopes: What a login can ask for.
     """
 
     kind: Kind
     fields: list[str]
     name: str = ""
     prefix: str = ""
-    url: str = ""
     about: str = ""
     login: dict[str, Any] = made_by(default_factory=dict)
+    scopes: list[str] = made_by(default_factory=list)
 
 
 @dataclass
@@ -117,6 +121,25 @@ class Access:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
         return asdict(self)
+
+    def address(self, settings: Mapping[str, Any]) -> str:
+        """Return where the service of an account is; a variable that is a credential stays as it is written.
+
+        Args:
+            settings: The fields of the account.
+        """
+        url = str(settings.get("base_url") or self.base_url)
+        for each in self.variables:
+            if not each.secret:
+                url = url.replace(f"{{{each.wire}}}", str(settings.get(each.field, each.default)))
+        return url
+
+    @property
+    def logins(self) -> list[str]:
+        """Where accounts log in: the origins of a login's addresses, or ``base_url`` for the service's own."""
+        every = [each for credentials in self.alternatives for each in credentials]
+        addresses = [url for each in every for url in each.login.values()]
+        return sorted({"base_url" if url.startswith("/") else origin(url) for url in addresses})
 
 
 def access_of(given: Mapping[str, Any]) -> Access:
@@ -203,11 +226,13 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
     if kind == "basic" or (kind == "http" and way == "basic"):
         fields = [placeholder[1]] if placeholder else ["username", "password"]
         return Credential("basic", fields, about=about)
-    if kind == "oauth2" and (url := _token_url(scheme)):
-        return Credential("client", ["client_id", "client_secret"], url=url, about=about)
+    if kind == "oauth2" and (login := _client_login(scheme)):
+        fields = ["client_id", "client_secret"]
+        return Credential("client", fields, about=about, login=login, scopes=_scopes(scheme))
     if kind in ("oauth2", "openIdConnect") or (kind == "http" and way == "bearer"):
         field = placeholder[1] if placeholder else "token"
-        return Credential("bearer", [field], prefix=prefix, about=about, login=_login(scheme))
+        login = _login(scheme)
+        return Credential("bearer", [field], prefix=prefix, about=about, login=login, scopes=_scopes(scheme))
     if kind == "http":
         return Credential("header", [plain], "Authorization", text(scheme.get("scheme")), about=about)
     return None
@@ -215,10 +240,10 @@ def _credential(name: str, scheme: Mapping[str, Any], prefix: str) -> Credential
 
 def _prefix(scheme: str, header: str, about: str) -> str:
     """Return the word that stands before a key in a header, as far as the document lets one guess it."""
-    said = _PREFIX.search(about)
-    if said:
+    is_usual = header.lower() == "authorization"
+    if said := _PREFIX.search(about) or (_SHOWN.search(about) if is_usual else None):
         return said[1]
-    if header.lower() != "authorization":
+    if not is_usual:
         return ""
     return next((word for word in ("Bearer", "Bot") if scheme.lower().startswith(word.lower())), "")
 
@@ -230,22 +255,35 @@ def _login(scheme: Mapping[str, Any]) -> dict[str, str]:
         flows = {"authorizationCode": scheme} if scheme.get("flow") == "accessCode" else {}
     code, device = flows.get("authorizationCode"), flows.get("deviceAuthorization")
     found: dict[str, str] = {}
-    for flow, key, place in ((code, "authorizationUrl", "authorize"), (device, "deviceAuthorizationUrl", "device")):
+    for flow, key, place in ((device, "deviceAuthorizationUrl", "device"), (code, "authorizationUrl", "authorize")):
         if isinstance(flow, dict) and text(flow.get(key)) and text(flow.get("tokenUrl")):
             found |= {place: text(flow[key]), "token": text(flow["tokenUrl"])}
-    return found if all(url.startswith("https://") for url in found.values()) else {}
+            found |= {"refresh": text(flow["refreshUrl"])} if text(flow.get("refreshUrl")) else {}
+    return found if all(map(_may_log_in_at, found.values())) else {}
 
 
-def _token_url(scheme: Mapping[str, Any]) -> str:
-    """Return where a token is fetched if client credentials are the only flow."""
+def _client_login(scheme: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a client's own credentials are exchanged for a token, if that is the only way; else nothing."""
     flows = scheme.get("flows")
-    if (
-        isinstance(flows, dict)
-        and list(flows) == ["clientCredentials"]
-        and isinstance(flows["clientCredentials"], dict)
-    ):
-        return text(flows["clientCredentials"].get("tokenUrl"))
-    return text(scheme.get("tokenUrl")) if scheme.get("flow") == "application" else ""
+    if not isinstance(flows, dict):
+        flows = {"clientCredentials": scheme} if scheme.get("flow") == "application" else {}
+    flow = flows.get("clientCredentials")
+    url = text(flow.get("tokenUrl")) if isinstance(flow, dict) and len(flows) == 1 else ""
+    return {"token": url} if url and _may_log_in_at(url) else {}
+
+
+def _may_log_in_at(url: str) -> bool:
+    """Return True for an address with TLS, on this machine, or relative to the service's own."""
+    is_own = url.startswith("/") and not url.startswith("//")
+    return is_own or url.startswith("https://") or bool(LOOPBACK.match(url))
+
+
+def _scopes(scheme: Mapping[str, Any]) -> list[str]:
+    """Return what a login can ask for, in the document's order."""
+    flows = scheme.get("flows")
+    given = flows.values() if isinstance(flows, dict) else [scheme]
+    named = (flow.get("scopes") for flow in given if isinstance(flow, dict))
+    return list(dict.fromkeys(str(each) for scopes in named if isinstance(scopes, dict) for each in scopes))
 
 
 def settings_of(operations: Sequence[Operation], *, has_credential: bool) -> list[Setting]:

@@ -20,7 +20,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.4"
+VERSION = f"{__version__}.5"
 """Of the compiler: a file of another version is not used."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The files of an imported document."""

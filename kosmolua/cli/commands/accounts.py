@@ -132,12 +132,14 @@ def add(earlier: Options, name: str, options: Options) -> None:
 @command.command("login")
 @click.argument("name", metavar="INTEGRATION[.ACCOUNT]", shell_complete=completes(accounts))
 @click.option("--device", is_flag=True, help="Show a code to type on another device, and open no browser.")
+@click.option("--client", is_flag=True, help="Log in as the client itself, by its client_id and client_secret.")
 @listing_options
 @click.pass_obj
 def login(
     earlier: Options,
     name: str,
     device: bool,  # noqa: FBT001 - the value of an option
+    client: bool,  # noqa: FBT001 - the value of an option
     options: Options,
 ) -> None:
     """Log an account in with its service, by the browser or a code, and keep the token that this gives.
@@ -148,7 +150,7 @@ def login(
 
     options = options.over(earlier)
     with open_to_list(options) as runtime:
-        section, kept = logins.log_in(runtime, name, by_device=device)
+        section, kept = logins.log_in(runtime, name, by_device=device, as_client=client)
         state = runtime.accounts.login_state(*logins.find(runtime, name))
     if options.json:
         console.as_json({"account": section, "state": state})

@@ -12,7 +12,7 @@ from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, applying_options, examples
 from kosmolua.cli.recordings import options_of_host
 from kosmolua.cli.scripts import open_runtime, perform, watched
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 
 @click.command("apply", cls=Command, epilog=examples("kosmolua apply plan.json", "kosmolua apply 3f2a41 --record"))

@@ -25,7 +25,8 @@ from kosmolua.cli.streams import standard
 from kosmolua.cli.values import value_of
 from kosmolua.errors import Interrupted, KosmoError, UsageError
 from kosmolua.folders import expanded
-from kosmolua.runs.run import Outcome
+from kosmolua.protocol import Truncated
+from kosmolua.runs import Outcome
 from kosmolua.schema import luacats
 from kosmolua.schema.arguments import Parameter
 from kosmolua.schema.function import Function
@@ -150,9 +151,12 @@ def _call(path: str, words: Sequence[str], given: dict[str, Any], records: list[
                 records.append(event.record)
 
         try:
-            return _shown(runtime.call(path, arguments, watch=watch))
+            value = runtime.call(path, arguments, watch=watch)
         except KeyboardInterrupt:
             raise Interrupted("The call was interrupted") from None
+        if isinstance(value, Truncated):
+            console.warn(f"there are more than these {len(value)} items; max_items says how many to fetch")
+        return _shown(value)
 
 
 def _shown(value: Any) -> Any:

@@ -11,8 +11,8 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import name_of, open_to_list, read_file, read_input
-from kosmolua.lua.check import Checker, Report
-from kosmolua.runs.run import chunk_of
+from kosmolua.lua.check import Report
+from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
 
@@ -37,7 +37,7 @@ def command(files: tuple[str, ...], options: Options) -> int:
     The exit status is 0 if there are warnings at most, and 1 if there are errors.
     """
     with open_to_list(options) as runtime:
-        checker = Checker(runtime.catalog)
+        checker = runtime.checker(is_complete=False)
         reports = {_shown(file): checker.check(_source_of(file, runtime)) for file in files}
     if options.json:
         console.as_json(_as_json(reports))

@@ -15,7 +15,6 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import listing_options
 from kosmolua.cli.scripts import open_to_list
-from kosmolua.cli.streams import standard
 from kosmolua.errors import UsageError
 from kosmolua.folders import config_folder
 
@@ -56,8 +55,7 @@ def import_(
     except UsageError:
         if auth or not console.can_ask():
             raise
-        with standard.given_back():
-            answer = str(click.prompt("How requests carry a credential (bearer, basic, header:NAME, none)", err=True))
+        answer = console.ask("How requests carry a credential (bearer, basic, header:NAME, none)")
         ready = importing.prepare(fetched, Wishes(name, onto, answer, base_url, only, base), taken)
     files = [] if dry_run else ready.write(integrations_folder())
     _show(ready, files, options)
@@ -108,18 +106,11 @@ def update(earlier: Options, name: str, source: str, yes: bool, options: Options
         console.as_json({"added": changes.added, "gone": changes.gone, "changed": changes.changed})
     else:
         console.line("\n".join(changes.lines()))
-    if not yes and changes and not _agrees():
+    if not yes and changes and not (console.can_ask() and console.agrees("Write it?")):
         console.complain("nothing was written (--yes writes it)")
         return 1
     changes.update.write(integrations_folder())
     return 0
-
-
-def _agrees() -> bool:
-    if not console.can_ask():
-        return False
-    with standard.given_back():
-        return bool(click.confirm("Write it?", err=True))
 
 
 def _folder_of(name: str) -> Path:

@@ -22,8 +22,8 @@ from kosmolua.fleet.executors import opened
 from kosmolua.fleet.fleet import Fleet
 from kosmolua.fleet.ledger import Ledger, line_of, place_of
 from kosmolua.fleet.tasks import Script, Task, tasks_of
-from kosmolua.lua.check import Checker
-from kosmolua.runs.run import Outcome, chunk_of
+from kosmolua.runs import Outcome
+from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
 SUFFIX = ".runs"
@@ -143,7 +143,7 @@ class _Report:
 
     def _check(self) -> bool:
         """Refuse a script that is certain to fail, and return True if it may write."""
-        report = Checker(self._runtime.catalog).check(chunk_of(self._script.source))
+        report = self._runtime.checker().check(chunk_of(self._script.source))
         if not self._given["no_check"] and (refusal := report.refusal()) and report.is_lua:
             raise refusal
         return not report.is_read_only

@@ -202,8 +202,7 @@ def _ask(question: str, given: str | None, default: str, check: Callable[[str], 
         except UsageError as error:
             raise click.UsageError(error.message) from None  # click shows it, and asks again
 
-    with standard.given_back():
-        return str(click.prompt(question, default=default, value_proc=read, err=True))
+    return console.ask(question, default=default, value_proc=read)
 
 
 def _next_steps(plan: Plan, folder: Path, script: str) -> list[str]:

@@ -61,5 +61,6 @@ def command(address: str | None, workers: int, options: Options) -> None:
                 stdio.serve(handlers, complain=console.complain)
         else:
             from kosmolua.mcp import http
+            from kosmolua.mcp.addresses import Address
 
-            http.serve(handlers, http.Address.read(address), environ=os.environ, announce=console.complain)
+            http.serve(handlers, Address.read(address), environ=os.environ, announce=console.complain)

@@ -50,7 +50,10 @@ def command(options: Options) -> int:
         with _reader(conversation) as reader:
             if reader.is_typed:
                 console.line(GREETING.format(version=__version__, mode=", simulated" if options.simulate else ""))
-            conversation.hold(reader)
+            try:
+                conversation.hold(reader)
+            finally:
+                conversation.end_recording()
             return 0 if reader.is_typed else conversation.status
 
 

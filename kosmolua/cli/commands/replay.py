@@ -11,7 +11,7 @@ from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import perform, watched
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 
 

@@ -14,7 +14,7 @@ from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
-from kosmolua.runs.run import Outcome
+from kosmolua.runs import Outcome
 
 ALL = "all"
 _NUMBERS = re.compile(r"\d+(,\d+)*")
@@ -31,7 +31,7 @@ class Resume(Command):
 def _with_numbers(words: Sequence[str]) -> Iterator[str]:
     """Yield a command line in which ``--approve`` has a value, and ``--deny`` with numbers an option of its own."""
     following = [*words[1:], "--"]
-    for word, after in zip(words, following, strict=True):
+    for word, after in zip(words, following, strict=False):
         has_numbers = _NUMBERS.fullmatch(after) is not None
         if word == "--approve":
             yield from [word] if has_numbers else [word, ALL]

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Any
 
 import click
 
 from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import is_in_use, read
+from kosmolua.broker.recording import read
+from kosmolua.broker.stores import default_store
 from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, Group, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
 from kosmolua.errors import UsageError
-from kosmolua.folders import recordings_folder
 from kosmolua.limits import parse_duration
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
 DEFAULT_RUNS = 20
-DEFAULT_KEEP = 30 * 86400.0
-"""Seconds for which recordings are kept if the accounts file says nothing."""
 
 
 class Runs(Group):
@@ -116,7 +112,8 @@ def show(
 def prune(keep: str | None, options: Options) -> None:
     """Remove the recordings in your state folder that are older than [kosmolua.recordings] keep of the accounts file.
 
-    A recording that a run writes just now stays.
+    That happens by itself once a day, after a recorded run. A recording that a run writes just now stays, and one that
+    waits for an approval.
     """
     try:
         seconds = parse_duration(keep) if keep else None
@@ -124,13 +121,8 @@ def prune(keep: str | None, options: Options) -> None:
         raise UsageError(f"--keep: {error}") from None
     if seconds is None:
         with open_to_list(options) as runtime:
-            seconds = runtime.recordings.keep or DEFAULT_KEEP
-    removed = 0
-    for name in recordings.names():
-        path = os.path.join(recordings_folder(), name + recordings.SUFFIX)
-        if time.time() - os.stat(path).st_mtime > seconds and not is_in_use(path):
-            os.remove(path)
-            removed += 1
+            seconds = runtime.recordings.keep
+    removed = default_store().prune(seconds)
     if options.json:
         console.as_json({"removed": removed})
     else:

@@ -48,6 +48,7 @@ class Commands:
     Args:
         runtime: The runtime of its session.
         load: Runs a file as a chunk.
+        record: Begins to record the session, in a file if it is named, or ends that.
         reset: Begins a new session.
         calls: Returns the calls of the session, as outcomes have them.
         for_people: Whether commands may show text for people; with ``--json`` they may not.
@@ -58,12 +59,14 @@ class Commands:
         runtime: Runtime,
         *,
         load: Callable[[Path], None],
+        record: Callable[[Path | None], None],
         reset: Callable[[], None],
         calls: Callable[[], list[dict[str, object]]],
         for_people: bool,
     ) -> None:
         self._runtime = runtime
         self._load = load
+        self._record = record
         self._reset = reset
         self._calls = calls
         self._for_people = for_people
@@ -74,6 +77,7 @@ class Commands:
             "calls": Command("", "List the calls of this session.", self._list_calls),
             "limits": Command("", "List the limits of each chunk.", self._limits),
             "load": Command("FILE", "Run a file in this session.", self._load_file, shows=False),
+            "record": Command("[FILE]", "Record the session from here on, or end that.", self._record_in, shows=False),
             "reset": Command("", "Forget all state.", lambda _: self._reset(), shows=False),
             "help": Command("", "Explain this.", self._help),
             "quit": Command("", "Leave, as Ctrl-D does.", _leave, shows=False),
@@ -130,6 +134,9 @@ class Commands:
         if not name:
             raise UsageError("Name a file, as in :load report.lua")
         self._load(Path(expanded(name)))
+
+    def _record_in(self, name: str) -> None:
+        self._record(Path(expanded(name)) if name else None)
 
     def _help(self, _: str) -> None:
         console.line(

@@ -18,11 +18,12 @@ from kosmolua.cli.progress import watching
 from kosmolua.cli.repl.commands import Commands, Quit, files_that_begin_with, is_command
 from kosmolua.cli.repl.completion import Candidates
 from kosmolua.cli.repl.readers import Reader
-from kosmolua.cli.scripts import name_of, read_file
+from kosmolua.cli.scripts import name_of, read_file, where_it_is
 from kosmolua.cli.streams import standard
-from kosmolua.errors import ConfigError, Interrupted, KosmoError
+from kosmolua.errors import ConfigError, Interrupted, KosmoError, UsageError
 from kosmolua.escaping import harmless
-from kosmolua.runs.run import Outcome
+from kosmolua.lua.environment import GLOBALS
+from kosmolua.runs import Outcome
 from kosmolua.runs.session import CHUNK, Answer, Session
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import APP
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from kosmolua.lua.check import Report
     from kosmolua.lua.values import Value
-    from kosmolua.runs.run import RunOptions
+    from kosmolua.runs import RunOptions
     from kosmolua.runs.session import State
 
 
@@ -76,6 +77,7 @@ def _on_screen(whole: bytes) -> bytes:
     return (console.fit(text) if console.on_terminal() else text).encode()
 
 
+MAX_NAMES = 5
 WORDS = {"exit": ":quit", "quit": ":quit", "help": ":help"}
 """Words that other REPLs understand, and the commands that they mean here."""
 UNDER_APP = re.compile(rf"{APP}(\.\w+)*")
@@ -100,7 +102,12 @@ class Conversation:
         self.status = 0
         """The highest exit status of the failures so far."""
         self._commands = Commands(
-            runtime, load=self._load, reset=self._reset, calls=lambda: self._calls, for_people=not options.json
+            runtime,
+            load=self._load,
+            record=self._record,
+            reset=self._reset,
+            calls=lambda: self._calls,
+            for_people=not options.json,
         )
         self.candidates = Candidates(runtime.catalog, session.names, self._commands.names, files_that_begin_with)
 
@@ -171,10 +178,9 @@ class Conversation:
         """Return what a check finds in a chunk, or None if it is switched off or cannot be made."""
         if self._options.no_check:
             return None
-        from kosmolua.lua.check import Checker
         from kosmolua.lua.values import UNKNOWN
 
-        checker, there = Checker(self._runtime.catalog), self._session.names().types
+        checker, there = self._runtime.checker(), self._session.names().types
         known = {name: self._known.get(name, UNKNOWN) for name in there}
         try:
             report = checker.check(source, known)
@@ -238,6 +244,34 @@ class Conversation:
         source = read_file(path, self._runtime.limits.max_source)
         self._evaluate(source.decode("utf-8", "surrogateescape"), name_of(path))
 
+    def _record(self, path: Path | None) -> None:
+        """Begin to record the session, or end that and say where the recording is."""
+        if recorder := self._session.recorder:
+            if path:
+                raise UsageError(f"This session is recorded already, in {recorder.path}", hint=":record ends that")
+            self.end_recording()
+            return
+        own = sorted(self._session.names().types.keys() - GLOBALS - {"_"})
+        file = self._runtime.record_session(self._session, path)
+        if self._options.json:
+            self._show_json(_recorded(file), "kept")
+            return
+        console.complain(f"recording to {file}; :record ends it")
+        if own:
+            names = ", ".join(own[:MAX_NAMES]) + (" and others" if len(own) > MAX_NAMES else "")
+            console.complain(f"what was set before is not in it: {names} (:reset first makes one that stands alone)")
+
+    def end_recording(self) -> None:
+        """End the recording of the session, if there is one, and say where it is."""
+        recorder = self._session.recorder
+        if recorder is None:
+            return
+        self._session.end_recording()
+        if self._options.json:
+            self._show_json(_recorded(recorder.path), "kept")
+        else:
+            console.complain(where_it_is(recorder.path, can_go_on=False))
+
     def _reset(self) -> None:
         self._session.reset()
         self.candidates.forget()
@@ -245,6 +279,12 @@ class Conversation:
             self._show_json(Outcome([], "", None, []), "lost")
         else:
             console.complain("a new session begins")
+
+
+def _recorded(path: str) -> Outcome:
+    outcome = Outcome([], "", None, [])
+    outcome.recording = path
+    return outcome
 
 
 def _lua(chunk: str) -> str:

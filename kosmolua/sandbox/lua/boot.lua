@@ -68,7 +68,7 @@ end
 
 for _, name in ipairs({
   "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
-  "parallel", "regex", "codecs", "csv", "secrets", "time", "env", "scripts", "recorded", "placeholders", "session",
+  "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]")(host)
 end
@@ -110,7 +110,7 @@ local function succeed(...)
   local ok, encoded = pcall(encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
     return bridge("end", '"result":' .. encoded)
-  elseif type(encoded) ~= "table" then
+  elseif type(encoded) ~= "table" or not (encoded.problem or encoded.too_big) then
     return fail(encoded)
   elseif encoded.too_big then
     requests.stop("result")
@@ -142,16 +142,14 @@ local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
-  requests.exit_fields = nil
+  requests.begin()
   bridge("rearm")
   local given = decode(settings, MAX_INPUT_DEPTH)
   for name, value in next, given.limits do
     limits[name] = value
   end
   host.time.set_clocks(given.asks_time)
-  if given.is_recorded then
-    host.recorded.install()
-  end
+  host.recorded.set(given.is_recorded)
   requests.is_planned = given.is_planned
   host.secrets.set_names(given.secrets)
   if given.input ~= nil then
@@ -202,8 +200,12 @@ end
 ---@param chunk string its name, as `load` takes it
 ---@param settings string as `prepare` takes them
 ---@param verb string a name in the module `session`
-local function converse(source, chunk, settings, verb)
+---@param seed string sixteen bytes that its random numbers begin with; empty to go on with those so far
+local function converse(source, chunk, settings, verb, seed)
   prepare(chunk, settings)
+  if seed ~= "" then
+    randomseed(unpack("<i8i8", seed))
+  end
   local script, show = session[verb](source, chunk)
   if not script then
     return reject(show)

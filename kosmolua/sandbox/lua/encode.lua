@@ -2,8 +2,8 @@
 
 local host = ...
 
-local arrays, handles, host_tables, null =
-  host.registry.arrays, host.registry.handles, host.registry.host_tables, host.registry.null
+local arrays, contents, handles = host.registry.arrays, host.registry.contents, host.registry.handles
+local host_tables, null = host.registry.host_tables, host.registry.null
 local head, quote = host.strings.head, host.strings.quote
 local error, next, rawequal, rawget, rawlen, tonumber, type = error, next, rawequal, rawget, rawlen, tonumber, type
 local find, format, rep = string.find, string.format, string.rep
@@ -107,12 +107,41 @@ local function encode_list(state, list, length)
   close(state, list, "]", length == 0)
 end
 
+---Returns true if a table is a binary result whose base64 the host has.
+local function is_binary(map)
+  return contents[map] ~= nil and rawget(map, "base64") == nil
+end
+
+---Returns the text of the place that is being encoded.
+local function place_of(state)
+  local place = { state.index }
+  for depth = 1, state.depth do
+    local key = state.keys[depth]
+    place[depth + 1] = type(key) == "string" and quote(key) or key
+  end
+  return "[" .. concat(place, ",") .. "]"
+end
+
+---Encodes the base64 of a binary result: what goes to the host says which one it is.
+local function encode_content(state, map)
+  if not state.contents then
+    return encode_value(state, host.contents.text_of(map))
+  end
+  emit(state, MASK)
+  state.contents[#state.contents + 1] = "[" .. place_of(state) .. "," .. quote(contents[map].name) .. "]"
+end
+
 local function encode_map(state, map)
   open(state, map, "{")
   local keys, count = {}, 0
   for key in next, map do
     count = count + 1
     keys[count] = key
+  end
+  local binary = is_binary(map)
+  if binary then
+    count = count + 1
+    keys[count] = "base64"
   end
   sort(keys)
   for index = 1, count do
@@ -123,7 +152,11 @@ local function encode_map(state, map)
     end
     separate(state, index == 1)
     emit(state, quote(key) .. (state.indent and ": " or ":"))
-    encode_value(state, rawget(map, key))
+    if binary and key == "base64" then
+      encode_content(state, map)
+    else
+      encode_value(state, rawget(map, key))
+    end
   end
   close(state, map, "}", count == 0)
 end
@@ -145,12 +178,7 @@ local function encode_handle(state, name)
     problem(state, "is a secret, which cannot be read")
   end
   emit(state, MASK)
-  local place = {}
-  for depth = 1, state.depth do
-    local key = state.keys[depth]
-    place[depth] = type(key) == "string" and quote(key) or key
-  end
-  state.handles[#state.handles + 1] = "[[" .. concat({ state.index, concat(place, ",") }, #place > 0 and "," or "") .. "]," .. quote(name) .. "]"
+  state.handles[#state.handles + 1] = "[" .. place_of(state) .. "," .. quote(name) .. "]"
 end
 
 local function encode_table(state, value)
@@ -201,11 +229,12 @@ end
 
 ---Encodes packed values as one array; a nil among them is null. The places that errors name begin below the array.
 ---@param found string[] gets, for each handle of a secret, its place and its name as JSON
-local function encode_each(most, deepest, values, found)
+---@param binaries? string[] gets the same for the base64 of each binary result; without it, the base64 is encoded
+local function encode_each(most, deepest, values, found, binaries)
   local pieces, size = {}, 0
   for index = 1, values.n do
     local state = new_state(most - size, deepest)
-    state.handles, state.index = found, index
+    state.handles, state.contents, state.index = found, binaries, index
     encode_value(state, values[index])
     pieces[index] = concat(state.pieces, "", 1, state.count)
     size = size + #pieces[index]

@@ -11,7 +11,7 @@ local MAX_DEPTH = 1000
 local json = { null = null }
 
 local function raise(prefix, caught)
-  if type(caught) ~= "table" then
+  if type(caught) ~= "table" or not (caught.position or caught.problem) then
     error(caught, 0)
   elseif caught.position then
     error(prefix .. caught.what .. " at position " .. format("%d", caught.position), 3)

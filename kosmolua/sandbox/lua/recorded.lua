@@ -84,13 +84,30 @@ local function seed(...)
   return randomseed(...)
 end
 
----Makes the run one that is recorded.
-local function install()
-  requests.is_recorded = true
-  for _, globals in next, { env, host.env.pristine } do
-    globals.pairs = ordered_pairs
-    globals.math.randomseed = seed
+local function swap(list, name, present, other)
+  if rawget(list, name) == present then -- and not one that a chunk of the session has put there
+    list[name] = other
   end
 end
 
-return { install = install }
+local plain_pairs, plain_seed = env.pairs, env.math.randomseed
+
+---Makes the run, or the chunk of a session, one that is recorded, or one that is not.
+local function set(is_recorded)
+  if requests.is_recorded == is_recorded then
+    return
+  end
+  requests.is_recorded = is_recorded
+  for _, globals in next, { env, host.env.pristine } do
+    local functions = type(globals.math) == "table" and globals.math or {}
+    if is_recorded then
+      swap(globals, "pairs", plain_pairs, ordered_pairs)
+      swap(functions, "randomseed", plain_seed, seed)
+    else
+      swap(globals, "pairs", ordered_pairs, plain_pairs)
+      swap(functions, "randomseed", seed, plain_seed)
+    end
+  end
+end
+
+return { set = set }

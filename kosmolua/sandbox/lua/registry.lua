@@ -19,6 +19,10 @@ return {
   ---@type table<table, string>
   handles = setmetatable({}, weak),
 
+  ---The tables of binary results, each with `name`, what the host knows the bytes by, and `text` once it was asked for.
+  ---@type table<table, { name: string, text: string? }>
+  contents = setmetatable({}, weak),
+
   ---Tables that are lists even while they are empty.
   ---@type table<table, true>
   arrays = setmetatable({}, weak),

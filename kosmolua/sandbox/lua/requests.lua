@@ -56,6 +56,12 @@ local function name_of(branch)
   return branch.name
 end
 
+---Makes everything ready for a script, or for a chunk of a session.
+function requests.begin()
+  requests.exit_fields = nil
+  groups = 0
+end
+
 ---Ends the script because a limit is reached. Does not return.
 function requests.stop(limit)
   bridge("limit", limit)
@@ -87,12 +93,14 @@ function requests.stop_if_memory(problem)
   end
 end
 
-local function receive()
+---Returns the next reply.
+---@param request? string a frame to send before
+local function receive(request)
   if requests.is_recorded and not host_knows_of_waiting then
     bridge("send", '{"kind":"wait"}')
   end
   host_knows_of_waiting = false
-  local line = bridge("receive")
+  local line = request and bridge("exchange", request) or bridge("receive")
   bridge("rearm")
   local ok, frame = pcall(decode, line, limits.max_depth + 1)
   if ok then
@@ -105,6 +113,18 @@ end
 local function in_branch()
   local branch = requests.branch
   return branch and running() == branch.coroutine and isyieldable()
+end
+
+---Returns the reply to one of some requests.
+---@param waiting table<integer, any> the numbers of the requests
+---@param request? string a frame to send before
+local function receive_one_of(waiting, request)
+  local reply = receive(request)
+  while waiting[reply.id] == nil do
+    arrived[reply.id] = reply
+    reply = receive()
+  end
+  return reply
 end
 
 ---Waits until one of some requests is answered.
@@ -120,13 +140,7 @@ function requests.await(waiting)
   if in_branch() then
     return yield(requests.WAIT, waiting)
   end
-  while true do
-    local reply = receive()
-    if waiting[reply.id] ~= nil then
-      return reply
-    end
-    arrived[reply.id] = reply
-  end
+  return receive_one_of(waiting)
 end
 
 ---Leaves a branch of `parallel` for good, because another one failed: no call starts after that.
@@ -156,19 +170,30 @@ function requests.ask(kind, fields)
   end
   last = last + 1
   local number = last
-  local branch = in_branch() and ',"branch":true' or ""
+  local is_branch = in_branch()
+  local more = is_branch and ',"branch":true' or ""
   if requests.is_recorded then
-    host_knows_of_waiting = branch == ""
-    branch = branch .. (host_knows_of_waiting and ',"waits":true' or "")
-    branch = branch .. format(',"of":"%s"', name_of(requests.branch))
+    host_knows_of_waiting = not is_branch
+    more = format('%s%s,"of":"%s"', more, is_branch and "" or ',"waits":true', name_of(requests.branch))
   end
   if requests.is_recorded or requests.is_planned then
-    branch = branch .. format(',"line":%d', traceback.line() or 0)
+    more = format('%s,"line":%d', more, traceback.line() or 0)
   end
-  bridge("send", format('{"kind":"%s","id":%d', kind, number) .. branch .. fields .. "}")
-  local reply = requests.await({ [number] = true })
+  local request = format('{"kind":"%s","id":%d%s%s}', kind, number, more, fields)
+  local waiting, reply = { [number] = true }, nil
+  if is_branch then
+    bridge("send", request)
+    reply = yield(requests.WAIT, waiting)
+  else
+    reply = receive_one_of(waiting, request)
+  end
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
+    if reply.contents then
+      host.contents.mark(value, reply.contents)
+    elseif reply.truncated then
+      setmetatable(value, { __index = { truncated = true } }) -- a key would make it a mixed table, which JSON lacks
+    end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
   local problem = errors.mint(reply.error, number)
@@ -188,13 +213,13 @@ end
 ---@param ... any what Lua passed
 ---@return any value
 function requests.ask_with(kind, fields, ...)
-  local secrets = {}
-  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets)
-  if ok and #secrets > 0 then
-    return requests.ask(kind, fields .. ',"args":' .. text .. ',"secrets":[' .. concat(secrets, ",") .. "]")
-  elseif ok then
-    return requests.ask(kind, fields .. ',"args":' .. text)
-  elseif type(text) ~= "table" then
+  local secrets, contents = {}, kind == "call" and {} or nil
+  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
+  if ok then
+    local handles = #secrets > 0 and ',"secrets":[' .. concat(secrets, ",") .. "]" or ""
+    handles = handles .. (contents and #contents > 0 and ',"contents":[' .. concat(contents, ",") .. "]" or "")
+    return requests.ask(kind, fields .. ',"args":' .. text .. handles)
+  elseif type(text) ~= "table" or not (text.problem or text.too_big) then
     error(text, 0)
   elseif text.too_big then
     requests.stop("arguments")

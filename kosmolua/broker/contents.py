@@ -1,0 +1,124 @@
+"""Binary results: bytes that stay with the host, for which scripts have handles.
+
+A script gets ``{ content_type, bytes }``, and ``base64`` when it reads that. A table that it passes on crosses with
+``***`` for the base64, beside which the frame says where in the arguments it stands, and the name of the handle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+from kosmolua.broker.places import MAX_PLACES, Place, plain, reach
+from kosmolua.errors import BadArguments, NotConfigured
+from kosmolua.http.binary import Content
+from kosmolua.limits import MIB
+from kosmolua.secret import MASK
+
+MAX_KEPT = 64 * MIB
+"""Characters of base64 that are kept: beyond that, the oldest are dropped."""
+MAX_PASSED = 64 * MIB
+"""Characters of base64 in the arguments of one call."""
+KEY = "base64"
+
+
+class Contents:
+    """The binary results of one run, or of one session. Any number of threads may use them.
+
+    Args:
+        recorded: Those of a recording by the names of their handles.
+    """
+
+    def __init__(self, recorded: Mapping[str, str] | None = None) -> None:
+        self._prefix = os.urandom(4).hex()
+        self._lock = Lock()
+        # Under the lock.
+        self._latest = 0
+        self._size = 0
+        self._kept: dict[str, Content] = {}
+        for name, text in (recorded or {}).items():
+            self._keep(name, Content(text))
+
+    def hide(self, value: Any) -> tuple[Any, list[tuple[Place, str, Content]]]:
+        """Return a result without the bytes in it, and of each the place of its table, its handle's name and itself."""
+        found = list(_contents_in(value, ()))
+        if not found:
+            return value, []
+        hidden, places = [plain(value)], []
+        for place, content in found:
+            with self._lock:
+                self._latest += 1
+                name = f"{self._prefix}.{self._latest}"
+                self._keep(name, content)
+            table, _ = reach(hidden, (1, *place, KEY))
+            del table[KEY]
+            places.append((place, name, content))
+        return hidden[0], places
+
+    def text(self, name: str) -> Content:
+        """Return bytes in base64 by the name of their handle.
+
+        Raises:
+            NotConfigured: They are not kept.
+        """
+        with self._lock:
+            content = self._kept.get(name)
+        if content is None:
+            raise NotConfigured(
+                f"These bytes are not kept any more: a run keeps {MAX_KEPT // MIB} MiB in base64, the newest",
+                hint="make the call that returns them again, and use them before others",
+            )
+        return content
+
+    def fill(self, path: str, given: Sequence[Any], places: Sequence[Any]) -> Sequence[Any]:
+        """Return arguments with the bytes in their places. What was given is not changed.
+
+        Args:
+            path: The function, for messages.
+            given: What the caller passed.
+            places: Where the base64 of a handle stands, and its name, of each.
+
+        Raises:
+            BadArguments: A place is none, or there is too much.
+            NotConfigured: The bytes are not kept.
+        """
+        filled, size = [plain(value) for value in given], 0
+        for entry in places[:MAX_PLACES]:
+            try:
+                place, name = entry
+                holder, key = reach(filled, place)
+                is_place = holder[key] == MASK and isinstance(name, str)
+            except (LookupError, TypeError, ValueError):
+                is_place = False
+            if not is_place:
+                raise BadArguments(f"{path}: bytes stand in no place")
+            holder[key] = content = self.text(name)
+            size += len(content)
+            if size > MAX_PASSED:
+                raise BadArguments(
+                    f"{path}: the bytes in its arguments are more than {MAX_PASSED // MIB} MiB in base64"
+                )
+        if len(places) > MAX_PLACES:
+            raise BadArguments(f"{path}: bytes stand in more than {MAX_PLACES:,} places of its arguments")
+        return filled
+
+    def _keep(self, name: str, content: Content) -> None:
+        self._kept[name] = content
+        self._size += len(content)
+        while self._size > MAX_KEPT:
+            self._size -= len(self._kept.pop(next(iter(self._kept))))
+
+
+def _contents_in(value: Any, place: Place) -> Iterator[tuple[Place, Content]]:
+    """Yield the bytes in a value, each with the place of the table that holds them."""
+    if isinstance(value, Mapping):
+        if isinstance(content := value.get(KEY), Content):
+            yield place, content
+        for key, item in value.items():
+            if isinstance(item, (Mapping, list, tuple)):
+                yield from _contents_in(item, (*place, key))
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value, start=1):
+            yield from _contents_in(item, (*place, number))

@@ -1,0 +1,232 @@
+"""A database for the stores of a server: its tables, its transactions, and leases of recordings.
+
+SQLAlchemy's Core speaks to PostgreSQL, or to SQLite on one host.
+
+A recording is locked by a lease: whoever writes it is named in its row, with the time until which that holds, and
+renews it. A host that is gone loses its lease within a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import Event, Lock
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement, FunctionElement
+
+from kosmolua.concurrency import start_thread
+from kosmolua.errors import ConfigError
+
+LEASE = 60.0
+"""Seconds for which a recording stays locked by a host that is gone."""
+RENEWAL = 15.0
+"""Seconds between two renewals of the leases in use."""
+RETRY_PAUSE = 0.25
+CONNECT_TIMEOUT = 3
+_SCHEMA_LOCK = 0x4B6F736D  # of PostgreSQL: whoever makes the tables holds it
+_T = TypeVar("_T")
+
+_tables = sql.MetaData()
+RECORDINGS = sql.Table(
+    "kosmolua_recordings",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("run", sql.String(12), primary_key=True),
+    sql.Column("status", sql.String(16), nullable=False),
+    sql.Column("time", sql.String(40), nullable=False, default=""),
+    sql.Column("ended", sql.String(40)),
+    sql.Column("script", sql.Text, nullable=False, default=""),
+    sql.Column("sha256", sql.String(64), nullable=False, default=""),
+    sql.Column("mode", sql.String(16), nullable=False, default=""),
+    sql.Column("client", sql.Text),
+    sql.Column("pause", sql.Text),  # the event of an end that waits for approvals, as JSON
+    sql.Column("written", sql.Double, nullable=False),
+    sql.Column("holder", sql.String(32)),
+    sql.Column("held_until", sql.Double),
+    sql.Index("kosmolua_recordings_by_time", "tenant", "time"),
+)
+LINES = sql.Table(
+    "kosmolua_lines",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("run", sql.String(12), primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("line", sql.LargeBinary, nullable=False),
+)
+QUESTIONS = sql.Table(
+    "kosmolua_questions",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("id", sql.String(100), primary_key=True),
+    sql.Column("run", sql.String(12)),
+    sql.Column("script", sql.Text, nullable=False),
+    sql.Column("call", sql.Text, nullable=False),
+    sql.Column("since", sql.Double, nullable=False),
+    sql.Column("until", sql.Double, nullable=False),
+    sql.Column("is_approved", sql.Boolean),
+    sql.Column("decided_by", sql.Text),
+    sql.Column("decided", sql.Double),
+)
+
+
+class Now(FunctionElement[float]):
+    """The time by the database's clock, in seconds since 1970: the hosts' clocks may differ."""
+
+    type = sql.Double()
+    inherit_cache = True
+
+
+@compiles(Now, "postgresql")
+def _now_in_postgres(element: Now, compiler: Any, **_: Any) -> str:
+    return "extract(epoch from clock_timestamp())"
+
+
+@compiles(Now, "sqlite")
+def _now_in_sqlite(element: Now, compiler: Any, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+class Database:
+    """The stores of all tenants in one database, whose tables are made on first use.
+
+    Args:
+        address: Such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+
+    Raises:
+        ConfigError: It is no address of a database that can be used here.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            url = sql.make_url(address)
+            if url.drivername in ("postgresql", "postgres"):
+                url = url.set(drivername="postgresql+psycopg")
+            dialect = url.get_backend_name()
+            if dialect not in _SETTINGS:
+                raise ConfigError(f"{dialect} is no database for recordings", hint="PostgreSQL and SQLite are")
+            self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
+        except ImportError as error:
+            hint = "pip install 'kosmolua[postgres]'"
+            raise ConfigError(f"A database needs the package {error.name}", hint=hint) from None
+        except (SQLAlchemyError, ValueError):
+            hint = "as in postgresql://user:password@host/name or sqlite:///path"
+            raise ConfigError("The address of the database is none", hint=hint) from None
+        self.name = url.render_as_string(hide_password=True)
+        self._is_made = False
+        self._making = Lock()
+        if dialect == "sqlite":
+            sql.event.listen(self._engine, "connect", _write_ahead)
+        self.leases = _Leases(self)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.leases.close()
+        self._engine.dispose()
+
+    def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
+        """Return what a function does in a transaction, which is made anew if the connection is lost meanwhile.
+
+        Args:
+            work: The function; it may be called several times.
+            patience: For how many seconds to try again while the database cannot be reached.
+
+        Raises:
+            ConfigError: The database cannot be reached.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._make_tables()
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except IntegrityError:
+                raise
+            except DBAPIError as error:
+                if time.monotonic() >= deadline:
+                    raise self._unreachable(error) from None
+            time.sleep(RETRY_PAUSE)
+
+    def _make_tables(self) -> None:
+        with self._making:
+            if self._is_made:
+                return
+            with self._engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+                _tables.create_all(connection)
+            self._is_made = True
+
+    def _unreachable(self, error: DBAPIError) -> ConfigError:
+        reason = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        hint = "nothing is lost: try again once it is there"
+        return ConfigError(f"The database {self.name} cannot be used: {reason[0]}", hint=hint)
+
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "postgresql": {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "tcp_user_timeout": 10_000,
+        "options": "-c statement_timeout=10000 -c lock_timeout=10000",
+    },
+    "sqlite": {"timeout": 10.0},
+}
+"""How each kind of database is connected to: nothing of it is waited for without an end."""
+
+
+def _write_ahead(connection: Any, _: object) -> None:
+    """Let readers of SQLite go on while somebody writes, and have what was written on the disk."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+class _Leases:
+    """Renews the leases of this process, in a thread that lives as long as there are any.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: set[str] = set()
+        self._lock = Lock()
+        self._ends: Event | None = None
+
+    def add(self, holder: str) -> None:
+        """Renew a lease from now on."""
+        with self._lock:
+            self._held.add(holder)
+            if self._ends is None:
+                self._ends = Event()
+                start_thread(partial(self._renew, self._ends), "leases")
+
+    def drop(self, holder: str) -> None:
+        """Renew a lease no longer."""
+        with self._lock:
+            self._held.discard(holder)
+            if not self._held and self._ends:
+                self._ends.set()
+                self._ends = None
+
+    def close(self) -> None:
+        """Renew nothing any more."""
+        for holder in list(self._held):
+            self.drop(holder)
+
+    def _renew(self, ends: Event) -> None:
+        while not ends.wait(RENEWAL):
+            held = list(self._held)
+            renewed = sql.update(RECORDINGS).where(RECORDINGS.c.holder.in_(held)).values(held_until=Now() + LEASE)
+            with suppress(ConfigError):  # it is tried again, and each line that is appended renews it too
+                self._database.do(lambda at, renewed=renewed: at.execute(renewed), RENEWAL)  # type: ignore[misc]
+
+
+def is_held() -> ColumnElement[bool]:
+    """Return the condition for a recording that a run writes just now."""
+    return sql.func.coalesce(RECORDINGS.c.held_until, 0.0) > Now()

@@ -1,0 +1,235 @@
+"""A store in a folder, which several processes and hosts may share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from kosmolua.broker.recording import FORMAT, Event, Recording, read
+from kosmolua.broker.sheets import File
+from kosmolua.broker.store import (
+    DAY,
+    DEFAULT_RUNS,
+    RUN_ID,
+    Decision,
+    Summary,
+    Waiting,
+    checked_tenant,
+    missing,
+    paused_calls,
+    waits,
+)
+from kosmolua.errors import ConfigError
+
+SUFFIX = ".jsonl"
+BLOCK = 64 * 1024
+"""Bytes to read at a time from the end of a file."""
+
+
+class Folders:
+    """Stores in a folder, which has one for each tenant.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(folder)
+
+    def of(self, tenant: str) -> Folder:
+        """Return the store of a tenant."""
+        return Folder(os.path.join(self._path, checked_tenant(tenant)))
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+class Folder:
+    """A store in a folder: a file for each recording, and small files for questions and their answers.
+
+    Args:
+        folder: The folder, which is made once something is kept in it.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(folder)
+        self._questions = os.path.join(self.path, "questions")
+        self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
+
+    def place(self, run: str) -> File:
+        """Return the file of a run, in the folder, which is made if missing."""
+        _make(self.path)
+        return self._file(run)
+
+    def read(self, run: str) -> Recording:
+        """Return the recording of a run."""
+        file = self._file(run)
+        if not os.path.exists(file.name):
+            raise missing(run)
+        return read(file)
+
+    def runs(
+        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
+    ) -> list[Summary]:
+        """Return recorded runs, the latest first."""
+        found = sorted(map(self._summary, self._names(beginning)), key=lambda each: (each.time, each.run), reverse=True)
+        fitting = [each for each in found if status in (None, each.status) and (before is None or each.time < before)]
+        return fitting[:limit]
+
+    def prune(self, keep: float) -> int:
+        """Remove old recordings."""
+        removed = 0
+        for run in self._names():
+            path = self._file(run).name
+            with suppress(OSError):
+                if time.time() - os.stat(path).st_mtime > keep and not waits(self._ends(run)[1]):
+                    removed += self._file(run).remove()
+        return removed
+
+    def tidy(self, keep: float) -> None:
+        """Remove old recordings at most once a day; the time of an empty file says when that was."""
+        marker = os.path.join(self.path, ".tidied")
+        with suppress(OSError):
+            if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
+                return
+        with suppress(OSError):
+            with open(marker, "wb"):
+                os.utime(marker)
+            self.prune(keep)
+
+    def waiting(self) -> list[Waiting]:
+        """Return the calls that wait for a person."""
+        paused: list[Waiting] = []
+        for run in self._names():
+            head, end = self._ends(run)
+            if waits(end) and not self._file(run).is_in_use():
+                paused += paused_calls(run, head["script"]["name"], end)
+        return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
+
+    def ask(self, question: Waiting) -> None:
+        """Put a question: a file of its own."""
+        _make(self._questions)
+        path = self._question(question.id)
+        with open(f"{path}.new", "w", encoding="utf-8") as file:
+            json.dump(asdict(question), file)
+        os.replace(f"{path}.new", path)
+
+    def decide(self, question: str, decision: Decision) -> bool:
+        """Answer a question; the first answer counts."""
+        if not any(each.id == question for each in self._asked()):
+            return False
+        try:
+            with open(self._question(question, ".answer"), "x", encoding="utf-8") as file:
+                json.dump(asdict(decision), file)
+        except FileExistsError:
+            return False
+        return True
+
+    def decision(self, question: str) -> Decision | None:
+        """Return the answer to a question."""
+        try:
+            with open(self._question(question, ".answer"), encoding="utf-8") as file:
+                return Decision(**json.load(file))
+        except (FileNotFoundError, ValueError):  # not there, or not whole yet
+            return None
+
+    def withdraw(self, question: str) -> None:
+        """Remove a question and its answer."""
+        for suffix in ("", ".answer"):
+            with suppress(FileNotFoundError):
+                os.remove(self._question(question, suffix))
+
+    def _file(self, run: str) -> File:
+        if not RUN_ID.fullmatch(run):
+            raise missing(run)
+        return File(os.path.join(self.path, run + SUFFIX))
+
+    def _question(self, name: str, suffix: str = "") -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
+            raise ConfigError(f"{name[:40]!r} is no question")
+        return os.path.join(self._questions, name + suffix)
+
+    def _names(self, beginning: str = "") -> list[str]:
+        """Return the ids of the recorded runs."""
+        try:
+            files = os.listdir(self.path)
+        except OSError:
+            return []
+        names = (file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX) and file.startswith(beginning))
+        return [name for name in names if RUN_ID.fullmatch(name)]
+
+    def _asked(self) -> list[Waiting]:
+        """Return the questions that wait for an answer."""
+        found: list[Waiting] = []
+        try:
+            names = sorted(name for name in os.listdir(self._questions) if "." not in name)
+        except FileNotFoundError:
+            return []
+        for name in names:
+            with suppress(FileNotFoundError), open(self._question(name), encoding="utf-8") as file:
+                question = Waiting(**json.load(file))
+                if question.until > time.time() and not os.path.exists(self._question(name, ".answer")):
+                    found.append(question)
+        return found
+
+    def _summary(self, run: str) -> Summary:
+        head, end = self._ends(run)
+        if head.get("event") != "run" or head.get("format") != FORMAT:
+            return Summary(run, "damaged", "")
+        ended = end if end.get("event") == "end" else {}
+        script = head["script"]
+        return Summary(
+            run,
+            str(ended.get("status") or ("running" if self._file(run).is_in_use() else "interrupted")),
+            head["time"],
+            ended.get("time"),
+            script["name"].removeprefix("="),
+            script["sha256"],
+            head["mode"],
+            head["client"],
+            len(end["error"]["fields"]["calls"]) if waits(end) else 0,
+            self._seen[run][0][0] / 1e9,
+        )
+
+    def _ends(self, run: str) -> tuple[Event, Event]:
+        """Return the first and the last event of a recording, each empty if it cannot be read."""
+        path = self._file(run).name
+        try:
+            with open(path, "rb") as file:
+                found = os.fstat(file.fileno())
+                stamp = (found.st_mtime_ns, found.st_size)
+                if run not in self._seen or self._seen[run][0] != stamp:
+                    self._seen[run] = (stamp, _event(file.readline()), _event(_last_line(file, found.st_size)))
+        except OSError:
+            return {}, {}
+        return self._seen[run][1:]
+
+
+def _event(line: bytes) -> Event:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) and line.endswith(b"\n") else {}
+
+
+def _last_line(file: Any, size: int) -> bytes:
+    """Return the last whole line of a file, read from its end."""
+    tail, start = b"", size
+    while start and b"\n" not in tail[: tail.rfind(b"\n")]:
+        start = max(0, start - max(BLOCK, len(tail)))
+        file.seek(start)
+        tail = file.read(size - start)
+    return bytes(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2] + b"\n")
+
+
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"Recordings cannot be kept in {folder}: {error.strerror}") from None

@@ -1,0 +1,39 @@
+"""Places inside values: where in the arguments or the result of a call something stands that crosses as a handle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Place = tuple[Any, ...]
+"""The keys that lead to a value inside others; lists are counted from 1, as in Lua."""
+MAX_PLACES = 10_000
+"""Handles of one kind in the arguments of one call."""
+
+
+def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the list or the mapping that a place is in, and the key there.
+
+    Raises:
+        LookupError: Nothing is in this place.
+    """
+    for step in place[:-1]:
+        inside = inside[_key(inside, step)]
+    key = _key(inside, place[-1])
+    inside[key]
+    return inside, key
+
+
+def plain(value: Any) -> Any:
+    """Return a copy of a value with lists for tuples, whose lists and mappings can be changed."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _key(holder: Any, step: Any) -> Any:
+    if isinstance(holder, list) and isinstance(step, int) and step > 0:
+        return step - 1
+    if isinstance(holder, dict) and isinstance(step, str):
+        return step
+    raise LookupError

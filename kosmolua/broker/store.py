@@ -1,0 +1,208 @@
+"""Stores: where a tenant's recordings are found by the ids of their runs, and questions that wait for a person.
+
+A store belongs to one tenant, and nothing in it names another; :class:`Stores` has those of all tenants. Several
+processes and hosts may use them at the same time: a folder that they share, or a database
+(:mod:`kosmolua.broker.database`).
+
+What waits for a person is of two kinds. A *paused* run has ended, its calls are in its recording, and whoever resumes
+it says which are approved. A *question* is asked by a run that still goes on, perhaps in another process; its run looks
+for the answer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from kosmolua.broker.recording import Event, Recording
+from kosmolua.broker.sheets import Place
+from kosmolua.errors import ConfigError, Paused
+
+DAY = 86400.0
+APPROVAL_DAYS = 7
+"""How long a paused run waits for its approvals."""
+DEFAULT_RUNS = 100
+RUN_ID = re.compile(r"[0-9a-f]{12}")
+TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a list of runs shows of a recorded one.
+
+    Args:
+        run: Its id.
+        status: ``running``, or as an outcome has it; ``damaged`` if its recording cannot be read.
+        time: When it began, in UTC.
+        ended: When it last ended; None while it runs, or if its process was killed.
+        script: The name of its script.
+        sha256: The script's hash, in hex.
+        mode: ``live`` or ``simulated``.
+        client: Whose run it is, in a server of several clients.
+        waiting: How many of its calls wait for an approval.
+        written: When its recording was last written, in seconds since 1970.
+    """
+
+    run: str
+    status: str
+    time: str
+    ended: str | None = None
+    script: str = ""
+    sha256: str = ""
+    mode: str = ""
+    client: str | None = None
+    waiting: int = 0
+    written: float = 0.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A call that waits for a person.
+
+    Args:
+        id: Names it in its store.
+        run: The run; None if that is not recorded.
+        script: The name of the script.
+        call: ``number`` (in its recording), ``path``, ``account``, ``effect``, ``arguments``, ``about`` and ``names``.
+        since: When it was asked for first, in seconds since 1970.
+        until: When it stops to wait.
+        is_live: True if its run goes on once :meth:`Store.decide` was called; False if the run is paused, and goes on
+            when it is resumed.
+    """
+
+    id: str
+    run: str | None
+    script: str
+    call: Mapping[str, Any]
+    since: float
+    until: float
+    is_live: bool = True
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person said of a question.
+
+    Args:
+        is_approved: True for yes.
+        by: Who said so.
+        time: When, in seconds since 1970.
+    """
+
+    is_approved: bool
+    by: str = ""
+    time: float = field(default_factory=time.time)
+
+
+class Store(Protocol):
+    """The recordings and questions of one tenant. Any thread may use it.
+
+    Every method raises a ConfigError if the store cannot be reached.
+    """
+
+    def place(self, run: str) -> Place:
+        """Return where the recording of a run is, or will be.
+
+        Raises:
+            ConfigError: It is no id of a run.
+        """
+
+    def read(self, run: str) -> Recording:
+        """Return the recording of a run.
+
+        Raises:
+            ConfigError: There is none, or it is damaged.
+        """
+
+    def runs(
+        self, *, status: str | None = None, before: str | None = None, beginning: str = "", limit: int = DEFAULT_RUNS
+    ) -> list[Summary]:
+        """Return recorded runs, the latest first.
+
+        Args:
+            status: Only those of this status.
+            before: Only those that began before this time, as a summary has it.
+            beginning: Only those whose ids begin with this.
+            limit: At most so many.
+        """
+
+    def prune(self, keep: float) -> int:
+        """Remove the recordings that were last written more than ``keep`` seconds ago, and return how many.
+
+        One that a run writes, or that waits for an approval, stays.
+        """
+
+    def tidy(self, keep: float) -> None:
+        """Remove old recordings like :meth:`prune`, unless that was done within a day."""
+
+    def waiting(self) -> list[Waiting]:
+        """Return the calls that wait for a person, the one that waits longest first."""
+
+    def ask(self, question: Waiting) -> None:
+        """Put a question of a run that goes on."""
+
+    def decide(self, question: str, decision: Decision) -> bool:
+        """Answer a question, and return True; False if it waits no more, or was answered already."""
+
+    def decision(self, question: str) -> Decision | None:
+        """Return the answer to a question, or None as long as there is none."""
+
+    def withdraw(self, question: str) -> None:
+        """Take a question back, or drop one that was answered."""
+
+
+class Stores(Protocol):
+    """The stores of all tenants of a server."""
+
+    def of(self, tenant: str) -> Store:
+        """Return the store of a tenant.
+
+        Raises:
+            ConfigError: That cannot be the name of a tenant.
+        """
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
+    """Return the calls that wait for an approval, of a run that ended with a pause.
+
+    Args:
+        run: Its id.
+        script: The name of its script.
+        end: The last event of its recording.
+    """
+    since = datetime.fromisoformat(end["time"]).timestamp()
+    until = since + APPROVAL_DAYS * DAY
+    calls: Sequence[Event] = end["error"]["fields"]["calls"]
+    name = script.removeprefix("=")
+    return [Waiting(f"{run}-{call['number']}", run, name, call, since, until, is_live=False) for call in calls]
+
+
+def waits(end: Mapping[str, Any]) -> bool:
+    """Return True if the last event of a recording is a pause that can still be approved."""
+    if end.get("event") != "end" or (end.get("error") or {}).get("type") != Paused.__name__:
+        return False
+    return time.time() - datetime.fromisoformat(end["time"]).timestamp() < APPROVAL_DAYS * DAY
+
+
+def checked_tenant(name: str) -> str:
+    """Return the name of a tenant.
+
+    Raises:
+        ConfigError: It cannot be one.
+    """
+    if not TENANT.fullmatch(name):
+        raise ConfigError(f"{name[:40]!r} cannot be the name of a tenant", hint="letters, digits, - and _ make one")
+    return name
+
+
+def missing(run: str) -> ConfigError:
+    """Return the error of a run that has no recording."""
+    hint = "the answer to a script that pauses has the run's id"
+    return ConfigError(f"There is no recorded run {run[:40]!r}", hint=hint)

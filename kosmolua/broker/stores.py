@@ -1,0 +1,34 @@
+"""Opens stores: those of a server, and the one of a user."""
+
+from __future__ import annotations
+
+from kosmolua.broker.folder_store import Folder, Folders
+from kosmolua.broker.store import Stores
+from kosmolua.errors import ConfigError
+from kosmolua.folders import recordings_folder
+
+
+def open_stores(where: str) -> Stores:
+    """Return the stores of a server.
+
+    Args:
+        where: A folder, or the address of a database, such as ``postgresql://user:password@host/name`` or
+            ``sqlite:///path``.
+
+    Raises:
+        ConfigError: The address is none, or the extra ``postgres`` is missing.
+    """
+    if "://" not in where:
+        return Folders(where)
+    try:
+        from kosmolua.broker.database_store import DatabaseStores
+    except ImportError:
+        hint = "pip install 'kosmolua[postgres]'"
+        raise ConfigError("Recordings in a database need the package sqlalchemy", hint=hint) from None
+
+    return DatabaseStores(where)
+
+
+def default_store() -> Folder:
+    """Return the store in the user's state folder."""
+    return Folder(recordings_folder())

@@ -1,0 +1,78 @@
+"""``kosmolua serve``: serve many over HTTP, each with accounts of its own."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import click
+
+from kosmolua.cli import console
+from kosmolua.cli.options import Options
+from kosmolua.cli.parsing import Command, examples, hosting_options
+from kosmolua.cli.streams import standard
+from kosmolua.errors import ConfigError
+from kosmolua.folders import accounts_file
+from kosmolua.limits import parse_duration
+
+DEFAULT_ADDRESS = "127.0.0.1:8000"
+DEFAULT_DRAIN = "30s"
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A number of seconds, such as ``30s``; it may be 0."""
+
+    name = "S"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds, or refuse the value with a sentence."""
+        try:
+            seconds = parse_duration(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return max(seconds, 0.0)
+
+
+@click.command("serve", cls=Command, epilog=examples("kosmolua serve --simulate", "kosmolua serve --listen 0.0.0.0:80"))
+@click.option(
+    "--listen",
+    "address",
+    metavar="HOST:PORT|unix:PATH",
+    default=DEFAULT_ADDRESS,
+    help=f"Where to listen [{DEFAULT_ADDRESS}].",
+)
+@click.option(
+    "--drain",
+    type=Duration(),
+    metavar="S",
+    default=DEFAULT_DRAIN,
+    help=f"Time that runs get to end when the server is told to stop [{DEFAULT_DRAIN}].",
+)
+@hosting_options
+def command(address: str, drain: float, options: Options) -> None:
+    """Serve many over HTTP: agents at /mcp, people with a page.
+
+    Who is served stands in [tenants.NAME] of the accounts file: the token, the accounts, what is allowed at most.
+    """
+    for library in ("mcp", "prometheus_client", "jwt"):
+        if not find_spec(library):
+            raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
+    from kosmolua.mcp.log import log_in_sentences
+    from kosmolua.serve.server import Plan, serve
+    from kosmolua.serve.tenants import Common
+
+    standard.set_apart()
+    log_in_sentences(console.warn)
+    path, exists = accounts_file(options.accounts, os.environ)
+    common = Common(
+        simulate=options.simulate,
+        failures=dict(each.split("=", 1) for each in options.simulate_fail),
+        plugins=options.plugin,
+        read_only=options.read_only,
+        deny=options.deny,
+        limits=options.limits,
+        require_isolation=options.require_isolation,
+        check=not options.no_check,
+        warn=console.warn,
+    )
+    serve(Plan(address, path if exists else None, common, drain, standard.write, console.complain))

@@ -1,0 +1,233 @@
+"""The services that accounts log in at by OAuth 2: what they say of themselves, and requests to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from kosmolua.errors import NetworkError, NotConfigured
+from kosmolua.http.auth import OAuth2
+
+REQUEST_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as a client sees it: its endpoints, and who the client is.
+
+    Args:
+        login: The endpoints.
+        client_id: The client.
+        client_secret: Its password, or nothing.
+        register: Where a client registers itself (RFC 7591), if it has no name yet.
+        resource: What the tokens are for (RFC 8707), or nothing.
+        issuer: The name of the service, which its answers must have (RFC 9207), or nothing.
+    """
+
+    login: OAuth2
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    register: str = ""
+    resource: str = ""
+    issuer: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values, with its secret."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Service:
+        """Return what :meth:`as_json` returned."""
+        login = values["login"]
+        return cls(**{**values, "login": OAuth2(**{**login, "scopes": tuple(login["scopes"])})})
+
+
+class Refused(NotConfigured):
+    """The service refused a request of the protocol, with a code of its own."""
+
+    def __init__(self, service: str, code: str, description: str) -> None:
+        super().__init__(f"{service} refused: {description or code}"[:500])
+        self.code = code
+
+
+def discover(url: str) -> Service:
+    """Return the service that guards an address, as that says itself (RFC 9728 and 8414).
+
+    Raises:
+        NetworkError: It cannot be reached.
+        NotConfigured: It does not say how to log in.
+    """
+    resource = _protected_resource(url)
+    issuers = resource.get("authorization_servers") or [origin_of(url)]
+    issuer = str(issuers[0]).rstrip("/")
+    metadata = _first_document(_metadata_urls(issuer))
+    if not metadata or not metadata.get("token_endpoint"):
+        raise NotConfigured(f"{origin_of(url)} does not say how to log in", hint="set token in its section")
+    if str(metadata.get("issuer", issuer)).rstrip("/") != issuer:
+        raise NotConfigured(f"{issuer} calls itself {metadata['issuer']}: it is not the service that was meant")
+    if "S256" not in metadata.get("code_challenge_methods_supported", ["S256"]):
+        raise NotConfigured(f"{issuer} does not protect a login by PKCE with S256")
+    login = OAuth2(
+        token=metadata["token_endpoint"],
+        authorize=metadata.get("authorization_endpoint", ""),
+        device=metadata.get("device_authorization_endpoint", ""),
+        revoke=metadata.get("revocation_endpoint", ""),
+        scopes=tuple(resource.get("scopes_supported") or ()),
+    )
+    return Service(
+        login,
+        register=metadata.get("registration_endpoint", ""),
+        resource=str(resource.get("resource", "")),
+        issuer=issuer,
+    )
+
+
+def where_to_revoke(service: Service) -> str:
+    """Return where the service that gave tokens says that they are revoked (RFC 8414), or nothing.
+
+    Raises:
+        NetworkError: It cannot be reached.
+    """
+    metadata = _first_document(_metadata_urls(origin_of(service.login.token))) or {}
+    is_same = metadata.get("token_endpoint") == service.login.token
+    return str(metadata.get("revocation_endpoint") or "") if is_same else ""
+
+
+def register(service: Service, address: str) -> Service:
+    """Register a client (RFC 7591), and return the service with it.
+
+    Args:
+        service: Where.
+        address: The address to which browsers bring the answer of a login.
+
+    Raises:
+        NetworkError: The service cannot be reached.
+        NotConfigured: It registers no clients, or refuses this one.
+    """
+    if not service.register:
+        raise NotConfigured("The service lets no client register itself", hint="set client_id in its section")
+    given = post(
+        service.register,
+        {
+            "client_name": "KosmoLua",
+            "redirect_uris": [address],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        },
+        in_json=True,
+    )
+    if not given.get("client_id"):
+        raise NotConfigured(f"{origin_of(service.register)} registered no client")
+    return replace(service, client_id=str(given["client_id"]), client_secret=str(given.get("client_secret") or ""))
+
+
+def post(url: str, values: Mapping[str, Any], *, in_json: bool = False) -> dict[str, Any]:
+    """Send a form, or JSON, and return the JSON object that comes back.
+
+    Raises:
+        NetworkError: The service cannot be reached.
+        Refused: It answers with an error, or with anything else.
+    """
+    import requests
+
+    check_address(url)
+    body: dict[str, Any] = {"json": values} if in_json else {"data": values}
+    with reaching(url):
+        answer = requests.post(
+            url, **body, headers={"Accept": "application/json"}, timeout=REQUEST_TIMEOUT, allow_redirects=False
+        )
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or answer.status_code >= 400:
+        said = document if isinstance(document, dict) else {}
+        refused = str(said.get("error_description") or "") or f"status {answer.status_code}"
+        raise Refused(origin_of(url), str(said.get("error", "")), refused)
+    return document
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Turn a failure to reach a service into a NetworkError, which shows no secret."""
+    import requests
+
+    try:
+        yield
+    except requests.RequestException as error:
+        raise NetworkError(f"{origin_of(url)} cannot be reached: {type(error).__name__}") from None
+
+
+def check_address(url: str) -> None:
+    """Check that credentials may go to an address: it has TLS, or is this machine.
+
+    Raises:
+        NotConfigured: They may not.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_here = ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
+        raise NotConfigured(f"{parts.scheme}://{host} is not protected by TLS, so no login goes there")
+
+
+def origin_of(url: str) -> str:
+    """Return the scheme, the host and the port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _protected_resource(url: str) -> dict[str, Any]:
+    """Return what an address says of itself as a protected resource, or nothing."""
+    import re
+
+    import requests
+
+    check_address(url)
+    with reaching(url):
+        answer = requests.get(url, timeout=REQUEST_TIMEOUT, allow_redirects=False, stream=True)
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        answer.close()
+    named = re.search(r'resource_metadata="?([^",\s]+)', challenge)
+    path = urlsplit(url).path.rstrip("/")
+    known = urljoin(url, "/.well-known/oauth-protected-resource")
+    documents = [*([named[1]] if named else ()), *([f"{known}{path}"] if path else ()), known]
+    found = _first_document(documents) or {}
+    resource = str(found.get("resource", ""))
+    if resource and not (origin_of(resource) == origin_of(url) and url.startswith(resource.rstrip("/"))):
+        raise NotConfigured(f"{origin_of(url)} calls itself {resource}: a token for that is not for it")
+    return found
+
+
+def _metadata_urls(issuer: str) -> list[str]:
+    path = urlsplit(issuer).path.rstrip("/")
+    root = origin_of(issuer)
+    return [
+        f"{root}/.well-known/oauth-authorization-server{path}",
+        f"{root}/.well-known/openid-configuration{path}",
+        *([f"{issuer}/.well-known/openid-configuration"] if path else ()),
+    ]
+
+
+def _first_document(urls: list[str]) -> dict[str, Any] | None:
+    import requests
+
+    for url in urls:
+        check_address(url)
+        with reaching(url):
+            answer = requests.get(url, timeout=REQUEST_TIMEOUT, allow_redirects=False)
+        try:
+            document = answer.json() if answer.status_code == 200 else None
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            return document
+    return None

@@ -1,0 +1,144 @@
+"""Addresses that a server listens on: HOST:PORT, or a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from kosmolua.errors import ConfigError, UsageError
+from kosmolua.mcp.connections import Listener
+
+PATH = "/mcp"
+"""Where the protocol is, below a server's address."""
+UNIX = "unix:"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen for programs on this machine or on others.
+
+    Args:
+        family: The kind of address, as :mod:`socket` has it.
+        ip: The address itself.
+        port: 0 for any free one.
+    """
+
+    family: int
+    ip: str
+    port: int
+
+    @classmethod
+    def read(cls, text: str) -> Address | UnixAddress:
+        """Return the address in ``HOST:PORT`` or ``unix:PATH``; a name that has several means its IPv4 address.
+
+        Raises:
+            UsageError: The text is not of that form.
+            ConfigError: The name has no address.
+        """
+        if text.startswith(UNIX):
+            return UnixAddress(text.removeprefix(UNIX))
+        host, port = _read(text)
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise ConfigError(f"Cannot listen on {text}: {error.strerror}") from None
+        family, *_, where = min(found, key=lambda each: each[0] != socket.AF_INET)
+        return cls(family, str(where[0]), port)
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return f"http://{self}{PATH}"
+
+    def listen(self) -> tuple[Listener, Address]:
+        """Return a socket that listens here, and the address with its real port.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        listener = Listener(self.family)
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self.family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((self.ip, self.port))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            raise ConfigError(f"Cannot listen on {self}: {os.strerror(error.errno or 0)}") from None
+        return listener, replace(self, port=listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class UnixAddress:
+    """A Unix socket: where to listen for programs of the same user, and for no others.
+
+    Args:
+        path: The file.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise UsageError(f"{UNIX!r} names no file", hint=f"such as {UNIX}/run/user/1000/kosmolua.sock")
+        if not hasattr(socket, "AF_UNIX"):
+            raise UsageError("This system has no Unix sockets", hint="give HOST:PORT")
+
+    def __str__(self) -> str:
+        return UNIX + self.path
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return f"{self}, as http://localhost{PATH}"
+
+    def listen(self) -> tuple[Listener, UnixAddress]:
+        """Return a socket that listens here, in place of one that an earlier server has left.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        listener = Listener(socket.AF_UNIX)
+        mask = os.umask(0o177)
+        try:
+            self._remove_unused()
+            listener.bind(self.path)
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError(f"Cannot listen on {self}: {reason}") from None
+        finally:
+            os.umask(mask)
+        return listener, self
+
+    def _remove_unused(self) -> None:
+        with suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
+            if not stat.S_ISSOCK(os.stat(self.path).st_mode):
+                return
+            probe.connect(self.path)
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+def _read(text: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+        if host and port is not None and parts.netloc == text and parts.username is None:
+            return host, port
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text!r} is not of the form HOST:PORT", hint="such as 127.0.0.1:8000, [::1]:8000 or unix:/path/of.sock"
+    )

@@ -1,0 +1,182 @@
+"""Recordings of sessions: chunk after chunk in one file, which is repeated in a session of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kosmolua.broker.answers import Answers
+from kosmolua.broker.recording import Event, Recording, Writer
+from kosmolua.errors import Diverged
+from kosmolua.runs import Outcome
+from kosmolua.runs.job import Job
+from kosmolua.runs.recorded import Take, begun, moment, replaying, script_fields, source_of
+from kosmolua.runs.session import CHUNK, Session
+from kosmolua.runs.tape import Tape
+
+if TYPE_CHECKING:
+    from kosmolua.broker.host import Host
+    from kosmolua.limits import Limits
+
+
+class SessionRecorder:
+    """Records the chunks of a session. Each is given a take of its own, one after another.
+
+    Args:
+        host: What makes the calls.
+        path: The file, which must not be there; None for a place in the store.
+        limits: The limits of each chunk.
+        input: What the first chunk finds in ``input``.
+
+    ``path`` is the recording.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+
+    def __init__(self, host: Host, path: str | os.PathLike[str] | None, limits: Limits, input: object = None) -> None:
+        job = Job(b"", CHUNK, input=input, secrets=host.secret_names)
+        options = {"read_only": host.read_only, "deny": []}
+        new = begun(host, path, b"", job, limits, session=True, options=options, account=None, client=None)
+        self.path = new.path
+        self._host = host
+        self._run = new.run
+        self._pen = _Pen(new.writer)
+        self._writer = new.writer
+
+    def take(self, source: bytes, name: str, verb: str) -> Take:
+        """Return the take of the next chunk.
+
+        Args:
+            source: Its text.
+            name: Its name in messages.
+            verb: What the session does with it.
+        """
+        seed = os.urandom(16).hex()
+        self._pen.write({"event": "chunk", **script_fields(name, source), "verb": verb, "seed": seed})
+        tape = Tape(Answers(), self._pen, redact=self._host.redactor.value)
+        return Take(self._run, seed, tape, self.path, earlier=self._pen.calls, can_pause=False)
+
+    def reset(self) -> None:
+        """Note that the session forgets its state."""
+        self._pen.write({"event": "reset"})
+
+    def close(self) -> None:
+        """End the recording."""
+        try:
+            self._pen.write({"event": "end", "time": moment(), "status": "done", "calls": []})
+        finally:
+            self._writer.close()
+        self._host.tidy()
+
+
+class _Pen:
+    """Writes what the takes of a session write, and stays open between them.
+
+    Args:
+        writer: The writer of the recording.
+
+    ``calls`` is the number of the last call.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.calls = 0
+
+    def write(self, event: Event, value: str | None = None) -> None:
+        """Append an event."""
+        known = [event, event.get("call") or {}, *event.get("calls", ())]
+        self.calls = max(self.calls, *(int(each.get("number", 0)) for each in known))
+        self._writer.write(event, value)
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+        self._writer.sync()
+
+    def close(self) -> None:
+        """Have it on the disk; the next chunk writes on."""
+        self._writer.sync()
+
+
+class Chapter(NamedTuple):
+    """A chunk of a recorded session, with what it learned as a recording of its own."""
+
+    verb: str
+    recording: Recording
+
+
+def chapters(recording: Recording) -> Iterator[Chapter | None]:
+    """Yield the chunks of a recorded session, and None where it forgot its state."""
+    chapter: Chapter | None = None
+    for event in recording.events[1:]:
+        if event["event"] == "chunk" or event["event"] == "reset":
+            if chapter:
+                yield chapter
+            chapter = None
+        if event["event"] == "chunk":
+            head = {name: value for name, value in recording.header.items() if name != "session"}
+            head |= {"script": event, "seed": event["seed"]}
+            chapter = Chapter(event["verb"], Recording(recording.place, [head]))
+        elif event["event"] == "reset":
+            yield None
+        elif chapter and chapter.recording.end is None:  # what follows is the end of the session
+            chapter.recording.events.append(event)
+    if chapter:
+        yield chapter
+
+
+def repeat(recording: Recording, run: Callable[[str, Any, Take], Outcome], options: Mapping[str, Any]) -> Outcome:
+    """Repeat a recorded session, and return an outcome for all of its chunks.
+
+    Its output has the values of each chunk too, as the session has shown them. The result is that of the last chunk,
+    and the error that of the last chunk that failed; a chunk that leaves the recording ends it.
+
+    Args:
+        recording: The recording.
+        run: Runs a chunk with its options and its take.
+        options: Further options of each chunk.
+    """
+    chapter: Chapter | None = None
+    outcomes: list[Outcome] = []
+
+    def run_chunk(source: str, **given: Any) -> Outcome:
+        assert chapter
+        return run(source, {**options, **given}, replaying(chapter.recording, is_changed=False))
+
+    with Session(run_chunk, input=recording.header["input"]) as session:
+        for chapter in chapters(recording):
+            if chapter is None:
+                session.reset()
+                continue
+            script = chapter.recording.script
+            source = source_of(script).decode("utf-8", "surrogateescape")
+            answer = (session.evaluate if chapter.verb == "evaluate" else session.value)(source, name=script["name"])
+            outcomes.append(answer.outcome)
+            if answer.text is not None:
+                shown = answer.text + "\n"
+                answer.outcome.output += shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+                options.get("on_output", _ignore)(shown.encode("utf-8", "surrogateescape"))
+                answer.outcome.result = []
+            if isinstance(answer.outcome.error, Diverged):
+                break
+    return _joined(outcomes)
+
+
+def _joined(outcomes: list[Outcome]) -> Outcome:
+    failed = [(number, each) for number, each in enumerate(outcomes, start=1) if each.error]
+    warnings = [f"chunk {number} failed: {each.error.message}" for number, each in failed[:-1] if each.error]
+    last = failed[-1][1] if failed else None
+    return Outcome(
+        outcomes[-1].result if outcomes else [],
+        "".join(each.output for each in outcomes),
+        last.error if last else None,
+        [call for each in outcomes for call in each.calls],
+        {"wall_ms": round(sum(each.usage.get("wall_ms", 0.0) for each in outcomes), 1)},
+        [*warnings, *(warning for each in outcomes for warning in each.warnings)],
+        exit=last.exit if last else None,
+    )
+
+
+def _ignore(_: bytes) -> None:
+    return

@@ -1,0 +1,37 @@
+-- Binary results: tables like any other, but the host keeps the bytes until a script reads `base64`.
+
+local host = ...
+
+local contents, requests, strings = host.registry.contents, host.requests, host.strings
+local ipairs, setmetatable = ipairs, setmetatable
+
+---Returns the base64 of a binary result.
+local function text_of(binary)
+  local known = contents[binary]
+  known.text = known.text or requests.ask("content", ',"name":' .. strings.quote(known.name))
+  return known.text
+end
+
+local meta = {
+  __metatable = false,
+  __index = function(binary, key)
+    if key == "base64" then
+      return text_of(binary)
+    end
+  end,
+}
+
+---Makes binary results of tables in a value that came from the host.
+---@param value any
+---@param places table[] where each stands, as a list of keys, and the name of its bytes
+local function mark(value, places)
+  for _, entry in ipairs(places) do
+    local binary = value
+    for _, key in ipairs(entry[1]) do
+      binary = binary[key]
+    end
+    contents[setmetatable(binary, meta)] = { name = entry[2] }
+  end
+end
+
+return { mark = mark, text_of = text_of }

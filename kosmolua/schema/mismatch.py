@@ -1,0 +1,48 @@
+"""Values that do not fit, and how messages show them."""
+
+from __future__ import annotations
+
+import json
+
+from kosmolua.secret import SecretText, Unshown
+
+MAX_QUOTED = 60
+"""Characters of a value that a message quotes."""
+
+
+class Mismatch(Exception):
+    """A value does not fit its type.
+
+    Args:
+        problem: What is wrong, as in ``must be an integer, not 1.5``.
+        where: The place inside the value, such as ``.env[2]``, or nothing.
+    """
+
+    def __init__(self, problem: str, where: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+
+    def inside(self, place: str) -> Mismatch:
+        """Return the same mismatch, seen from the value around."""
+        return Mismatch(self.problem, place + self.where)
+
+
+def must_be(words: str, value: object) -> Mismatch:
+    """Return the mismatch of a value that is not what the words say."""
+    return Mismatch(f"must be {words}, not {quoted(value)}")
+
+
+def quoted(value: object) -> str:
+    """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
+    if isinstance(value, Unshown):
+        return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
+    if isinstance(value, str):
+        text = value if len(value) <= MAX_QUOTED else value[:MAX_QUOTED] + "..."
+        return f"{json.dumps(text, ensure_ascii=False)} (a string)"
+    if isinstance(value, (dict, list)):
+        kind = "list" if isinstance(value, list) else "table"
+        return f"a {kind}" if value else "an empty table"
+    if value is None:
+        return "nil"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,37 @@
+"""Results of functions, checked against the types that their annotations promise."""
+
+from __future__ import annotations
+
+from kosmolua.schema.mismatch import Mismatch
+from kosmolua.schema.types import List, Map, Record, Type, Union
+
+
+def check(kind: Type, result: object) -> None:
+    """Check a result against a type; its tables may have more keys than the type names.
+
+    Raises:
+        Mismatch: The result does not fit.
+    """
+    kind.accept(_without_more(kind, result))
+
+
+def _without_more(kind: Type, value: object) -> object:
+    """Return a value without the keys that its type does not name."""
+    if isinstance(kind, Union):
+        candidates = [(member, _without_more(member, value)) for member in kind.members]
+        return next((left for member, left in candidates if _fits(member, left)), value)
+    if isinstance(kind, List) and isinstance(value, (list, tuple)):
+        return [_without_more(kind.item, item) for item in value]
+    if isinstance(kind, Map) and isinstance(value, dict):
+        return {key: _without_more(kind.value, item) for key, item in value.items()}
+    if isinstance(kind, Record) and isinstance(value, dict):
+        return {key: _without_more(kind.fields[key], value[key]) for key in value if key in kind.fields}
+    return value
+
+
+def _fits(kind: Type, value: object) -> bool:
+    try:
+        kind.accept(value)
+    except Mismatch:
+        return False
+    return True

@@ -1,0 +1,139 @@
+"""The application: which request is answered by what."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kosmolua.mcp.addresses import PATH
+from kosmolua.mcp.http import bearer
+from kosmolua.serve import pages
+from kosmolua.serve.flow import Gate, Heartbeat, Refusals
+from kosmolua.serve.log import TENANT, AccessLog, Log, request_fields
+from kosmolua.serve.metrics import CONTENT_TYPE, Metrics
+from kosmolua.serve.tenants import Tenants
+
+ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
+_OWN = {ALIVE, READY, METRICS, PATH}
+
+
+class House:
+    """What the parts of the application share.
+
+    Args:
+        tenants: Who is served.
+        metrics: What is counted.
+        log: The log.
+        hosts: Names of the server beside those that the accounts file has.
+
+    ``is_ready`` is what ``/readyz`` says.
+    """
+
+    def __init__(self, tenants: Tenants, metrics: Metrics, log: Log, hosts: tuple[str, ...] = ()) -> None:
+        self.tenants = tenants
+        self.metrics = metrics
+        self.log = log
+        self.is_ready = False
+        self._hosts = hosts
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return the names of the server."""
+        return (*self._hosts, *self.tenants.settings.hosts)
+
+    def note_request(self, scope: Scope, status: int, size: int, seconds: float) -> None:
+        """Take note of a request and its answer. Probes are counted and not logged."""
+        path = scope["path"]
+        self.metrics.requested(path if path in _OWN else "page", scope["method"], status, seconds)
+        if path not in (ALIVE, READY):
+            self.log.note("request", **request_fields(scope, status, size, seconds))
+
+    def note_refusal(self, address: str) -> None:
+        """Take note of a request without a tenant's token."""
+        self.metrics.refused()
+        self.log.note("unauthorized", address=address)
+
+    async def may_read_metrics(self, request: Request) -> bool:
+        """Return True if a request may read the metrics: it is from this machine, or bears their token."""
+        if self.tenants.metrics_token is not None:
+            return hmac.compare_digest(bearer(request.headers), self.tenants.metrics_token.reveal().encode())
+        return _is_of_this_machine(request)
+
+
+class Door:
+    """Lets requests of the protocol in to the tenant whose token they bear.
+
+    Args:
+        tenants: Who is served.
+        refusals: Answers the others.
+    """
+
+    def __init__(self, tenants: Tenants, refusals: Refusals) -> None:
+        self._tenants = tenants
+        self._refusals = refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as ASGI has it."""
+        tenant = await self._tenants.authenticate(bearer(Headers(scope=scope)))
+        if tenant is None:
+            await self._refusals(scope, receive, send)
+            return
+        scope[TENANT] = tenant.name
+        await tenant.mcp(scope, receive, send)
+
+
+def application(house: House) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        house: What its parts share.
+    """
+    tenants = house.tenants
+
+    async def is_alive(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def is_ready(request: Request) -> Response:
+        return PlainTextResponse("ready\n") if house.is_ready else PlainTextResponse("not ready\n", 503)
+
+    refusals = Refusals(house.note_refusal)
+
+    async def metrics(request: Request) -> ASGIApp:
+        if not await house.may_read_metrics(request):
+            return refusals
+        return Response(house.metrics.page(), media_type=CONTENT_TYPE)
+
+    @asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        await tenants.start()
+        house.is_ready = True
+        yield
+        house.is_ready = False
+        await tenants.stop()
+
+    routes = [
+        Route(ALIVE, is_alive),
+        Route(READY, is_ready),
+        Route(METRICS, metrics),
+        Route(PATH, Heartbeat(Door(tenants, refusals))),
+        *pages.routes(tenants),
+    ]
+    return AccessLog(Gate(Starlette(routes=routes, lifespan=running), house.hosts), house.note_request)
+
+
+def _is_of_this_machine(request: Request) -> bool:
+    """Return True if a request comes from this machine, and not by way of a proxy on it."""
+    if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+        return False
+    try:
+        return request.client is None or ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

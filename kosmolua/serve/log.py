@@ -1,0 +1,240 @@
+"""The log of a server, as lines of JSON, and its audit: a line for each run, which is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from queue import Full, Queue
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kosmolua.broker.journal import MAX_SIZE, Journal
+from kosmolua.broker.records import Record
+from kosmolua.errors import ConfigError
+from kosmolua.folders import state_folder
+from kosmolua.runs import Outcome
+from kosmolua.secret import Redactor
+from kosmolua.serve.runs import Running
+
+AUDIT = "audit.jsonl"
+MAX_PENDING = 10_000
+"""Lines that wait to be written; further ones are lost, and counted."""
+CLOSE_TIMEOUT = 2.0
+MAX_TEXT = 200
+"""Characters of what a client says of itself."""
+TENANT = "kosmolua.tenant"
+"""Where a request's scope has the name of the tenant whose it is."""
+
+
+class Log:
+    """Writes lines of JSON in a thread of its own: whoever reads them too slowly holds nobody up.
+
+    Args:
+        path: The file to append to; None for ``write``.
+        write: Writes a line elsewhere.
+
+    Raises:
+        ConfigError: The file cannot be opened.
+    """
+
+    def __init__(self, path: str | None, write: Callable[[bytes], None]) -> None:
+        self._path = path
+        self._write = write
+        self._file = _opened(path) if path else None
+        self._lines: Queue[bytes | None] = Queue(MAX_PENDING)
+        self._lost = 0
+        self._is_stale = False
+        self._thread = Thread(target=self._write_all, name="kosmolua-log", daemon=True)
+        self._thread.start()
+
+    def note(self, kind: str, **fields: object) -> None:
+        """Write what happened.
+
+        Args:
+            kind: What it is, such as ``request``.
+            fields: What is known of it; None is left out.
+        """
+        known = {name: value for name, value in fields.items() if value is not None}
+        line = _line({"time": _now(), "kind": kind, **known})
+        try:
+            self._lines.put_nowait(line)
+        except Full:
+            self._lost += 1
+
+    def reopen(self) -> None:
+        """Open the file anew, as after it was renamed."""
+        self._is_stale = True
+
+    def close(self) -> None:
+        """Write what waits, for a while."""
+        with suppress(Full):
+            self._lines.put(None, timeout=CLOSE_TIMEOUT)
+        self._thread.join(CLOSE_TIMEOUT)
+
+    def _write_all(self) -> None:
+        while (line := self._lines.get()) is not None:
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                line += _line({"time": _now(), "kind": "lost", "lines": lost})
+            with suppress(OSError):  # such as a full disk, or a pipe that nobody reads any more
+                self._write_line(line)
+
+    def _write_line(self, line: bytes) -> None:
+        if self._path is None:
+            self._write(line)
+            return
+        if self._is_stale and self._file is not None:
+            self._is_stale = False
+            os.close(self._file)
+            self._file = None
+        if self._file is None:
+            self._file = _open(self._path)
+        os.write(self._file, line)
+
+
+class RunLog:
+    """Notes each run in the log when it starts and ends, and in the audit when it has ended.
+
+    Args:
+        log: The log.
+        audit: The audit.
+        mode: ``live`` or ``simulated``.
+    """
+
+    def __init__(self, log: Log, audit: Journal, mode: str) -> None:
+        self._log = log
+        self._audit = audit
+        self._mode = mode
+
+    def started(self, run: Running) -> None:
+        """Take note of a run that starts."""
+        self._log.note("run started", tenant=run.tenant, run=run.id, client=run.client, script=run.script)
+
+    def called(self, run: Running, call: Record) -> None:
+        """Calls are in the journal of the tenant."""
+
+    def ended(self, run: Running, outcome: Outcome) -> None:
+        """Take note of a run that ended."""
+        about = _about(run, outcome)
+        self._log.note("run ended", tenant=run.tenant, run=run.id, **about)
+        entry = {"tenant": run.tenant, "run": run.id, "client": run.client, "script": run.script}
+        self._audit.write(Entry({**entry, "sha256": run.sha256, "mode": self._mode, **about}))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the audit.
+
+    Args:
+        fields: What it has beside the time.
+    """
+
+    fields: dict[str, object]
+
+    def line(self, redactor: Redactor) -> bytes:
+        """Return the line."""
+        return _line({"time": _now(), **self.fields})
+
+
+def open_audit(warn: Callable[[str], None]) -> Journal:
+    """Return the audit in the user's state folder.
+
+    Args:
+        warn: Called with a sentence when it cannot be written any more, and when it can be again.
+
+    Raises:
+        ConfigError: It cannot be opened: nothing is served without it.
+    """
+    folder = state_folder()
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The audit cannot be kept in {folder}: {error.strerror}") from None
+    return Journal(os.path.join(folder, AUDIT), Redactor(), warn, max_size=MAX_SIZE)
+
+
+class AccessLog:
+    """Notes each request and its answer.
+
+    Args:
+        app: What answers the requests.
+        note: Called with the scope, the status, the bytes of the body, and the seconds that it took.
+    """
+
+    def __init__(self, app: ASGIApp, note: Callable[[Scope, int, int, float], None]) -> None:
+        self._app = app
+        self._note = note
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status, size = monotonic(), 0, 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counted)
+        finally:
+            self._note(scope, status, size, monotonic() - started)
+
+
+def request_fields(scope: Scope, status: int, size: int, seconds: float) -> dict[str, Any]:
+    """Return what the log has of a request; a status of 0 means that the client was gone before the answer began."""
+    headers = Headers(scope=scope)
+    return {
+        "tenant": scope.get(TENANT),
+        "method": scope["method"],
+        "path": scope["path"][:MAX_TEXT],
+        "status": status,
+        "bytes": size,
+        "duration_ms": round(seconds * 1000, 2),
+        "address": scope["client"][0] if scope.get("client") else None,
+        "agent": headers.get("user-agent", "")[:MAX_TEXT] or None,
+    }
+
+
+def _about(run: Running, outcome: Outcome) -> dict[str, object]:
+    effects = Counter(str(call["effect"]) for call in outcome.calls if call["effect"] and call["status"] != "refused")
+    return {
+        "status": outcome.status,
+        "error": outcome.error.code if outcome.error else None,
+        "duration_ms": round(run.seconds * 1000, 2),
+        "calls": len(outcome.calls),
+        "writes": effects["write"],
+        "destroys": effects["destroy"],
+    }
+
+
+def _line(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def _opened(path: str) -> int:
+    try:
+        return _open(path)
+    except OSError as error:
+        raise ConfigError(f"The log {path} cannot be opened: {error.strerror}") from None

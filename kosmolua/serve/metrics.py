@@ -1,0 +1,111 @@
+"""Metrics: counts and durations of runs, calls and requests, as Prometheus reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from kosmolua.broker.records import Record
+from kosmolua.errors import ScriptError
+from kosmolua.runs import Outcome
+from kosmolua.serve.runs import Running
+from kosmolua.serve.tenants import Tenant
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+PREFIX = "kosmolua"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """What a server counts, of all tenants.
+
+    Args:
+        tenants: Returns who is served, for what is looked up when the metrics are read.
+    """
+
+    def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
+        registry = self._registry = CollectorRegistry()
+        each: dict[str, Any] = {"namespace": PREFIX, "registry": registry}
+        self._runs = Counter("runs", "Runs that ended.", ["tenant", "status"], **each)
+        self._errors = Counter("errors", "Runs that an error ended, by its code.", ["tenant", "code"], **each)
+        self._calls = Counter(
+            "calls", "Calls that ended.", ["tenant", "integration", "effect", "status", "error"], **each
+        )
+        self._requests = Counter("http_requests", "Requests.", ["route", "method", "status"], **each)
+        self._refusals = Counter("unauthorized", "Requests without a tenant's token.", **each)
+        timed: dict[str, Any] = {**each, "buckets": _SECONDS}
+        self._run_seconds = Histogram("run_seconds", "Durations of runs.", ["tenant"], **timed)
+        self._call_seconds = Histogram("call_seconds", "Durations of calls.", ["tenant", "integration"], **timed)
+        self._request_seconds = Histogram("http_request_seconds", "Durations of requests.", ["route"], **timed)
+        registry.register(_Load(tenants))
+        ProcessCollector(registry=registry)
+
+    def started(self, run: Running) -> None:
+        """Runs under way are counted when the metrics are read."""
+
+    def called(self, run: Running, call: Record) -> None:
+        """Take note of a call that ended."""
+        integration = call.path.rpartition(".")[0] if call.effect else ""  # a path that leads nowhere is the script's
+        self._calls.labels(run.tenant, integration, call.effect or "", call.status, call.error or "").inc()
+        self._call_seconds.labels(run.tenant, integration).observe(call.duration_ms / 1000)
+
+    def ended(self, run: Running, outcome: Outcome) -> None:
+        """Take note of a run that ended."""
+        self._runs.labels(run.tenant, outcome.status).inc()
+        self._run_seconds.labels(run.tenant).observe(run.seconds)
+        if outcome.error:
+            self._errors.labels(run.tenant, _code_of(outcome)).inc()
+
+    def requested(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Take note of a request.
+
+        Args:
+            route: Which of the application's routes answered it.
+            method: Such as ``POST``.
+            status: The status of the answer; 0 if the client was gone.
+            seconds: How long it took.
+        """
+        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def refused(self) -> None:
+        """Take note of a request without a tenant's token."""
+        self._refusals.inc()
+
+    def page(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+
+class _Load(Collector):
+    """What is looked up when the metrics are read: how busy each tenant's workers are, and what waits."""
+
+    def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
+        self._tenants = tenants
+
+    def collect(self) -> Iterator[Metric]:
+        workers = GaugeMetricFamily(f"{PREFIX}_workers", "Scripts that can run at once.", labels=["tenant"])
+        busy = GaugeMetricFamily(f"{PREFIX}_workers_busy", "Scripts that run now.", labels=["tenant"])
+        queue = GaugeMetricFamily(f"{PREFIX}_queue", "Scripts that wait for a worker.", labels=["tenant"])
+        waiting = GaugeMetricFamily(
+            f"{PREFIX}_approvals_waiting", "Calls of running scripts that wait for a person.", labels=["tenant"]
+        )
+        for tenant in self._tenants():
+            load = tenant.runtime.load
+            for family, value in ((workers, load.workers), (busy, load.busy), (queue, load.queued)):
+                family.add_metric([tenant.name], value)
+            waiting.add_metric([tenant.name], len(tenant.approvals))
+        yield from (workers, busy, queue, waiting)
+
+
+def _code_of(outcome: Outcome) -> str:
+    """Return the code of the error that ended a run, if it is one of the program's: a script can make up any."""
+    error = outcome.error
+    assert error
+    return ScriptError.code if isinstance(error, ScriptError) else error.code

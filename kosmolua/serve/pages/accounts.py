@@ -1,0 +1,53 @@
+"""Accounts: which there are, what they may do, and what a person allowed for good. Never a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from kosmolua.errors import KosmoError, PluginError
+from kosmolua.runtime import Runtime
+from kosmolua.schema.integration import Integration
+from kosmolua.schema.names import page_of
+from kosmolua.serve.pages.visits import Visit
+
+
+def listed(visit: Visit) -> Response:
+    """Show the accounts."""
+    unloadable: list[tuple[str, str]] = []
+
+    def note(name: str, error: PluginError) -> None:
+        unloadable.append((name, error.message))
+
+    runtime = visit.own.runtime
+    accounts = [each for found in runtime.catalog.loadable(note) for each in _accounts_of(runtime, found, unloadable)]
+    return visit.page(
+        "accounts.html", "accounts", accounts=accounts, unloadable=unloadable, grants=list(visit.own.tenant.grants)
+    )
+
+
+def revoked(visit: Visit) -> Response:
+    """Have a person asked again about a function."""
+    visit.own.tenant.grants.revoke(visit.form.get("path", ""), visit.form.get("account", ""))
+    return visit.redirect("/accounts")
+
+
+def _accounts_of(runtime: Runtime, integration: Integration, unloadable: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    name = integration.name
+    try:
+        entries = runtime.catalog.permissions(name)
+        default = runtime.accounts.default(integration) if entries else None
+    except KosmoError as error:
+        unloadable.append((name, error.message))
+        return []
+    return [
+        {
+            **entry,
+            "page": page_of(name),
+            "is_default": entry["account"] == default,
+            "place": runtime.accounts.place(integration, str(entry["account"])),
+            "login": runtime.accounts.login_state(integration, str(entry["account"])),
+        }
+        for entry in entries
+    ]

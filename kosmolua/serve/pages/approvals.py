@@ -1,0 +1,69 @@
+"""Approvals: the calls that wait for a person, and what the person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from starlette.responses import Response
+
+from kosmolua.broker.store import Decision, Waiting
+from kosmolua.serve.pages.rendering import render
+from kosmolua.serve.pages.visits import Visit
+from kosmolua.serve.pages.workspace import Workspace
+
+ANSWERS = {"approve": True, "deny": False}
+PERSON = "a person on the page"
+"""Who approved a call, as the journal has it."""
+
+
+def waiting(visit: Visit) -> Response:
+    """Show the runs that wait."""
+    return visit.page("approvals.html", "approvals", parts=("live",), waiting=visit.own.asking())
+
+
+def count(visit: Visit) -> Response:
+    """Return how many calls wait, for the navigation."""
+    return render("count.html", {"count": len(visit.own.waiting())})
+
+
+def decide(visit: Visit) -> Response:
+    """Let a run go on with what was decided of its calls; what was neither approved nor denied waits on."""
+    shown = visit.lists.get("call", ())
+    calls = [call for call in visit.own.waiting() if call.id in shown]
+    answers = {call.id: answer for call in calls if (answer := _answer(visit.form, call.id)) is not None}
+    if not answers:
+        why = "No call that still waits was approved or denied."
+        return visit.error("Nothing was decided", why, status=409)
+    _keep_grants(visit, calls, answers)
+    decided = [call for call in calls if call.id in answers]
+    for call in decided:
+        if call.is_live:
+            visit.own.runtime.store.decide(call.id, Decision(answers[call.id], PERSON))
+    _resume(visit.own, [call for call in decided if not call.is_live], answers)
+    run = decided[0].run
+    return visit.redirect(f"/runs/{run}" if run else "/approvals")
+
+
+def _answer(form: Mapping[str, str], call: str) -> bool | None:
+    decision = form.get("decision", "")
+    return ANSWERS.get(decision if decision in ANSWERS else form.get(f"choice-{call}", ""))
+
+
+def _keep_grants(visit: Visit, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
+    """Allow for good what was approved with that wish. The wish stands beside the first call of each function."""
+    subjects = {(call.call["path"], call.call["account"]) for call in calls if answers.get(call.id)}
+    for call in calls:
+        subject = call.call["path"], call.call["account"]
+        if visit.form.get(f"always-{call.id}") and subject in subjects and call.call["effect"] != "destroy":
+            visit.own.tenant.grants.add(*subject)
+
+
+def _resume(workspace: Workspace, calls: Iterable[Waiting], answers: Mapping[str, bool]) -> None:
+    """Let paused runs go on."""
+    runs: dict[str, tuple[list[int], list[int]]] = {}
+    for call in calls:
+        assert call.run, "a run that is paused is recorded"
+        approved, denied = runs.setdefault(call.run, ([], []))
+        (approved if answers[call.id] else denied).append(call.call["number"])
+    for run, (approved, denied) in runs.items():
+        workspace.resume(run, approve=approved, deny=denied)

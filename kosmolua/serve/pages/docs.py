@@ -1,0 +1,78 @@
+"""Docs: the pages of the documentation, and the search in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from kosmolua.docs.pages import NAMES
+from kosmolua.errors import BadDocArguments, DocNotFound
+from kosmolua.schema.names import page_of
+from kosmolua.serve.pages.markup import Prose, Resolve
+from kosmolua.serve.pages.visits import Visit
+
+MAX_HITS = 20
+_PATH = re.compile(r"(?:app\.)?((?:integrations|mcp|scripts)\.[A-Za-z0-9_.]+)")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def index(visit: Visit) -> Response:
+    """Show all pages, or those that match what was searched for."""
+    query = visit.asked("q").strip()
+    if not query:
+        return _shown(visit, "", visit.own.runtime.docs.list())
+    try:
+        hits = visit.own.runtime.docs.find(query, limit=MAX_HITS)
+    except BadDocArguments:
+        hits = ()
+    return _page(visit, None, query=query, hits=hits)
+
+
+def page(visit: Visit) -> Response:
+    """Show a page."""
+    name = str(visit.request.path_params["page"])
+    try:
+        text = visit.own.runtime.docs.read(name)
+    except DocNotFound as error:
+        likely = tuple(re.findall(r"'([^']+)'", error.hint or ""))
+        return visit.error("Not found", error.what, status=404, back="/docs", links=likely)
+    return _shown(visit, name, text)
+
+
+def _shown(visit: Visit, name: str, text: str) -> Response:
+    prose = Prose(text, _resolver(visit, name), f"{visit.root}/playground")
+    return _page(visit, name, body=prose.html, headings=prose.headings)
+
+
+def _page(visit: Visit, name: str | None, **shown: Any) -> Response:
+    frame: dict[str, Any] = {"query": "", "hits": (), "body": "", "headings": (), "page": name, "title": name or "Docs"}
+    listed = {"guides": NAMES, "integrations": [page_of(each) for each in visit.own.runtime.catalog.names()]}
+    return visit.page("docs.html", "docs", parts=("found",), **{**frame, **listed, **shown})
+
+
+def _resolver(visit: Visit, name: str) -> Resolve:
+    """Return what finds the page of a word of code: a page's name, a path, or a function of the page's integration."""
+    integrations = {page_of(each) for each in visit.own.runtime.catalog.names()}
+    around = next((each for each in integrations if name == each or name.startswith(f"{each}.")), None)
+    functions = _functions_of(visit, around)
+
+    def resolve(word: str) -> str | None:
+        path = _PATH.fullmatch(word)
+        if word in NAMES:
+            return f"{visit.root}/docs/{word}"
+        if path and any(path[1] == each or path[1].startswith(f"{each}.") for each in integrations):
+            return f"{visit.root}/docs/{quote(path[1])}" if path[1] != name else None
+        return f"{visit.root}/docs/{around}.{word}" if around and word in functions else None
+
+    return resolve
+
+
+def _functions_of(visit: Visit, page: str | None) -> frozenset[str]:
+    if page is None:
+        return frozenset()
+    catalog = visit.own.runtime.catalog
+    name = next(each for each in catalog.names() if page_of(each) == page)
+    return frozenset(catalog.integration(name).functions)

@@ -1,0 +1,134 @@
+"""Markup: Markdown pages as HTML that holds no HTML of theirs, with coloured code and links to other pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+from urllib.parse import quote
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+Resolve = Callable[[str], "str | None"]
+"""Returns the address of what a word of code names, if that has a page."""
+LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
+_NO_LETTERS = re.compile(r"[^a-z0-9]+")
+
+
+class Prose:
+    """A Markdown text as HTML.
+
+    Args:
+        text: The Markdown. HTML in it is shown as text.
+        resolve: Finds the pages that words of code name.
+        playground: The address of the playground, to which blocks of Lua lead.
+
+    ``html`` is safe to put into a page, and ``headings`` has the anchor and the text of each heading of the second
+    level.
+    """
+
+    def __init__(self, text: str, resolve: Resolve, playground: str) -> None:
+        self.headings: list[tuple[str, str]] = []
+        reader = _reader()
+        tokens = reader.parse(text)
+        self._name_headings(tokens)
+        rendered = _Renderer(resolve, playground).render(tokens, reader.options, {})
+        self.html = Markup(rendered)
+
+    def _name_headings(self, tokens: Sequence[Token]) -> None:
+        used: set[str] = set()
+        for token, inside in pairwise(tokens):
+            if token.type != "heading_open":
+                continue
+            text = "".join(each.content for each in inside.children or ())
+            anchor = _NO_LETTERS.sub("-", text.lower()).strip("-") or "part"
+            while anchor in used or anchor in ("main", "found", "page"):
+                anchor += "-"
+            used.add(anchor)
+            token.attrSet("id", anchor)
+            if token.tag == "h2":
+                self.headings.append((anchor, text))
+
+
+@lru_cache(maxsize=1)
+def _reader() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
+
+class _Renderer(RendererHTML):
+    """Writes the HTML: tables that scroll, coloured code, links that say nothing to where they lead."""
+
+    def __init__(self, resolve: Resolve, playground: str) -> None:
+        super().__init__()
+        self._resolve = resolve
+        self._playground = playground
+
+    def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return the start of a table."""
+        number = sum(token.type == "table_open" for token in tokens[: index + 1])
+        return f'<div class="scroll" tabindex="0" role="region" aria-label="Table {number}"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return the end of a table."""
+        return "</table></div>\n"
+
+    def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return a word of code, as a link if it names a page."""
+        word = tokens[index].content
+        shown = Markup("<code>{}</code>").format(word)
+        address = None if _is_in_link(tokens, index) else self._resolve(word)
+        return Markup('<a href="{}">{}</a>').format(address, shown) if address else shown
+
+    def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return a block of code that is indented."""
+        return self._code(tokens[index].content, "")
+
+    def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return a block of code between fences."""
+        token = tokens[index]
+        return self._code(token.content, token.info.split()[0] if token.info.split() else "")
+
+    def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return the start of a link; one that leaves the page tells nothing of where it was."""
+        href = str(tokens[index].attrGet("href") or "")
+        outside = Markup(' rel="noopener noreferrer nofollow"') if ":" in href or href.startswith("//") else ""
+        return Markup('<a href="{}"{}>').format(href, outside)
+
+    def _code(self, text: str, language: str) -> str:
+        link = ""
+        if language == "lua" and "---@" not in text and len(text) < 1500:
+            link = Markup('<a class="try" href="{}?source={}">Try it</a>').format(self._playground, quote(text))
+        block = Markup('<pre tabindex="0"><code>{}</code></pre>').format(coloured(text, language))
+        return Markup('<div class="code">{}{}</div>\n').format(block, link)
+
+
+def coloured(text: str, language: str) -> Markup:
+    """Return code with its words marked by class, if the language is a known one."""
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False) if language in LANGUAGES else None
+    except ClassNotFound:
+        lexer = None
+    if lexer is None:
+        return escape(text)
+    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")))
+
+
+def coloured_lines(script: str) -> list[Markup]:
+    """Return the lines of a Lua script, each with its words marked."""
+    return [Markup(line) for line in coloured(script, "lua").removesuffix("\n").split("\n")]
+
+
+def _is_in_link(tokens: Sequence[Token], index: int) -> bool:
+    depth = 0
+    for token in tokens[:index]:
+        depth += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+    return depth > 0

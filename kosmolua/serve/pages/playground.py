@@ -1,0 +1,82 @@
+"""The playground: a script is written, checked and run, simulated unless a person says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from kosmolua import protocol
+from kosmolua.lua.check import Checker, Report
+from kosmolua.runs.job import chunk_of
+from kosmolua.serve.pages.visits import Visit
+
+START = """\
+-- Lua 5.4. app.integrations has what the pages under Docs describe.
+print("hello from the sandbox")
+return { answer = 6 * 7 }
+"""
+"""What the editor holds at first."""
+
+
+def opened(visit: Visit) -> Response:
+    """Show the editor: empty, with the script of a run, or with what a page of the documentation has."""
+    source = visit.request.query_params.get("source", "") or START
+    if name := visit.asked("run"):
+        if visit.own.find(name) is None:
+            return visit.error("Not found", "There is no such run.", status=404, back="/runs")
+        recording = visit.own.recording(name)
+        source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace")
+    return _page(visit, source)
+
+
+def used(visit: Visit) -> Response:
+    """Check or run a script, and show the whole page: for browsers without JavaScript."""
+    source = _source(visit)
+    if visit.form.get("deed") == "check":
+        return _page(visit, source, report=_checked(visit, source))
+    if not _is_simulated(visit):
+        return visit.redirect(f"/runs/{visit.own.run(source)}")
+    return _page(visit, source, report=_checked(visit, source), **_tried(visit, source))
+
+
+def checked(visit: Visit) -> Response:
+    """Return what a check finds, as a part of the page."""
+    return _page(visit, "", report=_checked(visit, _source(visit)))
+
+
+def run(visit: Visit) -> Response:
+    """Run a script and return what came of it, as a part of the page; of a live run, the address of its page."""
+    source = _source(visit)
+    if not _is_simulated(visit):
+        answer = Response(status_code=204)
+        answer.headers["X-Leads-To"] = f"{visit.root}/runs/{visit.own.run(source)}"
+        return answer
+    return visit.page("outcome.html", parts=("outcome",), **_tried(visit, source))
+
+
+def _tried(visit: Visit, source: str) -> dict[str, Any]:
+    outcome = visit.own.try_out(source)
+    return {"outcome": outcome, "calls": outcome.calls}
+
+
+def _checked(visit: Visit, source: str) -> Report:
+    runtime = visit.own.simulated if _is_simulated(visit) else visit.own.runtime
+    return Checker(runtime.catalog).check(chunk_of(source.encode("utf-8", "replace")))
+
+
+def _source(visit: Visit) -> str:
+    """Return the script of a form, whose lines browsers end by two characters."""
+    return visit.form.get("source", "").replace("\r\n", "\n")
+
+
+def _is_simulated(visit: Visit) -> bool:
+    return visit.form.get("simulate") == "yes"
+
+
+def _page(visit: Visit, source: str, **shown: Any) -> Response:
+    simulate = visit.request.method == "GET" or _is_simulated(visit)
+    frame: dict[str, Any] = {"report": None, "outcome": None, "problem": None, "calls": []}
+    return visit.page(
+        "playground.html", "playground", parts=("findings",), source=source, simulate=simulate, **{**frame, **shown}
+    )

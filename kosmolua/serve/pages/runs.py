@@ -1,0 +1,110 @@
+"""Runs: the list of a tenant's runs, and one of them with its calls, its output and its script."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from kosmolua import protocol
+from kosmolua.broker.answers import Answers
+from kosmolua.broker.timeline import bars_of
+from kosmolua.serve.pages.history import DAMAGED, RUNNING, STATUSES, Run, counts
+from kosmolua.serve.pages.markup import coloured_lines
+from kosmolua.serve.pages.visits import Visit
+
+PAGE = 50
+"""Runs in a list."""
+MAX_BARS = 1000
+"""Calls that a page shows."""
+
+
+def listed(visit: Visit) -> Response:
+    """Show the runs that fit what was asked for, the latest first."""
+    asked = {name: visit.asked(name) for name in ("q", "status", "mode")}
+    fitting = [run for run in visit.own.runs() if run.fits(asked["q"], asked["status"], asked["mode"])]
+    given = visit.asked("from")
+    start = min(int(given), len(fitting)) if given.isascii() and given.isdecimal() and len(given) < 9 else 0
+    shown = fitting[start : start + PAGE]
+
+    def leads_to(first: int) -> str:
+        kept = {name: value for name, value in {**asked, "from": first or ""}.items() if value}
+        return f"{visit.root}/runs{'?' if kept else ''}{urlencode(kept)}"
+
+    return visit.page(
+        "runs.html",
+        "runs",
+        parts=("live",),
+        runs=shown,
+        asked=asked,
+        statuses=STATUSES,
+        is_filtered=any(asked.values()),
+        first=start + 1,
+        total=len(fitting),
+        newer=leads_to(max(0, start - PAGE)) if start else None,
+        older=leads_to(start + PAGE) if start + PAGE < len(fitting) else None,
+    )
+
+
+def shown(visit: Visit) -> Response:
+    """Show a run."""
+    run = _run(visit)
+    if run is None:
+        return _no_such_run(visit)
+    recording = None if run.status == DAMAGED else visit.own.recording(run.id)
+    bars = [bar for bar in bars_of(recording) if counts(vars(bar), run.error)][:MAX_BARS] if recording else []
+    asking = next((each for each in visit.own.asking() if each.run == run.id), None)
+    whole = max((bar.begins + bar.duration for bar in bars), default=0.0) or 1.0
+    doubtful = [answer.call for answer in Answers(recording).under_way] if recording and run.status != RUNNING else []
+    source = protocol.to_bytes(recording.script["source"]).decode("utf-8", "replace") if recording else ""
+    return visit.page(
+        "run.html",
+        "runs",
+        parts=("live",),
+        run=run,
+        bars=bars,
+        whole=whole,
+        asking=asking,
+        doubtful=doubtful,
+        source=coloured_lines(source.rstrip("\n")) if source else [],
+        wrong_line=run.error.line if run.error else None,
+    )
+
+
+def output(visit: Visit) -> Response:
+    """Return what a run printed and returned, as a part of its page."""
+    run = _run(visit)
+    if run is None or run.status == DAMAGED:
+        return _no_such_run(visit)
+    return visit.page("outcome.html", parts=("outcome",), run=run, outcome=visit.own.replay(run.id), hides_error=True)
+
+
+def replayed(visit: Visit) -> Response:
+    """Repeat a run and show what it printed and returned."""
+    run = _run(visit)
+    if run is None or run.status == DAMAGED:
+        return _no_such_run(visit)
+    return visit.page("replay.html", "runs", run=run, outcome=visit.own.replay(run.id))
+
+
+def resumed(visit: Visit) -> Response:
+    """Let a run go on, with what was decided of writes that may have been done."""
+    run = _run(visit)
+    if run is None or run.status == DAMAGED:
+        return _no_such_run(visit)
+    numbers = [int(number) for number in visit.lists.get("number", ()) if number.isdecimal()]
+    chosen = {number: visit.form.get(f"choice-{number}") for number in numbers}
+    visit.own.resume(
+        run.id,
+        done={number: None for number, answer in chosen.items() if answer == "done"},
+        again=[number for number, answer in chosen.items() if answer == "again"],
+    )
+    return visit.redirect(f"/runs/{run.id}")
+
+
+def _run(visit: Visit) -> Run | None:
+    return visit.own.find(visit.request.path_params["run"])
+
+
+def _no_such_run(visit: Visit) -> Response:
+    return visit.error("Not found", "There is no such run.", status=404, back="/runs")

@@ -1,0 +1,146 @@
+"""Visits: a request of a person, whose session, tenant and form are known, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
+from kosmolua.serve.pages.sessions import Session, Sessions
+from kosmolua.serve.pages.workspace import Workspace
+
+SECTIONS = (
+    ("approvals", "Approvals"),
+    ("runs", "Runs"),
+    ("docs", "Docs"),
+    ("playground", "Playground"),
+    ("accounts", "Accounts"),
+    ("usage", "Usage"),
+)
+"""The sections of the page, each with its title, in the order of the navigation."""
+PART_HEADER = "x-part"
+"""The header of a request for one block of a page, which replaces that of a page that is open."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request, with all that a view needs to answer it.
+
+    Args:
+        request: The request.
+        sessions: Signs and checks.
+        session: The person's.
+        form: What was sent with it; several values of one name are a list in ``lists``.
+        lists: All values of each name.
+        workspace: The tenant's, if the person is signed in.
+    """
+
+    request: Request
+    sessions: Sessions
+    session: Session
+    form: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, list[str]] = field(default_factory=dict)
+    workspace: Workspace | None = None
+
+    @property
+    def own(self) -> Workspace:
+        """The workspace of the person's tenant."""
+        assert self.workspace, "only pages behind the sign-in have one"
+        return self.workspace
+
+    @property
+    def root(self) -> str:
+        """The path below which the page is, behind a proxy."""
+        return str(self.request.scope.get("root_path", "")).rstrip("/")
+
+    @property
+    def part(self) -> str | None:
+        """The block that is asked for, or None for the whole page."""
+        return self.request.headers.get(PART_HEADER)
+
+    def asked(self, name: str) -> str:
+        """Return a value of the address, or nothing."""
+        return str(self.request.query_params.get(name, ""))[:1000]
+
+    def page(
+        self, template: str, section: str = "", *, parts: tuple[str, ...] = (), status: int = 200, **shown: Any
+    ) -> Response:
+        """Return a page.
+
+        Args:
+            template: The file.
+            section: The section that it belongs to.
+            parts: The blocks that may be asked for alone.
+            status: The status of the answer.
+            shown: What the template shows.
+        """
+        part = self.part if self.part in parts else None
+        return render(template, {**self._frame(section, is_whole=part is None), **shown}, part=part, status=status)
+
+    def error(
+        self,
+        title: str,
+        message: str,
+        *,
+        status: int,
+        hint: str = "",
+        back: str = "/approvals",
+        links: tuple[str, ...] = (),
+    ) -> Response:
+        """Return a page that says why something was not done.
+
+        Args:
+            title: What happened, in a few words.
+            message: A sentence.
+            status: The status of the answer.
+            hint: What to do.
+            back: Where to go on.
+            links: Pages of the documentation that may have been meant.
+        """
+        told: dict[str, Any] = {
+            "title": title,
+            "message": message,
+            "hint": hint,
+            "back": self.root + back,
+            "links": links,
+        }
+        return self.page("error.html", status=status, **told)
+
+    def redirect(self, path: str, **query: str) -> Response:
+        """Return an answer that leads to another page."""
+        address = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
+        return RedirectResponse(address, 303, {**HEADERS, "Cache-Control": "no-store"})
+
+    def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
+        """Return what the frame of every page shows."""
+        waiting = len(self.workspace.waiting()) if self.workspace and is_whole else 0
+        return {
+            "form_token": self._form_token,
+            "root": self.root,
+            "section": section,
+            "sections": SECTIONS,
+            "static": lambda name: self.root + asset_path(name),
+            "tenant": self.workspace.name if self.workspace else "",
+            "waiting_count": waiting,
+        }
+
+    def _form_token(self) -> Markup:
+        return Markup('<input type="hidden" name="token_of_form" value="{}">').format(
+            self.sessions.form_token(self.session)
+        )
+
+
+View = Callable[[Visit], Response]
+"""Answers a visit. It is called in a thread, so it may block."""
+
+
+def is_local(path: str) -> bool:
+    """Return True if a path leads to this page and nowhere else."""
+    parts = urlsplit(path)
+    return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc

@@ -1,0 +1,303 @@
+"""Settings of the server: ``[serve]`` and ``[tenants.NAME]`` of an accounts file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kosmolua.accounts.permissions import PERMISSIONS, Permission, is_pattern
+from kosmolua.accounts.sections import SERVE, TENANTS
+from kosmolua.accounts.sources import check_secret
+from kosmolua.accounts.toml import Table, line_of, parse
+from kosmolua.errors import ConfigError
+from kosmolua.folders import expanded
+from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
+from kosmolua.schema.function import EFFECTS
+from kosmolua.schema.mismatch import Mismatch, must_be
+from kosmolua.suggestions import did_you_mean
+
+MAX_TOKENS = 2
+"""Tokens of a tenant that are valid at the same time, so that one can take the other's place."""
+DEFAULT_WORKERS = 32
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+STANZA = """\
+[tenants.NAME]
+token = { env = "NAME_TOKEN" }               # or { file = "..." }, { command = [...] }, { keyring = "..." }
+accounts = "NAME-accounts.toml"              # the accounts of its scripts
+permissions = { write = "ask" }              # at most; its accounts may allow less"""
+Given = str | Mapping[str, Any]
+"""A secret as the file gives it: the text, or a table with its source."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Whose signed tokens (JWT) are a tenant's.
+
+    Args:
+        issuer: Their ``iss``.
+        audience: Their ``aud``.
+        jwks: Where the issuer's keys are: a URL, or a file.
+        claims: Further claims that they must have, each with its value.
+    """
+
+    issuer: str
+    audience: str
+    jwks: str
+    claims: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TenantSettings:
+    """What ``[tenants.NAME]`` says.
+
+    Args:
+        name: The name.
+        token: The tokens that are its, one or two.
+        jwt: Whose signed tokens are its, or None.
+        accounts: Its accounts file; None for the accounts in the server's own file.
+        plugins: Integrations that only it has.
+        scripts: The folder of its scripts; None for one that the server keeps for it.
+        permissions: What it may do at most.
+        limits: Limits of its scripts that differ from the server's.
+        workers: How many of its scripts run at once; None for an equal share.
+    """
+
+    name: str
+    token: tuple[Given, ...] = ()
+    jwt: Issuer | None = None
+    accounts: str | None = None
+    plugins: tuple[str, ...] = ()
+    scripts: str | None = None
+    permissions: Mapping[str, Permission] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    workers: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True if it needs no token."""
+        return not self.token and self.jwt is None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an accounts file says of the server.
+
+    Args:
+        path: The file, or None if there is none.
+        tenants: The tenants, by name.
+        hosts: Names that a request may call the server by, beside its address.
+        metrics_token: The token for ``/metrics``, or None.
+        approval_wait: Seconds that a call waits for an approval before its run is paused.
+        max_request: Bytes of the body of a request.
+        max_headers: Bytes of the head of a request.
+        workers: How many scripts run at once, those of all tenants together.
+        log: The file of the log; None for standard output.
+        store: Where recordings and questions to people are kept for all replicas, a folder or the address of a
+            database; None for the user's state folder.
+    """
+
+    path: Path | None
+    tenants: Mapping[str, TenantSettings]
+    hosts: tuple[str, ...] = ()
+    metrics_token: Given | None = None
+    approval_wait: float = 30.0
+    max_request: int = 4 * MIB
+    max_headers: int = 64 * 1024
+    workers: int = DEFAULT_WORKERS
+    log: str | None = None
+    store: Given | None = None
+
+    def workers_of(self, tenant: TenantSettings) -> int:
+        """Return how many scripts of a tenant run at once."""
+        return tenant.workers or max(1, self.workers // len(self.tenants))
+
+
+def read(path: str | None) -> Settings:
+    """Return the settings in an accounts file.
+
+    Args:
+        path: The file; None if there is none.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown, or a value does not fit.
+    """
+    if path is None:
+        return Settings(None, {})
+    file = Path(path)
+    tables = parse(file)
+    own = _checked(file, tables.get(SERVE, {}), _SERVER, SERVE)
+    tenants = tables.get(TENANTS, {})
+    if not isinstance(tenants, dict) or not all(isinstance(table, dict) for table in tenants.values()):
+        raise _wrong(file, "a tenant is a table, such as [tenants.acme]", TENANTS)
+    read = {name: _tenant(file, name, table) for name, table in tenants.items()}
+    _refuse_same_issuers(file, read)
+    return Settings(file, read, **own)
+
+
+def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
+    if not _NAME.fullmatch(name):
+        hint = "a-z, 0-9, _ and -, a letter or digit first"
+        raise _wrong(file, f"[tenants.{name[:80]}]: a tenant's name is of other characters", TENANTS, name, hint=hint)
+    checked = _checked(file, table, _TENANT, TENANTS, name)
+    if "token" not in checked and "jwt" not in checked:
+        raise _wrong(file, f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
+    for key in ("accounts", "scripts"):
+        if key in checked:
+            checked[key] = str(file.parent / expanded(checked[key]))
+    checked["plugins"] = tuple(str(file.parent / expanded(each)) for each in checked.get("plugins", ()))
+    return TenantSettings(name, **checked)
+
+
+def _refuse_same_issuers(file: Path, tenants: Mapping[str, TenantSettings]) -> None:
+    """Refuse two tenants that the same signed token would fit."""
+    issuers = [(name, each.jwt) for name, each in tenants.items() if each.jwt]
+    for place, (name, one) in enumerate(issuers):
+        for other_name, other in issuers[place + 1 :]:
+            same = (one.issuer, one.audience) == (other.issuer, other.audience)
+            shared = one.claims.keys() & other.claims.keys()
+            if same and all(one.claims[key] == other.claims[key] for key in shared):
+                what = f"the same token (JWT) would be one of {name} and of {other_name}"
+                hint = "give each an audience of its own, or claims that differ"
+                raise _wrong(file, what, TENANTS, other_name, "jwt", hint=hint)
+
+
+def _checked(file: Path, table: object, known: Mapping[str, Check], *section: str) -> dict[str, Any]:
+    """Return the values of a section as the settings have them."""
+    name = ".".join(section)
+    if not isinstance(table, dict):
+        raise _wrong(file, f"{name} must be a table, such as [{name}]", *section)
+    checked: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
+            raise _wrong(file, f"[{name}] has no key {key[:80]!r}", *section, key, hint=hint)
+        try:
+            checked[key] = known[key](value)
+        except Mismatch as mismatch:
+            raise _wrong(file, f"[{name}] {key}{mismatch.where} {mismatch.problem}", *section, key) from None
+    return checked
+
+
+def _wrong(file: Path, what: str, *keys: str, hint: str | None = None) -> ConfigError:
+    line = line_of(file, *keys)
+    return ConfigError(f"{file}:{line}: {what}" if line else f"{file}: {what}", hint=hint)
+
+
+# Each takes the value of a key and returns what the settings have, or raises Mismatch.
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise must_be("a string", value)
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (_text(value),)
+    if not isinstance(value, list):
+        raise must_be("a list of strings", value)
+    return tuple(_text(each) for each in value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise must_be("a whole number above 0", value)
+    return value
+
+
+def _seconds(value: object) -> float:
+    return float(_limit("call_timeout", value, 'a duration such as 30 or "30s"'))
+
+
+def _bytes(value: object) -> int:
+    return int(_limit("max_result", value, 'a size such as "4MiB"'))
+
+
+def _limit(name: str, value: object, words: str) -> float:
+    unit = LIMITS[name].unit
+    try:
+        given = unit.parse(value) if isinstance(value, str) else value
+        return float(LIMITS[name].check(given))  # type: ignore[arg-type]  # which check() refuses
+    except (ValueError, ConfigError):
+        raise must_be(words, value) from None
+
+
+def _secret(value: object) -> Given:
+    check_secret(value)
+    return value  # type: ignore[return-value]
+
+
+def _tokens(value: object) -> tuple[Given, ...]:
+    given = value if isinstance(value, list) else [value]
+    if not 0 < len(given) <= MAX_TOKENS:
+        raise Mismatch(f"must be one secret, or a list of two while one takes the other's place, not {len(given)}")
+    return tuple(_secret(each) for each in given)
+
+
+def _permissions(value: object) -> dict[str, Permission]:
+    if not isinstance(value, dict):
+        raise Mismatch('must be a table, such as { write = "ask" }')
+    for key, permission in value.items():
+        if key not in EFFECTS and "." not in key and not is_pattern(key):
+            hint = did_you_mean(key, EFFECTS) or f"its keys are {', '.join(EFFECTS)}, and functions such as"
+            raise Mismatch(f'has no key {key[:80]!r} ({hint} "render2.delete_service" or "github.*")')
+        if permission not in PERMISSIONS:
+            raise must_be('"allow", "ask" or "deny"', permission).inside(f".{key[:80]}")
+    return dict(value)
+
+
+def _limits(value: object) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise Mismatch('must be a table, such as { timeout = "60s" }')
+    for name, given in value.items():
+        if name not in NAMES:
+            raise Mismatch(f"has no key {name[:80]!r} ({did_you_mean(name, NAMES) or 'its keys are those of limits'})")
+        try:
+            read = LIMITS[name].unit.parse(given) if isinstance(given, str) and name in (*BYTES, *SECONDS) else given
+            Limits(**{name: read})
+        except (ValueError, ConfigError) as error:
+            raise Mismatch(f": {error}", f".{name}") from None
+        value = {**value, name: read}
+    return value
+
+
+def _issuer(value: object) -> Issuer:
+    if not isinstance(value, dict):
+        raise Mismatch("must be a table with issuer, audience and jwks")
+    known = ("issuer", "audience", "jwks", "claims")
+    for key in value:
+        if key not in known:
+            raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, known) or f'its keys are {known}'})")
+    for key in known[:3]:
+        if not isinstance(value.get(key), str) or not value[key]:
+            raise must_be("a string", value.get(key)).inside(f".{key}")
+    if not isinstance(value.get("claims", {}), dict):
+        raise must_be('a table, such as { org = "acme" }', value["claims"]).inside(".claims")
+    return Issuer(**value)
+
+
+Check = Callable[[object], Any]
+_SERVER: dict[str, Check] = {
+    "hosts": _texts,
+    "metrics_token": _secret,
+    "approval_wait": _seconds,
+    "max_request": _bytes,
+    "max_headers": _bytes,
+    "workers": _count,
+    "log": _text,
+    "store": _secret,
+}
+_TENANT: dict[str, Check] = {
+    "token": _tokens,
+    "jwt": _issuer,
+    "accounts": _text,
+    "plugins": _texts,
+    "scripts": _text,
+    "permissions": _permissions,
+    "limits": _limits,
+    "workers": _count,
+}

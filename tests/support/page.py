@@ -1,0 +1,150 @@
+"""The page for people over simulators: two tenants on a loopback port, and runs to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from kosmolua.mcp.http import configured
+from kosmolua.serve import settings
+from kosmolua.serve.app import House, application
+from kosmolua.serve.log import Log
+from kosmolua.serve.metrics import Metrics
+from kosmolua.serve.tenants import Common, Tenants
+
+ACCOUNTS = """\
+[render2]
+default = "production"
+
+[render2.production]
+api_key = "rnd_a1b2c3d4e5f6a7b8c9d0"
+permissions = { delete_postgres = "deny" }
+
+[render2.staging]
+api_key = "rnd_b1b2c3d4e5f6a7b8c9d0"
+permissions = { write = "allow" }
+"""
+RESTART = """\
+local render = app.integrations.render2
+local service = render.list_services({ limit = 1 }).services[1]
+render.restart_service({ service_id = service.id })
+print("restarted", service.name)
+return service.name
+"""
+CLEAN_UP = """\
+-- Deletes what nobody uses any more, and restarts the rest.
+local render = app.integrations.render2
+local services = render.list_services({ limit = 3 }).services
+local outcomes = parallel.map(services, function(service)
+  return pcall(render.restart_service, { service_id = service.id })
+end)
+print(#outcomes .. " restarted")
+"""
+DELETE = """\
+local render = app.integrations.render2
+local service = render.list_services({ limit = 1 }).services[1]
+parallel.all({
+  function() return pcall(render.delete_service, { service_id = service.id }) end,
+  function() return pcall(render.set_env_var, { service_id = service.id, key = "MODE", value = "off" }) end,
+})
+print("cleaned")
+"""
+REPORT = """\
+local render = app.integrations.render2
+local page = render.list_services({ limit = 6 })
+local newest = parallel.map(page.services, function(service)
+  return render.list_deploys({ service_id = service.id, limit = 1 }).deploys[1]
+end)
+for i, service in ipairs(page.services) do
+  print(service.name, newest[i].status, newest[i].commit.message)
+end
+sleep(0.05)
+render.get_current_user()
+return { services = #page.services }
+"""
+BROKEN = """\
+local render = app.integrations.render2
+local services = render.list_services({ limit = 2 }).services
+-- The next line asks for a service that is not there.
+local service = render.get_service({ service_id = "srv-gone" })
+print(service.name)
+"""
+
+
+@dataclass
+class Pages:
+    """A page that is served.
+
+    Args:
+        url: Its address.
+        tenants: Who is served.
+        loop: The event loop that owns them.
+    """
+
+    url: str
+    tenants: Tenants
+    loop: asyncio.AbstractEventLoop
+
+    def record(self, tenant: str, source: str, name: str = "script.lua", client: str = "an agent 1.0") -> str:
+        """Run a script of a tenant, recorded, and return the run's id."""
+        run = os.urandom(6).hex()
+        found = self.tenants.get(tenant)
+        assert found
+        work = found.run(source, {"name": name, "client": client, "run": run})
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return run
+
+
+def token_of(tenant: str) -> str:
+    """Return the token of a tenant."""
+    return f"token-of-{tenant}-0123456789"
+
+
+@contextmanager
+def served(folder: Path, *names: str, accounts: str = ACCOUNTS, **options: Any) -> Iterator[Pages]:
+    """Serve the page of some tenants over simulators until the ``with`` block ends.
+
+    Args:
+        folder: Where their accounts file and their recordings are.
+        names: The tenants.
+        accounts: Their accounts.
+        options: As :class:`kosmolua.serve.tenants.Common` takes them.
+    """
+    stanzas = [f'[tenants.{name}]\ntoken = "{token_of(name)}"\n' for name in names]
+    path = folder / "accounts.toml"
+    path.touch(mode=0o600)
+    path.write_text("\n".join([accounts, "[serve]\napproval_wait = 0.1\n", *stanzas]), encoding="utf-8")
+    common = Common(simulate=True, environ={}, **options)
+    loops: list[asyncio.AbstractEventLoop] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        tenants = Tenants(settings.read(path), common)
+
+        async def serve(server: uvicorn.Server) -> None:
+            loops.append(asyncio.get_running_loop())
+            await server.serve()
+
+        house = House(tenants, Metrics(lambda: tenants), Log(None, lambda line: None), ("page.example",))
+        server = uvicorn.Server(configured(application(house), port=0))
+        thread = threading.Thread(target=lambda: asyncio.run(serve(server)), daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield Pages(f"http://127.0.0.1:{port}", tenants, loops[0])
+        finally:
+            server.should_exit = True
+            thread.join(10)

@@ -1,0 +1,108 @@
+"""Bodies that a document does not describe, or describes wrongly: what ``extra.body`` sends in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.documents import Service, live, serving, small
+
+from kosmolua import Runtime
+from kosmolua.errors import BadArguments
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+OWNER = {"name": "owner", "in": "path", "required": True, "schema": {"type": "string"}}
+PET = {
+    "type": "object",
+    "properties": {"owner": {"type": "integer"}, "name": {"type": "string"}, "tag": {"type": "string"}},
+    "required": ["owner", "name"],
+}
+
+
+def operation(name: str, schema: Any = None, media: str = JSON, **rest: Any) -> dict[str, Any]:
+    """Return an operation with a body of one media type, or with none."""
+    body = {"required": True, "content": {media: {"schema": schema}}}
+    found = {"operationId": name, "responses": {"200": {"description": "ok"}}, **rest}
+    return {"post": {**found, "requestBody": body} if schema else found}
+
+
+PATHS = {
+    "/owners/{owner}/pets": operation("add", PET, parameters=[OWNER]),
+    "/form": operation("form", PET, FORM),
+    "/batch": operation("batch", {"type": "array", "items": {"type": "object"}}),
+    "/free": operation("free", {"type": "object", "additionalProperties": True}),
+    "/note": operation("note", {"type": "string"}, "text/plain"),
+    "/ping": operation("ping"),
+}
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runtime, Service]]:
+    """A runtime, and the service on the loopback interface that its calls reach."""
+    document = small(tmp_path_factory.mktemp("bodies"), {"paths": PATHS})
+    with serving() as service, live(document, "pets", service) as runtime:
+        yield runtime, service
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "media"),
+    [
+        ("add({ owner = 'ann', name = 'Rex', body_owner = 7 })", b'{"owner":7,"name":"Rex"}', JSON),
+        ("add({ owner = 'ann', name = 'Rex', extra = { body = { owner = 7 } } })", b'{"name":"Rex","owner":7}', JSON),
+        ("add({ owner = 'ann', extra = { body = { { name = 'Rex' } } } })", b'[{"name":"Rex"}]', JSON),
+        ("add({ owner = 'ann', extra = { body = 'Rex' } })", b'"Rex"', JSON),
+        ("add({ owner = 'ann', extra = { body = json.array({}) } })", b"[]", JSON),
+        (
+            "form({ name = 'Rex', tag = 'a', extra = { body = { owner = 7, tag = 'b' } } })",
+            b"name=Rex&owner=7&tag=b",
+            FORM,
+        ),
+        ("batch({ extra = { body = { { id = 1 } } } })", b'[{"id":1}]', JSON),
+        ("batch({ extra = { body = { items = { 1 } } } })", b'{"items":[1]}', JSON),
+        ("free({ body = { a = 1 }, extra = { body = { b = 2 } } })", b'{"a":1,"b":2}', JSON),
+        ("note({ extra = { body = 'hello' } })", b"hello", "text/plain"),
+        ("ping({ extra = { body = { 1, 2 } } })", b"[1,2]", JSON),
+        ("ping({ extra = { body = {} } })", b"{}", JSON),
+        ("ping({ extra = { query = { a = 1 } } })", b"", ""),
+    ],
+)
+def test_extra_adds_to_a_body_or_is_the_body(
+    called: tuple[Runtime, Service], call: str, body: bytes, media: str
+) -> None:
+    """A table adds its keys, also to ones that clash with a parameter; anything else is the whole body."""
+    runtime, service = called
+    outcome = runtime.run(f"app.integrations.pets.{call}")
+    assert outcome.ok, outcome.error
+    assert (service.last.body, service.last.headers.get("content-type", "")) == (body, media)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("add({ owner = 'ann', name = 'Rex', extra = { query = { a = 1 } } })", "needs body_owner, an integer"),
+        ("add({ owner = 'ann', name = 'Rex', extra = {} })", "needs body_owner, an integer"),
+        ("add({ owner = 'ann', extra = { body = { owner = 7 } } })", "needs name, a string"),
+        ("add({ owner = 'ann', name = 'Rex', extra = { body = { 1 } } })", "leave out name"),
+        ("batch({ body = { { id = 1 } }, extra = { body = { { id = 2 } } } })", "leave out body"),
+        ("batch({ extra = { query = { a = 1 } } })", "needs body, a list"),
+        ("note({ extra = { body = { 1 } } })", "the body is text/plain"),
+    ],
+)
+def test_what_extra_does_not_hold_is_asked_for(called: tuple[Runtime, Service], call: str, said: str) -> None:
+    """Nothing is sent: a required key stands in the call or in ``extra.body``, and a whole body stands alone."""
+    runtime, service = called
+    before = len(service.sent)
+    outcome = runtime.run(f"app.integrations.pets.{call}")
+    assert isinstance(outcome.error, BadArguments)
+    assert said in str(outcome.error)
+    assert len(service.sent) == before
+
+
+def test_the_check_leaves_a_call_with_extra_alone(called: tuple[Runtime, Service]) -> None:
+    """It refuses a call without a required key of the body, unless ``extra`` may hold that."""
+    runtime, _ = called
+    refused = runtime.run("app.integrations.pets.add({ owner = 'ann', name = 'Rex' })", check=True).error
+    assert refused and refused.code == "check"
+    script = "local e = { body = { owner = 1 } } app.integrations.pets.add({ owner = 'a', name = 'R', extra = e })"
+    assert runtime.run(script, check=True).ok

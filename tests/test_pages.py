@@ -1,0 +1,323 @@
+"""The page for people: who is let in, to what, and what it never shows or lets through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import requests
+from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
+SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with served(tmp_path_factory.mktemp("pages"), "acme", "globex") as pages:
+        yield pages
+
+
+class Person:
+    """A browser without JavaScript.
+
+    Args:
+        base: The address of the page.
+        tenant: Signs in as this tenant, if it is given.
+    """
+
+    def __init__(self, base: str, tenant: str = "") -> None:
+        self.browser = requests.Session()
+        self.base = base
+        if tenant:
+            assert self.sign_in(token_of(tenant)).url.endswith("/approvals")
+
+    def open(self, path: str) -> requests.Response:
+        """Return a page."""
+        return self.browser.get(self.base + path, timeout=20)
+
+    def send(self, path: str, /, *, on: str = "/approvals", **form: object) -> requests.Response:
+        """Send a form of a page."""
+        found = re.search(r'name="token_of_form" value="([^"]+)"', self.open(on).text)
+        token = {"token_of_form": found[1]} if found else {}
+        return self.browser.post(self.base + path, data={**token, **form}, timeout=20)
+
+    def sign_in(self, token: str, following: str = "") -> requests.Response:
+        """Sign in by the form."""
+        return self.send("/login", on="/login", token=token, next=following)
+
+
+@pytest.fixture
+def person(pages: Pages) -> Person:
+    return Person(pages.url, "acme")
+
+
+@pytest.fixture(scope="module")
+def paused(pages: Pages) -> str:
+    return pages.record("acme", RESTART, "restart.lua")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_is_for_those_who_are_signed_in(pages: Pages, section: str) -> None:
+    """Without a session a page leads to the sign-in, and from there back."""
+    stranger = Person(pages.url)
+    answer = stranger.open(f"/{section}?q=x")
+
+    assert answer.url == f"{pages.url}/login?next=%2F{section}%3Fq%3Dx"
+    assert stranger.sign_in(token_of("acme"), f"/{section}?q=x").url == f"{pages.url}/{section}?q=x"
+
+
+@pytest.mark.parametrize("token", ["", " ", "wrong", token_of("acme")[:-1], token_of("acme").upper(), "\u2028"])
+def test_a_wrong_token_is_refused(pages: Pages, token: str) -> None:
+    """A token that is no tenant's begins no session."""
+    stranger = Person(pages.url)
+    answer = stranger.sign_in(token)
+
+    assert answer.status_code == 401
+    assert "No tenant has this token" in answer.text
+    assert stranger.open("/runs").url.startswith(f"{pages.url}/login")
+
+
+@pytest.mark.parametrize("following", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1"])
+def test_the_sign_in_leads_nowhere_else(pages: Pages, following: str) -> None:
+    """An address of another site does not become where a person goes after the sign-in."""
+    assert Person(pages.url).sign_in(token_of("acme"), following).url == f"{pages.url}/approvals"
+
+
+def test_cookies_are_for_this_page_alone(pages: Pages) -> None:
+    """No script reads a session, no other site sends it, and off loopback it needs TLS."""
+    plain = requests.get(pages.url + "/login", timeout=20).headers["set-cookie"]
+    public = requests.get(pages.url + "/login", headers={"Host": "page.example"}, timeout=20).headers["set-cookie"]
+
+    assert plain.startswith("kosmolua=")
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {*plain.split("; ")}
+    assert public.startswith("__Host-kosmolua=")
+    assert {"HttpOnly", "SameSite=strict", "Secure", "Path=/"} <= {*public.split("; ")}
+
+
+def test_the_sign_out_ends_the_session(person: Person) -> None:
+    """A cookie that somebody copied is of no use after the sign-out."""
+    copied = dict(person.browser.cookies)
+    person.send("/logout")
+    person.browser.cookies.update(copied)
+
+    assert "/login" in person.open("/runs").url
+
+
+def test_a_forged_session_is_none(pages: Pages, person: Person) -> None:
+    """A cookie that was changed, or signed by somebody else, begins no session."""
+    cookie = person.browser.cookies["kosmolua"]
+    for forged in (cookie[:-2], "x" + cookie, cookie.replace(".", "..", 1), ""):
+        answer = requests.get(pages.url + "/runs", cookies={"kosmolua": forged}, timeout=20)
+        assert "/login" in answer.url
+
+
+@pytest.mark.parametrize(
+    "path", ["/approvals", "/runs/{run}/resume", "/runs/{run}/replay", "/playground/run", "/accounts/revoke"]
+)
+def test_a_form_of_another_site_is_refused(pages: Pages, person: Person, paused: str, path: str) -> None:
+    """A form without the session's mark, with another session's, or that another site sent, does nothing."""
+    address = pages.url + path.format(run=paused)
+    other = re.search(r'token_of_form" value="([^"]+)"', Person(pages.url, "acme").open("/approvals").text)
+    own = re.search(r'token_of_form" value="([^"]+)"', person.open("/approvals").text)
+    assert other
+    assert own
+    form = {"decision": "approve", "call": f"{paused}-2"}
+
+    assert person.browser.post(address, data=form, timeout=20).status_code == 403
+    assert person.browser.post(address, data={**form, "token_of_form": other[1]}, timeout=20).status_code == 403
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        sent = person.browser.post(address, data={**form, "token_of_form": own[1]}, headers=headers, timeout=20)
+        assert sent.status_code == 403
+    assert "paused" in person.open(f"/runs/{paused}").text
+
+
+def test_every_answer_forbids_what_it_does_not_need(pages: Pages, person: Person) -> None:
+    """No answer lets a browser run what stands in a page, load from elsewhere, or show it in a frame."""
+    for path in (
+        "/login",
+        "/static/page.css",
+        *(f"/{section}" for section in SECTIONS),
+        "/nowhere",
+        "/static/none.css",
+    ):
+        headers = person.open(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs/{run}",
+        "/runs/{run}/output",
+        "/playground?run={run}",
+        "POST /runs/{run}/replay",
+        "POST /runs/{run}/resume",
+        "POST /approvals",
+    ],
+)
+def test_a_run_of_another_tenant_is_not_there(pages: Pages, paused: str, path: str) -> None:
+    """The id of another tenant's run leads to the same answer as one that nobody has."""
+    stranger = Person(pages.url, "globex")
+    method, _, where = path.rpartition(" ")
+
+    def asked(run: str) -> tuple[int, str]:
+        address = where.format(run=run)
+        form = {"decision": "approve", "call": f"{run}-2", "number": "2", "choice-2": "done"}
+        answer = stranger.send(address, **form) if method else stranger.open(address)
+        return answer.status_code, answer.text
+
+    assert asked(paused) == asked("0" * 12)
+    assert asked(paused)[0] == (409 if where == "/approvals" else 404)
+    assert 'class="status paused"' in Person(pages.url, "acme").open(f"/runs/{paused}").text
+
+
+@pytest.mark.parametrize("run", ["..%2F..%2Faccounts", "a" * 100, "a.b", "-", "%00"])
+def test_an_id_is_no_path(person: Person, run: str) -> None:
+    """What is no id of a run leads nowhere."""
+    assert person.open(f"/runs/{run}").status_code == 404
+
+
+def test_lists_have_the_tenants_own_alone(pages: Pages, person: Person, paused: str) -> None:
+    """Runs, approvals, usage and grants of another tenant are in none of its lists."""
+    stranger = Person(pages.url, "globex")
+
+    assert paused in person.open("/approvals").text
+    assert paused[:8] in person.open("/runs").text
+    for section in SECTIONS:
+        text = stranger.open(f"/{section}").text
+        assert paused[:8] not in text
+        assert "restart.lua" not in text
+        assert "acme" not in text
+
+
+def test_hostile_texts_stay_text(pages: Pages, person: Person) -> None:
+    """What a script prints, raises, returns, and is called, is shown and never obeyed; invisible characters show."""
+    source = f"print({HOSTILE!r}) local t = {{ [{HOSTILE!r}] = {HOSTILE!r} }} error(t[{HOSTILE!r}])"
+    run = pages.record("acme", source.replace("'", '"'), f"{HOSTILE}.lua", client=HOSTILE)
+    for path in (f"/runs/{run}", "/runs", f"/runs/{run}/output", f"/playground?run={run}", "/usage"):
+        text = person.open(path).text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+        assert "\u202e" not in text or "<textarea" in text
+    assert "&lt;img src=x onerror=alert(2)&gt;" in person.open(f"/runs/{run}").text
+
+
+def test_approving_lets_the_run_end(pages: Pages, person: Person) -> None:
+    """What a person approves is done, and the run goes on to its end."""
+    run = pages.record("acme", RESTART)
+    page = person.send("/approvals", decision="approve", call=f"{run}-2")
+
+    assert page.url == f"{pages.url}/runs/{run}"
+    assert 'class="status done"' in page.text
+    assert "restarted" in person.open(f"/runs/{run}/output").text
+
+
+def test_denying_is_an_error_of_the_call(pages: Pages, person: Person) -> None:
+    """What a person denies is not sent, and the script learns it."""
+    run = pages.record("acme", RESTART)
+    page = person.send("/approvals", decision="deny", call=f"{run}-2")
+
+    assert 'class="status failed"' in page.text
+    assert "was not approved" in page.text
+
+
+def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> None:
+    """Each call has its own answer; what got none waits on."""
+    run = pages.record("acme", DELETE)
+    chosen = {f"choice-{run}-2": "deny", f"choice-{run}-3": "later"}
+    page = person.send("/approvals", decision="chosen", call=[f"{run}-2", f"{run}-3"], **chosen)
+
+    assert 'class="status paused"' in page.text
+    assert page.text.count('name="call"') == 1
+    assert "set_env_var" in page.text
+
+
+def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
+    """A function that was allowed for good needs no approval until a person revokes that; what destroys always does."""
+    other = Person(pages.url, "globex")
+    first, second = pages.record("globex", RESTART), pages.record("globex", DELETE)
+    other.send("/approvals", decision="approve", call=f"{first}-2", **{f"always-{first}-2": "yes"})
+    other.send("/approvals", decision="approve", call=[f"{second}-2", f"{second}-3"], **{f"always-{second}-2": "yes"})
+    accounts = other.open("/accounts").text
+
+    assert "render2.restart_service" in accounts
+    assert "render2.delete_service" not in accounts
+    assert 'class="status done"' in other.open(f"/runs/{pages.record('globex', RESTART)}").text
+    other.send("/accounts/revoke", path="render2.restart_service", account="production")
+    assert "render2.restart_service" not in other.open("/accounts").text
+    assert 'class="status paused"' in other.open(f"/runs/{pages.record('globex', RESTART)}").text
+
+
+def test_a_decision_about_nothing_that_waits_is_refused(pages: Pages, person: Person) -> None:
+    """Numbers of calls that do not wait are not approved, and a form that came twice does nothing."""
+    run = pages.record("acme", RESTART)
+    assert person.send("/approvals", decision="approve", call=f"{run}-77").status_code == 409
+    person.send("/approvals", decision="approve", call=f"{run}-2")
+    assert person.send("/approvals", decision="approve", call=f"{run}-2").status_code == 409
+
+
+def test_a_run_is_shown_with_its_calls_and_its_line(pages: Pages, person: Person) -> None:
+    """The page of a run has its calls with their arguments, the error, and the script with the line that failed."""
+    run = pages.record("acme", BROKEN, "look_up.lua")
+    text = person.open(f"/runs/{run}").text
+
+    assert text.count("<rect") == 2
+    assert "srv-gone" in text
+    assert re.search(r'class="wrong" id="wrong"><code>.*get_service', text)
+
+
+def test_runs_are_filtered(pages: Pages, person: Person) -> None:
+    """Words, a status and a mode narrow the list."""
+    run = pages.record("acme", REPORT, "the_report.lua", client="a rare client 7")[:8]
+
+    for fitting in ("?q=the_report", "?q=rare+LIST_DEPLOYS", "?q=rare&status=done", "?q=rare&mode=simulated"):
+        assert run in person.open(f"/runs{fitting}").text
+    for other in ("?q=nobody", "?q=rare&status=failed", "?q=rare&mode=live", "?q=rare&from=40"):
+        assert run not in person.open(f"/runs{other}").text
+
+
+def test_secrets_are_on_no_page(pages: Pages, person: Person) -> None:
+    """No page shows a credential of an account, or a token."""
+    for section in (*SECTIONS, "docs/accounts"):
+        text = person.open(f"/{section}").text
+        assert "rnd_a1b2" not in text
+        assert token_of("acme") not in text
+
+
+def test_docs_are_pages_with_links(person: Person) -> None:
+    """A page is HTML with coloured code, and words of code that name pages lead to them."""
+    page = person.open("/docs/integrations.render2.list_services").text
+
+    assert '<a href="/docs/integrations.render2.list_deploys"><code>list_deploys</code></a>' in page
+    assert 'class="hl-kd"' in page
+    assert "<table>" in page
+    found = person.open("/docs?q=restart+a+service").text
+    assert "integrations.render2.restart_service" in found
+    missing = person.open("/docs/render2.list_servces")
+    assert missing.status_code == 404
+    assert "integrations.render2.list_services" in missing.text
+
+
+def test_the_playground_works_without_javascript(person: Person) -> None:
+    """A script is checked and run by the form alone; it is simulated unless a person says otherwise."""
+    form = {"source": "local x = app.integrations.render2.list_servces({})\r\nprint(1)", "simulate": "yes"}
+    checked = person.send("/playground", deed="check", **form).text
+    assert "list_services" in checked
+    assert 'data-line="1"' in checked
+    form["source"] = 'print("it <b>ran</b>") return app.integrations.render2.list_owners({}).owners[1].id'
+    assert "it &lt;b&gt;ran&lt;/b&gt;" in person.send("/playground", deed="run", **form).text
+
+
+def test_a_run_of_the_playground_is_recorded_if_it_is_not_simulated(pages: Pages, person: Person) -> None:
+    """Without simulation it is a run of the tenant, whose writes wait for an approval."""
+    page = person.send("/playground", deed="run", source=RESTART)
+
+    assert re.fullmatch(f"{pages.url}/runs/[0-9a-f]{{12}}", page.url)
+    assert 'class="status paused"' in page.text

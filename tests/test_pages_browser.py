@@ -1,0 +1,315 @@
+"""The page for people in a real browser: what a person sees and does there, by mouse, keyboard and screen reader."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.page import BROKEN, CLEAN_UP, DELETE, REPORT, RESTART, Pages, served, token_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+TIMEOUT = 15_000
+"""Milliseconds that the browser waits for what has to appear."""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (apt-get install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with served(tmp_path_factory.mktemp("pages"), "acme") as pages:
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+class Window:
+    """A window of a browser in which a person is signed in.
+
+    Args:
+        browser: The browser.
+        pages: The page.
+        options: As a context of playwright takes them.
+
+    ``complaints`` has what the browser wrote to its console, violations of the policy included.
+    """
+
+    def __init__(self, browser: Browser, pages: Pages, **options: object) -> None:
+        given = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce", **options}
+        self.context = browser.new_context(**given)
+        self.context.set_default_timeout(TIMEOUT)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
+        self._base = pages.url
+        self.open("/login")
+
+    def open(self, path: str) -> Page:
+        """Open a page."""
+        self.page.goto(self._base + path)
+        return self.page
+
+    def sign_in(self, token: str = token_of("acme")) -> None:
+        """Sign in by the form."""
+        self.page.get_by_label("Token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+
+@pytest.fixture
+def window(browser: Browser, pages: Pages) -> Iterator[Window]:
+    window = Window(browser, pages)
+    window.sign_in()
+    window.page.wait_for_url("**/approvals")
+    yield window
+    window.context.close()
+    assert window.complaints == []
+
+
+def card(page: Page, script: str) -> object:
+    """Return what asks about the calls of a script."""
+    return page.locator(".card").filter(has=page.get_by_role("heading", name=script))
+
+
+def test_a_paused_write_is_approved(pages: Pages, window: Window) -> None:
+    """A person reads what waits, with the name behind the id, approves it, and sees the run end."""
+    run = pages.record("acme", RESTART, "restart_one.lua")
+    page = window.open("/approvals")
+    asked = card(page, "restart_one.lua")
+    expect(asked).to_contain_text("render2.restart_service")
+    expect(asked).to_contain_text("Restart the instances of a service")
+    expect(asked).to_contain_text("checkout-api-prod")
+    asked.get_by_role("button", name="Approve").click()
+
+    page.wait_for_url(f"**/runs/{run}")
+    expect(page.locator(".status").first).to_have_text("done")
+    expect(page.locator(".output")).to_contain_text("restarted\tcheckout-api-prod")
+
+
+def test_a_paused_write_is_denied(pages: Pages, window: Window) -> None:
+    """What a person denies ends as an error of the call, at its line of the script."""
+    pages.record("acme", RESTART, "restart_two.lua")
+    page = window.open("/approvals")
+    card(page, "restart_two.lua").get_by_role("button", name="Deny").click()
+
+    expect(page.locator(".error").first).to_contain_text("was not approved")
+    expect(page.locator("#wrong")).to_contain_text("render.restart_service")
+
+
+def test_calls_are_approved_in_part(pages: Pages, window: Window) -> None:
+    """Each call is approved, denied or left for later; what destroys is red, and never allowed for good."""
+    run = pages.record("acme", DELETE, "tidy_up.lua")
+    page = window.open(f"/runs/{run}")
+    destroys, writes = page.locator(".call.destroy"), page.locator(".call.write")
+    expect(destroys).to_contain_text("This cannot be undone")
+    expect(destroys.get_by_role("checkbox")).to_have_count(0)
+    red = page.get_by_role("button", name="Approve all 2, 1 destroys")
+    assert red.evaluate("each => getComputedStyle(each).backgroundColor") == "rgb(194, 47, 54)"
+    destroys.get_by_role("radio", name="Deny").check()
+    writes.get_by_role("radio", name="Approve").check()
+    page.get_by_role("button", name="Apply the choices").click()
+
+    expect(page.locator(".status").first).to_have_text("done")
+    rows = page.locator(".waterfall tbody tr")
+    expect(rows.filter(has_text="delete_service")).to_contain_text("refused")
+    expect(rows.filter(has_text="set_env_var")).to_contain_text("ok")
+
+
+def test_a_keyboard_is_enough(pages: Pages, window: Window) -> None:
+    """The first key leads past the navigation, and a call is approved without a pointer."""
+    pages.record("acme", CLEAN_UP, "clean.lua")
+    page = window.open("/approvals")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the content")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    asked = card(page, "clean.lua")
+    while not asked.evaluate("each => each.contains(document.activeElement)"):
+        page.keyboard.press("Tab")
+    first = asked.get_by_role("radio", name="Later").first
+    while not first.evaluate("each => each === document.activeElement"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowLeft")
+    expect(asked.get_by_role("radio", name="Deny").first).to_be_checked()
+    outline = first.evaluate("each => getComputedStyle(each.form.querySelector(':focus-visible + span')).outlineStyle")
+    assert outline == "solid"
+
+
+def test_calls_are_a_waterfall(pages: Pages, window: Window) -> None:
+    """Bars begin where the calls began, and a call unfolds to its arguments."""
+    page = window.open(f"/runs/{pages.record('acme', REPORT, 'report.lua')}")
+    bars = [bar.bounding_box() for bar in page.locator(".waterfall .bar").all()]
+    assert len(bars) == 8
+    assert bars[0]["width"] > 1
+    assert bars[0]["x"] + bars[0]["width"] <= bars[1]["x"] + 1
+    assert bars[-1]["x"] > bars[-2]["x"]
+    page.get_by_text("render2.list_deploys").first.click()
+    expect(page.locator(".waterfall .arguments").nth(1)).to_contain_text("service_id")
+
+
+def test_runs_appear_by_themselves(pages: Pages, window: Window) -> None:
+    """The list shows a run that began after it was opened, and filters while a person types."""
+    page = window.open("/runs")
+    pages.record("acme", BROKEN, "late_arrival.lua")
+    expect(page.locator("tbody")).to_contain_text("late_arrival.lua")
+    page.get_by_role("searchbox").press_sequentially("late_arr")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert page.url.endswith("/runs?q=late_arr")
+
+
+def test_docs_are_searched_while_typing(window: Window) -> None:
+    """A slash leads to the search, whose results come without a click, and lead to a page."""
+    page = window.open("/docs")
+    page.keyboard.press("/")
+    page.keyboard.type("restart a service")
+    page.get_by_role("link", name="integrations.render2.restart_service").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("app.integrations.render2.restart_service")
+    expect(page.locator(".prose .hl-kd, .prose .hl-nf").first).to_be_visible()
+
+
+def test_a_script_is_checked_and_run(window: Window) -> None:
+    """The playground marks a mistake while a person types, with what was meant, and runs the script, simulated."""
+    page = window.open("/playground")
+    editor = page.get_by_label("Lua script")
+    editor.fill("local render = app.integrations.render2\nprint(#render.list_servces({}).services)")
+    expect(page.locator(".findings .error")).to_contain_text("list_services")
+    expect(page.locator(".gutter li.error")).to_have_count(1)
+    editor.fill("local render = app.integrations.render2\nprint(#render.list_services({ limit = 3 }).services)")
+    expect(page.locator(".findings")).to_contain_text("No mistakes found")
+    expect(page.locator(".bill")).to_contain_text("render2.list_services")
+    expect(page.locator(".paper .hl-k")).to_have_text("local")
+    editor.press("Control+Enter")
+    expect(page.locator("#result .output")).to_have_text("3\n")
+    expect(page.get_by_role("checkbox", name="Simulate")).to_be_checked()
+
+
+def test_the_editor_indents_and_lets_go(window: Window) -> None:
+    """A line goes on where the last began, Tab indents, and after Escape it leaves the editor."""
+    page = window.open("/playground")
+    editor = page.get_by_label("Lua script")
+    editor.fill("")
+    editor.press_sequentially("for i = 1, 2 do\n")
+    editor.press("Tab")
+    editor.press_sequentially("print(i)")
+    expect(editor).to_have_value("for i = 1, 2 do\n    print(i)")
+    editor.press("Escape")
+    editor.press("Tab")
+    expect(page.get_by_role("button", name="Run")).to_be_focused()
+
+
+def test_sign_in_and_out(browser: Browser, pages: Pages) -> None:
+    """A wrong token is told so, a right one opens the pages, and after the sign-out they are closed."""
+    window = Window(browser, pages)
+    window.sign_in("wrong")
+    expect(window.page.get_by_role("alert")).to_have_text("No tenant has this token.")
+    window.sign_in()
+    window.page.wait_for_url("**/approvals")
+    window.page.get_by_role("button", name="Sign out").click()
+    window.page.wait_for_url("**/login")
+    assert "/login" in window.open("/runs").url
+    window.context.close()
+    assert [each for each in window.complaints if "401" not in each] == []
+
+
+def test_a_form_without_its_mark_is_refused(pages: Pages, window: Window) -> None:
+    """A form that lost the mark of the session does nothing."""
+    run = pages.record("acme", RESTART, "forged.lua")
+    page = window.open(f"/runs/{run}")
+    page.eval_on_selector_all('[name="token_of_form"]', "each => each.forEach(one => (one.value = 'x'))")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Refused")
+    expect(window.open(f"/runs/{run}").locator(".status").first).to_have_text("paused")
+    assert [each for each in window.complaints if "403" not in each] == []
+    window.complaints.clear()
+
+
+def test_a_page_works_without_scripts(browser: Browser, pages: Pages) -> None:
+    """Approving, searching and the playground need no JavaScript."""
+    pages.record("acme", RESTART, "plain.lua")
+    window = Window(browser, pages, java_script_enabled=False)
+    window.sign_in()
+    page = window.page
+    card(page, "plain.lua").get_by_role("button", name="Approve").click()
+    expect(page.locator(".status").first).to_have_text("done")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator(".output")).to_contain_text("restarted")
+    window.open("/docs").get_by_role("searchbox").fill("list services")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hits li").first).to_contain_text("list_services")
+    window.open("/playground").get_by_role("button", name="Run").click()
+    expect(page.locator(".output")).to_contain_text("hello from the sandbox")
+    window.context.close()
+
+
+@pytest.fixture(scope="module")
+def places(pages: Pages) -> list[str]:
+    """Pages of every kind, with all that may stand in them."""
+    hostile = 'print("<script>alert(1)</script>") error("<img src=x onerror=alert(1)>")'
+    broken, paused = pages.record("acme", BROKEN, "broken.lua"), pages.record("acme", DELETE, "delete.lua")
+    attack = pages.record("acme", hostile, "<b>bold</b>.lua", client='"><script>alert(2)</script>')
+    runs = [f"/runs/{run}" for run in (broken, paused, attack)]
+    docs = ["/docs", "/docs/accounts", "/docs/integrations.render2.list_services", "/docs?q=deploy"]
+    return ["/approvals", "/runs", *runs, *docs, f"/playground?run={broken}", "/accounts", "/usage"]
+
+
+def test_no_page_bars_anybody(browser: Browser, pages: Pages, places: list[str]) -> None:
+    """axe finds no fault on any page, in light and in dark, and no page is wider than a phone or a laptop."""
+    window = Window(browser, pages)
+    faults = faults_of(window, "/login")
+    window.sign_in()
+    window.page.wait_for_url("**/approvals")
+    for place in places:
+        window.open(place)
+        if place.startswith("/runs/"):
+            expect(window.page.locator(".outcome")).to_be_visible()
+        if place.startswith("/playground"):
+            expect(window.page.locator(".findings li").first).to_be_visible()
+        faults += faults_of(window, place)
+        for width in (390, 1280):
+            window.page.set_viewport_size({"width": width, "height": 860})
+            wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            faults += [f"{place}: too wide at {width}"] if window.page.evaluate(wider) > 0 else []
+    window.context.close()
+    assert faults == []
+    assert window.complaints == []
+
+
+def faults_of(window: Window, place: str) -> list[str]:
+    """Return what axe finds wrong with the page that is open, and with its colours in the dark."""
+    dark = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    found = Axe().run(window.page).response["violations"]
+    window.page.emulate_media(color_scheme="dark")
+    found += Axe().run(window.page, options=dark).response["violations"]
+    window.page.emulate_media(color_scheme="light")
+    return [f"{place}: {each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+
+def test_pages_are_named(window: Window) -> None:
+    """Each page has a title and one first heading, and says in the navigation where one is."""
+    titles = set()
+    for section in ("approvals", "runs", "docs", "playground", "accounts", "usage"):
+        page = window.open(f"/{section}")
+        titles.add(page.title())
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        expect(page.locator("nav [aria-current=page]").first).to_have_text(re.compile(section, re.IGNORECASE))
+    assert len(titles) == 6

@@ -1,0 +1,96 @@
+"""The server of many: who is let in, to what, and what it says when its file is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+import requests
+from support.agents import ENVIRON, execute, text_of
+from support.serving import ACME, GLOBEX, TWO_TENANTS, Serving, agent, bearing, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("serve"), TWO_TENANTS, "--simulate") as server:
+        yield server
+
+
+def refused(folder: Path, text: str, *options: str) -> tuple[int, str]:
+    """Return the exit status and the complaint of a server that does not start."""
+    (folder / "accounts.toml").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "kosmolua", "serve", "--accounts", str(folder / "accounts.toml"), *options]
+    ended = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, check=False, timeout=30)
+    return ended.returncode, ended.stderr
+
+
+def test_probes_are_open(server: Serving) -> None:
+    """A probe needs no token."""
+    for path in ("/healthz", "/readyz"):
+        assert requests.get(server.base + path, timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("token", [ACME, GLOBEX])
+def test_a_tenant_runs_scripts(server: Serving, token: str) -> None:
+    """Each token leads to a tenant, whose scripts are recorded in a folder of its own."""
+
+    async def talk() -> str:
+        async with agent(server.url, token) as client:
+            return text_of(await execute(client, "return 1 + 1"))
+
+    said = anyio.run(talk)
+    tenant = "acme" if token == ACME else "globex"
+    run = said.split()[3].rstrip(".")
+
+    assert "Result:\n2" in said
+    assert (server.state / "tenants" / tenant / "recordings" / f"{run}.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, bearing(""), bearing(" "), bearing(ACME + "x"), bearing(ACME[:-1]), {"Authorization": ACME}]
+)
+def test_a_wrong_token_is_refused(server: Serving, headers: dict[str, str]) -> None:
+    """Without a tenant's token the protocol is closed."""
+    answer = requests.post(server.url, json={}, headers=headers, timeout=10)
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.slow
+def test_without_a_tenant_it_refuses(tmp_path: Path) -> None:
+    """It says what to add to the accounts file; only simulators on loopback need no tenant."""
+    for options in ((), ("--simulate", "--listen", "0.0.0.0:0")):
+        status, said = refused(tmp_path, "", *options)
+
+        assert status == 3
+        assert "[tenants.NAME]" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tenants.acme]\ntokn = "x"', "accounts.toml:2: [tenants.acme] has no key 'tokn' (did you mean 'token'?)"),
+        ("[tenants.acme]\nworkers = 2", "[tenants.acme] has neither token nor jwt"),
+        ('[tenants.acme]\ntoken = ["a", "b", "c"]', "one secret, or a list of two"),
+        ('[tenants.acme]\ntoken = "short"', "fewer than 8 characters"),
+        ('[tenants.acme]\ntoken = { env = "NOWHERE" }', "an environment variable that is not set"),
+        ('[tenants.acme]\ntoken = "long-enough"\npermissions = { wirte = "deny" }', "did you mean 'write'?"),
+        ('[tenants.acme]\ntoken = "long-enough"\npermissions = { "render2.x" = "deny" }', "fits no function"),
+        ('[tenants.a]\ntoken = "long-enough"\n[tenants.b]\ntoken = "long-enough"', "a and b have the same token"),
+        ('[serve]\nhost = "x"', "[serve] has no key 'host' (did you mean 'hosts'?)"),
+        ("[serve]\napproval_wait = -1", "approval_wait must be a duration"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_mistake_in_the_file_is_told(tmp_path: Path, text: str, said: str) -> None:
+    """A key that is unknown or does not fit keeps the server from starting: a typo must not let anybody in."""
+    status, complaint = refused(tmp_path, text)
+
+    assert status == 3
+    assert said in complaint

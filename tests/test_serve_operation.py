@@ -1,0 +1,241 @@
+"""Operating a server of many: it stops without losing a run, takes new settings on, and says what it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import requests
+from mcp import Client
+from prometheus_client.parser import text_string_to_metric_families
+from support.agents import execute, text_of
+from support.servers import wait_for
+from support.serving import ACME, TWO_TENANTS, Serving, agent, bearing, serving
+
+from kosmolua import Runtime
+
+pytestmark = pytest.mark.slow
+PLUGIN = str(Path(__file__).parent / "plugins" / "notebook.py")
+COUNT = 20
+
+
+def tenant_with_notebook(folder: Path, permissions: str = '{ write = "allow" }') -> str:
+    """Return the accounts file of a tenant that has a notebook."""
+    return f"""\
+[tenants.acme]
+token = "{ACME}"
+workers = 24
+
+[notebook.default]
+key = "a-key-of-the-notebook"
+file = "{folder / "notebook"}"
+permissions = {permissions}
+"""
+
+
+def lines_of(folder: Path) -> Counter[str]:
+    """Return how often each line was written into the notebook."""
+    file = folder / "notebook"
+    return Counter(file.read_text().split()) if file.exists() else Counter()
+
+
+async def run_all(server: Serving, codes: list[str], after: Any) -> list[Any]:
+    """Run scripts at once, each of a client of its own, and call a function once they run."""
+    results: list[Any] = [None] * len(codes)
+
+    async def run(place: int, code: str) -> None:
+        async with agent(server.url, ACME) as client:
+            results[place] = await execute(client, code)
+
+    async with anyio.create_task_group() as group:
+        for place, code in enumerate(codes):
+            group.start_soon(run, place, code)
+        await after()
+    return results
+
+
+def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
+    """Runs under way end and are answered; meanwhile it is not ready, and begins no other run."""
+    code = """
+    local notebook = app.integrations.notebook
+    for i = 1, 3 do notebook.add({ line = arg and "N-" .. i, seconds = 0.5 }) end
+    return "done"
+    """
+    codes = [code.replace("N-", f"{number}-") for number in range(COUNT)]
+
+    async def stop() -> None:
+        async with agent(server.url, ACME) as late:
+            await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= COUNT, 60)
+            server.process.send_signal(signal.SIGTERM)
+            await anyio.sleep(0.2)
+            assert requests.get(server.base + "/readyz", timeout=10).status_code == 503
+            assert requests.get(server.base + "/healthz", timeout=10).status_code == 200
+            assert "The server is about to stop" in text_of(await execute(late, "return 1"))
+
+    with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server:
+        results = anyio.run(run_all, server, codes, stop)
+        assert server.process.wait(30) == 0
+
+    assert [text_of(result).count("Result:\ndone") for result in results] == [1] * COUNT
+    assert lines_of(tmp_path) == Counter(f"{number}-{i}" for number in range(COUNT) for i in (1, 2, 3))
+
+
+def test_what_outlasts_the_drain_goes_on_later(tmp_path: Path) -> None:
+    """Runs that do not end in time are stopped between their calls, answered, and go on by their recordings: no write
+    is lost, and none is done twice.
+    """
+    code = """
+    local notebook = app.integrations.notebook
+    for i = 1, 12 do
+      notebook.add({ line = "N-" .. i })
+      notebook.wait({ seconds = 0.25 })
+    end
+    return "done"
+    """
+    codes = [code.replace("N-", f"{number}-") for number in range(COUNT)]
+
+    async def stop() -> None:
+        await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= COUNT, 60)
+        server.process.send_signal(signal.SIGTERM)
+
+    with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN, "--drain", "0.5s") as server:
+        results = anyio.run(run_all, server, codes, stop)
+        assert server.process.wait(30) == 0
+        recordings = server.state / "tenants" / "acme" / "recordings"
+
+    runs = [result.structured_content["run"] for result in results]
+    assert {result.structured_content["error"]["code"] for result in results} == {"interrupted"}
+    with Runtime(tmp_path / "accounts.toml", plugins=PLUGIN) as runtime:
+        for run in runs:
+            outcome = runtime.resume(recordings / f"{run}.jsonl")
+            assert outcome.result == ["done"], outcome.error
+    assert lines_of(tmp_path) == Counter(f"{number}-{i}" for number in range(COUNT) for i in range(1, 13))
+
+
+def test_sighup_changes_permissions(tmp_path: Path) -> None:
+    """The next script obeys the new file, also in a session that was open, and a run under way is not cut.
+
+    A file that cannot be used changes nothing.
+    """
+    add = 'return app.integrations.notebook.add({ line = "x" }).line'
+    slow = "return app.integrations.notebook.wait({ seconds = 2 }).waited"
+
+    async def reload(client: Client, text: str, said: str) -> None:
+        before = server.out.read_text().count(said)
+        (tmp_path / "accounts.toml").write_text(text, encoding="utf-8")
+        os.kill(server.process.pid, signal.SIGHUP)
+        await anyio.to_thread.run_sync(wait_for, lambda: server.out.read_text().count(said) > before)
+
+    async def talk() -> None:
+        async with agent(server.url, ACME) as client, anyio.create_task_group() as group:
+            results: list[str] = []
+
+            async def run_slowly() -> None:
+                results.append(text_of(await execute(client, slow)))
+
+            group.start_soon(run_slowly)
+            assert "Result:\nx" in text_of(await execute(client, add))
+            await reload(client, tenant_with_notebook(tmp_path, '{ write = "deny" }'), '"reloaded"')
+            assert "Error in line 1 (denied)" in text_of(await execute(client, add))
+            await reload(client, "[tenants.acme]\n", '"reload failed"')
+            assert "Error in line 1 (denied)" in text_of(await execute(client, add))
+            await reload(client, tenant_with_notebook(tmp_path), '"reloaded"')
+            assert "Result:\nx" in text_of(await execute(client, add))
+        assert "Result:\n2" in results[0]
+
+    with serving(tmp_path, tenant_with_notebook(tmp_path), "--plugin", PLUGIN) as server:
+        anyio.run(talk)
+
+
+def test_tenants_come_and_go(tmp_path: Path) -> None:
+    """A tenant that is added is served, one that is taken out is not, and a token that is replaced is valid no more."""
+    fresh, first = "a-fresh-token-of-acme", TWO_TENANTS
+
+    def statuses(*tokens: str) -> list[int]:
+        return [requests.post(server.url, json={}, headers=bearing(each), timeout=10).status_code for each in tokens]
+
+    def reload(text: str) -> None:
+        before = server.out.read_text().count('"reloaded"')
+        (tmp_path / "accounts.toml").write_text(text, encoding="utf-8")
+        os.kill(server.process.pid, signal.SIGHUP)
+        wait_for(lambda: server.out.read_text().count('"reloaded"') > before)
+
+    with serving(tmp_path, first, "--simulate") as server:
+        assert statuses(ACME, fresh) == [400, 401]
+        reload(f'[tenants.acme]\ntoken = ["{ACME}", "{fresh}"]\n[tenants.initech]\ntoken = "the-token-of-initech"')
+        assert statuses(ACME, fresh, "the-token-of-initech", "the-token-of-globex") == [400, 400, 400, 401]
+        reload(f'[tenants.acme]\ntoken = "{fresh}"')
+        assert statuses(ACME, fresh, "the-token-of-initech") == [401, 400, 401]
+
+
+def test_it_says_what_it_does(tmp_path: Path) -> None:
+    """The log has requests and runs, the audit a line a run, the metrics parse, and none of them has a token."""
+
+    async def talk() -> None:
+        async with agent(server.url, ACME) as client:
+            await execute(client, "return #app.integrations.render2.list_services({}).services")
+            await execute(client, "error({ code = 'made-up-by-a-script', message = 'no' })")
+
+    with serving(tmp_path, TWO_TENANTS, "--simulate") as server:
+        anyio.run(talk)
+        requests.post(server.url, headers=bearing("a-wrong-token"), timeout=10)
+        text = requests.get(server.base + "/metrics", timeout=10).text
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        audit = [json.loads(line) for line in (server.state / "audit.jsonl").read_text().splitlines()]
+        log = [json.loads(line) for line in server.out.read_text().splitlines()]
+
+    samples = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["kosmolua_runs_total", "acme", "done"] == 1
+    assert samples["kosmolua_errors_total", "acme", "script_error"] == 1
+    assert samples["kosmolua_calls_total", "", "acme", "ok", "read", "render2"] == 1
+    assert samples["kosmolua_workers", "globex"] == 16
+    assert samples["kosmolua_queue", "acme"] == samples["kosmolua_workers_busy", "acme"] == 0
+    assert samples["kosmolua_unauthorized_total",] == 1
+    assert [(each["tenant"], each["status"], each["error"]) for each in audit] == [
+        ("acme", "done", None),
+        ("acme", "failed", "made-up-by-a-script"),
+    ]
+    assert all(len(each["sha256"]) == 64 and each["client"] and each["run"] for each in audit)
+    kinds = Counter(each["kind"] for each in log)
+    assert (kinds["run started"], kinds["run ended"], kinds["unauthorized"]) == (2, 2, 1)
+    assert "wrong" not in server.out.read_text()
+    assert ACME not in server.out.read_text() + json.dumps(audit) + text
+
+
+def test_metrics_are_open_to_this_machine_alone(tmp_path: Path) -> None:
+    """With a token for them they take that; a request by way of a proxy is not from this machine."""
+    with serving(tmp_path, TWO_TENANTS, "--simulate") as server:
+        url = server.base + "/metrics"
+        assert requests.get(url, timeout=10).status_code == 200
+        assert requests.get(url, headers={"X-Forwarded-For": "203.0.113.9"}, timeout=10).status_code == 401
+    with serving(tmp_path, f'{TWO_TENANTS}[serve]\nmetrics_token = "the-metrics-token"', "--simulate") as server:
+        url = server.base + "/metrics"
+        assert requests.get(url, timeout=10).status_code == 401
+        assert requests.get(url, headers=bearing(ACME), timeout=10).status_code == 401
+        assert requests.get(url, headers=bearing("the-metrics-token"), timeout=10).status_code == 200
+
+
+def test_a_log_in_a_file_follows_a_rotation(tmp_path: Path) -> None:
+    """After SIGHUP lines go to a new file of that name."""
+    log = tmp_path / "serve.log"
+    with serving(tmp_path, f'{TWO_TENANTS}[serve]\nlog = "{log}"', "--simulate") as server:
+        requests.post(server.url, timeout=10)
+        wait_for(lambda: log.exists() and "unauthorized" in log.read_text())
+        log.rename(tmp_path / "serve.log.1")
+        os.kill(server.process.pid, signal.SIGHUP)
+        time.sleep(0.5)
+        requests.post(server.url, timeout=10)
+        wait_for(lambda: log.exists() and "unauthorized" in log.read_text())
+        assert server.out.read_text() == ""

@@ -1,0 +1,450 @@
+"""Stores of recordings: a folder, SQLite and PostgreSQL, shared by several runtimes and divided among tenants."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.library import KEY, library
+from support.loopback import Loopback
+from support.postgres import Postgres, reason_to_skip
+from support.processes import eventually
+from support.shelf import Shelf
+
+from kosmolua import ConfigError, KosmoError, Outcome, Runtime
+from kosmolua.broker.recording import Writer, read
+from kosmolua.broker.store import Decision, Store, Stores, Waiting
+from kosmolua.broker.stores import open_stores
+from kosmolua.catalog.plugins import Plugins
+from kosmolua.secret import Redactor, Secret
+
+PAUSING = """
+local books = app.integrations.library
+print(#books.list_books().seen)
+books.lend({ book = "b-1" })
+books.lend({ book = "b-2" })
+return "lent"
+"""
+KINDS = ["folder", "sqlite", "postgres"]
+DAY = 86400.0
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    if reason := reason_to_skip():
+        pytest.skip(reason)
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a store, of the kind that a test was given."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres").address)
+    return f"sqlite:///{tmp_path}/runs.db" if request.param == "sqlite" else str(tmp_path / "runs")
+
+
+@pytest.fixture
+def open_some(address: str) -> Iterator[Callable[[], Stores]]:
+    """Return a function that opens the stores at the address, as another host would."""
+    opened: list[Stores] = []
+
+    def open_some() -> Stores:
+        opened.append(open_stores(address))
+        return opened[-1]
+
+    yield open_some
+    for stores in opened:
+        stores.close()
+
+
+@pytest.fixture
+def tenant(request: pytest.FixtureRequest) -> str:
+    """A tenant of this test's own."""
+    return request.node.originalname.removeprefix("test_")[:40]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """The service that scripts write to."""
+    return Shelf()
+
+
+@pytest.fixture
+def replica(shelf: Shelf) -> Iterator[Callable[..., Runtime]]:
+    """Return a function that opens a runtime with a store, whose writes somebody must approve."""
+    opened: list[Runtime] = []
+    with Loopback(shelf) as server:
+
+        def replica(store: Store, **options: Any) -> Runtime:
+            permissions = {"write": options.pop("write", "ask")}
+            account = {"api_key": KEY, "base_url": server.url, "permissions": permissions}
+            plugins = Plugins([library()], places=(), entry_points=dict)
+            given: dict[str, Any] = {"plugins": plugins, "environ": {}, "store": store, **options}
+            opened.append(Runtime({"library": {"default": account}}, **given))
+            return opened[-1]
+
+        yield replica
+        for runtime in opened:
+            runtime.close()
+
+
+def record(runtime: Runtime, source: str = PAUSING) -> tuple[Outcome, str]:
+    """Run a script that is recorded in the runtime's store, and return its outcome and the run's id."""
+    outcome = runtime.run(source, record=True, name="lend.lua")
+    assert outcome.recording
+    assert outcome.run
+    return outcome, outcome.run
+
+
+every_kind = pytest.mark.parametrize("address", KINDS, indirect=True)
+
+
+@pytest.mark.slow
+@every_kind
+def test_an_approval_at_one_replica_resumes_there(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], shelf: Shelf
+) -> None:
+    """A run pauses at one host; another one lists it, and goes on with what is approved; the first sees the end."""
+    one, two = open_some().of(tenant), open_some().of(tenant)
+    outcome, run = record(replica(one))
+    assert outcome.status == "paused"
+    assert shelf.lent == {}
+
+    [waiting] = two.waiting()
+    assert (waiting.run, waiting.script, waiting.is_live) == (run, "lend.lua", False)
+    assert waiting.call["path"] == "library.lend"
+    assert waiting.call["arguments"] == {"book": "b-1"}
+    assert waiting.call["about"] == "Lend a book."
+    assert waiting.until - waiting.since == pytest.approx(7 * DAY)
+    [listed] = two.runs()
+    assert (listed.run, listed.status, listed.waiting, listed.script, listed.mode) == (
+        run,
+        "paused",
+        1,
+        "lend.lua",
+        "live",
+    )
+
+    again = replica(two)
+    outcome = again.resume(two.read(run), approve=[waiting.call["number"]])
+    assert outcome.status == "paused", outcome.error
+    assert shelf.lent == {"b-1": 1}
+    assert shelf.listed == 1
+    outcome = again.resume(two.read(run), approve=True)
+    assert outcome.result == ["lent"], outcome.error
+    assert outcome.output == "3\n"
+    assert shelf.lent == {"b-1": 1, "b-2": 1}
+
+    assert one.waiting() == []
+    assert [(each.run, each.status, each.waiting) for each in one.runs()] == [(run, "done", 0)]
+    assert replica(one).replay(one.read(run)).result == ["lent"]
+
+
+@pytest.mark.slow
+@every_kind
+def test_tenants_have_nothing_in_common(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """Neither runs nor recordings, questions or answers; old recordings of one are not removed for another."""
+    stores = open_some()
+    mine, theirs = stores.of(f"{tenant}-a"), stores.of(f"{tenant}-b")
+    _, run = record(replica(mine))
+    mine.ask(Waiting("q1", None, "x.lua", {"path": "library.lend"}, time.time(), time.time() + 60))
+
+    assert theirs.runs() == theirs.waiting() == []
+    with pytest.raises(ConfigError, match="There is no recorded run"):
+        theirs.read(run)
+    assert not theirs.decide("q1", Decision(is_approved=True))
+    assert theirs.prune(-1) == 0
+    theirs.withdraw("q1")
+    assert {each.id for each in mine.waiting()} == {"q1", f"{run}-2"}
+    for name in ("../" + tenant, "", "a/b", f"{tenant}%"):
+        with pytest.raises(ConfigError, match="cannot be the name of a tenant"):
+            stores.of(name)
+    for named in ("../lend", "", run[:4], run + "0"):
+        with pytest.raises(ConfigError, match="There is no recorded run"):
+            mine.read(named)
+
+
+@pytest.mark.slow
+@every_kind
+def test_one_recording_is_written_by_one_run(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime], shelf: Shelf
+) -> None:
+    """Also across hosts: the second is refused at once, and the run is listed as running meanwhile."""
+    one, two = open_some().of(tenant), open_some().of(tenant)
+    _, run = record(replica(one))
+    earlier = two.read(run)
+    arrived, goes_on = threading.Event(), threading.Event()
+
+    def hold(_: int) -> None:
+        arrived.set()
+        goes_on.wait(20)
+
+    shelf.after = hold
+    outcomes: list[Outcome] = []
+    first = replica(one)
+    thread = threading.Thread(target=lambda: outcomes.append(first.resume(one.read(run), approve=True)))
+    thread.start()
+    assert arrived.wait(20)
+    other = replica(two)
+    with pytest.raises(ConfigError, match="is in use: another run writes it"):
+        other.resume(two.read(run), approve=True)
+    assert [each.status for each in two.runs()] == ["running"]
+    assert two.waiting() == []
+    assert two.prune(-1) == 0
+    goes_on.set()
+    thread.join()
+
+    assert outcomes[0].status == "paused"
+    with pytest.raises(ConfigError, match="has changed since it was read"):
+        other.resume(earlier, approve=True)
+    assert shelf.lent == {"b-1": 1}
+
+
+@pytest.mark.slow
+@every_kind
+def test_runs_are_listed_by_time_and_outcome(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """The latest first, page by page, and by the beginning of an id."""
+    store = open_some().of(tenant)
+    runtime = replica(store)
+    runs = []
+    for source in ("return 1", "error('no')", PAUSING, "while true do end"):
+        runs.append(record(runtime, source)[1] if "while" not in source else spinning(runtime, source))
+        time.sleep(0.002)
+    runs.reverse()
+    listed = store.runs()
+    assert [(each.run, each.status) for each in listed] == list(
+        zip(runs, ["limit", "paused", "failed", "done"], strict=True)
+    )
+    assert [each.ended is not None for each in listed] == [True] * 4
+    assert [each.run for each in store.runs(limit=2)] == runs[:2]
+    assert [each.run for each in store.runs(before=listed[1].time)] == runs[2:]
+    assert [each.run for each in store.runs(status="failed")] == [runs[2]]
+    assert [each.run for each in store.runs(beginning=runs[1][:8])] == [runs[1]]
+    assert store.runs(beginning="%") == []
+
+
+def spinning(runtime: Runtime, source: str) -> str:
+    """Record a run that a limit ends, and return its id."""
+    outcome = runtime.run(source, record=True, timeout=0.3)
+    assert outcome.status == "limit"
+    return str(outcome.run)
+
+
+@pytest.mark.slow
+@every_kind
+def test_old_recordings_go_and_what_waits_stays(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """A paused run is kept as long as it can be approved, whatever the age that recordings are kept for."""
+    store = open_some().of(tenant)
+    runtime = replica(store)
+    done, paused = record(runtime, "return 1")[1], record(runtime)[1]
+    assert store.prune(3600) == 0
+    assert store.prune(-1) == 1
+    assert [each.run for each in store.runs()] == [paused]
+    with pytest.raises(ConfigError, match="There is no recorded run"):
+        store.read(done)
+    assert replica(store).resume(store.read(paused), deny=True).error is not None
+
+
+@every_kind
+def test_a_question_of_a_run_is_answered_at_another_host(open_some: Callable[[], Stores], tenant: str) -> None:
+    """Once: the first answer counts; what was withdrawn or is too old cannot be answered."""
+    one, two = open_some().of(tenant), open_some().of(tenant)
+    call = {"path": "library.lend", "account": "default", "effect": "write", "arguments": {"book": "b-1"}}
+    now = time.time()
+    one.ask(Waiting("q1", "0123456789ab", "lend.lua", call, now, now + 60))
+    one.ask(Waiting("q2", None, "lend.lua", call, now - 1, now + 60))
+    one.ask(Waiting("old", None, "lend.lua", call, now - 60, now - 1))
+
+    assert [each.id for each in two.waiting()] == ["q2", "q1"]
+    assert two.waiting()[1] == Waiting("q1", "0123456789ab", "lend.lua", call, now, now + 60)
+    assert one.decision("q1") is None
+    assert two.decide("q1", Decision(is_approved=True, by="ann"))
+    assert not one.decide("q1", Decision(is_approved=False, by="bob"))
+    found = one.decision("q1")
+    assert found
+    assert (found.is_approved, found.by) == (True, "ann")
+    assert [each.id for each in two.waiting()] == ["q2"]
+    two.withdraw("q2")
+    assert not one.decide("q2", Decision(is_approved=True))
+    assert not one.decide("old", Decision(is_approved=True))
+    assert not one.decide("nothing", Decision(is_approved=True))
+    assert two.waiting() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+def test_no_secret_stands_in_a_database(
+    open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
+) -> None:
+    """Neither one of an account, nor one that became known after the line was written."""
+    stores = open_some()
+    store, redactor = stores.of(tenant), Redactor()
+    writer = Writer(store.place("0123456789ab"), redactor)
+    script = {"name": "late.lua", "sha256": "0", "source": "print('late-secret-value')"}
+    head = {"event": "run", "format": 1, "run": "0123456789ab", "time": "2026-01-01", "mode": "live", "client": None}
+    writer.write({**head, "script": script})
+    call = {"number": 1, "arguments": {"note": "late-secret-value"}}
+    error = {"type": "Paused", "fields": {"what": "late-secret-value", "calls": [call]}}
+    moment = "2126-01-01T00:00:00.000+00:00"
+    writer.write({"event": "end", "time": moment, "status": "paused", "calls": [], "error": error})
+    redactor.learn(Secret("late-secret-value"))
+    writer.close()
+
+    kept = store.read("0123456789ab")
+    assert "late-secret-value" not in str(kept.events)
+    assert kept.script["source"] == "print('***')"
+    assert "late-secret-value" not in str(store.waiting())
+    assert store.runs()[0].waiting == 1
+    _, run = record(replica(store), f"print('{KEY}') app.integrations.library.list_books() return '{KEY}'")
+    assert KEY not in str(store.read(run).events)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["postgres"], indirect=True)
+def test_a_database_that_is_gone_for_a_while_loses_nothing(
+    open_some: Callable[[], Stores],
+    tenant: str,
+    replica: Callable[..., Runtime],
+    shelf: Shelf,
+    postgres: Postgres,
+) -> None:
+    """A run that goes on waits for it, with each write sent once; what is asked of it meanwhile is told at once."""
+    stores = open_some()
+    store = stores.of(tenant)
+    runtime = replica(store, write="allow")
+    _, paused = record(replica(store))
+    shelf.lent.clear()
+    away: list[float] = []
+
+    def pull(number: int) -> None:
+        if number == 1:
+            postgres.stop()
+            away.append(time.monotonic())
+            threading.Timer(5, postgres.start).start()
+
+    shelf.after = pull
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(record(runtime)[0]))
+    thread.start()
+    eventually(lambda: bool(away))
+    for ask in (store.runs, store.waiting, lambda: store.read(paused), lambda: record(replica(store))):
+        began = time.monotonic()
+        with pytest.raises(ConfigError, match=r"The database postgresql.* cannot be used: .*nothing is lost") as told:
+            ask()
+        assert "\n" not in str(told.value)
+        assert time.monotonic() - began < 4
+    thread.join()
+
+    assert time.monotonic() - away[0] > 5
+    assert outcomes[0].result == ["lent"], outcomes[0].error
+    assert shelf.lent == {"b-1": 1, "b-2": 1}
+    assert [each.status for each in store.runs()] == ["done", "paused"]
+    assert replica(store).resume(store.read(paused), approve=True).status == "paused"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["postgres"], indirect=True)
+def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
+    open_some: Callable[[], Stores],
+    tenant: str,
+    replica: Callable[..., Runtime],
+    shelf: Shelf,
+    postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The write that was sent and not noted as answered is shown to a person before anything else is sent."""
+    monkeypatch.setattr("kosmolua.broker.database_store.PATIENCE", 0.5)
+    monkeypatch.setattr("kosmolua.broker.database_store.LEASE", 1.0)
+    store = open_some().of(tenant)
+    shelf.after = lambda number: postgres.stop() if number == 1 else None
+    try:
+        outcome = replica(store, write="allow").run(PAUSING, record=True)
+    finally:
+        postgres.start()
+
+    assert isinstance(outcome.error, KosmoError)
+    assert "cannot be written any more" in str(outcome.error)
+    assert "resume the run" in str(outcome.error)
+    assert shelf.lent == {"b-1": 1}
+    run = str(outcome.run)
+    eventually(lambda: not store.place(run).is_in_use())
+    assert [each.status for each in store.runs()] == ["interrupted"]
+    runtime = replica(store, write="allow")
+    with pytest.raises(KosmoError, match="may have been done"):
+        runtime.resume(store.read(run))
+    outcome = runtime.resume(store.read(run), done={2: {"n": 1}})
+    assert outcome.result == ["lent"], outcome.error
+    assert shelf.lent == {"b-1": 1, "b-2": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+def test_a_host_that_is_gone_loses_its_lease(
+    open_some: Callable[[], Stores],
+    tenant: str,
+    replica: Callable[..., Runtime],
+    shelf: Shelf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another goes on then; the first one, should it be back, can write nothing any more."""
+    monkeypatch.setattr("kosmolua.broker.database_store.LEASE", 0.5)
+    store, other = open_some().of(tenant), open_some().of(tenant)
+    _, run = record(replica(store))
+    gone = Writer(store.place(run), Redactor(), store.read(run))
+    with pytest.raises(ConfigError, match="is in use"):
+        replica(other).resume(other.read(run), approve=True)
+    eventually(lambda: not other.place(run).is_in_use())
+    monkeypatch.setattr("kosmolua.broker.database_store.LEASE", 60.0)
+    assert replica(other).resume(other.read(run), approve=True).status == "paused"
+    assert shelf.lent == {"b-1": 1}
+    with pytest.raises(KosmoError, match="another run has taken it over"):
+        gone.write({"event": "given", "id": 1})
+
+
+def test_an_address_that_is_none_is_told() -> None:
+    """In a sentence, without what may be a password."""
+    for address, told in (
+        ("mysql://user:hunter2@host/db", "mysql is no database for recordings"),
+        ("postgresql://user:hunter2@host:port/db", "is none"),
+        ("nothing://x", "is none|no database"),
+    ):
+        with pytest.raises(ConfigError, match=told) as error:
+            open_stores(address)
+        assert "hunter2" not in str(error.value)
+    with pytest.raises(ConfigError, match=r"postgresql.*\*\*\*.*cannot be used") as error:
+        open_stores("postgresql://user:hunter2@127.0.0.1:1/db").of("a").runs()
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    """It is listed as damaged, and half a line at the end as a run whose process was killed."""
+    folder = tmp_path / "a"
+    with Runtime(
+        {}, plugins=Plugins([], places=(), entry_points=dict), store=open_stores(str(tmp_path)).of("a")
+    ) as runtime:
+        runs = [record(runtime, f"return {number}")[1] for number in range(3)]
+        (folder / f"{runs[0]}.jsonl").write_bytes(b"")
+        cut = folder / f"{runs[1]}.jsonl"
+        cut.write_bytes(cut.read_bytes()[:-20])
+        os.mkdir(folder / "0123456789ab.jsonl")
+        found = {each.run: each.status for each in runtime.store.runs()}
+        assert found == {runs[0]: "damaged", runs[1]: "interrupted", runs[2]: "done", "0123456789ab": "damaged"}
+        assert runtime.store.waiting() == []
+        with pytest.raises(ConfigError, match="no whole line"):
+            runtime.store.read(runs[0])
+        assert read(cut).is_cut
+        assert runtime.resume(runtime.store.read(runs[1])).result == [1]
