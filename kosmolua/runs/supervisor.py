@@ -290,11 +290,20 @@ class Supervisor:
             self._fail(error)
             taken = Ending
         if isinstance(taken, tuple):
-            self._pipes = None
-            start_thread(partial(self._read, request=taken), "run")
-        elif taken:
+            taken = self._start_reader(taken)
+        if taken:
             self._pipes = None
             self._mail.put(partial(self._end, taken))
+
+    def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
+        """Have the reader thread go on from a request; return what makes the ending if there can be no thread."""
+        self._pipes = None
+        try:
+            start_thread(partial(self._read, request=request), "run")
+        except WorkerLost as error:
+            self._stop(error)
+            return Ending
+        return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
         """Note when a request to wait has to be answered."""
