@@ -14,14 +14,15 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from support.processes import eventually
+from support.rawserver import answer, serving
 
-from kosmolua import ConfigError, Limits, NotConfigured
+from kosmolua import ConfigError, Limits, NotConfigured, Runtime
 from kosmolua.accounts.accounts import Accounts, read
 from kosmolua.accounts.toml import stanza
 from kosmolua.catalog.catalog import Catalog
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.folders import accounts_file
-from kosmolua.plugin import Api, Integration, Secret, Send, between
+from kosmolua.plugin import Api, Integration, Request, Secret, Send, between
 from kosmolua.secret import Redactor
 
 KEY = "rnd_SECRET_of_the_accounts_test"
@@ -45,6 +46,11 @@ lib = Integration("lib", Account, about="Books.", prefix="book")
 def list_books(api: Any, /) -> dict:
     """List books."""
     return {}
+
+
+def show_page(send: Any, /) -> dict:
+    """Show a page."""
+    return dict(json.loads(send(Request("GET", "http://service.invalid/page")).body))
 
 
 @dataclass(frozen=True)
@@ -232,6 +238,34 @@ def test_a_variable_of_the_wrong_type_is_named(make: Make, variable: str, value:
     assert refused.value.message == f"The environment variable {message}"
 
 
+@pytest.mark.parametrize(
+    ("proxy", "message"),
+    [
+        ("proxy.example:3128", 'proxy must be a URL such as "http://proxy.example:3128", not "proxy.example:3128"'),
+        ("ftp://ann:hunter22@proxy.example", "not a URL that holds a password"),
+        ("http://ann:hunter22@proxy.example", "holds a password, which does not belong into this file"),
+    ],
+)
+def test_a_proxy_is_a_url_without_a_password(make: Make, proxy: str, message: str) -> None:
+    """Another value is refused, and a password in it is not shown."""
+    accounts = make(f"[lib.work]\napi_key = '{KEY}'\nproxy = '{proxy}'")
+    with pytest.raises(ConfigError) as refused:
+        accounts.settings(lib, "work")
+    assert message in refused.value.message
+    assert "hunter22" not in str(refused.value)
+
+
+def test_requests_of_an_account_go_through_its_proxy() -> None:
+    """The proxy of the account alone, not that of another one."""
+    site = Integration("site", Account, about="Pages.")
+    site.reads(show_page)
+    with serving(answer(200, {"from": "proxy"})) as proxy:
+        work = {"api_key": KEY, "proxy": proxy.url}
+        with Runtime({"site": {"work": work}}, plugins=Plugins([site], places=(), entry_points=dict)) as runtime:
+            assert runtime.call("site.show_page") == {"from": "proxy"}
+    assert proxy.heard[0].startswith(b"GET http://service.invalid/page HTTP/1.1")
+
+
 def test_a_secret_of_the_environment_that_is_empty_is_named(make: Make) -> None:
     """By its variable too."""
     with pytest.raises(NotConfigured, match="The secret BOOK_API_KEY is empty"):
@@ -313,7 +347,7 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
         ("[lib.work]\nkey = 'x'", "[lib.work] has no key 'key' (did you mean 'api_key'?)"),
         (
             "[lib.work]\nzzz = 'x'",
-            "[lib.work] has no key 'zzz' (its keys are api_key, owner_id, pages, strict, permissions)",
+            "[lib.work] has no key 'zzz' (its keys are api_key, owner_id, pages, strict, permissions, proxy)",
         ),
         (
             "[lib.work]\npermission = { write = 'deny' }",

@@ -371,6 +371,14 @@ def test_a_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(service.heard) == 1
 
 
+def test_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes before the one of the environment."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with serving(OK) as proxy:
+        assert Transport(proxy=proxy.url).send(Request("GET", "http://service.invalid/x")).status == 200
+    assert proxy.heard[0].startswith(b"GET http://service.invalid/x HTTP/1.1")
+
+
 @pytest.mark.slow
 def test_a_slow_proxy_ends_at_the_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a proxy says is timed like what a service says."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from kosmolua.accounts.permissions import PERMISSIONS, is_pattern
 from kosmolua.accounts.sources import check_secret, check_secrets, warn_of_readers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _OWN = "kosmolua"
 SERVE, TENANTS = "serve", "tenants"
 """The sections that ``kosmolua serve`` reads."""
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _RESERVED = {_OWN, SERVE, TENANTS}
 
 
@@ -226,7 +228,8 @@ class Sections:
         if "." in account or not account.isprintable() or not account:
             what = f"[{name}.{account!r}]: an account's name cannot hold a dot or be empty"
             raise self.wrong(what, name, account)
-        known = [*(field.name for field in integration.account_fields), *ACCOUNT_KEYS]
+        checks = {} if name.startswith(f"{SERVERS}.") else ACCOUNT_KEYS
+        known = [*(field.name for field in integration.account_fields), *checks]
         for key in table:
             if key not in known:
                 hint = did_you_mean(key, known) or f"its keys are {', '.join(known)}"
@@ -235,7 +238,7 @@ class Sections:
         for field in integration.account_fields:
             if field.name in table:
                 self._check_value(field, table[field.name], name, account)
-        for key, check in ACCOUNT_KEYS.items():
+        for key, check in checks.items():
             if key in table:
                 check(self, integration, table[key], name, account)
 
@@ -268,6 +271,16 @@ class Sections:
                 what = f'{said}: {key} must be "allow", "ask" or "deny", not {quoted(value)}'
                 raise self.wrong(what, *keys, key)
 
+    def _check_proxy(self, _: Integration, proxy: object, *where: str) -> None:
+        said, keys = f"[{section_of(*where)}]", (*where, "proxy")
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        if not parts or parts.scheme not in PROXY_SCHEMES or not parts.hostname:
+            shown = "a URL that holds a password" if parts and parts.password else quoted(proxy)
+            raise self.wrong(f'{said} proxy must be a URL such as "http://proxy.example:3128", not {shown}', *keys)
+        if parts.password:
+            hint = "leave proxy out, and set HTTPS_PROXY"
+            raise self.wrong(f"{said} proxy holds a password, which does not belong into this file", *keys, hint=hint)
+
     def _limit(self, name: str, value: object) -> float:
         keys = (_OWN, "limits", name)
         if name not in NAMES:
@@ -296,10 +309,11 @@ OWN_KEYS: dict[str, tuple[type, str]] = {
 
 ACCOUNT_KEYS: dict[str, Callable[[Sections, Integration, Any, str, str], None]] = {
     "permissions": Sections._check_permissions,
+    "proxy": Sections._check_proxy,
 }
-"""The keys of an account's table beside the fields of its integration, each with its check.
+"""The keys of an account's table beside the fields of its integration, each with its check. MCP servers have none.
 
-A new one, such as a proxy, is a line here; what needs it reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
+What needs one reads :meth:`kosmolua.accounts.accounts.Accounts.option`.
 """
 
 

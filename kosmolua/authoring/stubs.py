@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kosmolua.docs.outline import Integrations
 from kosmolua.errors import ConfigError, PluginError
+from kosmolua.lua import environment
 from kosmolua.schema import luacats
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import APP, ROOT, SCRIPTS, lua_path, qualified, root_and_name
@@ -78,12 +79,8 @@ def _unreadable(path: Path, problem: str) -> ConfigError:
 
 
 def _definitions(catalog: Integrations) -> Iterator[tuple[str, str]]:
-    from pkgutil import get_data
-
-    shared = get_data("kosmolua.authoring", "globals.lua")
-    assert shared is not None, "globals.lua is not in the package"
     names = catalog.names()
-    yield "globals.lua", shared.decode().strip()
+    yield "globals.lua", environment.definitions()
     for root in sorted({ROOT, *(root_and_name(name)[0] for name in names)}):
         if root == SCRIPTS:
             as_field = luacats.class_of(APP, "", [luacats.field(root, lua_path(root))])

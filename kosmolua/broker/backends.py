@@ -63,10 +63,12 @@ class Live:
     """Sends requests to the services, over one transport for each account.
 
     Args:
+        option: Returns what an account's table says of a key, see :meth:`kosmolua.accounts.accounts.Accounts.option`.
         limits: The folder where processes of this machine tell each other of rate limits, or None.
     """
 
-    def __init__(self, limits: str | None = None) -> None:
+    def __init__(self, option: Callable[[Integration, str, str], Any], limits: str | None = None) -> None:
+        self._option = option
         self._limits = limits
         self._transports: dict[tuple[str, str], Transport] = {}
         self._is_closed = False
@@ -90,7 +92,8 @@ class Live:
             if key not in self._transports:
                 from kosmolua.http.transport import Transport
 
-                self._transports[key] = Transport(rate_limit=self._rate_limit(key))
+                proxy = self._option(integration, account, "proxy")
+                self._transports[key] = Transport(rate_limit=self._rate_limit(key), proxy=proxy)
             if self._is_closed:
                 self._transports[key].close()
             return self._transports[key].send

@@ -212,7 +212,8 @@ class Host:
             return Simulated(self._simulator_state, self._failures)
         from kosmolua.broker.backends import Live
 
-        return Live(os.path.join(self._state_folder, "limits") if self._share_limits else None)
+        limits = os.path.join(self._state_folder, "limits") if self._share_limits else None
+        return Live(lambda *of: self.accounts.option(*of), limits)
 
     @property
     def _state_folder(self) -> str:

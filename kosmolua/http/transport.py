@@ -64,8 +64,8 @@ for _module in ("urllib3.connection", "urllib3.connectionpool"):
 class Transport:
     """Sends the requests of one account; any number of threads may share it.
 
-    Connections are kept and used again. TLS is always verified. Proxies and CA bundles come from the environment as
-    with requests, credentials from nowhere but the request: neither ``.netrc`` nor a cookie is ever sent.
+    Connections are kept and used again. TLS is always verified. CA bundles, and proxies if none is given, come from the
+    environment as with requests, credentials from nowhere but the request: neither ``.netrc`` nor a cookie is sent.
 
     A read is sent again after 429, 500, 502, 503, 504 or a broken connection; a write only after 429, which says that
     nothing was done, or if no connection was made.
@@ -74,6 +74,7 @@ class Transport:
         size: Connections that are kept, for as many calls at once.
         max_bytes: Bytes of a decompressed answer; a larger one is refused.
         rate_limit: Delays requests as the service's rate limit demands.
+        proxy: The URL of a proxy for all requests.
         backoff: Takes the number of a retry, from 0; returns the seconds to wait if the service names none.
         sleep: Waits for seconds.
     """
@@ -84,11 +85,13 @@ class Transport:
         size: int = 32,
         max_bytes: int = 16 * MIB,
         rate_limit: RateLimit | None = None,
+        proxy: str | None = None,
         backoff: Callable[[int], float] = jittered,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._max_bytes = max_bytes
         self._rate_limit = rate_limit or RateLimit()
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._backoff = backoff
         self._sleep = sleep
         self._is_closed = False
@@ -187,7 +190,8 @@ class Transport:
         """Return the proxies and CA bundle for an origin; reading the environment each time would cost a third more."""
         place = origin(url)
         if place not in self._environments:
-            settings = self._session.merge_environment_settings(url, {}, stream=True, verify=True, cert=None)
+            merge = self._session.merge_environment_settings
+            settings = merge(url, dict(self._proxies), stream=True, verify=True, cert=None)
             self._environments[place] = {name: settings[name] for name in ("proxies", "verify", "cert")}
         return self._environments[place]
 

@@ -1,45 +1,54 @@
-"""The environment of a script: the globals and the libraries that every script has."""
+"""The environment of a script: the globals and the libraries that every script has.
+
+Those beside Lua's own are read from ``globals.lua``, which is also what editors get.
+"""
 
 from __future__ import annotations
 
-_BASE = """
-_G _VERSION arg assert collectgarbage dump error exit getmetatable input ipairs load lua_list_docs lua_read_doc
-lua_search_docs next pairs params pcall print rawequal rawget rawlen rawset secrets select setmetatable sleep tonumber
-tostring
-type warn xpcall
-"""
+import re
+from pkgutil import get_data
 
-_LIBRARIES = """
-app: integrations
-base64: decode encode
+_LUA = """
+_G _VERSION arg assert collectgarbage error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen
+rawset select setmetatable tonumber tostring type warn xpcall
+"""
+_LUA_LIBRARIES = """
 coroutine: close create isyieldable resume running status wrap yield
-csv: format parse
 debug: traceback
-hash: hmac_sha256 md5 sha1 sha256
-json: array decode encode null
 math: abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi
 math: rad random randomseed sin sqrt tan tointeger type ult
 os: clock date difftime time
-parallel: all map
-regex: gsub match match_all split
 string: byte char find format gmatch gsub len lower match pack packsize rep reverse sub unpack upper
 table: concat insert move pack remove sort unpack
-time: format now parse
-url: decode encode query
 utf8: char charpattern codepoint codes len offset
 """
+_LIBRARY = re.compile(r"^---@class \w+\n((?:---.*\n)*)(\w+) = \{\}$", re.MULTILINE)
+_FIELD = re.compile(r"^---@field (\w+)", re.MULTILINE)
+_GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE)
 
 
-def _read() -> dict[str, frozenset[str]]:
-    libraries: dict[str, frozenset[str]] = {}
-    for line in _LIBRARIES.strip().splitlines():
-        name, _, fields = line.partition(": ")
-        libraries[name] = libraries.get(name, frozenset()) | frozenset(fields.split())
-    return libraries
+def definitions() -> str:
+    """Return LuaCATS definitions of what scripts have beside Lua's own library."""
+    text = get_data("kosmolua.lua", "globals.lua")
+    assert text is not None, "globals.lua is not in the package"
+    return text.decode().strip()
 
 
-LIBRARIES = _read()
-"""The fields of each library."""
-GLOBALS = frozenset(_BASE.split()) | LIBRARIES.keys()
-"""Every global name."""
+def _read() -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+    """Return the names of all globals, and the fields of those that are libraries."""
+    text = definitions()
+    fields = {name: set(_FIELD.findall(block)) for block, name in _LIBRARY.findall(text)}
+    for line in _LUA_LIBRARIES.strip().splitlines():
+        name, _, names = line.partition(": ")
+        fields.setdefault(name, set()).update(names.split())
+    found = {*_LUA.split(), *fields}
+    for name, field in _GLOBAL.findall(text):
+        found.add(name)
+        if field:
+            fields[name].add(field)
+    return frozenset(found), {name: frozenset(names) for name, names in fields.items()}
+
+
+GLOBALS, LIBRARIES = _read()
+"""Every global name, and the fields of each library."""
 STRING_METHODS = LIBRARIES["string"]

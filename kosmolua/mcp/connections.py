@@ -20,6 +20,11 @@ HEAD_TIMEOUT = 10.0
 BODY_TIMEOUT = 30.0
 """Seconds for the body, counted from the end of the head."""
 MAX_CONNECTIONS = 1_000
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Seconds of silence after which the system asks whether the client is still there, between two such questions, and how
+many may stay without an answer."""
+UNACKNOWLEDGED_TIMEOUT = 30
+"""Seconds after which a connection ends whose client does not acknowledge what was sent."""
 BACKLOG = 128
 """Connections that the system holds until they are accepted."""
 _SORRY = b"All connections are in use; try again in a moment.\n"
@@ -116,6 +121,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take up a connection."""
         super().connection_made(transport)
+        _watch(transport.get_extra_info("socket"))
         if len(self.connections) > max_connections():
             self._make_room()
         self._note_what_it_owes()
@@ -162,3 +168,16 @@ class Connection(H11Protocol):
         for other in self.connections:
             if isinstance(other, Connection) and other is not self and other.owes and not other.transport.is_closing():
                 yield other
+
+
+def _watch(connection: socket.socket | None) -> None:
+    """Have the system end a connection whose client is gone without having closed it."""
+    if connection is None or connection.family == _UNIX:
+        return
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNACKNOWLEDGED_TIMEOUT)

@@ -249,7 +249,9 @@ class Tenant:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])
         runtime, client = self.runtime, options.get("approve")
-        options["allow"] = [*options.get("allow", ()), *await asyncio.to_thread(self.grants.patterns, runtime.catalog)]
+        if any(self.grants):
+            granted = await asyncio.to_thread(self.grants.patterns, runtime.catalog)
+            options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
         options["watch"] = self._watch(running, options.get("watch", _ignore))
         self._running[running.id] = running

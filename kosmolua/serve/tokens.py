@@ -138,6 +138,12 @@ class SignedTokens:
         return fetched
 
 
+def expiry_of(token: bytes) -> float:
+    """Return when a signed token that was accepted expires, in seconds since 1970; 0 if it never does."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return float(claims.get("exp", 0.0))
+
+
 def may_be_signed(given: bytes) -> bool:
     """Return True if a token has the form of a signed one."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN

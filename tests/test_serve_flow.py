@@ -1,0 +1,212 @@
+"""The flow of requests of a server of many: what is let in, how answers begin, and who is held up."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import requests
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from support.agents import ENVIRON
+from support.servers import wait_for
+from support.serving import ACME, TWO_TENANTS, Serving, bearing, serving
+
+from kosmolua.serve import flow
+from kosmolua.serve.flow import Gate, Heartbeat, Refusals
+
+EVENTS = b"text/event-stream"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    text = f'{TWO_TENANTS}[serve]\nhosts = ["agents.example"]\nmax_request = "64KiB"\nmax_headers = "8KiB"\n'
+    with serving(tmp_path_factory.mktemp("serve"), text, "--simulate") as server:
+        yield server
+
+
+async def answer_of(app: ASGIApp, *headers: tuple[str, str], method: str = "POST") -> list[Message]:
+    """Return the messages with which an application answers a request."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    scope: Scope = {"type": "http", "method": method, "path": "/mcp", "headers": raw, "client": ("192.0.2.1", 1)}
+    await app(scope, receive, send)
+    return sent
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([("host", "agents.example")], 200),
+        ([("host", "AGENTS.example:8000")], 200),
+        ([("host", "localhost:8000")], 200),
+        ([("host", "127.0.0.1:8000")], 200),
+        ([("host", "192.0.2.7")], 200),
+        ([("host", "[::1]:80")], 200),
+        ([("host", "evil.example")], 421),
+        ([("host", "agents.example.evil.example")], 421),
+        ([("host", "[")], 421),
+        ([("host", "")], 421),
+        ([], 421),
+        ([("host", "localhost"), ("host", "evil.example")], 421),
+        ([("host", "agents.example"), ("origin", "https://agents.example")], 200),
+        ([("host", "agents.example"), ("origin", "https://evil.example")], 403),
+        ([("host", "agents.example"), ("origin", "null")], 403),
+    ],
+    ids=str,
+)
+def test_the_gate(headers: list[tuple[str, str]], status: int) -> None:
+    """A request has to call the server by a name of its own, and no page of another site can make one."""
+    sent = anyio.run(lambda: answer_of(Gate(nothing, lambda: ("agents.example",)), *headers))
+
+    assert sent[0]["status"] == status
+
+
+def test_names_of_the_accounts_file(server: Serving) -> None:
+    """Names beyond the address stand in the file."""
+    for host, status in (("agents.example", 200), ("evil.example", 421)):
+        assert requests.get(server.base + "/healthz", headers={"Host": host}, timeout=10).status_code == status
+
+
+def test_refusals_are_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each further one of an address takes longer, up to a limit, and the log has each."""
+    monkeypatch.setattr(flow, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(flow, "MAX_DELAY", 0.08)
+    seen: list[str] = []
+    refusals, took = Refusals(seen.append), []
+
+    async def refuse() -> None:
+        for _ in range(5):
+            started = time.monotonic()
+            sent = await answer_of(refusals)
+            took.append(time.monotonic() - started)
+            assert sent[0]["status"] == 401
+
+    anyio.run(refuse)
+    assert seen == ["192.0.2.1"] * 5
+    assert took[0] < took[2] < took[3]
+    assert took[4] < 0.5
+
+
+def events(pause: float, body: bytes, kind: bytes) -> ASGIApp:
+    """Return an application that answers after a pause."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep(pause)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await anyio.sleep(pause)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return app
+
+
+def beaten(monkeypatch: pytest.MonkeyPatch, app: ASGIApp, accept: str = "application/json, text/event-stream") -> Any:
+    """Return the messages of an answer with a quick heartbeat."""
+    monkeypatch.setattr(flow, "FIRST_BYTES", 0.05)
+    monkeypatch.setattr(flow, "SILENCE", 0.1)
+    return anyio.run(lambda: answer_of(Heartbeat(app), ("accept", accept)))
+
+
+def test_a_stream_begins_at_once_and_is_never_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy sees bytes early and now and then; a client takes them for comments."""
+    sent = beaten(monkeypatch, events(0.25, b"event: message\r\ndata: {}\r\n\r\n", EVENTS))
+
+    assert sent[0]["type"] == "http.response.start"
+    bodies = [message["body"] for message in sent[1:]]
+    assert bodies[0].startswith(b":")
+    assert bodies.count(b"event: message\r\ndata: {}\r\n\r\n") == 1
+    assert sum(body.startswith(b":") for body in bodies) >= 3
+    assert [message["type"] for message in sent].count("http.response.start") == 1
+    assert sent[-1]["more_body"] is False
+
+
+def test_an_answer_that_comes_late_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a stream has begun already, an answer in JSON is its last event."""
+    sent = beaten(monkeypatch, events(0.2, b'{"id":1}', b"application/json"))
+
+    assert dict(sent[0]["headers"])[b"content-type"] == EVENTS
+    assert sent[-1]["body"] == b'event: message\r\ndata: {"id":1}\r\n\r\n'
+    assert sent[-1]["more_body"] is False
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/json, text/event-stream"])
+def test_an_answer_that_comes_soon_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, accept: str) -> None:
+    """An answer in JSON is passed on, and never becomes a stream for a client that takes none."""
+    pause = 0.2 if accept == "application/json" else 0.0
+    sent = beaten(monkeypatch, events(pause, b"{}", b"application/json"), accept)
+
+    assert [message.get("body") for message in sent] == [None, b"{}", b""]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"X": "x" * 20_000}, b"{}", 400),
+        ({}, b" " * 100_000, 413),
+    ],
+)
+def test_large_requests_are_refused(server: Serving, headers: dict[str, str], body: bytes, status: int) -> None:
+    """Heads and bodies have limits."""
+    kind = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    answer = requests.post(server.url, data=body, headers={**bearing(ACME), **kind, **headers}, timeout=20)
+
+    assert answer.status_code == status
+
+
+def test_a_connection_is_watched(server: Serving) -> None:
+    """The system asks after clients that are silent, so that one whose machine is gone holds nothing for long."""
+    host, _, port = server.base.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as client:
+        wait_for(lambda: _timers(int(port), client.getsockname()[1]))
+
+
+def _timers(server: int, client: int) -> bool:
+    """Return True if the server's side of a connection has a keepalive timer, as the kernel lists it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ends = [int(fields[place].rpartition(":")[2], 16) for place in (1, 2)]
+        if ends == [server, client]:
+            return fields[5].startswith("02")
+    return False
+
+
+@pytest.mark.slow
+def test_a_unix_socket(tmp_path: Path) -> None:
+    """It is for programs of the same user, and takes tokens as any other address."""
+    path = tmp_path / "serve.sock"
+    (tmp_path / "accounts.toml").write_text(TWO_TENANTS)
+    command = [sys.executable, "-m", "kosmolua", "serve", "--listen", f"unix:{path}", "--simulate"]
+    command += ["--accounts", str(tmp_path / "accounts.toml")]
+    environ = {**ENVIRON, "XDG_STATE_HOME": str(tmp_path)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(path.exists, 30)
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+            for token, status in ((ACME, b"400"), ("wrong", b"401")):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(str(path))
+                    head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+                    client.sendall(f"{head}Content-Length: 2\r\nContent-Type: application/json\r\n\r\n{{}}".encode())
+                    assert status in client.recv(100) or status == b"400"
+        finally:
+            process.kill()
