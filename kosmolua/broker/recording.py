@@ -250,11 +250,6 @@ def _line(body: str, before: int) -> tuple[bytes, int]:
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
-def is_in_use(path: str) -> bool:
-    """Return True if a run writes a recording just now, or if it cannot be opened."""
-    return File(path).is_in_use()
-
-
 def error_fields(error: KosmoError) -> Event:
     """Return an error as JSON values from which :func:`revived` makes it again."""
     kind = next(each for each in type(error).__mro__ if each.__module__ == KosmoError.__module__)

@@ -127,7 +127,7 @@ class Run:
                     self._check()
                 child = self._options.get("child")
                 if child is None:
-                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn, self._limits))
                     child = self._turn.child
                 if self._span:
                     return self._span.around(lambda: self._supervise(child))

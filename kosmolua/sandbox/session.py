@@ -43,7 +43,7 @@ class Session(Worker):
         control: The descriptor on which the host says which chunk to stop; it is closed when the host is gone.
     """
 
-    prelude = (*PRELUDE, "session")
+    files = (*PRELUDE, "session")
     forking = CAN_FORK
 
     def __init__(self, incoming: int, outgoing: int, control: int) -> None:

@@ -141,7 +141,8 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
         "calls": len(entries),
         **{status: statuses.count(status) for status in STATUSES},
         "writes": sum(
-            entry.get("effect") in ("write", "destroy") and entry["status"] != "refused" for entry in entries
+            entry.get("effect") in ("write", "destroy") and entry["status"] not in ("refused", "planned")
+            for entry in entries
         ),
     }
 
