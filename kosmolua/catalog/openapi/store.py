@@ -21,7 +21,7 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.5"
+VERSION = f"{__version__}.6"
 """Of the compiler: a file of another version is not used."""
 MAX_KEPT = 512
 """Schemas that stay in memory once read."""
