@@ -170,9 +170,8 @@ def test_a_credential_goes_to_no_other_origin_than_the_import_named(tmp_path: Pa
     """An operation that is elsewhere now is refused before anything is sent, also where the address has variables."""
     document = pets(*FIRST)
     document["paths"]["/pets"]["get"]["servers"] = [{"url": "https://{name}.other.example", "variables": NAMED}]
-    with Runtime(
-        {"pets": {"default": {"token": "made-up-1"}}}, plugins=[small(tmp_path, document)], environ={}
-    ) as runtime:
+    accounts = {"pets": {"default": {"token": "made-up-1"}}}
+    with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
         assert runtime.catalog.integration("pets").functions.more.store.meta("access")["origins"] == [
             "https://pets.example",
             "https://up.other.example",
