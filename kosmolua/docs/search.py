@@ -49,8 +49,8 @@ MIN_RARITY = 0.3
 GUIDE_WEIGHT = 0.8
 """The weight of a page that is not about one function."""
 UNLIKELY_WEIGHT = 0.7
-"""The weight of a function that changes something if the query asks for no change, and of one that changes nothing if the
-query begins with a verb of change."""
+"""The weight of a function that changes something if the query asks for no change, and of one that changes nothing if
+the query begins with a verb of change."""
 NUMBER_WEIGHT = 0.2
 """The bonus for a function that lists, if the question is about several things, or gets, if it is about one."""
 
