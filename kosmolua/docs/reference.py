@@ -50,7 +50,7 @@ class IntegrationPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return page_of(self.integration.name)
 
     @property
@@ -170,7 +170,7 @@ class FunctionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return ", ".join(page_of(self.integration.name, name) for name in self.names)
 
     @property

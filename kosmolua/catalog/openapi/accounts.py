@@ -24,7 +24,7 @@ from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
 RENEW_BEFORE = 30.0
-"""Seconds before its end at which a token is fetched anew."""
+"""Seconds before its end at which a token is renewed."""
 _ABOUT = {
     "bearer": "The token that requests carry.",
     "basic": "For basic authentication.",
