@@ -152,11 +152,11 @@ class SeveralPages(Page):
 
 NAMES = (
     *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets"),
+    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets", "serving"),
 )
 """The guides, in the order in which to read them."""
 FOR_PEOPLE = frozenset(
-    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets"}
+    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets", "serving"}
 )
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {

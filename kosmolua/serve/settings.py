@@ -97,6 +97,7 @@ class Settings:
         log: The file of the log; None for standard output.
         store: Where recordings and questions to people are kept for all replicas, a folder or the address of a
             database; None for the user's state folder.
+        cookie_key: Signs the cookies of the page; None for another key at each start.
     """
 
     path: Path | None
@@ -109,6 +110,7 @@ class Settings:
     workers: int = DEFAULT_WORKERS
     log: str | None = None
     store: Given | None = None
+    cookie_key: Given | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
         """Return how many scripts of a tenant run at once."""
@@ -290,6 +292,7 @@ _SERVER: dict[str, Check] = {
     "workers": _count,
     "log": _text,
     "store": _secret,
+    "cookie_key": _secret,
 }
 _TENANT: dict[str, Check] = {
     "token": _tokens,
