@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
+
+from kosmolua.serve import settings
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
@@ -321,3 +326,47 @@ def test_a_run_of_the_playground_is_recorded_if_it_is_not_simulated(pages: Pages
 
     assert re.fullmatch(f"{pages.url}/runs/[0-9a-f]{{12}}", page.url)
     assert 'class="status paused"' in page.text
+
+
+def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
+    """While a script still waits for a person, the page shows its call, and an answer lets it go on at once."""
+    with served(tmp_path, "acme", approval_wait=30) as pages:
+        person = Person(pages.url, "acme")
+        for decision, status in (("approve", "done"), ("deny", "failed")):
+            outcome = pages.start("acme", RESTART)
+            call = _first_call(person)
+            assert "runs and waits" in person.open("/approvals").text
+            person.send("/approvals", decision=decision, call=call)
+            assert outcome.result(20).status == status
+            assert person.send("/approvals", decision=decision, call=call).status_code == 409
+
+
+def _first_call(person: Person) -> str:
+    """Return the name of the first call that waits, once there is one."""
+    for _ in range(200):
+        if found := re.search(r'name="call" value="([^"]+)"', person.open("/approvals").text):
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError("no call waits")
+
+
+def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
+    """Once a tenant has another token, sessions that the former one began are over."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        file = tmp_path / "accounts.toml"
+        file.write_text(file.read_text(encoding="utf-8").replace(token_of("acme"), "another-token-of-acme"))
+        reload = pages.tenants.reload(settings.read(file))
+        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(20)
+
+        assert "/login" in person.open("/runs").url
+        assert person.sign_in("another-token-of-acme").url.endswith("/approvals")
+
+
+def test_a_server_that_only_simulates_needs_no_token(tmp_path: Path) -> None:
+    """Without tenants the page is open to the one at the machine."""
+    with served(tmp_path) as pages:
+        person = Person(pages.url)
+        assert "needs no token" in person.open("/login").text
+        assert person.sign_in("").url.endswith("/approvals")
+        assert person.open("/usage").status_code == 200

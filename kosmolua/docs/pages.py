@@ -152,11 +152,11 @@ class SeveralPages(Page):
 
 NAMES = (
     *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets", "serving"),
+    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "serving", "fleets"),
 )
 """The guides, in the order in which to read them."""
 FOR_PEOPLE = frozenset(
-    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets", "serving"}
+    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "serving", "fleets"}
 )
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {

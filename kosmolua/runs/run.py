@@ -124,7 +124,7 @@ class Run:
                     self._check()
                 child = self._options.get("child")
                 if child is None:
-                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn, self._limits))
                     child = self._turn.child
                 return self._supervise(child)
             except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:

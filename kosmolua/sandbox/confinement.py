@@ -32,6 +32,8 @@ MAX_FORKS = 256
 MAX_THREADS = 2**22
 """The most that Linux has room for."""
 NOBODY = 65534
+MAX_CPU = 2**31
+"""The largest number of seconds that is passed as a limit."""
 
 
 def drop_inherited() -> None:
@@ -97,6 +99,7 @@ class Confinement:
         From here on nothing can be imported.
         """
         if sys.platform == "linux":
+            linux.keep_freed_memory()
             linux.prefer_for_oom_kill()
         self._in_force["unprivileged"] = _become_nobody()
         self._max_threads = _max_threads() if self._forking else 0
@@ -105,25 +108,31 @@ class Confinement:
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
 
-    def lock(self, cpu: float, memory: int) -> None:
+    def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
         """Limit the resources of a job, and allow only the system calls that it needs.
 
         Args:
             cpu: Seconds of processor time from now on, at the end of which the kernel ends this process.
             memory: Bytes that Lua may hold; the address space is bounded well above that.
+            jobs: How many jobs this process does, each after :meth:`rearm` with as much time.
         """
-        self._in_force["rlimits"] = self._limit_resources(cpu, memory)
+        self._in_force["rlimits"] = self._limit_resources(cpu, memory, jobs)
         if self._filter and not self._in_force.get("seccomp"):
-            self._in_force["seccomp"] = self._filter.apply()
+            chosen = self._filter if jobs == 1 else seccomp.Filter(rearming=True)
+            self._in_force["seccomp"] = chosen.apply()
 
-    def _limit_resources(self, cpu: float, memory: int) -> bool:
+    def rearm(self, cpu: float) -> None:
+        """Limit the processor time from now on, in seconds; 0 for no limit."""
+        signal.setitimer(signal.ITIMER_PROF, cpu)
+
+    def _limit_resources(self, cpu: float, memory: int, jobs: int) -> bool:
         if resource is None:
             return False
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, cpu)
         bounds = {
             "AS": memory + min(memory, MAX_COPIES) + INTERPRETER,
-            "CPU": int(cpu) + 2,
+            "CPU": min(jobs * (int(cpu) + 2), MAX_CPU),
             "CORE": 0,
             "FSIZE": 0,
             "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,

@@ -77,7 +77,7 @@ class SignedTokens:
         self._fetching = asyncio.Lock()
         url = urlsplit(issuer.jwks)
         if url.scheme == "http" and not is_loopback_name(url.netloc):
-            raise ConfigError(f"The keys of {issuer.issuer} would come unprotected", hint="name a URL with https")
+            raise ConfigError(f"The keys of {issuer.issuer} would be fetched without TLS", hint="name a URL with https")
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:
@@ -143,6 +143,12 @@ class SignedTokens:
             return read
         fetched: dict[str, Any] = jwt.PyJWKClient(self._issuer.jwks, timeout=FETCH_TIMEOUT).fetch_data()
         return fetched
+
+
+def expiry_of(token: bytes) -> float:
+    """Return when a signed token that was accepted expires, in seconds since 1970; 0 if it never does."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return float(claims.get("exp", 0.0))
 
 
 def may_be_signed(given: bytes) -> bool:

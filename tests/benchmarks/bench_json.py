@@ -64,7 +64,7 @@ def decoding(text: bytes) -> Seconds:
     """Return a function that decodes a text as the sandbox does and returns the seconds it took, by Lua's clock."""
     lua = LuaRuntime(encoding=None)
     host = lua.table()
-    for name in ("registry", "decode"):
+    for name in ("registry", "shapes", "decode"):
         host[name.encode()] = lua.execute(read_prelude(name), host)
     decode = host[b"decode"][b"decode"]
     timed: Any = lua.eval(

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import uvicorn
 
 from kosmolua.mcp.http import configured
+from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.serve import settings
 from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log
@@ -100,9 +102,17 @@ class Pages:
         run = os.urandom(6).hex()
         found = self.tenants.get(tenant)
         assert found
-        work = found.run(source, {"name": name, "client": client, "run": run})
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        self.start(tenant, source, name, client, run).result(30)
         return run
+
+    def start(
+        self, tenant: str, source: str, name: str = "script.lua", client: str = "an agent 1.0", run: str | None = None
+    ) -> Future[Outcome]:
+        """Start a script of a tenant, recorded, and return what waits for its outcome."""
+        found = self.tenants.get(tenant)
+        assert found
+        options: RunOptions = {"name": name, "client": client, "run": run or os.urandom(6).hex()}
+        return asyncio.run_coroutine_threadsafe(found.run(source, options), self.loop)
 
 
 def token_of(tenant: str) -> str:
@@ -111,19 +121,22 @@ def token_of(tenant: str) -> str:
 
 
 @contextmanager
-def served(folder: Path, *names: str, accounts: str = ACCOUNTS, **options: Any) -> Iterator[Pages]:
+def served(
+    folder: Path, *names: str, accounts: str = ACCOUNTS, approval_wait: float = 0.1, **options: Any
+) -> Iterator[Pages]:
     """Serve the page of some tenants over simulators until the ``with`` block ends.
 
     Args:
         folder: Where their accounts file and their recordings are.
         names: The tenants.
         accounts: Their accounts.
+        approval_wait: Seconds that a call waits for an approval before its run is paused.
         options: As :class:`kosmolua.serve.tenants.Common` takes them.
     """
     stanzas = [f'[tenants.{name}]\ntoken = "{token_of(name)}"\n' for name in names]
     path = folder / "accounts.toml"
     path.touch(mode=0o600)
-    path.write_text("\n".join([accounts, "[serve]\napproval_wait = 0.1\n", *stanzas]), encoding="utf-8")
+    path.write_text("\n".join([accounts, f"[serve]\napproval_wait = {approval_wait}\n", *stanzas]), encoding="utf-8")
     common = Common(simulate=True, environ={}, **options)
     loops: list[asyncio.AbstractEventLoop] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -67,10 +67,10 @@ function host.compile(source, chunk)
 end
 
 for _, name in ipairs({
-  "registry", "strings", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
+  "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
   "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
 }) do
-  host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
+  host[name] = sources[name] and load(sources[name], "=[host]")(host)
 end
 
 local bridge, compile, session = host.bridge, host.compile, host.session

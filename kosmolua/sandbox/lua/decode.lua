@@ -3,15 +3,43 @@
 local host = ...
 
 local arrays, null = host.registry.arrays, host.registry.null
-local error, tonumber = error, tonumber
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local new_shapes = host.shapes.new
+local error, next, setmetatable, tonumber = error, next, setmetatable, tonumber
+local byte, find, gsub, match, sub = string.byte, string.find, string.gsub, string.match, string.sub
 local concat = table.concat
 local integer_or_float, utf8_char = math.type, utf8.char
 
 local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+local WORDS = { ["true"] = true, ["false"] = false, null = null }
 local REPLACEMENT = utf8_char(0xFFFD)
+local MIN_TO_LEARN = 16 * 1024 -- bytes of a text whose objects are worth a function of their own
+
+---Stands for an escape that JSON does not have while those of a string are replaced: no string of JSON holds it raw.
+local UNKNOWN = "\1"
+local SHORT = setmetatable({}, { __index = function() return UNKNOWN end })
+for letter, sign in next, ESCAPES do
+  SHORT[letter] = sign
+end
+
+---The characters of escapes by their digits; halves of pairs keep their escape, and few of the others are kept.
+local SPELLED = setmetatable({}, {
+  __index = function(spelled, digits)
+    local code = tonumber(digits, 16)
+    if code >= 0xD800 and code <= 0xDFFF then
+      return nil
+    end
+    local sign = utf8_char(code)
+    if code < 0x800 then
+      spelled[digits] = sign
+    end
+    return sign
+  end,
+})
 
 local decode_value
+
+---What has learned which members the objects of a text have; nil for a short one.
+local shapes
 
 local function fail(position, what)
   error({ position = position, what = what }, 0)
@@ -39,7 +67,8 @@ local function decode_unicode(text, position)
   return utf8_char(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)), position + 10
 end
 
-local function decode_escaped(text, position)
+---Decodes a string with escapes, one by one, from after its quote; raises what is wrong with it.
+local function decode_one_by_one(text, position)
   local pieces, count, start = {}, 0, position
   while true do
     local piece, stop = match(text, '^([^"\\\0-\31]*)()', position)
@@ -59,6 +88,41 @@ local function decode_escaped(text, position)
       pieces[count], position = ESCAPES[escape] or fail(stop, "an unknown escape"), stop + 2
     end
   end
+end
+
+local function spell_pair(high, low)
+  return utf8_char(0x10000 + ((tonumber(high, 16) - 0xD800) << 10) + (tonumber(low, 16) - 0xDC00))
+end
+
+---Returns a string without its escapes, or nil if it has some that need a closer look.
+local function unescape(raw)
+  if find(raw, "%c") then
+    return
+  elseif not find(raw, "\\u", 1, true) then
+    raw = gsub(raw, "\\(.)", SHORT)
+    return not find(raw, UNKNOWN, 1, true) and raw or nil
+  elseif find(raw, "\\\\", 1, true) or find(raw, "\\u0000", 1, true) then
+    return
+  end
+  raw = gsub(raw, "\\([^u])", SHORT)
+  raw = gsub(raw, "\\u([dD][89abAB]%x%x)\\u([dD][c-fC-F]%x%x)", spell_pair)
+  raw = gsub(raw, "\\u(%x%x%x%x)", SPELLED)
+  return not find(raw, "[\\\1]") and raw or nil
+end
+
+local function decode_escaped(text, position)
+  local stop, _ = find(text, '"', position, true)
+  if stop and byte(text, stop - 1) == 92 then
+    _, stop = find(text, '[^\\]"', stop)
+  end
+  local raw = stop and sub(text, position, stop - 1)
+  if raw and not find(raw, '\\\\"', 1, true) then -- else a quote after two backslashes may be the end
+    raw = unescape(raw)
+    if raw then
+      return raw, stop + 1
+    end
+  end
+  return decode_one_by_one(text, position)
 end
 
 local function decode_string(text, position)
@@ -96,6 +160,20 @@ local function decode_number(text, position)
   return integer_or_float(number) == "integer" and number or digits, after
 end
 
+---Returns the value of a number or a word of JSON, or nil if it is none, or one that needs a closer look.
+---@param word? string
+local function scalar(word)
+  local value = WORDS[word or ""]
+  if value ~= nil or not word then
+    return value
+  elseif find(word, "^-?[1-9]%d*$") then
+    local number = tonumber(word)
+    return integer_or_float(number) == "integer" and number or word
+  elseif find(word, "^-?[1-9]%d*%.%d+$") or find(word, "^-?0%.%d+$") then
+    return tonumber(word)
+  end
+end
+
 local function decode_array(text, position, depth)
   local list, count = {}, 0
   position = skip(text, position)
@@ -104,11 +182,26 @@ local function decode_array(text, position, depth)
     return list, position + 1
   end
   while true do
-    -- The usual integer in a single match.
+    -- The usual item in a single match: an integer, a plain string, a word or another number.
     local value, ends, after = match(text, "^ ?(-?[1-9]%d*)([],])()", position)
     if value then
       local number = tonumber(value)
-      value, position = integer_or_float(number) == "integer" and number or value, after
+      value = integer_or_float(number) == "integer" and number or value
+    else
+      local code = byte(text, position)
+      code = code == 32 and byte(text, position + 1) or code
+      if code == 34 then
+        value, ends, after = match(text, '^ ?"([^"\\%c]*)"([],])()', position)
+      elseif code == 116 or code == 102 or code == 110 then
+        value, ends, after = match(text, "^ ?(%l+)([],])()", position)
+        value = WORDS[value]
+      elseif code ~= 123 and code ~= 91 then
+        value, ends, after = match(text, "^ ?([%w.+-]+)([],])()", position)
+        value = scalar(value)
+      end
+    end
+    if value ~= nil then
+      position = after
     else
       value, position = decode_value(text, skip(text, position), depth)
       position = skip(text, position)
@@ -139,23 +232,24 @@ local function decode_key(text, position)
   return key, skip(text, position + 1)
 end
 
-local function decode_object(text, position, depth)
-  local map = {}
-  position = skip(text, position)
-  if byte(text, position) == 125 then
-    return map, position + 1
-  end
+---Decodes the members of an object one by one, from `position` on, into `map`.
+---@param note? fun(key: string, from: integer, to: integer) called with each member, and where its value stands
+local function decode_members(text, position, depth, map, note)
   while true do
     -- The usual member, a plain key and a plain string without wide spaces, in a single match.
     local key, value, ends, after = match(text, '^ ?"([^"\\%c]*)": ?"([^"\\%c]*)"([,}])()', position)
-    if key then
+    if key and not note then
       map[key], position = value, after
     else
-      key, after = match(text, '^[ \n\r\t]*"([^"\\%c]*)"[ \n\r\t]*:[ \n\r\t]*()', position)
+      local from
+      key, from = match(text, '^[ \n\r\t]*"([^"\\%c]*)"[ \n\r\t]*:[ \n\r\t]*()', position)
       if not key then
-        key, after = decode_key(text, position)
+        key, from = decode_key(text, position)
       end
-      value, position = decode_value(text, after, depth)
+      value, position = decode_value(text, from, depth)
+      if note then
+        note(key, from, position)
+      end
       if value ~= null then
         map[key] = value
       else
@@ -173,15 +267,43 @@ local function decode_object(text, position, depth)
   end
 end
 
-local function decode_word(text, position, code)
-  if code == 116 and sub(text, position, position + 3) == "true" then
-    return true, position + 4
-  elseif code == 110 and sub(text, position, position + 3) == "null" then
-    return null, position + 4
-  elseif code == 102 and sub(text, position, position + 4) == "false" then
-    return false, position + 5
+local function decode_object(text, position, depth)
+  local first = shapes and match(text, '^[ \n\r\t]*"([^"\\%c]*)"', position)
+  if not first then
+    position = skip(text, position)
+    if byte(text, position) == 125 then
+      return {}, position + 1
+    end
+    return decode_members(text, position, depth, {})
   end
-  fail(position, "a value was expected")
+  local map, after, is_part = shapes.decode(first, text, position, depth)
+  if map and not is_part then
+    return map, after
+  elseif map then
+    after = skip(text, after)
+    local ends = sub(text, after, after)
+    if ends == "}" then
+      return map, after + 1
+    elseif ends ~= "," then
+      fail(after, "a comma or } was expected")
+    end
+    return decode_members(text, after + 1, depth, map)
+  end
+  local note, finish = after, is_part
+  map, position = decode_members(text, position, depth, {}, note)
+  if finish then
+    finish(position)
+  end
+  return map, position
+end
+
+local function decode_word(text, position)
+  local word, after = match(text, "^(%l+)()", position)
+  local value = WORDS[word]
+  if value == nil then
+    fail(position, "a value was expected")
+  end
+  return value, after
 end
 
 function decode_value(text, position, depth)
@@ -194,7 +316,7 @@ function decode_value(text, position, depth)
     end
     return (code == 123 and decode_object or decode_array)(text, position + 1, depth - 1)
   elseif code == 116 or code == 102 or code == 110 then
-    return decode_word(text, position, code)
+    return decode_word(text, position)
   elseif code == nil then
     fail(position, "it ends where a value was expected")
   end
@@ -204,11 +326,13 @@ end
 ---Decodes one JSON value that fills a text. A null at the top is `json.null`.
 ---Raises `{ position, what }` if it is not JSON or deeper than `depth` levels.
 local function decode(text, depth)
+  shapes = #text >= MIN_TO_LEARN and new_shapes(decode_value, scalar) or nil
   local value, position = decode_value(text, skip(text, 1), depth)
   position = skip(text, position)
   if position <= #text then
     fail(position, "something follows the value")
   end
+  shapes = nil
   return value
 end
 

@@ -21,12 +21,12 @@ from kosmolua.serve.pages.sessions import MAX_AGE, Session, Sessions
 from kosmolua.serve.pages.visits import PART_HEADER, View, Visit, is_local
 from kosmolua.serve.pages.workspace import Workspace
 from kosmolua.serve.tenants import Tenant, Tenants
-from kosmolua.serve.tokens import Tokens
+from kosmolua.serve.tokens import Tokens, expiry_of, may_be_signed
 
 COOKIE, SECURE_COOKIE = "kosmolua", "__Host-kosmolua"
 """The cookie of a session, on loopback and elsewhere."""
-OPEN = "open"
-"""The mark of a session of a tenant that needs no token."""
+OPEN, SIGNED = "open", "signed"
+"""The marks of sessions that no token of a tenant's own began: none is needed, or an issuer signed it."""
 MAX_FORM = 1 << 20
 """Bytes of a form."""
 WRONG_TOKEN_SECONDS = 0.5
@@ -106,10 +106,19 @@ class Site:
             known = self._workspaces[tenant.name] = Workspace(tenant, asyncio.get_running_loop())
         return known
 
+    def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
+        """Return what a session remembers of the token that began it, and until when it lasts."""
+        if tenant.tokens.accept(token):
+            return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
+        if tenant.settings.jwt and may_be_signed(token):
+            return SIGNED, expiry_of(token)
+        return OPEN, 0.0
+
     def _marks_of(self, tenant: Tenant) -> list[str]:
         """Return what the sessions of a tenant may have been begun with."""
-        is_open = tenant is self._tenants.open_tenant
-        return [*tenant.tokens.marks(self._tenants.key), *([OPEN] if is_open else [])]
+        marks = tenant.tokens.marks(self._tenants.key)
+        marks += [SIGNED] if tenant.settings.jwt else []
+        return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
 
     def _is_own(self, visit: Visit) -> bool:
         return is_same_origin(visit.request) and self._sessions.is_own_form(visit.session, visit.form)
@@ -136,8 +145,7 @@ class Site:
             await asyncio.sleep(WRONG_TOKEN_SECONDS)
             return self._sign_in_page(request, "No tenant has this token.", status=401)
         self._sessions.end(session)
-        mark = Tokens([Secret(token.decode("utf-8", "replace"))]).marks(self._tenants.key)[0]
-        _, cookie = self._sessions.begin(tenant.name, OPEN if tenant is self._tenants.open_tenant else mark)
+        _, cookie = self._sessions.begin(tenant.name, *self._mark_of(tenant, token))
         following = form.get("next", "")
         answer = visit.redirect(following if is_local(following) else "/approvals")
         _set_cookie(request, answer, cookie)
@@ -147,7 +155,13 @@ class Site:
         session, cookie = self._sessions.begin()
         visit = Visit(request, self._sessions, session)
         following = visit.asked("next")
-        answer = visit.page("login.html", status=status, problem=problem, next=following if is_local(following) else "")
+        answer = visit.page(
+            "login.html",
+            status=status,
+            problem=problem,
+            next=following if is_local(following) else "",
+            needs_token=self._tenants.open_tenant is None,
+        )
         _set_cookie(request, answer, cookie)
         return answer
 
