@@ -109,6 +109,8 @@ class OpenAccounts:
                 detail="register the function with writes or destroys",
             )
         observe = call.observe if call else _ignore
+        if call:
+            call.request = request
         response = sender(request, until=until, observe=observe)
         if response.status == UNAUTHORIZED and (again := _signed_anew(request)):
             response = sender(again, until=until, observe=observe)
