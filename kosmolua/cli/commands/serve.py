@@ -65,7 +65,7 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
 
     Who is served stands in [tenants.NAME] of the accounts file: the token, the accounts, what is allowed at most.
     """
-    for library in ("mcp", "prometheus_client", "jwt"):
+    for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
         if not find_spec(library):
             raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
     if processes > 1 and not hasattr(os, "fork"):
