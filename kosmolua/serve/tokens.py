@@ -105,7 +105,7 @@ class SignedTokens:
     def may_fit(self, given: bytes) -> bool:
         """Return True if a token says that it is such a one; whether that is true, :meth:`accept` knows."""
         try:
-            return self._may_fit(_claims_of(given))
+            return self._may_fit(claims_of(given))
         except (jwt.PyJWTError, ValueError, TypeError):
             return False
 
