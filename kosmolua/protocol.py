@@ -38,7 +38,7 @@ Host to child::
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
-notice, which is no frame: it breaks off whatever line the other was writing.
+notice, which is not a frame: it breaks off whatever line the other was writing.
 
 Bytes that are not UTF-8 travel in source, name, args, input and params of a job and text as lone surrogates, as
 Python's ``surrogateescape`` has them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from threading import RLock
@@ -573,6 +574,10 @@ class Runtime:
 
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         clock = Clock(self.limits.timeout)
+        if "opentelemetry.trace" in sys.modules:
+            from kosmolua.runs import spans
+
+            watch = spans.watching(watch)
         broker = self._broker(clock, watch)
         try:
             with self._active.one_more():

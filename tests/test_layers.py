@@ -51,6 +51,7 @@ HOMES = {
     "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
     "typing_extensions": ["runtime", "runs", "testing"],
+    "opentelemetry": ["runs.spans", "cli.telemetry", "mcp.clients"],
     "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }

@@ -211,8 +211,8 @@ def test_damage_is_told_with_its_line(runtime: Runtime, bare: Runtime, file: Pat
     for damaged, told in (
         ([*lines[:2], lines[2].replace(b"library", b"librarz"), *lines[3:]], "damaged: line 3"),
         ([*lines[:2], *lines[3:]], "damaged: line 3"),
-        ([lines[0].replace(b"run", b"fun", 1)], "is no recording"),
-        ([], "no whole line"),
+        ([lines[0].replace(b"run", b"fun", 1)], "is not a recording"),
+        ([], "no complete line"),
     ):
         file.write_bytes(b"".join(damaged))
         with pytest.raises(ConfigError, match=told):

@@ -128,7 +128,7 @@ def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, she
     with pytest.raises(UnderWay, match=r"call 1, library\.lend with default was sent and has no answer") as refused:
         runtime.resume(file)
     assert refused.value.calls[0]["arguments"] == {"book": "b-1"}
-    with pytest.raises(ConfigError, match=r"Call 2 is no write that may have been done \(these do: 1\)"):
+    with pytest.raises(ConfigError, match=r"Call 2 is not a write that may have been done \(these do: 1\)"):
         runtime.resume(file, again=[2])
     assert shelf.lent == {}
 

@@ -242,7 +242,7 @@ class Broker:
             name: That of their handle.
 
         Raises:
-            CallError: They are not kept any more.
+            CallError: They are no longer kept.
             LimitExceeded: The base64 is too long for a result, or the run has used up its lookups.
         """
         self._count_lookup()
@@ -260,7 +260,7 @@ class Broker:
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
+        """Let time pass for a script that waits, and return for how many seconds the script really has to wait."""
         real = self._host.backend.sleep(seconds)
         if real and self._watch:
             self._watch(Waiting(real))
@@ -287,7 +287,7 @@ class Broker:
             CallError: The account cannot be used, or the call failed.
         """
         if integration.identify is None:
-            raise NotConfigured(f"{integration.name} cannot say who an account is")
+            raise NotConfigured(f"{integration.name} cannot tell whom an account belongs to")
         call = Call(self.run, 1, integration.name)
         call.account = account
         try:

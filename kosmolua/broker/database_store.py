@@ -48,7 +48,7 @@ class DatabaseStores:
         address: Such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
-        ConfigError: It is no address of a database that can be used here.
+        ConfigError: It is not the address of a database that can be used here.
     """
 
     def __init__(self, address: str) -> None:
@@ -312,7 +312,7 @@ class RowSheet:
 
     def _unwritable(self, why: str) -> KosmoError:
         hint = "resume the run once it can be written"
-        return KosmoError(f"The recording {self._key['run']} cannot be written any more: {why}", hint=hint)
+        return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
 
 
 def _are(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:

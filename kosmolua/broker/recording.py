@@ -108,7 +108,7 @@ def read(where: str | os.PathLike[str] | Place) -> Recording:
         where: Its file, or another place.
 
     Raises:
-        ConfigError: It cannot be read, is no recording, is of another format, or a line is damaged.
+        ConfigError: It cannot be read, is not a recording, is of another format, or a line is damaged.
     """
     place = File(where) if isinstance(where, (str, os.PathLike)) else where
     return _parse(place, place.read())
@@ -128,7 +128,7 @@ def _parse(place: Place, data: bytes) -> Recording:
         if number == 1:
             _refuse_other_formats(path, event)
     if not recording.events:
-        raise ConfigError(f"{path} is no recording: it has no whole line")
+        raise ConfigError(f"{path} is not a recording: it has no complete line")
     return recording
 
 
@@ -144,7 +144,7 @@ def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
 
 def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
     if number == 1 and not line.startswith(b'{"event":"run"'):
-        return ConfigError(f"{path} is no recording", hint="kosmolua run --record=FILE makes one")
+        return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} is not as it was written, or one before it is missing",
         hint="use a copy of it that is whole",

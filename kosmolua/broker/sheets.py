@@ -221,7 +221,7 @@ class FileSheet:
 
     def _unwritable(self, error: OSError) -> KosmoError:
         hint = "free its disk, then resume the run"
-        return KosmoError(f"The recording {self._path} cannot be written any more: {error.strerror}", hint=hint)
+        return KosmoError(f"The recording {self._path} can no longer be written: {error.strerror}", hint=hint)
 
 
 def in_use(name: str) -> ConfigError:

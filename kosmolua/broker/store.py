@@ -108,7 +108,7 @@ class Store(Protocol):
         """Return where the recording of a run is, or will be.
 
         Raises:
-            ConfigError: It is no id of a run.
+            ConfigError: It is not the id of a run.
         """
 
     def read(self, run: str) -> Recording:

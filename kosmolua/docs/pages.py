@@ -150,14 +150,23 @@ class SeveralPages(Page):
         return "\n\n".join(page.brief() for page in self.pages)
 
 
-NAMES = (
-    *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "serving", "fleets"),
+_FOR_SCRIPTS = ("overview", "accounts", "errors", "sandbox", "examples")
+_OTHERS = (
+    "cli",
+    "repl",
+    "python",
+    "journal",
+    "recordings",
+    "plugins",
+    "openapi",
+    "mcp",
+    "servers",
+    "serving",
+    "fleets",
 )
+NAMES = (*_FOR_SCRIPTS, *_OTHERS, "telemetry")
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset(
-    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "serving", "fleets"}
-)
+FOR_PEOPLE = frozenset(NAMES) - frozenset(_FOR_SCRIPTS)
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),

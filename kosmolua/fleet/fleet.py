@@ -110,7 +110,7 @@ class Fleet:
                 packed = pack(self._runtime, self._script, [task for _, task in tasks])
                 future = self._executor.submit(perform_apart, packed)
         except BrokenExecutor as error:
-            raise WorkerLost(f"The executor takes no further run: {error}") from None
+            raise WorkerLost(f"The executor accepts no further runs: {error}") from None
         batch = _Batch(tasks, future, repeats)
         self._under_way.add(batch)
         future.add_done_callback(lambda _: self._done.put(batch))

@@ -73,14 +73,14 @@ class Ledger:
                 json.dumps(line_of(outcome), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
             )
         except OSError as error:
-            raise ConfigError(f"{self._path} cannot be written any more: {error.strerror}") from None
+            raise ConfigError(f"{self._path} can no longer be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def _go_on(self) -> None:
-        """Keep the lines of what was done; what failed is done again, and a line that was cut off is none."""
+        """Keep the lines of what was done; what failed, or has a line that was cut off, is done again."""
         try:
             with open(self._path, "rb") as file:
                 *lines, rest = file.read().split(b"\n")

@@ -191,7 +191,7 @@ class Executions:
                 self._followed[client.name].discard(scope)
                 if not self._followed[client.name]:
                     del self._followed[client.name]
-        return refusal(Interrupted("The client was gone, so the script was ended"))
+        return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
     def _park(self, execution: Execution) -> InputRequiredResult:
         assert execution.question

@@ -362,7 +362,7 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
             events.append(_decision(last, "again"))
     for number in {*decisions.done, *decisions.again}:
         if number not in doubtful:
-            raise ConfigError(f"Call {number} is no write that may have been done", hint=_numbers_of(doubtful))
+            raise ConfigError(f"Call {number} is not a write that may have been done", hint=_numbers_of(doubtful))
     open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
     if open_ones:
         raise _under_way(open_ones)
@@ -418,7 +418,7 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
             events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
     age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
     if age > timedelta(days=APPROVAL_DAYS):
-        raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls cannot be approved any more")
+        raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls can no longer be approved")
     return events
 
 

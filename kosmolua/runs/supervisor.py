@@ -137,7 +137,7 @@ class Broker(Protocol):
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass, and return for how many seconds the script has to wait in fact."""
+        """Let time pass, and return for how many seconds the script really has to wait."""
 
     def time(self, clock: str, own: float) -> float:
         """Return what a clock of the host's says, ``wall`` or ``cpu``; ``own`` is what the child's own says."""

@@ -68,7 +68,7 @@ class Session(Worker):
                 return frame
 
     def _whole_frame(self) -> dict[str, Any]:
-        """Read a frame. What a dead child left of its last reply is none, nor are replies that came too late."""
+        """Read a frame, skipping what a dead child left of its last reply, and replies that came too late."""
         try:
             frame = json.loads(self._receive())
         except ValueError:

@@ -140,7 +140,7 @@ def read(path: str | None) -> Settings:
 def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
     if not _NAME.fullmatch(name):
         hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise _wrong(file, f"[tenants.{name[:80]}]: a tenant's name is of other characters", TENANTS, name, hint=hint)
+        raise _wrong(file, f"[tenants.{name[:80]}]: a tenant cannot be called this", TENANTS, name, hint=hint)
     checked = _checked(file, table, _TENANT, TENANTS, name)
     if "token" not in checked and "jwt" not in checked:
         raise _wrong(file, f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)

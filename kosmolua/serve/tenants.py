@@ -281,7 +281,7 @@ class Tenant:
     def _end(self, running: Running, task: asyncio.Future[Outcome]) -> None:
         self._running.pop(running.id, None)
         if task.cancelled():
-            outcome = Outcome([], "", Interrupted("The client was gone, so the script was ended"), [])
+            outcome = Outcome([], "", Interrupted("The client disconnected, so the script was stopped"), [])
         elif error := task.exception():
             told = error if isinstance(error, KosmoError) else WorkerLost(f"The run failed: {error!r}")
             outcome = Outcome([], "", told, [])

@@ -77,7 +77,7 @@ class SignedTokens:
         self._fetching = asyncio.Lock()
         url = urlsplit(issuer.jwks)
         if url.scheme == "http" and not is_loopback_name(url.netloc):
-            raise ConfigError(f"The keys of {issuer.issuer} would come unprotected", hint="name a URL with https")
+            raise ConfigError(f"The keys of {issuer.issuer} would be fetched without TLS", hint="name a URL with https")
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:

@@ -104,7 +104,7 @@ class Compiled:
         title: The document's title, or the overlay's sentence.
         access: How the service is reached.
         functions: The functions, in the document's order.
-        covered: The operations that are none, since a registered function stands for them.
+        covered: The operations that have no function of their own, since a registered function stands for them.
         names: Every name, by method and path; those of operations that are gone too.
         notes: What was skipped or widened.
         total: The operations of the document.

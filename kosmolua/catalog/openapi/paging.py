@@ -126,7 +126,7 @@ def _told(shape: _Shape, told: Mapping[str, Any]) -> Recipe | None:
         return None
     size = shape.parameter(_SIZES)
     if told.get("parameter") and not shape.has(str(told["parameter"])):
-        return None  # a default of all lists, and this is none
+        return None  # a default for lists, and this is not a list
     if shape.items() is None and "items" not in told:
         return None
     return Recipe(

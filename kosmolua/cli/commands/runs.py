@@ -22,7 +22,7 @@ DEFAULT_RUNS = 20
 
 
 class Runs(Group):
-    """The command; what is no name of a subcommand is the journal to list."""
+    """The command; a word that names no subcommand is the journal to list."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line."""
