@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
+from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
 
 from kosmolua.serve import settings
 
@@ -22,35 +21,6 @@ SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with served(tmp_path_factory.mktemp("pages"), "acme", "globex") as pages:
         yield pages
-
-
-class Person:
-    """A browser without JavaScript.
-
-    Args:
-        base: The address of the page.
-        tenant: Signs in as this tenant, if it is given.
-    """
-
-    def __init__(self, base: str, tenant: str = "") -> None:
-        self.browser = requests.Session()
-        self.base = base
-        if tenant:
-            assert self.sign_in(token_of(tenant)).url.endswith("/approvals")
-
-    def open(self, path: str) -> requests.Response:
-        """Return a page."""
-        return self.browser.get(self.base + path, timeout=20)
-
-    def send(self, path: str, /, *, on: str = "/approvals", **form: object) -> requests.Response:
-        """Send a form of a page."""
-        found = re.search(r'name="token_of_form" value="([^"]+)"', self.open(on).text)
-        token = {"token_of_form": found[1]} if found else {}
-        return self.browser.post(self.base + path, data={**token, **form}, timeout=20)
-
-    def sign_in(self, token: str, following: str = "") -> requests.Response:
-        """Sign in by the form."""
-        return self.send("/login", on="/login", token=token, next=following)
 
 
 @pytest.fixture
@@ -334,20 +304,11 @@ def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
         person = Person(pages.url, "acme")
         for decision, status in (("approve", "done"), ("deny", "failed")):
             outcome = pages.start("acme", RESTART)
-            call = _first_call(person)
+            call = first_call(person)
             assert "runs and waits" in person.open("/approvals").text
             person.send("/approvals", decision=decision, call=call)
             assert outcome.result(20).status == status
             assert person.send("/approvals", decision=decision, call=call).status_code == 409
-
-
-def _first_call(person: Person) -> str:
-    """Return the name of the first call that waits, once there is one."""
-    for _ in range(200):
-        if found := re.search(r'name="call" value="([^"]+)"', person.open("/approvals").text):
-            return found[1]
-        time.sleep(0.05)
-    raise AssertionError("no call waits")
 
 
 def test_a_session_ends_with_its_token(tmp_path: Path) -> None:

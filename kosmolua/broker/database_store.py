@@ -37,6 +37,8 @@ from kosmolua.errors import ConfigError, KosmoError
 
 PATIENCE = 20.0
 """Seconds for which a run waits for a database that is gone, before it ends."""
+ASK_PATIENCE = 5.0
+"""Seconds for which a question is tried to be put; somebody at the script's client may be asked all the same."""
 PRUNED = "pruned"
 """Holds the lease of a recording that is being removed."""
 
@@ -145,7 +147,7 @@ class DatabaseStore:
         }
         given |= {"tenant": self._tenant, "since": question.since, "until": question.until}
         with suppress(IntegrityError):  # the connection was lost after it was put
-            self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), PATIENCE)
+            self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
         """Answer a question; the first answer counts."""
@@ -160,7 +162,7 @@ class DatabaseStore:
         of = QUESTIONS.c
         query = sql.select(of.is_approved, of.decided_by, of.decided)
         query = query.where(of.tenant == self._tenant, of.id == question, of.is_approved.is_not(None))
-        row = self._database.do(lambda at: at.execute(query).first(), PATIENCE)
+        row = self._database.do(lambda at: at.execute(query).first())
         return Decision(*row) if row else None
 
     def withdraw(self, question: str) -> None:

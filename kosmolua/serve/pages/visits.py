@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kosmolua.errors import ConfigError
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
 from kosmolua.serve.pages.sessions import Session, Sessions
 from kosmolua.serve.pages.workspace import Workspace
@@ -119,7 +120,6 @@ class Visit:
 
     def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
         """Return what the frame of every page shows."""
-        waiting = len(self.workspace.waiting()) if self.workspace and is_whole else 0
         return {
             "form_token": self._form_token,
             "root": self.root,
@@ -127,8 +127,14 @@ class Visit:
             "sections": SECTIONS,
             "static": lambda name: self.root + asset_path(name),
             "tenant": self.workspace.name if self.workspace else "",
-            "waiting_count": waiting,
+            "waiting_count": self._count_waiting() if is_whole else 0,
         }
+
+    def _count_waiting(self) -> int:
+        try:
+            return len(self.workspace.waiting()) if self.workspace else 0
+        except ConfigError:  # the store cannot be reached now, which what needs it says
+            return 0
 
     def _form_token(self) -> Markup:
         return Markup('<input type="hidden" name="token_of_form" value="{}">').format(
