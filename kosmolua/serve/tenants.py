@@ -229,7 +229,7 @@ class Tenant:
         Args:
             run: Its id.
             options: As a run takes them.
-            decided: What a person said of its calls: ``approve``, ``deny``, ``done`` and ``again``, as
+            decided: What a person decided about its calls: ``approve``, ``deny``, ``done`` and ``again``, as
                 :meth:`kosmolua.Runtime.resume` takes them.
 
         Raises:
@@ -441,7 +441,7 @@ class Tenants:
             await asyncio.to_thread(self._stores.close)
 
     def reopen_journals(self) -> None:
-        """Open the journals anew, as after their files were renamed."""
+        """Reopen the journals, as after their files were renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
 

@@ -24,7 +24,7 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = 30
 """Seconds by which the clocks of issuer and server may differ."""
 KEYS_LIFETIME = 600.0
-"""Seconds after which an issuer's keys are fetched anew."""
+"""Seconds after which an issuer's keys are fetched again."""
 MIN_FETCH_INTERVAL = 30.0
 """Seconds between two fetches for the sake of a key that is not known, which anybody can name."""
 FETCH_TIMEOUT = 5

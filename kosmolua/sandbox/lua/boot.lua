@@ -39,7 +39,7 @@ end
 local LONG_PAUSE, PAUSE, MUCH = 1000, 400, 8 * 1024
 collectgarbage("setpause", LONG_PAUSE)
 
----Set anew for each run, by the host.
+---Set for each run, by the host.
 local limits = {}
 local script_name
 
