@@ -8,7 +8,6 @@ crosses the other way round.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from math import inf
@@ -16,7 +15,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.sources import SOURCES, Sources, check_secret
+from kosmolua.accounts.sources import Sources, check_secret, source_of
 from kosmolua.broker.places import MAX_PLACES, Place, reach
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
@@ -30,18 +29,6 @@ if TYPE_CHECKING:
 
 Given = str | Secret | Mapping[str, Any]
 """How a program gives a secret: itself, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``."""
-
-
-def source_of(text: str) -> dict[str, Any]:
-    """Return the source of a secret that a text such as ``env:NAME`` names, as the accounts file has it.
-
-    Raises:
-        ValueError: It names none.
-    """
-    kind, colon, rest = text.partition(":")
-    if kind not in SOURCES or not colon or not rest.strip():
-        raise ValueError("give env:VARIABLE, file:PATH, command:PROGRAM ARGUMENT..., keyring:NAME or ask")
-    return {kind: shlex.split(rest) if kind == "command" else rest}
 
 
 class NamedSecrets:
