@@ -16,7 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from kosmolua.accounts.sources import Sources, check_secret, source_of
-from kosmolua.broker.places import MAX_PLACES, Place, reach
+from kosmolua.broker.places import MAX_PLACES, Place, handle_at, reach
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
 from kosmolua.schema.mismatch import Mismatch
@@ -131,13 +131,9 @@ class Handles:
         filled = deepcopy(list(given))
         for entry in places[: MAX_PLACES + 1]:
             try:
-                place, name = entry
-                holder, key = reach(filled, place)
-                is_place = holder[key] == MASK and isinstance(name, str)
-            except (LookupError, TypeError, ValueError):
-                is_place = False
-            if not is_place:
-                raise BadArguments(f"{path}: a secret is marked where there is no argument")
+                holder, key, name = handle_at(filled, entry)
+            except LookupError:
+                raise BadArguments(f"{path}: a secret is marked where there is no argument") from None
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
             raise BadArguments(f"{path}: more than {MAX_PLACES:,} secrets stand in its arguments")
