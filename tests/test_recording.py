@@ -153,7 +153,7 @@ def test_the_recording_is_the_owners_and_is_never_overwritten(runtime: Runtime, 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 or os.name == "nt"
     kept = file.read_bytes()
 
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         runtime.run("return 2", record=file)
     assert file.read_bytes() == kept
 

@@ -254,7 +254,7 @@ def test_nothing_is_overwritten(kosmolua: Program, home: Path) -> None:
     for name in ("weather", "sunshine"):
         again = kosmolua("integrations", "new", name)
         assert again.returncode == 2
-        assert f"kosmolua: {name} is there already, so nothing was written" in again.stderr
+        assert f"kosmolua: {name} already exists, so nothing was written" in again.stderr
     assert mine.read_text() == "# mine\n"
     assert (home / "sunshine").read_text() == "a file"
 

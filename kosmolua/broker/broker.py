@@ -69,7 +69,7 @@ class Broker:
         run: The id of the run; by default a new one.
         earlier: The number of calls that the run made before, in another process.
         plan: Notes writes instead of having them sent, or allows those of a plan alone.
-        decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
+        decided: What a person decided about a call beforehand, True for yes, or None. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
         catalog: Resolves paths; by default the host's.
         contents: Keeps the bytes that the script has handles of; by default for this run alone.

@@ -130,7 +130,7 @@ class Database:
         self._engine.dispose()
 
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
-        """Return what a function does in a transaction, which is made anew if the connection is lost meanwhile.
+        """Return what a function does in a transaction, which is repeated if the connection is lost meanwhile.
 
         Args:
             work: The function; it may be called several times.

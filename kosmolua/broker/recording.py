@@ -9,13 +9,13 @@ The events, each with the members that it adds to ``event`` and ``sum``::
     answer   {id, branch, ask, value | error, call, secrets, truncated}
                                         what a request of the script was answered
     given    {id}                       the script has got the answer of a write
-    resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew
+    resumed  {time, by}                 the run goes on in another process, whose requests are numbered from the start
     script   {name, sha256, source}     from here on another script runs
     chunk    {name, sha256, source, verb, seed}
-                                        from here on a session runs this chunk, whose requests are numbered anew
+                                        from here on a session runs this chunk, whose requests count from the start
     reset    {}                         the session forgets its state
     decision {line, number, decision, by, value}
-                                        what a person said of a call: done, again, approve, deny
+                                        what a person decided about a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
                                         how the run ended, and the calls that have no answer
 
@@ -169,7 +169,7 @@ class Writer:
         after: The recording to append to; None makes a new one.
 
     Raises:
-        ConfigError: It cannot be written, is there already, or another run writes it.
+        ConfigError: It cannot be written, already exists, or another run writes it.
     """
 
     def __init__(

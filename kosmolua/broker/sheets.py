@@ -156,7 +156,7 @@ class File:
             file = FileIO(os.open(self.name, flags, 0o600), "r+")
         except FileExistsError:
             hint = "name another file, or remove this one"
-            raise ConfigError(f"The recording {self.name} is there already", hint=hint) from None
+            raise ConfigError(f"The recording {self.name} already exists", hint=hint) from None
         except OSError as error:
             raise ConfigError(f"The recording {self.name} cannot be written: {error.strerror}") from None
         for _ in range(LOCK_TRIES):

@@ -85,7 +85,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person said of a question.
+    """What a person answered to a question.
 
     Args:
         is_approved: True for yes.

@@ -53,7 +53,7 @@ class Page(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
 
     @property
     def smaller(self) -> str:
@@ -125,7 +125,7 @@ class SeveralPages(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return ", ".join(page.name for page in self.pages)
 
     @property
@@ -189,7 +189,7 @@ class GuidePage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return self.topic
 
     def full(self) -> str:

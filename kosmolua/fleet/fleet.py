@@ -27,7 +27,7 @@ class Fleet:
     short ones at once, which it does in a row. Whoever stops to take outcomes has those cancelled that have not begun.
 
     Args:
-        runtime: Runs the script in this process. In others it is opened anew, from its options.
+        runtime: Runs the script in this process. Other processes open one with the same options.
         script: The script.
         executor: Where tasks are done.
         limit: What the executor has at once: so many tasks, or batches of short ones.

@@ -46,7 +46,7 @@ class Ledger:
     ``done`` has the places of the inputs that need no run any more.
 
     Raises:
-        UsageError: The file is there already.
+        UsageError: The file already exists.
         ConfigError: It cannot be read or written, or is no such file.
     """
 
@@ -56,7 +56,7 @@ class Ledger:
         if resume and os.path.exists(path):
             self._go_on()
         elif os.path.exists(path) and os.path.getsize(path):
-            raise UsageError(f"{path} is there already", hint="--resume goes on with it, or name another file")
+            raise UsageError(f"{path} already exists", hint="--resume goes on with it, or name another file")
         try:
             self._file: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as error:

@@ -68,7 +68,7 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
     the verifier (PKCE, RFC 7636), and an answer without the right state is ignored.
 
     Args:
-        service: Where.
+        service: The service to log in at.
         open_page: Opens a URL in a browser.
 
     Raises:
@@ -95,7 +95,7 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
     """Let a person type a code on another device, and return the tokens (RFC 8628).
 
     Args:
-        service: Where.
+        service: The service to log in at.
         show: Shows a person the page and the code.
 
     Raises:

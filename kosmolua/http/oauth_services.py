@@ -101,7 +101,7 @@ def register(service: Service, address: str) -> Service:
     """Register a client (RFC 7591), and return the service with it.
 
     Args:
-        service: Where.
+        service: The service to register at.
         address: The address to which browsers bring the answer of a login.
 
     Raises:

@@ -274,7 +274,7 @@ class _Places:
             return True
 
     def resume(self, turn: Turn) -> None:
-        """Put a run in line again, before those of its client that did not begin."""
+        """Queue a run again, before its client's runs that have not begun."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:

@@ -183,7 +183,7 @@ def begin(
 
     Args:
         host: What the run makes its calls with.
-        path: The file, which must not be there; None for a place in the store, found by the run's id.
+        path: The file, which must not exist yet; None for a place in the store, found by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits of the run.
@@ -224,7 +224,7 @@ def begun(
 
     Args:
         host: What makes the calls.
-        path: The file, which must not be there; None for a place in the store, found by the run's id.
+        path: The file, which must not exist yet; None for a place in the store, found by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits.
@@ -278,7 +278,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     Args:
         host: What the run makes its calls with.
         recording: The recording.
-        decisions: What a person said of calls.
+        decisions: What a person decided about calls.
         script: What runs from here on, as :func:`script_fields` has it; None for the script that ran last.
 
     Raises:

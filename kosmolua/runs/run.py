@@ -161,7 +161,7 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return what the script finds in ``params`` by what its header says of them.
+        """Return the values of ``params``, checked and completed as the script's header says.
 
         Raises:
             BadArguments: They do not fit the script's header.

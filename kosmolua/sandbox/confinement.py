@@ -14,7 +14,7 @@ if sys.platform == "linux":
     from kosmolua.sandbox import linux, seccomp
 
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
-"""From the resource limits of every Unix to the filter of system calls that only Linux has."""
+"""The layers, from the resource limits of every Unix to the filter of system calls that only Linux has."""
 INTERPRETER = 128 * 1024**2
 """Bytes of address space for Python, its libraries and a frame: 15 MiB when idle, 100 to send a result of 16 MiB."""
 MAX_COPIES = 256 * 1024**2
@@ -23,7 +23,7 @@ MAX_COPIES = 256 * 1024**2
 Also the holes in Lua's heap have to find room here: without them, 96 MiB of strings take 111 MiB.
 """
 POLL_INTERVAL = 0.2
-"""Seconds between two looks at the parent, on systems that tell nothing of its end."""
+"""Seconds between two checks whether the parent lives, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
 """Input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
@@ -94,7 +94,7 @@ class Confinement:
         return [name for name in LAYERS if not self._in_force.get(name)]
 
     def settle(self) -> None:
-        """Give up for good what neither this process nor its forks need once everything is loaded.
+        """Drop for ever the rights that neither this process nor its forks need once everything is loaded.
 
         From here on nothing can be imported.
         """

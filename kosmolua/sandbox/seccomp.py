@@ -64,7 +64,7 @@ _FORKING = {
 There is no ``kill``: the host alone ends a chunk.
 """
 _REARMING = {"setitimer": (38, 103)}
-"""What a worker of several jobs needs too: the time of each begins anew."""
+"""What a worker of several jobs needs too: each has its own CPU time."""
 _CLEAR = {
     "mmap": (2, 0x4),
     "mprotect": (2, 0x4),

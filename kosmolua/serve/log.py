@@ -71,7 +71,7 @@ class Log:
             self._lost += 1
 
     def reopen(self) -> None:
-        """Open the file anew, as after it was renamed."""
+        """Reopen the file, as after it was renamed."""
         self._is_stale = True
 
     def close(self) -> None:

@@ -52,8 +52,8 @@ class Plan:
 def serve(plan: Plan) -> None:
     """Serve until the process receives a signal to stop.
 
-    SIGTERM lets runs under way end first, and a second one does not. SIGHUP reads the accounts file anew and opens log,
-    audit and journals again.
+    SIGTERM lets runs under way end first, and a second one does not. SIGHUP reads the accounts file again and reopens
+    log, audit and journals.
 
     Args:
         plan: What the command line says.

@@ -38,7 +38,7 @@ end
 -- spends most of its time on that.
 collectgarbage("setpause", 400)
 
----Set anew for each run, by the host.
+---Set for each run, by the host.
 local limits = {}
 local script_name
 

@@ -139,7 +139,7 @@ class History:
         return Run(summary, lambda summary: self._details(summary, store))
 
     def _details(self, summary: Summary, store: Store) -> Details:
-        """Return what a recording has, which is read anew only if it was written since."""
+        """Return what a recording has, which is read again only if it was written since."""
         with self._lock:
             known = self._known.get(summary.run)
         if known and known[0] == summary:
