@@ -68,7 +68,7 @@ class Row:
         try:
             self._database.do(lambda at: at.execute(new))
         except IntegrityError:
-            raise ConfigError(f"The recording {self.name} is there already") from None
+            raise ConfigError(f"The recording {self.name} already exists") from None
         return RowSheet(self._database, self._key, holder, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
