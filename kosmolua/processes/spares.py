@@ -125,7 +125,7 @@ class Spares:
     def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
         """Order workers if there are too few, in place of one that ends.
 
-        Those with other terms make room: none may ask for them again.
+        Those with other terms are ended: nobody may ask for them again.
         """
         matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds none ready, and says what is wrong if it is worse
