@@ -101,6 +101,9 @@ class Folder:
             with open(marker, "wb"):
                 os.utime(marker)
             self.prune(keep)
+            for file in list(os.scandir(self._questions)):  # whose processes ended before they could withdraw them
+                if time.time() - file.stat().st_mtime > DAY:
+                    os.remove(file)
 
     def waiting(self) -> list[Waiting]:
         """Return the calls that wait for a person."""
@@ -200,10 +203,10 @@ class Folder:
         """Return the first and the last event of a recording, each empty if it cannot be read."""
         path = self._file(run).name
         try:
-            with open(path, "rb") as file:
-                found = os.fstat(file.fileno())
-                stamp = (found.st_mtime_ns, found.st_size)
-                if run not in self._seen or self._seen[run][0] != stamp:
+            found = os.stat(path)
+            stamp = (found.st_mtime_ns, found.st_size)
+            if run not in self._seen or self._seen[run][0] != stamp:
+                with open(path, "rb") as file:
                     self._seen[run] = (stamp, _event(file.readline()), _event(_last_line(file, found.st_size)))
         except OSError:
             return {}, {}
