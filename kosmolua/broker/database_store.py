@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,6 +39,8 @@ PATIENCE = 20.0
 """Seconds for which a run waits for a database that is gone, before it ends."""
 ASK_PATIENCE = 5.0
 """Seconds for which a question is tried to be put; somebody at the script's client may be asked all the same."""
+MAX_ROWS = 32
+"""Lines that are read at once to look for secrets in them."""
 PRUNED = "pruned"
 """Holds the lease of a recording that is being removed."""
 
@@ -278,10 +280,17 @@ class RowSheet:
     def sync(self) -> None:
         """Do nothing: a line is where a power cut leaves it once it is appended."""
 
-    def read(self) -> bytes:
-        """Return all lines."""
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
-        return b"".join(self._database.do(lambda at: at.execute(query).scalars().all(), PATIENCE))
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines."""
+        last = 0
+        mine = sql.select(LINES.c.number, LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
+        while rows := self._some_after(mine, last):
+            yield from (row.line for row in rows)
+            last = rows[-1].number
+
+    def _some_after(self, query: sql.Select[tuple[int, bytes]], last: int) -> Sequence[Any]:
+        some = query.where(LINES.c.number > last).limit(MAX_ROWS)
+        return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
 
     def replace(self, lines: Sequence[bytes]) -> None:
         """Replace all lines, and what the row has of them."""
