@@ -27,7 +27,7 @@ HOMES = {
     "tomli": ["accounts.toml", "cli.inputs"],
     "sqlalchemy": ["broker.database", "broker.database_store"],
     "keyring": ["accounts.sources", "accounts.logins"],
-    "authlib": ["http.oauth"],
+    "authlib": ["http.oauth", "serve.pages.oidc"],
     "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
     "tree_sitter": ["lua.syntax"],

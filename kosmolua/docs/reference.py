@@ -265,7 +265,7 @@ def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
 
 
 def _returns(function: Function, namespace: str, text: str) -> str:
-    typed = function.returns and luacats.records_in([function.returns])
+    typed = function.returns and next(luacats.records_by_depth([function.returns]), None)
     return _joined(text, f"Type: `{luacats.returned(function, namespace)}`." if typed else "")
 
 

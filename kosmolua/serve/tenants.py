@@ -364,8 +364,9 @@ class Tenants:
         common: What the command line gives to all of them.
         observers: Who is told of their runs.
 
-    ``settings`` is what the file says, as it was read last, and ``metrics_token`` the token for the metrics that it
-    names. ``key`` signs the cookies of the page; it is another one at each start of the server.
+    ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
+    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page; it is
+    another one at each start of the server.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
@@ -379,6 +380,7 @@ class Tenants:
         self._stores = _open_stores(settings, common)
         self.settings, opened = self._open(settings)
         self.metrics_token = _metrics_token(self.settings, common)
+        self.client_secret = _client_secret(self.settings, common)
         self._by_name = {each.settings.name: Tenant(each, common, observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -412,8 +414,9 @@ class Tenants:
             ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
         """
         metrics_token = await asyncio.to_thread(_metrics_token, settings, self._common)
+        client_secret = await asyncio.to_thread(_client_secret, settings, self._common)
         read, opened = await asyncio.to_thread(self._open, settings)
-        self.settings, self.metrics_token = read, metrics_token
+        self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
         for each in opened:
             if tenant := self._by_name.get(each.settings.name):
@@ -474,6 +477,13 @@ def _metrics_token(settings: Settings, common: Common) -> Secret | None:
     if settings.metrics_token is None or settings.path is None:
         return None
     return _secret(settings.path.parent, common, "serve.metrics_token", settings.metrics_token, common.warn)
+
+
+def _client_secret(settings: Settings, common: Common) -> Secret | None:
+    given = settings.oidc.client_secret if settings.oidc else None
+    if given is None or settings.path is None:
+        return None
+    return _secret(settings.path.parent, common, "serve.oidc.client_secret", given, common.warn)
 
 
 def _secret(folder: Path, common: Common, where: str, given: Given, warn: Callable[[str], None]) -> Secret:

@@ -84,7 +84,7 @@ class SignedTokens:
         """Return True if a token is signed by the issuer, for this audience, valid now, and has the claims."""
         try:
             header = jwt.get_unverified_header(given)
-            if not self._may_fit(_claims_of(given)):
+            if not self._may_fit(claims_of(given)):
                 return False
             key = await self._key(header.get("kid"))
             if key is None:
@@ -138,18 +138,12 @@ class SignedTokens:
         return fetched
 
 
-def expiry_of(token: bytes) -> float:
-    """Return when a signed token that was accepted expires, in seconds since 1970; 0 if it never does."""
-    claims = jwt.decode(token, options={"verify_signature": False})
-    return float(claims.get("exp", 0.0))
-
-
 def may_be_signed(given: bytes) -> bool:
     """Return True if a token has the form of a signed one."""
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
 
 
-def _claims_of(given: bytes) -> Mapping[str, Any]:
+def claims_of(given: bytes) -> Mapping[str, Any]:
     """Return what a token says of itself, whoever signed it."""
     claims: Mapping[str, Any] = jwt.decode(given, options={"verify_signature": False})
     return claims

@@ -241,8 +241,7 @@ def _servers(document: Document) -> list[dict[str, Any]]:
 def _origins(base_url: str, operations: Iterable[Operation]) -> list[str]:
     """Return every origin that a request may go to, the usual one first."""
     found = {_origin(base_url): None}
-    for each in operations:
-        found |= {_origin(text(server.get("url"))): None for server in each.servers[:1] if isinstance(server, dict)}
+    found |= {origin(str(_server(each) or "")): None for each in operations}
     return [each for each in found if each]
 
 

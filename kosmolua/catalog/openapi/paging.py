@@ -180,6 +180,8 @@ def _found(shape: _Shape) -> Recipe | None:
         if token.wire.lower() == "cursor" and shape.item_has("cursor"):
             return Recipe("item_cursor", token.wire, "cursor", **found)
     page = shape.parameter(_PAGES)
+    if page and shape.is_text(page) and (next_page := shape.next(["next_page"])):
+        return Recipe("token", page.wire, next_page, **found)  # a token by another name: Stripe's searches
     if page and shape.is_number(page):
         first = page.schema.get("default", 1) if isinstance(page.schema, dict) else 1
         return Recipe("page", page.wire, first=first if first in (0, 1) else 1, **found)
@@ -221,6 +223,10 @@ class _Shape:
     def is_number(self, each: Field) -> bool:
         """Return True if a parameter is a number, or may be one."""
         return self._document.resolve(each.schema).get("type", "integer") in ("integer", "number", "string")
+
+    def is_text(self, each: Field) -> bool:
+        """Return True if a parameter is a string."""
+        return self._document.resolve(each.schema).get("type") == "string"
 
     def key(self, name: str) -> bool:
         """Return True if the result has a key."""

@@ -54,7 +54,7 @@ def command(address: str, drain: float, options: Options) -> None:
 
     Who is served stands in [tenants.NAME] of the accounts file: the token, the accounts, what is allowed at most.
     """
-    for library in ("mcp", "prometheus_client", "jwt"):
+    for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
         if not find_spec(library):
             raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
     from kosmolua.mcp.log import log_in_sentences

@@ -25,6 +25,8 @@ SECTIONS = (
     ("usage", "Usage"),
 )
 """The sections of the page, each with its title, in the order of the navigation."""
+MAX_FORM = 1 << 20
+"""Bytes of a form."""
 PART_HEADER = "x-part"
 """The header of a request for one block of a page, which replaces that of a page that is open."""
 
@@ -113,6 +115,10 @@ class Visit:
         }
         return self.page("error.html", status=status, **told)
 
+    def refusal(self) -> Response:
+        """Return the answer to a form that is not this session's."""
+        return self.error("Refused", "This form was not made by this page, or is too old.", status=403)
+
     def redirect(self, path: str, **query: str) -> Response:
         """Return an answer that leads to another page."""
         address = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
@@ -150,3 +156,29 @@ def is_local(path: str) -> bool:
     """Return True if a path leads to this page and nowhere else."""
     parts = urlsplit(path)
     return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+
+
+def is_own(visit: Visit) -> bool:
+    """Return True if a form was made by a page of the visit's session, and sent by no other site."""
+    return is_same_origin(visit.request) and visit.sessions.is_own_form(visit.session, visit.form)
+
+
+def is_same_origin(request: Request) -> bool:
+    """Return True unless a browser says that another site made the request."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        return False
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+async def form_of(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the values of a form by name, the last of each and all of each; files are left out."""
+    if request.method != "POST":
+        return {}, {}
+    async with request.form(max_files=0, max_part_size=MAX_FORM) as form:
+        given: list[tuple[str, Any]] = form.multi_items()
+    lists: dict[str, list[str]] = {}
+    for name, value in given:
+        if isinstance(value, str):
+            lists.setdefault(name, []).append(value)
+    return {name: values[-1] for name, values in lists.items()}, lists
