@@ -116,6 +116,7 @@ class Settings:
         log: The file of the log; None for standard output.
         store: Where recordings and questions to people are kept for all replicas, a folder or the address of a
             database; None for the user's state folder.
+        cookie_key: Signs the cookies of the page; None for another key at each start.
         oidc: Where people sign in, or None if they do by tokens alone.
     """
 
@@ -129,6 +130,7 @@ class Settings:
     workers: int = DEFAULT_WORKERS
     log: str | None = None
     store: Given | None = None
+    cookie_key: Given | None = None
     oidc: Provider | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
@@ -328,6 +330,7 @@ _SERVER: dict[str, Check] = {
     "workers": _count,
     "log": _text,
     "store": _secret,
+    "cookie_key": _secret,
     "oidc": _provider,
 }
 _TENANT: dict[str, Check] = {

@@ -198,6 +198,10 @@ class Tenant:
         """Return a new runtime with its accounts and integrations, whose calls are simulated and in no journal."""
         return self._opened.open_runtime(simulate=True)
 
+    def may_bear_signed(self, token: bytes) -> bool:
+        """Return True if a token says that it is one of the tenant's issuer, which anybody could say."""
+        return self._opened.signed is not None and may_be_signed(token) and self._opened.signed.may_fit(token)
+
     async def bears_signed(self, token: bytes) -> bool:
         """Return True if a token is one that the tenant's issuer signed for it."""
         return self._opened.signed is not None and await self._opened.signed.accept(token)
@@ -363,25 +367,28 @@ class Tenants:
         settings: What the accounts file says.
         common: What the command line gives to all of them.
         observers: Who is told of their runs.
+        key: Signs the cookies of the page, if the processes of a server share one.
 
     ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
     and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page; it is
-    another one at each start of the server.
+    another one at each start unless the file has one.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
     """
 
-    def __init__(self, settings: Settings, common: Common, observers: Sequence[Observer] = ()) -> None:
-        self.key = secrets.token_bytes(32)
+    def __init__(
+        self, settings: Settings, common: Common, observers: Sequence[Observer] = (), key: bytes | None = None
+    ) -> None:
+        self.key = key or _cookie_key(settings, common)
         self._common = common
-        self._observers = observers
+        self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
         self._stores = _open_stores(settings, common)
         self.settings, opened = self._open(settings)
         self.metrics_token = _metrics_token(self.settings, common)
         self.client_secret = _client_secret(self.settings, common)
-        self._by_name = {each.settings.name: Tenant(each, common, observers) for each in opened}
+        self._by_name = {each.settings.name: Tenant(each, common, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter(list(self._by_name.values()))
@@ -395,12 +402,23 @@ class Tenants:
         """The tenant that needs no token, whose calls are simulated; None if there are others."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
 
+    def place_of(self, token: bytes) -> int | None:
+        """Return the place among the tenants of the one that a token may lead to, or None. It lets nobody in."""
+        for place, tenant in enumerate(self):
+            if tenant.tokens.accept(token) or tenant.may_bear_signed(token):
+                return place
+        return None
+
     async def authenticate(self, token: bytes) -> Tenant | None:
         """Return the tenant whose token this is, or None. For a token that was given it takes the same time."""
         found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
+
+    def observe(self, *observers: Observer) -> None:
+        """Have further observers told of the runs of all tenants."""
+        self._observers.extend(observers)
 
     async def start(self) -> None:
         """Begin to answer requests of the protocol."""
@@ -471,6 +489,13 @@ def _open_stores(settings: Settings, common: Common) -> Stores | None:
         return None
     where = _secret(settings.path.parent, common, "serve.store", settings.store, common.warn).reveal()
     return open_stores(where if "://" in where else str(settings.path.parent / expanded(where)))
+
+
+def _cookie_key(settings: Settings, common: Common) -> bytes:
+    if settings.cookie_key is None or settings.path is None:
+        return secrets.token_bytes(32)
+    given = _secret(settings.path.parent, common, "serve.cookie_key", settings.cookie_key, common.warn)
+    return sha256(given.reveal().encode()).digest()
 
 
 def _metrics_token(settings: Settings, common: Common) -> Secret | None:

@@ -102,6 +102,13 @@ class SignedTokens:
             return False
         return self._may_fit(claims)
 
+    def may_fit(self, given: bytes) -> bool:
+        """Return True if a token says that it is such a one; whether that is true, :meth:`accept` knows."""
+        try:
+            return self._may_fit(claims_of(given))
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return False
+
     def _may_fit(self, claims: Mapping[str, Any]) -> bool:
         wanted = self._issuer.claims.items()
         return claims.get("iss") == self._issuer.issuer and all(claims.get(name) == value for name, value in wanted)
