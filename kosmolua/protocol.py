@@ -38,7 +38,7 @@ Host to child::
 
 In a session a child does one job after another. Each job's only argument says what to do with its source: evaluate it,
 return its value, check that it is complete, or list names. A process that takes over from one that died sends an exit
-notice, which is no frame: it breaks off whatever line the other was writing.
+notice, which is not a frame: it breaks off whatever line the other was writing.
 
 Bytes that are not UTF-8 travel in source, name, args, input and params of a job and text as lone surrogates, as
 Python's ``surrogateescape`` has them.
@@ -145,11 +145,17 @@ def _narrow(value: object) -> object:
     return str(value) if wide else value
 
 
-FORK, KILL = b"F", b"K"
+FORK, KILL, ASK = b"F", b"K", b"A"
 ORDER = struct.Struct("<cQ")
-"""An order to a zygote: fork a worker of this number, whose pipes are attached, or end it."""
+"""An order to a session: end the chunk of this number."""
+WORKER_ORDER = struct.Struct("<cQdQI")
+"""An order to a zygote: fork a worker of this number, whose pipes are attached, end it, or tell its status.
+
+A worker that is forked gets its seconds of processor time for each job, the bytes that Lua may hold, and how many jobs
+it does.
+"""
 STATUS = struct.Struct("<Qi")
-"""A report of a zygote: the number of a worker that ended, and its status, negative for a signal."""
+"""The answer of a zygote: the number of a worker that ended, and its status, negative for a signal."""
 NO_ROOM = 256
 """In place of a status, all of which are smaller: the system allowed no further process."""
 MAX_PATH = 1000

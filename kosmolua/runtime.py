@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from threading import RLock, get_ident
@@ -331,7 +332,7 @@ class Runtime:
 
         Args:
             session: The session.
-            path: The file, which must not be there yet; by default one in the store.
+            path: The file, which must not exist yet; by default one in the store.
 
         Raises:
             ConfigError: It cannot be written.
@@ -473,11 +474,11 @@ class Runtime:
                 they are needed; a mapping names them, others are counted from 0.
             accounts: Run each input once with each of these accounts as the default one.
             executor: Where the runs happen: any of :mod:`concurrent.futures`, such as that of a dask cluster. By
-                default threads of this process. Another process opens this runtime anew from its options.
+                default threads of this process. Another process opens a runtime with the same options.
             limit: Runs that are handed to the executor at once.
             ordered: Yield the outcomes in the order of the inputs.
             retries: How many times a run is repeated whose failure may pass, if it has written nothing.
-            recordings: A folder for a recording of each run. A run whose recording is there already goes on from it. An
+            recordings: A folder for a recording of each run. A run whose recording already exists goes on from it. An
                 executor that repeats the tasks of a lost process, as dask does, repeats no write then.
             options: As :class:`kosmolua.runs.RunOptions` names them, for each run.
 
@@ -571,6 +572,10 @@ class Runtime:
 
         given = [dict(args)] if isinstance(args, Mapping) else list(args or ())
         clock = Clock(self.limits.timeout)
+        if "opentelemetry.trace" in sys.modules:
+            from kosmolua.runs import spans
+
+            watch = spans.watching(watch)
         broker = self._broker(clock, watch)
         try:
             with self._active.one_more():
@@ -601,7 +606,7 @@ class Runtime:
             return broker.identify(self.catalog.integration(integration), account)
 
     def reopen_journal(self) -> None:
-        """Open the journal anew, as after its file was renamed; a server does so on SIGHUP."""
+        """Reopen the journal, as after its file was renamed; a server does so on SIGHUP."""
         self._host.journal.reopen()
 
     def close(self) -> None:

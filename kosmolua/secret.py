@@ -127,7 +127,7 @@ class Redactor:
 
         Args:
             secret: What must not be shown.
-            owner: The account that obtained it and will obtain others: only its newest are kept in mind.
+            owner: The account that obtained it and will obtain others: only its newest ones are remembered.
         """
         for root in secret.roots:
             value = root.reveal()

@@ -83,7 +83,7 @@ def list_of(intro: str, names: Sequence[str]) -> str | None:
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:
-    """Return names for a message, cut if they are many: ``a, b, c and 97 more``."""
+    """Return a list of names for a message, cut if there are many: ``a, b, c and 97 more``."""
     every = list(map(str, names))
     more = len(every) - most
     return ", ".join(every) if more <= 0 else f"{', '.join(every[:most])} and {more:,} more"

@@ -243,7 +243,7 @@ def test_a_variable_of_the_wrong_type_is_named(make: Make, variable: str, value:
     [
         ("proxy.example:3128", 'proxy must be a URL such as "http://proxy.example:3128", not "proxy.example:3128"'),
         ("ftp://ann:hunter22@proxy.example", "not a URL that holds a password"),
-        ("http://ann:hunter22@proxy.example", "holds a password, which does not belong into this file"),
+        ("http://ann:hunter22@proxy.example", "holds a password, which does not belong in this file"),
     ],
 )
 def test_a_proxy_is_a_url_without_a_password(make: Make, proxy: str, message: str) -> None:

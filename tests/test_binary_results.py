@@ -197,7 +197,7 @@ def test_a_frame_that_lies_about_places(runtime: Runtime, places: Any) -> None:
     from kosmolua.broker.contents import Contents
 
     given = [{"file": {"base64": "***", "content_type": "a/b", "bytes": 1}}]
-    with pytest.raises((BadArguments, Exception), match=r"not kept|stand in no place"):
+    with pytest.raises((BadArguments, Exception), match=r"no longer kept|marked where there is no argument"):
         Contents().fill("files.add", given, places)
 
 

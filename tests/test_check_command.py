@@ -88,9 +88,7 @@ def test_a_run_refuses_what_is_certain_to_fail(kosmolua: Program, write: Write) 
     done = kosmolua("run", "--simulate", "--journal", journal, path)
     assert (done.returncode, done.stdout, journal.read_text()) == (1, "", "")
     assert done.stderr.startswith("kosmolua: wrong.lua:2:13: nothing defines 'await'")
-    assert done.stderr.endswith(
-        "kosmolua: wrong.lua was not run. Nothing was sent. (--no-check runs it all the same)\n"
-    )
+    assert done.stderr.endswith("kosmolua: wrong.lua was not run. Nothing was sent. (--no-check runs it anyway)\n")
 
 
 def test_a_run_without_a_check_fails_by_itself(kosmolua: Program) -> None:

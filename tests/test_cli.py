@@ -68,7 +68,7 @@ def test_a_simulated_call_in_lua_and_without(kosmolua: Program) -> None:
     "words", [("--help",), ("-h",), ("--version",), ("run", "--help"), ("accounts", "check", "-h")]
 )
 def test_help_goes_to_standard_output(kosmolua: Program, words: tuple[str, ...]) -> None:
-    """Help that was asked for is no error."""
+    """Help that was asked for is not an error."""
     done = kosmolua(*words)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout

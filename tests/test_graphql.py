@@ -82,7 +82,7 @@ def test_a_mutation_is_sent_once() -> None:
         ("query A { a } mutation B { b }", None, "operation= says which; it has A, B"),
         ("query A { a }", "B", "must have an operation 'B'; it has A"),
         ("fragment F on User { id }", None, "it has none"),
-        ("type User { id: ID }", None, "'type' is no operation"),
+        ("type User { id: ID }", None, "'type' is not an operation"),
     ],
 )
 def test_a_document_without_one_operation(text: str, operation: str | None, says: str) -> None:

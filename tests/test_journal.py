@@ -157,7 +157,7 @@ def test_a_full_disk_stops_no_call(redactor: Redactor) -> None:
     journal = Journal("/dev/full", redactor, warnings.append)
     for _ in range(3):
         journal.write(record())
-    assert warnings == ["The journal /dev/full cannot be written any more: No space left on device"]
+    assert warnings == ["The journal /dev/full can no longer be written: No space left on device"]
 
 
 def test_a_record_is_not_glued_to_half_a_line(tmp_path: Path, redactor: Redactor) -> None:
@@ -194,7 +194,7 @@ def test_a_journal_goes_on_after_a_full_disk(tmp_path: Path, redactor: Redactor)
         journal.write(record(path=name))
     assert paths_in(path) == ["a", "b", "c", "d"]
     assert warnings == [
-        f"The journal {path} cannot be written any more: No space left on device",
+        f"The journal {path} can no longer be written: No space left on device",
         f"The journal {path} can be written again",
     ]
 
@@ -283,7 +283,7 @@ def test_a_folder_that_is_gone(tmp_path: Path, redactor: Redactor) -> None:
     journal.write(record(path="c"))
     assert paths_in(folder / "journal") == ["a", "b", "c"]
     assert [warning.rpartition("/journal ")[2] for warning in warnings] == [
-        "cannot be written any more: No such file or directory",
+        "can no longer be written: No such file or directory",
         "can be written again",
     ]
 

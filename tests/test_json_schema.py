@@ -327,15 +327,15 @@ def test_bounds_beyond_64_bits_are_dropped_with_a_note() -> None:
     kind = reader.read({"type": "integer", "minimum": -9223372036854776000, "maximum": 9223372036854776000}, "seed")
     assert kind == INTEGER
     assert len(reader.notes) == 2
-    assert reader.notes[0] == "seed: minimum -9223372036854776000 is no number of 64 bits"
+    assert reader.notes[0] == "seed: minimum -9223372036854776000 does not fit into 64 bits"
 
 
 @pytest.mark.parametrize(
     ("schema", "note"),
     [
-        ({"type": "strnig"}, "thing: 'strnig' is no type"),
-        ("string", "thing: a str is no schema"),
-        (None, "thing: a NoneType is no schema"),
+        ({"type": "strnig"}, "thing: 'strnig' is not a type"),
+        ("string", "thing: a str is not a schema"),
+        (None, "thing: a NoneType is not a schema"),
         ({"$ref": "#/nowhere"}, "#/nowhere: the reference leads nowhere"),
         ({"$ref": "other.yaml#/Pet"}, "other.yaml#/Pet: the reference leads out of the document"),
         ({"$ref": "file:///etc/passwd"}, "file:///etc/passwd: the reference leads out of the document"),
@@ -343,7 +343,7 @@ def test_bounds_beyond_64_bits_are_dropped_with_a_note() -> None:
         ({"type": "string", "pattern": "^(a+)+$"}, "thing: the pattern '^(a+)+$' is not checked"),
         ({"type": "string", "pattern": 5}, "thing: the pattern '5' is not checked"),
         ({"type": "integer", "minimum": 5, "maximum": 1}, "thing: no number is in 5..1"),
-        ({"type": "integer", "minimum": "1"}, "thing: minimum 1 is no number of 64 bits"),
+        ({"type": "integer", "minimum": "1"}, "thing: minimum 1 does not fit into 64 bits"),
     ],
     ids=str,
 )

@@ -151,19 +151,19 @@ def test_a_missing_null_device_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_further_thread_is_a_sentence_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warm process that nobody could listen to is ended."""
+    """A script that makes no call needs none, and one that does says what it lacks; both leave nothing."""
 
     def refuse(_: Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     before = descendants(os.getpid())
-    workers = WorkerPool(1)
-    monkeypatch.setattr(Thread, "start", refuse)
-    with pytest.raises(WorkerLost, match="allows no further thread") as raised, workers.take():
-        pass
-    assert raised.value.hint
-    assert eventually(lambda: descendants(os.getpid()) <= before)
-    workers.close()
+    with Runtime({}, simulate=True, environ={}) as runtime:
+        monkeypatch.setattr(Thread, "start", refuse)
+        assert [runtime.run("return 1").result for _ in range(3)] == [[1]] * 3
+        lost = runtime.run("return app.integrations.render2.list_services()")
+        assert isinstance(lost.error, WorkerLost)
+        assert "allows no further thread" in lost.error.message
+    assert eventually(lambda: descendants(os.getpid()) == before)
 
 
 @pytest.mark.parametrize("problem", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM])

@@ -27,7 +27,7 @@ HOMES = {
     "tomli": ["accounts.toml", "cli.inputs"],
     "sqlalchemy": ["broker.database", "broker.database_store"],
     "keyring": ["accounts.sources", "accounts.logins"],
-    "authlib": ["http.oauth"],
+    "authlib": ["http.oauth", "serve.pages.oidc"],
     "yaml": ["catalog.openapi.document"],
     "platformdirs": ["folders"],
     "tree_sitter": ["lua.syntax"],
@@ -51,6 +51,7 @@ HOMES = {
     "itsdangerous": ["serve.pages"],
     "jwt": ["serve"],
     "typing_extensions": ["runtime", "runs", "testing"],
+    "opentelemetry": ["runs.spans", "cli.telemetry", "mcp.clients"],
     "pytest": ["testing"],
     "_typeshed": ["http"],  # exists for type checkers only
 }

@@ -155,7 +155,7 @@ def test_types_that_say_something_are_fine(lint: Lint, kind: str) -> None:
     assert lint(source) == []
 
 
-WORD = 'is named by a word of Lua (scripts would have to write ["repeat"]: rename it)'
+WORD = 'is named like a keyword of Lua (scripts would have to write ["repeat"]: rename it)'
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_what_is_only_a_note(lint: Lint) -> None:
     notes = lint(source)
 
     assert [note.partition(" (")[0] for note in notes] == [
-        "notes.py:20: note: accounts check cannot say whose an account is",
+        "notes.py:20: note: accounts check cannot tell whom an account belongs to",
         "notes.py:20: note: there is no simulator for --simulate",
     ]
 

@@ -271,7 +271,7 @@ def test_a_client_that_reads_no_more_ends_the_server_with_a_sentence() -> None:
         client.send("tools/call", call("return 1"))
         assert client.process.wait(60) == 1
         said = client.process.stderr.read().decode()
-    assert said == "kosmolua: Standard output cannot be written any more, so the server has ended\n"
+    assert said == "kosmolua: Standard output can no longer be written, so the server has ended\n"
 
 
 def can_isolate() -> bool:
@@ -355,7 +355,7 @@ def test_a_full_disk_costs_only_the_journal() -> None:
         client.rest()
         assert client.process.stderr
         said = client.process.stderr.read().decode()
-    assert said.count("The journal /dev/full cannot be written any more") == 1
+    assert said.count("The journal /dev/full can no longer be written") == 1
 
 
 VANISHING = """

@@ -68,6 +68,19 @@ def test_stripe_reads_without_a_body_and_walks_by_the_last_id() -> None:
 
 
 @pytest.mark.slow
+def test_stripe_walks_a_search_by_a_token_that_is_called_page() -> None:
+    """``page`` is no number there: it takes ``next_page`` of the page before."""
+
+    def answer(sent: Sent) -> Reply:
+        is_last = "page=tok" in sent.target
+        return Reply({"data": [{"id": "c2" if is_last else "c1"}], "next_page": None if is_last else "tok"})
+
+    with serving(answer) as service, live(shared("stripe.json"), "stripe", service, api_key="made-up-1") as runtime:
+        found = runtime.call("stripe.get_customers_search", {"query": "a", "all": True})
+    assert [each["id"] for each in found["data"]] == ["c1", "c2"]
+
+
+@pytest.mark.slow
 def test_twilio_has_three_arguments_for_one_time() -> None:
     """Names that are equal once cleaned are told apart; calls may use the service's own spelling too."""
     document, fields = shared("twilio.json"), {"username": "AC1", "password": "made-up-1"}

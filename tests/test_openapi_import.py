@@ -14,7 +14,7 @@ from kosmolua import Runtime
 from kosmolua.catalog.openapi import importing
 from kosmolua.catalog.openapi.importing import Wishes
 from kosmolua.catalog.openapi.store import Home, Store
-from kosmolua.errors import ConfigError, UsageError
+from kosmolua.errors import ConfigError, NotConfigured, UsageError
 
 Program = Callable[..., Any]
 
@@ -164,6 +164,27 @@ def test_an_update_keeps_every_name(tmp_path: Path) -> None:
     back = importing.update(tmp_path / "pets", lambda: b"")
     assert "delete_pet" in back.added
     assert {each.name for each in back.update.result.functions} == {"list_pets", "get_pet", "delete_pet"}
+
+
+def test_a_credential_goes_to_no_other_origin_than_the_import_named(tmp_path: Path) -> None:
+    """An operation that is elsewhere now is refused before anything is sent, also where the address has variables."""
+    document = pets(*FIRST)
+    document["paths"]["/pets"]["get"]["servers"] = [{"url": "https://{name}.other.example", "variables": NAMED}]
+    accounts = {"pets": {"default": {"token": "made-up-1"}}}
+    with Runtime(accounts, plugins=[small(tmp_path, document)], environ={}) as runtime:
+        assert runtime.catalog.integration("pets").functions.more.store.meta("access")["origins"] == [
+            "https://pets.example",
+            "https://up.other.example",
+        ]
+    overlay = '[document]\norigins = ["https://pets.example"]\n'
+    for servers in (None, [{"url": "https://{name}.example/v1", "variables": NAMED}]):
+        path = small(tmp_path, {**document, **({"servers": servers} if servers else {})}, overlay=overlay)
+        refused = pytest.raises(NotConfigured, match=r"https://up\.other\.example is not among the origins")
+        with Runtime(accounts, plugins=[path], environ={}) as runtime, refused:
+            runtime.call("pets.list_pets")
+
+
+NAMED = {"name": {"default": "up"}}
 
 
 def test_an_update_shows_where_a_credential_would_go_now(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
-from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, served, token_of
+from support.page import BROKEN, DELETE, REPORT, RESTART, Pages, Person, first_call, served, token_of
+
+from kosmolua.serve import settings
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e"
 SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
@@ -17,35 +21,6 @@ SECTIONS = ("approvals", "runs", "docs", "playground", "accounts", "usage")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with served(tmp_path_factory.mktemp("pages"), "acme", "globex") as pages:
         yield pages
-
-
-class Person:
-    """A browser without JavaScript.
-
-    Args:
-        base: The address of the page.
-        tenant: Signs in as this tenant, if it is given.
-    """
-
-    def __init__(self, base: str, tenant: str = "") -> None:
-        self.browser = requests.Session()
-        self.base = base
-        if tenant:
-            assert self.sign_in(token_of(tenant)).url.endswith("/approvals")
-
-    def open(self, path: str) -> requests.Response:
-        """Return a page."""
-        return self.browser.get(self.base + path, timeout=20)
-
-    def send(self, path: str, /, *, on: str = "/approvals", **form: object) -> requests.Response:
-        """Send a form of a page."""
-        found = re.search(r'name="token_of_form" value="([^"]+)"', self.open(on).text)
-        token = {"token_of_form": found[1]} if found else {}
-        return self.browser.post(self.base + path, data={**token, **form}, timeout=20)
-
-    def sign_in(self, token: str, following: str = "") -> requests.Response:
-        """Sign in by the form."""
-        return self.send("/login", on="/login", token=token, next=following)
 
 
 @pytest.fixture
@@ -321,3 +296,38 @@ def test_a_run_of_the_playground_is_recorded_if_it_is_not_simulated(pages: Pages
 
     assert re.fullmatch(f"{pages.url}/runs/[0-9a-f]{{12}}", page.url)
     assert 'class="status paused"' in page.text
+
+
+def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
+    """While a script still waits for a person, the page shows its call, and an answer lets it go on at once."""
+    with served(tmp_path, "acme", approval_wait=30) as pages:
+        person = Person(pages.url, "acme")
+        for decision, status in (("approve", "done"), ("deny", "failed")):
+            outcome = pages.start("acme", RESTART)
+            call = first_call(person)
+            assert "runs and waits" in person.open("/approvals").text
+            person.send("/approvals", decision=decision, call=call)
+            assert outcome.result(20).status == status
+            assert person.send("/approvals", decision=decision, call=call).status_code == 409
+
+
+def test_a_session_ends_with_its_token(tmp_path: Path) -> None:
+    """Once a tenant has another token, sessions that the former one began are over."""
+    with served(tmp_path, "acme") as pages:
+        person = Person(pages.url, "acme")
+        file = tmp_path / "accounts.toml"
+        file.write_text(file.read_text(encoding="utf-8").replace(token_of("acme"), "another-token-of-acme"))
+        reload = pages.tenants.reload(settings.read(file))
+        asyncio.run_coroutine_threadsafe(reload, pages.loop).result(20)
+
+        assert "/login" in person.open("/runs").url
+        assert person.sign_in("another-token-of-acme").url.endswith("/approvals")
+
+
+def test_a_server_that_only_simulates_needs_no_token(tmp_path: Path) -> None:
+    """Without tenants the page is open to the one at the machine."""
+    with served(tmp_path) as pages:
+        person = Person(pages.url)
+        assert "needs no token" in person.open("/login").text
+        assert person.sign_in("").url.endswith("/approvals")
+        assert person.open("/usage").status_code == 200

@@ -229,7 +229,7 @@ def test_a_file_that_is_no_plan_is_told(tmp_path: Path) -> None:
     """Nothing of it is run."""
     for name, text in (("a.json", "{}"), ("b.json", "nonsense"), ("c.json", "[1]")):
         (tmp_path / name).write_text(text)
-        with pytest.raises(ConfigError, match="is no plan"):
+        with pytest.raises(ConfigError, match="is not a plan"):
             Plan.load(tmp_path / name)
     with pytest.raises(ConfigError, match="cannot be read"):
         Plan.load(tmp_path / "missing.json")

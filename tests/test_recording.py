@@ -153,7 +153,7 @@ def test_the_recording_is_the_owners_and_is_never_overwritten(runtime: Runtime, 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 or os.name == "nt"
     kept = file.read_bytes()
 
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         runtime.run("return 2", record=file)
     assert file.read_bytes() == kept
 
@@ -211,8 +211,8 @@ def test_damage_is_told_with_its_line(runtime: Runtime, bare: Runtime, file: Pat
     for damaged, told in (
         ([*lines[:2], lines[2].replace(b"library", b"librarz"), *lines[3:]], "damaged: line 3"),
         ([*lines[:2], *lines[3:]], "damaged: line 3"),
-        ([lines[0].replace(b"run", b"fun", 1)], "is no recording"),
-        ([], "no whole line"),
+        ([lines[0].replace(b"run", b"fun", 1)], "is not a recording"),
+        ([], "no complete line"),
     ):
         file.write_bytes(b"".join(damaged))
         with pytest.raises(ConfigError, match=told):

@@ -22,11 +22,12 @@ from conftest import ROOT, Program, Write
 from support.library import KEY, library
 from support.loopback import Loopback
 from support.processes import eventually
-from support.recordings import aged
+from support.recordings import aged, resumed_later, rewritten
 from support.shelf import Shelf
 
-from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay
+from kosmolua import ConfigError, Outcome, Paused, Runtime, UnderWay, __version__
 from kosmolua.broker.recording import read
+from kosmolua.broker.timeline import bars_of
 from kosmolua.catalog.plugins import Plugins
 
 WRITES = 20
@@ -127,7 +128,7 @@ def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, she
     with pytest.raises(UnderWay, match=r"call 1, library\.lend with default was sent and has no answer") as refused:
         runtime.resume(file)
     assert refused.value.calls[0]["arguments"] == {"book": "b-1"}
-    with pytest.raises(ConfigError, match=r"Call 2 is no write that may have been done \(these do: 1\)"):
+    with pytest.raises(ConfigError, match=r"Call 2 is not a write that may have been done \(these do: 1\)"):
         runtime.resume(file, again=[2])
     assert shelf.lent == {}
 
@@ -363,6 +364,19 @@ def test_a_person_may_be_asked_when_a_paused_run_goes_on(
     assert shelf.lent.total() == 2
 
 
+def test_a_picture_leaves_out_the_wait_for_an_approval(
+    open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
+) -> None:
+    """Its bars are the time of the run, whenever somebody approved; a call that waited is shown as it was made."""
+    paused(open_runtime(write="ask"), file)
+    assert [bar.status for bar in bars_of(read(file))] == ["refused"] * 3
+    open_runtime(write="ask").resume(file, approve=True)
+    bars = bars_of(read(resumed_later(read(file), file.with_name("later.jsonl"), days=3)))
+    assert [(bar.status, bar.error) for bar in bars] == [("ok", "")] * 4
+    assert bars[0].begins == 0
+    assert max(bar.begins + bar.duration for bar in bars) < 60_000
+
+
 def test_a_pause_expires(open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path) -> None:
     """An approval of last week is for a world that has changed: the run is to be started anew."""
     paused(open_runtime(write="ask"), file)
@@ -370,6 +384,61 @@ def test_a_pause_expires(open_runtime: Callable[..., Runtime], shelf: Shelf, fil
     with pytest.raises(Paused, match="more than 7 days ago"):
         open_runtime(write="ask").resume(old, approve=True)
     assert shelf.lent == {}
+
+
+def test_a_recording_of_another_version_goes_on(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """What is recorded as done is not sent in other words, should that version have asked in others."""
+    source = (
+        'app.integrations.library.lend({ book = "b-1" }) app.integrations.library.lend({ book = "b-2" }) error("no")'
+    )
+    runtime.run(source, record=file)
+    older = rewritten(read(file), file.with_name("older.jsonl"), kosmolua="0.0.1")
+    assert "no" in str(runtime.resume(older).error)
+    assert shelf.lent == {"b-1": 1, "b-2": 1}
+
+    outcome = runtime.replay(older, "app.integrations.library.list_books()")
+    assert outcome.error
+    assert outcome.error.code == "diverged"
+    assert outcome.warnings[-1] == f"the recording was made by kosmolua 0.0.1, and this is {__version__}"
+
+
+def test_what_is_no_whole_recording_cannot_go_on(runtime: Runtime, shelf: Shelf, file: Path) -> None:
+    """A damaged line wherever it stands, an empty file, a folder, another text: a sentence each; nothing is sent."""
+    runtime.run('app.integrations.library.lend({ book = "b-1" }) error("no")', record=file)
+    lines = file.read_bytes().splitlines(keepends=True)
+    cases: dict[bytes, str] = {b"": "no whole line", lines[0][:30]: "no whole line", b"hello\n": "is no recording"}
+    for number, line in enumerate(lines):
+        damaged = [*lines[:number], line.replace(b'":', b'";', 1), *lines[number + 1 :]]
+        cases[b"".join(damaged)] = f"damaged: line {number + 1} is" if number else "is no recording|damaged: line 1"
+    bad = file.with_name("bad.jsonl")
+    for data, told in cases.items():
+        bad.write_bytes(data)
+        for work in (runtime.resume, runtime.replay):
+            with pytest.raises(ConfigError, match=told) as error:
+                work(bad)
+            assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        runtime.resume(file.parent)
+    assert shelf.lent == {"b-1": 1}
+
+
+@pytest.mark.slow
+def test_the_command_line_says_why_a_run_cannot_go_on(kosmolua: Program, write: Write, home: Path) -> None:
+    """A plugin that is missing, a damaged recording: one sentence, status 3; a recording that nobody made: status 2."""
+    plugin = write("home/slow.py", PLUGIN)
+    kosmolua("run", "--plugin", str(plugin), "--record=run.jsonl", "-e", "print(1) error('no')")
+    plugin.rename(home / "away.py")
+    (home / "bad.jsonl").write_bytes((home / "run.jsonl").read_bytes().replace(b"slow.py", b"fast.py", 1))
+    for words, told, status in (
+        (("resume", "run.jsonl"), f"There is no plugin at {plugin} (name a .py file, or a folder", 3),
+        (("resume", "bad.jsonl"), "The recording bad.jsonl is damaged: line 1 is not as it was written", 3),
+        (("replay", "nothing"), "There is no recording 'nothing', neither a file of this name nor a run", 2),
+    ):
+        done = kosmolua(*words)
+        assert (done.returncode, done.stdout) == (status, "")
+        assert done.stderr.startswith(f"kosmolua: {told}")
+        assert done.stderr.count("\n") == 1
+    assert kosmolua("replay", "run.jsonl").stdout == "1\n"
 
 
 @pytest.mark.slow

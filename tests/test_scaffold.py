@@ -208,7 +208,7 @@ def test_a_base_url_cannot_leave_its_string(tmp_path: Path) -> None:
         ("2day", "An integration cannot be called '2day'"),
         ("end", "An integration cannot be called 'end' (it is a word of Lua itself)"),
         ("app", "An integration cannot be called 'app' (paths such as app.integrations.NAME begin with it)"),
-        ("class", "class is a word of Python itself (choose another name, such as class_api)"),
+        ("class", "class is a keyword of Python (choose another name, such as class_api)"),
         (
             "json",
             "json is a Python module already, and its test would import that one (choose another name, such as",
@@ -254,7 +254,7 @@ def test_nothing_is_overwritten(kosmolua: Program, home: Path) -> None:
     for name in ("weather", "sunshine"):
         again = kosmolua("integrations", "new", name)
         assert again.returncode == 2
-        assert f"kosmolua: {name} is there already, so nothing was written" in again.stderr
+        assert f"kosmolua: {name} already exists, so nothing was written" in again.stderr
     assert mine.read_text() == "# mine\n"
     assert (home / "sunshine").read_text() == "a file"
 

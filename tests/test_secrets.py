@@ -383,7 +383,7 @@ def test_a_place_that_is_none_is_refused(runtime: Runtime, secrets: str) -> None
         secrets=SECRETS,
     )
     broker = Broker(host, Clock(60), Limits())
-    with pytest.raises(CallError, match="a secret stands in no place"):
+    with pytest.raises(CallError, match="a secret is marked where there is no argument"):
         broker.call("vault.put", [{"value": "***", "name": "n"}], secrets=json.loads(secrets))
 
 

@@ -143,7 +143,7 @@ def test_keys_that_cannot_be_fetched(folder: Path) -> None:
     """Nothing is accepted without keys, and they are refused where anybody could change them on the way."""
     assert accepts(folder, signed(), jwks="http://127.0.0.1:1/jwks") == [False]
     assert accepts(folder, signed(), jwks="nowhere.json") == [False]
-    with pytest.raises(ConfigError, match="would come unprotected"):
+    with pytest.raises(ConfigError, match="would be fetched without TLS"):
         accepts(folder, signed(), jwks="http://login.example/jwks")
 
 

@@ -88,7 +88,7 @@ def test_a_person_is_asked_after_the_tools_are_shown(
         (("add", "x"), "Name either --url URL or, after --, the command"),
         (("add", "x", "--url", "http://x", "--", "y"), "Name either --url URL or, after --, the command"),
         (("add", "x", "--", "y", "--token", "ghp_0123456789abcdef0123"), "looks like a credential"),
-        (("add", "x", "--env", "A", "--", "y"), "'A' is not such as NAME=env:VARIABLE"),
+        (("add", "x", "--env", "A", "--", "y"), "'A' must look like NAME=env:VARIABLE"),
     ],
 )
 def test_a_wrong_command_line_is_refused(kosmolua: Program, words: tuple[str, ...], message: str) -> None:
@@ -107,7 +107,7 @@ def test_an_option_names_a_server_for_one_run(kosmolua: Program) -> None:
         done = kosmolua("run", "-e", "print(app.mcp.tools.greet('Bob'))", "--server", f"tools={url}")
         assert (done.stdout, done.returncode) == ("hello Bob\n", 0), done.stderr
     done = kosmolua("run", "-e", "print(1)", "--server", "Tools")
-    assert (done.returncode, "is not such as notes=https://" in done.stderr) == (2, True)
+    assert (done.returncode, "must look like notes=https://" in done.stderr) == (2, True)
 
 
 def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts: Path, write: Write) -> None:

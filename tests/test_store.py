@@ -377,7 +377,7 @@ def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
         postgres.start()
 
     assert isinstance(outcome.error, KosmoError)
-    assert "cannot be written any more" in str(outcome.error)
+    assert "can no longer be written" in str(outcome.error)
     assert "resume the run" in str(outcome.error)
     assert shelf.lent == {"b-1": 1}
     run = str(outcome.run)
@@ -415,12 +415,12 @@ def test_a_host_that_is_gone_loses_its_lease(
         gone.write({"event": "given", "id": 1})
 
 
-def test_an_address_that_is_none_is_told() -> None:
+def test_a_wrong_address_is_an_error() -> None:
     """In a sentence, without what may be a password."""
     for address, told in (
-        ("mysql://user:hunter2@host/db", "mysql is no database for recordings"),
-        ("postgresql://user:hunter2@host:port/db", "is none"),
-        ("nothing://x", "is none|no database"),
+        ("mysql://user:hunter2@host/db", "mysql cannot keep recordings"),
+        ("postgresql://user:hunter2@host:port/db", "is not valid"),
+        ("nothing://x", "is not valid|cannot keep recordings"),
     ):
         with pytest.raises(ConfigError, match=told) as error:
             open_stores(address)
@@ -444,7 +444,7 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
         found = {each.run: each.status for each in runtime.store.runs()}
         assert found == {runs[0]: "damaged", runs[1]: "interrupted", runs[2]: "done", "0123456789ab": "damaged"}
         assert runtime.store.waiting() == []
-        with pytest.raises(ConfigError, match="no whole line"):
+        with pytest.raises(ConfigError, match="no complete line"):
             runtime.store.read(runs[0])
         assert read(cut).is_cut
         assert runtime.resume(runtime.store.read(runs[1])).result == [1]

@@ -245,7 +245,7 @@ def test_no_write_is_redirected(status: int) -> None:
 def test_without_time_nothing_is_sent() -> None:
     """A call that begins after the run's end fails without a request."""
     seen: list[Attempt] = []
-    with serving(OK) as service, pytest.raises(NetworkError, match="was not sent: the time for it was over"):
+    with serving(OK) as service, pytest.raises(NetworkError, match="was not sent: there was no time left"):
         Transport().send(Request("POST", service.url), until=ending(time.monotonic() - 1), observe=seen.append)
     assert service.taken == 0
     assert seen == []

@@ -67,7 +67,7 @@ class Sections:
         warn: Called with a sentence if others can read a file that holds a secret itself.
 
     Raises:
-        ConfigError: Something in the file is no section, or ``[kosmolua]`` holds what it may not.
+        ConfigError: Something in the file is not a section, or ``[kosmolua]`` has a wrong key or value.
     """
 
     def __init__(self, tables: Table, path: Path, warn: Callable[[str], None] = lambda sentence: None) -> None:
@@ -279,7 +279,7 @@ class Sections:
             raise self.wrong(f'{said} proxy must be a URL such as "http://proxy.example:3128", not {shown}', *keys)
         if parts.password:
             hint = "leave proxy out, and set HTTPS_PROXY"
-            raise self.wrong(f"{said} proxy holds a password, which does not belong into this file", *keys, hint=hint)
+            raise self.wrong(f"{said} proxy holds a password, which does not belong in this file", *keys, hint=hint)
 
     def _limit(self, name: str, value: object) -> float:
         keys = (_OWN, "limits", name)

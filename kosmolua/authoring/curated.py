@@ -170,7 +170,7 @@ class Curated:
             "it takes cookies": any(each.place == "cookie" for each in operation.fields),
         }
         for each in operation.fields:
-            odd[f"{each.wire} is no plain value"] = each.style == "json" and each.place != "body"
+            odd[f"{each.wire} is not a plain value"] = each.style == "json" and each.place != "body"
         self._refuse(odd)
 
     def _is_odd_table(self, parameter: _Parameter) -> bool:

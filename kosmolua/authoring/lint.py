@@ -101,7 +101,7 @@ def _notes(integration: Integration) -> Iterator[Finding]:
         yield Finding(integration.origin, "there is no simulator for --simulate", remedy, note=True)
     if integration.identify is None and any(field.secret for field in integration.account_fields):
         remedy = "write @integration.identifies with one cheap request"
-        yield Finding(integration.origin, "accounts check cannot say whose an account is", remedy, note=True)
+        yield Finding(integration.origin, "accounts check cannot tell whom an account belongs to", remedy, note=True)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _check_parameter(place: str, function: str, parameter: Parameter) -> Iterato
 def _check_name(place: str, subject: str, name: str) -> Iterator[Finding]:
     if name in KEYWORDS:
         yield Finding(
-            place, f"{subject} is named by a word of Lua", f'scripts would have to write ["{name}"]: rename it'
+            place, f"{subject} is named like a keyword of Lua", f'scripts would have to write ["{name}"]: rename it'
         )
     elif not _SNAKE.fullmatch(name):
         yield Finding(place, f"{subject} is not in snake case", "use a-z, 0-9 and _")

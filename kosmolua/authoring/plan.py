@@ -79,7 +79,7 @@ def check_name(name: str, taken: Container[str] = ()) -> str:
         raise UsageError(f"An integration cannot be called {name!r}", hint=objection)
     better = f"choose another name, such as {name}_api"
     if keyword.iskeyword(name):
-        raise UsageError(f"{name} is a word of Python itself", hint=better)
+        raise UsageError(f"{name} is a keyword of Python", hint=better)
     if name in taken:
         raise UsageError(f"There is an integration called {name} already", hint=better)
     if _is_importable(name):

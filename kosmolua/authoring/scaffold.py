@@ -29,12 +29,12 @@ def write(plan: Plan, parent: Path, start: Start | None = None) -> list[Path]:
         start: The document that it extends, and the functions written from that; without it, an example.
 
     Raises:
-        UsageError: The folder is there already, or it cannot be written.
+        UsageError: The folder already exists, or it cannot be written.
     """
     folder = parent / plan.name
     try:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise UsageError(f"{folder} is there already, so nothing was written", hint="choose another name, or --dir")
+            raise UsageError(f"{folder} already exists, so nothing was written", hint="choose another name, or --dir")
         folder.mkdir(parents=True, exist_ok=True)
         return [_write(folder / name, text) for name, text in _texts(plan, start).items()]
     except OSError as error:

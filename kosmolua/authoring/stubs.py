@@ -35,7 +35,7 @@ def write_stubs(catalog: Integrations, folder: Path) -> list[Path]:
 
     Args:
         catalog: The installed integrations.
-        folder: The root of an editor's workspace. Settings of a ``.luarc.json`` that is there already are kept.
+        folder: The root of an editor's workspace. Settings of a ``.luarc.json`` that already exists are kept.
 
     Returns:
         The files written.

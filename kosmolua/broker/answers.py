@@ -160,7 +160,7 @@ def number_of(answer: Answer) -> int:
 
 
 def may_have_been_done(answer: Answer, error: KosmoError) -> bool:
-    """Return True if a write that failed may have been done all the same: no service said that it refused."""
+    """Return True if a failed write may have been done: no service said that it refused it."""
     call = answer.call or {}
     if not answer.is_write or call.get("status") == "refused":
         return False

@@ -69,7 +69,7 @@ class Asker:
     """Asks a person through a callback; itself an :data:`Approve`.
 
     Args:
-        approve: The callback. Only True is a yes, and only :data:`UNANSWERED` is no answer.
+        approve: The callback. Only True allows the call; :data:`UNANSWERED` means that nobody answered.
         within: Calls a function in the place where the callback may be called, and returns its result.
 
     Raises:

@@ -50,7 +50,7 @@ class Backend(Protocol):
         """Return the sender of an account; the same one each time."""
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
+        """Let time pass for a script that waits, and return for how many seconds the script really has to wait."""
 
     def time(self) -> float:
         """Return the time for scripts, in seconds since 1970."""

@@ -69,7 +69,7 @@ class Broker:
         run: The id of the run; by default a new one.
         earlier: The number of calls that the run made before, in another process.
         plan: Notes writes instead of having them sent, or allows those of a plan alone.
-        decided: What a person said of a call beforehand, True for yes; None if nothing. Where nobody can be asked, such
+        decided: What a person decided about a call beforehand, True for yes, or None. Where nobody can be asked, such
             a call raises :class:`kosmolua.errors.Paused`; without ``decided`` it is denied.
         catalog: Resolves paths; by default the host's.
         contents: Keeps the bytes that the script has handles of; by default for this run alone.
@@ -242,7 +242,7 @@ class Broker:
             name: That of their handle.
 
         Raises:
-            CallError: They are not kept any more.
+            CallError: They are no longer kept.
             LimitExceeded: The base64 is too long for a result, or the run has used up its lookups.
         """
         self._count_lookup()
@@ -260,7 +260,7 @@ class Broker:
         return protocol.Truncated(value) if isinstance(answer, protocol.Answer) and answer.truncated else value
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass for a script that waits, and return for how many seconds the script has to wait in fact."""
+        """Let time pass for a script that waits, and return for how many seconds the script really has to wait."""
         real = self._host.backend.sleep(seconds)
         if real and self._watch:
             self._watch(Waiting(real))
@@ -287,7 +287,7 @@ class Broker:
             CallError: The account cannot be used, or the call failed.
         """
         if integration.identify is None:
-            raise NotConfigured(f"{integration.name} cannot say who an account is")
+            raise NotConfigured(f"{integration.name} cannot tell whom an account belongs to")
         call = Call(self.run, 1, integration.name)
         call.account = account
         try:

@@ -67,7 +67,7 @@ class Contents:
             content = self._kept.get(name)
         if content is None:
             raise NotConfigured(
-                f"These bytes are not kept any more: a run keeps {MAX_KEPT // MIB} MiB in base64, the newest",
+                f"These bytes are no longer kept: a run keeps {MAX_KEPT // MIB} MiB in base64, the newest",
                 hint="make the call that returns them again, and use them before others",
             )
         return content
@@ -81,7 +81,7 @@ class Contents:
             places: Where the base64 of a handle stands, and its name, of each.
 
         Raises:
-            BadArguments: A place is none, or there is too much.
+            BadArguments: A place is not in the arguments, or there is too much.
             NotConfigured: The bytes are not kept.
         """
         filled, size = [plain(value) for value in given], 0
@@ -93,7 +93,7 @@ class Contents:
             except (LookupError, TypeError, ValueError):
                 is_place = False
             if not is_place:
-                raise BadArguments(f"{path}: bytes stand in no place")
+                raise BadArguments(f"{path}: bytes are marked where there is no argument")
             holder[key] = content = self.text(name)
             size += len(content)
             if size > MAX_PASSED:

@@ -99,7 +99,7 @@ class Database:
         address: Such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
-        ConfigError: It is no address of a database that can be used here.
+        ConfigError: It is not the address of a database that can be used here.
     """
 
     def __init__(self, address: str) -> None:
@@ -109,14 +109,14 @@ class Database:
                 url = url.set(drivername="postgresql+psycopg")
             dialect = url.get_backend_name()
             if dialect not in _SETTINGS:
-                raise ConfigError(f"{dialect} is no database for recordings", hint="PostgreSQL and SQLite are")
+                raise ConfigError(f"{dialect} cannot keep recordings", hint="use PostgreSQL or SQLite")
             self._engine = sql.create_engine(url, pool_pre_ping=True, connect_args=_SETTINGS[dialect])
         except ImportError as error:
             hint = "pip install 'kosmolua[postgres]'"
             raise ConfigError(f"A database needs the package {error.name}", hint=hint) from None
         except (SQLAlchemyError, ValueError):
             hint = "as in postgresql://user:password@host/name or sqlite:///path"
-            raise ConfigError("The address of the database is none", hint=hint) from None
+            raise ConfigError("The address of the database is not valid", hint=hint) from None
         self.name = url.render_as_string(hide_password=True)
         self._is_made = False
         self._making = Lock()
@@ -130,7 +130,7 @@ class Database:
         self._engine.dispose()
 
     def do(self, work: Callable[[sql.Connection], _T], patience: float = 0.0) -> _T:
-        """Return what a function does in a transaction, which is made anew if the connection is lost meanwhile.
+        """Return what a function does in a transaction, which is repeated if the connection is lost meanwhile.
 
         Args:
             work: The function; it may be called several times.

@@ -37,6 +37,8 @@ from kosmolua.errors import ConfigError, KosmoError
 
 PATIENCE = 20.0
 """Seconds for which a run waits for a database that is gone, before it ends."""
+ASK_PATIENCE = 5.0
+"""Seconds for which a question is tried to be put; somebody at the script's client may be asked all the same."""
 PRUNED = "pruned"
 """Holds the lease of a recording that is being removed."""
 
@@ -48,7 +50,7 @@ class DatabaseStores:
         address: Such as ``postgresql://user:password@host/name`` or ``sqlite:///path``.
 
     Raises:
-        ConfigError: It is no address of a database that can be used here.
+        ConfigError: It is not the address of a database that can be used here.
     """
 
     def __init__(self, address: str) -> None:
@@ -145,7 +147,7 @@ class DatabaseStore:
         }
         given |= {"tenant": self._tenant, "since": question.since, "until": question.until}
         with suppress(IntegrityError):  # the connection was lost after it was put
-            self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), PATIENCE)
+            self._database.do(lambda at: at.execute(sql.insert(QUESTIONS).values(given)), ASK_PATIENCE)
 
     def decide(self, question: str, decision: Decision) -> bool:
         """Answer a question; the first answer counts."""
@@ -160,7 +162,7 @@ class DatabaseStore:
         of = QUESTIONS.c
         query = sql.select(of.is_approved, of.decided_by, of.decided)
         query = query.where(of.tenant == self._tenant, of.id == question, of.is_approved.is_not(None))
-        row = self._database.do(lambda at: at.execute(query).first(), PATIENCE)
+        row = self._database.do(lambda at: at.execute(query).first())
         return Decision(*row) if row else None
 
     def withdraw(self, question: str) -> None:
@@ -210,7 +212,7 @@ class Row:
         try:
             self._database.do(lambda at: at.execute(new))
         except IntegrityError:
-            raise ConfigError(f"The recording {self.name} is there already") from None
+            raise ConfigError(f"The recording {self.name} already exists") from None
         return RowSheet(self._database, self._key, holder, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
@@ -312,7 +314,7 @@ class RowSheet:
 
     def _unwritable(self, why: str) -> KosmoError:
         hint = "resume the run once it can be written"
-        return KosmoError(f"The recording {self._key['run']} cannot be written any more: {why}", hint=hint)
+        return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
 
 
 def _are(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:

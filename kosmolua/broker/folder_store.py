@@ -151,7 +151,7 @@ class Folder:
 
     def _question(self, name: str, suffix: str = "") -> str:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
-            raise ConfigError(f"{name[:40]!r} is no question")
+            raise ConfigError(f"{name[:40]!r} is not the id of a question")
         return os.path.join(self._questions, name + suffix)
 
     def _names(self, beginning: str = "") -> list[str]:

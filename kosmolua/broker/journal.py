@@ -38,7 +38,7 @@ class Journal:
     Args:
         path: The file, created if missing and readable by its owner only; None keeps no file.
         redactor: Masks secrets.
-        warn: Called with a sentence when the file cannot be written any more, and when it can be again.
+        warn: Called with a sentence when the file can no longer be written, and when it can be again.
         required: True if no write may be sent while the file cannot be written.
         max_size: Bytes, after which the file is renamed and a new one begins; None for never.
 
@@ -135,7 +135,7 @@ class Journal:
         except OSError as error:
             self._release()
             failed_before, self._fails = self._fails, True
-            return None if failed_before else f"The journal {self._path} cannot be written any more: {error.strerror}"
+            return None if failed_before else f"The journal {self._path} can no longer be written: {error.strerror}"
         if not self._fails:
             return None
         lost, self._fails, self._lost = self._lost, False, 0

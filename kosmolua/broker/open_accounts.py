@@ -102,13 +102,15 @@ class OpenAccounts:
             self._host.redactor.learn(secret, owner=account)
         call, until = current.get() or (None, self._until)
         if until() <= monotonic():
-            raise NetworkError(f"{request.line} was not sent, since the time was over", retryable=False)
+            raise NetworkError(f"{request.line} was not sent, since no time was left", retryable=False)
         if request.mutates and call and call.effect not in ("write", "destroy"):
             raise PluginFault(
                 f"{call.path} reads, but would have changed something by {request.line}: it was not sent",
                 detail="register the function with writes or destroys",
             )
         observe = call.observe if call else _ignore
+        if call:
+            call.request = request
         response = sender(request, until=until, observe=observe)
         if response.status == UNAUTHORIZED and (again := _signed_anew(request)):
             response = sender(again, until=until, observe=observe)

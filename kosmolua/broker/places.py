@@ -1,4 +1,4 @@
-"""Places inside values: where in the arguments or the result of a call something stands that crosses as a handle."""
+"""Places inside values: where in the arguments or the result of a call a handle stands for the value itself."""
 
 from __future__ import annotations
 

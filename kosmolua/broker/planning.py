@@ -116,7 +116,7 @@ class Plan:
         """Return the plan in a file.
 
         Raises:
-            ConfigError: It cannot be read, or is no plan.
+            ConfigError: It cannot be read, or is not a plan.
         """
         name = os.fspath(path)
         try:
@@ -130,7 +130,7 @@ class Plan:
         except OSError as error:
             raise ConfigError(f"The plan {name} cannot be read: {error.strerror}") from None
         except (ValueError, RecursionError, KeyError, TypeError):
-            raise ConfigError(f"{name} is no plan", hint="kosmolua run --plan=FILE makes one") from None
+            raise ConfigError(f"{name} is not a plan", hint="kosmolua run --plan=FILE makes one") from None
 
 
 class Planner:

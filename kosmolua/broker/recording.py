@@ -9,13 +9,13 @@ The events, each with the members that it adds to ``event`` and ``sum``::
     answer   {id, branch, ask, value | error, call, secrets, truncated}
                                         what a request of the script was answered
     given    {id}                       the script has got the answer of a write
-    resumed  {time, by}                 the run goes on in another process, whose requests are numbered anew
+    resumed  {time, by}                 the run goes on in another process, whose requests are numbered from the start
     script   {name, sha256, source}     from here on another script runs
     chunk    {name, sha256, source, verb, seed}
-                                        from here on a session runs this chunk, whose requests are numbered anew
+                                        from here on a session runs this chunk, whose requests count from the start
     reset    {}                         the session forgets its state
     decision {line, number, decision, by, value}
-                                        what a person said of a call: done, again, approve, deny
+                                        what a person decided about a call: done, again, approve, deny
     end      {time, status, error, calls, usage}
                                         how the run ended, and the calls that have no answer
 
@@ -108,7 +108,7 @@ def read(where: str | os.PathLike[str] | Place) -> Recording:
         where: Its file, or another place.
 
     Raises:
-        ConfigError: It cannot be read, is no recording, is of another format, or a line is damaged.
+        ConfigError: It cannot be read, is not a recording, is of another format, or a line is damaged.
     """
     place = File(where) if isinstance(where, (str, os.PathLike)) else where
     return _parse(place, place.read())
@@ -128,7 +128,7 @@ def _parse(place: Place, data: bytes) -> Recording:
         if number == 1:
             _refuse_other_formats(path, event)
     if not recording.events:
-        raise ConfigError(f"{path} is no recording: it has no whole line")
+        raise ConfigError(f"{path} is not a recording: it has no complete line")
     return recording
 
 
@@ -144,7 +144,7 @@ def _read_line(line: bytes, before: int) -> tuple[Event | None, int]:
 
 def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
     if number == 1 and not line.startswith(b'{"event":"run"'):
-        return ConfigError(f"{path} is no recording", hint="kosmolua run --record=FILE makes one")
+        return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} is not as it was written, or one before it is missing",
         hint="use a copy of it that is whole",
@@ -169,7 +169,7 @@ class Writer:
         after: The recording to append to; None makes a new one.
 
     Raises:
-        ConfigError: It cannot be written, is there already, or another run writes it.
+        ConfigError: It cannot be written, already exists, or another run writes it.
     """
 
     def __init__(
@@ -248,11 +248,6 @@ def _line(body: str, before: int) -> tuple[bytes, int]:
 
 
 _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
-
-
-def is_in_use(path: str) -> bool:
-    """Return True if a run writes a recording just now, or if it cannot be opened."""
-    return File(path).is_in_use()
 
 
 def error_fields(error: KosmoError) -> Event:

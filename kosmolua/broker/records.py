@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from time import monotonic
@@ -18,7 +18,7 @@ from kosmolua.secret import Redactor
 
 if TYPE_CHECKING:
     from kosmolua.clock import Until
-    from kosmolua.http.messages import Attempt
+    from kosmolua.http.messages import Attempt, Request
 
 Status: TypeAlias = Literal["ok", "failed", "refused", "unknown", "planned"]
 """How a call ended.
@@ -73,6 +73,7 @@ class Record:
         duration_ms: Milliseconds from start to end.
         origin: What made the call, and what answered it.
         through: The scripts that the script called to make it, the outermost first.
+        request: The last HTTP request, if one was made.
     """
 
     run: str
@@ -90,6 +91,7 @@ class Record:
     duration_ms: float
     origin: Origin = Origin()
     through: tuple[str, ...] = ()
+    request: Request | None = field(default=None, repr=False)
 
     def summary(self) -> Summary:
         """Return the call's entry in an outcome."""
@@ -142,6 +144,7 @@ class Call:
         self.arguments: Mapping[str, object] | None = None
         self.confirm: Confirm | None = None
         self.line = 0
+        self.request: Request | None = None
         self.is_planned = False
         self.has_begun = self.has_returned = self.has_written = False
         self._attempts: list[int] = []
@@ -178,6 +181,7 @@ class Call:
             duration_ms=round((monotonic() - self._clock) * 1000, 2),
             origin=self.origin,
             through=self.through,
+            request=self.request,
         )
 
     def complete(self, error: KosmoError) -> None:

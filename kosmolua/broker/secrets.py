@@ -136,7 +136,7 @@ class Handles:
             until: When a secret must be there, by :func:`time.monotonic`.
 
         Raises:
-            BadArguments: A place is none.
+            BadArguments: A place is not in the arguments.
             NotConfigured: A secret is not known, or its source does not give it.
         """
         if not places:
@@ -150,7 +150,7 @@ class Handles:
             except (LookupError, TypeError, ValueError):
                 is_place = False
             if not is_place:
-                raise BadArguments(f"{path}: a secret stands in no place")
+                raise BadArguments(f"{path}: a secret is marked where there is no argument")
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
             raise BadArguments(f"{path}: more than {MAX_PLACES:,} secrets stand in its arguments")

@@ -156,7 +156,7 @@ class File:
             file = FileIO(os.open(self.name, flags, 0o600), "r+")
         except FileExistsError:
             hint = "name another file, or remove this one"
-            raise ConfigError(f"The recording {self.name} is there already", hint=hint) from None
+            raise ConfigError(f"The recording {self.name} already exists", hint=hint) from None
         except OSError as error:
             raise ConfigError(f"The recording {self.name} cannot be written: {error.strerror}") from None
         for _ in range(LOCK_TRIES):
@@ -221,7 +221,7 @@ class FileSheet:
 
     def _unwritable(self, error: OSError) -> KosmoError:
         hint = "free its disk, then resume the run"
-        return KosmoError(f"The recording {self._path} cannot be written any more: {error.strerror}", hint=hint)
+        return KosmoError(f"The recording {self._path} can no longer be written: {error.strerror}", hint=hint)
 
 
 def in_use(name: str) -> ConfigError:

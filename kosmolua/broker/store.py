@@ -85,7 +85,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person said of a question.
+    """What a person answered to a question.
 
     Args:
         is_approved: True for yes.
@@ -108,7 +108,7 @@ class Store(Protocol):
         """Return where the recording of a run is, or will be.
 
         Raises:
-            ConfigError: It is no id of a run.
+            ConfigError: It is not the id of a run.
         """
 
     def read(self, run: str) -> Recording:

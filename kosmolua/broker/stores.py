@@ -16,7 +16,7 @@ def open_stores(where: str) -> Stores:
             ``sqlite:///path``.
 
     Raises:
-        ConfigError: The address is none, or the extra ``postgres`` is missing.
+        ConfigError: The address is not valid, or the extra ``postgres`` is missing.
     """
     if "://" not in where:
         return Folders(where)

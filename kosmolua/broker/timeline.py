@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from kosmolua.broker.answers import calls_of
 from kosmolua.broker.recording import Recording, events_of
+from kosmolua.errors import Paused
 from kosmolua.limits import spell_size
 
 MANY_REQUESTS = 429
@@ -60,20 +61,49 @@ class Bar:
 
 
 def bars_of(recording: Recording) -> list[Bar]:
-    """Return the calls of a recording in the order in which they began."""
+    """Return the calls of a recording in the order in which they began.
+
+    The time between two takes, such as until somebody approved, is left out; so are calls that waited for an approval
+    and were made later, by another number.
+    """
     asked = {event["call"]["number"]: event["ask"] for _, event in events_of(recording, "answer") if event.get("call")}
-    calls = calls_of(recording)
-    starts = {number: _moment(call) for number, call in calls.items()}
-    first = min((moment for moment in starts.values() if moment), default=None)
+    begins = _begins(recording)
+    waiting = paused_numbers(recording)
     bars = [
-        Bar(
-            call,
-            asked.get(number, ()),
-            (moment - first).total_seconds() * 1000 if (moment := starts[number]) and first else 0,
-        )
-        for number, call in calls.items()
+        Bar(call, asked.get(number, ()), begins.get(number, 0.0))
+        for number, call in calls_of(recording).items()
+        if call.get("error") != Paused.code or number in waiting
     ]
+    first = min((bar.begins for bar in bars), default=0.0)
+    for bar in bars:
+        bar.begins -= first
     return sorted(bars, key=lambda bar: (bar.begins, bar.number))
+
+
+def paused_numbers(recording: Recording) -> set[int]:
+    """Return the numbers of the calls that wait for an approval."""
+    error = (recording.end or {}).get("error") or {}
+    return {call["number"] for call in error["fields"]["calls"]} if error.get("type") == Paused.__name__ else set()
+
+
+def _begins(recording: Recording) -> dict[int, float]:
+    """Return for each call the milliseconds for which the run had run when it began."""
+    begins: dict[int, float] = {}
+    started = latest = datetime.fromisoformat(recording.header["time"])
+    left_out = timedelta()
+    for event in recording.events:
+        if event["event"] == "resumed":
+            resumed = datetime.fromisoformat(event["time"])
+            left_out += max(resumed - latest, timedelta())
+            latest = max(latest, resumed)
+        if event["event"] == "end":
+            latest = max(latest, datetime.fromisoformat(event["time"]))
+        known = [event] if event["event"] == "intent" else [event.get("call"), *event.get("calls", ())]
+        for call in known:
+            if call and (moment := _moment(call)):
+                begins[call["number"]] = (moment - started - left_out).total_seconds() * 1000
+                latest = max(latest, moment + timedelta(milliseconds=float(call.get("duration_ms") or 0.0)))
+    return begins
 
 
 def _moment(call: dict[str, Any]) -> datetime | None:

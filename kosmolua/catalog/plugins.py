@@ -357,7 +357,7 @@ def _plugin_of(loaded: object, module: ModuleType, origin: str, label: str, name
     integration = getattr(loaded, "integration", loaded)
     if not isinstance(integration, Integration):
         raise PluginError(
-            "it holds no integration",
+            "it defines no integration",
             origin=origin,
             hint='write integration = Integration("NAME", Account, about="...")',
         )

@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _run(typed)
     except KeyboardInterrupt:  # before the command could report it
         status = INTERRUPTED
+    if "opentelemetry.trace" in sys.modules:
+        from kosmolua.cli.telemetry import flush_spans
+
+        flush_spans()
     sys.stderr.flush()
     try:
         sys.stdout.flush()
@@ -66,6 +70,11 @@ def _keep_child_statuses() -> None:
 
 def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain ``run`` command line without click, which takes longer to import than the sandbox takes to boot."""
+    if any(name.startswith("OTEL_") for name in os.environ):
+        from kosmolua.cli.telemetry import asks_for_spans, send_spans
+
+        if asks_for_spans(os.environ):
+            send_spans()
     from kosmolua.cli.options import read_plainly
 
     plain = read_plainly(typed[1:]) if worker else None

@@ -76,7 +76,7 @@ def _try(integration: Integration, account: str, table: Table) -> None:
         console.complain(error.message)
     except KosmoError as error:
         console.complain_of(error)
-        console.confirm("Keep it all the same?")
+        console.confirm("Keep it anyway?")
 
 
 def _put_away(integration: Integration, account: str, field: AccountField, secret: str) -> dict[str, str]:

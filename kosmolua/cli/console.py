@@ -81,7 +81,7 @@ def _list_findings(error: CheckFailed, script: str) -> None:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
         note = complain if finding["severity"] == "error" else warn
         note(f"{script}:{finding['line']}:{finding['column']}: {finding['message']}{hint}")
-    complain(f"{script} was not run. {NOTHING_SENT} (--no-check runs it all the same)")
+    complain(f"{script} was not run. {NOTHING_SENT} (--no-check runs it anyway)")
 
 
 def line(text: str) -> None:
@@ -238,7 +238,7 @@ def guarded(work: Callable[[], int]) -> int:
         complain_of(error)
         return status_of(error)
     except OutputLost as error:
-        if error.errno != errno.EPIPE:  # a reader that stops, as in `kosmolua run long.lua | head -1`, is no error
+        if error.errno != errno.EPIPE:  # a reader that stops, as in `kosmolua run long.lua | head -1`, is not an error
             complain(f"standard output cannot be written: {error.strerror}")
         return 1
     except OSError as error:

@@ -37,7 +37,7 @@ def path(text: str) -> str:
 def appendable(text: str) -> str:
     """Return the path of a file to append to; raise ValueError if it is empty or standard output."""
     if text == "-":
-        raise ValueError("a journal goes to a file, and '-' is none")
+        raise ValueError("a journal goes to a file, not to standard output")
     return path(text)
 
 
@@ -45,7 +45,7 @@ def failure(text: str) -> str:
     """Return how a simulated function fails, as it is written; raise ValueError if it is not FUNCTION=OUTCOME."""
     function, equals, outcome = text.partition("=")
     if not (equals and outcome and "." in function):
-        raise ValueError(f"{text!r} is not such as render2.trigger_deploy=build_failed")
+        raise ValueError(f"{text!r} must look like render2.trigger_deploy=build_failed")
     return text
 
 

@@ -160,7 +160,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
     except OSError as error:
         raise UsageError(f"The script {path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise UsageError(f"The script {path} cannot be read: it is no path") from None
+        raise UsageError(f"The script {path} cannot be read: it is not a path") from None
 
 
 def read_input(limit: int) -> bytes:

@@ -49,29 +49,24 @@ class Directory:
             if key:
                 meant = functions_meant(integration, key)
                 raise _not_found(f"{page} {key}", [Address(first, each) for each in meant] or [Address(first)])
-            outline = outline_of(integration)
+            if 0 < len(rest) <= MAX_PARTS and (short := integration.short(rest[-1])):
+                return Address(first, short)
         except UnknownPath:
             return self._elsewhere(page, first, rest) if rest else self._anywhere(page, first)
-        return self._inside(page, first, outline, rest)
+        return self._whole(page, first, integration, rest)
 
-    def _inside(self, page: str, name: str, outline: Outline, rest: Sequence[str]) -> Address:
+    def _whole(self, page: str, name: str, integration: Integration, rest: Sequence[str]) -> Address:
+        """Return the address of the integration itself, of a section, or of a record."""
         if not rest or (len(rest) == 1 and rest[0] in ("default", *self._catalog.accounts(name))):
             return Address(name)
-        short = outline.find(rest[-1]) if len(rest) <= MAX_PARTS else None
-        if short is None and (inside := self._part(name, outline, rest)):
-            return inside
-        if short is None:
-            meant = functions_meant(self._catalog.integration(name), rest[-1])
-            raise _not_found(page, [Address(name, each) for each in meant] or [Address(name)])
-        return Address(name, short)
-
-    def _part(self, name: str, outline: Outline, rest: Sequence[str]) -> Address | None:
-        """Return the address of a section or of a record, or None if that is not what is asked for."""
         kind, part = (rest[0], ".".join(rest[1:])) if len(rest) > 1 else (SECTIONS, rest[0])
-        if kind == SECTIONS and part in sections_of(outline):
+        if kind == SECTIONS and part in sections_of(outline_of(integration)):
             return Address(name, section=part)
-        more = self._catalog.integration(name).functions.more
-        return Address(name, record=part) if kind == TYPES and more and part in more.records() else None
+        more = integration.functions.more
+        if kind == TYPES and more and part in more.records():
+            return Address(name, record=part)
+        meant = functions_meant(integration, rest[-1])
+        raise _not_found(page, [Address(name, each) for each in meant] or [Address(name)])
 
     def _anywhere(self, page: str, word: str) -> Address:
         found = [Address(name, short) for name, outline in self._known() if (short := outline.find(word))]

@@ -53,7 +53,7 @@ class Page(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
 
     @property
     def smaller(self) -> str:
@@ -125,7 +125,7 @@ class SeveralPages(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return ", ".join(page.name for page in self.pages)
 
     @property
@@ -150,14 +150,23 @@ class SeveralPages(Page):
         return "\n\n".join(page.brief() for page in self.pages)
 
 
-NAMES = (
-    *("overview", "accounts", "errors", "sandbox", "examples"),
-    *("cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets"),
+_FOR_SCRIPTS = ("overview", "accounts", "errors", "sandbox", "examples")
+_OTHERS = (
+    "cli",
+    "repl",
+    "python",
+    "journal",
+    "recordings",
+    "plugins",
+    "openapi",
+    "mcp",
+    "servers",
+    "serving",
+    "fleets",
 )
+NAMES = (*_FOR_SCRIPTS, *_OTHERS, "telemetry")
 """The guides, in the order in which to read them."""
-FOR_PEOPLE = frozenset(
-    {"cli", "repl", "python", "journal", "recordings", "plugins", "openapi", "mcp", "servers", "fleets"}
-)
+FOR_PEOPLE = frozenset(NAMES) - frozenset(_FOR_SCRIPTS)
 """Guides that no script needs."""
 _SECTIONS_FOR_SCRIPTS = {
     "accounts": ("In a script",),
@@ -180,7 +189,7 @@ class GuidePage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return self.topic
 
     def full(self) -> str:

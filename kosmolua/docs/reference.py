@@ -50,7 +50,7 @@ class IntegrationPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return page_of(self.integration.name)
 
     @property
@@ -170,7 +170,7 @@ class FunctionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return ", ".join(page_of(self.integration.name, name) for name in self.names)
 
     @property
@@ -265,7 +265,7 @@ def _row(parameter: Parameter, namespace: str) -> tuple[str, ...]:
 
 
 def _returns(function: Function, namespace: str, text: str) -> str:
-    typed = function.returns and luacats.records_in([function.returns])
+    typed = function.returns and next(luacats.records_by_depth([function.returns]), None)
     return _joined(text, f"Type: `{luacats.returned(function, namespace)}`." if typed else "")
 
 

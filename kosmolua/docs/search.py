@@ -31,28 +31,28 @@ MIN_PREFIX = 4
 SNIPPET_WORDS = 14
 
 COLUMN_WEIGHTS = {"names": 1.0, "summary": 0.7, "parts": 0.6, "text": 0.2, "code": 0.2}
-"""What a word counts, by the column that it is found in."""
+"""The weight of a word, by the column that it is found in."""
 MEANING_WEIGHTS = {"names": 0.9, "summary": 0.55, "parts": 0.35, "text": 0.1}
-"""What a word counts that is found by its meaning."""
+"""The weight of a word that is found by its meaning, by column."""
 PREFIX_WEIGHT = 0.8
-"""What the beginning of a word counts, beside the whole."""
+"""The weight of a word that only begins like one of the query, relative to the whole word."""
 STATE_WEIGHT = 0.8
-"""What a word counts that tells a state, as in ``suspended``, beside the one for the deed."""
+"""The weight of a word for a state, such as ``suspended``, relative to the verb."""
 SAID_WEIGHT = 1.5
-"""What it counts among the functions of a document that a sentence has no other words than those of the query."""
+"""The bonus for a function of a document whose sentence has only words of the query."""
 PAIR_WEIGHT = 0.4
-"""What it counts there that it begins with the same word, and that words stand side by side as in the query."""
+"""The bonus for such a sentence that begins with the same word, or has two words side by side as the query has."""
 COVERAGE_WEIGHT = 0.4
-"""What it counts that a name has no other words than those of the query."""
+"""The bonus for a name that has only words of the query."""
 MIN_RARITY = 0.3
-"""What a word counts that nearly every entry has, beside one that hardly any has."""
+"""The weight of a word that nearly every entry has, relative to a rare one."""
 GUIDE_WEIGHT = 0.8
-"""What a page counts that is not about one function."""
+"""The weight of a page that is not about one function."""
 UNLIKELY_WEIGHT = 0.7
-"""What a function counts that changes something if a query asks for no change, and one that changes nothing if a query
-begins with a word for a change."""
+"""The weight of a function that changes something if the query asks for no change, and of one that changes nothing if
+the query begins with a verb of change."""
 NUMBER_WEIGHT = 0.2
-"""What it counts that a function lists, for a question about several things, or gets, for one about a single thing."""
+"""The bonus for a function that lists, if the question is about several things, or gets, if it is about one."""
 
 _TABLES = f"""
 create virtual table entries using fts5(
@@ -402,7 +402,7 @@ def entries_for(outline: Outline) -> Iterator[Entry]:
 
 
 def _reads_first(outline: Outline) -> list[tuple[str, Sketch]]:
-    """Return the functions that are not in an index of their own, those that read before those that write."""
+    """Return the functions without an index of their own, those that read before those that write."""
     own = [(short, sketch) for short, sketch in outline.functions.items() if not sketch.section]
     return sorted(own, key=lambda item: item[1].effect != "read")
 

@@ -64,7 +64,7 @@ class SectionsPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return page_of(self.integration.name)
 
     @property
@@ -127,7 +127,7 @@ class SectionPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         short = page_of(self.integration.name, self.section)
         return page_of(self.integration.name, SECTIONS, self.section) if self._is_function else short
 
@@ -185,7 +185,7 @@ class RecordPage(Page):
 
     @property
     def name(self) -> str:
-        """The name that leads here."""
+        """The name of this section in paths."""
         return page_of(self.integration.name, TYPES, self.record.name)
 
     def full(self) -> str:

@@ -20,7 +20,7 @@ up us use used using ve very via want wants was way we week weekend went were wh
 with within without won would yesterday yet you your
 """
 COMMON_WORDS = frozenset(_COMMON.split()) - {"who"}
-"""Words left out of a query that has other words."""
+"""Words that are ignored if a query has other words."""
 
 _MEANINGS = """
 cancel: abort kill stop terminate interrupt halt
@@ -289,17 +289,17 @@ def words_in(text: str) -> list[str]:
 
 
 def singular(word: str) -> str:
-    """Return a word in the form for one."""
+    """Return the singular of a word."""
     return f"{word[:-3]}y" if word.endswith("ies") else word.rstrip("s")
 
 
 def content_words(sentence: str) -> list[str]:
-    """Return the words of a sentence in the form for one, without the common ones."""
+    """Return the words of a sentence in the singular, without common ones."""
     return [singular(word) for word in words_in(sentence) if word not in COMMON_WORDS]
 
 
 def words_of(query: str) -> list[str]:
-    """Return the words to search for: different ones, without common words unless there are no others."""
+    """Return the words to search for, each once, without common words unless there are no others."""
     query = query[:MAX_QUERY]
     for pattern, kind in _NAMES:
         query = pattern.sub(kind, query)
@@ -331,4 +331,4 @@ def only_asks(query: str) -> bool:
 
 
 MEANINGS = [(words, said) for words, _, said in (line.partition(": ") for line in _MEANINGS.strip().splitlines())]
-"""Words of the documentation, each with what people say for them."""
+"""Words of the documentation, each with its synonyms."""

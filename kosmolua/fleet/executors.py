@@ -108,5 +108,5 @@ def _made(named: str) -> Executor:
     except (ImportError, AttributeError) as error:
         raise UsageError(f"The executor {named} cannot be made: {error}") from None
     if not isinstance(executor, Executor):
-        raise UsageError(f"{named} makes no concurrent.futures.Executor, but {executor!r}")
+        raise UsageError(f"{named} must return a concurrent.futures.Executor, not {executor!r}")
     return executor

@@ -27,7 +27,7 @@ class Fleet:
     short ones at once, which it does in a row. Whoever stops to take outcomes has those cancelled that have not begun.
 
     Args:
-        runtime: Runs the script in this process. In others it is opened anew, from its options.
+        runtime: Runs the script in this process. Other processes open one with the same options.
         script: The script.
         executor: Where tasks are done.
         limit: What the executor has at once: so many tasks, or batches of short ones.
@@ -110,7 +110,7 @@ class Fleet:
                 packed = pack(self._runtime, self._script, [task for _, task in tasks])
                 future = self._executor.submit(perform_apart, packed)
         except BrokenExecutor as error:
-            raise WorkerLost(f"The executor takes no further run: {error}") from None
+            raise WorkerLost(f"The executor accepts no further runs: {error}") from None
         batch = _Batch(tasks, future, repeats)
         self._under_way.add(batch)
         future.add_done_callback(lambda _: self._done.put(batch))

@@ -46,7 +46,7 @@ class Ledger:
     ``done`` has the places of the inputs that need no run any more.
 
     Raises:
-        UsageError: The file is there already.
+        UsageError: The file already exists.
         ConfigError: It cannot be read or written, or is no such file.
     """
 
@@ -56,7 +56,7 @@ class Ledger:
         if resume and os.path.exists(path):
             self._go_on()
         elif os.path.exists(path) and os.path.getsize(path):
-            raise UsageError(f"{path} is there already", hint="--resume goes on with it, or name another file")
+            raise UsageError(f"{path} already exists", hint="--resume goes on with it, or name another file")
         try:
             self._file: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as error:
@@ -73,14 +73,14 @@ class Ledger:
                 json.dumps(line_of(outcome), ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
             )
         except OSError as error:
-            raise ConfigError(f"{self._path} cannot be written any more: {error.strerror}") from None
+            raise ConfigError(f"{self._path} can no longer be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def _go_on(self) -> None:
-        """Keep the lines of what was done; what failed is done again, and a line that was cut off is none."""
+        """Keep the lines of what was done; what failed, or has a line that was cut off, is done again."""
         try:
             with open(self._path, "rb") as file:
                 *lines, rest = file.read().split(b"\n")

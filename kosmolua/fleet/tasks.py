@@ -66,7 +66,7 @@ class Task:
         key: What tells the input from others.
         input: What the script finds in ``input``, and in ``params`` if it has a header.
         account: The account that is the default one in this run, or None.
-        recording: The file that keeps the run's recording, or None. If it is there already, the run goes on from it.
+        recording: The file that keeps the run's recording, or None. If it already exists, the run goes on from it.
         settle: What a write counts as that was under way when an earlier attempt was killed: ``done``, or ``again`` to
             send it again; by default the run is not touched.
     """

@@ -58,9 +58,9 @@ def bytes_of(file: Binary) -> bytes:
     """Return the bytes that a script passed, such as those of a download.
 
     Raises:
-        BadArguments: Their base64 is none.
+        BadArguments: Their base64 is not valid.
     """
     try:
         return b64decode("".join(file["base64"].split()), validate=True)
     except (NotBase64, ValueError):
-        raise BadArguments("the base64 of the bytes is not base64") from None
+        raise BadArguments("the bytes are not valid base64") from None

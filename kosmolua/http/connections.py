@@ -1,6 +1,6 @@
 """Connections that limit the time and the size of a whole answer, and the decompression of its body.
 
-A socket's timeout starts anew with each byte, so a server that sends one a second is never late. Here the timeout that
+A socket's timeout starts again with each byte, so a server that sends one a second is never late. Here the timeout that
 urllib3 sets on the socket before it reads an answer is the time for all of it, status line and headers included.
 
 The body is decompressed piece by piece, at most :data:`MAX_PIECE` bytes at a time, so that its reader can stop at any

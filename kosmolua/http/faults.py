@@ -71,7 +71,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 _unsent = partial(Fault, sent=False)
 _hopeless = partial(Fault, sent=False, passing=False)
 
-OUT_OF_TIME = _unsent("the time for it was over")
+OUT_OF_TIME = _unsent("there was no time left")
 _BROKEN = Fault("the connection broke before the answer was complete")
 _GARBLED = Fault("its answer is not valid HTTP", passing=False)
 _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
@@ -89,14 +89,14 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (ConnectionRefusedError, _unsent("the connection was refused")),
     (NewConnectionError, _unsent("no connection could be made")),
     (ConnectTimeoutError, _unsent("no connection was made in time")),
-    (Unconnected, _unsent("no TLS connection came about", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
+    (Unconnected, _unsent("no TLS connection could be made", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
     (ReadTimeoutError, Fault("no complete answer came in time")),
     (ConnectionError, _BROKEN),
     (IncompleteRead, _BROKEN),
     (HTTPException, _GARBLED),
     (ProtocolError, _BROKEN),
     (ssl.SSLError, Fault("the TLS connection broke")),
-    (RequestException, Fault("the exchange broke off")),
+    (RequestException, Fault("the connection broke")),
     (OSError, _hopeless("the bundle of CAs cannot be read", "see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")),
 )
 """What each exception means, the most telling first. Their own texts are not used, since they quote addresses."""

@@ -137,7 +137,7 @@ def _operation(head: list[str]) -> Operation | None:
     if kind == "fragment":
         return None
     if kind not in ("query", "mutation", "subscription"):
-        raise ValueError(f"{kind!r} is no operation of GraphQL")
+        raise ValueError(f"{kind!r} is not an operation of GraphQL")
     return Operation(kind, rest[0] if rest and rest[0] != "@" else "")
 
 

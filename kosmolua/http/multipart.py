@@ -21,7 +21,7 @@ class Part:
         name: The field's name.
         content: What is in it; text is sent as UTF-8.
         content_type: Its media type; empty for a plain field.
-        filename: What the file is called; empty if it is none.
+        filename: What the file is called; empty if the part is not a file.
     """
 
     name: str

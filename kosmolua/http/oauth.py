@@ -68,7 +68,7 @@ def log_in_by_browser(service: Service, open_page: Callable[[str], object]) -> t
     the verifier (PKCE, RFC 7636), and an answer without the right state is ignored.
 
     Args:
-        service: Where.
+        service: The service to log in at.
         open_page: Opens a URL in a browser.
 
     Raises:
@@ -95,7 +95,7 @@ def log_in_by_device(service: Service, show: Callable[[str, str], object]) -> tu
     """Let a person type a code on another device, and return the tokens (RFC 8628).
 
     Args:
-        service: Where.
+        service: The service to log in at.
         show: Shows a person the page and the code.
 
     Raises:
@@ -141,7 +141,7 @@ def renew(service: Service, tokens: Tokens) -> Tokens:
     if not tokens.refresh and service.client_secret and not service.login.authorize:
         return log_in_as_client(service)[1]
     if not tokens.refresh:
-        raise NotConfigured("The login is over, and the service gave nothing to renew it with")
+        raise NotConfigured("The login has expired, and the service gave no refresh token")
     extra = {"resource": service.resource} if service.resource else {}
     service = replace(service, login=replace(service.login, token=service.login.refresh or service.login.token))
     with _client(service) as client:
@@ -184,7 +184,7 @@ def _tokens(service: Service, client: Any, **parameters: Any) -> Tokens:
         except AuthlibBaseError as error:
             raise Refused(origin_of(service.login.token), str(error.error), str(error.description or "")) from None
     if not isinstance(given.get("access_token"), str):
-        raise Refused(origin_of(service.login.token), "invalid_response", "its answer holds no token")
+        raise Refused(origin_of(service.login.token), "invalid_response", "its answer has no token")
     expires = given.get("expires_in")
     return Tokens(
         given["access_token"],
@@ -226,7 +226,7 @@ def _callbacks() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
                 self.send_error(404)
                 return
             answers.put({name: values[0] for name, values in parse_qs(parts.query).items()})
-            page = _PAGE.format("You may close this page: KosmoLua goes on in its terminal.").encode()
+            page = _PAGE.format("You may close this page: KosmoLua continues in its terminal.").encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(page)))

@@ -101,7 +101,7 @@ def register(service: Service, address: str) -> Service:
     """Register a client (RFC 7591), and return the service with it.
 
     Args:
-        service: Where.
+        service: The service to register at.
         address: The address to which browsers bring the answer of a login.
 
     Raises:
@@ -109,7 +109,7 @@ def register(service: Service, address: str) -> Service:
         NotConfigured: It registers no clients, or refuses this one.
     """
     if not service.register:
-        raise NotConfigured("The service lets no client register itself", hint="set client_id in its section")
+        raise NotConfigured("The service does not let clients register themselves", hint="set client_id in its section")
     given = post(
         service.register,
         {
@@ -122,7 +122,7 @@ def register(service: Service, address: str) -> Service:
         in_json=True,
     )
     if not given.get("client_id"):
-        raise NotConfigured(f"{origin_of(service.register)} registered no client")
+        raise NotConfigured(f"{origin_of(service.register)} did not register a client")
     return replace(service, client_id=str(given["client_id"]), client_secret=str(given.get("client_secret") or ""))
 
 

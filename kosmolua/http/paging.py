@@ -81,7 +81,7 @@ def by_link(
         try:
             url = urljoin(url, target)
         except ValueError:
-            raise NetworkError("The next page's address is not one", retryable=False) from None
+            raise NetworkError("The address of the next page is not valid", retryable=False) from None
         if url in seen:
             return
         seen.add(url)

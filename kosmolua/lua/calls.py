@@ -18,8 +18,8 @@ class Misuse(NamedTuple):
     """A problem with a call.
 
     Args:
-        node: Where.
-        message: What.
+        node: The place of the mistake.
+        message: What is wrong.
         hint: What to write instead, or nothing.
         is_silent: Whether the call would still be made, without the intended argument.
         is_likely: Whether it is wrong only in all likelihood.

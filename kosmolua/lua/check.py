@@ -22,7 +22,7 @@ MAX_LINE = 1_000
 """Characters of a line that are searched for the idiom of another language."""
 
 _COMMENT = re.compile(r"--(?!\s*$).*")
-"""A comment of Lua; ``n--`` at the end of a line is none that anybody meant."""
+"""A comment of Lua; ``n--`` at the end of a line is a decrement of another language."""
 _BLOCK = re.compile(r"(?:if|for|while|repeat|do|(?:local\s+)?function)\b")
 
 

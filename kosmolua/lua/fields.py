@@ -192,7 +192,7 @@ class Fields:
         """Note why a path means nothing, or why its account cannot be used.
 
         Args:
-            node: Where.
+            node: The place of the mistake.
             path: As the catalog takes it.
             mode: How certain that is, if not as certain as the part that is being read.
         """

@@ -68,7 +68,7 @@ class Findings:
         """Note something that fails if it is reached: an error if it is certain to be.
 
         Args:
-            node: Where.
+            node: The place of the mistake.
             message: What is wrong.
             hint: What to write instead, or nothing.
             mode: How certain it is, if not as certain as the part that is being read.

@@ -5,7 +5,7 @@
     ---@param status "live"|"failed" Which ones
     ---@return table[] deploys
 
-It is written in LuaCATS. A comment that belongs to a function right below it is none.
+It is written in LuaCATS. A comment that belongs to a function right below it is not a header.
 """
 
 from __future__ import annotations

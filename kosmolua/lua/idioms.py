@@ -117,7 +117,7 @@ _SYNTAX = [
     (r"\bif\b(?!.*\bthen\b)", "an if has then, and an end of its own"),
     (r"\b(?:for|while)\b(?!.*\bdo\b)", "a loop has do, and an end of its own"),
     (r"\bif\b[^=]*[^=~<>]=[^=]", "Lua compares with =="),
-    (r"^\s*[\w.]+\s*$", "a value alone is no statement: print it, return it, or give it a name"),
+    (r"^\s*[\w.]+\s*$", "a value alone is not a statement: print it, return it, or give it a name"),
     (r"\bprint\s*['\"].*['\"]\s*\.\.", "put the arguments of print in parentheses"),
 ]
 _COMPILED = [(re.compile(pattern), hint) for pattern, hint in _SYNTAX]

@@ -52,7 +52,7 @@ def check_order(findings: Findings, node: Node, left: Value, right: Value, opera
 
 
 def check_equality(findings: Findings, node: Node, left: Value, right: Value) -> None:
-    """Note a comparison that is never true, since the values are of different types, or the text is no choice."""
+    """Note a comparison that is never true: of values of different types, or with a string that is not a choice."""
     negated = node.get("left")
     if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
         if kind_of(right) in ("string", "number"):

@@ -7,11 +7,13 @@ import os
 import secrets
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from opentelemetry import context, propagate
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,7 +91,8 @@ class Clients:
         if known:
             known.uses, known.requests = known.uses + 1, known.requests + 1
         try:
-            await self._app(scope, receive, send if session else self._noting_session(scope, send))
+            with _within_trace(headers):
+                await self._app(scope, receive, send if session else self._noting_session(scope, send))
         finally:
             if known:
                 known.requests, known.used = known.requests - 1, monotonic()
@@ -161,6 +164,19 @@ def client_of(request: Request | None, software: str) -> str | None:
 def is_exact(client: str | None) -> bool:
     """Return True if no other client can have this name."""
     return client is None or not client.startswith("address ")
+
+
+@contextmanager
+def _within_trace(headers: Headers) -> Iterator[None]:
+    """Take on the trace that a request's headers name. One that the protocol's own message names goes before it."""
+    if "traceparent" not in headers:
+        yield
+        return
+    token = context.attach(propagate.extract(dict(headers)))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def _with_cookie(send: Send) -> Send:

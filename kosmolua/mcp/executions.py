@@ -200,7 +200,7 @@ class Executions:
                 self._followed[client.name].discard(scope)
                 if not self._followed[client.name]:
                     del self._followed[client.name]
-        return refusal(Interrupted("The client was gone, so the script was ended"))
+        return refusal(Interrupted("The client disconnected, so the script was stopped"))
 
     async def _answer(self, execution: Execution, client: Client) -> CallToolResult:
         """Return the answer for an outcome; of a large one, in a thread, since others wait for this one."""

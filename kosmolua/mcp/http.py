@@ -86,10 +86,9 @@ def configured(app: ASGIApp, **more: Any) -> uvicorn.Config:
     """
     import uvicorn
 
-    given: dict[str, Any] = {"timeout_graceful_shutdown": SHUTDOWN_TIMEOUT, **more}
+    given: dict[str, Any] = {"http": Connection, "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT, **more}
     return uvicorn.Config(
         app,
-        http=Connection,
         log_config=None,
         access_log=False,
         ws="none",

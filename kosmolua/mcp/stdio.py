@@ -51,7 +51,7 @@ async def _serve(handlers: Handlers, complain: Callable[[str], None]) -> None:
                 await server.run(readable, outgoing, server.create_initialization_options())
             except anyio.get_cancelled_exc_class():
                 # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process.
-                complain("Standard output cannot be written any more, so the server has ended")
+                complain("Standard output can no longer be written, so the server has ended")
                 os._exit(1)
             tasks.cancel_scope.cancel()
     finally:
@@ -63,7 +63,7 @@ async def _sift(
     messages: MemoryObjectSendStream[SessionMessage | Exception],
     answer: Callable[[SessionMessage], Awaitable[None]],
 ) -> None:
-    """Pass messages on, and answer lines that are none: the SDK drops them, and a client may wait for the answer."""
+    """Pass messages on, and answer invalid lines: the SDK drops them, and a client may wait for the answer."""
     async with messages:
         async for item in incoming:
             if not isinstance(item, ValidationError):
@@ -73,10 +73,10 @@ async def _sift(
 
 
 def _refusal(error: ValidationError) -> JSONRPCError | None:
-    """Return the answer to a line that is no message; none to one that is blank."""
+    """Return the answer to a line that is not a message, or None if the line is blank."""
     first, *_ = faults = error.errors(include_url=False)
     if first["type"] != "json_invalid":
-        said = ErrorData(code=INVALID_REQUEST, message="This is no message of JSON-RPC 2.0")
+        said = ErrorData(code=INVALID_REQUEST, message="This is not a message of JSON-RPC 2.0")
     elif first["input"].strip():
         said = ErrorData(code=PARSE_ERROR, message=first["msg"])
     else:
@@ -97,5 +97,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Return True for an integer, and for a string that can be written: JSON can spell what is no character."""
+    """Return True for an integer, and for a string that can be written: JSON can spell lone surrogates."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given

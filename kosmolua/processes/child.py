@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from time import monotonic
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from kosmolua import protocol
 from kosmolua.errors import WorkerLost
@@ -14,6 +15,8 @@ from kosmolua.processes import launch
 from kosmolua.protocol import KILL, ORDER
 
 SIGTERM = 15
+PIECE = 64 * 1024
+"""Bytes to read from a pipe at a time."""
 
 
 class Child(Protocol):
@@ -72,6 +75,99 @@ class Pipes:
                     stream.close()
                 except OSError:
                     continue
+
+
+class PolledPipes(Pipes):
+    """The host's ends of two pipes, where one can also wait for a frame for so long.
+
+    ``is_clean`` is True if the last script ended by itself and left nothing under way.
+
+    Args:
+        incoming: The descriptor to read from.
+        outgoing: The descriptor to write to.
+    """
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self._reading, self._writing = Lock(), Lock()
+        self._read = bytearray()
+        self._searched = 0
+        self._is_open = True
+        self.is_clean = False
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self._is_open:
+            close(self.incoming)
+            close(self.outgoing)
+
+    def send(self, line: bytes) -> None:
+        """Write a frame. A process that is gone is noticed by reading, not here."""
+        with self._writing, suppress(OSError):
+            while line and self._is_open:
+                line = line[os.write(self.outgoing, line) :]
+
+    def read(self, limit: int) -> bytes | None:
+        """Return the next frame's line, or None when the process is gone."""
+        with self._reading:
+            while (line := self._next_line(limit)) is None:
+                if not self._read_more():
+                    return None
+            return line
+
+    def read_within(self, limit: int, seconds: float) -> bytes | Literal[False] | None:
+        """Return the next frame's line, None when the process is gone, or False if none came in so many seconds."""
+        ends = monotonic() + seconds
+        with self._reading:
+            while (line := self._next_line(limit)) is None:
+                if self._is_open and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
+                    return False
+                if not self._read_more():
+                    return None
+            return line
+
+    def close_pipes(self) -> None:
+        """Close both ends, once no thread reads or writes: the system gives their numbers to others."""
+        with self._reading, self._writing:
+            if self._is_open:
+                self._is_open = False
+                os.close(self.incoming)
+                os.close(self.outgoing)
+
+    def leave(self) -> None:
+        """In a fork of the program, close the copies of the pipes."""
+        self._is_open = False
+        os.close(self.incoming)
+        os.close(self.outgoing)
+
+    def _next_line(self, limit: int) -> bytes | None:
+        end = self._read.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._read)
+            end = self._searched
+            if end <= limit:
+                return None
+        if end > limit:
+            raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+        line = bytes(memoryview(self._read)[:end])
+        del self._read[: end + 1]
+        self._searched = 0
+        return line
+
+    def _read_more(self) -> bool:
+        """Read what there is, and return False when the process is gone."""
+        piece = os.read(self.incoming, PIECE) if self._is_open else b""
+        self._read += piece
+        return bool(piece)
+
+
+def is_readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read, or the other side is gone; return False after so many seconds."""
+    from select import POLLIN, poll  # which a cold start has no use for
+
+    poller = poll()
+    poller.register(descriptor, POLLIN)
+    return bool(poller.poll(seconds * 1000))
 
 
 class ColdChild(Pipes):

@@ -1,21 +1,24 @@
-"""Worker pool: a fresh process for each script, how many run at once, and which client is next."""
+"""Worker pool: a process for each script, how many run at once, and which client is next."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import inf
 from threading import Event, RLock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
+from kosmolua.limits import Limits
 from kosmolua.processes.child import Child, ColdChild
 
 if TYPE_CHECKING:
-    from kosmolua.processes.zygote import Zygote
+    from kosmolua.processes.spares import Spares
+    from kosmolua.processes.zygote import ForkedChild
 
+MAX_REUSE = 1_000_000
 MAX_QUEUE = 16
 """Runs that may wait for each worker, those of all clients together."""
 MAX_QUEUE_OF_CLIENT = 12
@@ -48,21 +51,26 @@ class WorkerPool:
     free, the next run of each waiting client comes before the second run of any. The last free places go only to
     clients that hold none, so that no client alone can keep another one waiting.
 
-    Where the system can fork, processes come from a zygote; elsewhere one spare process is kept warm.
+    Where the system can fork, processes come from a zygote, some of them ahead of need; elsewhere one spare process is
+    kept warm.
 
     Args:
         workers: How many runs go on at once; more wait.
+        reuse: How many runs one process serves, if all goes well and the system can fork.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: A number is out of bounds.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, reuse: int = 1) -> None:
         if workers < 1:
             raise ConfigError(f"the number of workers must be at least 1, not {workers}")
+        if not 1 <= reuse <= MAX_REUSE:
+            raise ConfigError(f"reuse is how many runs a process serves, from 1 to {MAX_REUSE:,}, not {reuse}")
         self._workers = workers
         self._closed = False
-        self._zygote: Zygote | None = None
+        self._reuse = reuse
+        self._spares: Spares | None = None
         self._spare: ColdChild | None = None
         self._lock = RLock()
         self._places = _Places(workers)
@@ -98,12 +106,13 @@ class WorkerPool:
         return turn
 
     @contextmanager
-    def take(self, client: str | None = None, turn: Turn | None = None) -> Iterator[Turn]:
-        """Wait for a place, start a fresh process for it, yield the turn with both, and end both afterwards.
+    def take(self, client: str | None = None, turn: Turn | None = None, limits: Limits | None = None) -> Iterator[Turn]:
+        """Wait for a place, get a process for it, yield the turn with both, and end both afterwards.
 
         Args:
             client: Whose run it is, as for :meth:`queue`.
             turn: A turn that was queued earlier, in place of a new one.
+            limits: Those of the run, by default the usual ones: the process is confined to them before it gets its job.
 
         Raises:
             Busy: Too many runs wait already.
@@ -114,11 +123,11 @@ class WorkerPool:
         try:
             if not turn.wait():
                 raise Interrupted("The script was interrupted before it began")
-            turn.child = self._start()
+            turn.child = self._start(limits or Limits())
             try:
                 yield turn
             finally:
-                turn.child.close()
+                self._end(turn.child)
         finally:
             turn.end()
 
@@ -126,44 +135,48 @@ class WorkerPool:
         """End everything that is kept warm; runs that wait for their turn end too."""
         with self._lock:
             self._closed = True
-            for warm in (self._zygote, self._spare):
+            for warm in (self._spares, self._spare):
                 if warm:
                     warm.close()
-            self._zygote = self._spare = None
+            self._spare = None
         self._places.open()
 
     def start_anew(self) -> None:
-        """In a fork of the program: leave the zygote to the parent, and forget the parent's runs."""
-        if self._zygote:
-            self._zygote.leave()
-        self._zygote = None
+        """In a fork of the program: leave the processes to the parent, and forget the parent's runs."""
+        if self._spares:
+            self._spares.leave()
         self._lock = RLock()
         self._places = _Places(self._workers)
 
-    def _start(self) -> Child:
+    def _start(self, limits: Limits) -> Child:
+        try:
+            if hasattr(os, "fork"):
+                from kosmolua.processes.zygote import Terms
+
+                return self._forked().take(Terms(limits.cpu, limits.memory, self._reuse))
+            with self._lock:
+                if self._closed:
+                    raise Interrupted("The runtime was closed before the script began")
+                ready, self._spare = self._spare or ColdChild(), ColdChild()
+                return ready
+        except (OSError, RuntimeError) as error:  # such as "can't start new thread"
+            raise WorkerLost.unstartable(error) from None
+
+    def _forked(self) -> Spares:
         with self._lock:
-            if self._closed:
-                raise Interrupted("The runtime was closed before the script began")
-            try:
-                if not hasattr(os, "fork"):
-                    ready, self._spare = self._spare or ColdChild(), ColdChild()
-                    return ready
-                if self._zygote:
-                    with suppress(WorkerLost):  # if it has died, a new one takes its place
-                        return self._zygote.fork()
-                    self._zygote.close()
-                return self._new_zygote().fork()
-            except (OSError, RuntimeError) as error:  # such as "can't start new thread"
-                raise WorkerLost.unstartable(error) from None
+            if self._spares is None:
+                from kosmolua.processes.spares import Spares
 
-    def _new_zygote(self) -> Zygote:
-        from kosmolua.processes.zygote import Zygote
+                self._spares = Spares()
+                if self._closed:
+                    self._spares.close()
+            return self._spares
 
-        self._zygote = zygote = Zygote()
-        if self._closed:  # by a signal handler, meanwhile
-            zygote.close()
-            raise Interrupted("The runtime was closed before the script began")
-        return zygote
+    def _end(self, child: Child) -> None:
+        if self._spares:
+            self._spares.give_back(cast("ForkedChild", child))
+        else:
+            child.close()
 
 
 class Turn:
@@ -261,7 +274,7 @@ class _Places:
             return True
 
     def resume(self, turn: Turn) -> None:
-        """Put a run in line again, before those of its client that did not begin."""
+        """Queue a run again, before its client's runs that have not begun."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:

@@ -62,7 +62,7 @@ class RunOptions(TypedDict, total=False):
     planning: Planner | Application | None
     """Notes writes instead of sending them, or allows those of a plan alone, see :meth:`kosmolua.Runtime.plan`."""
     record: str | os.PathLike[str] | bool
-    """Keep a recording in this file, which must not be there yet; True for one in the user's state folder. The outcome
+    """Keep a recording in this file, which must not exist yet; True for one in the user's state folder. The outcome
     says where it is."""
     recorder: Recorder
     """Keeps a recording of a session, to which this chunk is appended."""

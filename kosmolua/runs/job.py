@@ -176,7 +176,7 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
 
 
 def _own_code(code: object) -> str | None:
-    """Return a code that a script gave its error, unless it is one of the program's own or no word."""
+    """Return a code that a script gave its error, unless it is reserved or has spaces in it."""
     is_word = isinstance(code, str) and _WORD.fullmatch(code) is not None
     return str(code) if is_word and code not in RESERVED_CODES else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
@@ -16,7 +16,7 @@ from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
 from kosmolua.broker.sheets import File
 from kosmolua.broker.store import APPROVAL_DAYS
-from kosmolua.errors import ConfigError, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
+from kosmolua.errors import ConfigError, Diverged, Interrupted, KosmoError, Paused, UnderWay, WorkerLost
 from kosmolua.runs.tape import Tape
 
 if TYPE_CHECKING:
@@ -147,6 +147,9 @@ class Take:
         self.tape.close()
         assert self._recording
         outcome.warnings += [self.remark] if self.remark else []
+        made_by = self._recording.header["kosmolua"]
+        if isinstance(outcome.error, Diverged) and made_by != __version__:
+            outcome.warnings.append(f"the recording was made by kosmolua {made_by}, and this is {__version__}")
         answers = [answer for answer in self.tape.answers.all if answer.is_taken]
         taken = {number_of(answer): dict(answer.call) for answer in answers if answer.call}
         if self._recording.status == outcome.status and not self.tape.answers.is_changed:
@@ -180,7 +183,7 @@ def begin(
 
     Args:
         host: What the run makes its calls with.
-        path: The file, which must not be there; None for a place in the store, found by the run's id.
+        path: The file, which must not exist yet; None for a place in the store, found by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits of the run.
@@ -221,7 +224,7 @@ def begun(
 
     Args:
         host: What makes the calls.
-        path: The file, which must not be there; None for a place in the store, found by the run's id.
+        path: The file, which must not exist yet; None for a place in the store, found by the run's id.
         source: The script as it was given.
         job: What its process is told.
         limits: The limits.
@@ -275,7 +278,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
     Args:
         host: What the run makes its calls with.
         recording: The recording.
-        decisions: What a person said of calls.
+        decisions: What a person decided about calls.
         script: What runs from here on, as :func:`script_fields` has it; None for the script that ran last.
 
     Raises:
@@ -293,6 +296,7 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
         resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
         events = [resumed, *([{"event": "script", **script}] if script else [])]
         events += [*_of_doubtful_writes(recording, decisions), *_of_pause(recording, decisions)]
+        events = [cast("Event", host.redactor.value(event)) for event in events]
         for event in events:
             writer.write(event)
         writer.sync()
@@ -340,7 +344,9 @@ def applying(plan: Plan, host: Host, *, again: bool) -> Application:
 
 
 def _was_changed(recording: Recording) -> bool:
-    return bool(recording.script["sha256"] != recording.header["script"]["sha256"])
+    """Return True if a recording is of another script, or of another version, which may ask in other words."""
+    header, script = recording.header, recording.script
+    return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
 
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
@@ -356,7 +362,7 @@ def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Even
             events.append(_decision(last, "again"))
     for number in {*decisions.done, *decisions.again}:
         if number not in doubtful:
-            raise ConfigError(f"Call {number} is no write that may have been done", hint=_numbers_of(doubtful))
+            raise ConfigError(f"Call {number} is not a write that may have been done", hint=_numbers_of(doubtful))
     open_ones = [doubtful[number] for number in doubtful if number not in {*decisions.done, *decisions.again}]
     if open_ones:
         raise _under_way(open_ones)
@@ -412,7 +418,7 @@ def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
             events.append({"event": "decision", "decision": decision, "number": number, "call": waiting[number]})
     age = datetime.now(timezone.utc) - datetime.fromisoformat(end["time"]) if events else timedelta()
     if age > timedelta(days=APPROVAL_DAYS):
-        raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls cannot be approved any more")
+        raise Paused(f"The run was paused more than {APPROVAL_DAYS} days ago, so its calls can no longer be approved")
     return events
 
 

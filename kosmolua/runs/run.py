@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import ExitStack, nullcontext
 from threading import RLock
 from time import monotonic
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
     from kosmolua.runs.recorded import Take
+    from kosmolua.runs.spans import RunSpan
 
 _T = TypeVar("_T")
 DEFAULT_NAME = "script.lua"
@@ -104,6 +106,7 @@ class Run:
         self._dropped: frozenset[str] = frozenset()
         self._lock = RLock()
         self._opening = RLock()
+        self._span = self._prepared_span()
 
     def execute(self, pool: WorkerPool, turn: Turn | None = None) -> Outcome:
         """Run the script in this thread and return its outcome.
@@ -124,8 +127,10 @@ class Run:
                     self._check()
                 child = self._options.get("child")
                 if child is None:
-                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn))
+                    self._turn = stack.enter_context(pool.take(self._options.get("client"), turn, self._limits))
                     child = self._turn.child
+                if self._span:
+                    return self._span.around(lambda: self._supervise(child))
                 return self._supervise(child)
             except (BadArguments, CheckFailed, NotConfigured, PluginFault, ScriptError) as error:
                 if turn:
@@ -133,6 +138,15 @@ class Run:
                 return Outcome([], "", error, [])
             except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
                 return Outcome([], "", error, [], warnings=self._warnings)
+
+    def _prepared_span(self) -> RunSpan | None:
+        """Return the run's span; None if the program makes no use of OpenTelemetry, which is not imported then."""
+        if "opentelemetry.trace" not in sys.modules:
+            return None
+        from kosmolua.runs import spans
+
+        tracer = spans.tracer()
+        return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode) if tracer else None
 
     def _checked_input(self, given: object) -> object:
         """Return what a script gets as ``input``, unless Lua cannot carry it or it is too large."""
@@ -147,7 +161,7 @@ class Run:
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return what the script finds in ``params`` by what its header says of them.
+        """Return the values of ``params``, checked and completed as the script's header says.
 
         Raises:
             BadArguments: They do not fit the script's header.
@@ -241,6 +255,7 @@ class Run:
             from kosmolua.broker.records import Origin
 
             approve, take = self._options.get("approve") or self._host.approve, self.take
+            watch = self._tell_tape_first if take else self._tell if self._options.get("watch") else None
             self._broker = Broker(
                 self._host,
                 self._clock,
@@ -251,7 +266,7 @@ class Run:
                 deny=self._deny,
                 approve=approve and Asker(approve, self._ask),
                 origin=Origin(self._host.mode, self._name.removeprefix("="), self._given),
-                watch=self._tell_tape_first if take else self._tell if self._options.get("watch") else None,
+                watch=self._span.calls.watching(watch) if self._span else watch,
                 pages=Pages() if self._options.get("check") else None,
                 run=take.run if take else self._options.get("run"),
                 earlier=take.earlier if take else 0,

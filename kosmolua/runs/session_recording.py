@@ -25,7 +25,7 @@ class SessionRecorder:
 
     Args:
         host: What makes the calls.
-        path: The file, which must not be there; None for a place in the store.
+        path: The file, which must not exist yet; None for a place in the store.
         limits: The limits of each chunk.
         input: What the first chunk finds in ``input``.
 

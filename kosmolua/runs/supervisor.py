@@ -12,6 +12,9 @@ embedder back. Other threads reach it through one mailbox of work that it does i
                                                   │
          interrupt(), from any thread ──────> owner's thread ──> on_output, watch, approve
 
+Until the script asks for something, the owner reads itself, if it can do so with one eye on the clock: a script that
+makes no call needs no further thread. The reader thread begins with the first request.
+
 The reader answers a request itself if the script waits for it, since there is nothing else to read until then. The
 branches of ``parallel`` go on meanwhile, so their calls are answered by call threads. The owner waits for mail at most
 until the wall limit: a run ends in time, whatever a call is stuck in.
@@ -29,19 +32,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, get_ident
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
 from kosmolua.concurrency import Budget, start_thread
-from kosmolua.errors import CallError, ConfigError, Interrupted, KosmoError, LimitExceeded, Paused, WorkerLost
+from kosmolua.errors import (
+    CallError,
+    ConfigError,
+    Interrupted,
+    KosmoError,
+    LimitExceeded,
+    Paused,
+    ScriptError,
+    WorkerLost,
+)
 from kosmolua.limits import MIB, Limits, spell_size
-from kosmolua.processes.child import Child
+from kosmolua.processes.child import Child, PolledPipes
 from kosmolua.protocol import BadFrame
 from kosmolua.runs.job import Ending, Job, broken_protocol, ending_of, ending_of_process
 
@@ -64,6 +77,12 @@ MAX_CALLS = 256 * MIB
 FREE_CALLS = 8 * MIB
 MAX_RESULT = 128 * MIB
 """Bytes that what a script returns may take as Python's values."""
+MAX_SENT_HERE = 32 * 1024
+"""Bytes of a job that a pipe takes in any case; the reader thread sends a larger one, since the child may not read."""
+MAX_READ_WAIT = 0.2
+"""Seconds that the owner reads at a stretch without a look at its mail. What interrupts a run ends its child first."""
+MAX_READ_AT_ONCE = 256
+"""Frames that the owner reads before it looks at its mail, so that output is passed on in pieces of some size."""
 MAX_OUTPUT = MIB
 """Bytes of output to buffer before the script has to wait."""
 MAX_SLEEP = 365 * 86400.0
@@ -73,6 +92,8 @@ FRAME_OVERHEAD = 512 * 1024
 """Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
+Request: TypeAlias = "tuple[dict[str, Any], int]"
+"""A frame that asks for something, and the bytes of memory that it takes."""
 
 
 class Broker(Protocol):
@@ -116,7 +137,7 @@ class Broker(Protocol):
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass, and return for how many seconds the script has to wait in fact."""
+        """Let time pass, and return for how many seconds the script really has to wait."""
 
     def time(self, clock: str, own: float) -> float:
         """Return what a clock of the host's says, ``wall`` or ``cpu``; ``own`` is what the child's own says."""
@@ -158,6 +179,8 @@ class Supervisor:
         self._tape = tape
         if tape:
             tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
+        self._usual = limits.max_arguments + FRAME_OVERHEAD
+        self._longest = max(self._usual, limits.max_result + FRAME_OVERHEAD)
         self._owner = get_ident()
         self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
@@ -171,6 +194,7 @@ class Supervisor:
         self._printed = 0
         self._is_ready = self._is_answering = False
         # Set by the owner alone.
+        self._pipes = child if isinstance(child, PolledPipes) else None
         self._ending: Ending | None = None
         self._error: KosmoError | None = None
         self._crash: BaseException | None = None
@@ -184,7 +208,12 @@ class Supervisor:
         if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
         try:
-            start_thread(partial(self._read, job.frame(self._limits, isolated=self._isolated)), "run")
+            frame = job.frame(self._limits, isolated=self._isolated)
+            if self._pipes and len(frame) <= MAX_SENT_HERE:
+                self._pipes.send(frame)
+            else:
+                self._pipes = None
+                start_thread(partial(self._read, job=frame), "run")
             self._do_mail()
         finally:
             self._close()
@@ -236,11 +265,45 @@ class Supervisor:
                 self._fail(error)
 
     def _do_next(self, seconds: float) -> None:
+        if self._pipes and self._mail.empty():
+            self._read_here(self._pipes, min(max(seconds, 0.0), MAX_READ_WAIT))
+            seconds = 0.0
+        with suppress(Empty):
+            work = self._mail.get(timeout=seconds) if seconds > 0 and not self._pipes else self._mail.get_nowait()
+            work()
+
+    def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
+        """Read what comes in so many seconds, and give the reader thread all from the first request on."""
+        taken: Request | Callable[[], Ending] | None = None
         try:
-            work = self._mail.get(timeout=max(seconds, 0.0))
-        except Empty:
-            return
-        work()
+            for _ in range(MAX_READ_AT_ONCE):
+                line = pipes.read_within(self._longest, seconds)
+                if line is False:
+                    return
+                taken = self._take(line)
+                if taken:
+                    break
+                seconds = 0.0
+        except BadFrame as error:
+            taken = self._refuse(error)
+        except Exception as error:  # noqa: BLE001 - raised when the run is over; nothing more is read
+            self._fail(error)
+            taken = Ending
+        if isinstance(taken, tuple):
+            taken = self._start_reader(taken)
+        if taken:
+            self._pipes = None
+            self._mail.put(partial(self._end, taken))
+
+    def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
+        """Have the reader thread go on from a request; return what makes the ending if there can be no thread."""
+        self._pipes = None
+        try:
+            start_thread(partial(self._read, request=request), "run")
+        except WorkerLost as error:
+            self._stop(error)
+            return Ending
+        return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
         """Note when a request to wait has to be answered."""
@@ -259,6 +322,13 @@ class Supervisor:
                 self._asleep_bytes -= size
             self._memory.give_back(size)
             self._hand_on({"kind": "sleep", "id": number}, size)
+
+    @property
+    def _has_ended_well(self) -> bool:
+        """Whether the script ended by itself, in a way after which its process can go on."""
+        if self._error or self._crash or self._tape or not self._ending or self._ending.exit is not None:
+            return False
+        return self._ending.error is None or isinstance(self._ending.error, (CallError, ScriptError))
 
     @property
     def _is_ending(self) -> bool:
@@ -287,10 +357,15 @@ class Supervisor:
         return self._ending is not None or self._is_answering
 
     def _close(self) -> None:
-        self._halt()
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
-            self._memory.give_back(self._asleep_bytes)
+            is_busy = self._pending or self._asleep_bytes
+        if isinstance(self._child, PolledPipes) and self._has_ended_well and not is_busy:
+            self._child.is_clean = True
+        else:
+            self._child.kill()
+        self._clock.run_out()
+        self._memory.give_back(self._asleep_bytes)
         for question in questions:
             question.fail(Interrupted("The run is over"))
         for _ in range(self._threads):
@@ -349,9 +424,13 @@ class Supervisor:
 
     # In the reader's thread
 
-    def _read(self, job: bytes) -> None:
+    def _read(self, job: bytes = b"", request: Request | None = None) -> None:
+        """Send the job and read all frames, or all from a request on."""
         try:
-            self._child.send(job)
+            if job:
+                self._child.send(job)
+            if request:
+                self._serve(*request)
             read = self._read_frames()
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
@@ -361,45 +440,64 @@ class Supervisor:
 
     def _read_frames(self) -> Callable[[], Ending]:
         """Read all frames, and return what makes an ending of the last one, or else of the process's status."""
-        usual = self._limits.max_arguments + FRAME_OVERHEAD
-        longest = max(usual, self._limits.max_result + FRAME_OVERHEAD)
         while True:
             try:
-                line = self._child.read(longest)
-                if line is None:
-                    return partial(ending_of_process, self._child.status(), self._limits)
-                size = protocol.memory_of(line)
-                if line.startswith(protocol.END) and size > MAX_RESULT:
-                    self._mail.put(self._child.kill)
-                    return partial(Ending, error=self._limits.exceeded("result"))
-                if len(line) > usual and not line.startswith(protocol.END):
-                    raise BadFrame(f"a frame is longer than {usual} bytes")
-                frame = protocol.decode_from_child(line)
+                taken = self._take(self._child.read(self._longest))
             except BadFrame as error:
-                self._mail.put(self._child.kill)
-                return partial(Ending, error=broken_protocol(error))
-            kind = frame["kind"]
-            if kind in ("end", "limit"):
-                return partial(ending_of, frame, self._limits, self._call_errors.get)
-            if kind == "print":
-                self._print(protocol.to_bytes(frame["text"]))
-            elif kind == "ready":  # later reports may be forged
-                if not self._is_ready:
-                    self._mail.put(partial(self._ready, frame))
-                self._is_ready = True
-            elif kind == "wait":
-                if self._tape:
-                    self._tape.wait()
-            elif kind == "peek":
-                self._broker().peek(frame["call"], frame["key"], frame["line"])
-            elif self._tape and self._tape.ask(frame):
-                continue  # it needs no answer of the broker
-            elif kind == "sleep":
-                self._put_to_sleep(frame, size)
-            elif kind == "call" and frame.get("branch") is True:
-                self._hand_on(frame, size)
-            else:
-                self._answer_here(frame, size)
+                return self._refuse(error)
+            if isinstance(taken, tuple):
+                self._serve(*taken)
+            elif taken:
+                return taken
+
+    def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
+        """Take in a frame, and return the request that it is, or what makes an ending of it; None for any other.
+
+        Raises:
+            BadFrame: It is not valid.
+        """
+        if line is None:
+            return partial(ending_of_process, self._child.status(), self._limits)
+        size = protocol.memory_of(line)
+        if line.startswith(protocol.END) and size > MAX_RESULT:
+            self._mail.put(self._child.kill)
+            return partial(Ending, error=self._limits.exceeded("result"))
+        if len(line) > self._usual and not line.startswith(protocol.END):
+            raise BadFrame(f"a frame is longer than {self._usual} bytes")
+        frame = protocol.decode_from_child(line)
+        kind = frame["kind"]
+        if kind in ("end", "limit"):
+            return partial(ending_of, frame, self._limits, self._call_errors.get)
+        if kind == "print":
+            self._print(protocol.to_bytes(frame["text"]))
+        elif kind == "ready":  # later reports may be forged
+            if not self._is_ready:
+                self._mail.put(partial(self._ready, frame))
+            self._is_ready = True
+        else:
+            return frame, size
+        return None
+
+    def _refuse(self, error: BadFrame) -> Callable[[], Ending]:
+        self._mail.put(self._child.kill)
+        return partial(Ending, error=broken_protocol(error))
+
+    def _serve(self, frame: dict[str, Any], size: int) -> None:
+        """Have a request answered."""
+        kind = frame["kind"]
+        if kind == "wait":
+            if self._tape:
+                self._tape.wait()
+        elif kind == "peek":
+            self._broker().peek(frame["call"], frame["key"], frame["line"])
+        elif self._tape and self._tape.ask(frame):
+            return  # it needs no answer of the broker
+        elif kind == "sleep":
+            self._put_to_sleep(frame, size)
+        elif kind == "call" and frame.get("branch") is True:
+            self._hand_on(frame, size)
+        else:
+            self._answer_here(frame, size)
 
     def _answer_here(self, frame: dict[str, Any], size: int) -> None:
         """Answer in the reader's own thread: the script waits, so there is nothing else to read."""

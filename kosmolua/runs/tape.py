@@ -35,7 +35,7 @@ MAX_REPLIES = 200_000
 POLL_INTERVAL = 0.2
 MAX_NAMED = 3
 MAX_RAISED = 1000
-"""Errors of requests that are kept in mind, since the last of them may end the script."""
+"""Errors of requests to remember, since the last of them may end the script."""
 MAX_ARGUMENTS = 200
 """Characters of a call's arguments that a message shows."""
 

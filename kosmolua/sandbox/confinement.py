@@ -14,7 +14,7 @@ if sys.platform == "linux":
     from kosmolua.sandbox import linux, seccomp
 
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
-"""From the resource limits of every Unix to the filter of system calls that only Linux has."""
+"""The layers, from the resource limits of every Unix to the filter of system calls that only Linux has."""
 INTERPRETER = 128 * 1024**2
 """Bytes of address space for Python, its libraries and a frame: 15 MiB when idle, 100 to send a result of 16 MiB."""
 MAX_COPIES = 256 * 1024**2
@@ -23,7 +23,7 @@ MAX_COPIES = 256 * 1024**2
 Also the holes in Lua's heap have to find room here: without them, 96 MiB of strings take 111 MiB.
 """
 POLL_INTERVAL = 0.2
-"""Seconds between two looks at the parent, on systems that tell nothing of its end."""
+"""Seconds between two checks whether the parent lives, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
 """Input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
@@ -32,6 +32,8 @@ MAX_FORKS = 256
 MAX_THREADS = 2**22
 """The most that Linux has room for."""
 NOBODY = 65534
+MAX_CPU = 2**31
+"""The largest number of seconds that is passed as a limit."""
 
 
 def drop_inherited() -> None:
@@ -92,11 +94,12 @@ class Confinement:
         return [name for name in LAYERS if not self._in_force.get(name)]
 
     def settle(self) -> None:
-        """Give up for good what neither this process nor its forks need once everything is loaded.
+        """Drop for ever the rights that neither this process nor its forks need once everything is loaded.
 
         From here on nothing can be imported.
         """
         if sys.platform == "linux":
+            linux.keep_freed_memory()
             linux.prefer_for_oom_kill()
         self._in_force["unprivileged"] = _become_nobody()
         self._max_threads = _max_threads() if self._forking else 0
@@ -105,25 +108,31 @@ class Confinement:
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
 
-    def lock(self, cpu: float, memory: int) -> None:
+    def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
         """Limit the resources of a job, and allow only the system calls that it needs.
 
         Args:
             cpu: Seconds of processor time from now on, at the end of which the kernel ends this process.
             memory: Bytes that Lua may hold; the address space is bounded well above that.
+            jobs: How many jobs this process does, each after :meth:`rearm` with as much time.
         """
-        self._in_force["rlimits"] = self._limit_resources(cpu, memory)
+        self._in_force["rlimits"] = self._limit_resources(cpu, memory, jobs)
         if self._filter and not self._in_force.get("seccomp"):
-            self._in_force["seccomp"] = self._filter.apply()
+            chosen = self._filter if jobs == 1 else seccomp.Filter(rearming=True)
+            self._in_force["seccomp"] = chosen.apply()
 
-    def _limit_resources(self, cpu: float, memory: int) -> bool:
+    def rearm(self, cpu: float) -> None:
+        """Limit the processor time from now on, in seconds; 0 for no limit."""
+        signal.setitimer(signal.ITIMER_PROF, cpu)
+
+    def _limit_resources(self, cpu: float, memory: int, jobs: int) -> bool:
         if resource is None:
             return False
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, cpu)
         bounds = {
             "AS": memory + min(memory, MAX_COPIES) + INTERPRETER,
-            "CPU": int(cpu) + 2,
+            "CPU": min(jobs * (int(cpu) + 2), MAX_CPU),
             "CORE": 0,
             "FSIZE": 0,
             "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,

@@ -20,12 +20,25 @@ _LANDLOCK_CREATE_RULESET = 444
 _LANDLOCK_RESTRICT_SELF = 446
 _LANDLOCK_CREATE_RULESET_VERSION = 1
 
+_MALLOC = {-1: 256 * 1024**2, -3: 4 * 1024**2}
+"""``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of glibc's ``mallopt``, in bytes."""
+
 _libc = ctypes.CDLL(None)
 _libc.syscall.restype = ctypes.c_long
 
 
 class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def keep_freed_memory() -> None:
+    """Have freed memory kept for what is allocated next, if the C library is one that otherwise gives it back.
+
+    A script that joins strings frees and allocates at every step, and each page that was given back is a fault.
+    """
+    with suppress(AttributeError):
+        for parameter, value in _MALLOC.items():
+            _libc.mallopt(parameter, value)
 
 
 def prefer_for_oom_kill() -> None:

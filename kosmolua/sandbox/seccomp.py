@@ -63,6 +63,8 @@ _FORKING = {
 
 There is no ``kill``: the host alone ends a chunk.
 """
+_REARMING = {"setitimer": (38, 103)}
+"""What a worker of several jobs needs too: each has its own CPU time."""
 _CLEAR = {
     "mmap": (2, 0x4),
     "mprotect": (2, 0x4),
@@ -87,10 +89,11 @@ class Filter:
 
     Args:
         forking: Whether the calls with which a session forks for each chunk are allowed as well.
+        rearming: Whether the call that limits processor time is allowed as well.
     """
 
-    def __init__(self, *, forking: bool = False) -> None:
-        calls = _RUNNING | _FORKING if forking else _RUNNING
+    def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
+        calls = _RUNNING | (_FORKING if forking else {}) | (_REARMING if rearming else {})
         machine = os.uname().machine if sys.maxsize > 2**32 else ""
         self._program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
 

@@ -43,7 +43,7 @@ class Session(Worker):
         control: The descriptor on which the host says which chunk to stop; it is closed when the host is gone.
     """
 
-    prelude = (*PRELUDE, "session")
+    files = (*PRELUDE, "session")
     forking = CAN_FORK
 
     def __init__(self, incoming: int, outgoing: int, control: int) -> None:
@@ -68,7 +68,7 @@ class Session(Worker):
                 return frame
 
     def _whole_frame(self) -> dict[str, Any]:
-        """Read a frame. What a dead child left of its last reply is none, nor are replies that came too late."""
+        """Read a frame, skipping what a dead child left of its last reply, and replies that came too late."""
         try:
             frame = json.loads(self._receive())
         except ValueError:

@@ -36,6 +36,27 @@ def read_prelude(name: str) -> bytes:
     return source
 
 
+class Prelude:
+    """The Lua files that every VM begins with.
+
+    Args:
+        names: Their names; with ``session`` among them, :meth:`VM.converse` works.
+    """
+
+    def __init__(self, names: Sequence[str] = PRELUDE) -> None:
+        self.boot = read_prelude("boot")
+        self.chunks = {name.encode(): read_prelude(name) for name in names}
+        self._is_compiled = False
+
+    def compile(self) -> None:
+        """Compile all of it once, for a process that makes one VM after another."""
+        if not self._is_compiled:
+            dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
+            self.boot = dump(self.boot)
+            self.chunks = {name: dump(text) for name, text in self.chunks.items()}
+            self._is_compiled = True
+
+
 class OutOfMemory(Exception):
     """The VM has no memory for what it asked for."""
 
@@ -48,10 +69,10 @@ class VM:
 
     Args:
         verbs: What Lua may ask of Python. A verb takes and returns bytes; one that raises ends the process.
-        prelude: The names of the prelude's files; with ``session`` among them, :meth:`converse` works.
+        prelude: What it begins with.
     """
 
-    def __init__(self, verbs: Verbs, prelude: Sequence[str] = PRELUDE) -> None:
+    def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
         self._limit = 0
         self._verbs = {b"rearm": self._rearm, **verbs}
         self._lua = LuaRuntime(
@@ -62,9 +83,14 @@ class VM:
             attribute_handlers=(_deny, _deny),
             max_memory=0,
         )
-        sources = self._lua.table_from({name.encode(): read_prelude(name) for name in prelude})
-        boot = self._lua.execute(b"return load(..., '=[host]', 't')", read_prelude("boot"))
-        self._run, self._converse = boot(self._bridge, sources)
+        boot = self._lua.execute(b"return load(..., '=[host]')", prelude.boot)
+        self._run, self._converse = boot(self._bridge, self._lua.table_from(prelude.chunks))
+        self._lua.gccollect()  # so that no script begins in the middle of a collection
+
+    def close(self) -> None:
+        """Give back all that Lua holds. Nothing of it can be used any more."""
+        self._lua.set_max_memory(0)
+        del self._run, self._converse, self._lua
 
     @property
     def memory_used(self) -> int:

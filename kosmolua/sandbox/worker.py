@@ -13,7 +13,7 @@ import time
 from kosmolua import protocol
 from kosmolua.sandbox import codecs, confinement, regex
 from kosmolua.sandbox.confinement import Confinement
-from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Verbs
+from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Prelude, Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Worker:
         outgoing: The descriptor that frames are written to.
     """
 
-    prelude: tuple[str, ...] = PRELUDE
+    files: tuple[str, ...] = PRELUDE
     forking = False
     """Whether it forks after it has run a script."""
 
@@ -41,7 +41,9 @@ class Worker:
         self._room = 0
         self._limits: dict[str, Any] = {}
         self._started = time.process_time()
-        verbs: Verbs = {
+        self._jobs = 1
+        self._is_locked = self._is_used = False
+        self._verbs: Verbs = {
             b"send": self._send,
             b"receive": self._receive,
             b"exchange": self._exchange,
@@ -53,20 +55,51 @@ class Worker:
             b"convert": self._convert,
             b"exit": self._exit,
         }
-        self._vm = VM(verbs, self.prelude)
+        self._prelude = Prelude(self.files)
+        self._vm = VM(self._verbs, self._prelude)
         self._confinement = Confinement(forking=self.forking)
         self._confinement.settle()
 
+    def compile(self) -> None:
+        """Get ready to make one VM after another."""
+        self._prelude.compile()
+
+    def lock(self, cpu: float, memory: int, jobs: int) -> None:
+        """Confine this process as far as a job can be, before any is known.
+
+        Args:
+            cpu: Seconds of processor time for each job.
+            memory: Bytes that Lua may hold in each.
+            jobs: How many it does.
+        """
+        self._jobs = jobs
+        self._confinement.lock(cpu, memory, jobs)
+        self._is_locked = True
+        self._report()
+
     def serve(self) -> NoReturn:
-        """Wait for a job, run it, and exit."""
-        self._work(self._next_frame())
-        os._exit(BROKEN)
+        """Wait for a job, run it, and exit, or if there are to be more, make a new VM for the next one."""
+        while True:
+            self._work(self._next_frame())
+            self._jobs -= 1
+            if not self._jobs:
+                os._exit(BROKEN)
+            self._vm.close()
+            self._vm = VM(self._verbs, self._prelude)
+            self._is_used = True
+            self._report()
+
+    def _report(self) -> None:
+        self._write(protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
 
     def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
         self._room = self._limits["max_output"]
-        self._confinement.lock(self._limits["cpu"], self._limits["memory"])
-        self._write(protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
+        if self._is_used:
+            self._confinement.rearm(self._limits["cpu"])
+        elif not self._is_locked:
+            self._confinement.lock(self._limits["cpu"], self._limits["memory"])
+            self._report()
         if job.get("isolated") and self._confinement.missing:
             os._exit(0)
         self._started = time.process_time()
@@ -123,14 +156,19 @@ class Worker:
 
     def _exit(self, fields: bytes) -> None:
         """End the script in the middle of whatever it does."""
-        self._end(fields)
+        self._write_end(fields)
+        os._exit(0)
 
     def _time(self) -> bytes:
         return repr(time.time()).encode()
 
     def _end(self, fields: bytes) -> None:
+        """Send the outcome of a job. From here on, its limit in time does not end this process."""
+        if self._jobs > 1:
+            self._confinement.rearm(0)
         self._write_end(fields)
-        os._exit(0)
+        if self._jobs == 1:
+            os._exit(0)
 
     def _write_end(self, fields: bytes) -> None:
         usage = json.dumps(self._usage()).encode()

@@ -1,6 +1,7 @@
-"""A zygote: a warm process with the VM built and nothing run, which forks a worker for each script.
+"""A zygote: a warm process with the VM built and nothing run, which forks workers.
 
-Its standard input is a socket for the host's orders and the statuses of workers.
+Its standard input is a socket for the host's orders and the statuses of workers that the host asks for. It does one
+order after another and learns of a worker's end only when it looks: no signal interrupts it.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import os
 import select
 import signal
 import sys
+import time
 from typing import Any, NoReturn
 
-from kosmolua.protocol import FORK, KILL, NO_ROOM, ORDER, STATUS
+from kosmolua.protocol import ASK, FORK, KILL, NO_ROOM, STATUS, WORKER_ORDER
 from kosmolua.sandbox import confinement
 from kosmolua.sandbox.vm import BROKEN
 from kosmolua.sandbox.worker import Worker
 
 DESCRIPTORS_OF_A_WORKER = 2
+REAP_INTERVAL = 0.002
+"""Seconds between two looks at workers that were killed and are not gone yet, while no order comes."""
+STATUS_TIMEOUT = 1.0
+"""Seconds in which a worker that has closed its pipe must be gone before it is killed."""
 
 
 class Zygote:
-    """Forks workers, ends them on order, and reports their statuses.
+    """Forks workers, ends them on order, and tells how they ended.
 
     Args:
         control: The descriptor of the socket to the host.
@@ -33,80 +39,82 @@ class Zygote:
 
         self._control: Any = _socket.socket(fileno=control)
         self._worker = Worker(0, 1)
-        self._numbers: dict[int, int] = {}
-        self._wakeup, waker = os.pipe()
-        os.set_blocking(waker, False)
-        os.set_blocking(self._wakeup, False)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._pids: dict[int, int] = {}
+        self._unforked: set[int] = set()
+        self._dying: set[int] = set()
 
     def serve(self) -> NoReturn:
         """Serve the host until it is gone."""
         gc.freeze()
         while True:
-            ready, _, _ = select.select([self._control, self._wakeup], [], [])
-            if self._wakeup in ready:
-                os.read(self._wakeup, 4096)
-                self._report()
-            if self._control in ready:
+            if not self._dying or select.select([self._control], [], [], REAP_INTERVAL)[0]:
                 self._obey()
+            self._dying = {pid for pid in self._dying if not os.waitpid(pid, os.WNOHANG)[0]}
 
     def _obey(self) -> None:
         room = DESCRIPTORS_OF_A_WORKER * array.array("i").itemsize
-        order, ancillary, _, _ = self._control.recvmsg(ORDER.size, 64 + room)
-        if len(order) < ORDER.size:
+        order, ancillary, _, _ = self._control.recvmsg(WORKER_ORDER.size, 64 + room)
+        if len(order) < WORKER_ORDER.size:
             os._exit(0)
-        verb, number = ORDER.unpack(order)
+        verb, number, cpu, memory, jobs = WORKER_ORDER.unpack(order)
         if verb == FORK:
             descriptors = array.array("i")
             for _, _, data in ancillary:
                 descriptors.frombytes(data)
-            self._fork(number, *descriptors)
+            incoming, outgoing = descriptors
+            self._fork(number, incoming, outgoing, cpu, memory, jobs)
         elif verb == KILL:
             self._kill(number)
+        elif verb == ASK:
+            self._control.send(STATUS.pack(number, self._status(number)))
 
-    def _fork(self, number: int, incoming: int, outgoing: int) -> None:
+    def _fork(self, number: int, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> None:
+        if jobs > 1:
+            self._worker.compile()
         try:
             pid = os.fork()
         except OSError:
-            self._tell(number, NO_ROOM)
+            self._unforked.add(number)
         else:
             if pid == 0:
-                self._become_worker(incoming, outgoing)
-            self._numbers[pid] = number
+                self._become_worker(incoming, outgoing, cpu, memory, jobs)
+            self._pids[number] = pid
         os.close(incoming)
         os.close(outgoing)
 
-    def _become_worker(self, incoming: int, outgoing: int) -> NoReturn:
+    def _become_worker(self, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> NoReturn:
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(incoming, 0)
             os.dup2(outgoing, 1)
             self._control.detach()
             sys.modules.pop("_socket", None)
             confinement.close_descriptors()
             confinement.die_with_parent()
+            self._worker.lock(cpu, memory, jobs)
             self._worker.serve()
         finally:
             os._exit(BROKEN)
 
     def _kill(self, number: int) -> None:
-        for pid, each in self._numbers.items():
-            if each == number:
+        """End a worker, if it still runs. The host will not ask for its status any more."""
+        self._unforked.discard(number)
+        if pid := self._pids.pop(number, 0):
+            os.kill(pid, signal.SIGKILL)
+            self._dying.add(pid)
+
+    def _status(self, number: int) -> int:
+        """Return the status of a worker whose pipe is closed, once, and NO_ROOM for one that could not be forked."""
+        pid = self._pids.pop(number, 0)
+        if not pid:
+            return NO_ROOM if number in self._unforked else -signal.SIGKILL
+        ends = time.monotonic() + STATUS_TIMEOUT
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > ends:
                 os.kill(pid, signal.SIGKILL)
-
-    def _report(self) -> None:
-        while self._numbers:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            number = self._numbers.pop(pid, None)
-            if number is not None:
-                self._tell(number, os.waitstatus_to_exitcode(status))
-
-    def _tell(self, number: int, status: int) -> None:
-        self._control.send(STATUS.pack(number, status))
+            time.sleep(REAP_INTERVAL / 4)
 
 
 def main() -> NoReturn:

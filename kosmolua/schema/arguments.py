@@ -62,7 +62,7 @@ class Parameter:
         return not self.required or bool(self.unless)
 
     def is_inside(self, given: Mapping[str, object]) -> bool:
-        """Return True if another argument holds it, or stands for all that is around it by being no table."""
+        """Return True if another argument contains it, or has another value than a table where it would be."""
         around: object = given
         for depth, key in enumerate(self.inside):
             if not isinstance(around, Mapping):

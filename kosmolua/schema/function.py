@@ -35,6 +35,7 @@ class Function:
         doc: The whole docstring; its first line is the summary.
         returns: The type of the result, or None if the signature says no more than ``None``.
         origin: The file and line of the handler.
+        is_foreign: True if a document of another service describes it, in which no type is that of a secret.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Function:
     doc: str
     returns: Type | None
     origin: str
+    is_foreign: bool = False
 
     @property
     def summary(self) -> str:
@@ -60,7 +62,7 @@ class Function:
     @cached_property
     def returns_secrets(self) -> bool:
         """True if a result may hold secrets."""
-        return has_secrets(self.returns)
+        return not self.is_foreign and has_secrets(self.returns)
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:

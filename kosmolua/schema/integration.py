@@ -306,7 +306,7 @@ def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
     Args:
         owner: The integration's name, which becomes part of an address.
         field: The field.
-        text: The value of a string that is no address.
+        text: The value of a string that is not an address.
     """
     address = f"https://{owner.replace('_', '-')}.example"
     return _fitting(field.type, address if _ADDRESS.search(field.name) else text)

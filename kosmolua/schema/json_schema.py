@@ -137,7 +137,7 @@ class Reader:
             return ANY if schema else NOTHING
         if not isinstance(schema, dict) or trail.count(_STEP) > MAX_DEPTH:
             self.note(
-                name, "nested too deeply" if isinstance(schema, dict) else f"a {type(schema).__name__} is no schema"
+                name, "nested too deeply" if isinstance(schema, dict) else f"a {type(schema).__name__} is not a schema"
             )
             return ANY
         schema = normal(schema)
@@ -220,7 +220,7 @@ class Reader:
         if kind == "boolean":
             return Scalar("boolean")
         if kind != "any":
-            self.note(name, f"{str(kind)[:40]!r} is no type")
+            self.note(name, f"{str(kind)[:40]!r} is not a type")
         return ANY
 
     def _items(self, schema: Schema, name: str, trail: tuple[str, ...]) -> Type:
@@ -286,7 +286,7 @@ class Reader:
             or not math.isfinite(end)
             or not SMALLEST_INTEGER <= end <= LARGEST_INTEGER
         ):
-            self.note(name, f"{plain} {str(end)[:40]} is no number of 64 bits")
+            self.note(name, f"{plain} {str(end)[:40]} does not fit into 64 bits")
             return None, False
         return end, bool(excluded)
 

@@ -1,6 +1,6 @@
 """JSON Schemas merged into one, as ``allOf`` and references with siblings demand.
 
-Values fit the merged schema if they fit all parts; where parts contradict each other, the first is right.
+Values fit the merged schema if they fit all parts; where parts contradict each other, the first wins.
 """
 
 from __future__ import annotations

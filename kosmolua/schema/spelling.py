@@ -116,7 +116,7 @@ class _Reader:
         if name == "table" and self._take("<"):
             return self._map(), False
         if name == "fun" and self._text[self.place : self.place + 1] == "(":
-            raise NoType("a function is no argument")
+            raise NoType("a function cannot be an argument")
         return _NAMES.get(name, ANY), False
 
     def _map(self) -> Type:

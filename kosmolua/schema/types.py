@@ -63,7 +63,7 @@ class Type:
     def read(self, text: str) -> object:
         """Return the value that a command-line argument stands for; if a string fits, the text itself.
 
-        Lists and tables are JSON. Text that is no JSON stays text, which :meth:`accept` may refuse.
+        Lists and tables are JSON. Text that is not JSON stays text, which :meth:`accept` may refuse.
         """
         try:
             return json.loads(text)

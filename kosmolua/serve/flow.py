@@ -35,7 +35,7 @@ class Gate:
     """Lets in requests that call the server by a name that is its own, and that no page of another site can have made.
 
     A browser says in Origin which page made a request, and in Host the name that was asked for: if the name of another
-    site was made to point here (DNS rebinding), it is that name. An address is no name.
+    site was made to point here (DNS rebinding), it is that name. An IP address is not a name.
 
     Args:
         app: What is guarded.

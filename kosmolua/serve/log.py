@@ -71,7 +71,7 @@ class Log:
             self._lost += 1
 
     def reopen(self) -> None:
-        """Open the file anew, as after it was renamed."""
+        """Reopen the file, as after it was renamed."""
         self._is_stale = True
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ def open_audit(warn: Callable[[str], None]) -> Journal:
     """Return the audit in the user's state folder.
 
     Args:
-        warn: Called with a sentence when it cannot be written any more, and when it can be again.
+        warn: Called with a sentence when it can no longer be written, and when it can be again.
 
     Raises:
         ConfigError: It cannot be opened: nothing is served without it.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from kosmolua.broker.records import Record
 from kosmolua.errors import ScriptError
@@ -17,7 +17,16 @@ from kosmolua.serve.runs import Running
 from kosmolua.serve.tenants import Tenant
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable with the folder in which several processes count; it is set before the library is imported."""
 PREFIX = "kosmolua"
+_LOAD: tuple[tuple[str, str, Literal["livemax", "livesum"]], ...] = (
+    ("workers", "Scripts that can run at once.", "livemax"),
+    ("workers_busy", "Scripts that run now.", "livesum"),
+    ("queue", "Scripts that wait for a worker.", "livesum"),
+    ("approvals_waiting", "Calls of running scripts that wait for a person.", "livesum"),
+)
+"""Of what is looked up: the name, the sentence, and what it is for several processes."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -43,8 +52,11 @@ class Metrics:
         self._run_seconds = Histogram("run_seconds", "Durations of runs.", ["tenant"], **timed)
         self._call_seconds = Histogram("call_seconds", "Durations of calls.", ["tenant", "integration"], **timed)
         self._request_seconds = Histogram("http_request_seconds", "Durations of requests.", ["route"], **timed)
-        registry.register(_Load(tenants))
-        ProcessCollector(registry=registry)
+        self._tenants = tenants
+        self._load = [Gauge(name, about, ["tenant"], multiprocess_mode=mode, **each) for name, about, mode in _LOAD]
+        self._is_shared = SHARED in os.environ
+        if not self._is_shared:
+            ProcessCollector(registry=registry)
 
     def started(self, run: Running) -> None:
         """Runs under way are counted when the metrics are read."""
@@ -78,30 +90,22 @@ class Metrics:
         """Take note of a request without a tenant's token."""
         self._refusals.inc()
 
-    def page(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
-
-
-class _Load(Collector):
-    """What is looked up when the metrics are read: how busy each tenant's workers are, and what waits."""
-
-    def __init__(self, tenants: Callable[[], Iterable[Tenant]]) -> None:
-        self._tenants = tenants
-
-    def collect(self) -> Iterator[Metric]:
-        workers = GaugeMetricFamily(f"{PREFIX}_workers", "Scripts that can run at once.", labels=["tenant"])
-        busy = GaugeMetricFamily(f"{PREFIX}_workers_busy", "Scripts that run now.", labels=["tenant"])
-        queue = GaugeMetricFamily(f"{PREFIX}_queue", "Scripts that wait for a worker.", labels=["tenant"])
-        waiting = GaugeMetricFamily(
-            f"{PREFIX}_approvals_waiting", "Calls of running scripts that wait for a person.", labels=["tenant"]
-        )
+    def refresh(self) -> None:
+        """Look up how busy each tenant's workers are, and what waits."""
         for tenant in self._tenants():
             load = tenant.runtime.load
-            for family, value in ((workers, load.workers), (busy, load.busy), (queue, load.queued)):
-                family.add_metric([tenant.name], value)
-            waiting.add_metric([tenant.name], len(tenant.approvals))
-        yield from (workers, busy, queue, waiting)
+            values = load.workers, load.busy, load.queued, len(tenant.approvals)
+            for gauge, value in zip(self._load, values, strict=True):
+                gauge.labels(tenant.name).set(value)
+
+    def page(self) -> bytes:
+        """Return all metrics in the text format of Prometheus, those of all processes of the server."""
+        self.refresh()
+        if not self._is_shared:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
 
 def _code_of(outcome: Outcome) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 
 from kosmolua.broker.journal import Journal
 from kosmolua.errors import ConfigError
@@ -21,9 +24,11 @@ from kosmolua.serve import settings as files
 from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
+from kosmolua.serve.processes import Group, Member, RoutedConnection
 from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.tenants import Common, Tenants
 
+REFRESH_INTERVAL = 1.0
 ANSWER_TIMEOUT = 5
 """Seconds for answers under way, once no run is."""
 
@@ -37,6 +42,7 @@ class Plan:
         accounts: The accounts file, or None if there is none.
         common: What all tenants have.
         drain: Seconds that runs under way get to end when the server is told to stop.
+        processes: How many processes serve behind the address.
         write: Writes a line of the log if the accounts file names no file for it.
         announce: Called with a sentence for the person who started it.
     """
@@ -45,6 +51,7 @@ class Plan:
     accounts: str | None
     common: Common
     drain: float
+    processes: int
     write: Callable[[bytes], None]
     announce: Callable[[str], None]
 
@@ -52,8 +59,8 @@ class Plan:
 def serve(plan: Plan) -> None:
     """Serve until the process receives a signal to stop.
 
-    SIGTERM lets runs under way end first, and a second one does not. SIGHUP reads the accounts file anew and opens log,
-    audit and journals again.
+    SIGTERM lets runs under way end first, and a second one does not. SIGHUP reads the accounts file again and reopens
+    log, audit and journals.
 
     Args:
         plan: What the command line says.
@@ -65,23 +72,43 @@ def serve(plan: Plan) -> None:
     settings = files.read(plan.accounts)
     if not settings.tenants and not (plan.common.simulate and _is_loopback(address)):
         raise ConfigError("No tenant is served", hint=STANZA)
-    asyncio.run(_serve(plan, address, settings))
+    listener, bound = address.listen()
+    with listener:
+        if plan.processes == 1:
+            asyncio.run(_serve(plan, settings, listener, Tenants(settings, plan.common), bound.url))
+        else:
+            _serve_with_many(plan, settings, listener, bound.url)
 
 
-async def _serve(plan: Plan, address: Address | UnixAddress, settings: Settings) -> None:
+def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: str) -> None:
+    tenants = Tenants(settings, plan.common)  # whoever reads a wrong file is told before processes start
+    plan.announce(_announcement(tenants, url))
+    group = Group(plan.processes)
+
+    def work(number: int) -> None:
+        own = Tenants(files.read(plan.accounts), plan.common, key=tenants.key)
+        asyncio.run(_serve(plan, settings, listener, own, None, group.member(number, own)))
+
+    group.run(work, mark_process_dead)
+
+
+async def _serve(
+    plan: Plan, settings: Settings, listener: Listener, tenants: Tenants, url: str | None, member: Member | None = None
+) -> None:
     log = Log(settings.log, plan.write)
     audit = open_audit(plan.common.warn)
     metrics = Metrics(lambda: tenants)
-    run_log = RunLog(log, audit, "simulated" if plan.common.simulate else "live")
-    tenants = Tenants(settings, plan.common, [metrics, run_log])
+    tenants.observe(metrics, RunLog(log, audit, "simulated" if plan.common.simulate else "live"))
     house = House(tenants, metrics, log, _names_in(plan.listen))
-    listener, bound = address.listen()
-    with listener:
-        plan.announce(f"serving {', '.join(tenant.name for tenant in tenants)} on {bound.url}")
-        server = Server(house, plan, audit, listener)
-        await server.serve([listener])
+    if url:
+        plan.announce(_announcement(tenants, url))
+    await Server(house, plan, audit, member).serve([listener])
     audit.close()
     log.close()
+
+
+def _announcement(tenants: Tenants, url: str) -> str:
+    return f"serving {', '.join(tenant.name for tenant in tenants)} on {url}"
 
 
 class Server(uvicorn.Server):
@@ -91,26 +118,43 @@ class Server(uvicorn.Server):
         house: What it serves.
         plan: What the command line says.
         audit: The audit.
-        listener: What it listens on.
+        member: What it knows of other processes of the server, if there are any.
     """
 
-    def __init__(self, house: House, plan: Plan, audit: Journal, listener: Listener) -> None:
+    def __init__(self, house: House, plan: Plan, audit: Journal, member: Member | None) -> None:
         self._house = house
         self._plan = plan
         self._audit = audit
+        self._member = member
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._loop = asyncio.get_running_loop()
         settings = house.tenants.settings
+        given: dict[str, Any] = {"http": type("Routed", (RoutedConnection,), {"member": member})} if member else {}
         super().__init__(
             configured(
                 application(house),
                 timeout_graceful_shutdown=ANSWER_TIMEOUT,
                 h11_max_incomplete_event_size=settings.max_headers,
+                **given,
             )
         )
         if hasattr(signal, "SIGHUP"):
             self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, also for connections that other processes hand over."""
+        await super().startup(sockets)
+        if self._member:
+            made: Any = self.config.http_protocol_class
+            self._member.listen(lambda: made(self.config, self.server_state, self.lifespan.state))
+            self._begin(self._refresh())
+
+    async def _refresh(self) -> None:
+        """Keep what the metrics of all processes have of this one's load up to date."""
+        while not self.should_exit:
+            self._house.metrics.refresh()
+            await asyncio.sleep(REFRESH_INTERVAL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Let runs end and then stop, for SIGTERM; stop at once for Ctrl-C, or the second signal."""

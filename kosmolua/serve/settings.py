@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kosmolua.accounts.permissions import PERMISSIONS, Permission, is_pattern
 from kosmolua.accounts.sections import SERVE, TENANTS
@@ -15,6 +16,7 @@ from kosmolua.accounts.toml import Table, line_of, parse
 from kosmolua.errors import ConfigError
 from kosmolua.folders import expanded
 from kosmolua.limits import BYTES, LIMITS, MIB, NAMES, SECONDS, Limits
+from kosmolua.mcp.http import is_loopback_name
 from kosmolua.schema.function import EFFECTS
 from kosmolua.schema.mismatch import Mismatch, must_be
 from kosmolua.suggestions import did_you_mean
@@ -47,6 +49,23 @@ class Issuer:
     audience: str
     jwks: str
     claims: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where people sign in to the page, by OpenID Connect. Whose they are is what tenants say of signed tokens.
+
+    Args:
+        issuer: The address below which the provider describes itself.
+        client_id: What this server is called there.
+        client_secret: What it proves that with, or None.
+        scopes: What is asked for.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: Given | None = None
+    scopes: tuple[str, ...] = ("openid",)
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,8 @@ class Settings:
         log: The file of the log; None for standard output.
         store: Where recordings and questions to people are kept for all replicas, a folder or the address of a
             database; None for the user's state folder.
+        cookie_key: Signs the cookies of the page; None for another key at each start.
+        oidc: Where people sign in, or None if they do by tokens alone.
     """
 
     path: Path | None
@@ -109,6 +130,8 @@ class Settings:
     workers: int = DEFAULT_WORKERS
     log: str | None = None
     store: Given | None = None
+    cookie_key: Given | None = None
+    oidc: Provider | None = None
 
     def workers_of(self, tenant: TenantSettings) -> int:
         """Return how many scripts of a tenant run at once."""
@@ -140,7 +163,7 @@ def read(path: str | None) -> Settings:
 def _tenant(file: Path, name: str, table: Table) -> TenantSettings:
     if not _NAME.fullmatch(name):
         hint = "a-z, 0-9, _ and -, a letter or digit first"
-        raise _wrong(file, f"[tenants.{name[:80]}]: a tenant's name is of other characters", TENANTS, name, hint=hint)
+        raise _wrong(file, f"[tenants.{name[:80]}]: a tenant cannot be called this", TENANTS, name, hint=hint)
     checked = _checked(file, table, _TENANT, TENANTS, name)
     if "token" not in checked and "jwt" not in checked:
         raise _wrong(file, f"[tenants.{name}] has neither token nor jwt", TENANTS, name, hint=STANZA)
@@ -280,6 +303,23 @@ def _issuer(value: object) -> Issuer:
     return Issuer(**value)
 
 
+def _provider(value: object) -> Provider:
+    if not isinstance(value, dict):
+        raise Mismatch("must be a table with issuer and client_id")
+    known: dict[str, Check] = {"issuer": _text, "client_id": _text, "client_secret": _secret, "scopes": _texts}
+    for key in value:
+        if key not in known:
+            raise Mismatch(f"has no key {key[:80]!r} ({did_you_mean(key, known) or f'its keys are {[*known]}'})")
+    for key in ("issuer", "client_id"):
+        if key not in value:
+            raise Mismatch(f"has no {key}")
+    given = {key: known[key](each) for key, each in value.items()}
+    url = urlsplit(given["issuer"])
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback_name(url.netloc)):
+        raise Mismatch("must be an address with https", ".issuer")
+    return Provider(**given)
+
+
 Check = Callable[[object], Any]
 _SERVER: dict[str, Check] = {
     "hosts": _texts,
@@ -290,6 +330,8 @@ _SERVER: dict[str, Check] = {
     "workers": _count,
     "log": _text,
     "store": _secret,
+    "cookie_key": _secret,
+    "oidc": _provider,
 }
 _TENANT: dict[str, Check] = {
     "token": _tokens,

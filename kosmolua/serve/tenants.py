@@ -198,6 +198,10 @@ class Tenant:
         """Return a new runtime with its accounts and integrations, whose calls are simulated and in no journal."""
         return self._opened.open_runtime(simulate=True)
 
+    def may_bear_signed(self, token: bytes) -> bool:
+        """Return True if a token says that it is one of the tenant's issuer, which anybody could say."""
+        return self._opened.signed is not None and may_be_signed(token) and self._opened.signed.may_fit(token)
+
     async def bears_signed(self, token: bytes) -> bool:
         """Return True if a token is one that the tenant's issuer signed for it."""
         return self._opened.signed is not None and await self._opened.signed.accept(token)
@@ -229,7 +233,7 @@ class Tenant:
         Args:
             run: Its id.
             options: As a run takes them.
-            decided: What a person said of its calls: ``approve``, ``deny``, ``done`` and ``again``, as
+            decided: What a person decided about its calls: ``approve``, ``deny``, ``done`` and ``again``, as
                 :meth:`kosmolua.Runtime.resume` takes them.
 
         Raises:
@@ -281,7 +285,7 @@ class Tenant:
     def _end(self, running: Running, task: asyncio.Future[Outcome]) -> None:
         self._running.pop(running.id, None)
         if task.cancelled():
-            outcome = Outcome([], "", Interrupted("The client was gone, so the script was ended"), [])
+            outcome = Outcome([], "", Interrupted("The client disconnected, so the script was stopped"), [])
         elif error := task.exception():
             told = error if isinstance(error, KosmoError) else WorkerLost(f"The run failed: {error!r}")
             outcome = Outcome([], "", told, [])
@@ -363,23 +367,28 @@ class Tenants:
         settings: What the accounts file says.
         common: What the command line gives to all of them.
         observers: Who is told of their runs.
+        key: Signs the cookies of the page, if the processes of a server share one.
 
-    ``settings`` is what the file says, as it was read last, and ``metrics_token`` the token for the metrics that it
-    names. ``key`` signs the cookies of the page; it is another one at each start of the server.
+    ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
+    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page; it is
+    another one at each start unless the file has one.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
     """
 
-    def __init__(self, settings: Settings, common: Common, observers: Sequence[Observer] = ()) -> None:
-        self.key = secrets.token_bytes(32)
+    def __init__(
+        self, settings: Settings, common: Common, observers: Sequence[Observer] = (), key: bytes | None = None
+    ) -> None:
+        self.key = key or _cookie_key(settings, common)
         self._common = common
-        self._observers = observers
+        self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
         self._stores = _open_stores(settings, common)
         self.settings, opened = self._open(settings)
         self.metrics_token = _metrics_token(self.settings, common)
-        self._by_name = {each.settings.name: Tenant(each, common, observers) for each in opened}
+        self.client_secret = _client_secret(self.settings, common)
+        self._by_name = {each.settings.name: Tenant(each, common, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter(list(self._by_name.values()))
@@ -393,12 +402,23 @@ class Tenants:
         """The tenant that needs no token, whose calls are simulated; None if there are others."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
 
+    def place_of(self, token: bytes) -> int | None:
+        """Return the place among the tenants of the one that a token may lead to, or None. It lets nobody in."""
+        for place, tenant in enumerate(self):
+            if tenant.tokens.accept(token) or tenant.may_bear_signed(token):
+                return place
+        return None
+
     async def authenticate(self, token: bytes) -> Tenant | None:
         """Return the tenant whose token this is, or None. For a token that was given it takes the same time."""
         found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
+
+    def observe(self, *observers: Observer) -> None:
+        """Have further observers told of the runs of all tenants."""
+        self._observers.extend(observers)
 
     async def start(self) -> None:
         """Begin to answer requests of the protocol."""
@@ -412,8 +432,9 @@ class Tenants:
             ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
         """
         metrics_token = await asyncio.to_thread(_metrics_token, settings, self._common)
+        client_secret = await asyncio.to_thread(_client_secret, settings, self._common)
         read, opened = await asyncio.to_thread(self._open, settings)
-        self.settings, self.metrics_token = read, metrics_token
+        self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
         for each in opened:
             if tenant := self._by_name.get(each.settings.name):
@@ -441,7 +462,7 @@ class Tenants:
             await asyncio.to_thread(self._stores.close)
 
     def reopen_journals(self) -> None:
-        """Open the journals anew, as after their files were renamed."""
+        """Reopen the journals, as after their files were renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
 
@@ -470,10 +491,24 @@ def _open_stores(settings: Settings, common: Common) -> Stores | None:
     return open_stores(where if "://" in where else str(settings.path.parent / expanded(where)))
 
 
+def _cookie_key(settings: Settings, common: Common) -> bytes:
+    if settings.cookie_key is None or settings.path is None:
+        return secrets.token_bytes(32)
+    given = _secret(settings.path.parent, common, "serve.cookie_key", settings.cookie_key, common.warn)
+    return sha256(given.reveal().encode()).digest()
+
+
 def _metrics_token(settings: Settings, common: Common) -> Secret | None:
     if settings.metrics_token is None or settings.path is None:
         return None
     return _secret(settings.path.parent, common, "serve.metrics_token", settings.metrics_token, common.warn)
+
+
+def _client_secret(settings: Settings, common: Common) -> Secret | None:
+    given = settings.oidc.client_secret if settings.oidc else None
+    if given is None or settings.path is None:
+        return None
+    return _secret(settings.path.parent, common, "serve.oidc.client_secret", given, common.warn)
 
 
 def _secret(folder: Path, common: Common, where: str, given: Given, warn: Callable[[str], None]) -> Secret:

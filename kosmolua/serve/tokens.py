@@ -24,7 +24,7 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = 30
 """Seconds by which the clocks of issuer and server may differ."""
 KEYS_LIFETIME = 600.0
-"""Seconds after which an issuer's keys are fetched anew."""
+"""Seconds after which an issuer's keys are fetched again."""
 MIN_FETCH_INTERVAL = 30.0
 """Seconds between two fetches for the sake of a key that is not known, which anybody can name."""
 FETCH_TIMEOUT = 5
@@ -77,14 +77,14 @@ class SignedTokens:
         self._fetching = asyncio.Lock()
         url = urlsplit(issuer.jwks)
         if url.scheme == "http" and not is_loopback_name(url.netloc):
-            raise ConfigError(f"The keys of {issuer.issuer} would come unprotected", hint="name a URL with https")
+            raise ConfigError(f"The keys of {issuer.issuer} would be fetched without TLS", hint="name a URL with https")
         self._file = folder / issuer.jwks if url.scheme not in ("http", "https") else None
 
     async def accept(self, given: bytes) -> bool:
         """Return True if a token is signed by the issuer, for this audience, valid now, and has the claims."""
         try:
             header = jwt.get_unverified_header(given)
-            if not self._may_fit(_claims_of(given)):
+            if not self._may_fit(claims_of(given)):
                 return False
             key = await self._key(header.get("kid"))
             if key is None:
@@ -101,6 +101,13 @@ class SignedTokens:
         except (jwt.PyJWTError, ValueError, TypeError):
             return False
         return self._may_fit(claims)
+
+    def may_fit(self, given: bytes) -> bool:
+        """Return True if a token says that it is such a one; whether that is true, :meth:`accept` knows."""
+        try:
+            return self._may_fit(claims_of(given))
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return False
 
     def _may_fit(self, claims: Mapping[str, Any]) -> bool:
         wanted = self._issuer.claims.items()
@@ -143,7 +150,7 @@ def may_be_signed(given: bytes) -> bool:
     return given.count(b".") == 2 and len(given) <= MAX_TOKEN
 
 
-def _claims_of(given: bytes) -> Mapping[str, Any]:
+def claims_of(given: bytes) -> Mapping[str, Any]:
     """Return what a token says of itself, whoever signed it."""
     claims: Mapping[str, Any] = jwt.decode(given, options={"verify_signature": False})
     return claims

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from kosmolua import Runtime
+from kosmolua.catalog.openapi.samples import Samples
+from kosmolua.schema.function import Function
 
 SHARED = Path(__file__).parent.parent.parent.parent / "shared"
 DOCUMENTS = SHARED / "openapi"
@@ -154,3 +156,19 @@ def small(folder: Path, document: Mapping[str, Any], name: str = "pets", overlay
     if overlay:
         (folder / f"{name}.openapi.toml").write_text(overlay, encoding="utf-8")
     return path
+
+
+def made_up_arguments(function: Function, functions: Any) -> dict[str, Any]:
+    """Return a value for each argument that a call of a document's function must give.
+
+    Args:
+        function: The function.
+        functions: Those of the document.
+    """
+    call = functions.call(function.name)
+    schemas = {each.name: each.schema for each in call.fields} | (
+        {call.body.name: call.body.schema} if call.body else {}
+    )
+    samples = Samples(functions.store.schema, "default")
+    needed = (each.name for each in function.parameters if each.required)
+    return {name: samples.of(schemas[name], name) for name in needed}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import uvicorn
 
 from kosmolua.mcp.http import configured
+from kosmolua.runs.run import Outcome, RunOptions
 from kosmolua.serve import settings
 from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log
@@ -100,9 +104,17 @@ class Pages:
         run = os.urandom(6).hex()
         found = self.tenants.get(tenant)
         assert found
-        work = found.run(source, {"name": name, "client": client, "run": run})
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        self.start(tenant, source, name, client, run).result(30)
         return run
+
+    def start(
+        self, tenant: str, source: str, name: str = "script.lua", client: str = "an agent 1.0", run: str | None = None
+    ) -> Future[Outcome]:
+        """Start a script of a tenant, recorded, and return what waits for its outcome."""
+        found = self.tenants.get(tenant)
+        assert found
+        options: RunOptions = {"name": name, "client": client, "run": run or os.urandom(6).hex()}
+        return asyncio.run_coroutine_threadsafe(found.run(source, options), self.loop)
 
 
 def token_of(tenant: str) -> str:
@@ -111,19 +123,29 @@ def token_of(tenant: str) -> str:
 
 
 @contextmanager
-def served(folder: Path, *names: str, accounts: str = ACCOUNTS, **options: Any) -> Iterator[Pages]:
+def served(
+    folder: Path,
+    *names: str,
+    accounts: str = ACCOUNTS,
+    approval_wait: float = 0.1,
+    store: str | None = None,
+    **options: Any,
+) -> Iterator[Pages]:
     """Serve the page of some tenants over simulators until the ``with`` block ends.
 
     Args:
         folder: Where their accounts file and their recordings are.
         names: The tenants.
         accounts: Their accounts.
+        approval_wait: Seconds that a call waits for an approval before its run is paused.
+        store: Where recordings are; by default in the folder.
         options: As :class:`kosmolua.serve.tenants.Common` takes them.
     """
     stanzas = [f'[tenants.{name}]\ntoken = "{token_of(name)}"\n' for name in names]
     path = folder / "accounts.toml"
     path.touch(mode=0o600)
-    path.write_text("\n".join([accounts, "[serve]\napproval_wait = 0.1\n", *stanzas]), encoding="utf-8")
+    own = f"[serve]\napproval_wait = {approval_wait}\n" + (f'store = "{store}"\n' if store else "")
+    path.write_text("\n".join([accounts, own, *stanzas]), encoding="utf-8")
     common = Common(simulate=True, environ={}, **options)
     loops: list[asyncio.AbstractEventLoop] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -148,3 +170,41 @@ def served(folder: Path, *names: str, accounts: str = ACCOUNTS, **options: Any) 
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+class Person:
+    """A browser without JavaScript.
+
+    Args:
+        base: The address of the page.
+        tenant: Signs in as this tenant, if it is given.
+    """
+
+    def __init__(self, base: str, tenant: str = "") -> None:
+        self.browser = requests.Session()
+        self.base = base
+        if tenant:
+            assert self.sign_in(token_of(tenant)).url.endswith("/approvals")
+
+    def open(self, path: str) -> requests.Response:
+        """Return a page."""
+        return self.browser.get(self.base + path, timeout=20)
+
+    def send(self, path: str, /, *, on: str = "/approvals", **form: object) -> requests.Response:
+        """Send a form of a page."""
+        found = re.search(r'name="token_of_form" value="([^"]+)"', self.open(on).text)
+        token = {"token_of_form": found[1]} if found else {}
+        return self.browser.post(self.base + path, data={**token, **form}, timeout=20)
+
+    def sign_in(self, token: str, following: str = "") -> requests.Response:
+        """Sign in by the form."""
+        return self.send("/login", on="/login", token=token, next=following)
+
+
+def first_call(person: Person) -> str:
+    """Return the name of the first call that waits, once there is one."""
+    for _ in range(200):
+        if found := re.search(r'name="call" value="([^"]+)"', person.open("/approvals").text):
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError("no call waits")

@@ -303,7 +303,7 @@ class Link:
                 raise Gone(self.reason) from None
             raise self._refusal(error) from None
         except (ValidationError, RuntimeError) as error:
-            raise NetworkError(f"{self._name} answered what no client can read: {_words(error)}") from None
+            raise NetworkError(f"{self._name} sent an answer that cannot be read: {_words(error)}") from None
         except (OSError, ExceptionGroupType) as error:
             self._end(_words(error))
             raise Gone(self.reason) from None

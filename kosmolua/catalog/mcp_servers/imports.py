@@ -29,7 +29,7 @@ def read_given(text: str) -> tuple[str, Table]:
     """
     name, equals, how = text.partition("=")
     if not equals or not how.strip() or objection_to_integration(name):
-        raise UsageError(f"--server {text!r} is not such as notes=https://... or 'files=npx -y PACKAGE FOLDER'")
+        raise UsageError(f"--server {text!r} must look like notes=https://... or 'files=npx -y PACKAGE FOLDER'")
     if how.startswith(("http://", "https://")):
         return name, {"url": how}
     try:
@@ -47,7 +47,7 @@ def read_source(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise UsageError(f"{text.partition('=')[0]!r} is not such as NAME=env:VARIABLE")
+        raise UsageError(f"{text.partition('=')[0]!r} must look like NAME=env:VARIABLE")
     source, colon, rest = value.partition(":")
     if not colon or source not in SOURCES:
         return name, value
@@ -71,11 +71,11 @@ def read_client(client: str, file: Path) -> Iterator[tuple[str, Table | str]]:
             found = inner.get("servers", inner) if key == "mcp" else inner
             break
     else:
-        raise ConfigError(f"{file} has no {' and no '.join(CLIENTS[client])}: it is no file of {client}")
+        raise ConfigError(f"{file} has no {' and no '.join(CLIENTS[client])}: it is not a file of {client}")
     for name, server in found.items():
         usable = re.sub(r"[^a-z0-9_]+", "_", str(name).lower()).strip("_")
         usable = usable if usable[:1].isalpha() else f"server_{usable}"
-        yield usable, _section(server) if isinstance(server, dict) else "it is no object"
+        yield usable, _section(server) if isinstance(server, dict) else "it is not an object"
 
 
 def _section(server: Mapping[str, Any]) -> Table | str:
@@ -108,5 +108,5 @@ def _document(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise ConfigError(f"{file} holds no object")
+        raise ConfigError(f"{file} does not hold a JSON object")
     return document

@@ -14,7 +14,7 @@ import time
 GRACE = 1.0
 """Seconds that a server has to end after SIGTERM."""
 POLL_INTERVAL = 0.5
-"""Seconds between two looks at whether the host is there, on systems that do not tell."""
+"""Seconds between two checks whether the host lives, on systems that do not report its end."""
 _PR_SET_PDEATHSIG = 1
 UNSTARTABLE = 127
 

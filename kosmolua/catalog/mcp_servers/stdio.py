@@ -45,7 +45,7 @@ async def process_streams(
         command: The program and its arguments.
         environment: Its whole environment.
         folder: Its current folder.
-        said: Called with each line that it prints and that is no message.
+        said: Called with each line it prints that is not a message.
         ended: Called with the reason once it sends nothing more.
 
     Raises:

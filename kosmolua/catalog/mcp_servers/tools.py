@@ -89,6 +89,7 @@ class _Tool:
             doc=_doc_of(self._tool),
             returns=returns,
             origin=f"the server {self._server}",
+            is_foreign=True,
         )
 
     def _parameters(self) -> Iterator[Parameter]:

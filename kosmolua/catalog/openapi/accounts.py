@@ -24,7 +24,7 @@ from kosmolua.secret import Secret
 from kosmolua.suggestions import listed
 
 RENEW_BEFORE = 30.0
-"""Seconds before its end at which a token is fetched anew."""
+"""Seconds before its end at which a token is renewed."""
 _ABOUT = {
     "bearer": "The token that requests carry.",
     "basic": "For basic authentication.",
@@ -150,7 +150,7 @@ class DocumentClient:
         is_usual = not server or own not in (None, self._access.base_url)
         url = self._access.address(self._settings) if is_usual else server
         if url not in self._apis:
-            if own is None and self._access.origins and not self._is_known(url):
+            if not is_usual and self._access.origins and origin(url) not in self._access.origins:
                 raise NotConfigured(f"{origin(url) or url} is not among the origins of the document")
             secrets = {each.wire: self._settings[each.field] for each in self._access.variables if each.secret}
             self._apis[url] = Api(
@@ -182,9 +182,6 @@ class DocumentClient:
         scope = " ".join(settings.get("scopes") or ())
         token = tokens.of(url, settings["client_id"], settings["client_secret"], scope)
         return lambda request: with_header(request, "Authorization", token.get(self._send).prefixed("Bearer"))
-
-    def _is_known(self, url: str) -> bool:
-        return bool(self._access.variables) or origin(url) in self._access.origins
 
     def _headers(self) -> Iterator[tuple[str, str | Secret]]:
         for each in self._access.settings:

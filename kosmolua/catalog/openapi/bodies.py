@@ -25,7 +25,7 @@ class Content(NamedTuple):
 
     Args:
         form: Names and values, if it is a form.
-        body: Its bytes, if it is none.
+        body: Its bytes, if it is not a form.
         media: Its media type; nothing for a form, which the request names itself.
     """
 
@@ -161,7 +161,7 @@ def file_of(value: Any, name: str) -> tuple[bytes, str, str]:
     """Return the bytes, the media type and the file name of what a script passes for a file.
 
     Raises:
-        BadArguments: Its base64 or its media type is none.
+        BadArguments: Its base64 or its media type is not valid.
     """
     if not isinstance(value, Mapping) or "base64" not in value:
         return (value if isinstance(value, str) else word_of(value)).encode(), "", ""

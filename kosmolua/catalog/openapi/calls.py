@@ -72,7 +72,7 @@ class Call:
         return name
 
     def inside_extra(self, each: Field | None = None) -> tuple[str, ...]:
-        """Return the place in ``extra`` that may hold a key of the body instead, or the whole; none for others."""
+        """Return the place in ``extra`` that may hold a parameter of the body, or the whole body; else None."""
         if each is None:
             return self.spelled("extra"), "body"
         return (self.spelled("extra"), "body", each.wire) if each.place == "body" else ()

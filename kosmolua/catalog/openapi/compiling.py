@@ -104,7 +104,7 @@ class Compiled:
         title: The document's title, or the overlay's sentence.
         access: How the service is reached.
         functions: The functions, in the document's order.
-        covered: The operations that are none, since a registered function stands for them.
+        covered: The operations that have no function of their own, since a registered function stands for them.
         names: Every name, by method and path; those of operations that are gone too.
         notes: What was skipped or widened.
         total: The operations of the document.
@@ -241,8 +241,7 @@ def _servers(document: Document) -> list[dict[str, Any]]:
 def _origins(base_url: str, operations: Iterable[Operation]) -> list[str]:
     """Return every origin that a request may go to, the usual one first."""
     found = {_origin(base_url): None}
-    for each in operations:
-        found |= {_origin(text(server.get("url"))): None for server in each.servers[:1] if isinstance(server, dict)}
+    found |= {origin(str(_server(each) or "")): None for each in operations}
     return [each for each in found if each]
 
 

@@ -17,7 +17,7 @@ from kosmolua.schema.arguments import REQUIRED, Parameter
 from kosmolua.schema.bounds import Range
 from kosmolua.schema.function import Function
 from kosmolua.schema.json_schema import Reader
-from kosmolua.schema.luacats import records_in
+from kosmolua.schema.luacats import records_by_depth
 from kosmolua.schema.mismatch import Mismatch
 from kosmolua.schema.types import ANY, BOOLEAN, STRING, Choice, List, Map, Record, Scalar, Type, Union
 
@@ -182,6 +182,7 @@ class DocumentFunctions:
             doc=detail["doc"],
             returns=self._returns(detail, f"{row.name}.result"),
             origin=f"{self._store.home.document}: {row.key}",
+            is_foreign=True,
         )
 
     def _with_default(self, parameter: Parameter) -> Parameter:
@@ -212,10 +213,10 @@ class _Records(Mapping[str, Record]):
 
     def __getitem__(self, name: str) -> Record:
         kind = self._reader.read({"$ref": self._pointers[name]}, name)
-        found = records_in([kind])
-        if not found:
+        found = next(records_by_depth([kind]), None)
+        if found is None:
             raise KeyError(name)
-        return found[0]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._pointers)

@@ -202,7 +202,7 @@ class Import:
         lines = [f"{self.name}: {len(result.functions):,} functions in {sections} sections ({counts}), {took}"]
         carried = self._carried()
         if carried:
-            lines.append(f"  sends {carried} to {', '.join(result.access.origins) or 'the base_url of the account'}")
+            lines.append(f"  sends {carried} to {', '.join(self._origins()) or 'the base_url of the account'}")
         if result.access.logins and not self.folder.endswith(".onto"):
             lines.append(f"  accounts log in at {' and '.join(result.access.logins)}")
         lines.append(f"  {_paging(result.functions)}")
@@ -213,6 +213,14 @@ class Import:
             lines.append(f"  {len(found)} that write may only read, such as {', '.join(found[:3])}")
             lines.append('    (openapi.toml: [functions.NAME] effect = "read" says so)')
         return lines
+
+    def _origins(self) -> list[str]:
+        """Return where a credential goes, the usual origin with the variables of its address."""
+        access = self.result.access
+        if not access.variables or not access.origins:
+            return access.origins
+        scheme, _, rest = access.base_url.partition("://")
+        return [f"{scheme}://{rest.partition('/')[0]}", *access.origins[1:]]
 
     def _carried(self) -> str:
         if self.folder.endswith(".onto"):
@@ -238,7 +246,8 @@ def _paging(functions: Sequence[Built]) -> str:
         "item_cursor": "cursor of the last item",
     }
     said = ", ".join(f"{count:,} by {ways[kind]}" for kind, count in kinds.most_common())
-    return f"{sum(kinds.values()):,} lists have all = true: {said}"
+    count = sum(kinds.values())
+    return f"{count:,} {'list has' if count == 1 else 'lists have'} all = true: {said}"
 
 
 def _replace(file: Path, text: str) -> Path:

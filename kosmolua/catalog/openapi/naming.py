@@ -143,7 +143,7 @@ def _made(operation: Named) -> str:
 
 
 def singular(word: str) -> str:
-    """Return a noun for one of many."""
+    """Return the singular of a noun."""
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
     if word.endswith(("sses", "xes", "ches", "shes")):

@@ -158,7 +158,7 @@ def read_operations(document: Document) -> Iterator[Operation]:
         item = document.resolve(given)
         if not item or not path.startswith(("/", "{")):
             if not path.startswith("x-"):
-                document.note(f"{path} is no path, or says nothing, and was skipped")
+                document.note(f"{path} is not a path, or is empty, and was skipped")
             continue
         for method in METHODS:
             if method not in item:
@@ -167,7 +167,7 @@ def read_operations(document: Document) -> Iterator[Operation]:
             if isinstance(operation, dict):
                 yield _Reading(document, path, method, item, operation).operation()
             else:
-                document.note(f"{method.upper()} {path} is no object and was skipped")
+                document.note(f"{method.upper()} {path} is not an object and was skipped")
 
 
 def text(value: object) -> str:

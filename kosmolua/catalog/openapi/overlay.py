@@ -95,7 +95,7 @@ class Overlay:
         """Return a table of the file, or an empty one."""
         found: object = self.tables.get(key, {})
         if not isinstance(found, Mapping):
-            self._wrong(key, "this is no table")
+            self._wrong(key, "this is not a table")
         return found
 
     def entry(self, operation: Operation, name: str = "") -> Mapping[str, Any]:
@@ -133,7 +133,7 @@ class Overlay:
 
     def _known(self, table: object, keys: Iterable[str], where: str) -> None:
         if not isinstance(table, Mapping):
-            self._wrong(where, "this is no table")
+            self._wrong(where, "this is not a table")
         for key in table:
             if key not in keys:
                 hint = did_you_mean(key, keys) or f"its keys are {', '.join(keys)}"

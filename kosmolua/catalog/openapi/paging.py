@@ -126,7 +126,7 @@ def _told(shape: _Shape, told: Mapping[str, Any]) -> Recipe | None:
         return None
     size = shape.parameter(_SIZES)
     if told.get("parameter") and not shape.has(str(told["parameter"])):
-        return None  # a default of all lists, and this is none
+        return None  # a default for lists, and this is not a list
     if shape.items() is None and "items" not in told:
         return None
     return Recipe(
@@ -180,6 +180,8 @@ def _found(shape: _Shape) -> Recipe | None:
         if token.wire.lower() == "cursor" and shape.item_has("cursor"):
             return Recipe("item_cursor", token.wire, "cursor", **found)
     page = shape.parameter(_PAGES)
+    if page and shape.is_text(page) and (next_page := shape.next(["next_page"])):
+        return Recipe("token", page.wire, next_page, **found)  # a token by another name: Stripe's searches
     if page and shape.is_number(page):
         first = page.schema.get("default", 1) if isinstance(page.schema, dict) else 1
         return Recipe("page", page.wire, first=first if first in (0, 1) else 1, **found)
@@ -221,6 +223,10 @@ class _Shape:
     def is_number(self, each: Field) -> bool:
         """Return True if a parameter is a number, or may be one."""
         return self._document.resolve(each.schema).get("type", "integer") in ("integer", "number", "string")
+
+    def is_text(self, each: Field) -> bool:
+        """Return True if a parameter is a string."""
+        return self._document.resolve(each.schema).get("type") == "string"
 
     def key(self, name: str) -> bool:
         """Return True if the result has a key."""

@@ -20,6 +20,8 @@ MAX_NESTED = 24
 """Values inside one another, also where each must be there."""
 MAX_MADE = 4000
 """Values of one sample."""
+MAX_MADE_OF_ITEM = 400
+"""Values of one item of a list that comes in pages."""
 _NAMES = "amber birch cedar delta ember fjord grove harbor iris juniper krill lotus maple north olive pearl"
 _WORDS = _NAMES.split()
 _TIME = "2026-01-{day:02d}T{hour:02d}:15:00Z"
@@ -46,7 +48,8 @@ class Samples:
     def items(self, schema: Json, place: str, seed: str, count: int) -> list[Json]:
         """Return items of the list at a place of a schema, all different where they have room to be."""
         item = self._item_schema(schema, place)
-        return [self.of(item, f"{seed} {number}") for number in range(1, count + 1)]
+        seeds = (f"{self._account} {seed} {number}" for number in range(1, count + 1))
+        return [_Making(self, each, MAX_MADE_OF_ITEM).value(item, 0) for each in seeds]
 
     def fits(self, schema: Json, value: Json) -> bool:
         """Return True if a value fits a schema; it may have more keys."""
@@ -83,8 +86,9 @@ class Samples:
 class _Making:
     """Makes one value."""
 
-    def __init__(self, samples: Samples, seed: str) -> None:
+    def __init__(self, samples: Samples, seed: str, most: int = MAX_MADE) -> None:
         self._samples = samples
+        self._most = most
         self._digits = _numbers(seed)
         self._made = 0
         self._open: list[str] = []
@@ -177,7 +181,8 @@ class _Making:
             return [self.value(each, depth + 1) for each in schema["prefixItems"]]
         leads_back = isinstance(items, dict) and items.get("$ref") in self._open
         count = least if self._is_deep(depth) or leads_back else max(least, 2 if depth < 2 else 1)
-        return [self.value(items, depth + 1) for _ in range(count if most is None else min(count, most))]
+        made = [self.value(items, depth + 1) for _ in range(count if most is None else min(count, most))]
+        return [each for place, each in enumerate(made) if each not in made[:place]] if _is_set(schema) else made
 
     def _number(self, schema: Mapping[str, Any], kind: str) -> Json:
         least, most = _ends(schema)
@@ -217,7 +222,13 @@ class _Making:
         return next(self._digits)
 
     def _is_deep(self, depth: int) -> bool:
-        return depth >= MAX_DEPTH or self._made > MAX_MADE
+        return depth >= MAX_DEPTH or self._made > self._most
+
+
+def _is_set(schema: Mapping[str, Any]) -> bool:
+    """Return True for a list in which nothing may stand twice; one that must be long is left as it is."""
+    least = schema.get("minItems")
+    return schema.get("uniqueItems") is True and not (isinstance(least, int) and least > 1)
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from kosmolua.catalog.openapi.functions import DocumentFunctions
+from kosmolua.catalog.openapi.naming import snake
 from kosmolua.catalog.openapi.operations import is_json
 from kosmolua.catalog.openapi.paging import Recipe
 from kosmolua.catalog.openapi.samples import Samples
@@ -26,7 +27,9 @@ ITEMS = 25
 PAGE = 10
 """Items of a page of which the request says no number."""
 _SLOT = re.compile(r"\{\+?([^{}]+)\}")
-_ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}/?$")
+_ENDS_IN_SLOT = re.compile(r"/\{\+?([^{}/]+)\}$")
+_SUFFIX = re.compile(r"\.(json|xml)$")
+"""The end of templates such as ``/calls/{id}.json``."""
 _IDS = ("id", "uuid", "sid", "gid", "number", "slug", "key", "name", "login")
 
 
@@ -80,14 +83,14 @@ class Simulator:
         return Response(200, {"Content-Type": media[0]}, b"simulated")
 
     def _answer(self, request: Request, detail: Mapping[str, Any], slots: Mapping[str, str], body: Json) -> Response:
-        path = urlsplit(request.url).path
-        is_item = bool(_ENDS_IN_SLOT.search(detail["path"]))
+        path, item = _path_of(request, detail), _item_slot(detail)
+        is_item = item is not None
         if is_item and path in self._deleted:
             return _answer(404, {"message": "not found"})
         kept = self._kept(path) if is_item else None
         seed = path if is_item or request.method != "GET" else f"{request.method} {path}"
         reply = kept if kept is not None else self._samples.of(detail["result"]["schema"], seed)
-        reply = _with_known(reply, slots)
+        reply = _with_known(reply, slots, item)
         if request.method == "GET":
             return _answer(200, self._listed(path, detail, reply) if not is_item else reply)
         reply = _echoed(reply, body, self._samples.fits, detail["result"]["schema"])
@@ -96,15 +99,15 @@ class Simulator:
 
     def _store(self, request: Request, detail: Mapping[str, Any], body: Json, reply: Json) -> Json:
         """Keep what a request does to a collection, and return its reply."""
-        path = urlsplit(request.url).path.rstrip("/")
-        is_item = bool(_ENDS_IN_SLOT.search(detail["path"]))
+        path = _path_of(request, detail)
+        is_item = _item_slot(detail) is not None
         if request.method == "DELETE" and is_item:
             self._deleted.add(path)
             self._collections.get(path.rpartition("/")[0], {}).pop(path.rpartition("/")[2], None)
         elif request.method in ("PUT", "PATCH", "POST") and is_item:
             self._collections.setdefault(path.rpartition("/")[0], {})[path.rpartition("/")[2]] = reply
             self._deleted.discard(path)
-        elif request.method == "POST" and isinstance(reply, dict) and (item := self._item_below(detail["path"])):
+        elif request.method == "POST" and isinstance(reply, dict) and (item := self._item_below(detail)):
             return self._create(path, item, reply)
         return reply
 
@@ -123,9 +126,9 @@ class Simulator:
         self._deleted.discard(f"{path}/{reply[key]}")
         return reply
 
-    def _item_below(self, path: str) -> str | None:
+    def _item_below(self, detail: Mapping[str, Any]) -> str | None:
         """Return the slot of the path of one item of a collection, or None if the document has none."""
-        beginning = path.rstrip("/") + "/{"
+        beginning = _template(detail) + "/{"
         for row in self._functions.store.rows():
             method, _, other = row.key.partition(" ")
             if method == "GET" and other.startswith(beginning) and other.count("/") == beginning.count("/"):
@@ -137,7 +140,7 @@ class Simulator:
 
     def _listed(self, path: str, detail: Mapping[str, Any], reply: Json) -> Json:
         """Return a list with what was created in front, and without what was deleted."""
-        made = [*self._collections.get(path.rstrip("/"), {}).values()]
+        made = [*self._collections.get(path, {}).values()]
         place = _place_of_list(reply)
         if place is None:
             return reply
@@ -155,7 +158,7 @@ class Simulator:
         return made
 
     def _left(self, path: str, items: list[Json]) -> list[Json]:
-        gone = {each.rpartition("/")[2] for each in self._deleted if each.rpartition("/")[0] == path.rstrip("/")}
+        gone = {each.rpartition("/")[2] for each in self._deleted if each.rpartition("/")[0] == path}
         return [
             each for each in items if not (isinstance(each, dict) and any(str(each.get(key)) in gone for key in _IDS))
         ]
@@ -163,11 +166,11 @@ class Simulator:
     def _page(self, request: Request, detail: Mapping[str, Any]) -> Response:
         """Answer with one page of a list of :data:`ITEMS`, with what leads to the next."""
         recipe = Recipe(**detail["paging"])
-        path = urlsplit(request.url).path
+        path = _path_of(request, detail)
         schema = detail["result"]["schema"]
         first = _with_known(self._samples.of(schema, path), _slots(request, detail["path"]))
         items = self._samples.items(schema, recipe.items, path, ITEMS)
-        made = [*self._collections.get(path.rstrip("/"), {}).values()]
+        made = [*self._collections.get(path, {}).values()]
         items = [*self._own_items(made, items), *self._left(path, items)]
         asked = {name: value for name, value in request.query if isinstance(value, str)}
         asked |= dict(parse_qsl(urlsplit(request.url).query))
@@ -175,7 +178,8 @@ class Simulator:
         start = self._start(recipe, asked, items, size)
         shown, rest = items[start : start + size], items[start + size :]
         headers = {"Content-Type": "application/json"}
-        leads = f"{origin(request.url)}{path}?simulated_start={start + size}" if rest else ""
+        page = f"{origin(request.url)}{urlsplit(request.url).path}"
+        leads = f"{page}?simulated_start={start + size}" if rest else ""
         if recipe.kind == "link" and rest:
             headers["Link"] = f'<{leads}>; rel="next"'
         reply = _put(first, recipe.items, shown)
@@ -223,6 +227,23 @@ def _number(text: str, otherwise: int) -> int:
     return int(text) if text.isdecimal() and len(text) < 9 else otherwise
 
 
+def _template(detail: Mapping[str, Any]) -> str:
+    """Return the template of an operation, without what follows the last name."""
+    return _SUFFIX.sub("", str(detail["path"]).partition("?")[0].rstrip("/"))
+
+
+def _path_of(request: Request, detail: Mapping[str, Any]) -> str:
+    """Return the path of a request, without what follows the last name in its template."""
+    path = urlsplit(request.url).path.rstrip("/")
+    return _SUFFIX.sub("", path) if _SUFFIX.search(detail["path"]) else path
+
+
+def _item_slot(detail: Mapping[str, Any]) -> str | None:
+    """Return the slot of the thing that an operation is about, or None if it is about many, or none."""
+    found = _ENDS_IN_SLOT.search(_template(detail))
+    return found[1] if found else None
+
+
 def _slots(request: Request, path: str) -> dict[str, str]:
     """Return what stands in the slots of a path."""
     names = _SLOT.findall(path.partition("?")[0])
@@ -241,14 +262,20 @@ def _body_of(request: Request) -> Json:
     return value
 
 
-def _with_known(reply: Json, slots: Mapping[str, str]) -> Json:
-    """Return a reply that names what the path names: ``id`` of ``/pets/{petId}`` is that id."""
+def _with_known(reply: Json, slots: Mapping[str, str], item: str | None = None) -> Json:
+    """Return a reply that names what the path names: ``id`` of ``/pets/{petId}`` is that id.
+
+    Args:
+        reply: The reply.
+        slots: What stands in the path.
+        item: The slot of the thing that the reply is, or None.
+    """
     if not isinstance(reply, dict) or not slots:
         return reply
     known = dict(reply)
-    last = list(slots)[-1]
     for name, value in slots.items():
-        key = name if name in reply else _id_key(reply, name) if name == last else None
+        same = next((each for each in (name, snake(name)) if each in reply), None)
+        key = same or (_id_key(reply, name) if name == item else None)
         if key is not None and isinstance(reply[key], str):
             known[key] = value
         elif key is not None and isinstance(reply[key], int) and value.isdecimal() and len(value) < 18:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -20,8 +21,10 @@ from kosmolua.errors import ConfigError
 from kosmolua.folders import cache_folder
 from kosmolua.protocol import Json
 
-VERSION = f"{__version__}.5"
+VERSION = f"{__version__}.6"
 """Of the compiler: a file of another version is not used."""
+MAX_KEPT = 512
+"""Schemas that stay in memory once read."""
 DOCUMENT, OVERLAY, LOCK = "openapi.json", "openapi.toml", "names.lock"
 """The files of an imported document."""
 
@@ -81,6 +84,8 @@ class Store:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._lock = Lock()
+        self.schema = lru_cache(MAX_KEPT)(self._schema)
+        """Returns what a reference leads to, which nobody may change; an empty object if that is nothing."""
 
     @lazy
     def database(self) -> sqlite3.Connection:
@@ -140,8 +145,7 @@ class Store:
         with self._lock:
             return [name for (name,) in self.database.execute("select name from functions order by place")]
 
-    def schema(self, pointer: str) -> Json:
-        """Return what a reference leads to; an empty object if that is nothing."""
+    def _schema(self, pointer: str) -> Json:
         found = self._one("select value from schemas where pointer = ?", pointer)
         value: Json = json.loads(found[0]) if found else {}
         return value

@@ -149,7 +149,7 @@ class _Report:
         return not report.is_read_only
 
     def _left(self, tasks: Iterator[Task], ledger: Ledger | None) -> Iterator[Task]:
-        """Yield the tasks that are not done, with what was said of their writes."""
+        """Yield the tasks that are not done, with what was decided about their writes."""
         settled = {**dict.fromkeys(self._given["done"], "done"), **dict.fromkeys(self._given["again"], "again")}
         for task in tasks:
             if ledger and place_of(task.key, task.account) in ledger.done:

@@ -51,7 +51,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
         if value == ALL:
             return True
         if not isinstance(value, str) or not _NUMBERS.fullmatch(value):
-            self.fail(f"{value!r} is no number of a call, such as 7, and no list such as 7,9.", param, ctx)
+            self.fail(f"{value!r} is not the number of a call, such as 7, or a list of them, such as 7,9.", param, ctx)
         return [int(each) for each in value.split(",")]
 
 

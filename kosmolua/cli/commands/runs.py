@@ -22,7 +22,7 @@ DEFAULT_RUNS = 20
 
 
 class Runs(Group):
-    """The command; what is no name of a subcommand is the journal to list."""
+    """The command; a word that names no subcommand is the journal to list."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line."""
@@ -141,7 +141,8 @@ def _summary(run: str, entries: list[Entry]) -> dict[str, Any]:
         "calls": len(entries),
         **{status: statuses.count(status) for status in STATUSES},
         "writes": sum(
-            entry.get("effect") in ("write", "destroy") and entry["status"] != "refused" for entry in entries
+            entry.get("effect") in ("write", "destroy") and entry["status"] not in ("refused", "planned")
+            for entry in entries
         ),
     }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -11,12 +14,13 @@ from kosmolua.cli import console
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, hosting_options
 from kosmolua.cli.streams import standard
-from kosmolua.errors import ConfigError
+from kosmolua.errors import ConfigError, UsageError
 from kosmolua.folders import accounts_file
 from kosmolua.limits import parse_duration
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 DEFAULT_DRAIN = "30s"
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
@@ -48,31 +52,54 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     default=DEFAULT_DRAIN,
     help=f"Time that runs get to end when the server is told to stop [{DEFAULT_DRAIN}].",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    help="Processes behind the address, for many tenants; each tenant lives in one of them [1].",
+)
 @hosting_options
-def command(address: str, drain: float, options: Options) -> None:
+def command(address: str, drain: float, processes: int, options: Options) -> None:
     """Serve many over HTTP: agents at /mcp, people with a page.
 
     Who is served stands in [tenants.NAME] of the accounts file: the token, the accounts, what is allowed at most.
     """
-    for library in ("mcp", "prometheus_client", "jwt"):
+    for library in ("mcp", "prometheus_client", "jwt", "jinja2", "authlib"):
         if not find_spec(library):
             raise ConfigError(f"The server needs the package {library}", hint="pip install 'kosmolua[serve]'")
-    from kosmolua.mcp.log import log_in_sentences
-    from kosmolua.serve.server import Plan, serve
-    from kosmolua.serve.tenants import Common
-
+    if processes > 1 and not hasattr(os, "fork"):
+        raise UsageError("This system has no processes that share an address", hint="leave out --processes")
     standard.set_apart()
-    log_in_sentences(console.warn)
-    path, exists = accounts_file(options.accounts, os.environ)
-    common = Common(
-        simulate=options.simulate,
-        failures=dict(each.split("=", 1) for each in options.simulate_fail),
-        plugins=options.plugin,
-        read_only=options.read_only,
-        deny=options.deny,
-        limits=options.limits,
-        require_isolation=options.require_isolation,
-        check=not options.no_check,
-        warn=console.warn,
-    )
-    serve(Plan(address, path if exists else None, common, drain, standard.write, console.complain))
+    with _counting_together(processes):
+        from kosmolua.mcp.log import log_in_sentences
+        from kosmolua.serve.server import Plan, serve
+        from kosmolua.serve.tenants import Common
+
+        log_in_sentences(console.warn)
+        path, exists = accounts_file(options.accounts, os.environ)
+        common = Common(
+            simulate=options.simulate,
+            failures=dict(each.split("=", 1) for each in options.simulate_fail),
+            plugins=options.plugin,
+            read_only=options.read_only,
+            deny=options.deny,
+            limits=options.limits,
+            require_isolation=options.require_isolation,
+            check=not options.no_check,
+            warn=console.warn,
+        )
+        accounts = path if exists else None
+        serve(Plan(address, accounts, common, drain, processes, standard.write, console.complain))
+
+
+@contextmanager
+def _counting_together(processes: int) -> Iterator[None]:
+    """Give several processes a folder in which they count together; the library looks for it when it is imported."""
+    if processes == 1:
+        os.environ.pop(COUNTS, None)
+        yield
+        return
+    with TemporaryDirectory(prefix="kosmolua-counts-") as folder:
+        os.environ[COUNTS] = folder
+        yield

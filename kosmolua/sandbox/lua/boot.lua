@@ -38,7 +38,7 @@ end
 -- spends most of its time on that.
 collectgarbage("setpause", 400)
 
----Set anew for each run, by the host.
+---Set for each run, by the host.
 local limits = {}
 local script_name
 
@@ -70,7 +70,7 @@ for _, name in ipairs({
   "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
   "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
 }) do
-  host[name] = sources[name] and load(sources[name], "=[host]", "t")(host)
+  host[name] = sources[name] and load(sources[name], "=[host]")(host)
 end
 
 local bridge, compile, session = host.bridge, host.compile, host.session

@@ -92,7 +92,7 @@ end
 
 local plain_pairs, plain_seed = env.pairs, env.math.randomseed
 
----Makes the run, or the chunk of a session, one that is recorded, or one that is not.
+---Turns recording on or off, for the run or for a chunk of a session.
 local function set(is_recorded)
   if requests.is_recorded == is_recorded then
     return

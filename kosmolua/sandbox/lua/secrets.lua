@@ -34,7 +34,7 @@ end
 ---The names of the secrets that the user gave, in order, and the handle of each.
 local names, named = {}, {}
 
----Sets anew which secrets there are.
+---Sets which secrets there are.
 ---@param given string[]
 local function set_names(given)
   names = given

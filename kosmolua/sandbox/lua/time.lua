@@ -53,7 +53,7 @@ local function days_in(year, month)
   return month == 2 and is_leap(year) and 29 or DAYS[month]
 end
 
----Returns the seconds that a zone is ahead of UTC, or nil if it is none.
+---Returns the seconds that a zone is ahead of UTC, or nil if it is not a zone.
 local function seconds_ahead(zone)
   if zone == "" or find(zone, "^[zZ]$") then
     return 0
@@ -75,7 +75,7 @@ local function split_date(text)
   return tointeger(year), tointeger(month), tointeger(day), rest
 end
 
----Returns the parts of a time of day, its zone, and nil if it is none.
+---Returns the parts of a time of day and its zone, or nil if it is not one.
 local function split_clock(text)
   if text == "" then
     return 0, 0, 0, "", ""
@@ -114,14 +114,14 @@ function time.parse(text)
   if type(text) ~= "string" then
     error("time.parse needs a text, not " .. inspect.safely(text), 2)
   end
-  return read(text) or error("time.parse: " .. format("%q", text) .. " is no time; it reads " .. EXPECTED, 2)
+  return read(text) or error("time.parse: " .. format("%q", text) .. " is not a time; it reads " .. EXPECTED, 2)
 end
 
 local function check_seconds(name, seconds)
   if type(seconds) ~= "number" then
     error(name .. " needs seconds since 1970, not " .. inspect.safely(seconds), 3)
   elseif not (seconds >= EARLIEST and seconds <= LATEST) then
-    error(name .. " writes times of the years 0 to 9999, and " .. inspect.safely(seconds) .. " is none", 3)
+    error(name .. " writes times of the years 0 to 9999, not " .. inspect.safely(seconds), 3)
   end
 end
 

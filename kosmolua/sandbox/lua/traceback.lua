@@ -20,7 +20,7 @@ local lines = setmetatable({}, { __mode = "k" })
 ---The place of the failure that is being passed on.
 local passed
 
----Sets anew which chunk is the script.
+---Sets which chunk is the script.
 ---@param chunk string its name, as `load` takes it
 function traceback.watch(chunk)
   script = getinfo(load("", chunk), "S")

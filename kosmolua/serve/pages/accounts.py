@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from starlette.responses import Response
@@ -46,7 +47,7 @@ def _accounts_of(runtime: Runtime, integration: Integration, unloadable: list[tu
             **entry,
             "page": page_of(name),
             "is_default": entry["account"] == default,
-            "place": runtime.accounts.place(integration, str(entry["account"])),
+            "place": os.path.basename(runtime.accounts.place(integration, str(entry["account"]))),
             "login": runtime.accounts.login_state(integration, str(entry["account"])),
         }
         for entry in entries

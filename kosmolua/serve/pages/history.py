@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import events_of, revived
+from kosmolua.broker.recording import Recording, events_of, revived
 from kosmolua.broker.store import RUN_ID, Store, Summary
 from kosmolua.errors import ConfigError, KosmoError, Paused
 
@@ -139,12 +139,15 @@ class History:
         return Run(summary, lambda summary: self._details(summary, store))
 
     def _details(self, summary: Summary, store: Store) -> Details:
-        """Return what a recording has, which is read anew only if it was written since."""
+        """Return what a recording has, which is read again only if it was written since."""
         with self._lock:
             known = self._known.get(summary.run)
         if known and known[0] == summary:
             return known[1]
-        details = _details_of(summary.run, store)
+        try:
+            details = _details_of(store.read(summary.run))
+        except ConfigError as damage:  # or the store cannot be reached now: it is read anew the next time
+            return Details(error=damage)
         with self._lock:
             if len(self._known) > 2 * MAX_RUNS:
                 self._known.clear()
@@ -152,11 +155,7 @@ class History:
         return details
 
 
-def _details_of(run: str, store: Store) -> Details:
-    try:
-        recording = store.read(run)
-    except ConfigError as damage:
-        return Details(error=damage)
+def _details_of(recording: Recording) -> Details:
     end = recording.end
     took = sum(float(event.get("usage", {}).get("wall_ms", 0)) for _, event in events_of(recording, "end"))
     error = revived(end["error"]) if end and end.get("error") else None

@@ -18,9 +18,12 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from kosmolua.serve.pages.rendering import path
+
 Resolve = Callable[[str], "str | None"]
 """Returns the address of what a word of code names, if that has a page."""
 LANGUAGES = {"lua", "python", "toml", "json", "sh", "console", "ini", "yaml"}
+LONG_WORD = 24
 _NO_LETTERS = re.compile(r"[^a-z0-9]+")
 
 
@@ -65,7 +68,10 @@ def _reader() -> MarkdownIt:
 
 
 class _Renderer(RendererHTML):
-    """Writes the HTML: tables that scroll, coloured code, links that say nothing to where they lead."""
+    """Writes the HTML: tables that scroll, coloured code, links that say nothing to where they lead.
+
+    Its methods return plain strings: a ``Markup`` would escape what is added to it.
+    """
 
     def __init__(self, resolve: Resolve, playground: str) -> None:
         super().__init__()
@@ -81,12 +87,17 @@ class _Renderer(RendererHTML):
         """Return the end of a table."""
         return "</table></div>\n"
 
+    def text(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return text; a long word, such as the path in a heading, may be broken after its dots and underscores."""
+        content = tokens[index].content
+        return str(path(content) if len(content) > LONG_WORD and " " not in content else escape(content))
+
     def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return a word of code, as a link if it names a page."""
         word = tokens[index].content
         shown = Markup("<code>{}</code>").format(word)
         address = None if _is_in_link(tokens, index) else self._resolve(word)
-        return Markup('<a href="{}">{}</a>').format(address, shown) if address else shown
+        return str(Markup('<a href="{}">{}</a>').format(address, shown) if address else shown)
 
     def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return a block of code that is indented."""
@@ -101,14 +112,14 @@ class _Renderer(RendererHTML):
         """Return the start of a link; one that leaves the page tells nothing of where it was."""
         href = str(tokens[index].attrGet("href") or "")
         outside = Markup(' rel="noopener noreferrer nofollow"') if ":" in href or href.startswith("//") else ""
-        return Markup('<a href="{}"{}>').format(href, outside)
+        return str(Markup('<a href="{}"{}>').format(href, outside))
 
-    def _code(self, text: str, language: str) -> str:
+    def _code(self, source: str, language: str) -> str:
         link = ""
-        if language == "lua" and "---@" not in text and len(text) < 1500:
-            link = Markup('<a class="try" href="{}?source={}">Try it</a>').format(self._playground, quote(text))
-        block = Markup('<pre tabindex="0"><code>{}</code></pre>').format(coloured(text, language))
-        return Markup('<div class="code">{}{}</div>\n').format(block, link)
+        if language == "lua" and "---@" not in source and len(source) < 1500:
+            link = Markup('<a class="try" href="{}?source={}">Try it</a>').format(self._playground, quote(source))
+        block = Markup('<pre tabindex="0"><code>{}</code></pre>').format(coloured(source, language))
+        return str(Markup('<div class="code">{}{}</div>\n').format(block, link))
 
 
 def coloured(text: str, language: str) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -11,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from kosmolua.escaping import exposed, harmless
@@ -23,7 +24,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""What a browser may load and run: files of this page, and nothing that stands inside of it."""
+"""What a browser may load and run: files of this page, and nothing inline."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -35,6 +36,7 @@ HEADERS = {
 }
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 """The files that a page loads, by their ending."""
+_SIGN = re.compile(r"[._](?=\w)")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -91,11 +93,17 @@ def environment() -> Environment:
         "literal": lambda value: exposed(luacats.literal(value)),
         "moment": datetime.fromisoformat,
         "page_of_function": lambda path: page_of(*str(path).rsplit(".", 1)),
+        "path": path,
         "pretty": lambda value: harmless(json.dumps(value, ensure_ascii=False, indent=2, default=str)),
         "short_page": lambda name: name.removeprefix("integrations."),
         "when": when,
     }
     return made
+
+
+def path(name: object) -> Markup:
+    """Return the path of a function, which may be broken after a dot or an underscore where there is little room."""
+    return Markup(_SIGN.sub(r"\g<0><wbr>", str(escape(exposed(str(name))))))
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from kosmolua.errors import ConfigError
 from kosmolua.serve.pages.rendering import HEADERS, asset_path, render
 from kosmolua.serve.pages.sessions import Session, Sessions
 from kosmolua.serve.pages.workspace import Workspace
@@ -24,6 +25,8 @@ SECTIONS = (
     ("usage", "Usage"),
 )
 """The sections of the page, each with its title, in the order of the navigation."""
+MAX_FORM = 1 << 20
+"""Bytes of a form."""
 PART_HEADER = "x-part"
 """The header of a request for one block of a page, which replaces that of a page that is open."""
 
@@ -112,6 +115,10 @@ class Visit:
         }
         return self.page("error.html", status=status, **told)
 
+    def refusal(self) -> Response:
+        """Return the answer to a form that is not this session's."""
+        return self.error("Refused", "This form was not made by this page, or is too old.", status=403)
+
     def redirect(self, path: str, **query: str) -> Response:
         """Return an answer that leads to another page."""
         address = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
@@ -119,7 +126,6 @@ class Visit:
 
     def _frame(self, section: str, *, is_whole: bool) -> dict[str, Any]:
         """Return what the frame of every page shows."""
-        waiting = len(self.workspace.waiting()) if self.workspace and is_whole else 0
         return {
             "form_token": self._form_token,
             "root": self.root,
@@ -127,8 +133,14 @@ class Visit:
             "sections": SECTIONS,
             "static": lambda name: self.root + asset_path(name),
             "tenant": self.workspace.name if self.workspace else "",
-            "waiting_count": waiting,
+            "waiting_count": self._count_waiting() if is_whole else 0,
         }
+
+    def _count_waiting(self) -> int:
+        try:
+            return len(self.workspace.waiting()) if self.workspace else 0
+        except ConfigError:  # the store cannot be reached now, which what needs it says
+            return 0
 
     def _form_token(self) -> Markup:
         return Markup('<input type="hidden" name="token_of_form" value="{}">').format(
@@ -144,3 +156,29 @@ def is_local(path: str) -> bool:
     """Return True if a path leads to this page and nowhere else."""
     parts = urlsplit(path)
     return path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+
+
+def is_own(visit: Visit) -> bool:
+    """Return True if a form was made by a page of the visit's session, and sent by no other site."""
+    return is_same_origin(visit.request) and visit.sessions.is_own_form(visit.session, visit.form)
+
+
+def is_same_origin(request: Request) -> bool:
+    """Return True unless a browser says that another site made the request."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        return False
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+async def form_of(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the values of a form by name, the last of each and all of each; files are left out."""
+    if request.method != "POST":
+        return {}, {}
+    async with request.form(max_files=0, max_part_size=MAX_FORM) as form:
+        given: list[tuple[str, Any]] = form.multi_items()
+    lists: dict[str, list[str]] = {}
+    for name, value in given:
+        if isinstance(value, str):
+            lists.setdefault(name, []).append(value)
+    return {name: values[-1] for name, values in lists.items()}, lists

@@ -119,6 +119,8 @@
     });
   }
 
+  document.querySelector(".rail [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
   for (const each of document.querySelectorAll("[data-submit]")) {
     each.addEventListener("change", () => each.form.requestSubmit());
     for (const plain of each.form.querySelectorAll("[data-plain]")) plain.hidden = true;

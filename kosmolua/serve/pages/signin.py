@@ -1,0 +1,217 @@
+"""Signing in and out: by a tenant's token, or at a provider; and the cookies of both."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from kosmolua.errors import KosmoError
+from kosmolua.secret import Secret
+from kosmolua.serve.pages.oidc import Begun, Login
+from kosmolua.serve.pages.sessions import MAX_AGE, Session, Sessions
+from kosmolua.serve.pages.visits import Visit, form_of, is_local, is_own
+from kosmolua.serve.tenants import Tenant, Tenants
+from kosmolua.serve.tokens import Tokens, claims_of, may_be_signed
+
+COOKIE, LOGIN_COOKIE = "kosmolua", "kosmolua_login"
+"""The cookies of a session, and of a sign-in that was begun at a provider."""
+OPEN, SIGNED, PROVIDED = "open", "signed", "provided"
+"""The marks of sessions that no token of a tenant's own began: none is needed, or an issuer signed it."""
+MAX_LOGIN_AGE = 600
+"""Seconds that a person has to sign in at a provider."""
+WRONG_TOKEN_SECONDS = 0.5
+"""Seconds that the answer to a wrong token takes."""
+
+
+class SignIn:
+    """Begins and ends sessions.
+
+    Args:
+        tenants: Who is served.
+        sessions: Signs.
+    """
+
+    def __init__(self, tenants: Tenants, sessions: Sessions) -> None:
+        self._tenants = tenants
+        self._sessions = sessions
+        self._begun = URLSafeTimedSerializer(
+            tenants.key, salt="kosmolua login", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256}
+        )
+        self._login: Login | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the addresses."""
+        return [
+            Route("/login", self._sign_in, methods=["GET", "POST"]),
+            Route("/login/provider", self._leave, methods=["GET"]),
+            Route("/login/provider/done", self._return, methods=["GET"]),
+            Route("/logout", self._sign_out, methods=["POST"]),
+        ]
+
+    def session(self, request: Request) -> Session | None:
+        """Return the session of a request, or None."""
+        cookie = request.cookies.get(_name(request, COOKIE))
+        return self._sessions.read(cookie) if cookie else None
+
+    def tenant_of(self, session: Session) -> Tenant | None:
+        """Return the tenant of a session, as long as what began it is accepted."""
+        tenant = self._tenants.get(session.tenant)
+        return tenant if tenant and session.mark in self._marks_of(tenant) else None
+
+    def _marks_of(self, tenant: Tenant) -> list[str]:
+        """Return what the sessions of a tenant may have been begun with."""
+        marks = tenant.tokens.marks(self._tenants.key)
+        marks += [SIGNED] if tenant.settings.jwt else []
+        marks += [PROVIDED] if tenant.settings.jwt and self._tenants.settings.oidc else []
+        return [*marks, OPEN] if tenant is self._tenants.open_tenant else marks
+
+    def _mark_of(self, tenant: Tenant, token: bytes) -> tuple[str, float]:
+        """Return what a session remembers of the token that began it, and until when it lasts."""
+        if tenant.tokens.accept(token):
+            return Tokens([Secret(token.decode())]).marks(self._tenants.key)[0], 0.0
+        if tenant.settings.jwt and may_be_signed(token):
+            return SIGNED, float(claims_of(token)["exp"])
+        return OPEN, 0.0
+
+    async def _sign_in(self, request: Request) -> Response:
+        session = self.session(request)
+        if session and self.tenant_of(session):
+            return Visit(request, self._sessions, session).redirect("/approvals")
+        if request.method == "GET":
+            return self._page(request)
+        form, lists = await form_of(request)
+        if session is None:
+            return self._page(request, "The form was too old. Try again.", status=400)
+        visit = Visit(request, self._sessions, session, form, lists)
+        if not is_own(visit):
+            return visit.refusal()
+        token = form.get("token", "").strip().encode("utf-8", "surrogatepass")
+        tenant = await self._tenants.authenticate(token)
+        if tenant is None:
+            await asyncio.sleep(WRONG_TOKEN_SECONDS)
+            return self._page(request, "No tenant has this token.", status=401)
+        self._sessions.end(session)
+        following = form.get("next", "")
+        answer = visit.redirect(following if is_local(following) else "/approvals")
+        return self._begin(request, answer, tenant, *self._mark_of(tenant, token))
+
+    async def _sign_out(self, request: Request) -> Response:
+        session = self.session(request)
+        form, lists = await form_of(request)
+        visit = Visit(request, self._sessions, session or Session(""), form, lists)
+        if session and not is_own(visit):
+            return visit.refusal()
+        if session:
+            self._sessions.end(session)
+        answer = visit.redirect("/login")
+        _set_cookie(request, answer, COOKIE, "", 0)
+        return answer
+
+    async def _leave(self, request: Request) -> Response:
+        """Send a person to the provider."""
+        login = self._provider()
+        if login is None:
+            return self._page(request, "There is no provider to sign in at.", status=404)
+        following = request.query_params.get("next", "")
+        following = following if is_local(following) else "/approvals"
+        try:
+            begun, address = await run_in_threadpool(login.begin, _back(request), following)
+        except KosmoError as error:
+            return self._page(request, error.what, status=502)
+        answer = Response(status_code=303, headers={"Location": address, "Cache-Control": "no-store"})
+        _set_cookie(request, answer, LOGIN_COOKIE, str(self._begun.dumps(begun)), MAX_LOGIN_AGE, site="lax")
+        return answer
+
+    async def _return(self, request: Request) -> Response:
+        """Take a person back from the provider, once, in the browser that left for it."""
+        login, begun = self._provider(), self._begun_in(request)
+        if login is None or begun is None:
+            return self._page(request, "The sign-in took too long, or began in another browser.", status=400)
+        try:
+            token = await run_in_threadpool(login.finish, begun, _back(request), dict(request.query_params))
+        except KosmoError as error:
+            return self._page(request, error.what, status=401)
+        tenant = await self._tenants.authenticate(token) if may_be_signed(token) else None
+        if tenant is None or tenant is self._tenants.open_tenant or not login.is_answer(begun, claims_of(token)):
+            return self._page(request, "No tenant is open to whom the provider says you are.", status=401)
+        visit = Visit(request, self._sessions, Session(""))
+        answer = visit.page("signed_in.html", following=visit.root + begun.following)
+        _set_cookie(request, answer, LOGIN_COOKIE, "", 0, site="lax")
+        return self._begin(request, answer, tenant, PROVIDED, 0.0)
+
+    def _begin(self, request: Request, answer: Response, tenant: Tenant, mark: str, until: float) -> Response:
+        _, cookie = self._sessions.begin(tenant.name, mark, until)
+        _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)
+        return answer
+
+    def _page(self, request: Request, problem: str = "", *, status: int = 200) -> Response:
+        """Return the page to sign in on, in a session of its own, which its form is bound to."""
+        session, cookie = self._sessions.begin()
+        visit = Visit(request, self._sessions, session)
+        following, provider = visit.asked("next"), self._tenants.settings.oidc
+        answer = visit.page(
+            "login.html",
+            status=status,
+            problem=problem,
+            next=following if is_local(following) else "",
+            needs_token=self._tenants.open_tenant is None,
+            provider=urlsplit(provider.issuer).hostname if provider else "",
+        )
+        _set_cookie(request, answer, COOKIE, cookie, MAX_AGE)
+        return answer
+
+    def _provider(self) -> Login | None:
+        """Return the provider that the settings name now."""
+        provider = self._tenants.settings.oidc
+        if provider is None:
+            return None
+        if self._login is None or self._login.provider != provider:
+            self._login = Login(provider, self._tenants.client_secret)
+        return self._login
+
+    def _begun_in(self, request: Request) -> Begun | None:
+        try:
+            kept = self._begun.loads(request.cookies.get(_name(request, LOGIN_COOKIE), ""), max_age=MAX_LOGIN_AGE)
+            return Begun(*kept)
+        except (BadData, TypeError):
+            return None
+
+
+def _back(request: Request) -> str:
+    """Return the address to which a provider sends people back."""
+    scheme = "https" if _is_public(request) else "http"
+    root = str(request.scope.get("root_path", "")).rstrip("/")
+    return f"{scheme}://{request.headers['host']}{root}/login/provider/done"
+
+
+def _is_public(request: Request) -> bool:
+    """Return True unless the browser reaches this by a loopback name without TLS, where secure cookies are dropped."""
+    if request.url.scheme == "https":
+        return True
+    try:
+        name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        return name != "localhost" and not ip_address(name).is_loopback
+    except ValueError:
+        return True
+
+
+def _name(request: Request, cookie: str) -> str:
+    """Return the name of a cookie; browsers take one with this prefix over TLS only, and from this host alone."""
+    return f"__Host-{cookie}" if _is_public(request) else cookie
+
+
+def _set_cookie(
+    request: Request, answer: Response, cookie: str, value: str, age: int, site: Literal["strict", "lax"] = "strict"
+) -> None:
+    """Set a cookie, or drop it if its age is 0. A lax one comes back with a person whom another site sends."""
+    name, is_secure = _name(request, cookie), _is_public(request)
+    answer.set_cookie(name, value, max_age=age, httponly=True, secure=is_secure, samesite=site)

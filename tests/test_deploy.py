@@ -1,0 +1,89 @@
+"""The files of deploy/: what can be checked of them without the systems that they are for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kosmolua.serve.app import ALIVE, READY
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+
+
+def documents() -> list[dict[str, Any]]:
+    """Return the objects of the Kubernetes example."""
+    return list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+
+
+def command_lines() -> dict[str, list[str]]:
+    """Return the options of ``kosmolua serve`` that each file gives."""
+    unit = re.findall(r"^ExecStart=\S+ serve (.*)$", (DEPLOY / "kosmolua.service").read_text(), re.MULTILINE)[0]
+    image = re.findall(r"^CMD \[(.*)\]$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[0]
+    (pod,) = (each["spec"]["template"]["spec"] for each in documents() if each["kind"] == "Deployment")
+    found = {"unit": unit.split(), "image": re.findall(r'"([^"]+)"', image), "pod": pod["containers"][0]["args"]}
+    return {name: [word for word in words if word.startswith("--")] for name, words in found.items()}
+
+
+@pytest.mark.slow
+def test_command_lines_are_of_this_program() -> None:
+    """Each option is one that the command has."""
+    help = subprocess.run([sys.executable, "-m", "kosmolua", "serve", "--help"], capture_output=True, text=True).stdout
+
+    for name, options in command_lines().items():
+        assert {"--listen", "--accounts", "--drain"} <= {*options}, name
+        assert all(option in help for option in options), name
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    """systemd finds nothing wrong with it, given a program and a user that are there."""
+    text = (DEPLOY / "kosmolua.service").read_text()
+    text = text.replace("/opt/kosmolua/bin/kosmolua", shutil.which("true") or "/bin/true")
+    unit = tmp_path / "kosmolua.service"
+    unit.write_text(re.sub(r"^(User|Group)=.*$", r"\1=root", text, flags=re.MULTILINE))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pod_is_probed_and_confined() -> None:
+    """Probes ask at addresses that the server has, and the pod gets longer to stop than its drain takes."""
+    (pod,) = (each["spec"]["template"]["spec"] for each in documents() if each["kind"] == "Deployment")
+    (container,) = pod["containers"]
+
+    paths = {
+        probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {"startupProbe": READY, "readinessProbe": READY, "livenessProbe": ALIVE}
+    drain = container["args"][container["args"].index("--drain") + 1]
+    assert int(drain.removesuffix("s")) < pod["terminationGracePeriodSeconds"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_the_kubernetes_example_fits_its_schemas() -> None:
+    """Each object is what the API of Kubernetes takes."""
+    validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    for document in documents():
+        validate.validate(document, "1.31", strict=True)
+
+
+def test_the_image_has_no_fault() -> None:
+    """hadolint finds nothing, and what runs in it is not root."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert re.search(r"^USER \d+$", text, re.MULTILINE)
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/bin")
+    if not hadolint:
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run([hadolint, str(DEPLOY / "Dockerfile")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
