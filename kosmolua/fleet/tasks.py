@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from kosmolua.broker.answers import calls_of
 from kosmolua.broker.recording import Recording, read
-from kosmolua.errors import Busy, ConfigError, KosmoError, WorkerLost
+from kosmolua.errors import Busy, ConfigError, KosmoError, UsageError, WorkerLost
 from kosmolua.lua.header import Header, read_header
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import as_bytes
@@ -111,16 +111,20 @@ def perform(runtime: Runtime, script: Script, task: Task) -> Outcome:
     return outcome
 
 
+class NotPortable(UsageError, TypeError):
+    """A runtime or an input cannot travel to another process."""
+
+
 def pack(runtime: Runtime, script: Script, tasks: Sequence[Task]) -> bytes:
     """Return tasks as they travel.
 
     Raises:
-        TypeError: Something in them cannot travel.
+        NotPortable: Something in them cannot travel.
     """
     try:
         return pickle.dumps((runtime, script, tasks, os.urandom(8)))  # dask takes the same bytes for the same work
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise TypeError(f"the fleet cannot leave this process: {error}") from None
+        raise NotPortable(f"The fleet cannot leave this process: {error}") from None
 
 
 def perform_apart(packed: bytes) -> bytes:

@@ -1,0 +1,122 @@
+"""Fleets on a dask cluster that is there: a scheduler and a worker as processes of their own, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Program, Write
+from support.loopback import Loopback
+
+from kosmolua.plugin import Request, Response
+
+KEY = "sk-canary-7c1d9e"
+PLUGIN = '''
+"""Notes, some of which are files of the worker."""
+from dataclasses import dataclass
+from kosmolua.plugin import Api, Integration, Secret, Send
+
+@dataclass(frozen=True)
+class Account:
+    """A key."""
+    api_key: Secret
+    base_url: str
+    def open(self, send: Send) -> Api:
+        return Api(send, self.base_url, bearer=self.api_key)
+
+integration = Integration("notes", Account, about="Notes.")
+
+@integration.reads
+def get_note(api: Api, /, *, note: int) -> dict:
+    """Get a note."""
+    return api.get("/notes/{note}", note=note)
+'''
+SCRIPT = "---@param note integer Which\n\nreturn app.integrations.notes.get_note(params).title"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running(log: Path, says: str, *words: str, **variables: str) -> Iterator[None]:
+    """Run a program of dask while a ``with`` block lasts, which begins once the program has said something."""
+    command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:], "--host", "127.0.0.1", "--no-dashboard"]
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, **variables})
+    try:
+        ends = time.monotonic() + 60
+        while says not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < ends, log.read_text()
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """The address of a cluster with one worker, which has the key in its environment."""
+    pytest.importorskip("distributed", reason="needs kosmolua[dask]")
+    address = f"127.0.0.1:{free_port()}"
+    port = address.partition(":")[2]
+    with (
+        running(tmp_path / "scheduler.log", "Scheduler at", "dask_scheduler", "--port", port),
+        running(
+            tmp_path / "worker.log",
+            "Registered to",
+            "dask_worker",
+            f"tcp://{address}",
+            "--nthreads",
+            "1",
+            NOTES_KEY=KEY,
+        ),
+    ):
+        yield address
+
+
+def answer(request: Request) -> Response:
+    """Answer whoever has the key."""
+    if request.headers["Authorization"] != f"Bearer {KEY}":
+        return Response(401)
+    return Response(200, {}, json.dumps({"title": f"Note {request.url.rpartition('/')[2]}"}).encode())
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_there_does_the_work(kosmolua: Program, write: Write, cluster: str, tmp_path: Path) -> None:
+    """The worker has the key and this machine has not; a wrong parameter is a line of its own, as on threads."""
+    rows = write("rows.jsonl", "".join(f'{{"note": {note}}}\n' for note in [*range(1, 9), '"x"']))
+    out = tmp_path / "out.jsonl"
+    with Loopback(answer) as service:
+        account = f'[notes.one]\napi_key = {{ env = "NOTES_KEY" }}\nbase_url = "{service.url}"\n'
+        words: list[Any] = ["fleet", write("read.lua", SCRIPT), "--inputs", rows, "--out", out]
+        words += ["--accounts", write("accounts.toml", account), "--plugin", write("notes.py", PLUGIN)]
+        done = kosmolua(*words, "--executor", f"dask://{cluster}")
+    assert (done.returncode, "8 done, 1 failed" in done.stderr) == (1, True), done.stderr
+    lines = {line["key"]: line for line in map(json.loads, out.read_text().splitlines())}
+    assert {key: line["result"] for key, line in lines.items() if line["ok"]} == {n: [f"Note {n}"] for n in range(1, 9)}
+    assert lines[9]["error"]["code"] == "bad_arguments"
+    assert KEY not in out.read_text() + done.stderr
+
+
+@pytest.mark.slow
+def test_what_cannot_travel_is_refused_in_a_sentence(kosmolua: Program, write: Write) -> None:
+    """A server that an option names may have a credential in its command: no traceback, and nothing is run."""
+    words = ["fleet", write("s.lua", "return 1"), "--inputs", write("rows.jsonl", "1\n"), "--simulate"]
+    done = kosmolua(*words, "--server", "tools=echo", "--executor", "concurrent.futures:ProcessPoolExecutor")
+    assert done.returncode == 2
+    assert done.stderr.startswith("kosmolua: The fleet cannot leave this process: MCP servers that are given")
