@@ -210,6 +210,7 @@ def test_no_python_of_the_guides_goes_untested(workshop: Path) -> None:
         "fleet_map.py",
         "hello.py",
         "ledger.py",
+        "nightly.py",
         "notes.py",
         "shared_store.py",
         "test_notes.py",

@@ -25,7 +25,7 @@ HOMES = {
     "urllib3": ["http.transport", "http.connections", "http.faults"],
     "tomlkit": ["accounts.editing"],
     "tomli": ["accounts.toml", "cli.inputs"],
-    "sqlalchemy": ["broker.database", "broker.database_store"],
+    "sqlalchemy": ["broker.database", "broker.database_recording", "broker.database_store"],
     "keyring": ["accounts.sources", "accounts.logins"],
     "authlib": ["http.oauth", "serve.pages.oidc"],
     "yaml": ["catalog.openapi.document"],

@@ -367,8 +367,8 @@ def test_a_run_whose_database_stays_away_ends_and_can_be_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The write that was sent and not noted as answered is shown to a person before anything else is sent."""
-    monkeypatch.setattr("kosmolua.broker.database_store.PATIENCE", 0.5)
-    monkeypatch.setattr("kosmolua.broker.database_store.LEASE", 1.0)
+    monkeypatch.setattr("kosmolua.broker.database_recording.PATIENCE", 0.5)
+    monkeypatch.setattr("kosmolua.broker.database_recording.LEASE", 1.0)
     store = open_some().of(tenant)
     shelf.after = lambda number: postgres.stop() if number == 1 else None
     try:
@@ -401,18 +401,19 @@ def test_a_host_that_is_gone_loses_its_lease(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another goes on then; the first one, should it be back, can write nothing any more."""
-    monkeypatch.setattr("kosmolua.broker.database_store.LEASE", 0.5)
+    monkeypatch.setattr("kosmolua.broker.database_recording.LEASE", 0.5)
     store, other = open_some().of(tenant), open_some().of(tenant)
     _, run = record(replica(store))
     gone = Writer(store.place(run), Redactor(), store.read(run))
     with pytest.raises(ConfigError, match="is in use"):
         replica(other).resume(other.read(run), approve=True)
     eventually(lambda: not other.place(run).is_in_use())
-    monkeypatch.setattr("kosmolua.broker.database_store.LEASE", 60.0)
+    monkeypatch.setattr("kosmolua.broker.database_recording.LEASE", 60.0)
     assert replica(other).resume(other.read(run), approve=True).status == "paused"
     assert shelf.lent == {"b-1": 1}
+    gone.write({"event": "given", "id": 1})
     with pytest.raises(KosmoError, match="another run has taken it over"):
-        gone.write({"event": "given", "id": 1})
+        gone.sync()
 
 
 def test_a_wrong_address_is_an_error() -> None:

@@ -1,25 +1,21 @@
 """Stores in a database: recordings and questions of many tenants, for any number of processes and hosts.
 
-Every statement names the tenant. A line is appended by statements that fail for all but the holder of the recording's
-lease, so that a host which lost it, and comes back, can write nothing any more.
+Every statement names the tenant.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.sql.expression import ColumnElement
 
 from kosmolua.broker.database import LEASE, LINES, QUESTIONS, RECORDINGS, Database, Now, is_held
+from kosmolua.broker.database_recording import Row
 from kosmolua.broker.recording import Event, Recording, read
-from kosmolua.broker.sheets import in_use
 from kosmolua.broker.store import (
     APPROVAL_DAYS,
     DAY,
@@ -33,10 +29,8 @@ from kosmolua.broker.store import (
     paused_calls,
     waits,
 )
-from kosmolua.errors import ConfigError, KosmoError
+from kosmolua.errors import ConfigError
 
-PATIENCE = 20.0
-"""Seconds for which a run waits for a database that is gone, before it ends."""
 ASK_PATIENCE = 5.0
 """Seconds for which a question is tried to be put; somebody at the script's client may be asked all the same."""
 PRUNED = "pruned"
@@ -180,160 +174,6 @@ class DatabaseStore:
         return [
             Waiting(name, run, script, json.loads(call), since, until) for name, run, script, call, since, until in rows
         ]
-
-
-class Row:
-    """A recording in a database: a row, and a row for each line.
-
-    Args:
-        database: The database.
-        tenant: Whose it is.
-        run: The id of the run.
-    """
-
-    def __init__(self, database: Database, tenant: str, run: str) -> None:
-        self.name = run
-        self._database = database
-        self._key = {"tenant": tenant, "run": run}
-
-    def read(self) -> bytes:
-        """Return all lines."""
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
-        lines = self._database.do(lambda at: at.execute(query).scalars().all())
-        if not lines:
-            raise missing(self.name)
-        return b"".join(lines)
-
-    def begin(self) -> RowSheet:
-        """Return the sheet of a new recording."""
-        holder = os.urandom(16).hex()
-        given = {**self._key, "status": "running", "holder": holder}
-        new = sql.insert(RECORDINGS).values(**given, written=Now(), held_until=Now() + LEASE)
-        try:
-            self._database.do(lambda at: at.execute(new))
-        except IntegrityError:
-            raise ConfigError(f"The recording {self.name} already exists") from None
-        return RowSheet(self._database, self._key, holder, 0)
-
-    def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
-        """Return the sheet of a recording that was read before; lines of a database are whole."""
-        holder = os.urandom(16).hex()
-        take = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), ~is_held())
-        take = take.values(holder=holder, held_until=Now() + LEASE)
-        if not self._database.do(lambda at: at.execute(take)).rowcount:
-            raise in_use(self.name)
-        sheet = RowSheet(self._database, self._key, holder, count)
-        query = sql.select(sql.func.count()).where(*_are(LINES, self._key))
-        if self._database.do(lambda at: at.execute(query).scalar_one()) != count:
-            sheet.close()
-            raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
-        return sheet
-
-    def is_in_use(self) -> bool:
-        """Return True if a run writes it just now."""
-        query = sql.select(RECORDINGS.c.run).where(*_are(RECORDINGS, self._key), is_held())
-        return self._database.do(lambda at: at.execute(query).first()) is not None
-
-
-class RowSheet:
-    """The lines of a recording in a database, for the run that holds its lease.
-
-    Args:
-        database: The database.
-        key: The tenant and the run.
-        holder: What names this run in the row.
-        count: How many lines there are.
-    """
-
-    def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:
-        self._database = database
-        self._key = key
-        self._holder = holder
-        self._count = count
-        database.leases.add(holder)
-
-    def append(self, line: bytes, event: Mapping[str, Any]) -> None:
-        """Append a line. If the database is gone, wait for it, so that nothing is lost."""
-        number = self._count + 1
-        new = sql.insert(LINES).values(**self._key, number=number, line=line)
-        held = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
-        held = held.values(**_changes_of(event), written=Now(), held_until=Now() + LEASE)
-
-        def append(at: sql.Connection) -> bool:
-            if not at.execute(held).rowcount:
-                return False
-            at.execute(new)
-            return True
-
-        try:
-            if not self._database.do(append, PATIENCE):
-                raise self._unwritable("another run has taken it over")
-        except IntegrityError:
-            if self._line(number) != line:  # else the connection was lost after it was appended
-                raise self._unwritable("another run has taken it over") from None
-        except ConfigError as error:
-            raise self._unwritable(error.what) from None
-        self._count = number
-
-    def sync(self) -> None:
-        """Do nothing: a line is where a power cut leaves it once it is appended."""
-
-    def read(self) -> bytes:
-        """Return all lines."""
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
-        return b"".join(self._database.do(lambda at: at.execute(query).scalars().all(), PATIENCE))
-
-    def replace(self, lines: Sequence[bytes]) -> None:
-        """Replace all lines, and what the row has of them."""
-        events = [json.loads(line) for line in (lines[0], lines[-1])]
-        row = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key)).values(written=Now())
-        for event in events:
-            row = row.values(**_changes_of(event))
-
-        def replace(at: sql.Connection) -> None:
-            at.execute(sql.delete(LINES).where(*_are(LINES, self._key)))
-            at.execute(
-                sql.insert(LINES),
-                [{**self._key, "number": number, "line": line} for number, line in enumerate(lines, start=1)],
-            )
-            at.execute(row)
-
-        self._database.do(replace, PATIENCE)
-
-    def close(self) -> None:
-        """Give up the lease; if the database is gone, it ends by itself."""
-        self._database.leases.drop(self._holder)
-        mine = (*_are(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
-        with suppress(ConfigError):
-            free = sql.update(RECORDINGS).where(*mine).values(holder=None, held_until=None)
-            self._database.do(lambda at: at.execute(free))
-
-    def _line(self, number: int) -> bytes | None:
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key), LINES.c.number == number)
-        return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
-
-    def _unwritable(self, why: str) -> KosmoError:
-        hint = "resume the run once it can be written"
-        return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
-
-
-def _are(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    """Return the conditions for the rows of a tenant's run."""
-    return [table.c[name] == value for name, value in key.items()]
-
-
-def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
-    """Return what an event changes in the row of its recording."""
-    if event["event"] == "run":
-        script = event["script"]
-        named = {name: event[name] for name in ("time", "mode", "client")}
-        return {**named, "script": script["name"], "sha256": script["sha256"]}
-    if event["event"] == "resumed":
-        return {"status": "running", "ended": None, "pause": None}
-    if event["event"] == "end":
-        pause = json.dumps({name: event[name] for name in ("event", "time", "error")}) if waits(event) else None
-        return {"status": event["status"], "ended": event["time"], "pause": pause}
-    return {}
 
 
 def _summary(row: dict[str, Any]) -> Summary:

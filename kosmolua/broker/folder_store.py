@@ -200,10 +200,10 @@ class Folder:
         """Return the first and the last event of a recording, each empty if it cannot be read."""
         path = self._file(run).name
         try:
-            with open(path, "rb") as file:
-                found = os.fstat(file.fileno())
-                stamp = (found.st_mtime_ns, found.st_size)
-                if run not in self._seen or self._seen[run][0] != stamp:
+            found = os.stat(path)
+            stamp = (found.st_mtime_ns, found.st_size)
+            if run not in self._seen or self._seen[run][0] != stamp:
+                with open(path, "rb") as file:
                     self._seen[run] = (stamp, _event(file.readline()), _event(_last_line(file, found.st_size)))
         except OSError:
             return {}, {}

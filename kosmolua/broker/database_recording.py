@@ -1,0 +1,226 @@
+"""Recordings in a database: a row for each, and a row for each line.
+
+A line is appended by statements that fail for all but the holder of the recording's lease: a host that lost it, and
+comes back, can write nothing any more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from threading import Lock
+from typing import Any, NamedTuple
+
+import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.expression import ColumnElement
+
+from kosmolua.broker.database import LEASE, LINES, RECORDINGS, Database, Now, is_held
+from kosmolua.broker.sheets import in_use
+from kosmolua.broker.store import missing, waits
+from kosmolua.errors import ConfigError, KosmoError
+
+PATIENCE = 20.0
+"""Seconds for which a run waits for a database that is gone, before it ends."""
+MAX_PENDING, MAX_DELAY = 64, 0.5
+"""How many lines that can be learned again are held back, and for how many seconds while others follow."""
+
+
+class _Line(NamedTuple):
+    """A line that is not in the database yet: its number, what it holds, and when it came."""
+
+    number: int
+    line: bytes
+    event: Mapping[str, Any]
+    time: float
+
+
+class Row:
+    """A recording in a database: a row, and a row for each line.
+
+    Args:
+        database: The database.
+        tenant: Whose it is.
+        run: The id of the run.
+    """
+
+    def __init__(self, database: Database, tenant: str, run: str) -> None:
+        self.name = run
+        self._database = database
+        self._key = {"tenant": tenant, "run": run}
+
+    def read(self) -> bytes:
+        """Return all lines."""
+        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
+        lines = self._database.do(lambda at: at.execute(query).scalars().all())
+        if not lines:
+            raise missing(self.name)
+        return b"".join(lines)
+
+    def begin(self) -> RowSheet:
+        """Return the sheet of a new recording."""
+        holder = os.urandom(16).hex()
+        given = {**self._key, "status": "running", "holder": holder}
+        new = sql.insert(RECORDINGS).values(**given, written=Now(), held_until=Now() + LEASE)
+        try:
+            self._database.do(lambda at: at.execute(new))
+        except IntegrityError:
+            raise ConfigError(f"The recording {self.name} already exists") from None
+        return RowSheet(self._database, self._key, holder, 0)
+
+    def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
+        """Return the sheet of a recording that was read before; lines of a database are whole."""
+        holder = os.urandom(16).hex()
+        take = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), ~is_held())
+        take = take.values(holder=holder, held_until=Now() + LEASE)
+        if not self._database.do(lambda at: at.execute(take)).rowcount:
+            raise in_use(self.name)
+        sheet = RowSheet(self._database, self._key, holder, count)
+        query = sql.select(sql.func.count()).where(*_are(LINES, self._key))
+        if self._database.do(lambda at: at.execute(query).scalar_one()) != count:
+            sheet.close()
+            raise ConfigError(f"The recording {self.name} has changed since it was read", hint="try again")
+        return sheet
+
+    def is_in_use(self) -> bool:
+        """Return True if a run writes it just now."""
+        query = sql.select(RECORDINGS.c.run).where(*_are(RECORDINGS, self._key), is_held())
+        return self._database.do(lambda at: at.execute(query).first()) is not None
+
+
+class RowSheet:
+    """The lines of a recording in a database, for the run that holds its lease.
+
+    Lines that can be learned again, such as the answers of reads, go there together with the next one that matters, or
+    once there are many. So what a crash may lose is no write, and nothing before one.
+
+    Args:
+        database: The database.
+        key: The tenant and the run.
+        holder: What names this run in the row.
+        count: How many lines there are.
+    """
+
+    def __init__(self, database: Database, key: Mapping[str, str], holder: str, count: int) -> None:
+        self._database = database
+        self._key = key
+        self._holder = holder
+        self._count = count
+        self._pending: list[_Line] = []
+        # The first guards the lines that are not there yet, the second the transaction that is under way.
+        self._lock = Lock()
+        self._writing = Lock()
+        database.leases.add(holder)
+
+    def append(self, line: bytes, event: Mapping[str, Any]) -> None:
+        """Append a line. If the database is gone, wait for it, so that nothing is lost."""
+        with self._lock:
+            self._count += 1
+            self._pending.append(_Line(self._count, line, event, time.monotonic()))
+            first = self._pending[0]
+            is_due = len(self._pending) >= MAX_PENDING or time.monotonic() - first.time > MAX_DELAY
+        if is_due or _matters(event):
+            self.sync()
+
+    def sync(self) -> None:
+        """Have all lines in the database."""
+        with self._writing:
+            with self._lock:
+                lines = list(self._pending)
+            if lines:
+                self._write(lines)
+            with self._lock:
+                del self._pending[: len(lines)]
+
+    def _write(self, lines: Sequence[_Line]) -> None:
+        new = [{**self._key, "number": each.number, "line": each.line} for each in lines]
+        changes: dict[str, object] = {}
+        for each in lines:
+            changes |= _changes_of(each.event)
+        held = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
+        held = held.values(**changes, written=Now(), held_until=Now() + LEASE)
+
+        def append(at: sql.Connection) -> bool:
+            if not at.execute(held).rowcount:
+                return False
+            at.execute(sql.insert(LINES), new)
+            return True
+
+        try:
+            if not self._database.do(append, PATIENCE):
+                raise self._unwritable("another run has taken it over")
+        except IntegrityError:
+            if self._line(lines[-1].number) != lines[-1].line:  # else the connection was lost after it was appended
+                raise self._unwritable("another run has taken it over") from None
+        except ConfigError as error:
+            raise self._unwritable(error.what) from None
+
+    def read(self) -> bytes:
+        """Return all lines."""
+        self.sync()
+        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
+        return b"".join(self._database.do(lambda at: at.execute(query).scalars().all(), PATIENCE))
+
+    def replace(self, lines: Sequence[bytes]) -> None:
+        """Replace all lines, and what the row has of them."""
+        events = [json.loads(line) for line in (lines[0], lines[-1])]
+        row = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key)).values(written=Now())
+        for event in events:
+            row = row.values(**_changes_of(event))
+
+        def replace(at: sql.Connection) -> None:
+            at.execute(sql.delete(LINES).where(*_are(LINES, self._key)))
+            at.execute(
+                sql.insert(LINES),
+                [{**self._key, "number": number, "line": line} for number, line in enumerate(lines, start=1)],
+            )
+            at.execute(row)
+
+        self._database.do(replace, PATIENCE)
+
+    def close(self) -> None:
+        """Give up the lease; if the database is gone, it ends by itself."""
+        with suppress(KosmoError):
+            self.sync()
+        self._database.leases.drop(self._holder)
+        mine = (*_are(RECORDINGS, self._key), RECORDINGS.c.holder == self._holder)
+        with suppress(ConfigError):
+            free = sql.update(RECORDINGS).where(*mine).values(holder=None, held_until=None)
+            self._database.do(lambda at: at.execute(free))
+
+    def _line(self, number: int) -> bytes | None:
+        query = sql.select(LINES.c.line).where(*_are(LINES, self._key), LINES.c.number == number)
+        return self._database.do(lambda at: at.execute(query).scalar(), PATIENCE)
+
+    def _unwritable(self, why: str) -> KosmoError:
+        hint = "resume the run once it can be written"
+        return KosmoError(f"The recording {self._key['run']} can no longer be written: {why}", hint=hint)
+
+
+def _are(table: sql.Table, key: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """Return the conditions for the rows of a tenant's run."""
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _matters(event: Mapping[str, Any]) -> bool:
+    """Return True unless an event can be learned again, or is waited for by :meth:`RowSheet.sync`."""
+    if event["event"] == "answer":
+        return bool(event.get("call") and event["call"].get("effect") not in ("read", None))
+    return event["event"] not in ("given", "intent")
+
+
+def _changes_of(event: Mapping[str, Any]) -> dict[str, object]:
+    """Return what an event changes in the row of its recording."""
+    if event["event"] == "run":
+        script = event["script"]
+        named = {name: event[name] for name in ("time", "mode", "client")}
+        return {**named, "script": script["name"], "sha256": script["sha256"]}
+    if event["event"] == "resumed":
+        return {"status": "running", "ended": None, "pause": None}
+    if event["event"] == "end":
+        pause = json.dumps({name: event[name] for name in ("event", "time", "error")}) if waits(event) else None
+        return {"status": event["status"], "ended": event["time"], "pause": pause}
+    return {}
