@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kosmolua import NotConfigured
-from kosmolua.accounts.sources import SOURCES, Source, Sources, check_secret
+from kosmolua.accounts.sources import SOURCES, Source, Sources, check_secret, source_of
 from kosmolua.schema.mismatch import Mismatch
 
 WHERE = "render2.production.api_key"
@@ -243,7 +243,7 @@ def test_each_source_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.
     def fetch(sources: Sources, where: str, value: Any, until: float) -> str:
         return f"{value} of {where}"
 
-    source = Source("7", "a number", lambda value: isinstance(value, int), fetch)
+    source = Source("7", "NUMBER", "a number", lambda value: isinstance(value, int), fetch)
     monkeypatch.setitem(SOURCES, "vault", source)
     check_secret({"vault": 3})
     with pytest.raises(Mismatch, match="must be a number"):
@@ -251,3 +251,5 @@ def test_each_source_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(Mismatch, match=r"or { vault = 7 }"):
         check_secret({})
     assert Sources(tmp_path, {}, pytest.fail).read(WHERE, {"vault": 3}).reveal() == f"3 of {WHERE}"
+    with pytest.raises(ValueError, match="vault:NUMBER or ask"):
+        source_of("nowhere:3")

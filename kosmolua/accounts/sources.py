@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -135,12 +136,14 @@ class Source(NamedTuple):
 
     Args:
         example: Its value in TOML, for messages.
+        short: Its value after ``KIND:`` on the command line, for messages.
         takes: What its value must be, for messages.
         accepts: Returns True if a value has the right type.
         fetch: Returns the text, given the sources, the key, the value, and the time when it must be there.
     """
 
     example: str
+    short: str
     takes: str
     accepts: Callable[[object], bool]
     fetch: Callable[[Sources, str, Any, float], str]
@@ -149,12 +152,24 @@ class Source(NamedTuple):
 _NAME = 'a string, such as "NAME"'
 _COMMAND = 'a list of strings, such as ["PROGRAM", "ARGUMENT"]'
 SOURCES = {
-    "env": Source('"NAME"', _NAME, _is_name, _from_env),
-    "file": Source('"PATH"', _NAME, _is_name, _from_file),
-    "command": Source('["PROGRAM"]', _COMMAND, _is_command, _from_command),
-    "keyring": Source('"NAME"', _NAME, _is_name, _from_keyring),
+    "env": Source('"NAME"', "VARIABLE", _NAME, _is_name, _from_env),
+    "file": Source('"PATH"', "PATH", _NAME, _is_name, _from_file),
+    "command": Source('["PROGRAM"]', "PROGRAM ARGUMENT...", _COMMAND, _is_command, _from_command),
+    "keyring": Source('"NAME"', "NAME", _NAME, _is_name, _from_keyring),
 }
 """Each source by the key that names it in accounts.toml."""
+
+
+def source_of(text: str) -> dict[str, Any]:
+    """Return the source that a text such as ``env:NAME`` names, as the accounts file has it.
+
+    Raises:
+        ValueError: It names none.
+    """
+    kind, colon, rest = text.partition(":")
+    if kind not in SOURCES or not colon or not rest.strip():
+        raise ValueError(f"give {', '.join(f'{name}:{source.short}' for name, source in SOURCES.items())} or ask")
+    return {kind: shlex.split(rest) if SOURCES[kind].accepts is _is_command else rest}
 
 
 def check_secret(given: object) -> None:

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
-from kosmolua.broker.places import MAX_PLACES, Place, plain, reach
+from kosmolua.broker.places import MAX_PLACES, Place, handle_at, plain, reach
 from kosmolua.errors import BadArguments, NotConfigured
 from kosmolua.http.binary import Content
 from kosmolua.limits import MIB
-from kosmolua.secret import MASK
 
 MAX_KEPT = 64 * MIB
 """Characters of base64 that are kept: beyond that, the oldest are dropped."""
@@ -87,13 +86,9 @@ class Contents:
         filled, size = [plain(value) for value in given], 0
         for entry in places[:MAX_PLACES]:
             try:
-                place, name = entry
-                holder, key = reach(filled, place)
-                is_place = holder[key] == MASK and isinstance(name, str)
-            except (LookupError, TypeError, ValueError):
-                is_place = False
-            if not is_place:
-                raise BadArguments(f"{path}: bytes are marked where there is no argument")
+                holder, key, name = handle_at(filled, entry)
+            except LookupError:
+                raise BadArguments(f"{path}: bytes are marked where there is no argument") from None
             holder[key] = content = self.text(name)
             size += len(content)
             if size > MAX_PASSED:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kosmolua.secret import MASK
+
 Place = tuple[Any, ...]
 """The keys that lead to a value inside others; lists are counted from 1, as in Lua."""
 MAX_PLACES = 10_000
@@ -22,6 +24,26 @@ def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
     key = _key(inside, place[-1])
     inside[key]
     return inside, key
+
+
+def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
+    """Return the list or the mapping that a handle is in, the key there, and the name of what it stands for.
+
+    Args:
+        inside: The values that a script passed; the mask stands where a handle was.
+        entry: A place and a name, as the child sent them.
+
+    Raises:
+        LookupError: There is no handle in this place.
+    """
+    try:
+        place, name = entry
+        holder, key = reach(inside, place)
+        if holder[key] == MASK and isinstance(name, str):
+            return holder, key, name
+    except (TypeError, ValueError) as error:
+        raise LookupError from error
+    raise LookupError
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ crosses the other way round.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from math import inf
@@ -16,8 +15,8 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from kosmolua.accounts.sources import SOURCES, Sources, check_secret
-from kosmolua.broker.places import MAX_PLACES, Place, reach
+from kosmolua.accounts.sources import Sources, check_secret, source_of
+from kosmolua.broker.places import MAX_PLACES, Place, handle_at, reach
 from kosmolua.errors import BadArguments, ConfigError, NotConfigured
 from kosmolua.protocol import Answer
 from kosmolua.schema.mismatch import Mismatch
@@ -30,18 +29,6 @@ if TYPE_CHECKING:
 
 Given = str | Secret | Mapping[str, Any]
 """How a program gives a secret: itself, or where it is found, such as ``env:NAME`` or ``{"env": "NAME"}``."""
-
-
-def source_of(text: str) -> dict[str, Any]:
-    """Return the source of a secret that a text such as ``env:NAME`` names, as the accounts file has it.
-
-    Raises:
-        ValueError: It names none.
-    """
-    kind, colon, rest = text.partition(":")
-    if kind not in SOURCES or not colon or not rest.strip():
-        raise ValueError("give env:VARIABLE, file:PATH, command:PROGRAM ARGUMENT..., keyring:NAME or ask")
-    return {kind: shlex.split(rest) if kind == "command" else rest}
 
 
 class NamedSecrets:
@@ -144,13 +131,9 @@ class Handles:
         filled = deepcopy(list(given))
         for entry in places[: MAX_PLACES + 1]:
             try:
-                place, name = entry
-                holder, key = reach(filled, place)
-                is_place = holder[key] == MASK and isinstance(name, str)
-            except (LookupError, TypeError, ValueError):
-                is_place = False
-            if not is_place:
-                raise BadArguments(f"{path}: a secret is marked where there is no argument")
+                holder, key, name = handle_at(filled, entry)
+            except LookupError:
+                raise BadArguments(f"{path}: a secret is marked where there is no argument") from None
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
             raise BadArguments(f"{path}: more than {MAX_PLACES:,} secrets stand in its arguments")

@@ -179,7 +179,7 @@ class Plugins:
     def _candidates(self, name: str) -> dict[str, Plugin | PluginError | Callable[[], Plugin]]:
         """Return the integrations of this name by origin, so that one found twice counts once.
 
-        Those given with ``--plugin`` are loaded; for the others it is what loads them.
+        A plugin given with ``--plugin`` is loaded; another is represented by the function that loads it.
         """
         specs = {str(spec.origin): (spec, place) for place in self._places if (spec := place.find(name))}
         found = {origin: partial(self._load_spec, spec, place.label, name) for origin, (spec, place) in specs.items()}

@@ -52,13 +52,15 @@ def failure(text: str) -> str:
 def secret(text: str) -> str:
     """Return where a secret is found, as it is written; raise ValueError if it is not NAME=SOURCE."""
     name, equals, source = text.partition("=")
-    kind, colon, rest = source.partition(":")
-    is_source = source == "ask" or (kind in ("env", "file", "command", "keyring") and colon and rest.strip())
-    if not (equals and _NAME.fullmatch(name) and is_source):
-        raise ValueError(
-            "give NAME=SOURCE, where the source is env:VARIABLE, file:PATH, command:PROGRAM ARGUMENT..., keyring:NAME "
-            "or ask"
-        )
+    if not (equals and _NAME.fullmatch(name)):
+        raise ValueError("give NAME=SOURCE, such as token=env:API_TOKEN")
+    if source != "ask":
+        from kosmolua.accounts.sources import source_of
+
+        try:
+            source_of(source)
+        except ValueError as error:
+            raise ValueError(f"give NAME=SOURCE; for the source {error}") from None
     return text
 
 

@@ -19,7 +19,7 @@ FLUSH_TIMEOUT = 5_000
 
 
 def asks_for_spans(environ: Mapping[str, str]) -> bool:
-    """Return True if the environment names a collector, and does not say that nothing goes there."""
+    """Return True if the environment names a collector, and does not turn the export off."""
     is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 

@@ -60,7 +60,7 @@ class AnswerTooLong(HTTPException):
 
 
 class _BoundedStream(io.RawIOBase):
-    """Reads one answer from a socket, for the socket's timeout counted from now and up to a number of bytes."""
+    """Reads one answer from a socket: at most so many bytes, all within the socket's timeout from now."""
 
     def __init__(self, sock: socket.socket, max_bytes: int) -> None:
         seconds = sock.gettimeout()

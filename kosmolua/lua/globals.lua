@@ -9,7 +9,7 @@ app = {}
 
 ---What a failed call raises. `tostring(err)` is its message.
 ---@class app.error
----@field code "unknown_path"|"bad_arguments"|"not_configured"|"denied"|"api_error"|"rate_limited"|"network"|"limit_exceeded"|"plugin_error"|"doc_not_found"|string
+---@field code "unknown_path"|"bad_arguments"|"not_configured"|"denied"|"timeout"|"api_error"|"rate_limited"|"network"|"limit_exceeded"|"plugin_error"|"doc_not_found"|string
 ---@field message string One line: what happened, where, and what to do.
 ---@field hint? string What to do.
 ---@field param? string The parameter at fault.
@@ -17,6 +17,7 @@ app = {}
 ---@field retryable? boolean Whether the same call may succeed later.
 ---@field retry_after? number Seconds to wait before that.
 ---@field request_id? string The service's own name for the request.
+---@field body? any What the service answered, decoded, at most 16 KiB.
 ---@field path? string The function that was called.
 ---@field account? string The account it was called for.
 

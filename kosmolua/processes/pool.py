@@ -142,7 +142,7 @@ class WorkerPool:
         self._places.open()
 
     def start_anew(self) -> None:
-        """In a fork of the program: leave the processes to the parent, and forget the parent's runs."""
+        """After a fork of the program, in the child: leave the processes to the parent, and forget its runs."""
         if self._spares:
             self._spares.leave()
         self._lock = RLock()

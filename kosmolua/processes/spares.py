@@ -122,7 +122,7 @@ class Spares:
         return zygote.fork(terms)
 
     def _refill(self, spent: ForkedChild) -> None:
-        """Order workers in place of one that ends. Those with other terms make room: none may ask for them again."""
+        """Order workers in place of one that ends. Those with other terms are ended: nobody may ask for them again."""
         matching = sum(each.terms == spent.terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds none ready, and says what is wrong if it is worse
             if matching >= self._wanted or not self._zygote or not self._is_watched():

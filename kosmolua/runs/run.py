@@ -61,9 +61,8 @@ class Run:
         limits: The limits that hold unless the options say otherwise.
         memory: Counts what unanswered calls hold, together with other runs.
         isolated: Refuse to run if a layer around the sandbox is missing.
-        take: What a recorded run has beside its options, if it is one that is repeated or goes on.
-
-    ``take`` is that, or what a new recording has.
+        take: The tape, the seed and the decisions of a recorded run that is repeated or goes on. A run that begins a
+            recording makes its own.
 
     Raises:
         ConfigError: A limit is out of bounds, or a pattern fits no function.

@@ -12,8 +12,8 @@ embedder back. Other threads reach it through one mailbox of work that it does i
                                                   │
          interrupt(), from any thread ──────> owner's thread ──> on_output, watch, approve
 
-Until the script asks for something, the owner reads itself, if it can do so with one eye on the clock: a script that
-makes no call needs no further thread. The reader thread begins with the first request.
+Until the script asks for something, the owner reads itself, if it can wait for the child and the clock at once: a
+script that makes no call needs no further thread. The reader thread begins with the first request.
 
 The reader answers a request itself if the script waits for it, since there is nothing else to read until then. The
 branches of ``parallel`` go on meanwhile, so their calls are answered by call threads. The owner waits for mail at most

@@ -183,7 +183,7 @@ def _own_functions(server: str, card: Card) -> Iterator[Function]:
 
 
 def _renamed(function: Function) -> Function:
-    """Return a function of the protocol whose name a tool has."""
+    """Return a function of the protocol under another name, since a tool has its own."""
     from dataclasses import replace
 
     return replace(function, name=f"mcp_{function.name}", full_name=f"mcp_{function.name}")

@@ -173,6 +173,6 @@ def read_overlay(file: str) -> Overlay:
     """Return the overlay in a file.
 
     Raises:
-        ConfigError: It cannot be read, or says something that no overlay can say.
+        ConfigError: It cannot be read, or has a key or a value that is not known.
     """
     return Overlay(file, parse(file))

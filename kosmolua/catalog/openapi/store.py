@@ -85,7 +85,7 @@ class Store:
         self.home = home
         self._lock = Lock()
         self.schema = lru_cache(MAX_KEPT)(self._schema)
-        """Returns what a reference leads to, which nobody may change; an empty object if that is nothing."""
+        """Returns what a reference leads to, to be read only, or an empty object if it leads nowhere."""
 
     @lazy
     def database(self) -> sqlite3.Connection:

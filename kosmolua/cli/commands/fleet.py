@@ -27,7 +27,7 @@ from kosmolua.runs.job import chunk_of
 from kosmolua.runtime import Runtime
 
 SUFFIX = ".runs"
-"""Of the folder beside ``--out`` that keeps the recordings of runs which are not done."""
+"""The suffix of the folder beside ``--out`` that keeps the recordings of unfinished runs."""
 MAX_SHOWN = 10
 INTERVAL = 0.2
 """Seconds between two states of the progress line."""
