@@ -86,6 +86,9 @@ class Runtime:
             in the user's state folder, unless calls are simulated or the accounts file turns it off.
         workers: How many scripts run at once; more wait. A callback that runs a script of its own needs one more; a
             script that waits for ``approve`` needs none.
+        reuse: How many scripts one process runs, each in a fresh VM with limits of its own. The first limit, crash or
+            oddity ends it. With 1, no script gets a process that ran another; more are for those who own all their
+            scripts, see "Many scripts in one process" in the guide ``sandbox``. Where the system cannot fork it is 1.
         require_isolation: Run nothing if the system lacks a layer of those around the sandbox, such as ``seccomp``;
             without it, ``Outcome.usage["isolation"]`` says which there were.
         warn: Called with a sentence about what is unwise but works.
@@ -122,6 +125,7 @@ class Runtime:
         limits: Limits | None = None,
         journal: str | os.PathLike[str] | bool | None = None,
         workers: int = DEFAULT_WORKERS,
+        reuse: int = 1,
         require_isolation: bool = False,
         warn: Callable[[str], None] = _ignore,
         environ: Mapping[str, str] | None = None,
@@ -133,7 +137,7 @@ class Runtime:
         store: Store | None = None,
         tenancy: Tenancy | None = None,
     ) -> None:
-        self._pool = WorkerPool(workers)
+        self._pool = WorkerPool(workers, reuse)
         self._isolated = require_isolation
         self._settings: dict[str, Any] = {
             "accounts": accounts,
@@ -147,6 +151,7 @@ class Runtime:
             "deny": deny,
             "journal": journal,
             "workers": workers,
+            "reuse": reuse,
             "require_isolation": require_isolation,
             "environ": environ,
             "servers": servers,
@@ -271,7 +276,7 @@ class Runtime:
         return self._host.docs
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
-        """Run a script in a process of its own.
+        """Run a script in a process of its own, or as ``reuse`` says.
 
         Args:
             source: Its text.

@@ -38,11 +38,11 @@ class Shelf:
     def __init__(self, seconds: float = 0.0) -> None:
         self.put: Counter[str] = Counter()
         self.keys: set[str] = set()
-        self._seconds = seconds
+        self.seconds = seconds
 
     def send(self, request: Request) -> Response:
         """Answer a request."""
-        time.sleep(self._seconds)
+        time.sleep(self.seconds)
         book = request.url.rpartition("/")[2]
         self.keys.add(str(request.headers["Authorization"]))
         if request.method == "GET":
@@ -244,7 +244,7 @@ def test_a_killed_fleet_repeats_no_write(
     """kill -9 at a random moment, again and again: each write happens once, or its input is named."""
     rows = Rows(write, WRITE, 30, accounts, tmp_path / "out.jsonl")
     service, moments = shelf[0], random.Random(seed)
-    service._seconds = 0.03
+    service.seconds = 0.03
     command = [sys.executable, "-m", "kosmolua", *rows.words, "--jobs", "4"]
     for attempt in range(4):
         words = [*command, "--resume"] if attempt else command

@@ -12,6 +12,8 @@ from conftest import Write
 NEVER = {"requests", "urllib3", "rich", "importlib.metadata", "prompt_toolkit", "pygments", "mcp", "tomli", "asyncio"}
 NOT_WITHOUT_CALLS = NEVER | {
     "click",
+    "sqlite3",
+    "sqlalchemy",
     "_hashlib",
     "dataclasses",
     "inspect",
@@ -48,6 +50,13 @@ def test_a_script_without_calls_imports_little(environment: dict[str, str], hell
     assert {"kosmolua.runtime", "kosmolua.runs.supervisor"} <= modules
     assert modules & NOT_WITHOUT_CALLS == set()
     assert len([name for name in modules if f"{name}.".startswith("kosmolua.")]) <= MAX_OWN
+
+
+def test_a_recorded_script_needs_no_database(environment: dict[str, str], hello: Path) -> None:
+    """Its recording is a file; what a server keeps recordings in is imported by servers alone."""
+    modules = imported(environment, "run", "--record", str(hello))
+    assert "kosmolua.broker.folder_store" in modules
+    assert modules & {*NEVER, "sqlite3", "sqlalchemy", "psycopg", "kosmolua.broker.stores"} == set()
 
 
 def test_the_command_line_has_six_modules_for_a_plain_run(environment: dict[str, str], hello: Path) -> None:

@@ -42,7 +42,9 @@ def words_for(option: Option[Any]) -> list[str]:
     return words * 2 if option.is_repeatable else words
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.attribute)
+@pytest.mark.parametrize(
+    "option", [each for each in OPTIONS if not each.for_fleets], ids=lambda option: option.attribute
+)
 def test_click_and_the_quick_reader_agree(option: Option[Any]) -> None:
     """Whether a command line is plain or not, an option means the same."""
     plain = read_plainly(["script.lua", *words_for(option)])

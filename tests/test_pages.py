@@ -331,3 +331,36 @@ def test_a_server_that_only_simulates_needs_no_token(tmp_path: Path) -> None:
         assert "needs no token" in person.open("/login").text
         assert person.sign_in("").url.endswith("/approvals")
         assert person.open("/usage").status_code == 200
+
+
+def test_a_write_in_doubt_is_asked_about(pages: Pages, person: Person) -> None:
+    """A run that was cut while a write was under way goes on once a person says whether that was done."""
+    run = pages.record("acme", RESTART.replace("integrations.render2", "integrations.render2.staging"))
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    file = Path(tenant.runtime.store.place(run).name)
+    lines = file.read_bytes().splitlines(keepends=True)
+    intent = next(place for place, line in enumerate(lines) if b'"event":"intent"' in line)
+    file.write_bytes(b"".join(lines[: intent + 1]))
+
+    page = person.open(f"/runs/{run}").text
+    assert 'class="status interrupted"' in page
+    assert "Was it done?" in page
+    assert person.send(f"/runs/{run}/resume").status_code == 409
+    done = person.send(f"/runs/{run}/resume", number="2", **{"choice-2": "done"})
+    assert 'class="status done"' in done.text
+    assert 'class="status done"' in person.open(f"/runs/{run}").text
+
+
+def test_a_damaged_recording_is_shown_as_such(pages: Pages, person: Person) -> None:
+    """A recording that cannot be read does not hide the others, and its page says what is wrong."""
+    run = pages.record("acme", "print(1)")
+    tenant = pages.tenants.get("acme")
+    assert tenant
+    Path(tenant.runtime.store.place(run).name).write_bytes(b"garbage\n")
+
+    assert run[:8] in person.open("/runs?status=damaged").text
+    assert 'aria-label="Error"' in person.open(f"/runs/{run}").text
+    assert person.send(f"/runs/{run}/replay").status_code == 404
+    for section in SECTIONS:
+        assert person.open(f"/{section}").status_code == 200

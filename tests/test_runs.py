@@ -21,6 +21,7 @@ from kosmolua import ConfigError, Runtime
 from kosmolua.accounts.sections import Recordings
 from kosmolua.broker.folder_store import Folder
 from kosmolua.broker.recording import Writer, read
+from kosmolua.broker.store import Waiting
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli.waterfall import bars_of, page
 from kosmolua.secret import Redactor
@@ -169,6 +170,9 @@ def test_old_recordings_are_removed_by_themselves(tmp_path: Path) -> None:
         young = record("return 3")
         assert old.exists()  # it was looked at today
 
+        question = Waiting("left-behind", None, "x.lua", {}, 0.0, 1.0)
+        runtime.store.ask(question)
+        os.utime(folder / "questions" / "left-behind", (time.time() - 2 * 86400,) * 2)
         for marker in folder.glob(".tidied"):
             os.utime(marker, (time.time() - 1.01 * 86400,) * 2)
         writer = Writer(written, Redactor(), read(written))
@@ -176,3 +180,4 @@ def test_old_recordings_are_removed_by_themselves(tmp_path: Path) -> None:
         last = record("return 4")
         writer.close()
         assert {*folder.glob("*.jsonl")} == {written, paused, young, last}
+        assert not [*(folder / "questions").iterdir()]

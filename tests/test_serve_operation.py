@@ -52,6 +52,7 @@ async def run_all(server: Serving, codes: list[str], after: Any) -> list[Any]:
 
     async def run(place: int, code: str) -> None:
         async with agent(server.url, ACME) as client:
+            await client.list_tools()  # which a client asks for to check a result, perhaps too late
             results[place] = await execute(client, code)
 
     async with anyio.create_task_group() as group:
@@ -72,6 +73,7 @@ def test_sigterm_lets_runs_end(tmp_path: Path) -> None:
 
     async def stop() -> None:
         async with agent(server.url, ACME) as late:
+            await late.list_tools()
             await anyio.to_thread.run_sync(wait_for, lambda: len(lines_of(tmp_path)) >= COUNT, 60)
             server.process.send_signal(signal.SIGTERM)
             await anyio.sleep(0.2)

@@ -119,7 +119,7 @@ class Example:
     text: str
 
     def place_of(self, line: int) -> str:
-        """Return the file, and the line that is one of the example's own, counted from 1; its last for its end."""
+        """Return the file and the line there of a line of the example, counted from 1; a later one is its last."""
         last = len(self.text.splitlines())
         return f"{self.file}:{self.first + min(line, last) - 1}"
 

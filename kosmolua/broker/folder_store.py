@@ -101,6 +101,9 @@ class Folder:
             with open(marker, "wb"):
                 os.utime(marker)
             self.prune(keep)
+            for file in list(os.scandir(self._questions)):  # whose processes ended before they could withdraw them
+                if time.time() - file.stat().st_mtime > DAY:
+                    os.remove(file)
 
     def waiting(self) -> list[Waiting]:
         """Return the calls that wait for a person."""

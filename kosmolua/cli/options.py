@@ -64,6 +64,17 @@ def secret(text: str) -> str:
     return text
 
 
+def number_of_runs(text: str) -> int:
+    """Return a number of runs, at least 1.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{text!r} is not a number of runs, which is at least 1")
+    return int(text)
+
+
 def spelled_out(typed: Sequence[str], *, takes_value: Callable[[str], bool]) -> list[str]:
     """Return the words of a command with ``--simulate=FILE`` and its like as the options that they stand for.
 
@@ -100,6 +111,7 @@ class Option(Generic[Value]):
         for_calls: Whether commands that make calls without a script take it too.
         for_servers: Whether the server takes it too; scripts come to it with what they need.
         for_sessions: Whether commands that run more than one script take it too.
+        for_fleets: Whether the command that runs one script many times takes it, and no other.
     """
 
     def __init__(
@@ -118,6 +130,7 @@ class Option(Generic[Value]):
         for_calls: bool = True,
         for_servers: bool = True,
         for_sessions: bool = True,
+        for_fleets: bool = False,
     ) -> None:
         self.default = default
         self.section = section
@@ -131,6 +144,7 @@ class Option(Generic[Value]):
         self.for_calls = for_calls
         self.for_servers = for_servers
         self.for_sessions = for_sessions
+        self.for_fleets = for_fleets
         self._short = short
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -272,6 +286,15 @@ class Options:
         section=LIMITATIONS,
         help="Run no script if the system lacks a layer around the sandbox.",
     )
+    reuse = Option(
+        default=1,
+        section=LIMITATIONS,
+        metavar="N",
+        read=number_of_runs,
+        for_calls=False,
+        for_fleets=True,
+        help="Runs that one process serves, each in a fresh VM [1].",
+    )
     no_check = Option(
         default=False,
         section=LIMITATIONS,
@@ -368,7 +391,7 @@ class Script:
 
 
 _CODE = Option[str | None](default=None, section="", name="e", metavar="CODE", help="")
-_BY_NAME = {name: option for option in OPTIONS for name in option.names} | {"-e": _CODE}
+_BY_NAME = {name: option for option in OPTIONS if not option.for_fleets for name in option.names} | {"-e": _CODE}
 
 
 def read_plainly(typed: Sequence[str]) -> tuple[Script, Options] | None:

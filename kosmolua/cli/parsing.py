@@ -122,40 +122,48 @@ def examples(*lines: str) -> str:
     return "\n".join(lines)
 
 
+_SHARED = [option for option in OPTIONS if not option.for_fleets]
+
+
 def running_options(command: _Command) -> _Command:
     """Give a command that runs a script the shared options, as one argument ``options``."""
-    return _with_options(command, OPTIONS)
+    return _with_options(command, _SHARED)
 
 
 def session_options(command: _Command) -> _Command:
     """Give a command that runs any number of scripts those shared options that concern it, as ``options``."""
-    return _with_options(command, [option for option in OPTIONS if option.for_sessions])
+    return _with_options(command, [option for option in _SHARED if option.for_sessions])
 
 
 def applying_options(command: _Command) -> _Command:
     """Give a command that runs the script of a plan the shared options but those of plans, as ``options``."""
-    return _with_options(command, [option for option in OPTIONS if option.attribute not in ("plan", "plan_file")])
+    return _with_options(command, [option for option in _SHARED if option.attribute not in ("plan", "plan_file")])
 
 
 def calling_options(command: _Command) -> _Command:
     """Give a command that makes calls without a script those shared options that concern it, as ``options``."""
-    return _with_options(command, [option for option in OPTIONS if option.for_calls])
+    return _with_options(command, [option for option in _SHARED if option.for_calls])
 
 
 def serving_options(command: _Command) -> _Command:
     """Give a command that runs the scripts of others those shared options that concern it, as ``options``."""
-    return _with_options(command, [option for option in OPTIONS if option.for_sessions and option.for_servers])
+    return _with_options(command, [option for option in _SHARED if option.for_sessions and option.for_servers])
+
+
+def fleet_options(command: _Command) -> _Command:
+    """Give the command that runs a script many times those shared options that concern it, as ``options``."""
+    return _with_options(command, [each for each in OPTIONS if each.for_sessions and each.for_servers])
 
 
 def hosting_options(command: _Command) -> _Command:
     """Give a command that serves many those shared options that are the same for all of them, as ``options``."""
     shared = ("accounts", "plugin", "simulate", "simulate_fail", "read_only", "deny", "require_isolation", "no_check")
-    return _with_options(command, [option for option in OPTIONS if option.attribute in (*shared, *ADJUSTABLE)])
+    return _with_options(command, [option for option in _SHARED if option.attribute in (*shared, *ADJUSTABLE)])
 
 
 def listing_options(command: _Command) -> _Command:
     """Give a command that only lists things those shared options that concern it, as one argument ``options``."""
-    return _with_options(command, [option for option in OPTIONS if option.for_listing])
+    return _with_options(command, [option for option in _SHARED if option.for_listing])
 
 
 def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command:

@@ -83,7 +83,7 @@ class OAuth2:
         refresh: Where refresh tokens are exchanged, if not where codes are.
         scopes: What the token may do.
         client_id: The public name of the program at the service, if the account names none.
-        parameters: What the login page wants beside that.
+        parameters: Further parameters of the login page.
     """
 
     token: str = ""

@@ -28,7 +28,7 @@ POLL_INTERVAL = 1.0
 MIN_PAUSE = 0.1
 """Seconds that other processes wait if a service refuses and does not say how long."""
 MAX_KNOWN = 1000
-"""Buckets and routes that are kept before those that limit nothing are dropped."""
+"""How many buckets and routes are kept before those that limit nothing are dropped."""
 
 
 def is_throttled(response: Response) -> bool:

@@ -16,7 +16,7 @@ from kosmolua.schema.luacats import label
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type
 
 MIN_LIKENESS = 0.75
-"""How much of a name must be alike for it to be meant: of short names many resemble each other a little."""
+"""How similar a name must be to be suggested: many short names resemble each other a little."""
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}

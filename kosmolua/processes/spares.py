@@ -62,8 +62,9 @@ class Spares:
             self._active -= 1
             if child.reuse() and self._is_watched():
                 self._ready.append(child)
+                self._refill(child.terms)
                 return
-            self._refill(child)
+            self._refill(child.terms, child)
         child.close()
 
     def close(self) -> None:
@@ -121,17 +122,20 @@ class Spares:
             raise Interrupted("The runtime was closed before the script began")
         return zygote.fork(terms)
 
-    def _refill(self, spent: ForkedChild) -> None:
-        """Order workers in place of one that ends. Those with other terms are ended: nobody may ask for them again."""
-        matching = sum(each.terms == spent.terms for each in self._ready)
+    def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
+        """Order workers if there are too few, in place of one that ends.
+
+        Those with other terms are ended: nobody may ask for them again.
+        """
+        matching = sum(each.terms == terms for each in self._ready)
         with suppress(OSError, WorkerLost):  # the next script finds none ready, and says what is wrong if it is worse
             if matching >= self._wanted or not self._zygote or not self._is_watched():
                 return
             while len(self._ready) >= self._wanted:
-                self._end(next(each for each in self._ready if each.terms != spent.terms))
-            self._ready.append(self._zygote.fork(spent.terms, instead_of=spent))
+                self._end(next(each for each in self._ready if each.terms != terms))
+            self._ready.append(self._zygote.fork(terms, instead_of=spent))
             if len(self._ready) < self._wanted:
-                self._ready.append(self._zygote.fork(spent.terms))
+                self._ready.append(self._zygote.fork(terms))
 
     def _is_watched(self) -> bool:
         """Have a thread look after the workers; return False if all is closed, or the system allows no thread."""

@@ -70,6 +70,12 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def give_back_memory() -> None:
+    """Give memory that was freed back to the system, before this process waits."""
+    if sys.platform == "linux":
+        linux.give_back_freed_memory()
+
+
 class Confinement:
     """The layers around this process, which are applied in two steps, each if the system has it.
 

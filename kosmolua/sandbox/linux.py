@@ -41,6 +41,12 @@ def keep_freed_memory() -> None:
             _libc.mallopt(parameter, value)
 
 
+def give_back_freed_memory() -> None:
+    """Give memory that was freed back to the system, if the C library can."""
+    with suppress(AttributeError):
+        _libc.malloc_trim(0)
+
+
 def prefer_for_oom_kill() -> None:
     """Make this process and its forks the first to be killed if memory runs out, if /proc is there."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:

@@ -85,7 +85,6 @@ class VM:
         )
         boot = self._lua.execute(b"return load(..., '=[host]')", prelude.boot)
         self._run, self._converse = boot(self._bridge, self._lua.table_from(prelude.chunks))
-        self._lua.gccollect()  # so that no script begins in the middle of a collection
 
     def close(self) -> None:
         """Give back all that Lua holds. Nothing of it can be used any more."""

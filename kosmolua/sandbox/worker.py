@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
+TRIM_AFTER = 0.002
+"""Seconds of processor time that no script needs less of for much memory."""
 
 
 class Worker:
@@ -85,6 +87,8 @@ class Worker:
             if not self._jobs:
                 os._exit(BROKEN)
             self._vm.close()
+            if time.process_time() - self._started > TRIM_AFTER:
+                confinement.give_back_memory()
             self._vm = VM(self._verbs, self._prelude)
             self._is_used = True
             self._report()

@@ -24,6 +24,7 @@ from kosmolua.serve.tenants import Tenants
 
 ALIVE, READY, METRICS = "/healthz", "/readyz", "/metrics"
 _OWN = {ALIVE, READY, METRICS, PATH}
+_STOPPED = PlainTextResponse("This server stops; try again in a moment.\n", 503, {"Retry-After": "1"})
 
 
 class House:
@@ -87,7 +88,7 @@ class Door:
             await self._refusals(scope, receive, send)
             return
         scope[TENANT] = tenant.name
-        await tenant.mcp(scope, receive, send)
+        await (_STOPPED if tenant.is_stopped else tenant.mcp)(scope, receive, send)
 
 
 def application(house: House) -> ASGIApp:

@@ -29,6 +29,8 @@ from kosmolua.serve.settings import STANZA, Settings
 from kosmolua.serve.tenants import Common, Tenants
 
 REFRESH_INTERVAL = 1.0
+LINGER = 1.0
+"""Seconds in which clients can still ask, once the last run of a server that is told to stop has ended."""
 ANSWER_TIMEOUT = 5
 """Seconds for answers under way, once no run is."""
 
@@ -174,6 +176,7 @@ class Server(uvicorn.Server):
         self._house.is_ready = False
         self._house.log.note("draining", seconds=self._plan.drain)
         await self._house.tenants.drain(self._plan.drain)
+        await asyncio.sleep(min(LINGER, self._plan.drain))
         await self._house.tenants.stop()
         self.should_exit = True
 

@@ -296,6 +296,11 @@ class Tenant:
 
     # Its life
 
+    @property
+    def is_stopped(self) -> bool:
+        """True if it answers no request of the protocol any more."""
+        return self._stopping.is_set()
+
     async def start(self) -> None:
         """Begin to answer requests of the protocol."""
         ready = asyncio.Event()

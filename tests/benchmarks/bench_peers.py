@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lupa.lua54 import LuaRuntime
 from peers import fork_exit_and_reap, from_threads, is_there, monty
@@ -41,7 +40,7 @@ def ratios() -> Iterator[Row]:
 
 def warm_runs() -> Iterator[Row]:
     """Yield the rows of one script after another."""
-    for reuse, goal in ((1, 4.0),):
+    for reuse, goal in ((1, 4.0), (100, 1.5)):
         work = f'`Runtime.run("return 1")`, one after another{_named(reuse)}'
         if not is_there("pydantic_monty"):
             yield Skipped(work, "pydantic-monty", NEEDS_MONTY)
@@ -59,6 +58,14 @@ def many_runs() -> Iterator[Row]:
             ours = timed(from_threads(lambda: runtime.run(RETURN), threads, RUNS_AT_ONCE))
             theirs = timed(from_threads(fork_exit_and_reap, threads, RUNS_AT_ONCE))
             yield compare(work, "bare fork, exit and reap", ours, theirs, goal=1 / 0.9)
+        work += _named(100)
+        if not is_there("pydantic_monty"):
+            yield Skipped(work, "pydantic-monty", NEEDS_MONTY)
+            return
+        with _runtime(100) as runtime, monty(THREADS) as run:
+            ours = timed(from_threads(lambda: runtime.run(RETURN), threads, RUNS_AT_ONCE))
+            theirs = timed(from_threads(lambda: run("1"), threads, RUNS_AT_ONCE))
+            yield compare(work, f"pydantic-monty, {THREADS} processes reused", ours, theirs, goal=1)
 
 
 def lua_work() -> Iterator[Row]:
@@ -96,8 +103,8 @@ def memory() -> Iterator[Row]:
     yield Ratio("memory of a further run (MiB)", "pydantic-monty", 1.3, value, ours, theirs, (value, value))
 
 
-def _runtime(reuse: int) -> Any:
-    return Runtime(simulate=True, environ={}, **({"reuse": reuse} if reuse > 1 else {}))
+def _runtime(reuse: int) -> Runtime:
+    return Runtime(simulate=True, environ={}, reuse=reuse)
 
 
 def _named(reuse: int) -> str:

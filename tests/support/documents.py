@@ -71,7 +71,7 @@ class Service:
 
     def __init__(self, answer: Answer | None = None) -> None:
         self.sent: list[Sent] = []
-        self._answer = answer or (lambda sent: Reply({}))
+        self.answer = answer or (lambda sent: Reply({}))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -102,7 +102,7 @@ class Service:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 sent = Sent(self.command, self.path, headers, body)
                 service.sent.append(sent)
-                reply = service._answer(sent)
+                reply = service.answer(sent)
                 self.send_response(reply.status)
                 kind = {"Content-Type": reply.kind} if reply.kind else {}
                 for name, value in {**kind, **reply.headers}.items():

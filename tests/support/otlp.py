@@ -41,7 +41,7 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                collector._take(ExportTraceServiceRequest.FromString(body))
+                collector.take(ExportTraceServiceRequest.FromString(body))
                 answer = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
@@ -73,7 +73,7 @@ class Collector:
         """Return the spans of a name, in the order of their start."""
         return sorted((span for span in self.spans if span.name == name), key=lambda span: span.start)
 
-    def _take(self, request: ExportTraceServiceRequest) -> None:
+    def take(self, request: ExportTraceServiceRequest) -> None:
         for resource in request.resource_spans:
             given = _values(resource.resource.attributes)
             self.services.add(str(given.get("service.name")))

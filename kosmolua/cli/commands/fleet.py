@@ -14,7 +14,7 @@ import click
 
 from kosmolua.cli import console
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, examples, serving_options
+from kosmolua.cli.parsing import Command, examples, fleet_options
 from kosmolua.cli.rows import read_rows
 from kosmolua.cli.scripts import name_of, open_runtime, read_file, taken_as_interrupts
 from kosmolua.errors import UsageError
@@ -56,7 +56,7 @@ INTERVAL = 0.2
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Stop after so many failures.")
 @click.option("--done", multiple=True, metavar="KEY", help="With --resume: count this input's open writes as done.")
 @click.option("--again", multiple=True, metavar="KEY", help="With --resume: send this input's open writes again.")
-@serving_options
+@fleet_options
 def command(options: Options, **given: Any) -> int:
     """Run one script over many inputs.
 
@@ -73,7 +73,7 @@ def command(options: Options, **given: Any) -> int:
         raise UsageError("--resume needs --out, which says what is done")
     if (given["done"] or given["again"]) and not given["resume"]:
         raise UsageError("--done and --again are for --resume")
-    with open_runtime(options) as runtime, taken_as_interrupts():
+    with open_runtime(options, reuse=options.reuse) as runtime, taken_as_interrupts():
         source = read_file(given["script"], runtime.limits.max_source)
         script = Script(source, {"name": name_of(given["script"]), "check": False})  # it is checked once
         return _Report(script, runtime, given | {"no_check": options.no_check}).run()

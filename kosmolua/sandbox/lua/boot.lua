@@ -35,8 +35,9 @@ local function answer(ok, ...)
 end
 
 -- A collection marks the prelude too, 250 KiB. At Lua's own pause of 200 a script that makes much garbage and keeps little
--- spends most of its time on that.
-collectgarbage("setpause", 400)
+-- spends most of its time on that, so the pause is as long as it can be until much is kept.
+local LONG_PAUSE, PAUSE, MUCH = 1000, 400, 8 * 1024
+collectgarbage("setpause", LONG_PAUSE)
 
 ---Set for each run, by the host.
 local limits = {}
@@ -50,6 +51,9 @@ local host = { limits = limits, OPENING = OPENING }
 ---@param ... string|integer
 ---@return string?
 function host.bridge(verb, ...)
+  if collectgarbage("count") > MUCH then
+    collectgarbage("setpause", PAUSE)
+  end
   return answer(pcall(call_python, verb, ...))
 end
 

@@ -6,7 +6,7 @@ local bridge, requests = host.bridge, host.requests
 local inspect = host.inspect
 local error, pcall, tonumber, type = error, pcall, tonumber, type
 local find, format, gsub, match = string.find, string.format, string.gsub, string.match
-local floor, integer_or_float, tointeger = math.floor, math.type, math.tointeger
+local floor, integer_or_float, max, tointeger = math.floor, math.type, math.max, math.tointeger
 local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
 
 local DAY = 86400
@@ -149,8 +149,6 @@ function time.format(seconds, pattern)
   return text
 end
 
-local library = { time = own_time, date = own_date, clock = own_clock, difftime = own_difftime }
-
 local asking = {}
 
 function asking.time(...)
@@ -169,13 +167,24 @@ function asking.date(...)
   return own_date(...)
 end
 
-function asking.clock()
-  return ask("cpu", own_clock())
+---What the clock of the process said a moment before the script began, since others may have run in it before.
+local began = 0
+local MOMENT = 0.001
+
+local function clock()
+  return own_clock() - began
 end
+
+function asking.clock()
+  return ask("cpu", clock())
+end
+
+local library = { time = own_time, date = own_date, clock = clock, difftime = own_difftime }
 
 ---Says whose clocks a script has. The chunks of a session have the same.
 ---@param asks_host boolean whether they are the host's
 local function set_clocks(asks_host)
+  began = max(own_clock() - MOMENT, 0)
   if asks == nil and asks_host then
     library.time, library.date, library.clock = asking.time, asking.date, asking.clock
   end
