@@ -6,6 +6,7 @@ import hmac
 import inspect
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -343,3 +344,8 @@ def test_the_ledger_of_the_guide_is_signed(workshop: Path) -> None:
 
     covered = f"{headers['X-Time']}\nGET\n/v1/entries?word=tea%20%26%20milk\n".encode()
     assert headers["X-Signature"] == hmac.new(b"s3cret-key", covered, "sha256").hexdigest()
+
+
+def test_the_program_of_the_guide_has_a_trace(workshop: Path) -> None:
+    """It runs as it stands, with a tracer provider or without."""
+    runpy.run_path(str(workshop / "nightly.py"))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from support.library import ACCOUNTS, library
 from support.processes import linux_only
 
+from kosmolua import Runtime
+from kosmolua.broker.backends import Canned
+from kosmolua.catalog.plugins import Plugins
 from kosmolua.concurrency import Budget
+from kosmolua.limits import MIB
+from kosmolua.plugin import Response
 
 SUPPORT = Path(__file__).parent
 MAX_GROWTH = 200 * 1024
@@ -136,3 +143,23 @@ def test_a_budget_is_shared() -> None:
     assert not budget.take(1, held=10)
     budget.give_back(60)
     assert budget.take(20, held=10)
+
+
+@pytest.mark.slow
+def test_a_recording_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    """A run whose recording has 16 MiB takes a part of that, also at its end, when secrets are looked for in it."""
+    body = b'{"text":"%b"}' % (b"x" * MIB)
+    backend = Canned(lambda _: lambda request: Response(200, {"Content-Type": "application/json"}, body))
+    plugins = Plugins([library()], places=(), entry_points=dict)
+    with Runtime(ACCOUNTS, plugins=plugins, backend=backend, environ={}) as runtime:
+        runtime.run("return app.integrations.library.list_books()")
+        tracemalloc.start()
+        try:
+            script = "for _ = 1, 16 do app.integrations.library.list_books() end"
+            outcome = runtime.run(script, record=tmp_path / "run.jsonl")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert outcome.ok, outcome.error
+    assert (tmp_path / "run.jsonl").stat().st_size > 16 * MIB
+    assert peak < 12 * MIB

@@ -21,10 +21,13 @@ from conftest import Program, Write
 from support import servers
 from support.oauth_server import SECRET, USER, OAuthServer
 
+from kosmolua import Runtime
 from kosmolua.accounts.logins import Logins
+from kosmolua.broker.backends import Canned
 from kosmolua.errors import KosmoError, NetworkError, NotConfigured
 from kosmolua.http import oauth
 from kosmolua.http.auth import OAuth2
+from kosmolua.http.messages import Request, Response
 from kosmolua.http.oauth import Tokens
 from kosmolua.http.oauth_services import Service, discover
 
@@ -170,6 +173,33 @@ def test_a_refresh_token_is_used_once(tmp_path: Path) -> None:
         again.keep(service, replace(tokens, expires=time.time() - 1))
         with pytest.raises(NotConfigured, match=r"notes.work has to log in again: .* was used before"):
             again.token()
+
+
+def test_a_login_that_another_process_made_counts(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runtime that is open uses it from its next run on, whoever logged in; one that logged out is missing then."""
+    told: list[str] = []
+
+    def answer(request: Request) -> Response:
+        told.append(request.fields["Authorization"])
+        return Response(200, {}, b"{}")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    accounts = write("accounts.toml", "[notes.work]\n")
+    logins = Logins(Path(accounts))
+    given: Any = {"backend": Canned(lambda _: answer), "environ": {}}
+    with OAuthServer() as server, Runtime(accounts, plugins=[plugin_for(server, write)], **given) as runtime:
+        service, tokens = service_of(server), Tokens("token-of-ann-1", expires=time.time() + 3600)
+        missing = runtime.run("return app.integrations.notes.who()").error
+        assert isinstance(missing, NotConfigured)
+        logins.of("notes.work").keep(service, tokens)
+        assert runtime.run("return app.integrations.notes.who()").ok
+        logins.of("notes.work").keep(service, replace(tokens, access="token-of-ben-2"))
+        assert runtime.run("return app.integrations.notes.who()").ok
+        logins.of("notes.work").forget()
+        assert isinstance(runtime.run("return app.integrations.notes.who()").error, NotConfigured)
+    assert told == ["Bearer token-of-ann-1", "Bearer token-of-ben-2"]
 
 
 def test_a_token_that_the_service_refused_is_renewed(tmp_path: Path) -> None:

@@ -139,7 +139,8 @@ class Accounts:
     def settings(self, integration: Integration, account: str, *, until: float = inf) -> Table:
         """Return the fields of an account, each secret resolved.
 
-        They are resolved once for each account. Threads that need the same account wait meanwhile, others do not.
+        They are resolved once for each account. Threads that need the same account wait meanwhile, others do not. What
+        another process has done with a login since then counts.
 
         Args:
             integration: Declares the fields.
@@ -156,11 +157,19 @@ class Accounts:
             where = f"{integration.name}.{account}"
             raise NotConfigured(f"Another call fetches the secrets of {where}, and they did not come in time")
         try:
-            if resolved.settings is None:
+            if resolved.settings is None or self._logged_in_since(integration, account, resolved.settings):
                 resolved.settings = self._resolve(integration, account, until)
             return resolved.settings
         finally:
             resolved.lock.release()
+
+    def _logged_in_since(self, integration: Integration, account: str, settings: Table) -> bool:
+        """Return True if an account has a login that it had not when it was resolved."""
+        fields = [field for field in integration.account_fields if field.login]
+        for field in fields:
+            if look_again := getattr(settings.get(field.name), "look_again", None):
+                look_again()
+        return any(field.name not in settings for field in fields) and self.login(integration, account).exists
 
     def written(self, integration: Integration, account: str) -> Table:
         """Return the fields of an account as the file has them, checked, no secret resolved.

@@ -62,6 +62,8 @@ class Login:
         self._lock_file = folder / f"{name}.lock"
         self._lock = Lock()
         self._known: tuple[Service, Tokens] | None = None
+        self._stamp: tuple[int, int] | None = None
+        """Which file it was read from."""
 
     @property
     def exists(self) -> bool:
@@ -87,13 +89,20 @@ class Login:
         with self._lock:
             if self._known and not self._known[1].is_over and self._known[1].access != but_not:
                 return self._known[1].access
-            self._known = self._read()
+            self._stamp, self._known = self._stamp_now(), self._read()
             if self._known is None:
                 raise self._missing("is not logged in")
             if self._known[1].is_over or self._known[1].access == but_not:
                 with self._alone():
                     self._known = self._renewed(but_not)
+                    self._stamp = self._stamp_now()
             return self._known[1].access
+
+    def look_again(self) -> None:
+        """Forget the token that is known if another process has changed the login since it was read."""
+        with self._lock:
+            if self._known and self._stamp != self._stamp_now():
+                self._known = None
 
     def secret(self, learn: Callable[[Secret], None]) -> LoginSecret:
         """Return the token as a secret, of which ``learn`` is told each value that it has."""
@@ -136,6 +145,13 @@ class Login:
 
     def _missing(self, what: str) -> NotConfigured:
         return NotConfigured(f"{self._account} {what}", hint=f"run 'kosmolua accounts login {self._account}'")
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _read(self) -> tuple[Service, Tokens] | None:
         try:
@@ -193,6 +209,10 @@ class LoginSecret(Secret):
 
     def __bool__(self) -> bool:
         return True
+
+    def look_again(self) -> None:
+        """Have the token looked up anew if another process has changed the login."""
+        self._login.look_again()
 
     def reveal(self) -> str:
         """Return a token that is valid."""

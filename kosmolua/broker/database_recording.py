@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ from kosmolua.errors import ConfigError, KosmoError
 
 PATIENCE = 20.0
 """Seconds for which a run waits for a database that is gone, before it ends."""
+MAX_ROWS = 32
+"""Lines that are read at once to look for secrets in them."""
 MAX_PENDING, MAX_DELAY = 64, 0.5
 """How many lines that can be learned again are held back, and for how many seconds while others follow."""
 
@@ -158,11 +160,18 @@ class RowSheet:
         except ConfigError as error:
             raise self._unwritable(error.what) from None
 
-    def read(self) -> bytes:
-        """Return all lines."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines."""
         self.sync()
-        query = sql.select(LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
-        return b"".join(self._database.do(lambda at: at.execute(query).scalars().all(), PATIENCE))
+        last = 0
+        mine = sql.select(LINES.c.number, LINES.c.line).where(*_are(LINES, self._key)).order_by(LINES.c.number)
+        while rows := self._some_after(mine, last):
+            yield from (row.line for row in rows)
+            last = rows[-1].number
+
+    def _some_after(self, query: sql.Select[tuple[int, bytes]], last: int) -> Sequence[Any]:
+        some = query.where(LINES.c.number > last).limit(MAX_ROWS)
+        return self._database.do(lambda at: at.execute(some).all(), PATIENCE)
 
     def replace(self, lines: Sequence[bytes]) -> None:
         """Replace all lines, and what the row has of them."""

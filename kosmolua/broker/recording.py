@@ -229,11 +229,10 @@ class Writer:
 
     def _scrub(self) -> None:
         """Mask secrets that were written, such as one that stands in the script and was resolved after its start."""
-        data = self._sheet.read()
-        if not self._redactor.knows(data.decode("utf-8", "replace")):
+        if not any(self._redactor.knows(line.decode("utf-8", "replace")) for line in self._sheet.lines()):
             return
         check, lines = 0, []
-        for event in _parse(self._place, data).events:
+        for event in _parse(self._place, b"".join(self._sheet.lines())).events:
             del event["sum"]
             line, check = _line(_encoded(self._redactor.value(event))[:-1], check)
             lines.append(line)

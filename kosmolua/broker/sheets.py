@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from typing import Any, Protocol
@@ -41,8 +41,8 @@ class Sheet(Protocol):
             KosmoError: That is not possible.
         """
 
-    def read(self) -> bytes:
-        """Return all lines."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines, a few in memory at a time."""
 
     def replace(self, lines: Sequence[bytes]) -> None:
         """Replace all lines at once."""
@@ -206,10 +206,10 @@ class FileSheet:
         except OSError as error:
             raise self._unwritable(error) from None
 
-    def read(self) -> bytes:
-        """Return what the file holds."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the file."""
         with open(self._path, "rb") as file:
-            return file.read()
+            yield from file
 
     def replace(self, lines: Sequence[bytes]) -> None:
         """Replace the file."""
