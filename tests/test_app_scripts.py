@@ -177,6 +177,7 @@ def test_every_door_gives_the_same(runtime: Runtime, kosmolua: Program, folder: 
         tools.update({tool.name: tool for tool in (await client.list_tools()).tools})
         told.append(await client.call_tool("count", {"limit": 1}))
         told.append(await client.call_tool("count", {"limt": 1}))
+        told.append(await client.call_tool("count", {"limit": "x"}))
 
     Agent(None, HANDSHAKE, "--scripts", str(folder)).talk(converse)
     file, options = folder / "count.lua", ("--simulate", "--json")
@@ -194,4 +195,14 @@ def test_every_door_gives_the_same(runtime: Runtime, kosmolua: Program, folder: 
     assert isinstance(wrong, BadArguments) and isinstance(inner, CallError) and sent.error
     assert wrong.message == sent.error.message == inner.message
     assert told[1].is_error and wrong.message in told[1].content[0].text  # type: ignore[union-attr]
-    assert "Did you mean '--limit'?" in kosmolua("run", file, "--limt", "1").stderr
+    unknown = kosmolua("run", file, "--limt", "1")  # a command line has a usage of its own
+    assert (unknown.returncode, "Did you mean '--limit'?" in unknown.stderr) == (2, True)
+
+    misfit = runtime.run(COUNT, name="count.lua", params={"limit": "x"}).error
+    (sent,) = runtime.map(COUNT, [{"limit": "x"}], name="count.lua")
+    inner = runtime.run("app.scripts.count({ limit = 'x' })").error
+    assert isinstance(misfit, BadArguments) and isinstance(inner, CallError) and sent.error
+    assert misfit.message == sent.error.message == inner.message
+    assert told[2].is_error and misfit.message in told[2].content[0].text  # type: ignore[union-attr]
+    command = kosmolua("run", file, "--limit", "x")
+    assert (command.returncode, misfit.message in command.stderr) == (1, True)

@@ -120,3 +120,13 @@ def test_the_environment_is_not_passed_on(runtime: Runtime, monkeypatch: pytest.
     """The server says itself what it got."""
     (found,) = returned(runtime, "return all.get_env()")
     assert found.keys() <= {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR"}
+
+
+def test_what_a_server_says_of_itself_is_a_quotation(runtime: Runtime) -> None:
+    """Its instructions are read by a model and checked by nobody: no line of them is one of the page."""
+    returned(runtime, "return all.echo('hi')")
+    page = runtime.docs.read("mcp.everything")
+    assert "The server says of itself:" in page
+    headings = [line for line in page.splitlines() if line.startswith("# ")]
+    assert len(headings) == 1
+    assert "Server Instructions" not in headings[0]

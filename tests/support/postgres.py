@@ -43,13 +43,21 @@ class Postgres:
 
     def __enter__(self) -> Postgres:
         command = [self._initdb, "-D", str(self._folder / "data"), "--auth=trust", "--no-sync", "-E", "UTF8"]
-        subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._identity)  # type: ignore[call-overload]
-        self.start()
+        try:
+            subprocess.run(command, check=True, capture_output=True, cwd=self._folder, **self._identity)  # type: ignore[call-overload]
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the server, and remove its data."""
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -64,7 +72,7 @@ class Postgres:
             cwd=self._folder,
             **self._identity,  # type: ignore[arg-type]
         )
-        eventually(self._answers)
+        assert eventually(self._answers), "PostgreSQL does not answer"
 
     def stop(self) -> None:
         """Stop the server at once, as a crash would."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kosmolua.catalog.mcp_servers.connections import Confirm, Connections
     from kosmolua.catalog.mcp_servers.settings import Server
 
+MAX_INSTRUCTIONS = 4000
+"""Characters of what a server says of itself."""
 START_TIMEOUT = 65.0
 """Seconds to wait for a server of which nothing is known yet: a little longer than it may take."""
 
@@ -114,9 +116,11 @@ class Servers:
         return self._loaded[name][0] if name in self._loaded else None
 
     def prose(self, name: str) -> str | None:
-        """Return a server's own instructions, or None."""
+        """Return a server's own instructions as a quotation, since nobody checked them; None if it has none."""
         card = self.card(name)
-        return str(card["instructions"]) if card and card.get("instructions") else None
+        text = str(card.get("instructions") or "").strip()[:MAX_INSTRUCTIONS] if card else ""
+        lines = (f"> {line}".rstrip() for line in text.splitlines())
+        return "\n".join(["The server says of itself:", "", *lines]) if text else None
 
     def sources(self, name: str) -> list[str]:
         """Return nothing: a server has no Python files here."""
