@@ -111,7 +111,7 @@ def encode(value: object) -> str:
     """
     try:
         text = _dumps(value)
-        return _dumps(_narrow(value)) if _may_be_wide(text) else text
+        return _dumps(_narrow(value)) if len(text) >= len(_NINES) and _may_be_wide(text) else text
     except TypeError as error:
         raise NotJson(_unsupported(error)) from None
     except ValueError as error:
@@ -123,8 +123,6 @@ def encode(value: object) -> str:
 
 def _may_be_wide(text: str) -> bool:
     """Return True if a compact JSON text may have an integer beyond 64 bits; a string that looks so is rare."""
-    if len(text) < len(_NINES):
-        return False
     digits = text.encode("utf-8", "surrogatepass").translate(_AS_NINES)
     if _NINES not in digits:
         return False

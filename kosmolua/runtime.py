@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from threading import RLock
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -519,9 +519,12 @@ class Runtime:
     async def _execute_async(self, run: Run, client: str | None) -> Outcome:
         import asyncio
 
-        loop, has_come = asyncio.get_running_loop(), asyncio.Event()
+        loop, has_come, thread = asyncio.get_running_loop(), asyncio.Event(), get_ident()
 
         def tell() -> None:
+            if get_ident() == thread:
+                has_come.set()
+                return
             with suppress(RuntimeError):  # the loop is closed, and nothing waits
                 loop.call_soon_threadsafe(has_come.set)
 

@@ -143,7 +143,9 @@ def test_a_person_is_asked_about_bound_arguments(open_library: Open, sent: list[
     runtime.call("library.list_books")
     refused = refusal_of(runtime, "library.lend", {"book": "b-1", "note": KEY})
     assert (refused.code, len(sent)) == ("denied", 1)
-    assert asked == [Approval("library.lend", "home", "write", {"book": "b-1", "note": "***"}, "Lend a book.")]
+    assert asked == [
+        Approval("library.lend", "home", "write", {"book": "b-1", "note": "***"}, "Lend a book.", number=1)
+    ]
 
 
 def test_the_key_is_fetched_last(open_library: Open) -> None:

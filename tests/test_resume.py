@@ -406,10 +406,14 @@ def test_what_is_no_whole_recording_cannot_go_on(runtime: Runtime, shelf: Shelf,
     """A damaged line wherever it stands, an empty file, a folder, another text: a sentence each; nothing is sent."""
     runtime.run('app.integrations.library.lend({ book = "b-1" }) error("no")', record=file)
     lines = file.read_bytes().splitlines(keepends=True)
-    cases: dict[bytes, str] = {b"": "no whole line", lines[0][:30]: "no whole line", b"hello\n": "is no recording"}
+    cases: dict[bytes, str] = {
+        b"": "no complete line",
+        lines[0][:30]: "no complete line",
+        b"hello\n": "is not a recording",
+    }
     for number, line in enumerate(lines):
         damaged = [*lines[:number], line.replace(b'":', b'";', 1), *lines[number + 1 :]]
-        cases[b"".join(damaged)] = f"damaged: line {number + 1} is" if number else "is no recording|damaged: line 1"
+        cases[b"".join(damaged)] = f"damaged: line {number + 1} is" if number else "is not a recording|damaged: line 1"
     bad = file.with_name("bad.jsonl")
     for data, told in cases.items():
         bad.write_bytes(data)

@@ -349,11 +349,17 @@ class Broker:
         self._permissions.refuse_if_denied(target)
         if fault:
             raise unsendable(target.path, fault)
-        if secrets:
-            given = self.handles.fill(target.path, given, secrets, self._clock.ends)
-        if contents:
-            given = self.contents.fill(target.path, given, contents)
-        call.arguments = arguments = self._bind(target, given)
+        try:
+            if secrets:
+                given = self.handles.fill(target.path, given, secrets, self._clock.ends)
+            if contents:
+                given = self.contents.fill(target.path, given, contents)
+            arguments = self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
+        except (KosmoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise blamed(target.path, target.integration.origin, error) from error
+        call.arguments = arguments
         if call.effect != "read":
             self._host.journal.require()
         redacted = {name: self._host.redactor.value(value) for name, value in arguments.items()}
@@ -383,14 +389,6 @@ class Broker:
             raise
         call.path, call.account, call.effect = target.path, target.account, target.function.effect
         return target
-
-    def _bind(self, target: Target, given: Sequence[Json]) -> dict[str, object]:
-        try:
-            return self._plan.bind(target, given) if self._plan else target.function.bind(target.path, given)
-        except (KosmoError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            raise blamed(target.path, target.integration.origin, error) from error
 
     @lazy
     def handles(self) -> Handles:

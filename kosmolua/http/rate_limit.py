@@ -166,7 +166,8 @@ class RateLimit:
             with self._turns:
                 bucket.under_way -= 1
                 for answer in answers:
-                    self._share(request, answer)
+                    if self._shared and is_throttled(answer):
+                        self._shared.close(origin(request.url), max(retry_after(answer) or 0.0, MIN_PAUSE))
                     self._filed(request, bucket, answer).learn(answer, route, self._clock())
                 self._turns.notify_all()
 
@@ -191,11 +192,6 @@ class RateLimit:
             retryable=True,
             retry_after=max(opens, 1),
         )
-
-    def _share(self, request: Request, answer: Response) -> None:
-        """Tell other processes if an answer says that a limit is used up."""
-        if self._shared and is_throttled(answer):
-            self._shared.close(origin(request.url), max(retry_after(answer) or 0.0, MIN_PAUSE))
 
     def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
         """Assign the request's route to the limit that an answer names, and return that limit's bucket."""

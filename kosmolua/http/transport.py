@@ -202,8 +202,8 @@ class Transport:
         if (reply.raw.length_remaining or 0) > self._max_bytes:
             return too_large
         body = bytearray()
-        pieces = reply.raw.stream(MAX_PIECE, decode_content=False)
-        for piece in decompressed(pieces, reply.headers.get("Content-Encoding", "")):
+        pieces, coding = reply.raw.stream(MAX_PIECE, decode_content=False), reply.headers.get("Content-Encoding")
+        for piece in decompressed(pieces, coding) if coding else pieces:
             body += piece
             if len(body) > self._max_bytes:
                 return too_large

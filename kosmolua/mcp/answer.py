@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
@@ -49,16 +50,16 @@ def decodable(value: Any) -> Any:
 def weigh(value: Any, most: int) -> int:
     """Return the length of a value as compact JSON, or any larger number if it is more than ``most``."""
     if isinstance(value, dict):
-        return _weigh_all([part for pair in value.items() for part in pair], most)
+        return _weigh_all(chain.from_iterable(value.items()), 2 * len(value), most)
     if isinstance(value, list):
-        return _weigh_all(value, most)
+        return _weigh_all(value, len(value), most)
     if isinstance(value, str) and len(value) > most:
         return len(value)
     return len(json.dumps(value, ensure_ascii=False))
 
 
-def _weigh_all(parts: Sequence[Any], most: int) -> int:
-    total = 1 + max(len(parts), 1)
+def _weigh_all(parts: Iterable[Any], count: int, most: int) -> int:
+    total = 1 + max(count, 1)
     for part in parts:
         if total > most:
             break

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from kosmolua.broker.records import Watch
 from kosmolua.errors import Interrupted, WorkerLost
-from kosmolua.mcp.answer import answer, refusal
+from kosmolua.mcp.answer import answer, refusal, weigh
 from kosmolua.mcp.clients import client_of
 from kosmolua.mcp.execution import Execution
 from kosmolua.mcp.questions import Question, can_be_asked
@@ -30,6 +30,8 @@ HEARTBEAT_INTERVAL = 5.0
 MIN_SILENCE = 0.1
 """Seconds between two notices of progress, however many calls there are."""
 APPROVAL = "approval"
+SMALL_ANSWER = 4_000
+"""Characters of an outcome that takes less time than to hand it to a thread."""
 
 
 _Given = TypeVar("_Given")
@@ -73,6 +75,16 @@ class Client:
             True if it is done. It is not if the client is one that can be asked only in the answer to its request:
             since protocol 2026-07-28 servers send no requests.
         """
+        while not execution.done and not execution.question:
+            await self._await_change(execution)
+        return execution.done or await self._ask_meanwhile(execution)
+
+    async def _await_change(self, execution: Execution) -> None:
+        await execution.change(HEARTBEAT_INTERVAL)
+        await self._tell(execution)
+
+    async def _ask_meanwhile(self, execution: Execution) -> bool:
+        """Put a script's questions to its client until it is done; return False if the client cannot be asked now."""
         asked = None
         async with anyio.create_task_group() as asking:
             while not execution.done:
@@ -81,8 +93,7 @@ class Client:
                         return False
                     asking.start_soon(self._ask, execution, question)
                     asked = question
-                await execution.change(HEARTBEAT_INTERVAL)
-                await self._tell(execution)
+                await self._await_change(execution)
             asking.cancel_scope.cancel()
         return True
 
@@ -180,9 +191,7 @@ class Executions:
             parked = False
             try:
                 if await client.follow(execution):
-                    way = self._runner.way_to_approve
-                    keep = partial(self._transcripts.keep, client.name)
-                    return await in_thread(answer, execution.outcome(), execution.script, execution.limits, way, keep)
+                    return await self._answer(execution, client)
                 parked = True
                 return self._park(execution)
             finally:
@@ -192,6 +201,13 @@ class Executions:
                 if not self._followed[client.name]:
                     del self._followed[client.name]
         return refusal(Interrupted("The client disconnected, so the script was stopped"))
+
+    async def _answer(self, execution: Execution, client: Client) -> CallToolResult:
+        """Return the answer for an outcome; of a large one, in a thread, since others wait for this one."""
+        outcome, keep = execution.outcome(), partial(self._transcripts.keep, client.name)
+        given = outcome, execution.script, execution.limits, self._runner.way_to_approve, keep
+        is_small = len(outcome.output) + weigh(outcome.result, SMALL_ANSWER) + len(outcome.calls) <= SMALL_ANSWER
+        return answer(*given) if is_small and outcome.plan is None else await in_thread(answer, *given)
 
     def _park(self, execution: Execution) -> InputRequiredResult:
         assert execution.question

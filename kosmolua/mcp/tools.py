@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -25,6 +27,8 @@ from kosmolua.suggestions import did_you_mean
 DEFAULT_PAGE, DEFAULT_ANSWER = 20_000, 20_000
 MIN_ANSWER, MAX_ANSWER = 4_000, 100_000
 """Characters of a page and of what execute_lua answers."""
+MAX_READ = 256
+"""Schemas of tools that are kept once they are read."""
 
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _UNITS = {
@@ -109,8 +113,14 @@ def check(tool: Tool, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _types_of(tool: Tool) -> dict[str, Type]:
     """Return the type of each argument of a tool."""
+    return _types_in(json.dumps(tool.input_schema["properties"]))
+
+
+@lru_cache(MAX_READ)
+def _types_in(properties: str) -> dict[str, Type]:
+    """Return the types that the properties of a schema, as JSON, describe."""
     reader = Reader()
-    return {name: reader.read(schema, name) for name, schema in tool.input_schema["properties"].items()}
+    return {name: reader.read(schema, name) for name, schema in json.loads(properties).items()}
 
 
 def _number(value: object, wanted: Type) -> object:

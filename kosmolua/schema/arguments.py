@@ -123,7 +123,7 @@ class Binder:
         Raises:
             BadArguments: Names are unknown, values do not fit, or required ones are missing; it tells them all.
         """
-        named = self._by_name(path, given)
+        named = self._by_name(path, given) if given else {}
         try:
             values = {name: accept(named[name]) for name, accept in self._accepts if name in named}
         except (Mismatch, RecursionError):

@@ -26,21 +26,48 @@ OURS = [sys.executable, "-m", "kosmolua", "mcp", "--simulate"]
 THEIRS = [sys.executable, "-c", BARE]
 
 
+class Server:
+    """A server that runs, and whose answers are waited for.
+
+    Args:
+        command: What starts it.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        self._requests = 0
+        self._ask("initialize", HELLO)
+        self._send({"method": "notifications/initialized"})
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def call(self, params: dict[str, Any]) -> None:
+        """Use a tool."""
+        self._ask("tools/call", params)
+
+    def _ask(self, method: str, params: dict[str, Any]) -> None:
+        self._requests += 1
+        self._send({"id": self._requests, "method": method, "params": params})
+        assert self._process.stdout
+        assert "result" in json.loads(self._process.stdout.readline())
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n")
+        self._process.stdin.flush()
+
+
 def exchange(command: Sequence[str], calls: Sequence[dict[str, Any]]) -> None:
     """Start a server, shake hands, make calls of tools, and wait for each answer."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        assert process.stdin
-        assert process.stdout
-        requests = [("initialize", HELLO), *(("tools/call", call) for call in calls)]
-        for number, (method, params) in enumerate(requests):
-            frames = [{"jsonrpc": "2.0", "id": number, "method": method, "params": params}]
-            if number == 1:
-                frames.insert(0, {"jsonrpc": "2.0", "method": "notifications/initialized"})
-            process.stdin.write(b"".join(json.dumps(frame).encode() + b"\n" for frame in frames))
-            process.stdin.flush()
-            assert "result" in json.loads(process.stdout.readline())
-        process.kill()
+    with Server(command) as server:
+        for call in calls:
+            server.call(call)
 
 
 def ratios() -> Iterator[Ratio]:

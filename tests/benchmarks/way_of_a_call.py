@@ -1,6 +1,6 @@
 """The way of a call: the files and functions of the package that one live call crosses, over all threads.
 
-    python tests/benchmarks/way_of_a_call.py           # the counts
+    python tests/benchmarks/way_of_a_call.py           # the counts; the status is 1 if they are too high
     python tests/benchmarks/way_of_a_call.py --list    # and each step, in order
 
 A script that makes one call over HTTP on the loopback interface runs twice in one runtime. The second run is traced,
@@ -24,6 +24,7 @@ from kosmolua import Runtime
 
 INSIDE = ("<module>", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 """The last names of code that is a part of a function or module, not a function of its own."""
+MAX_FILES, MAX_FUNCTIONS = 36, 215
 PACKAGE = f"{Path(kosmolua.__file__).parent}/"
 SCRIPT = "return app.integrations.render2.list_services({ limit = 20 })"
 
@@ -79,15 +80,16 @@ def walk() -> list[tuple[str, str]]:
     return [(file, name) for file, name in way.steps if not name.endswith(INSIDE)]
 
 
-def main() -> None:
-    """Print what the call crosses."""
+def main() -> bool:
+    """Print what the call crosses, and return True if that is more than it may."""
     steps = walk()
     files = [file for file, _ in steps]
     changes = sum(before != after for before, after in itertools.pairwise(files))
     if "--list" in sys.argv:
         print("\n".join(f"{file:32} {function}" for file, function in steps))
     print(f"{len(set(files))} files, {len(set(steps))} functions, {len(steps)} calls, {changes} changes of file")
+    return len(set(files)) > MAX_FILES or len(set(steps)) > MAX_FUNCTIONS
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,7 +12,7 @@ local integer_or_float, utf8_char = math.type, utf8.char
 local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
 local WORDS = { ["true"] = true, ["false"] = false, null = null }
 local REPLACEMENT = utf8_char(0xFFFD)
-local MIN_TO_LEARN = 16 * 1024 -- bytes of a text whose objects are worth a function of their own
+local MIN_TO_LEARN = 16 * 1024 -- bytes, whose objects are worth functions of their own
 
 ---Stands for an escape that JSON does not have while those of a string are replaced: no string of JSON holds it raw.
 local UNKNOWN = "\1"
@@ -38,8 +38,12 @@ local SPELLED = setmetatable({}, {
 
 local decode_value
 
----What has learned which members the objects of a text have; nil for a short one.
+---What has learned which members the objects of the text have; nil for a short one.
 local shapes
+
+---The same of all short texts, once they are many bytes together: a script that makes one call many times gets one reply
+---like the other.
+local shapes_of_short, bytes_of_short = nil, 0
 
 local function fail(position, what)
   error({ position = position, what = what }, 0)
@@ -326,13 +330,20 @@ end
 ---Decodes one JSON value that fills a text. A null at the top is `json.null`.
 ---Raises `{ position, what }` if it is not JSON or deeper than `depth` levels.
 local function decode(text, depth)
-  shapes = #text >= MIN_TO_LEARN and new_shapes(decode_value, scalar) or nil
+  if #text >= MIN_TO_LEARN then
+    shapes = new_shapes(decode_value, scalar)
+  else
+    bytes_of_short = bytes_of_short + #text
+    if bytes_of_short >= MIN_TO_LEARN then
+      shapes_of_short = shapes_of_short or new_shapes(decode_value, scalar)
+    end
+    shapes = shapes_of_short
+  end
   local value, position = decode_value(text, skip(text, 1), depth)
   position = skip(text, position)
   if position <= #text then
     fail(position, "something follows the value")
   end
-  shapes = nil
   return value
 end
 

@@ -43,7 +43,7 @@ local function source_of(members, tail)
   ---Matches what the pattern has so far, with `done` members known before.
   local function match_pending(ending, done)
     local leave = done == 0 and "return" or format("return %s,p,true", constructor(members, done))
-    patterns[#patterns + 1] = "^" .. pattern .. ending .. "()"
+    patterns[#patterns + 1] = "^" .. pattern .. ending
     names[#names + 1] = "q"
     lines[#lines + 1] = format("%s=match(text,p%d,p) if not q then %s end", concat(names, ","), #patterns, leave)
     for _, name in ipairs(words) do
@@ -62,16 +62,16 @@ local function source_of(members, tail)
       names[#names + 1] = name
       words[#words + 1] = member.capture == WORD and name or nil
       if #names == MAX_CAPTURES and index < #members then
-        match_pending("", taken)
+        match_pending("()", taken)
         taken = index
       end
     else
-      match_pending(literal(member.before), taken)
+      match_pending(literal(member.before) .. "()%S", taken) -- a value begins without white space
       lines[#lines + 1] = format("%s,p=value(text,p,depth) if %s==null then %s=nil end", name, name, name)
       taken = index
     end
   end
-  match_pending(literal(tail), taken)
+  match_pending(literal(tail) .. "()", taken)
   local locals = {}
   for index = 1, #members do
     locals[index] = "v" .. index
