@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from jwt.utils import base64url_encode
+from support.identifiers import stable
 
 from kosmolua.errors import ConfigError
 from kosmolua.secret import Secret
@@ -79,7 +80,7 @@ def accepts(folder: Path, *tokens: bytes, jwks: str = "jwks.json") -> list[bool]
         ({"kid": "two"}, False),
         ({"key": "", "algorithm": "none"}, False),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_a_signed_token(folder: Path, given: dict[str, Any], accepted: bool) -> None:
     """It is accepted if the issuer signed it for this audience, with the claims, and it is valid now."""
