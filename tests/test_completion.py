@@ -11,7 +11,20 @@ from conftest import Program, Write
 from support.terminal import Terminal
 from test_screens import ACCOUNTS, PLUGIN
 
-COMMANDS = {"run", "check", "call", "repl", "mcp", "docs", "journal", "runs", "integrations", "accounts", "stubs"}
+COMMANDS = {
+    "run",
+    "check",
+    "call",
+    "repl",
+    "mcp",
+    "serve",
+    "docs",
+    "journal",
+    "runs",
+    "integrations",
+    "accounts",
+    "stubs",
+}
 COMMANDS |= {"completion", "doctor", "apply", "fleet", "replay", "resume", "scripts", "servers"}
 
 

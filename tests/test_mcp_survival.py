@@ -332,7 +332,7 @@ def test_a_system_that_is_out_of_something_costs_only_the_script(limit: str, siz
         def run_thirty() -> list[dict[str, Any]]:
             for _ in range(30):
                 client.send("tools/call", call(code))
-            return [client.read()["result"]["structuredContent"] for _ in range(30)]
+            return [print(r := client.read()) or r["result"]["structuredContent"] for _ in range(30)]
 
         found = run_thirty()
         assert {outcome["error"]["code"] for outcome in found if outcome["error"]} == {"worker_lost"}
