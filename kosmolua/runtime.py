@@ -52,6 +52,15 @@ if TYPE_CHECKING:
 DEFAULT_WORKERS = 32
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing waits for other threads to end their calls and to write them down."""
+NEEDED_BY_RUNS = (
+    "kosmolua.broker.approvals",
+    "kosmolua.broker.broker",
+    "kosmolua.broker.pages",
+    "kosmolua.lua.check",
+    "kosmolua.lua.header",
+    "kosmolua.processes.spares",
+)
+"""Modules that a runtime imports when the first script needs them, in a command that may run none."""
 
 
 def _ignore(_: object) -> None:
@@ -519,6 +528,7 @@ class Runtime:
     async def _execute_async(self, run: Run, client: str | None) -> Outcome:
         import asyncio
 
+        _import_what_runs_need()
         loop, has_come, thread = asyncio.get_running_loop(), asyncio.Event(), get_ident()
 
         def tell() -> None:
@@ -729,6 +739,14 @@ class Runtime:
         self._pool.start_anew()
         self._host.start_anew()
         forget(self, "_threads")
+
+
+def _import_what_runs_need() -> None:
+    """Import it before so many scripts run at once that no descriptor is left to read a module."""
+    from importlib import import_module
+
+    for name in NEEDED_BY_RUNS:
+        import_module(name)
 
 
 def _opened(options: bytes) -> Runtime:

@@ -313,7 +313,8 @@ os.execv(sys.argv[4], sys.argv[4:])
 @pytest.mark.parametrize(
     ("limit", "size"),
     [
-        ("RLIMIT_NOFILE", 40),
+        ("RLIMIT_NOFILE", 34),
+        ("RLIMIT_NOFILE", 48),
         pytest.param(
             *("RLIMIT_NPROC", 40),
             marks=pytest.mark.skipif(
