@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kosmolua.clock import Clock
 
 GATHERING_INTERVAL = 0.03
-"""Seconds without a further call after which those that wait are put to a person."""
+"""Seconds between two looks at the calls that wait to be put to a person."""
+QUIET_INTERVALS = 4
+"""Looks in a row that find no further call, after which those that wait are one question."""
 APPROVED_LATER = "approved with kosmolua resume"
 """Who allowed a call, as the journal has it, if a person did while the run was paused."""
 MAX_GATHERING = 3.0
@@ -212,9 +214,10 @@ class _Questions:
             each.answer = answer
 
     def _gather(self) -> None:
-        """Wait until no further call has come for a moment."""
-        ends, seen = monotonic() + MAX_GATHERING, 0
-        while (self._preparing or len(self._waiting) > seen) and monotonic() < ends:
+        """Wait until no further call has come for a few moments: threads may start slowly where much is under way."""
+        ends, seen, quiet = monotonic() + MAX_GATHERING, 0, 0
+        while quiet < QUIET_INTERVALS and monotonic() < ends:
+            quiet = quiet + 1 if not self._preparing and len(self._waiting) == seen else 0
             seen = len(self._waiting)
             sleep(GATHERING_INTERVAL)
 
