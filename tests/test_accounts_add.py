@@ -84,6 +84,7 @@ def test_an_account_is_asked_for_tried_and_written(
         assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (f"{key}\n", 0o600)
 
 
+@pytest.mark.slow
 def test_nobody_to_ask_and_an_account_that_is_there_are_told(kosmolua: Program, write: Write) -> None:
     """Without a terminal it says what prints the stanza; an account is not replaced."""
     accounts = write("accounts.toml", FILE)

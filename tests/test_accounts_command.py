@@ -27,6 +27,7 @@ def accounts(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_accounts_are_listed_with_what_they_may_do(kosmolua: Callable[..., Any], accounts: Path) -> None:
     """The list names each account and its permissions, and never a secret."""
     done = kosmolua("accounts", "--accounts", accounts, "--json")
@@ -45,6 +46,7 @@ def test_check_says_who_an_account_is(kosmolua: Callable[..., Any], order: tuple
     assert done.stdout == "render2.production\tops@acme.example (usr-lda3keyncsd6wpwxy3a5)\n"
 
 
+@pytest.mark.slow
 def test_check_makes_no_error_of_an_integration_that_cannot_tell(kosmolua: Callable[..., Any], write: Write) -> None:
     """Not every service has something to ask; that is a note."""
     plugin = write("library.py", PLUGIN)
@@ -76,6 +78,7 @@ def test_check_goes_on_after_an_account_that_does_not_work(kosmolua: Callable[..
     assert KEY not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_check_suggests_the_account_that_was_meant(kosmolua: Callable[..., Any]) -> None:
     """An account that does not exist is refused with a suggestion."""
     done = kosmolua("accounts", "check", "render2.prodction", "--simulate")

@@ -152,6 +152,7 @@ def test_reading_is_proved_or_not_claimed(runtime: Runtime, source: str, only_re
     assert Checker(runtime.catalog).check(source).is_read_only is only_reads
 
 
+@pytest.mark.slow
 def test_docs_and_lists_know_scripts(kosmolua: Program, folder: Path) -> None:
     """A page from the header, hits of a search, the list of scripts, and definitions for editors."""
     given = ("--scripts", folder, "--simulate")

@@ -150,6 +150,7 @@ def test_answers_hold_as_long_as_they_say(open_terminal: Open, answers: list[str
         assert [line.endswith(" made") for line in lines] == made
 
 
+@pytest.mark.slow
 def test_no_answer_is_no(open_terminal: Open) -> None:
     """The end of input denies the call; the script learns it as from any other no."""
     script = "print(pcall(app.integrations.render2.suspend_service, 'srv-cabc12345678')) print('then')"
@@ -212,6 +213,7 @@ def test_an_interrupted_chunk_of_a_session_leaves_the_next_one_its_questions(ope
         assert terminal.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_question_is_written_again_after_a_stop(open_terminal: Open) -> None:
     """Who comes back with fg sees what is asked."""
     script = "app.integrations.render2.suspend_service('srv-cabc12345678')"
@@ -223,6 +225,7 @@ def test_a_question_is_written_again_after_a_stop(open_terminal: Open) -> None:
         assert terminal.wait() == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_call(open_terminal: Open) -> None:
     """Without Lua too, and a program that asked for JSON gets it."""
     words = ("call", "--simulate", "--json", "render2.suspend_service", "service_id=srv-cabc12345678")
@@ -244,6 +247,7 @@ for index = 1, 3 do print(index .. (pcall(slow.careful.wait) and " made" or " de
 """
 
 
+@pytest.mark.slow
 def test_what_was_typed_before_the_question_is_no_answer(open_terminal: Open, tmp_path: Path, write: Write) -> None:
     """Keys that were pressed while nothing could be read do not approve what nobody had seen."""
     typed = tmp_path / "typed"
@@ -279,6 +283,7 @@ def test_the_clock_stands_still_while_a_person_is_asked(open_terminal: Open, bra
     assert in_time(is_asked_and_done, 0.5)
 
 
+@pytest.mark.slow
 def test_branches_of_parallel_are_one_question(open_terminal: Open) -> None:
     """Calls that wait at the same time are a list; one by one they are questions, and denying all answers the rest."""
     script = """
@@ -314,6 +319,7 @@ print("[" .. made .. " made]")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "made"), [("y", 54), ("n", 0), ("a", 54), ("d", 0)])
 def test_many_writes_that_wait_are_one_question(open_terminal: Open, answer: str, made: int) -> None:
     """Each has a line of its own, with the name behind its id; one answer holds for all."""
@@ -331,6 +337,7 @@ def test_many_writes_that_wait_are_one_question(open_terminal: Open, answer: str
         assert questions(terminal) == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_undone_looks_different(open_terminal: Open) -> None:
     """A deletion says so, in red; a restart does not; --yes covers the restart alone."""
     script = """
@@ -353,6 +360,7 @@ def test_what_cannot_be_undone_looks_different(open_terminal: Open) -> None:
         terminal.wait()
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_list_ends_the_run(open_terminal: Open) -> None:
     """None of its calls is made, and no second question appears."""
     with open_terminal("run", "--simulate", "-e", MANY, columns=140) as terminal:
@@ -363,6 +371,7 @@ def test_ctrl_c_at_a_list_ends_the_run(open_terminal: Open) -> None:
         assert terminal.everything()[-1] == "kosmolua: The script was interrupted"
 
 
+@pytest.mark.slow
 def test_call_asks_too(open_terminal: Open) -> None:
     """One call without Lua is asked about too, in words for the person who wrote it: there are no others."""
     with open_terminal("call", "--simulate", "render2.suspend_service", "service_id=srv-cabc12345678") as terminal:
@@ -424,12 +433,14 @@ def ask(open_terminal: Open, write: Write) -> Open:
     return ask
 
 
+@pytest.mark.slow
 def test_arguments_are_shown_as_lua_writes_them(ask: Open) -> None:
     """Each on a line of its own, so that they can be read before they are approved."""
     with ask("{ text = 'a\\nb', tags = { 'x', 'y' } }") as terminal:
         assert terminal.screen()[-3:-1] == ['  text = "a\\nb"', '  tags = { "x", "y" }']
 
 
+@pytest.mark.slow
 def test_a_secret_is_not_shown(ask: Open) -> None:
     """A key that the script came by is a mask in the question."""
     with ask("{ text = 'rnd_SECRET' .. '_1234567890' }") as terminal:
@@ -437,6 +448,7 @@ def test_a_secret_is_not_shown(ask: Open) -> None:
         assert b"SECRET" not in terminal.raw
 
 
+@pytest.mark.slow
 def test_nothing_that_is_shown_moves_the_cursor_or_turns_the_text_around(ask: Open) -> None:
     """Control characters, and those that write from right to left, are shown by their codes."""
     with ask("{ text = 'a\\27[2Jb\\u{202e}c' }") as terminal:
@@ -449,6 +461,7 @@ def test_nothing_that_is_shown_is_out_of_sight(ask: Open) -> None:
         assert '  text = "a\\u200b\\u3164<300 blanks>b"' in terminal.screen()
 
 
+@pytest.mark.slow
 def test_a_long_argument_is_cut_and_can_be_shown_whole(ask: Open) -> None:
     """The ends are shown with how much is between them; [s]how shows all of it and asks again."""
     with ask("{ text = ('x'):rep(3000) .. 'the end' }") as terminal:
@@ -488,6 +501,7 @@ def test_nobody_is_asked_where_half_of_the_terminal_is_missing(
         assert "nobody can be asked here (pass --yes" in terminal.screen()[0]
 
 
+@pytest.mark.slow
 def test_the_journal_has_what_was_not_approved(
     environment: dict[str, str], tmp_path: Path, open_terminal: Open
 ) -> None:
@@ -503,6 +517,7 @@ def test_the_journal_has_what_was_not_approved(
     ] * 3
 
 
+@pytest.mark.slow
 def test_a_script_from_a_pipe_is_not_asked_about(environment: dict[str, str]) -> None:
     """Standard input is the script there, so nobody can answer on it."""
     script = "app.integrations.render2.suspend_service('srv-cabc12345678')"

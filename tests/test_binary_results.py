@@ -140,6 +140,7 @@ def test_passing_it_on(runtime: Runtime, service: Service) -> None:
     assert value(runtime, "local f = files.get() f.base64 = 'AAAA' return files.put({ file = f })") == 3
 
 
+@pytest.mark.slow
 def test_no_limit_of_arguments_counts_the_bytes(runtime: Runtime, service: Service) -> None:
     """Three MiB are passed on, of which the script had none; as text they are more than one argument table may hold."""
     service.content = bytes(3 << 20)
@@ -178,6 +179,7 @@ def test_a_secret_in_the_bytes_is_passed_on_and_masked_where_it_is_read(service:
     assert service.content in service.uploads[0]
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_bounded(runtime: Runtime, service: Service) -> None:
     """Downloads are kept up to 64 MiB in base64; an older one says that it is gone, and the script can go on."""
     service.content = bytes(12 << 20)

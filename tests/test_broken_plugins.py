@@ -140,6 +140,7 @@ def test_a_script_that_uses_a_broken_one_can_catch_that(session: Session, name: 
     assert str(session.folder) not in done.stdout
 
 
+@pytest.mark.slow
 def test_what_fails_since_a_plugin_cannot_be_loaded_is_a_matter_of_configuration(session: Session) -> None:
     """The script, or the call, may be right; the user has something to mend, as in an accounts file."""
     for words in (("call", "imports.get_thing"), ("run", "-e", "app.integrations.imports.get_thing()")):

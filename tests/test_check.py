@@ -318,6 +318,7 @@ def refused(checker: Checker, sources: dict[str, str]) -> dict[str, list[str]]:
     return {name: told(report) for name, report in reports.items() if report.errors}
 
 
+@pytest.mark.slow
 def test_no_script_of_this_repository_is_refused(checker: Checker) -> None:
     """Every example of the documentation, and every script."""
     blocks = dict(lua_blocks())

@@ -25,6 +25,7 @@ def runtime() -> Iterator[Runtime]:
         yield runtime
 
 
+@pytest.mark.slow
 def test_findings_stand_at_their_places(kosmolua: Program, write: Write) -> None:
     """Errors and warnings of all files, a line each, then what the scripts may do; status 1."""
     wrong, likely = write("wrong.lua", WRONG), write("likely.lua", LIKELY)
@@ -36,6 +37,7 @@ def test_findings_stand_at_their_places(kosmolua: Program, write: Write) -> None
     assert any(line.startswith(f"{likely}:3:8: warning: # needs a list") for line in lines)
 
 
+@pytest.mark.slow
 def test_warnings_alone_are_no_failure(kosmolua: Program) -> None:
     """A script from standard input; status 0."""
     done = kosmolua("check", "--simulate", "-", input=LIKELY)
@@ -47,6 +49,7 @@ def test_warnings_alone_are_no_failure(kosmolua: Program) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_program_gets_the_findings_as_json(kosmolua: Program, write: Write) -> None:
     """Each with its file and place, and the bill by effect, function and account."""
     path = write("likely.lua", LIKELY)
@@ -75,6 +78,7 @@ def test_what_cannot_be_checked_is_refused(kosmolua: Program, words: list[str], 
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_an_account_that_is_missing_is_an_error(kosmolua: Program) -> None:
     """The same accounts count as in a run."""
     done = kosmolua("check", "-", input=RENDER + "render.list_owners()")
@@ -82,6 +86,7 @@ def test_an_account_that_is_missing_is_an_error(kosmolua: Program) -> None:
     assert "render2 has no account" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_refuses_what_is_certain_to_fail(kosmolua: Program, write: Write) -> None:
     """Status 1, every finding on standard error, and no call."""
     path, journal = write("wrong.lua", WRONG), write("calls.jsonl", "")
@@ -106,6 +111,7 @@ def test_warnings_follow_the_output(kosmolua: Program) -> None:
     assert done.stderr.startswith("kosmolua: warning: (command line):3:8: # needs a list")
 
 
+@pytest.mark.slow
 def test_json_has_findings_and_warnings(kosmolua: Program) -> None:
     """Findings in the error, warnings beside the output."""
     refused = json.loads(kosmolua("run", "--simulate", "--json", "-e", WRONG).stdout)

@@ -40,6 +40,7 @@ def test_a_script_that_works(kosmolua: Program, write: Write) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\t2\tjob.lua\ta\tb c\n", "")
 
 
+@pytest.mark.slow
 def test_a_script_from_everywhere(kosmolua: Program) -> None:
     """From the command line and from standard input, which is read only when it is named."""
     assert kosmolua("run", "-e", "print(...)", "x").stdout == "x\n"
@@ -74,6 +75,7 @@ def test_help_goes_to_standard_output(kosmolua: Program, words: tuple[str, ...])
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_help_names_every_option_of_the_contract(kosmolua: Program) -> None:
     """Everything that runs scripts or makes calls has the same options."""
     options = (
@@ -116,6 +118,7 @@ def test_a_script_without_end(kosmolua: Program, write: Write) -> None:
     assert (done.returncode, done.stdout) == (124, "2\n")
 
 
+@pytest.mark.slow
 def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write: Write) -> None:
     """A byte order mark does not count."""
     limited, script = write("accounts.toml", "[kosmolua.limits]\nmax_source = 9\n"), tmp_path / "job.lua"
@@ -228,6 +231,7 @@ def test_a_call_that_fails(kosmolua: Program, source: str, error: str) -> None:
     assert complaint.count("\n") <= 5
 
 
+@pytest.mark.slow
 def test_no_account(kosmolua: Program, config: Path) -> None:
     """The refusal says which file, and shows the stanza to paste."""
     for words in (("call", "render2.list_services"), ("run", "-e", "app.integrations.render2.list_services()")):
@@ -331,6 +335,7 @@ def test_a_limit(kosmolua: Program, source: str, options: tuple[str, ...], error
     assert error in done.stderr
 
 
+@pytest.mark.slow
 def test_limits_of_the_file_and_of_the_command_line(kosmolua: Program, write: Write) -> None:
     """The option goes before the file."""
     path = write("accounts.toml", "[kosmolua.limits]\nmax_output = 4\n")
@@ -428,6 +433,7 @@ def test_a_system_without_dev_null(environment: dict[str, str], closed: str) -> 
     assert shell(environment, f"exec 3>&1; {command} 2>&-; echo $? >&3").stdout[-2:] in ("0\n", "1\n")
 
 
+@pytest.mark.slow
 @posix_only
 def test_everything_closed(environment: dict[str, str]) -> None:
     """A program started without any stream runs its script; the sandbox's pipes take nobody's place."""
@@ -451,6 +457,7 @@ def as_json(done: Any, status: int) -> dict[str, Any]:
     return printed
 
 
+@pytest.mark.slow
 def test_json_of_a_success(kosmolua: Program) -> None:
     """Results, output, calls and usage in one object."""
     script = "print('hi') app.integrations.render2.list_owners() return 1, { a = 'b' }, nil, 2.5"
@@ -778,6 +785,7 @@ def test_integrations(kosmolua: Program, write: Write) -> None:
     assert next(entry for entry in listed if entry["name"] == "render2")["place"] == "bundled"
 
 
+@pytest.mark.slow
 def test_accounts(kosmolua: Program, write: Write) -> None:
     """Accounts are listed with what they may do; never a secret."""
     path = write("accounts.toml", ONE_ACCOUNT + "permissions = { write = 'deny' }\n[render2.staging]\napi_key = 'x'\n")
@@ -803,6 +811,7 @@ def test_accounts_example(kosmolua: Program, write: Write) -> None:
     said(kosmolua("accounts", "example", "rendr2"), status=1, error="did you mean 'render2'?")
 
 
+@pytest.mark.slow
 def test_the_environment_alone_makes_an_account(kosmolua: Program) -> None:
     """No file at all, and RENDER_API_KEY set: render2 has its default account."""
     done = kosmolua("accounts", variables={"RENDER_API_KEY": KEY})

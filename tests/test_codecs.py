@@ -29,6 +29,7 @@ def test_they_agree_with_pythons_library(text: bytes, key: bytes) -> None:
     assert convert(b"hmac_sha256", text, key) == hmac.digest(key, text, "sha256").hex().encode()
 
 
+@pytest.mark.slow
 def test_large_texts_take_little_time() -> None:
     """Eight hashes of 16 MiB, and base64 there and back."""
     source = (

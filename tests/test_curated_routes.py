@@ -158,6 +158,7 @@ def judged(send: Document, call: Callable[..., Any], name: str, arguments: dict[
     return send.faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), GITHUB, ids=[f"{n}-{row[0]}" for n, row in enumerate(GITHUB)])
 def test_a_function_of_github_sends_what_its_document_has(name: str, arguments: dict[str, Any]) -> None:
     """The path, the query and the body are known to GitHub's document."""

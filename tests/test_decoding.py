@@ -103,6 +103,7 @@ def assert_same(check: Any, text: str) -> None:
     assert spelled(json.loads(short[0])) == spelled(as_lua_has_it(value))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(value=rows() | VALUES, style=STYLES)
 def test_what_python_writes_is_decoded_the_same(check: Any, value: Any, style: Any) -> None:
@@ -110,6 +111,7 @@ def test_what_python_writes_is_decoded_the_same(check: Any, value: Any, style: A
     assert_same(check, json.dumps(value, **style))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(value=rows(), style=STYLES, data=st.data())
 def test_what_is_broken_is_refused_at_the_same_place(check: Any, value: Any, style: Any, data: st.DataObject) -> None:

@@ -183,6 +183,7 @@ def test_a_question_leads_to_the_page_that_answers_it(index: Index, page: str, q
     assert page in pages_for(index, question)
 
 
+@pytest.mark.slow
 def test_everyday_questions_are_answered(index: Index) -> None:
     """Of a hundred, 85 have the right page first and 95 among the first three."""
     first = sum(pages_for(index, question)[0] in pages.split() for question, pages in EVERYDAY.items())
@@ -192,6 +193,7 @@ def test_everyday_questions_are_answered(index: Index) -> None:
     assert among >= 0.95 * len(EVERYDAY)
 
 
+@pytest.mark.slow
 def test_questions_that_the_vocabulary_was_not_made_for_are_answered(runtime: Runtime) -> None:
     """Of 230, 85 in a hundred have the right page first and 96 among the first three."""
     there = {entry.page.rpartition(".")[2] for entry in entries_of(runtime.catalog, Outlines(runtime.catalog))}

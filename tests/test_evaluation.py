@@ -22,6 +22,7 @@ def evaluation() -> ModuleType:
     return importlib.import_module("evaluation")
 
 
+@pytest.mark.slow
 def test_tasks_can_be_done_and_mistakes_are_answered(evaluation: ModuleType) -> None:
     """Every right script runs; every wrong one is answered before it changes anything, in a short text."""
     for each in evaluation.judgements():
@@ -38,6 +39,7 @@ def test_what_an_agent_reads_is_short(evaluation: ModuleType) -> None:
             assert size <= MOST_CHARACTERS[what.partition(" ")[0]], what
 
 
+@pytest.mark.slow
 def test_five_hundred_tools_cost_nothing_until_asked_for(evaluation: ModuleType) -> None:
     """A list of pages has a line for them, a search and a page are short, and the server is not started."""
     sizes = evaluation.many_tools()
@@ -48,6 +50,7 @@ def test_five_hundred_tools_cost_nothing_until_asked_for(evaluation: ModuleType)
     assert sizes["the page of the server"] <= 20_000
 
 
+@pytest.mark.slow
 def test_searches_find_the_function(evaluation: ModuleType) -> None:
     """Three of four are first, and nine of ten among the first three."""
     with Runtime(os.devnull, simulate=True, environ={}) as runtime:

@@ -87,6 +87,7 @@ def test_a_script_that_never_exits_has_no_status(runtime: Runtime) -> None:
     assert runtime.run("error('x')").exit is None
 
 
+@pytest.mark.slow
 def test_the_command_line_exits_with_the_status(kosmolua: Program) -> None:
     """A script's own status is no failure of the program, so nothing is said on standard error."""
     for status in (0, 1, 3, 63):

@@ -48,6 +48,7 @@ def told_by(body: str, environment: dict[str, str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_fork_runs_scripts_in_workers_of_its_own(environment: dict[str, str]) -> None:
     """Both go on side by side, and what the fork closes is its own."""
     body = """
@@ -102,6 +103,7 @@ def test_a_fork_in_the_middle_of_a_run_has_room_for_its_own(environment: dict[st
     assert {"fork": [5]} in told
 
 
+@pytest.mark.slow
 def test_a_fork_of_an_asyncio_host_runs_scripts_too(environment: dict[str, str]) -> None:
     """The threads of ``run_async`` are not in the fork, which starts its own."""
     body = """

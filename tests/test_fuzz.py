@@ -233,6 +233,7 @@ def test_each_line_is_a_frame_or_refused() -> None:
                 assert isinstance(frame[name], kind), (SEED, line)
 
 
+@pytest.mark.slow
 def test_each_run_ends_in_a_known_way() -> None:
     """A run of mutated frames ends soon, with a result or an error of the host's own, and the child is ended."""
     for lines in runs(SEED + 1):

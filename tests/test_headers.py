@@ -105,6 +105,7 @@ def test_wrong_parameters_are_refused_before_the_run(simulated: Runtime) -> None
     assert outcome.calls == []
 
 
+@pytest.mark.slow
 def test_options_of_the_command_line_are_those_of_the_header(kosmolua: Program, report: Path) -> None:
     """They take the declared types, stand with the program's own, and leave arguments in arg."""
     words = ("--status", "failed", "--tags", "a", "--tags", "b", "--no-dry-run", "--param-timeout", "3", "rest")
@@ -113,6 +114,7 @@ def test_options_of_the_command_line_are_those_of_the_header(kosmolua: Program, 
     assert json.loads(done.stdout)["result"] == [given, "rest"]
 
 
+@pytest.mark.slow
 def test_wrong_options_are_refused(kosmolua: Program, report: Path) -> None:
     """An unknown one as usage, with what was meant; a value that does not fit, or a missing one, as bad arguments."""
     assert re.search("Did you mean '?--status", kosmolua("run", report, "--statu", "live").stderr)
@@ -131,6 +133,7 @@ def test_help_explains_the_script(kosmolua: Program, report: Path) -> None:
     assert "kosmolua run --help" in shown
 
 
+@pytest.mark.slow
 def test_shells_complete_options_and_choices(kosmolua: Program, report: Path) -> None:
     """As those of the program itself."""
     variables = {"_KOSMOLUA_COMPLETE": "bash_complete", "COMP_WORDS": f"kosmolua run {report} --st", "COMP_CWORD": "3"}

@@ -67,6 +67,7 @@ def test_what_json_cannot_carry_is_refused(runtime: Runtime, value: Any) -> None
         runtime.run("return 1", input=value)
 
 
+@pytest.mark.slow
 def test_one_that_is_too_large_is_refused(runtime: Runtime) -> None:
     """It is as large as a result may be, and counts as the script's memory."""
     with pytest.raises(ConfigError, match="The input is larger than 16 MiB"):

@@ -60,6 +60,7 @@ def test_what_is_made_for_each_account_is_a_default() -> None:
     assert (tags.name, tags.required, tags.default) == ("tags", False, ["new"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "Lib", "1lib", "my-lib", "lib.a", "läb", "lib\n", "_lib"])
 def test_a_name_that_lua_cannot_write_is_refused(name: str) -> None:
     """The name has to be a plain Lua name in lower case; the refusal has the line of the declaration."""

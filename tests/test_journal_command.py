@@ -149,6 +149,7 @@ def test_an_empty_journal_shows_nothing(kosmolua: Program, tmp_path: Path) -> No
     assert kosmolua("journal", tmp_path / "empty", "--totals", "--json").stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_what_a_run_journals_is_shown(kosmolua: Program, tmp_path: Path) -> None:
     """The two ends fit together."""
     path = tmp_path / "calls.jsonl"
@@ -157,6 +158,7 @@ def test_what_a_run_journals_is_shown(kosmolua: Program, tmp_path: Path) -> None
     assert shown[2:6] == ["render2.get_current_user", "staging", "read", "ok"]
 
 
+@pytest.mark.slow
 def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Path) -> None:
     """However the program ends, each line that is there is a record."""
     path = tmp_path / "calls.jsonl"
@@ -171,6 +173,7 @@ def test_lines_are_whole_after_kill_9(environment: dict[str, str], tmp_path: Pat
     assert {json.loads(line)["path"] for line in text.splitlines()} == {"render2.get_current_user"}
 
 
+@pytest.mark.slow
 def test_the_default_journal_is_kept_and_shown(kosmolua: Program, home: Path) -> None:
     """The command line keeps it; journal and runs read it without being told where it is."""
     assert "No call was noted yet" in kosmolua("journal").stderr
@@ -185,6 +188,7 @@ def test_the_default_journal_is_kept_and_shown(kosmolua: Program, home: Path) ->
     assert f"  script: report.lua (sha256 {run['sha256'][:12]}), live" in shown
 
 
+@pytest.mark.slow
 def test_a_call_is_shown_with_all_that_is_known_of_it(kosmolua: Program, home: Path) -> None:
     """Arguments, the script, and who allowed it, with -v."""
     words = ("--simulate", "--journal", "calls.jsonl", "--allow", "render2.delete_service")

@@ -577,6 +577,7 @@ SOON = 20.0
 """Seconds of processor time in which all schemas of a document are read to their last key; two on a usual machine."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FILES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_all_schemas_of_a_document_are_read(name: str) -> None:
     """Soon, without recursing too deeply, and with few notes; each can be spelled in every way."""
@@ -595,6 +596,7 @@ def test_all_schemas_of_a_document_are_read(name: str) -> None:
     assert kinds[0].json_schema()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["github.json", "stripe.json"])
 def test_one_schema_costs_little(name: str) -> None:
     """The rest of the document is not read."""

@@ -106,6 +106,7 @@ def test_a_good_plugin_has_nothing_to_mend(lint: Lint) -> None:
     assert lint() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["github", "render2"])
 def test_the_bundled_integrations_have_nothing_to_mend(name: str) -> None:
     """They are what others learn from."""
@@ -435,6 +436,7 @@ def test_the_command_says_each_finding_on_a_line(kosmolua: Program, write: Write
     assert (checked.returncode, checked.stdout, checked.stderr) == (1, f"{file}:19: {says}\n", "")
 
 
+@pytest.mark.slow
 def test_the_command_as_json(kosmolua: Program, write: Write, tmp_path: Path) -> None:
     """One object a finding."""
     write("notes.py", changed("integration.simulator(lambda account: None)\n", ""))
@@ -450,6 +452,7 @@ def test_the_command_as_json(kosmolua: Program, write: Write, tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_the_command_by_name(kosmolua: Program) -> None:
     """An integration that is installed."""
     checked = kosmolua("integrations", "check", "github")

@@ -7,6 +7,7 @@ import pytest
 from kosmolua import LimitExceeded, Limits, Runtime
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

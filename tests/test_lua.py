@@ -32,6 +32,7 @@ def expected(source: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_file_of_lua(runtime: Runtime, file: Path) -> None:
     """The file runs to its end and prints what it says."""

@@ -417,6 +417,7 @@ def test_the_sessions_of_all_are_bounded(url: str) -> None:
     assert statuses == [200] * MAX_SESSIONS + [503]
 
 
+@pytest.mark.slow
 @linux_only
 def test_sighup_opens_the_journal_anew(tmp_path: Path) -> None:
     """After a rotation the server goes on, and writes into a file of the old name."""

@@ -42,6 +42,7 @@ def test_a_truncated_value_fits_and_says_what_it_lacks(value: Any, room: int) ->
     assert len(notes) <= MAX_NOTES
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=9), min_size=20, max_size=60), st.integers(100, 200))
 def test_a_list_of_small_items_keeps_its_first_ones(items: list[str], room: int) -> None:
     """The items that are kept are the first ones, whole, and as many as fit."""

@@ -78,6 +78,7 @@ def visit(url: str, change: Callable[[dict[str, str]], dict[str, str]] = dict) -
     Thread(target=requests.get, args=(f"{parts._replace(query='').geturl()}?{urlencode(asked)}",), daemon=True).start()
 
 
+@pytest.mark.slow
 def test_a_login_by_browser_gives_tokens() -> None:
     """The code goes through the browser, the tokens do not; PKCE, state, scope and the loopback address are there."""
     pages: list[str] = []
@@ -118,6 +119,7 @@ def test_a_falsified_login_is_refused(falsified: dict[str, str], answers: dict[s
     assert server.tokens == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("falsified", "answers"),
     [({"redirect_uri": "http://evil.example/callback"}, {}), ({}, {"state": "of-somebody-else"})],

@@ -517,6 +517,7 @@ def test_okta_is_reached_by_its_domain_and_walked_by_a_header_that_prose_names(t
     assert len(notes) == 1
 
 
+@pytest.mark.slow
 def test_a_token_inside_the_address_is_shown_nowhere(tmp_path: Path) -> None:
     """As in Telegram: names come from paths, and no message, journal or error has the token."""
     text = {

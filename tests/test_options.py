@@ -96,6 +96,7 @@ def test_a_value_that_looks_like_an_option_with_a_file(
     assert [file.name for file in tmp_path.iterdir()] == ["home"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["--timeout=9"]], ids=["plain", "by click"])
 def test_a_file_after_an_equals_sign(kosmolua: Program, tmp_path: Path, words: list[str]) -> None:
     """It is that of the simulators' state, or of the recording."""
@@ -186,6 +187,7 @@ def test_a_default_that_does_not_fit_is_told(line: str, environ: dict[str, str],
     assert message in told.value.message
 
 
+@pytest.mark.slow
 def test_defaults_hold_for_the_program(kosmolua: Program, write: Write) -> None:
     """Also for a plain run, which click does not read."""
     accounts = write("accounts.toml", "[kosmolua.options]\nsimulate = true\ndeny = ['render2.list_services']\n")

@@ -214,6 +214,7 @@ def test_a_part_is_approved_and_a_part_denied(pages: Pages, person: Person) -> N
     assert "set_env_var" in page.text
 
 
+@pytest.mark.slow
 def test_what_is_always_allowed_is_asked_no_more(pages: Pages) -> None:
     """A function that was allowed for good needs no approval until a person revokes that; what destroys always does."""
     other = Person(pages.url, "globex")
@@ -298,6 +299,7 @@ def test_a_run_of_the_playground_is_recorded_if_it_is_not_simulated(pages: Pages
     assert 'class="status paused"' in page.text
 
 
+@pytest.mark.slow
 def test_a_call_of_a_running_script_is_approved(tmp_path: Path) -> None:
     """While a script still waits for a person, the page shows its call, and an answer lets it go on at once."""
     with served(tmp_path, "acme", approval_wait=30) as pages:

@@ -430,6 +430,7 @@ def test_a_file_that_is_misnamed_hurts_nothing_else(config: Path, kosmolua: Prog
     assert str(folder / "a-b.py") in asked.stderr
 
 
+@pytest.mark.slow
 def test_a_script_sees_what_is_wrong(write: Write, kosmolua: Program) -> None:
     """A script that uses a broken integration gets an error that it can catch; the user also gets the file and line."""
     path = write("broken.py", BROKEN["untyped"][0])

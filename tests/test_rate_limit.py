@@ -251,6 +251,7 @@ def test_a_failed_request_gives_its_place_back() -> None:
             raise ZeroDivisionError
 
 
+@pytest.mark.slow
 def test_idle_buckets_are_forgotten() -> None:
     """A long life with many addresses does not fill the memory, and what still counts is kept."""
     desk = Desk()

@@ -52,6 +52,7 @@ def test_a_console_shows_what_happens(kosmolua: Callable[..., Any], workshop: Pa
         assert done.stdout + done.stderr == shown
 
 
+@pytest.mark.slow
 def test_the_command_that_installs_runs_a_script_that_is_there(kosmolua: Callable[..., Any]) -> None:
     """What the first command does after it installed the program works: no key, no network."""
     command = next(block for block in blocks("sh") if "pip install -q ." in block)
@@ -92,6 +93,7 @@ def test_the_integration_of_the_readme_fits_in_twelve_lines_and_loads(workshop: 
         assert runtime.run("return type(app.integrations.weather.get_station)").result == ["function"]
 
 
+@pytest.mark.slow
 def test_the_check_finds_nothing_to_mend_in_it(kosmolua: Callable[..., Any], workshop: Path) -> None:
     """What is short for want of space is noted, and no fault."""
     done = kosmolua("integrations", "check", "weather.py", cwd=workshop)

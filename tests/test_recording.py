@@ -126,6 +126,7 @@ def test_an_error_that_ends_a_script_ends_its_replay(runtime: Runtime, bare: Run
     same(first, bare.replay(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "options"),
     [

@@ -43,6 +43,7 @@ def operation_of(line: str, known: dict[str, str]) -> str:
     return min((key for key, pattern in known.items() if re.fullmatch(pattern, line)), key=lambda key: key.count("{"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "source"), [("render2", "render/openapi.json"), ("github", "openapi/github.json")])
 def test_what_is_shipped_are_the_facts_of_the_document(name: str, source: str) -> None:
     """Methods, paths, names, types, enums and what is required are the service's, and nothing else is there."""
@@ -54,6 +55,7 @@ def test_what_is_shipped_are_the_facts_of_the_document(name: str, source: str) -
     assert not re.search(rb'"(description|summary|externalDocs|example)":"', shipped)
 
 
+@pytest.mark.slow
 def test_registered_functions_come_first_and_nothing_is_there_twice() -> None:
     """Every operation that a registered function sends is that function's alone."""
     more = extended.functions.more

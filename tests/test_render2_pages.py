@@ -96,6 +96,7 @@ def seed_examples() -> list[str]:
     return [*blocks(text), extra[1]]
 
 
+@pytest.mark.slow
 def test_the_seeds_examples_run_verbatim_over_a_real_socket(seed_examples: list[str], tmp_path: Path) -> None:
     """Each block ends well against a server that knows one key for each account, and each key was on the wire."""
     keys = {f"rnd_{name}_key": Simulator(name) for name in ACCOUNTS}

@@ -291,6 +291,7 @@ def test_the_documented_limits_can_be_switched_on() -> None:
     assert ask(send, "GET", "/users").status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "limit"),
     [

@@ -162,6 +162,7 @@ def test_a_failure_that_cannot_be_is_refused_with_the_choices(failures: dict[str
         Simulator("default", failures=failures)
 
 
+@pytest.mark.slow
 def test_every_function_can_be_told_to_fail() -> None:
     """A failure is named like the function of render2."""
     for name in integration.functions:

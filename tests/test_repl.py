@@ -335,6 +335,7 @@ def test_readline_completes_where_prompt_toolkit_does_not(repl: Start) -> None:
 # In a pipe
 
 
+@pytest.mark.slow
 def test_chunks_in_a_pipe_are_answered_in_turn(kosmolua: Program) -> None:
     """Values go to standard output, errors to standard error; there is no prompt, and the exit status tells."""
     done = kosmolua(
@@ -392,6 +393,7 @@ def test_a_path_that_is_none_ends_nothing(kosmolua: Program, path: str) -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_long_value_in_a_pipe_is_whole(kosmolua: Program) -> None:
     """Only a terminal is spared."""
     done = kosmolua("repl", "--simulate", input="('x'):rep(100000)\n")
@@ -434,6 +436,7 @@ def test_commands_work_in_a_pipe(kosmolua: Program, write: Write) -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_bytes_that_are_not_utf_8_pass(kosmolua: Program) -> None:
     """A chunk is bytes, as a script is, and so is what is echoed."""
     done = kosmolua("repl", "--simulate", input=b"#'\xff\xfe'\n'\xff\0'\n", text=False, encoding=None)
@@ -486,6 +489,7 @@ def test_a_command_that_is_none(kosmolua: Program, line: str, complaint: str) ->
     assert (done.stderr, done.stdout, done.returncode) == (f"kosmolua: {complaint}\n", "", 2)
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_pipe_ends_the_program(environment: dict[str, str]) -> None:
     """Nobody is there to type the next chunk, so it is not run, and the status is 130."""
     command = [sys.executable, "-m", "kosmolua", "repl", "--simulate"]
@@ -514,6 +518,7 @@ render = { list_services = function() return { services = {} } end }
 """
 
 
+@pytest.mark.slow
 def test_chunks_are_checked_by_what_earlier_ones_defined(kosmolua: Program) -> None:
     """What would leave out an argument is refused, what seems wrong a warning, and what is right is left alone."""
     done = kosmolua("repl", "--simulate", input=CHECKED)
@@ -528,6 +533,7 @@ def test_chunks_are_checked_by_what_earlier_ones_defined(kosmolua: Program) -> N
     ]
 
 
+@pytest.mark.slow
 def test_no_chunk_is_checked_without_the_check(kosmolua: Program) -> None:
     """As in a run."""
     chunk = "#app.integrations.render2.list_services({ suspended = True }).services\n"

@@ -205,6 +205,7 @@ def test_a_read_only_run_stays_so(runtime: Runtime, shelf: Shelf, file: Path) ->
     assert shelf.lent == {}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_what_was_under_way(
     open_runtime: Callable[..., Runtime], shelf: Shelf, file: Path
 ) -> None:

@@ -152,6 +152,7 @@ def test_app_lists_both_roots(host: Host, pool: WorkerPool) -> None:
     assert run(host, pool, source)[0].result == [["integrations", "tools"]]
 
 
+@pytest.mark.slow
 def test_the_docs_cover_a_second_root(host: Host, pool: WorkerPool) -> None:
     """A root is a namespace, an integration and a function are pages, and a search finds them."""
     assert "tools.files`" in host.docs.list("tools")
@@ -164,6 +165,7 @@ def test_the_docs_cover_a_second_root(host: Host, pool: WorkerPool) -> None:
     assert "read_note" in json.dumps(ending.result)
 
 
+@pytest.mark.slow
 def test_stubs_and_completion_cover_a_second_root(host: Host, tmp_path: Path) -> None:
     """Editors and the REPL offer its integrations, functions and accounts."""
     stubs.write_stubs(host.catalog, tmp_path)

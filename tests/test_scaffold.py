@@ -61,6 +61,7 @@ def test_its_own_test_passes_at_once(kosmolua: Program, python: Python, home: Pa
     assert all("note:" in line or line == "weather: nothing to correct" for line in checked.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_it_runs_with_its_simulator(kosmolua: Program) -> None:
     """As the last lines of the output say."""
     made = kosmolua("integrations", "new", "weather")
@@ -136,6 +137,7 @@ def test_next_steps_say_how_to_get_pytest_where_it_is_missing(
         monkeypatch.setitem(sys.modules, "pytest", None)
 
 
+@pytest.mark.slow
 def test_json_is_asked_for_after_the_name_too(kosmolua: Program, home: Path) -> None:
     """The files, which the other commands of the group would list as JSON in the same way."""
     files = json.loads(kosmolua("integrations", "new", "weather", "--json").stdout)

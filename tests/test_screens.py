@@ -168,6 +168,7 @@ def test_a_server_without_a_client_says_what_it_is(open_terminal: Open) -> None:
         assert terminal.wait() in (-signal.SIGINT, 130)
 
 
+@pytest.mark.slow
 @needs_terminal
 def test_the_list_of_integrations_fits(open_terminal: Open) -> None:
     """What comes with the program needs no path."""

@@ -431,6 +431,7 @@ print(app.integrations.render2.set_env_var(wanted).env_var.key)
 """
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_each_source(kosmolua: Program, write: Write) -> None:
     """A variable, a file, a command with arguments; under --simulate none is needed."""
     file = write("token.txt", f"{CANARY}\n")
@@ -487,6 +488,7 @@ def test_one_that_must_be_asked_for_needs_a_terminal(kosmolua: Program) -> None:
     assert "There is no terminal to ask for the secret token on" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_accounts_file_has_secrets_too(kosmolua: Program, write: Write) -> None:
     """They are fetched when a script first passes one, and an option of the same name goes before."""
     accounts = write(

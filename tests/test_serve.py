@@ -50,6 +50,7 @@ def test_a_tenant_runs_scripts(server: Serving, token: str) -> None:
     assert (server.state / "tenants" / tenant / "recordings" / f"{run}.jsonl").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers", [{}, bearing(""), bearing(" "), bearing(ACME + "x"), bearing(ACME[:-1]), {"Authorization": ACME}]
 )

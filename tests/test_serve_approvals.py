@@ -90,6 +90,7 @@ def test_nobody_decides(store: Folder) -> None:
     assert store.waiting() == []
 
 
+@pytest.mark.slow
 def test_of_several_calls_some_are_decided(store: Folder) -> None:
     """What was decided counts, though the rest was not."""
     calls = [Approval("notebook.add", "default", "write", {"line": line}) for line in "abc"]
@@ -129,6 +130,7 @@ def test_the_first_reply_counts(store: Folder) -> None:
     assert asked(Approvals(lambda: store), client=yes)()[0] == [True]
 
 
+@pytest.mark.slow
 def test_a_store_that_is_gone_for_a_while_loses_no_answer(store: Folder) -> None:
     """A question whose store cannot be reached waits on, and finds the answer once it can be."""
 

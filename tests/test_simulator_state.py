@@ -21,6 +21,7 @@ def opened(state: Path) -> Runtime:
     return Runtime(None, simulate=state, yes=True, environ={})
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_while_the_first_has_the_file(tmp_path: Path) -> None:
     """It says which file, and what to do; nothing that the first one did is lost."""
     state = tmp_path / "state.json"
@@ -34,6 +35,7 @@ def test_a_second_run_is_refused_while_the_first_has_the_file(tmp_path: Path) ->
         assert third.run(LIST).result == [before + 1]
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_one_that_is_about_to_end(tmp_path: Path) -> None:
     """What the first one wrote at its end is what the second one begins with."""
     state = tmp_path / "state.json"

@@ -36,6 +36,7 @@ def runtime(simulate: Any = True, **options: Any) -> Runtime:
     return Runtime({}, simulate=simulate, yes=True, environ={}, **options)
 
 
+@pytest.mark.slow
 def test_a_file_keeps_the_state_over_runtimes(tmp_path: Path) -> None:
     """What a script changed is there the next time, time included; without a file everything is as it was."""
     file = tmp_path / "state.json"
@@ -85,6 +86,7 @@ def test_a_failure_that_cannot_be_is_told(path: str) -> None:
     assert "render2.default" in error.message
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_file_and_failures(kosmolua: Program, tmp_path: Path) -> None:
     """Both may stand anywhere, and the file also follows an equals sign."""
     file = tmp_path / "state.json"

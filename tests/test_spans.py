@@ -154,6 +154,7 @@ def test_the_trace_of_a_program_goes_on(spans: InMemorySpanExporter) -> None:
     assert [span.parent for span in by_name["request"]] == [in_run.context, alone.context]
 
 
+@pytest.mark.slow
 def test_a_call_that_is_cut_off_has_an_end(spans: InMemorySpanExporter) -> None:
     """When the run ends by its limit, so does the span of the call under way."""
 
@@ -169,6 +170,7 @@ def test_a_call_that_is_cut_off_has_an_end(spans: InMemorySpanExporter) -> None:
     assert call.end_time and run.end_time
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_where_nobody_asked(environment: dict[str, str]) -> None:
     """A run without calls and one with a call leave OpenTelemetry alone, and so does a program that imports its API."""
     code = (

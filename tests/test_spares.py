@@ -39,6 +39,7 @@ def test_workers_are_ready_when_scripts_come_one_after_another() -> None:
         assert eventually(lambda: not workers() & ready)
 
 
+@pytest.mark.slow
 def test_no_more_are_ready_than_scripts_have_run_at_once() -> None:
     """And never more than a bound, however many run."""
     with Runtime({}, environ={}) as runtime, ThreadPoolExecutor(12) as threads:
@@ -76,6 +77,7 @@ def _open(pid: int) -> dict[str, str]:
     return {each.name: os.readlink(each) for each in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_other_limits_are_in_force_too() -> None:
     """A worker is confined before it has its job; one for other limits than those of the run is not used."""
     with Runtime({}, environ={}) as runtime:
@@ -143,6 +145,7 @@ def test_a_worker_serves_so_many_scripts() -> None:
         assert eventually(lambda: not served_by(runtime) & first)
 
 
+@pytest.mark.slow
 def test_each_script_has_a_vm_a_clock_and_limits_of_its_own() -> None:
     """What one leaves behind, the next does not see; nor does the time count that another one took."""
     leave = (
@@ -165,6 +168,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ODD)
 def test_a_worker_ends_at_the_first_oddity(what: str) -> None:
     """Only after a script that returned or failed by itself does a process serve another one."""
@@ -178,6 +182,7 @@ def test_a_worker_ends_at_the_first_oddity(what: str) -> None:
         assert runtime.run("return 1").ok
 
 
+@pytest.mark.slow
 def test_memory_is_given_back_between_scripts() -> None:
     """A process that served scripts of 40 MiB is small while it waits."""
     with Runtime({}, environ={}, reuse=100) as runtime:
@@ -205,6 +210,7 @@ def test_a_number_of_runs_is_within_reason(reuse: int) -> None:
         Runtime({}, reuse=reuse)
 
 
+@pytest.mark.slow
 def test_a_fleet_takes_it_as_any_option(kosmolua: Program, write: Write) -> None:
     """Typed, from the environment or from the file; a command that runs one script does not know it."""
     script, inputs = write("square.lua", "return input * input"), write("inputs.jsonl", "1\n2\n3\n")

@@ -259,6 +259,7 @@ def test_old_recordings_go_and_what_waits_stays(
     assert replica(store).resume(store.read(paused), deny=True).error is not None
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_question_of_a_run_is_answered_at_another_host(open_some: Callable[[], Stores], tenant: str) -> None:
     """Once: the first answer counts; what was withdrawn or is too old cannot be answered."""

@@ -109,6 +109,7 @@ def test_the_check_of_a_plugin_that_prints(kosmolua: Program, noisy: Path) -> No
     assert "noise" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_session_keeps_what_it_reads(kosmolua: Program, noisy: Path) -> None:
     """The next chunk is for the session, not for the integration."""
     done = kosmolua("repl", "--plugin", noisy, input="app.integrations.noisy.read()\n1 + 1\n")

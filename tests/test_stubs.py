@@ -180,6 +180,7 @@ def awkward() -> Integration:
     return integration
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
 def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> None:
     """Each annotation parses, no name is declared twice, and each that is used is declared or Lua's own."""
@@ -195,6 +196,7 @@ def test_every_type_that_is_named_is_declared(tmp_path: Path, source: str) -> No
     assert used - set(declared) <= BUILTIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["books", "awkward", "bundled"])
 def test_stubs_are_lua(tmp_path: Path, source: str) -> None:
     """Each file compiles."""

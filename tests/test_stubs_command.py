@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from conftest import Program, Write
 from test_screens import PLUGIN
 
 
+@pytest.mark.slow
 def test_definitions_are_written_where_they_are_wanted(kosmolua: Program, write: Write, tmp_path: Path) -> None:
     """Each file that was written is a line; plugins that are named on the command line are among them."""
     plugin = write("library.py", PLUGIN)
@@ -18,6 +20,7 @@ def test_definitions_are_written_where_they_are_wanted(kosmolua: Program, write:
     assert "list_books" in (tmp_path / "scripts/kosmolua/integrations/library.lua").read_text()
 
 
+@pytest.mark.slow
 def test_the_usual_folder_is_the_current_one(kosmolua: Program, home: Path) -> None:
     """For programs, the files are a list."""
     files = json.loads(kosmolua("stubs", "--json").stdout)
@@ -33,6 +36,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(kosmolua: Program, write: Wr
     assert "cannot be written: Not a directory" in done.stderr
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_read_are_named(kosmolua: Program, home: Path) -> None:
     """A folder in their place is no fault of standard output."""
     (home / ".luarc.json").mkdir()
