@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from functools import cache
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -741,6 +742,7 @@ class Runtime:
         forget(self, "_threads")
 
 
+@cache
 def _import_what_runs_need() -> None:
     """Import it before so many scripts run at once that no descriptor is left to read a module."""
     from importlib import import_module
