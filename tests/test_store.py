@@ -459,6 +459,7 @@ def test_a_host_that_is_gone_loses_its_lease(
         gone.sync()
 
 
+@pytest.mark.slow
 def test_a_wrong_address_is_an_error() -> None:
     """In a sentence, without what may be a password."""
     for address, told in (
