@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from peers import versions
 from ratio import HEADER
 
-
 PACKAGE = Path(__file__).parents[2] / "kosmolua"
 
 
