@@ -80,6 +80,11 @@ class Target:
         """The function's own path, without the account: ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
 
+    @cached_property
+    def allowed_by(self) -> str:
+        """What allows the call if its rule does, in words."""
+        return str(self.rule)
+
     @property
     def section(self) -> str:
         """The account's section of the accounts file."""
