@@ -92,6 +92,11 @@ class Record(NamedTuple):
     through: tuple[str, ...] = ()
     request: Request | None = None
 
+    def __repr__(self) -> str:
+        """Return all but the request, in which there may be secrets."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
+        return f"Record({', '.join(shown)})"
+
     def summary(self) -> Summary:
         """Return the call's entry in an outcome."""
         return {

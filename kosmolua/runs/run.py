@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
-    from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -188,11 +187,8 @@ class Run:
             NotConfigured: It is, since an account is not configured.
             PluginFault: It is, since an integration cannot be loaded.
         """
-        from kosmolua.lua.check import Checker
-        from kosmolua.lua.values import Secrets
-
         try:
-            report = Checker(self._catalog, Secrets(tuple(self.job.secrets))).check(self._source)
+            report = self._host.checker(self._options.get("account"), self.job.secrets).check(self._source)
         except ConfigError:
             return  # the first call meets it too, and says what it cut off
         if not report.is_lua:
@@ -201,11 +197,6 @@ class Run:
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped = report.dropped
-
-    @property
-    def _catalog(self) -> Catalog:
-        """The integrations, with the default account of this run."""
-        return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
         if recorder := self._options.get("recorder"):
@@ -259,7 +250,7 @@ class Run:
                 self._host,
                 self._clock,
                 self._limits,
-                catalog=self._catalog,
+                catalog=self._host.catalog.preferring(self._options.get("account")),
                 read_only=self._options.get("read_only", False),
                 allow=self._allow,
                 deny=self._deny,
