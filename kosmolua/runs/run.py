@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
     from kosmolua.processes.child import Child
@@ -262,18 +261,9 @@ class Run:
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take and take.can_pause else None,
                 plan=self._options.get("planning"),
-                contents=self._contents(),
+                contents=(take and take.contents) or self._options.get("contents"),
             )
             return self._broker
-
-    def _contents(self) -> Contents | None:
-        """Return what keeps the bytes that the script has handles of, if it is not the run's own and empty."""
-        recorded = self.take.tape.answers.contents if self.take else {}
-        if not recorded:
-            return self._options.get("contents")
-        from kosmolua.broker.contents import Contents
-
-        return Contents(recorded)
 
     @property
     def job(self) -> Job:
