@@ -327,9 +327,11 @@ function decode_value(text, position, depth)
   return decode_number(text, position)
 end
 
----Decodes one JSON value that fills a text. A null at the top is `json.null`.
+---Decodes the JSON value that begins at a position. A null at the top is `json.null`.
 ---Raises `{ position, what }` if it is not JSON or deeper than `depth` levels.
-local function decode(text, depth)
+---@return any value
+---@return integer after where it ends
+local function decode_at(text, position, depth)
   if #text >= MIN_TO_LEARN then
     shapes = new_shapes(decode_value, scalar)
   else
@@ -339,7 +341,12 @@ local function decode(text, depth)
     end
     shapes = shapes_of_short
   end
-  local value, position = decode_value(text, skip(text, 1), depth)
+  return decode_value(text, skip(text, position), depth)
+end
+
+---Decodes one JSON value that fills a text, as `decode_at` does.
+local function decode(text, depth)
+  local value, position = decode_at(text, 1, depth)
   position = skip(text, position)
   if position <= #text then
     fail(position, "something follows the value")
@@ -347,4 +354,4 @@ local function decode(text, depth)
   return value
 end
 
-return { decode = decode }
+return { decode = decode, decode_at = decode_at }
