@@ -84,6 +84,7 @@ def serve(plan: Plan) -> None:
 
 def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: str) -> None:
     tenants = Tenants(settings, plan.common)  # whoever reads a wrong file is told before processes start
+    tenants.disconnect()  # processes must not share a connection
     plan.announce(_announcement(tenants, url))
     group = Group(plan.processes)
 

@@ -147,7 +147,7 @@ class Tenant:
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
         self.name = opened.settings.name
         self.approvals = Approvals(lambda: self.runtime.store)
-        self.grants = Grants(os.path.join(opened.folder, "grants.json"))
+        self.grants = Grants(lambda: self.runtime.store)
         self._opened = opened
         self._common = common
         self._observers = observers
@@ -249,13 +249,12 @@ class Tenant:
     async def _attend(
         self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
+        granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
         if self._is_draining:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])
         runtime, client = self.runtime, options.get("approve")
-        if any(self.grants):
-            granted = await asyncio.to_thread(self.grants.patterns, runtime.catalog)
-            options["allow"] = [*options.get("allow", ()), *granted]
+        options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
         options["watch"] = self._watch(running, options.get("watch", _ignore))
         self._running[running.id] = running
@@ -375,8 +374,8 @@ class Tenants:
         key: Signs the cookies of the page, if the processes of a server share one.
 
     ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
-    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page; it is
-    another one at each start unless the file has one.
+    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page: the one
+    that the file has, or else that of the stores, which all replicas share, or else another one at each start.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
@@ -385,11 +384,11 @@ class Tenants:
     def __init__(
         self, settings: Settings, common: Common, observers: Sequence[Observer] = (), key: bytes | None = None
     ) -> None:
-        self.key = key or _cookie_key(settings, common)
         self._common = common
         self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
         self._stores = _open_stores(settings, common)
+        self.key = key or _cookie_key(settings, common, self._stores)
         self.settings, opened = self._open(settings)
         self.metrics_token = _metrics_token(self.settings, common)
         self.client_secret = _client_secret(self.settings, common)
@@ -458,13 +457,17 @@ class Tenants:
         """Begin no further run, and wait until those under way have ended, at most for so many seconds."""
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
 
+    def disconnect(self) -> None:
+        """Close the connections of the stores. They are opened again if they are needed."""
+        if self._stores:
+            self._stores.close()
+
     async def stop(self) -> None:
         """End all scripts and sessions."""
         for task in self._leaving:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
-        if self._stores:
-            await asyncio.to_thread(self._stores.close)
+        await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
         """Reopen the journals, as after their files were renamed."""
@@ -496,9 +499,9 @@ def _open_stores(settings: Settings, common: Common) -> Stores | None:
     return open_stores(where if "://" in where else str(settings.path.parent / expanded(where)))
 
 
-def _cookie_key(settings: Settings, common: Common) -> bytes:
+def _cookie_key(settings: Settings, common: Common, stores: Stores | None) -> bytes:
     if settings.cookie_key is None or settings.path is None:
-        return secrets.token_bytes(32)
+        return stores.key() if stores else secrets.token_bytes(32)
     given = _secret(settings.path.parent, common, "serve.cookie_key", settings.cookie_key, common.warn)
     return sha256(given.reveal().encode()).digest()
 
