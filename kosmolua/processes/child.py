@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from threading import Lock, RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from kosmolua import protocol
 from kosmolua.errors import WorkerLost
@@ -103,27 +104,41 @@ class PolledPipes(Pipes):
 
     def send(self, line: bytes) -> None:
         """Write a frame. Do nothing if the process has ended: reading reports that."""
-        with self._writing, suppress(OSError):
-            while line and self._is_open:
-                line = line[os.write(self.outgoing, line) :]
+        try:
+            with self._writing:
+                while line and self._is_open:
+                    line = line[os.write(self.outgoing, line) :]
+        except OSError:
+            return
 
-    def read(self, limit: int) -> bytes | None:
-        """Return the line of the next frame, at most ``limit`` bytes, or None if the process has ended."""
-        with self._reading:
-            while (line := self._next_line(limit)) is None:
-                if not self._read_more():
-                    return None
-            return line
+    def read(self, limit: int, seconds: float = inf) -> bytes | None:
+        """Return the line of the next frame, or None if the process has ended.
 
-    def read_within(self, limit: int, seconds: float) -> bytes | Literal[False] | None:
-        """Return the line of the next frame, None if the process has ended, or False if none came in ``seconds``."""
+        Args:
+            limit: The largest number of bytes of a line.
+            seconds: How long to wait for it.
+
+        Raises:
+            TimeoutError: The frame did not arrive in ``seconds``. The part that arrived is kept for the next read.
+            BadFrame: The line is longer than ``limit`` bytes.
+        """
         ends = monotonic() + seconds
         with self._reading:
-            while (line := self._next_line(limit)) is None:
-                if self._is_open and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
-                    return False
-                if not self._read_more():
+            while (end := self._read.find(b"\n", self._searched)) < 0:
+                self._searched = len(self._read)
+                if self._searched > limit:
+                    raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+                if self._is_open and ends < inf and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
+                    raise TimeoutError
+                piece = os.read(self.incoming, PIECE) if self._is_open else b""
+                if not piece:
                     return None
+                self._read += piece
+            if end > limit:
+                raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+            line = bytes(memoryview(self._read)[:end])
+            del self._read[: end + 1]
+            self._searched = 0
             return line
 
     def close_pipes(self) -> None:
@@ -139,26 +154,6 @@ class PolledPipes(Pipes):
         self._is_open = False
         os.close(self.incoming)
         os.close(self.outgoing)
-
-    def _next_line(self, limit: int) -> bytes | None:
-        end = self._read.find(b"\n", self._searched)
-        if end < 0:
-            self._searched = len(self._read)
-            end = self._searched
-            if end <= limit:
-                return None
-        if end > limit:
-            raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
-        line = bytes(memoryview(self._read)[:end])
-        del self._read[: end + 1]
-        self._searched = 0
-        return line
-
-    def _read_more(self) -> bool:
-        """Read what is available. Return False if the process has ended."""
-        piece = os.read(self.incoming, PIECE) if self._is_open else b""
-        self._read += piece
-        return bool(piece)
 
 
 def is_readable(descriptor: int, seconds: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,10 @@ from math import inf
 from threading import Event, RLock
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.child import Child, ColdChild
+from kosmolua.processes.child import CAN_FORK, Child, ColdChild
 
 if TYPE_CHECKING:
     from kosmolua.processes.spares import Spares
@@ -72,7 +72,6 @@ class WorkerPool:
         self._workers = workers
         self._closed = False
         self._reuse = reuse
-        self._spares: Spares | None = None
         self._spare: ColdChild | None = None
         self._lock = RLock()
         self._places = _Places(workers)
@@ -133,7 +132,10 @@ class WorkerPool:
             try:
                 yield turn
             finally:
-                self._end(turn.child)
+                if CAN_FORK:
+                    self._spares.give_back(cast("ForkedChild", turn.child))
+                else:
+                    turn.child.close()
         finally:
             turn.end()
 
@@ -141,7 +143,7 @@ class WorkerPool:
         """End the processes that are kept ready. Runs that wait for a place end as well."""
         with self._lock:
             self._closed = True
-            for warm in (self._spares, self._spare):
+            for warm in (vars(self).get("_spares"), self._spare):
                 if warm:
                     warm.close()
             self._spare = None
@@ -149,40 +151,32 @@ class WorkerPool:
 
     def start_anew(self) -> None:
         """Start over in a forked copy of the program: leave the processes to the parent, and forget its runs."""
-        if self._spares:
-            self._spares.leave()
+        if spares := vars(self).get("_spares"):
+            spares.leave()
+        forget(self)
         self._lock = RLock()
         self._places = _Places(self._workers)
 
     def _start(self, limits: Limits) -> Child:
         try:
-            if hasattr(os, "fork"):
-                from kosmolua.processes.zygote import Terms
-
-                return self._forked().take(Terms(limits.cpu, limits.memory, self._reuse))
             with self._lock:
                 if self._closed:
                     raise Interrupted("The runtime was closed before the script began")
-                ready, self._spare = self._spare or ColdChild(), ColdChild()
-                return ready
+                if not CAN_FORK:
+                    ready, self._spare = self._spare or ColdChild(), ColdChild()
+                    return ready
+                spares = self._spares
+            from kosmolua.processes.zygote import Terms
+
+            return spares.take(Terms(limits.cpu, limits.memory, self._reuse))
         except (OSError, RuntimeError) as error:  # such as "can't start new thread"
             raise WorkerLost.unstartable(error) from None
 
-    def _forked(self) -> Spares:
-        with self._lock:
-            if self._spares is None:
-                from kosmolua.processes.spares import Spares
+    @lazy
+    def _spares(self) -> Spares:
+        from kosmolua.processes.spares import Spares
 
-                self._spares = Spares()
-                if self._closed:
-                    self._spares.close()
-            return self._spares
-
-    def _end(self, child: Child) -> None:
-        if self._spares:
-            self._spares.give_back(cast("ForkedChild", child))
-        else:
-            child.close()
+        return Spares()
 
 
 class Turn:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
+from kosmolua.broker.contents import Contents
 from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
 from kosmolua.broker.sheets import File
@@ -120,6 +121,12 @@ class Take:
     def secrets(self) -> Sequence[str] | None:
         """The recorded names of the script's ``secrets``, or None for the first take."""
         return self._recording.header["secrets"] if self._recording else None
+
+    @property
+    def contents(self) -> Contents | None:
+        """What keeps the bytes that earlier takes gave the script handles of; None if they gave none."""
+        recorded = self.tape.answers.contents
+        return Contents(recorded) if recorded else None
 
     def decided(self, approval: Approval) -> bool | None:
         """Return a person's decision in advance about a call, or None. Each decision applies to one call only."""

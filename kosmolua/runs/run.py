@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
-    from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -193,11 +191,8 @@ class Run:
             NotConfigured: The script is certain to fail, since an account is not configured.
             PluginFault: The script is certain to fail, since an integration cannot be loaded.
         """
-        from kosmolua.lua.check import Checker
-        from kosmolua.lua.values import Secrets
-
         try:
-            report = Checker(self._catalog, Secrets(tuple(self.job.secrets))).check(self._source)
+            report = self._host.checker(self._options.get("account"), self.job.secrets).check(self._source)
         except ConfigError:
             return  # the first call raises the same error
         if not report.is_lua:
@@ -206,11 +201,6 @@ class Run:
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped = report.dropped
-
-    @property
-    def _catalog(self) -> Catalog:
-        """The integrations, with the default account of this run."""
-        return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
         if recorder := self._options.get("recorder"):
@@ -264,7 +254,7 @@ class Run:
                 self._host,
                 self._clock,
                 self._limits,
-                catalog=self._catalog,
+                catalog=self._host.catalog.preferring(self._options.get("account")),
                 read_only=self._options.get("read_only", False),
                 allow=self._allow,
                 deny=self._deny,
@@ -276,18 +266,9 @@ class Run:
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take and take.can_pause else None,
                 plan=self._options.get("planning"),
-                contents=self._contents(),
+                contents=(take and take.contents) or self._options.get("contents"),
             )
             return self._broker
-
-    def _contents(self) -> Contents | None:
-        """Return the store of bytes that the script has handles to, of a recording or session; None for a new one."""
-        recorded = self.take.tape.answers.contents if self.take else {}
-        if not recorded:
-            return self._options.get("contents")
-        from kosmolua.broker.contents import Contents
-
-        return Contents(recorded)
 
     @property
     def job(self) -> Job:

@@ -90,6 +90,8 @@ MAX_SLEEP = 365 * 86400.0
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
 """Bytes of a frame beyond the value that it carries: its other fields, or a piece of output with every byte escaped."""
+MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list}
+"""The optional fields of a request, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
 Request: TypeAlias = "tuple[dict[str, Any], int]"
@@ -277,8 +279,9 @@ class Supervisor:
         taken: Request | Callable[[], Ending] | None = None
         try:
             for _ in range(MAX_READ_AT_ONCE):
-                line = pipes.read_within(self._longest, seconds)
-                if line is False:
+                try:
+                    line = pipes.read(self._longest, seconds)
+                except TimeoutError:
                     return
                 taken = self._take(line)
                 if taken:
@@ -425,30 +428,22 @@ class Supervisor:
     # In the reader's thread
 
     def _read(self, job: bytes = b"", request: Request | None = None) -> None:
-        """Send the job if there is one, serve the request if there is one, and read all further frames."""
+        """Send the job if there is one, serve the request if there is one, and read frames until the run's ending."""
+        taken: Request | Callable[[], Ending] | None = request
         try:
             if job:
                 self._child.send(job)
-            if request:
-                self._serve(*request)
-            read = self._read_frames()
+            while taken is None or isinstance(taken, tuple):
+                if taken:
+                    self._serve(*taken)
+                taken = self._take(self._child.read(self._longest))
+        except BadFrame as error:
+            taken = self._refuse(error)
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
-            read = Ending
-        self._mail.put(partial(self._end, read))
+            taken = Ending
+        self._mail.put(partial(self._end, taken))
         self._clock.run_out()
-
-    def _read_frames(self) -> Callable[[], Ending]:
-        """Read all frames. Return a maker of the ending, from the last frame or from the process's exit status."""
-        while True:
-            try:
-                taken = self._take(self._child.read(self._longest))
-            except BadFrame as error:
-                return self._refuse(error)
-            if isinstance(taken, tuple):
-                self._serve(*taken)
-            elif taken:
-                return taken
 
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
         """Handle a frame. Return it if it is a request, a maker of the ending if it is the last, and None otherwise.
@@ -685,12 +680,11 @@ def _too_many_pending() -> LimitExceeded:
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
     """Return the optional fields of a request: its line, the scripts that make it, and the handles in its arguments."""
-    kinds = {"line": int, "secrets": list, "contents": list}
-    if not kinds.keys() & call.keys() and "through" not in call:
+    if MORE_OF_CALL.keys().isdisjoint(call):
         return {}
-    more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
-    through = call.get("through")
-    if isinstance(through, list) and through:
+    more = {name: call[name] for name, kind in MORE_OF_CALL.items() if isinstance(call.get(name), kind)}
+    through = more.pop("through", None)
+    if through:
         more["through"] = tuple(str(name)[: protocol.MAX_PATH] for name in through)
     return more
 

@@ -326,9 +326,11 @@ function decode_value(text, position, depth)
   return decode_number(text, position)
 end
 
----Decodes a text that is one JSON value. A null at the top is `json.null`.
+---Decodes the JSON value that begins at a position. A null at the top is `json.null`.
 ---Raises `{ position, what }` if the text is not JSON, or has more than `depth` levels.
-local function decode(text, depth)
+---@return any value
+---@return integer after the position after the value
+local function decode_at(text, position, depth)
   if #text >= MIN_TO_LEARN then
     shapes = new_shapes(decode_value, scalar)
   else
@@ -338,7 +340,12 @@ local function decode(text, depth)
     end
     shapes = shapes_of_short
   end
-  local value, position = decode_value(text, skip(text, 1), depth)
+  return decode_value(text, skip(text, position), depth)
+end
+
+---Decodes a text that is one JSON value. Otherwise it is like `decode_at`.
+local function decode(text, depth)
+  local value, position = decode_at(text, 1, depth)
   position = skip(text, position)
   if position <= #text then
     fail(position, "there is text after the value")
@@ -346,4 +353,4 @@ local function decode(text, depth)
   return value
 end
 
-return { decode = decode }
+return { decode = decode, decode_at = decode_at }

@@ -4,9 +4,10 @@ local host = ...
 
 local bridge, limits = host.bridge, host.limits
 local errors, strings, traceback = host.errors, host.strings, host.traceback
-local decode, encode_each = host.decode.decode, host.encode.encode_each
-local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
-local format = string.format
+local decode, decode_at, encode_each = host.decode.decode, host.decode.decode_at, host.encode.encode_each
+local null = host.registry.null
+local error, next, pcall, select, setmetatable, type = error, next, pcall, select, setmetatable, type
+local format, match, tointeger = string.format, string.match, math.tointeger
 local concat, pack = table.concat, table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
 
@@ -93,6 +94,19 @@ function requests.stop_if_memory(problem)
   end
 end
 
+---Returns the reply in a line. Most replies have only a value, which is the last field, and are decoded faster.
+local function reply_of(line)
+  local number, position = match(line, '^{"kind":"reply","id":(%d+),"ok":true,"value":()')
+  if not number then
+    return decode(line, limits.max_depth + 1)
+  end
+  local value = decode_at(line, position, limits.max_depth)
+  if value == null then
+    value = nil
+  end
+  return { id = tointeger(number), ok = true, value = value }
+end
+
 ---Returns the next reply.
 ---@param request? string a frame to send first
 local function receive(request)
@@ -102,29 +116,17 @@ local function receive(request)
   host_knows_of_waiting = false
   local line = request and bridge("exchange", request) or bridge("receive")
   bridge("rearm")
-  local ok, frame = pcall(decode, line, limits.max_depth + 1)
+  local ok, reply = pcall(reply_of, line)
   if ok then
-    return frame
+    return reply
   end
-  requests.stop_if_memory(frame)
+  requests.stop_if_memory(reply)
   requests.stop("depth")
 end
 
 local function in_branch()
   local branch = requests.branch
   return branch and running() == branch.coroutine and isyieldable()
-end
-
----Returns the first reply to one of the given requests, and keeps the others.
----@param waiting table<integer, any> the numbers of the requests
----@param request? string a frame to send first
-local function receive_one_of(waiting, request)
-  local reply = receive(request)
-  while waiting[reply.id] == nil do
-    arrived[reply.id] = reply
-    reply = receive()
-  end
-  return reply
 end
 
 ---Waits until one of the given requests is answered, and returns its reply.
@@ -140,7 +142,22 @@ function requests.await(waiting)
   if in_branch() then
     return yield(requests.WAIT, waiting)
   end
-  return receive_one_of(waiting)
+  local reply = receive()
+  while waiting[reply.id] == nil do
+    arrived[reply.id] = reply
+    reply = receive()
+  end
+  return reply
+end
+
+---Sends a request, and returns its reply. Replies to requests of branches that come first are kept.
+local function exchange(number, request)
+  local reply = receive(request)
+  while reply.id ~= number do
+    arrived[reply.id] = reply
+    reply = receive()
+  end
+  return reply
 end
 
 ---Leaves the running branch of `parallel` for good if another branch has failed. It starts no further call then.
@@ -180,12 +197,12 @@ function requests.ask(kind, fields)
     more = format('%s,"line":%d', more, traceback.line() or 0)
   end
   local request = format('{"kind":"%s","id":%d%s%s}', kind, number, more, fields)
-  local waiting, reply = { [number] = true }, nil
+  local reply
   if is_branch then
     bridge("send", request)
-    reply = yield(requests.WAIT, waiting)
+    reply = yield(requests.WAIT, { [number] = true })
   else
-    reply = receive_one_of(waiting, request)
+    reply = exchange(number, request)
   end
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
@@ -213,6 +230,9 @@ end
 ---@param ... any the arguments
 ---@return any value
 function requests.ask_with(kind, fields, ...)
+  if select("#", ...) == 0 then
+    return requests.ask(kind, fields .. ',"args":[]')
+  end
   local secrets, contents = {}, kind == "call" and {} or nil
   local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
   if ok then
