@@ -124,7 +124,7 @@ class Take:
 
     @property
     def contents(self) -> Contents | None:
-        """What keeps the bytes that earlier takes gave the script handles of; None if they gave none."""
+        """The store of bytes that the script got handles to in earlier takes; None if there are none."""
         recorded = self.tape.answers.contents
         return Contents(recorded) if recorded else None
 
