@@ -228,11 +228,7 @@ class Runtime:
         Args:
             is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
         """
-        from kosmolua.lua.check import Checker
-        from kosmolua.lua.values import Secrets
-
-        is_known = is_complete or self._host.has_accounts_file
-        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
+        return self._host.checker(is_complete=is_complete)
 
     @property
     def accounts(self) -> Accounts:
