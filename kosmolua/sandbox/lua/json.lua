@@ -4,7 +4,7 @@ local host = ...
 
 local decode, encode = host.decode.decode, host.encode.encode
 local arrays, null = host.registry.arrays, host.registry.null
-local error, pcall, rawget, type = error, pcall, rawget, type
+local error, pcall, rawget, type = error, host.memory.pcall, rawget, type
 local format, huge = string.format, math.huge
 
 local MAX_DEPTH = 1000

@@ -3,9 +3,9 @@
 local host = ...
 
 local bridge, limits = host.bridge, host.limits
-local errors, strings, traceback = host.errors, host.strings, host.traceback
+local errors, memory, strings, traceback = host.errors, host.memory, host.strings, host.traceback
 local decode, encode_each = host.decode.decode, host.encode.encode_each
-local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
+local error, next, pcall, setmetatable, type = error, next, host.memory.pcall, setmetatable, type
 local format = string.format
 local concat, pack = table.concat, table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
@@ -76,6 +76,7 @@ requests.exit_fields = nil
 ---Ends the script with an exit status. Does not return.
 ---@param status integer
 function requests.exit(status)
+  memory.check()
   requests.exit_fields = format('"exit":%d,"result":[]', status)
   bridge("exit", requests.exit_fields)
   error(LEAVING, 0)
@@ -165,6 +166,7 @@ requests.abandon_if_failed = abandon_if_failed
 ---@param fields string the other fields as JSON, each after a comma
 ---@return any value
 function requests.ask(kind, fields)
+  memory.check()
   if requests.branch then
     abandon_if_failed()
   end
