@@ -292,19 +292,24 @@ class Catalog:
             UnknownPath: No integration, account or function has this name.
             NotConfigured: The integration has no account, or several and none is the default.
         """
-        if path in self._targets:
-            return self._targets[path]
+        known = self._targets.get(path)
+        if known and self._is_current(known.integration):
+            return known
         integration, function, account = self._find(".".join(parts_of(path)) or path)
         chosen = self._default(integration) if account == "default" else account
         if chosen is None:
             raise self._no_default(integration)
         rule = self._accounts.rules(integration, chosen).of_function(function)
         target = Target(integration, chosen, function, rule)
-        if root_and_name(integration.name)[0] == ROOT:  # the tools of a server may be other ones the next time
-            if len(self._targets) >= MAX_TARGETS:
-                self._targets.clear()
-            self._targets[path] = target
+        if len(self._targets) >= MAX_TARGETS:
+            self._targets.clear()
+        self._targets[path] = target
         return target
+
+    def _is_current(self, integration: Integration) -> bool:
+        """Return False if an integration has been replaced: a server may have other tools the next time."""
+        root, name = root_and_name(integration.name)
+        return root == ROOT or self._load(root, name).integration is integration
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:
