@@ -1,4 +1,4 @@
-"""Threads, attributes that are computed once, a count of active threads, and what several users share."""
+"""Threads, attributes that are computed once, a count of active threads, and a budget that several users share."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LOCK = "_lazy_lock"
 
 
 def start_thread(work: Callable[[], object], name: str) -> None:
-    """Start a daemon thread with a copy of this thread's context variables. Nothing waits for one that is stuck.
+    """Start a daemon thread with a copy of this thread's context variables. The process exits without waiting for it.
 
     Args:
-        work: What to do; what it raises is reported nowhere.
-        name: What debuggers show, after ``kosmolua-``.
+        work: The function to run. Nobody sees its exceptions, except in Python's own report on stderr.
+        name: The name that debuggers show, after ``kosmolua-``.
 
     Raises:
         WorkerLost: The system allows no further thread.
@@ -35,8 +35,8 @@ def start_thread(work: Callable[[], object], name: str) -> None:
 class lazy(Generic[_Value]):
     """An attribute that is computed on first use, once, also if several threads ask for it at the same time.
 
-    It is ``functools.cached_property`` with a lock for each instance, which that lost in Python 3.12. The value is kept
-    in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
+    It is like ``functools.cached_property``, but has a lock for each instance; since Python 3.12 that has no lock. The
+    value is kept in the instance's ``__dict__``, so that ``vars(instance).get(name)`` is None until then.
     """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:
@@ -56,13 +56,13 @@ class lazy(Generic[_Value]):
 
 
 def forget(instance: object, *names: str) -> None:
-    """Drop lazy attributes and their lock, in a fork of the process: the thread that held the lock is not there."""
+    """Drop lazy attributes and their lock after a fork: the new process lacks the thread that may hold the lock."""
     for name in (*names, _LOCK):
         vars(instance).pop(name, None)
 
 
 class ActiveThreads:
-    """Counts the threads that are active in something, so that what closes it can wait for them."""
+    """Counts the threads that use an object, so that its ``close`` can wait for them."""
 
     def __init__(self) -> None:
         self._threads: Counter[int] = Counter()
@@ -86,7 +86,7 @@ class ActiveThreads:
     def wait(self, seconds: float) -> None:
         """Wait until no other thread is active, at most ``seconds``.
 
-        This one may be active: a signal handler interrupts what it was doing.
+        The calling thread may be active itself: it may be in a signal handler that interrupted its work.
         """
         own = get_ident()
         with self._changed:
@@ -94,12 +94,12 @@ class ActiveThreads:
 
 
 class Budget:
-    """Bounds what several users take of one thing, such as memory. Many threads may use it.
+    """Bounds how much several users take of one resource, such as memory. Many threads may use it.
 
     Args:
         total: What all users may take together.
         share: What one user may take.
-        free: What each user may take in any case.
+        free: What each user may take even if the others have taken the total.
     """
 
     def __init__(self, total: int, share: int, free: int) -> None:
@@ -110,7 +110,7 @@ class Budget:
         self._lock = Lock()
 
     def take(self, size: int, held: int) -> bool:
-        """Take something for a user that holds ``held`` already, and return True, or False if that is too much."""
+        """Take ``size`` more for a user that holds ``held``, and return True; if that is too much, return False."""
         with self._lock:
             is_spent = self._taken + size > self._total and held + size > self._free
             if is_spent or held + size > self.share:
@@ -119,6 +119,6 @@ class Budget:
             return True
 
     def give_back(self, size: int) -> None:
-        """Give back what was taken."""
+        """Give back ``size`` that was taken."""
         with self._lock:
             self._taken -= size

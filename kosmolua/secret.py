@@ -1,4 +1,4 @@
-"""Secrets: the credential that no text shows, and the redactor that masks known ones wherever text leaves.
+"""Secrets: credentials that no text shows, and the redactor that masks known ones in all text that leaves.
 
 A secret is revealed where a request is encoded for the wire, and nowhere else.
 """
@@ -16,18 +16,18 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 MIN_SECRET = 8
-"""Characters that a secret of the user must have: masking a shorter one would help a script to guess it."""
+"""The fewest characters of a secret that the user names: masking a shorter one would help a script to guess it."""
 MIN_REDACTED = 6
-"""Characters that a secret must have to be masked: masking ``1234`` would blot out half of every reply."""
+"""The fewest characters of a secret that is masked: masking ``1234`` would hide parts of every reply."""
 MAX_PER_OWNER = 16
 """Secrets that an account may obtain at run time, such as fresh tokens, before the oldest is forgotten."""
 MAX_SEARCHED = 256
-"""Spellings that are searched for one by one; more are found by their ends, whose cost does not grow with them."""
+"""The most spellings that are searched for one by one. More are found by their ends, at a cost that does not grow."""
 _WINDOW = 3 << 15
 _GRAM = 6
-"""Bytes of a spelling's end by which it is found."""
+"""The number of bytes at the end of a spelling by which it is found."""
 _STRIDE = 3
-"""Every third place of a text is looked at, so a spelling is known by its end at three alignments."""
+"""The search looks at every third position of a text, so it knows the end of each spelling at three alignments."""
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HTML_DECIMAL = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _HTML_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -43,7 +43,7 @@ class Secret:
 
     Args:
         value: The credential itself.
-        holding: The secrets that it was made of, if it is not one of its own; they are redacted instead of it.
+        holding: The secrets that the value was made of, if any; these are redacted instead of the whole value.
     """
 
     __slots__ = ("_holding", "_value")
@@ -86,7 +86,7 @@ class Secret:
 
 
 class Unshown(str):
-    """A text that a script passes without seeing it. Functions get it whole; ``shown`` stands for it elsewhere."""
+    """A text that a script passes without seeing it. Functions get the text itself; all other places show ``shown``."""
 
     __slots__ = ()
 
@@ -244,7 +244,7 @@ class Redactor:
 
 
 def _ends_of(spelling: bytes) -> set[bytes]:
-    """Return the grams of which one is seen when every third place of a text is looked at; none if it is too short."""
+    """Return the grams of a spelling, one of which any search of a text meets; none if the spelling is too short."""
     ends = range(len(spelling), len(spelling) - _STRIDE, -1)
     return {spelling[end - _GRAM : end] for end in ends} if len(spelling) >= _GRAM + _STRIDE - 1 else set()
 
@@ -266,13 +266,13 @@ def _spellings_of(value: str) -> set[bytes]:
 
 
 def _quoted(text: str) -> set[str]:
-    """Return a text percent-encoded as programs differ in what they leave unescaped."""
+    """Return the percent-encoded forms of a text: programs differ in which characters they leave unescaped."""
     safe = ("", "/", "!*'()")
     return {how(text, safe=each, errors="surrogatepass") for how in (quote, quote_plus) for each in safe}
 
 
 def _within_base64(value: bytes) -> Iterator[str]:
-    """Yield the characters that stand for a value inside a longer text in base64, by where in the text it starts."""
+    """Yield the characters that stand for a value inside a longer base64 text, for each position where it may start."""
     for before in range(3):
         encoded = b64encode(bytes(before) + value).decode()
         within = encoded[-(-before * 4 // 3) : (before + len(value)) * 4 // 3]
@@ -280,7 +280,7 @@ def _within_base64(value: bytes) -> Iterator[str]:
 
 
 def _within_base32(value: bytes) -> Iterator[str]:
-    """Yield the characters that stand for a value inside a longer text in base32, by where in the text it starts."""
+    """Yield the characters that stand for a value inside a longer base32 text, for each position where it may start."""
     for before in range(5):
         encoded = b32encode(bytes(before) + value).decode()
         yield encoded[-(-before * 8 // 5) : (before + len(value)) * 8 // 5]
@@ -289,7 +289,7 @@ def _within_base32(value: bytes) -> Iterator[str]:
 def looks_like_key(text: str) -> bool:
     """Return True if a text that should be a name looks like a credential, so that no message should show it.
 
-    It begins as the keys of well-known services do, or holds 16 letters and digits in a row, both among them.
+    It begins like the keys of well-known services, or has 16 letters and digits in a row, with at least one of each.
     """
     runs = _LONG_RUN.findall(text)
     return bool(_KEY_PREFIX.match(text)) or any(not run.isalpha() and not run.isdigit() for run in runs)

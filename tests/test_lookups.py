@@ -25,5 +25,5 @@ def test_questions_have_a_limit(source: str) -> None:
     assert (error.limit, error.value) == ("lookups", 20)
     assert error.message == (
         "The script was stopped: it asked for names and documentation more than 20 times "
-        "(keep what it found, or raise max_lookups in [kosmolua.limits])"
+        "(keep the answers in variables, or raise max_lookups in [kosmolua.limits])"
     )
