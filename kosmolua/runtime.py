@@ -207,8 +207,7 @@ class Runtime:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[bytes], Runtime], tuple[bytes]]:
-        """Pickle the options. Where they are unpickled, each process opens one runtime for all that have the same
-        options.
+        """Pickle the options. A process that unpickles them opens one runtime for all that have equal options.
 
         Credentials are resolved in that process; ``approve`` and ``warn`` are not pickled.
 

@@ -325,7 +325,7 @@ def test_a_secret_that_takes_long_holds_up_no_other_account(slow: Accounts) -> N
 
 def test_who_waits_for_the_secret_of_another_call_waits_no_longer_than_it_may(slow: Accounts) -> None:
     """A call with little time left does not wait for one with more."""
-    with pytest.raises(NotConfigured, match=r"Another call is fetching the secrets of lib\.work, and did not get them in"):
+    with pytest.raises(NotConfigured, match=r"Another call is fetching the secrets of lib\.work, and did not"):
         slow.settings(lib, "work", until=monotonic() + 0.1)
 
 

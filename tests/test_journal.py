@@ -354,7 +354,7 @@ def test_a_default_journal_that_cannot_be_kept_is_a_warning(monkeypatch: pytest.
     with Runtime({}, journal=True, environ={}, warn=warnings.append) as runtime:
         runtime.run("pcall(app.integrations.render2.list_services)")
     (warning,) = warnings
-    assert warning.startswith("calls are not noted in ")
+    assert warning.startswith("calls are not recorded in ")
     assert "set journal = false under [kosmolua]" in warning
     with pytest.raises(ConfigError, match="is required and cannot be opened"):
         Runtime({"kosmolua": {"journal_required": True}}, journal=True, environ={})

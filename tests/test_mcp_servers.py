@@ -160,7 +160,7 @@ def test_permissions_follow_the_annotations() -> None:
     with Runtime(accounts) as runtime:
         error = failed(runtime, "tools.write_note('x')")
         assert error["code"] == "denied"
-        assert 'write = "deny" stands in permissions under [mcp.tools]' in error["message"]
+        assert 'write = "deny" is set in permissions under [mcp.tools]' in error["message"]
         erase = failed(runtime, "tools.erase()")
         assert erase["code"] == "denied"
     with Runtime(section(stdio()), read_only=True) as runtime:

@@ -29,7 +29,7 @@ def test_a_second_run_is_refused_while_the_first_has_the_file(tmp_path: Path) ->
         before = first.run(LIST).result[0]
         with pytest.raises(ConfigError, match="a file of its own") as refused:
             opened(state)
-        assert f"Another run has the simulators' state in {state}" in refused.value.message
+        assert f"Another run uses the simulators' state in {state}" in refused.value.message
         assert first.run(CREATE).ok
     with opened(state) as third:
         assert third.run(LIST).result == [before + 1]

@@ -28,11 +28,11 @@ from kosmolua.errors import ConfigError
 
 SUFFIX = ".jsonl"
 BLOCK = 64 * 1024
-"""Bytes to read at a time from the end of a file."""
+"""How many bytes to read at a time from the end of a file."""
 
 
 class Folders:
-    """Stores in a folder, which has one for each tenant.
+    """The stores of all tenants in one folder.
 
     Args:
         folder: The folder.
@@ -53,7 +53,7 @@ class Folder:
     """A store in a folder: a file for each recording, and small files for questions and their answers.
 
     Args:
-        folder: The folder, which is made once something is kept in it.
+        folder: The folder; it is created when something is first stored.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -62,7 +62,7 @@ class Folder:
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
 
     def place(self, run: str) -> File:
-        """Return the file of a run, in the folder, which is made if missing."""
+        """Return the file of a run's recording, and create the folder if it is missing."""
         _make(self.path)
         return self._file(run)
 
@@ -92,7 +92,7 @@ class Folder:
         return removed
 
     def tidy(self, keep: float) -> None:
-        """Remove old recordings at most once a day; the time of an empty file says when that was."""
+        """Remove old recordings at most once a day. The time of an empty file tells when it was last done."""
         marker = os.path.join(self.path, ".tidied")
         with suppress(OSError):
             if 0 <= time.time() - os.stat(marker).st_mtime < DAY:
@@ -101,7 +101,7 @@ class Folder:
             with open(marker, "wb"):
                 os.utime(marker)
             self.prune(keep)
-            for file in list(os.scandir(self._questions)):  # whose processes ended before they could withdraw them
+            for file in list(os.scandir(self._questions)):  # left by processes that died
                 if time.time() - file.stat().st_mtime > DAY:
                     os.remove(file)
 
@@ -115,7 +115,7 @@ class Folder:
         return sorted([*paused, *self._asked()], key=lambda each: (each.since, each.id))
 
     def ask(self, question: Waiting) -> None:
-        """Put a question: a file of its own."""
+        """Store a question in a file of its own."""
         _make(self._questions)
         path = self._question(question.id)
         with open(f"{path}.new", "w", encoding="utf-8") as file:
@@ -123,7 +123,7 @@ class Folder:
         os.replace(f"{path}.new", path)
 
     def decide(self, question: str, decision: Decision) -> bool:
-        """Answer a question; the first answer counts."""
+        """Answer a question. Only the first answer counts."""
         if not any(each.id == question for each in self._asked()):
             return False
         try:
@@ -138,7 +138,7 @@ class Folder:
         try:
             with open(self._question(question, ".answer"), encoding="utf-8") as file:
                 return Decision(**json.load(file))
-        except (FileNotFoundError, ValueError):  # not there, or not whole yet
+        except (FileNotFoundError, ValueError):  # the file does not exist, or is not complete yet
             return None
 
     def withdraw(self, question: str) -> None:
@@ -222,7 +222,7 @@ def _event(line: bytes) -> Event:
 
 
 def _last_line(file: Any, size: int) -> bytes:
-    """Return the last whole line of a file, read from its end."""
+    """Return the last complete line of a file, reading from its end."""
     tail, start = b"", size
     while start and b"\n" not in tail[: tail.rfind(b"\n")]:
         start = max(0, start - max(BLOCK, len(tail)))
