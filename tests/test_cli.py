@@ -255,7 +255,7 @@ def test_a_section_of_an_integration_that_is_not_installed(kosmolua: Program, wr
     """It is a warning for every command, and an error only for a call to that integration."""
     path = write("accounts.toml", "[crm.work]\napi_key = 'x'\n[render9.work]\n")
     warnings = [
-        f"{path}: [crm] names no integration (is it a plugin? pass --plugin)",
+        f"{path}: [crm] names no integration (if it is a plugin, pass --plugin)",
         f"{path}: [render9] names no integration (did you mean 'render2'?)",
     ]
     for words in (("run", "-e", "print('hello')"), ("accounts",), ("call", "render2.list_owners", "--simulate")):

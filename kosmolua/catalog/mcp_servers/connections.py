@@ -1,6 +1,6 @@
-"""Connections to servers, each kept by a task of one event loop in a thread of its own.
+"""Connections to servers. Each is a task of one event loop, which runs in a thread of its own.
 
-Calls come from any thread and wait there; everything else happens in the loop, which alone owns the connections.
+Any thread may make calls, and waits for the answers. Everything else happens in the loop, which owns the connections.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from kosmolua.protocol import Json
 
 T = TypeVar("T")
 Confirm = Callable[[str, Mapping[str, object]], bool]
-"""Asks a person about something that a server wants to know, and returns True for yes."""
+"""Asks a person a question of a server, and returns True for yes."""
 
 START_TIMEOUT = 60.0
-"""Seconds that a server may take until it has said what it offers."""
+"""Seconds that a server may take until it has listed its tools."""
 RESTART_INTERVAL = 60.0
-"""Seconds in which a server that ended is started again once, and not oftener."""
+"""Seconds within which a server that ended is started again only once."""
 CLOSE_TIMEOUT = 6.0
 MAX_PAGES = 100
-"""Pages of a list of tools that are asked for."""
+"""The most pages of a list of tools that are requested."""
 MAX_KEPT_LINES = 5
-"""Lines of what a server printed that the error of its end shows to the user."""
+"""How many of the last lines that a server printed are shown to the user when it ends with an error."""
 MAX_TOLD = 1_000
-"""Lines a minute of a server that are traced; of the others only the number."""
+"""The most lines of a server that are traced per minute. The others are only counted."""
 UNAUTHORIZED = 401
 
 
@@ -48,11 +48,11 @@ class Connections:
     """The connections of a runtime, one for each server.
 
     Args:
-        folder: Where relative paths of commands start, and the folder that servers are started in.
-        environ: The environment from which the little is taken that servers inherit.
+        folder: The folder in which servers are started, and from which relative paths of commands start.
+        environ: The environment, of which servers inherit only a few variables.
         trace: Called, in the loop's thread, with a server's name and a line that it printed or logged.
-        learned: Called, in the loop's thread, with a server's name and what it offers, when it is connected and when
-            that changes.
+        learned: Called, in the loop's thread, with a server's name and its card, when it is connected and when its card
+            changes.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Connections:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
-        # In the loop's thread alone.
+        # Used only in the loop's thread.
         self._links: dict[str, Link] = {}
         self._starts: dict[str, deque[float]] = {}
 
     def offer(self, name: str, server: Server, until: Until) -> Card:
-        """Return what a server offers; connect to it if it is not connected.
+        """Return the card of a server; connect to it first if it is not connected.
 
         Raises:
-            NetworkError: It does not start or answer, or not in time.
+            NetworkError: It does not start or answer in time.
         """
 
         async def offer() -> Card:
@@ -102,20 +102,20 @@ class Connections:
         """Send a request and return its result as JSON values.
 
         Args:
-            name: The server.
-            server: How it is reached.
-            method: Such as ``tools/call``.
-            params: Its parameters.
+            name: The name of the server.
+            server: The settings of the server.
+            method: The method of the protocol, such as ``tools/call``.
+            params: The parameters of the method.
             until: The deadline.
             safe: True if the request may be sent twice.
-            tag: The digest of the tool that is meant.
-            confirm: Asks a person what the server wants to know; None if nobody can be asked.
+            tag: The digest of the tool that the caller knows.
+            confirm: Asks a person a question of the server; None if nobody can be asked.
             sent: Called when the request is about to be sent.
 
         Raises:
             ApiError: The server answered with an error.
-            NetworkError: It does not start or answer, or not in time, or the tool is not the same any more.
-            NotConfigured: It wants another credential.
+            NetworkError: It does not start or answer in time, or its tool has changed.
+            NotConfigured: It requires another credential.
         """
 
         async def send() -> Json:
@@ -135,7 +135,7 @@ class Connections:
         return self._wait(name, send(), until)
 
     def end(self, name: str) -> None:
-        """End the connection to a server, if there is one, and forget why it ended before."""
+        """End the connection to a server, if there is one, and forget the reason of its last end."""
 
         async def end() -> None:
             self._starts.pop(name, None)
@@ -161,12 +161,12 @@ class Connections:
         loop.call_soon_threadsafe(loop.stop)
 
     def start_anew(self) -> None:
-        """In a fork of the process, forget the connections: they are the parent's."""
+        """After a fork, forget the connections, which belong to the parent."""
         self._lock = Lock()
         self._loop, self._links, self._starts = None, {}, {}
 
     def _wait(self, name: str, work: Coroutine[Any, Any, T], until: Until) -> T:
-        """Wait for work in the loop, until the deadline, which may move on meanwhile."""
+        """Run a coroutine in the loop and wait for its result until the deadline, which may move meanwhile."""
         future = asyncio.run_coroutine_threadsafe(work, self._running())
         try:
             while (seconds := until() - monotonic()) > 0:
@@ -191,7 +191,7 @@ class Connections:
             return self._loop
 
     async def _connected(self, name: str, server: Server) -> Link:
-        """Return the connection to a server, started or restarted if need be, and ready."""
+        """Return the connection to a server when it is ready; start or restart the server if necessary."""
         link = self._links.get(name)
         if link is None or link.is_over:
             link = self._links[name] = Link(self, name, server, is_restart=self._count_start(name, link))
@@ -200,7 +200,7 @@ class Connections:
         return link
 
     def _count_start(self, name: str, earlier: Link | None) -> bool:
-        """Count a start, and return True if it follows an end within :data:`RESTART_INTERVAL`."""
+        """Count a start, and return True if the server ended less than :data:`RESTART_INTERVAL` ago."""
         now = monotonic()
         starts = self._starts.setdefault(name, deque(maxlen=2))
         while starts and now - starts[0] > RESTART_INTERVAL:
@@ -220,13 +220,13 @@ class Gone(Exception):
 
 
 class Link:
-    """One connection. It belongs to the loop.
+    """One connection. Only the loop's thread may use it.
 
     Args:
-        owner: The connections it is one of.
-        name: The server.
-        server: How it is reached.
-        is_restart: True if the server ended a moment ago.
+        owner: The connections that it belongs to.
+        name: The name of the server.
+        server: The settings of the server.
+        is_restart: True if the server ended shortly before.
     """
 
     def __init__(self, owner: Connections, name: str, server: Server, *, is_restart: bool) -> None:
@@ -267,18 +267,18 @@ class Link:
             self.reason = self.reason or _words(error)
             if not self.ready.done():
                 self.ready.set_exception(self._failure(error))
-                self.ready.exception()  # nobody may be waiting any more
+                self.ready.exception()  # marks the error as seen, since nobody may be waiting for it
         finally:
             self._over.set()
 
     def _give_up(self) -> None:
-        """End a connection that takes too long to be made."""
-        self._end(f"it did not say within {START_TIMEOUT:g} s what it offers")
+        """End a connection that takes too long to become ready."""
+        self._end(f"it did not list its tools within {START_TIMEOUT:g} s")
         if self.task:
             self.task.cancel()
 
     async def close(self) -> None:
-        """End the connection, and wait for the end."""
+        """Close the connection, and wait until it has ended."""
         self._end("it was closed")
         if self.task:
             await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
@@ -313,7 +313,7 @@ class Link:
         return answer
 
     async def _settle(self) -> None:
-        """Let the loop notice the end of the process, if that is why a request failed."""
+        """Give the loop time to notice that the process ended, which may be why a request failed."""
         for _ in range(20):
             if self._over.is_set():
                 return
@@ -379,7 +379,7 @@ class Link:
         token = self._server.token
 
         class Bearer(httpx2.Auth):
-            """Signs each request, and one that is refused once more with a token that was renewed."""
+            """Adds the token to each request. A refused request is sent once more, with a renewed token."""
 
             async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
                 assert token
@@ -399,7 +399,7 @@ class Link:
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [note]})
 
     async def _learn(self) -> None:
-        """Ask what the server offers, and tell the owner."""
+        """Ask the server for its tools and other offers, and report them to the owner."""
         client = self._client
         capabilities = client.server_capabilities
         tools: list[dict[str, Any]] = []
@@ -421,7 +421,7 @@ class Link:
         self._owner.learned(self._name, self.card)
 
     async def _listen(self) -> None:
-        """Follow the changes of the tools, as servers of the newer protocol tell them."""
+        """Follow the notices of changed tools that servers of the newer protocol send."""
         from mcp.shared.exceptions import MCPError
 
         with suppress(MCPError, RuntimeError, OSError):
@@ -437,7 +437,7 @@ class Link:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _elicit(self, context: object, params: Any) -> Any:
-        """Put to a person what the server wants to know: what can be answered by yes or no, or has a default."""
+        """Ask a person a question of the server, if it can be answered by yes or no, or has defaults."""
         from mcp_types import ElicitResult
 
         confirm = next((each for each in reversed(self._confirms) if each), None)
@@ -483,7 +483,7 @@ class Link:
             self.ready.exception()
 
     def _failure(self, error: BaseException) -> CallError:
-        """Return the error of a server that could not be connected."""
+        """Return the error for a server that could not be connected."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         if isinstance(error, CallError):
@@ -500,7 +500,7 @@ class Link:
         return " / ".join(self._lines) or None
 
     def _refusal(self, error: Any) -> CallError:
-        """Return the error of a request that the server refused."""
+        """Return the error for a request that the server refused."""
         if self._status == UNAUTHORIZED:
             return self._unauthorized()
         body: dict[str, Json] = {"code": error.error.code, "message": error.error.message}
@@ -510,7 +510,7 @@ class Link:
 
     def _unauthorized(self) -> NotConfigured:
         login = f"run 'kosmolua accounts login {self._name}'"
-        return NotConfigured(f"{self._name} wants another credential", hint=f"{login}, or set token in [{self._name}]")
+        return NotConfigured(f"{self._name} needs another credential", hint=f"{login}, or set token in [{self._name}]")
 
 
 def no_trace(name: str, line: str) -> None:
@@ -530,7 +530,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 @asynccontextmanager
 async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
-    """Run something meanwhile."""
+    """Run a coroutine as a task until the ``async with`` block ends."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield
@@ -540,7 +540,7 @@ async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
 
 
 class _Lines(logging.Handler):
-    """Hands on what the SDK logs about a client, in place of tracebacks on standard error."""
+    """Passes on what the SDK logs about a client, instead of printing tracebacks on standard error."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -558,7 +558,7 @@ def _quieten(write: Callable[[str], None]) -> None:
 
 
 def _agreed(schema: Any) -> dict[str, Any] | None:
-    """Return the answer to a form that stands for yes, or None if it asks for more than that."""
+    """Return the answer that means yes to a form, or None if the form asks for more than yes or no."""
     schema = schema if isinstance(schema, dict) else schema.model_dump(by_alias=True, exclude_none=True)
     answer: dict[str, Any] = {}
     for name, field in (schema.get("properties") or {}).items():
@@ -572,7 +572,7 @@ def _agreed(schema: Any) -> dict[str, Any] | None:
 
 
 def _words(error: BaseException) -> str:
-    """Return an error on one line; of grouped ones the innermost."""
+    """Return an error's text on one line. For a group of errors it is that of the innermost one."""
     while inner := getattr(error, "exceptions", ()):
         error = inner[0]
     if isinstance(error, OSError) and error.strerror:

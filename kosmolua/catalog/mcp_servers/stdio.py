@@ -1,7 +1,7 @@
-"""The transport to a server that was started as a process: a JSON message a line, over its input and output.
+"""The transport to a server that runs as a child process: one JSON message a line, over its input and output.
 
-It is not the SDK's own, which passes on more of the environment, keeps a line of any length in memory, and needs a file
-for what the server prints.
+The SDK's own transport is not used: it passes on more of the environment, has no limit on the length of a line, and
+needs a file for the server's error output.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 
 MAX_LINE = 32 * 1024 * 1024
-"""Bytes of a message. A server that sends a longer one is stopped."""
+"""The most bytes of a message. A server that sends a longer one is stopped."""
 MAX_PRINTED = 2_000
-"""Characters of a line that a server prints; the rest is dropped."""
+"""The most characters of a line that a server prints; the rest is dropped."""
 BLOCK = 64 * 1024
 GRACE = 1.0
-"""Seconds that a server has to end once its input is closed, before it is told to."""
+"""Seconds that a server gets to end after its input is closed, before it is told to end."""
 KILL_TIMEOUT = 2.0
-"""Seconds that a server which was told to end has, before it is killed."""
+"""Seconds that a server gets to end after it is told to, before it is killed."""
 
 
 @asynccontextmanager
@@ -39,14 +39,14 @@ async def process_streams(
     said: Callable[[str], None],
     ended: Callable[[str], None],
 ) -> AsyncIterator[TransportStreams]:
-    """Start a server, and yield the streams of its messages. It ends with the ``async with`` block.
+    """Start a server, and yield the streams of its messages. The server is stopped when the ``async with`` block ends.
 
     Args:
         command: The program and its arguments.
         environment: Its whole environment.
         folder: Its current folder.
-        said: Called with each line it prints that is not a message.
-        ended: Called with the reason once it sends nothing more.
+        said: Called with each line that it prints and that is not a message.
+        ended: Called with the reason when it sends nothing more.
 
     Raises:
         OSError: It cannot be started.
@@ -121,7 +121,7 @@ async def _read_messages(
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Yield the lines that a server prints; of a long one the beginning."""
+    """Yield the lines that a server prints. A long line is cut."""
     line = b""
     while data := await stream.read(BLOCK):
         *whole, rest = (line + data).split(b"\n")
