@@ -136,7 +136,7 @@ def test_the_servers_of_other_clients_are_taken_over(kosmolua: Program, accounts
         '{ // servers\n "servers": { "git": {"command": "git-mcp",}, "x": {"command": "y", "args": ["${input:z}"]} } }'
     )
     done = kosmolua("servers", "import", "vscode", str(write("mcp.json", vscode)), "--yes", *named)
-    assert "x is left out: it asks for input:z" in done.stderr
+    assert "x is left out: it asks the user for input:z" in done.stderr
     assert '[mcp.git]\ncommand = "git-mcp"' in accounts.read_text()
 
 

@@ -1,4 +1,4 @@
-"""``kosmolua check``: say what is wrong with scripts, and what they may do, without running them."""
+"""``kosmolua check``: report mistakes in scripts, and what they may do, without running them."""
 
 from __future__ import annotations
 

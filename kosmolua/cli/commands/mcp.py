@@ -57,7 +57,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
             if standard.is_typed:
                 console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
-            with standard.given_back():  # the protocol's library keeps them apart itself
+            with standard.given_back():  # the protocol's library protects them itself
                 stdio.serve(handlers, complain=console.complain)
         else:
             from kosmolua.mcp import http

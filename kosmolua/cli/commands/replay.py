@@ -30,7 +30,7 @@ def command(file: str, script: str | None, options: Options) -> int:
 
     FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. There is no
     network, no account and no waiting; output, calls and result are those of the recorded run, and so is the exit
-    status. A script that asks for what was not recorded ends there, with code diverged and exit status 1.
+    status. If the script asks for something that was not recorded, it ends with code diverged and exit status 1.
     """
     path = recordings.find(file)
     name = read(path).script["name"]

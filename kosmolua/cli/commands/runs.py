@@ -22,7 +22,7 @@ DEFAULT_RUNS = 20
 
 
 class Runs(Group):
-    """The command; a word that names no subcommand is the journal to list."""
+    """The command. A word that names no subcommand is the journal to list."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line."""
@@ -84,10 +84,10 @@ def show(
     html: str | None,
     as_json: bool,  # noqa: FBT001 - the value of an option
 ) -> None:
-    """Show the calls of a recorded run, with their numbers, as --approve, --done and --again take them.
+    """Show the calls of a recorded run, with the numbers that --approve, --done and --again take.
 
-    RUN is a recording, or the beginning of the id of a run whose recording is in your state folder. A bar is the time
-    of a call; what writes is green, what destroys or failed is red.
+    RUN is a recording, or the beginning of the id of a run whose recording is in your state folder. A bar shows the
+    time of a call: green for one that writes, red for one that destroys or failed.
     """
     recording = read(recordings.find(file))
     if html:
@@ -107,13 +107,13 @@ def show(
 
 
 @command.command("prune", cls=Command)
-@click.option("--keep", metavar="AGE", help="Keep what is younger, such as 7d [30d].")
+@click.option("--keep", metavar="AGE", help="Keep recordings younger than this, such as 7d [30d].")
 @listing_options
 def prune(keep: str | None, options: Options) -> None:
     """Remove the recordings in your state folder that are older than [kosmolua.recordings] keep of the accounts file.
 
-    That happens by itself once a day, after a recorded run. A recording that a run writes just now stays, and one that
-    waits for an approval.
+    This also happens once a day, after a recorded run. Recordings that are being written, or that wait for an approval,
+    are kept.
     """
     try:
         seconds = parse_duration(keep) if keep else None
