@@ -230,11 +230,7 @@ class Runtime:
             is_complete: Whether a run has no secrets but those of this runtime. If False and there is no accounts file,
                 secrets are not checked.
         """
-        from kosmolua.lua.check import Checker
-        from kosmolua.lua.values import Secrets
-
-        is_known = is_complete or self._host.has_accounts_file
-        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
+        return self._host.checker(is_complete=is_complete)
 
     @property
     def accounts(self) -> Accounts:

@@ -22,8 +22,9 @@ from support.identifiers import stable
 from kosmolua.errors import ConfigError
 from kosmolua.secret import Secret
 from kosmolua.serve import settings
+from kosmolua.serve.opened import Common
 from kosmolua.serve.settings import Issuer
-from kosmolua.serve.tenants import Common, Tenants
+from kosmolua.serve.tenants import Tenants
 from kosmolua.serve.tokens import SignedTokens, Tokens
 
 ISSUER, AUDIENCE = "https://login.example", "kosmolua"

@@ -70,7 +70,7 @@ def _keep_child_statuses() -> None:
 
 def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain ``run`` command line without click, which takes longer to import than the sandbox takes to boot."""
-    if any(name.startswith("OTEL_") for name in os.environ):
+    if typed[:1] != ["doctor"] and any(name.startswith("OTEL_") for name in os.environ):
         from kosmolua.cli.telemetry import asks_for_spans, send_spans
 
         if asks_for_spans(os.environ):

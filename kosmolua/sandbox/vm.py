@@ -18,9 +18,9 @@ PRELUDE = (
     *("recorded", "placeholders"),
 )
 BROKEN = 70
-"""Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
+"""The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of sysexits."""
 COPIES_OF_A_REPLY = 3
-"""A reply is in memory as a string, as pieces of the decoder, and as tables."""
+"""A reply is in memory three times: as a string, as pieces of the decoder, and as tables."""
 
 Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
@@ -30,17 +30,17 @@ def _deny(*_: object) -> None:
 
 
 def read_prelude(name: str) -> bytes:
-    """Return the source of one of the prelude's files, also from within a zip."""
+    """Return the source of one of the prelude's files, even if the package is in a zip file."""
     folder = os.path.dirname(os.path.abspath(__file__))
     source: bytes = __spec__.loader.get_data(os.path.join(folder, "lua", f"{name}.lua"))  # type: ignore[union-attr]
     return source
 
 
 class Prelude:
-    """The Lua files that every VM begins with.
+    """The Lua files that every VM runs first.
 
     Args:
-        names: Their names; with ``session`` among them, :meth:`VM.converse` works.
+        names: The names of the files; :meth:`VM.converse` needs ``session`` among them.
     """
 
     def __init__(self, names: Sequence[str] = PRELUDE) -> None:
@@ -49,7 +49,7 @@ class Prelude:
         self._is_compiled = False
 
     def compile(self) -> None:
-        """Compile all of it once, for a process that makes one VM after another."""
+        """Compile all files once, for a process that makes one VM after another."""
         if not self._is_compiled:
             dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
             self.boot = dump(self.boot)
@@ -58,18 +58,20 @@ class Prelude:
 
 
 class OutOfMemory(Exception):
-    """The VM has no memory for what it asked for."""
+    """The VM reached its memory limit."""
 
 
 class VM:
-    """A Lua 5.4 VM that can only call the verbs it is given.
+    """A Lua 5.4 VM that can call only the given verbs of Python.
 
-    Only bytes cross between Lua and Python. ``max_memory`` is lifted while Python pushes into Lua, since a push that
-    fails there would hang the process; the prelude calls ``rearm`` before it goes on.
+    Only bytes cross between Lua and Python. Lua has no ``max_memory`` while Python passes values to it, since an
+    allocation that fails there would hang the process. The prelude restores the limit with ``rearm`` before it
+    continues.
 
     Args:
-        verbs: What Lua may ask of Python. A verb takes and returns bytes; one that raises ends the process.
-        prelude: What it begins with.
+        verbs: The functions of Python that Lua may call. A verb takes and returns bytes; one that raises ends the
+            process.
+        prelude: The Lua files that the VM runs first.
     """
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
@@ -87,7 +89,7 @@ class VM:
         self._run, self._converse = boot(self._bridge, self._lua.table_from(prelude.chunks))
 
     def close(self) -> None:
-        """Give back all that Lua holds. Nothing of it can be used any more."""
+        """Free all memory of the VM, which cannot be used afterwards."""
         self._lua.set_max_memory(0)
         del self._run, self._converse, self._lua
 
@@ -98,7 +100,7 @@ class VM:
 
     @property
     def room(self) -> float:
-        """Bytes that Lua may take in addition."""
+        """Bytes that Lua may allocate before it reaches its memory limit."""
         return self._limit - self.memory_used if self._limit else inf
 
     def run(
@@ -110,41 +112,45 @@ class VM:
         memory: int,
         seed: bytes | None = None,
     ) -> None:
-        """Run a script; the outcome goes out through the verbs.
+        """Run a script, which reports its outcome through the verbs.
 
         Args:
             source: The text of the script.
-            chunk: Its name in messages, with ``@`` or ``=`` before it as Lua wants.
-            settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
+            chunk: The script's name in messages, with ``@`` or ``=`` in front as Lua requires.
+            settings: The settings of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
-            seed: Sixteen bytes that random numbers begin with; by default other ones each time.
+            seed: Sixteen bytes to seed the random numbers with; by default random bytes.
 
         Raises:
-            OutOfMemory: Memory ran out outside of Lua code that could report it.
+            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
         """
         self._within(memory, self._run, source, chunk, settings, seed or os.urandom(16), *arguments)
 
     def converse(
         self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
     ) -> None:
-        """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.
+        """Run a chunk of a session, which reports its outcome through the verbs. The state is kept for the next chunk.
 
         Args:
             verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
-            chunk: Its name in messages, as :meth:`run` takes it.
-            settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
+            chunk: The chunk's name in messages, in the form of :meth:`run`.
+            settings: The settings of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
-            seed: Sixteen bytes that random numbers begin with; by default they go on.
+            seed: Sixteen bytes to seed the random numbers with; by default the generator is left as it is.
 
         Raises:
-            OutOfMemory: Memory ran out outside of Lua code that could report it.
+            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
-        """Call a function of the prelude's, which rearms the limit once it has its arguments."""
+        """Call a function of the prelude, which restores the memory limit once it has its arguments.
+
+        Raises:
+            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
+        """
         self._limit = memory
         self._lua.set_max_memory(0)
         try:
@@ -159,8 +165,8 @@ class VM:
             answer = self._verbs[verb](*arguments)
             if answer is not None:
                 self._make_room(len(answer))
-        except BaseException as error:  # noqa: BLE001 - raised on, it would reach the script as an object of Python's
-            error.__traceback__ = None  # what the verb held is given back, so that there is memory to report the end
+        except BaseException as error:  # noqa: BLE001 - raised further, it would reach the script as a Python object
+            error.__traceback__ = None  # frees what the verb held, so that there is memory to report the end
             self._give_up(error)
         return answer
 

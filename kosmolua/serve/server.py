@@ -24,9 +24,10 @@ from kosmolua.serve import settings as files
 from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log, RunLog, open_audit
 from kosmolua.serve.metrics import Metrics
+from kosmolua.serve.opened import Common
 from kosmolua.serve.processes import Group, Member, RoutedConnection
 from kosmolua.serve.settings import STANZA, Settings
-from kosmolua.serve.tenants import Common, Tenants
+from kosmolua.serve.tenants import Tenants
 
 REFRESH_INTERVAL = 1.0
 LINGER = 1.0
@@ -84,6 +85,7 @@ def serve(plan: Plan) -> None:
 
 def _serve_with_many(plan: Plan, settings: Settings, listener: Listener, url: str) -> None:
     tenants = Tenants(settings, plan.common)  # whoever reads a wrong file is told before processes start
+    tenants.disconnect()  # processes must not share a connection
     plan.announce(_announcement(tenants, url))
     group = Group(plan.processes)
 

@@ -114,9 +114,10 @@ class Settings:
         max_headers: Bytes of the head of a request.
         workers: How many scripts run at once, those of all tenants together.
         log: The file of the log; None for standard output.
-        store: Where recordings and questions to people are kept for all replicas, a folder or the address of a
+        store: Where recordings, questions to people and grants are kept for all replicas, a folder or the address of a
             database; None for the user's state folder.
-        cookie_key: Signs the cookies of the page; None for another key at each start.
+        cookie_key: Signs the cookies of the page; None for the key that the store has, or without one another at each
+            start.
         oidc: Where people sign in, or None if they do by tokens alone.
     """
 

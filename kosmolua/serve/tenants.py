@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
-from kosmolua.accounts.sources import Sources
 from kosmolua.broker.records import CallEnded, Event
-from kosmolua.broker.store import Stores
-from kosmolua.broker.stores import open_stores
-from kosmolua.broker.tenancy import Tenancy
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, NotConfigured, WorkerLost
-from kosmolua.folders import expanded, state_folder
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
@@ -29,14 +22,14 @@ from kosmolua.mcp.server import Handlers
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runs.run import DEFAULT_NAME
 from kosmolua.runtime import Runtime
-from kosmolua.secret import Secret
 from kosmolua.serve.approvals import Approvals, Approver
 from kosmolua.serve.grants import Grants
+from kosmolua.serve.opened import Common, Opened
+from kosmolua.serve.own import Own
 from kosmolua.serve.runs import Observer, Running
-from kosmolua.serve.settings import Given, Settings, TenantSettings
-from kosmolua.serve.tokens import SignedTokens, Tokens, may_be_signed
+from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.tokens import Tokens, may_be_signed
 
-FOLDER = "tenants"
 OPEN_TENANT = "simulated"
 """The tenant of a server that has none and only simulates."""
 POLL_INTERVAL = 0.05
@@ -46,90 +39,6 @@ RETIREMENT = 5.0
 
 def _ignore(_: object) -> None:
     return
-
-
-@dataclass(frozen=True)
-class Common:
-    """What the command line gives to all tenants.
-
-    Args:
-        simulate: Answer calls from simulators.
-        failures: How simulated functions fail.
-        plugins: Integrations that all tenants have.
-        read_only: Deny every write.
-        deny: Patterns of functions that are denied.
-        limits: Limits of scripts, where a tenant has no others.
-        require_isolation: Run no script if the system lacks a layer around the sandbox.
-        check: Refuse scripts that are certain to fail.
-        environ: The environment that secrets may come from.
-        warn: Called with a sentence about what is unwise but works.
-    """
-
-    simulate: bool = False
-    failures: Mapping[str, str] = field(default_factory=dict)
-    plugins: Sequence[str] = ()
-    read_only: bool = False
-    deny: Sequence[str] = ()
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    require_isolation: bool = False
-    check: bool = True
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    warn: Callable[[str], None] = _ignore
-
-
-class Opened:
-    """A tenant's section with what it names: its tokens, and a runtime with its accounts.
-
-    Args:
-        settings: What its section says.
-        common: What all tenants have.
-        server: What the file says of the server.
-        stores: Keep the recordings of all tenants; None if each keeps them in its folder.
-
-    Raises:
-        ConfigError: A file cannot be read, or says something that it may not; a token is missing or too short.
-    """
-
-    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
-        self.settings = settings
-        self.server = server
-        self._store = stores.of(settings.name) if stores else None
-        self._common = common
-        self.folder = os.path.join(state_folder(), FOLDER, settings.name)
-        base = server.path.parent if server.path else Path()
-        self.tokens = self._read_tokens(base)
-        self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None
-        self.runtime = self.open_runtime(simulate=common.simulate)
-
-    def open_runtime(self, *, simulate: bool) -> Runtime:
-        """Return a new runtime with the accounts and integrations of the tenant."""
-        settings, common = self.settings, self._common
-        runtime = Runtime(
-            settings.accounts or self.server.path,
-            simulate=simulate,
-            failures=common.failures if simulate else None,
-            plugins=[*common.plugins, *settings.plugins],
-            read_only=common.read_only,
-            deny=common.deny,
-            journal=True,
-            workers=self.server.workers_of(settings),
-            require_isolation=common.require_isolation,
-            warn=self._warn,
-            environ=common.environ,
-            scripts=settings.scripts,
-            share_limits=True,
-            tenancy=Tenancy(settings.name, self.folder, settings.permissions),
-            store=self._store,
-        )
-        runtime.limits = runtime.limits.but(**common.limits).but(**settings.limits)
-        return runtime
-
-    def _read_tokens(self, base: Path) -> Tokens:
-        where = f"tenants.{self.settings.name}.token"
-        return Tokens(_secret(base, self._common, where, given, self._warn) for given in self.settings.token)
-
-    def _warn(self, sentence: str) -> None:
-        self._common.warn(f"{self.settings.name}: {sentence}")
 
 
 class Tenant:
@@ -147,7 +56,7 @@ class Tenant:
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
         self.name = opened.settings.name
         self.approvals = Approvals(lambda: self.runtime.store)
-        self.grants = Grants(os.path.join(opened.folder, "grants.json"))
+        self.grants = Grants(lambda: self.runtime.store)
         self._opened = opened
         self._common = common
         self._observers = observers
@@ -249,13 +158,12 @@ class Tenant:
     async def _attend(
         self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
+        granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
         if self._is_draining:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])
         runtime, client = self.runtime, options.get("approve")
-        if any(self.grants):
-            granted = await asyncio.to_thread(self.grants.patterns, runtime.catalog)
-            options["allow"] = [*options.get("allow", ()), *granted]
+        options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
         options["watch"] = self._watch(running, options.get("watch", _ignore))
         self._running[running.id] = running
@@ -375,8 +283,8 @@ class Tenants:
         key: Signs the cookies of the page, if the processes of a server share one.
 
     ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
-    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page; it is
-    another one at each start unless the file has one.
+    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page: the one
+    that the file has, or else that of the stores, which all replicas share, or else another one at each start.
 
     Raises:
         ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
@@ -385,14 +293,14 @@ class Tenants:
     def __init__(
         self, settings: Settings, common: Common, observers: Sequence[Observer] = (), key: bytes | None = None
     ) -> None:
-        self.key = key or _cookie_key(settings, common)
         self._common = common
         self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
-        self._stores = _open_stores(settings, common)
+        own = self._own(settings)
+        self._stores = own.stores()
+        self.key = key or own.cookie_key(self._stores)
         self.settings, opened = self._open(settings)
-        self.metrics_token = _metrics_token(self.settings, common)
-        self.client_secret = _client_secret(self.settings, common)
+        self.metrics_token, self.client_secret = own.metrics_token(), own.client_secret()
         self._by_name = {each.settings.name: Tenant(each, common, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -436,8 +344,9 @@ class Tenants:
         Raises:
             ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
         """
-        metrics_token = await asyncio.to_thread(_metrics_token, settings, self._common)
-        client_secret = await asyncio.to_thread(_client_secret, settings, self._common)
+        own = self._own(settings)
+        metrics_token = await asyncio.to_thread(own.metrics_token)
+        client_secret = await asyncio.to_thread(own.client_secret)
         read, opened = await asyncio.to_thread(self._open, settings)
         self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
@@ -458,18 +367,25 @@ class Tenants:
         """Begin no further run, and wait until those under way have ended, at most for so many seconds."""
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
 
+    def disconnect(self) -> None:
+        """Close the connections of the stores. They are opened again if they are needed."""
+        if self._stores:
+            self._stores.close()
+
     async def stop(self) -> None:
         """End all scripts and sessions."""
         for task in self._leaving:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
-        if self._stores:
-            await asyncio.to_thread(self._stores.close)
+        await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
         """Reopen the journals, as after their files were renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
+
+    def _own(self, settings: Settings) -> Own:
+        return Own(settings, self._common.environ, self._common.warn)
 
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
         """Return the settings, and each tenant's section with what it names."""
@@ -486,46 +402,6 @@ class Tenants:
             raise
         _warn_of_shared_accounts(opened, self._common.warn)
         return settings, opened
-
-
-def _open_stores(settings: Settings, common: Common) -> Stores | None:
-    """Return the stores that ``[serve] store`` names, or None."""
-    if settings.store is None or settings.path is None:
-        return None
-    where = _secret(settings.path.parent, common, "serve.store", settings.store, common.warn).reveal()
-    return open_stores(where if "://" in where else str(settings.path.parent / expanded(where)))
-
-
-def _cookie_key(settings: Settings, common: Common) -> bytes:
-    if settings.cookie_key is None or settings.path is None:
-        return secrets.token_bytes(32)
-    given = _secret(settings.path.parent, common, "serve.cookie_key", settings.cookie_key, common.warn)
-    return sha256(given.reveal().encode()).digest()
-
-
-def _metrics_token(settings: Settings, common: Common) -> Secret | None:
-    if settings.metrics_token is None or settings.path is None:
-        return None
-    return _secret(settings.path.parent, common, "serve.metrics_token", settings.metrics_token, common.warn)
-
-
-def _client_secret(settings: Settings, common: Common) -> Secret | None:
-    given = settings.oidc.client_secret if settings.oidc else None
-    if given is None or settings.path is None:
-        return None
-    return _secret(settings.path.parent, common, "serve.oidc.client_secret", given, common.warn)
-
-
-def _secret(folder: Path, common: Common, where: str, given: Given, warn: Callable[[str], None]) -> Secret:
-    """Return a secret of the server.
-
-    Raises:
-        ConfigError: Its source does not give it, or it is too short.
-    """
-    try:
-        return Sources(folder, common.environ, warn).read(where, given)
-    except NotConfigured as error:
-        raise ConfigError(error.message, hint=error.hint, detail=error.detail) from None
 
 
 def _refuse_same_tokens(opened: Sequence[Opened]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import importlib
 import os
 import platform
@@ -14,9 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from peers import versions
 from ratio import HEADER
 
+PACKAGE = Path(__file__).parents[2] / "kosmolua"
+
 
 def main(names: list[str]) -> None:
     """Print the table as each benchmark ends."""
+    compileall.compile_dir(PACKAGE, quiet=1)  # an installed package has its bytecode, and a checkout may have none
     files = sorted(Path(__file__).parent.glob("bench_*.py"))
     chosen = [file.stem for file in files if not names or file.stem.removeprefix("bench_") in names]
     system = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores"

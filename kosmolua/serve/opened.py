@@ -1,0 +1,130 @@
+"""A tenant's section of the accounts file with what it names: tokens, and a runtime with its accounts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kosmolua.broker.store import Store, Stores
+from kosmolua.broker.tenancy import Tenancy
+from kosmolua.folders import tenant_folder
+from kosmolua.runtime import Runtime
+from kosmolua.serve.own import Own
+from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.tokens import SignedTokens, Tokens
+
+
+def _ignore(_: object) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the command line gives to all tenants.
+
+    Args:
+        simulate: Answer calls from simulators.
+        failures: How simulated functions fail.
+        plugins: Integrations that all tenants have.
+        read_only: Deny every write.
+        deny: Patterns of functions that are denied.
+        limits: Limits of scripts, where a tenant has no others.
+        require_isolation: Run no script if the system lacks a layer around the sandbox.
+        check: Refuse scripts that are certain to fail.
+        environ: The environment that secrets may come from.
+        warn: Called with a sentence about what is unwise but works.
+    """
+
+    simulate: bool = False
+    failures: Mapping[str, str] = field(default_factory=dict)
+    plugins: Sequence[str] = ()
+    read_only: bool = False
+    deny: Sequence[str] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    require_isolation: bool = False
+    check: bool = True
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    warn: Callable[[str], None] = _ignore
+
+
+class Opened:
+    """A tenant's section with what it names: its tokens, and a runtime with its accounts.
+
+    Args:
+        settings: What its section says.
+        common: What all tenants have.
+        server: What the file says of the server.
+        stores: Keep the recordings of all tenants; None if each keeps them in its folder.
+
+    Raises:
+        ConfigError: A file cannot be read, or says something that it may not; a token is missing or too short.
+    """
+
+    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
+        self.settings = settings
+        self.server = server
+        self._store = stores.of(settings.name) if stores else None
+        self._common = common
+        self.folder = tenant_folder(settings.name)
+        self.tokens = self._read_tokens()
+        base = server.path.parent if server.path else Path()
+        self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None
+        self.runtime = self.open_runtime(simulate=common.simulate)
+
+    def open_runtime(self, *, simulate: bool) -> Runtime:
+        """Return a new runtime with the accounts and integrations of the tenant."""
+        return open_runtime(self.settings, self._common, self.server, self._store, simulate=simulate)
+
+    def _read_tokens(self) -> Tokens:
+        where = f"tenants.{self.settings.name}.token"
+        own = Own(self.server, self._common.environ, self._warn)
+        return Tokens(own.secret(where, given) for given in self.settings.token)
+
+    def _warn(self, sentence: str) -> None:
+        self._common.warn(f"{self.settings.name}: {sentence}")
+
+
+def open_runtime(
+    settings: TenantSettings,
+    common: Common,
+    server: Settings,
+    store: Store | None,
+    *,
+    simulate: bool,
+    **given: Any,
+) -> Runtime:
+    """Return a new runtime with the accounts and integrations of a tenant.
+
+    Args:
+        settings: What its section says.
+        common: What all tenants have.
+        server: What the file says of the server.
+        store: Keeps its recordings; None if its folder does.
+        simulate: Whether its calls are simulated.
+        given: Further parameters of the runtime.
+
+    Raises:
+        ConfigError: A file cannot be read, or says something that it may not.
+    """
+    runtime = Runtime(
+        settings.accounts or server.path,
+        simulate=simulate,
+        failures=common.failures if simulate else None,
+        plugins=[*common.plugins, *settings.plugins],
+        read_only=common.read_only,
+        deny=common.deny,
+        workers=server.workers_of(settings),
+        require_isolation=common.require_isolation,
+        warn=lambda sentence: common.warn(f"{settings.name}: {sentence}"),
+        environ=common.environ,
+        scripts=settings.scripts,
+        share_limits=True,
+        tenancy=Tenancy(settings.name, tenant_folder(settings.name), settings.permissions),
+        store=store,
+        **{"journal": True, **given},
+    )
+    runtime.limits = runtime.limits.but(**common.limits).but(**settings.limits)
+    return runtime
