@@ -521,7 +521,12 @@ def test_a_redirect_is_an_error() -> None:
         (Response(308, {"Location": "../y?k=1"}), "PUT", "redirects to /v1/y, which was not followed", f"{BASE}/y?k=1"),
         (Response(303, {"Location": "https://[bad/"}), "POST", "names no address", None),
         (Response(301, {"Location": "mailto:a"}), "GET", "redirects to another address, which was not", "mailto:a"),
-        (Response(303, {"Location": "//evil.example/"}), "POST", "it must not get the credential", "https://evil.example/"),
+        (
+            Response(303, {"Location": "//evil.example/"}),
+            "POST",
+            "it must not get the credential",
+            "https://evil.example/",
+        ),
     ],
 )
 def test_what_a_redirect_says(answer: Response, method: str, says: str, location: str | None) -> None:

@@ -20,13 +20,13 @@ from kosmolua.mcp.server import Handlers
 
 
 def serve(handlers: Handlers, *, complain: Callable[[str], None]) -> None:
-    """Serve until the client closes its end. Nothing but the protocol reaches standard output.
+    """Serve until the client closes its end. Only messages of the protocol are written to standard output.
 
     Args:
         handlers: Answers the requests.
         complain: Writes a sentence to standard error.
     """
-    # A thread waits for the next line, and no exception reaches it there: these signals end the process instead.
+    # A thread waits for the next line and cannot be interrupted by an exception, so these signals end the process.
     # Scripts end with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
@@ -34,7 +34,7 @@ def serve(handlers: Handlers, *, complain: Callable[[str], None]) -> None:
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the process as the signal would by default, which it does not for the first process of a container."""
+    """End the process as the signal would by default. For the first process of a container, it would not."""
     if os.getpid() == 1:
         os._exit(128 + number)
     signal.signal(number, signal.SIG_DFL)
@@ -50,7 +50,8 @@ async def _serve(handlers: Handlers, complain: Callable[[str], None]) -> None:
             try:
                 await server.run(readable, outgoing, server.create_initialization_options())
             except anyio.get_cancelled_exc_class():
-                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process.
+                # The SDK cancels this when it cannot write. The thread that waits for a line would keep the process
+                # alive.
                 complain("Standard output can no longer be written, so the server has ended")
                 os._exit(1)
             tasks.cancel_scope.cancel()
@@ -63,7 +64,7 @@ async def _sift(
     messages: MemoryObjectSendStream[SessionMessage | Exception],
     answer: Callable[[SessionMessage], Awaitable[None]],
 ) -> None:
-    """Pass messages on, and answer invalid lines: the SDK drops them, and a client may wait for the answer."""
+    """Pass messages on, and answer invalid lines, which the SDK would drop although a client may wait for an answer."""
     async with messages:
         async for item in incoming:
             if not isinstance(item, ValidationError):
@@ -97,5 +98,5 @@ def _id_in(inputs: list[object]) -> int | str | None:
 
 
 def _can_be_id(given: object) -> bool:
-    """Return True for an integer, and for a string that can be written: JSON can spell lone surrogates."""
+    """Return True for an integer, and for a string without lone surrogates, which cannot be written."""
     return isinstance(given, (int, str)) and not isinstance(given, bool) and decodable(given) == given
