@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _JSON = "JSON is read with json.decode and written with json.encode"
-_NIL = "Lua writes nil"
+_NIL = "Lua's word is nil"
 _WAIT = "a call waits by itself: leave the word out; parallel.all runs several at once"
 _LOOP = "go through a list with for _, item in ipairs(list) do"
 _LENGTH = "the length of a list is #list"

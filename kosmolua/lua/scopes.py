@@ -21,8 +21,8 @@ class Variable:
         name: The name of the variable.
         start: The place of its declaration in the source, in bytes.
 
-    ``changes`` counts the assignments after its declaration, ``value`` is the expression that it begins with,
-    and ``is_counter`` is true for the variable of a loop over numbers.
+    ``changes`` counts the assignments after its declaration. ``value`` is the expression of its first value.
+    ``is_counter`` is true for the variable of a numeric loop.
     """
 
     __slots__ = ("changes", "is_counter", "name", "start", "value")
@@ -36,7 +36,7 @@ class Variable:
 
     @property
     def table(self) -> Node | None:
-        """The table constructor that it begins with, or None."""
+        """The table constructor that is its first value, or None."""
         return self.value if self.value and self.value.kind == "table_constructor" else None
 
 
@@ -47,9 +47,9 @@ class Scopes:
         root: The whole script.
         follows_others: True for a chunk of a session in which earlier chunks may have changed globals and tables.
 
-    ``defined`` counts the assignments of each global that the script assigns, ``globals`` has those that it reads,
-    ``escaping`` those of them that it does more with than to read a field, ``fields`` the names of fields that it
-    assigns to any table, and ``locals`` the line of the first declaration of each local name.
+    ``defined`` counts the assignments of each global that the script assigns. ``globals`` has the globals that it
+    reads, and ``escaping`` those that it uses in other ways than reading a field. ``fields`` has the names of fields
+    that it assigns in any table, and ``locals`` the line of the first declaration of each local name.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
