@@ -283,6 +283,10 @@ class Runtime:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
 
+    def warm(self) -> None:
+        """Start what the first script needs, so that it need not wait: its sandbox boots while this program goes on."""
+        self._pool.warm()
+
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script in a process of its own, or in one that ran others if ``reuse`` allows that.
 

@@ -139,6 +139,12 @@ class WorkerPool:
         finally:
             turn.end()
 
+    def warm(self) -> None:
+        """Start the process that forks the others, where the system can fork, so that the first run finds it ready."""
+        with self._lock:
+            if CAN_FORK and not self._closed:
+                self._spares.warm()
+
     def close(self) -> None:
         """End the processes that are kept ready. Runs that wait for a place end as well."""
         with self._lock:
