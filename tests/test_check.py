@@ -156,7 +156,11 @@ WARNINGS = [
     ("local x = 'a' if x == 'a' or 'b' then end", "'b' alone is always true", "x == 'b'"),
     (S + "if services[1].createdAt > os.time() - 60 then end", "a text is compared with a number", "tonumber"),
     ("local t = {} local sorted = table.sort(t)", "there is no value that table.sort returns", "it sorts the list"),
-    (R + "pcall(render.list_owners())", "pcall takes a function, but this calls the function first", "pcall(render.list_owners"),
+    (
+        R + "pcall(render.list_owners())",
+        "pcall takes a function, but this calls the function",
+        "pcall(render.list_owners",
+    ),
     ("print(os.date('YYYY-MM-DD'))", "os.date has letters with %", "%Y-%m-%d"),
     ("local function f() return None end", "nothing defines 'None'", "nil"),
     ("print(x == null)", "nothing defines 'null'", "Lua's word is nil"),

@@ -515,7 +515,7 @@ def test_a_redirect_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("answer", "method", "says", "location"),
     [
-        (Response(103), "GET", "was answered 103: it is neither an answer nor an error", None),
+        (Response(103), "GET", "was answered 103: this is neither an answer nor an error", None),
         (Response(304), "GET", "was answered 304: the resource has not changed", None),
         (Response(302), "GET", "was answered 302: this is neither an answer nor an error, and names no address", None),
         (Response(308, {"Location": "../y?k=1"}), "PUT", "redirects to /v1/y, which was not followed", f"{BASE}/y?k=1"),

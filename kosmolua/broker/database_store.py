@@ -1,6 +1,6 @@
 """Stores in a database: recordings, questions and grants of many tenants, for any number of processes and hosts.
 
-Every statement names the tenant, but for those about the key that all who have the database share.
+Every statement names the tenant, except those for the key that all servers with the database share.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from kosmolua.errors import ConfigError
 ASK_PATIENCE = 5.0
 """Seconds to keep trying to store a question. A person at the script's client may be asked anyway."""
 KEY, KEY_PATIENCE = "pages", 5.0
-"""The name of the key, and for how many seconds a database is waited for that starts at the same time as a server."""
+"""The name of the key, and seconds to wait for a database that starts at the same time as the server."""
 PRUNED = "pruned"
 """The name that holds the lease of a recording while it is removed."""
 
@@ -61,12 +61,12 @@ class DatabaseStores:
         return DatabaseStore(self._database, checked_tenant(tenant))
 
     def key(self) -> bytes:
-        """Return the key, which is in a row."""
+        """Return the key, which is kept in a row of its own."""
         query = sql.select(KEYS.c.key).where(KEYS.c.name == KEY)
         found = self._database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
         if found is None:
             new = sql.insert(KEYS).values(name=KEY, key=secrets.token_bytes(KEY_SIZE))
-            with suppress(IntegrityError):  # another server was first
+            with suppress(IntegrityError):  # another server created it first
                 self._database.do(lambda at: at.execute(new))
             found = self._database.do(lambda at: at.execute(query).scalar_one())
         return bytes(found)
@@ -184,7 +184,7 @@ class DatabaseStore:
             self._database.do(lambda at: at.execute(gone))
 
     def grants(self) -> list[Grant]:
-        """Return what was allowed for good."""
+        """Return all grants."""
         of = GRANTS.c
         query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
         rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
@@ -198,7 +198,7 @@ class DatabaseStore:
             at.execute(self._without(given.path, given.account))
             at.execute(new)
 
-        with suppress(IntegrityError):  # somebody else allowed the same just now
+        with suppress(IntegrityError):  # another person allowed the same at the same time
             self._database.do(keep)
 
     def revoke(self, path: str, account: str) -> None:

@@ -35,7 +35,7 @@ BLOCK = 64 * 1024
 """How many bytes to read at a time from the end of a file."""
 KEY = ".key"
 KEY_TRIES, KEY_PAUSE = 50, 0.02
-"""How often a key is looked for that another process is about to write, and the seconds between."""
+"""How many times to look for a key that another process is about to write, and the seconds between."""
 
 
 class Folders:
@@ -53,7 +53,7 @@ class Folders:
         return Folder(os.path.join(self._path, checked_tenant(tenant)))
 
     def key(self) -> bytes:
-        """Return the key, which is in a file that its owner alone can read."""
+        """Return the key, which is kept in a file that only its owner can read."""
         path = os.path.join(self._path, KEY)
         _make(self._path)
         with suppress(FileExistsError), _to_create(path) as file:
@@ -62,7 +62,7 @@ class Folders:
             if len(key := _bytes_of(path)) == KEY_SIZE:
                 return key
             time.sleep(KEY_PAUSE)
-        raise ConfigError(f"{path} is not a key", hint="remove it, and another one is made")
+        raise ConfigError(f"{path} is not a key", hint="remove it; another key is then created")
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -168,7 +168,7 @@ class Folder:
                 os.remove(self._question(question, suffix))
 
     def grants(self) -> list[Grant]:
-        """Return what was allowed for good."""
+        """Return all grants."""
         try:
             names = [name for name in os.listdir(self._grants) if "." not in name]
         except FileNotFoundError:
@@ -179,7 +179,7 @@ class Folder:
         return sorted(found, key=lambda each: (each.since, each.path, each.account))
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant: a file of its own."""
+        """Keep a grant in a file of its own."""
         try:
             _make(self._grants)
             replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
@@ -198,7 +198,7 @@ class Folder:
         return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
 
     def _granted(self, name: str) -> Grant | None:
-        """Return a grant by the name of its file; None if it was revoked meanwhile."""
+        """Return the grant in a file, or None if it was revoked meanwhile."""
         path = os.path.join(self._grants, name)
         try:
             with open(path, encoding="utf-8") as file:
@@ -293,18 +293,18 @@ def _last_line(file: Any, size: int) -> bytes:
 
 
 def _to_create(path: str) -> Any:
-    """Open a new file that its owner alone can read.
+    """Create and open a file that only its owner can read.
 
     Raises:
-        FileExistsError: It is there already.
-        ConfigError: It cannot be made.
+        FileExistsError: The file exists already.
+        ConfigError: The file cannot be created.
     """
     try:
         return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
         raise
     except OSError as error:
-        raise ConfigError(f"{path} cannot be made: {error.strerror}") from None
+        raise ConfigError(f"{path} cannot be created: {error.strerror}") from None
 
 
 def _bytes_of(path: str) -> bytes:

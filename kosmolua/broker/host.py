@@ -165,12 +165,13 @@ class Host:
     def checker(
         self, account: str | None = None, secrets: Sequence[str] | None = None, *, is_complete: bool = True
     ) -> Checker:
-        """Return what checks scripts against the integrations, accounts and secrets.
+        """Return the checker that compares scripts with the integrations, accounts and secrets.
 
         Args:
             account: The default account of the run.
-            secrets: The names of its secrets; by default all that there are.
-            is_complete: Whether it has these secrets alone. If not, and there is no accounts file, it knows none.
+            secrets: The names of the secrets that the run may use; by default all.
+            is_complete: Whether the run has no secrets but these. If False and there is no accounts file, secrets are
+                not checked.
         """
         from kosmolua.lua.check import Checker
         from kosmolua.lua.values import Secrets

@@ -95,7 +95,7 @@ class Record(NamedTuple):
     request: Request | None = None
 
     def __repr__(self) -> str:
-        """Return all but the request, in which there may be secrets."""
+        """Return all fields except the request, which may contain secrets."""
         shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
         return f"Record({', '.join(shown)})"
 

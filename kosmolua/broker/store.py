@@ -103,7 +103,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Grant:
-    """A function that a person has allowed for good.
+    """A function that a person has allowed permanently.
 
     Args:
         path: The function, such as ``render2.restart_service``.
@@ -117,7 +117,7 @@ class Grant:
 
     @property
     def pattern(self) -> str:
-        """The grant as ``--allow`` takes it."""
+        """The grant as a pattern for ``--allow``."""
         integration, _, function = self.path.rpartition(".")
         return f"{integration}.{glob.escape(self.account)}.{function}"
 
@@ -179,13 +179,13 @@ class Store(Protocol):
         """Remove a question, whether it was answered or not."""
 
     def grants(self) -> list[Grant]:
-        """Return what was allowed for good, the oldest first."""
+        """Return all grants, the oldest first."""
 
     def grant(self, given: Grant) -> None:
-        """Keep a grant, in place of an earlier one of the same function and account."""
+        """Keep a grant. It replaces an earlier one for the same function and account."""
 
     def revoke(self, path: str, account: str) -> None:
-        """Drop the grant of a function with an account, if there is one."""
+        """Remove the grant for a function with an account, if there is one."""
 
 
 class Stores(Protocol):
@@ -199,7 +199,7 @@ class Stores(Protocol):
         """
 
     def key(self) -> bytes:
-        """Return a key that all who have these stores share, and nobody else; it is made when it is first asked for.
+        """Return a secret key that all servers with these stores share. It is created on first use.
 
         Raises:
             ConfigError: The stores cannot be reached.

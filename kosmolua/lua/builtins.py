@@ -39,7 +39,7 @@ KINDS = {
     **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
     **dict.fromkeys(("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode"), "string"),
 }
-"""What functions return, in Lua's word for its type, where that is always the same and never nil."""
+"""The Lua types of functions' results, for functions whose result always has the same type and is never nil."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 

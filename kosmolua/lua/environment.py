@@ -54,4 +54,4 @@ GLOBALS, LIBRARIES = _read()
 """Every global name, and the fields of each library."""
 STRING_METHODS = LIBRARIES["string"]
 ERROR_KEYS = STRING_METHODS.union(*(_FIELD.findall(block) for block in _ERROR.findall(definitions())))
-"""What a script may look up in the error that ``pcall`` returns: a field of a table, or a method of a text."""
+"""Keys that a script may look up in an error from ``pcall``: fields of an error table, or methods of a string."""

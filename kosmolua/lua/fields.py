@@ -114,7 +114,7 @@ class Fields:
             self._check_secret(node, value, key)
         elif isinstance(value, Callee):
             hint = f"call it: {(node.get('table') or node).text}({{ ... }}).{key or 'name'}"
-            self._findings.fail(node, f"{value.path} is a function, and is not called here", hint)
+            self._findings.fail(node, f"{value.path} is a function, but is not called here", hint)
         elif key is None or key in self._scopes.fields:
             return UNKNOWN
         elif isinstance(value, Library):

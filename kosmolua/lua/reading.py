@@ -55,7 +55,7 @@ class Reading:
         params: The type of ``params``, if the script's header declares it.
         known: The known values of a session's globals, if the script is a chunk of a session.
         secrets: The secrets that it may use, or None if they are not known.
-        held: What the variables that change may hold, as far as an earlier reading found it.
+        held: The values of variables that change, as found by an earlier reading.
 
     ``dropped`` has the integrations' functions that are called as statements, so that their results are lost; ``kept``
     has those that are called in any other way.
@@ -105,7 +105,7 @@ class Reading:
         return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
 
     def held(self) -> Held:
-        """Return what the variables that change may hold, for another reading."""
+        """Return the values that were found for variables that change, for another reading."""
         return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
@@ -144,7 +144,7 @@ class Reading:
         self._flow.close()
 
     def returned(self, function: Value) -> Value:
-        """Return the known value of what a function returns, of the script or of an integration."""
+        """Return the known result of a function of the script or of an integration."""
         if isinstance(function, Callee):
             returns = function.function.returns
             return Result(returns, f"the result of {function.function.name}") if returns else UNKNOWN
@@ -187,7 +187,7 @@ class Reading:
                     self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
 
     def _comes_from_call(self, node: Node | None) -> bool:
-        """Return True if a value is part of what a function of an integration returns, whatever arguments it gets."""
+        """Return True if a value is the result of an integration's function or a part of it, whatever its arguments."""
         for _ in range(2):
             while node and node.kind in ("dot_index_expression", "bracket_index_expression"):
                 node = node.get("table")
@@ -300,7 +300,7 @@ class Reading:
             self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
-        """Return what the expressions of a list are known to be, and what ``pcall`` returns beside its boolean."""
+        """Return the known values of a list of expressions. A ``pcall`` at its end gives two values."""
         values = [self.value(each) for each in nodes]
         caught = self._caught.get(id(nodes[-1])) if nodes else None
         return [*values, caught] if caught else values
@@ -469,7 +469,7 @@ class Reading:
                 return decoded(str(values[0].value))
             if called.name == "parallel.map" and len(values) > 1:
                 item = self.returned(values[1])
-                return Result(List(item.type), "what parallel.map returns") if isinstance(item, Result) else UNKNOWN
+                return Result(List(item.type), "the result of parallel.map") if isinstance(item, Result) else UNKNOWN
             if called.name == "assert" and values and isinstance(values[0], Result):
                 return values[0]
             if called.name in NOTHING:
@@ -538,7 +538,7 @@ class Reading:
 
 
 def _chosen(operator: str, first: Value, second: Value) -> Value:
-    """Return what ``and`` or ``or`` is known to yield: ``x and x.y`` the second or nil, ``x or {}`` the first."""
+    """Return the known value of ``and`` or ``or``: ``x and x.y`` gives the second or nil, ``x or {}`` the first."""
     if operator == "and":
         return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
     is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children

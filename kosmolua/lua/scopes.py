@@ -71,7 +71,7 @@ class Scopes:
 
     @property
     def may_share_globals(self) -> bool:
-        """Whether a global may be assigned outside what is read here."""
+        """True if globals may be assigned by code that is not read here."""
         return self._follows_others or self.is_dynamic
 
     @property

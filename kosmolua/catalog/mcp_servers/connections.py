@@ -25,14 +25,14 @@ T = TypeVar("T")
 RESTART_INTERVAL = 60.0
 """Seconds within which a server that ended is started again only once."""
 MAX_WAIT = 3600.0
-"""Seconds after which the deadline is looked at again."""
+"""Seconds after which the deadline is checked again, since it may have moved."""
 
 
 class Connections:
     """The connections of a runtime, one for each server.
 
     Args:
-        around: Where servers are started, and who hears of them.
+        around: The folder, the environment and the callbacks of all connections.
     """
 
     def __init__(self, around: Surroundings) -> None:
@@ -188,11 +188,11 @@ class Connections:
 
 
 class _Waiting(Generic[T]):
-    """Work in the loop that a thread waits for: a lock, which takes a fraction of what a future of two kinds does.
+    """A coroutine in the loop whose result a thread waits for. It uses a lock, which is much faster than two futures.
 
     Args:
-        loop: The loop, which another thread runs.
-        work: The work, which begins at once.
+        loop: The loop, which runs in another thread.
+        work: The coroutine, which is started at once.
     """
 
     __slots__ = ("_error", "_is_over", "_loop", "_task", "_value", "_work")
@@ -208,17 +208,17 @@ class _Waiting(Generic[T]):
         loop.call_soon_threadsafe(self._begin)
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the end, and return True once it is there."""
+        """Wait for the end, at most ``seconds``, and return True if the coroutine has ended."""
         return self._is_over.acquire(timeout=seconds)
 
     def result(self) -> T:
-        """Return what the work did, which is over, or raise what it raised."""
+        """Return the result of the coroutine, which has ended, or raise its exception."""
         if self._error:
             raise self._error
         return self._value
 
     def give_up(self) -> None:
-        """Cancel the work if it is not over."""
+        """Cancel the coroutine if it has not ended."""
         self._loop.call_soon_threadsafe(self._cancel)
 
     # In the loop's thread

@@ -1,4 +1,4 @@
-"""One connection to a server. It belongs to the event loop of the connections, like everything here."""
+"""One connection to a server. Everything here is used only in the event loop of the connections."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNAUTHORIZED = 401
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where servers are started, and who hears of them.
+    """The folder and the environment in which servers are started, and the callbacks that are told about them.
 
     Args:
         folder: The folder in which servers are started, and from which relative paths of commands start.
@@ -67,7 +67,7 @@ class Link:
     """One connection.
 
     Args:
-        around: Where it is, and who hears of it.
+        around: The folder, the environment and the callbacks.
         name: The name of the server.
         server: The settings of the server.
         is_restart: True if the server ended shortly before.

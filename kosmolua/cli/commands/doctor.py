@@ -128,7 +128,7 @@ def _extra(extra: str, modules: Sequence[str]) -> Finding:
 
 
 def _collector() -> Finding:
-    """Say whether spans can be sent to the collector that the environment names."""
+    """Check whether spans can be sent to the collector that the environment names."""
     if missing := _missing(EXPORTER):
         words = f"the environment names a collector, and {', '.join(missing)} is missing to send spans to it"
         command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
@@ -143,7 +143,7 @@ def _missing(modules: Sequence[str]) -> list[str]:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that it would be in
+    except ModuleNotFoundError:  # the package that would contain it is missing
         return False
 
 

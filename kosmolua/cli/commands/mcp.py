@@ -60,7 +60,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
             if standard.is_typed:
                 console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
             _collect_from_here()
-            with standard.given_back():  # the protocol's library keeps them apart itself
+            with standard.given_back():  # the protocol's library protects them itself
                 stdio.serve(handlers, complain=console.complain)
         else:
             from kosmolua.mcp import http
@@ -71,6 +71,6 @@ def command(address: str | None, workers: int, options: Options) -> None:
 
 
 def _collect_from_here() -> None:
-    """Collect garbage from now on, but never walk what the start has made: nearly all of it stays."""
+    """Turn garbage collection on, but exclude the objects that exist now, nearly all of which are permanent."""
     gc.freeze()
     gc.enable()

@@ -145,7 +145,7 @@ def _resume(
 
 
 def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
-    """Return the runtime that goes on with a recording: of the tenant, or with what the options name."""
+    """Return the runtime that goes on with a recording: the tenant's, or one with the options of the command line."""
     if kept.tenant is None:
         return open_runtime(options, approve=asks)
     simulate = bool(options.simulate or recording.header["host"]["simulate"])

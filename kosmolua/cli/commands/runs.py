@@ -19,7 +19,7 @@ from kosmolua.limits import parse_duration
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
 OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
-"""The columns of a tenant's runs, which are in its store, where the journal has the user's."""
+"""The columns in a list of a tenant's runs, which comes from its store. The user's list comes from the journal."""
 DEFAULT_RUNS = 20
 
 
@@ -63,11 +63,12 @@ def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None
     """List the latest runs that made calls, the oldest first.
 
     FILE is a journal; by default the one that is kept in your state folder. A run's id is for kosmolua journal --run,
-    and for kosmolua runs show if it was recorded. With --tenant, the recorded runs of a tenant of kosmolua serve.
+    and for kosmolua runs show if it was recorded. With --tenant, the list has the recorded runs of a tenant of kosmolua
+    serve.
     """
     if kept.tenant:
         if file:
-            raise UsageError("A journal and --tenant cannot be listed at once")
+            raise UsageError("A journal and --tenant exclude each other")
         with kept.opened(options.accounts) as store:
             found = [asdict(each) for each in reversed(store.runs(limit=last))]
         _print(found, OF_TENANT, options)
