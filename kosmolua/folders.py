@@ -86,7 +86,7 @@ def recordings_folder() -> str:
 
 
 def tenant_folder(name: str) -> str:
-    """Return the folder of what a server keeps for one of its tenants alone; it need not exist."""
+    """Return the folder for the files of one tenant of a server; it need not exist."""
     return os.path.join(state_folder(), "tenants", name)
 
 

@@ -69,7 +69,7 @@ class Unit(Generic[Number]):
         noun: The word for a value, such as "a size".
         metavar: The placeholder for a value in the help of an option.
         read: Returns the value of a text without checking its bounds, or raises ValueError.
-        spell: Returns a value as people write it.
+        spell: Returns a value as text for people.
         maximum: The largest value that makes sense.
         is_whole: Whether a value must be an integer.
     """
@@ -241,7 +241,7 @@ class Limits:
         COUNT,
         "Requests to the host that are not calls: for names under ``app``, and for documentation.",
         code="lookups",
-        exceeded="it asked for names and documentation more than {value} times",
+        exceeded="it looked up names and documentation more than {value} times",
         advice="keep the answers in variables",
     )
     max_output = Limit(

@@ -76,7 +76,7 @@ def decode(text: str) -> Json:
     """Decode a JSON text strictly (RFC 8259).
 
     Raises:
-        ValueError: It is not JSON, or it holds NaN, infinity, or a number beyond the range of a float.
+        ValueError: It is not JSON, or it contains NaN, infinity, or a number beyond the range of a float.
         RecursionError: It is nested too deeply.
     """
     value: Json = _DECODER.decode(text)
@@ -106,7 +106,7 @@ def encode(value: object) -> str:
             None become strings.
 
     Raises:
-        NotJson: The value holds something else, a cycle, NaN or infinity.
+        NotJson: The value contains something else, a cycle, NaN or infinity.
     """
     if value is None:
         return "null"
@@ -344,7 +344,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _is_text(frame: dict[str, Any]) -> bool:
-    """Return True if all strings of a frame can be written as UTF-8: JSON can spell a lone surrogate."""
+    """Return True if all strings of a frame can be encoded as UTF-8. JSON can contain escapes of lone surrogates."""
     try:
         json.dumps(frame, ensure_ascii=False).encode()
     except (UnicodeEncodeError, RecursionError):

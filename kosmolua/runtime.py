@@ -212,7 +212,7 @@ class Runtime:
         Credentials are resolved in that process; ``approve`` and ``warn`` are not pickled.
 
         Raises:
-            TypeError: An option could hold a credential or a connection, which cannot be pickled.
+            TypeError: An option could contain a credential or a connection, which are not pickled.
         """
         from kosmolua.fleet.travel import packed
 
@@ -365,7 +365,7 @@ class Runtime:
         """Run a script whose writes are noted and not sent. Its reads are real.
 
         A write is answered by a placeholder of its declared type. A later call that takes one is noted as depending on
-        it, and where the script looks into one, the plan says so.
+        it, and if the script reads a field of one, the plan says where.
 
         Args:
             source: Its text.
@@ -489,8 +489,8 @@ class Runtime:
 
         Args:
             source: Its text.
-            inputs: What each run finds in ``input``, and in ``params`` if the script has a header. They are taken as
-                they are needed; a mapping names them, others are counted from 0.
+            inputs: The values that the runs find in ``input``, and in ``params`` if the script has a header. They are
+                taken as they are needed; a mapping names them, others are counted from 0.
             accounts: Run each input once with each of these accounts as the default one.
             executor: Runs the scripts: any executor of :mod:`concurrent.futures`, such as that of a dask cluster. By
                 default they run in threads of this process. Another process opens its own runtime with the same

@@ -68,7 +68,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled")
 
     def prefixed(self, scheme: str) -> Secret:
-        """Return the secret ``scheme value``, as an ``Authorization`` header has it."""
+        """Return the secret ``scheme value``, for an ``Authorization`` header."""
         return Secret(f"{scheme} {self.reveal()}", holding=[self])
 
     def as_password_of(self, user: str) -> Secret:
@@ -92,7 +92,7 @@ class Unshown(str):
 
     @property
     def shown(self) -> str:
-        """What is shown instead."""
+        """The text that is shown instead."""
         return MASK
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class Redactor:
         """Mask this secret from now on, or those that it was made of.
 
         Args:
-            secret: What must not be shown.
+            secret: The secret that must not be shown.
             owner: The account that obtained it and will obtain others: only its newest ones are remembered.
         """
         for root in secret.roots:
@@ -137,7 +137,7 @@ class Redactor:
                 kept = self._known.setdefault(owner, {})
                 spellings = kept.pop(value, None)
                 if spellings is not None:
-                    kept[value] = spellings  # the newest again
+                    kept[value] = spellings  # moved to the end, as the newest one
                     continue
                 kept[value] = spellings = _spellings_of(value)
                 self._has_numbers = self._has_numbers or bool(_NUMBER.fullmatch(value))
@@ -205,7 +205,7 @@ class Redactor:
         return whole[0]
 
     def knows(self, encoded: str) -> bool:
-        """Return True if this JSON text holds a known secret; much faster than redacting it."""
+        """Return True if this JSON text contains a known secret. This is much faster than redacting it."""
         if len(encoded) < MIN_REDACTED:
             return False
         folded, few = encoded.encode("utf-8", "surrogatepass").lower(), self._few
@@ -214,7 +214,7 @@ class Redactor:
         return any(spelling in folded for spelling in few)
 
     def _found(self, folded: bytes) -> Iterator[bytes]:
-        """Yield each known spelling that a text in lower case holds; some may come twice."""
+        """Yield each known spelling in a text in lower case. Some may be yielded twice."""
         few = self._few
         yield from (spelling for spelling in (self._short if few is None else few) if spelling in folded)
         if few is not None:
@@ -227,7 +227,7 @@ class Redactor:
             yield from (spelling for spelling in candidates if spelling in folded)
 
     def _spans(self, folded: bytes) -> list[tuple[int, int]]:
-        """Return where known spellings stand in a text in lower case, in order; those that overlap are one span."""
+        """Return the spans of known spellings in a text in lower case, in order. Overlapping ones are joined."""
         spans = []
         for spelling in {*self._found(folded)}:
             at = folded.find(spelling)
@@ -250,7 +250,7 @@ def _ends_of(spelling: bytes) -> set[bytes]:
 
 
 def _spellings_of(value: str) -> set[bytes]:
-    """Return the ways in which a value may stand in a text and in JSON that holds the text, all in lower case."""
+    """Return the forms in which a value may appear in a text and in JSON of this text, all in lower case."""
     raw = value.encode("utf-8", "surrogatepass")
     escaped = {value, value.lower(), value.upper(), repr(value)[1:-1]}
     escaped |= {value.translate(each) for each in (_HTML, _HTML_DECIMAL, _HTML_IN_TEXT)}

@@ -62,7 +62,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str | None:
 
 
 def parameters_meant(word: str, names: Iterable[str]) -> list[str]:
-    """Return the parameters that a word is likely meant for.
+    """Return the parameters that a word probably stands for.
 
     It is :func:`closest`, except that ``per_page`` means ``limit`` and never ``page``.
     """

@@ -69,6 +69,6 @@ def test_a_file_that_is_something_else_is_given_back(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("[1]")
     for _ in range(2):
-        with pytest.raises(ConfigError, match="does not hold the state of simulators"):
+        with pytest.raises(ConfigError, match="does not contain the state of simulators"):
             opened(state)
     assert state.read_text() == "[1]"

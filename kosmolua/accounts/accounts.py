@@ -40,7 +40,7 @@ SIMULATED_ACCOUNTS = ["default", "production", "staging"]
 class Accounts:
     """The accounts of every integration, from one file and the environment.
 
-    A section of the file is checked when it is first asked for; after that, a lookup of one account takes the same time
+    A section of the file is checked when it is first used; after that, a lookup of one account takes the same time
     however many there are.
 
     Args:
@@ -118,7 +118,7 @@ class Accounts:
         return names[0] if len(names) == 1 else None
 
     def permission(self, integration: Integration, account: str, effect: Effect) -> Permission:
-        """Return the permission for an effect, which holds for functions that no name and no pattern fits."""
+        """Return the permission for an effect, which applies to functions that no name and no pattern fits."""
         return self.rules(integration, account).of_effect(effect).permission
 
     def rules(self, integration: Integration, account: str) -> Rules:
@@ -390,7 +390,7 @@ def read(
     servers: Mapping[str, Table] | None = None,
     ceiling: Ceiling | None = None,
 ) -> Accounts:
-    """Return the accounts of a file, or those of the environment alone.
+    """Return the accounts of a file; without a file, those of the environment.
 
     Args:
         source: The file or its content; None if there is no file.

@@ -22,7 +22,7 @@ class Rule(NamedTuple):
     Args:
         permission: The permission that it gives.
         key: The key of ``permissions``: an effect, a function, or a pattern.
-        section: The section of the accounts file that has it, or None if it is built in.
+        section: The section of the accounts file that contains it, or None if it is built in.
     """
 
     permission: Permission
@@ -48,7 +48,8 @@ class Ceiling:
 
     A function that no rule of the ceiling fits is left to the accounts.
 
-    An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
+    A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
+    the strictest rule applies.
 
     Args:
         section: The section of the file that contains it, such as ``tenants.acme``.
@@ -77,8 +78,8 @@ class Ceiling:
 class Rules:
     """The rules of one account: its own, and for keys that it does not mention those of its integration.
 
-    An exact name goes before a pattern, a pattern before an effect. Of several patterns that fit, the strictest holds.
-    Of these rules and a ceiling, the stricter holds.
+    A rule for an exact name precedes one for a pattern, and that precedes one for an effect. If several patterns fit,
+    the strictest rule applies. If these rules and a ceiling differ, the stricter rule applies.
 
     Args:
         tables: Each section with its ``permissions``, the integration's first.

@@ -137,7 +137,7 @@ class Source(NamedTuple):
     Args:
         example: Its value in TOML, for messages.
         short: Its value after ``KIND:`` on the command line, for messages.
-        takes: What its value must be, for messages.
+        takes: A phrase for messages that says what its value must be.
         accepts: Returns True if a value has the right type.
         fetch: Returns the text, given the sources, the key, the value, and the time by which it must return.
     """
@@ -201,6 +201,6 @@ def check_secrets(given: object) -> None:
 
 
 def warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
-    """Warn if a file that holds a secret can be read by others."""
+    """Warn if other users can read a file that contains a secret."""
     if sys.platform != "win32" and path.is_file() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         warn(f"The secret file {path} can be read by others; run: chmod 600 {path}")

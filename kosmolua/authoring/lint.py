@@ -109,7 +109,7 @@ class Example:
     """A piece of Lua.
 
     Args:
-        file: The file that holds it.
+        file: The file that contains it.
         first: The number of its first line there.
         text: The Lua.
     """

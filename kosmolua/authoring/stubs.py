@@ -68,7 +68,7 @@ def _settings(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise _unreadable(path, f"is not plain JSON: {error}") from None
     if not isinstance(present, dict):
-        raise _unreadable(path, "does not hold an object")
+        raise _unreadable(path, "does not contain a JSON object")
     return present | SETTINGS
 
 

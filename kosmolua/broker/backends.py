@@ -37,7 +37,7 @@ class Sender(Protocol):
         """Send a request and return the answer.
 
         Args:
-            request: What to send.
+            request: The request.
             until: Returns the deadline.
             observe: Called with each attempt to send it.
         """
@@ -131,7 +131,7 @@ def one_at_a_time(send: Send) -> Sender:
 
 
 class Canned:
-    """A backend for tests. ``requests`` holds every request, in order.
+    """A backend for tests. ``requests`` has every request, in order.
 
     Args:
         answers: Takes an account's name and returns the function that answers its requests.
@@ -337,7 +337,9 @@ def _read(file: Path) -> dict[str, Any]:
         or not isinstance(kept.get("accounts"), dict)
         or not isinstance(kept.get("seconds"), (int, float))
     ):
-        raise ConfigError(f"{file} does not hold the state of simulators", hint="name a new file, or remove this one")
+        raise ConfigError(
+            f"{file} does not contain the state of simulators", hint="name a new file, or remove this one"
+        )
     return kept
 
 

@@ -105,7 +105,7 @@ class OpenAccounts:
             raise NetworkError(f"{request.line} was not sent, since no time was left", retryable=False)
         if request.mutates and call and call.effect not in ("write", "destroy"):
             raise PluginFault(
-                f"{call.path} reads, but would have changed something by {request.line}: it was not sent",
+                f"{call.path} may only read, but {request.line} may change something, so it was not sent",
                 detail="register the function with writes or destroys",
             )
         observe = call.observe if call else _ignore

@@ -27,10 +27,10 @@ def reach(inside: Any, place: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def handle_at(inside: Any, entry: Any) -> tuple[Any, Any, str]:
-    """Return the list or the mapping that a handle is in, the key there, and the name of what it stands for.
+    """Return the list or mapping that contains a handle, the key in it, and the name of the secret or bytes behind it.
 
     Args:
-        inside: The values that a script passed; the mask stands where a handle was.
+        inside: The values that a script passed, with the mask in place of handles.
         entry: A place and a name, as the child sent them.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from kosmolua.errors import ConfigError, KosmoError
 
 LOCK_TRIES, LOCK_PAUSE = 5, 0.02
-"""How many times a lock is tried, and the seconds between: another process may hold it for a moment to test it."""
+"""How many times to try a lock, and the seconds between: another process may hold it for a moment to test it."""
 
 
 class Sheet(Protocol):

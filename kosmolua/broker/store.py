@@ -39,7 +39,7 @@ class Summary:
 
     Args:
         run: Its id.
-        status: ``running``, or as an outcome has it; ``damaged`` if its recording cannot be read.
+        status: ``running``, or the status of its outcome; ``damaged`` if its recording cannot be read.
         time: When it began, in UTC.
         ended: When it last ended; None while it runs, or if its process was killed.
         script: The name of its script.

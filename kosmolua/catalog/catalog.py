@@ -82,7 +82,7 @@ class Target:
 
     @cached_property
     def allowed_by(self) -> str:
-        """What allows the call if its rule does, in words."""
+        """The journal's words for a call that its rule allows."""
         return str(self.rule)
 
     @property
@@ -254,7 +254,7 @@ class Catalog:
             }
             described |= {"others": True} if integration.functions.more else {}
             described |= {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else {}
-            if root == ROOT and accounts:  # else the next look may find another tool, or an account in the environment
+            if root == ROOT and accounts:  # else a later lookup may find other tools, or an account in the environment
                 self._descriptions[path] = described
             return described
         if rest == ALL:

@@ -20,7 +20,7 @@ def find(named: str, store: Store) -> Recording:
     """Return a recording.
 
     Args:
-            named: Its path, or the id of its run, of which the beginning is enough, if it is in the store.
+            named: Its path; or, if it is in the store, the id of its run or the beginning of that.
         store: The store.
 
     Raises:

@@ -29,7 +29,9 @@ def read_rows(path: str, key: str | None, header: Header) -> list[tuple[Any, Any
     """
     rows = _standard_input() if path == "-" else read_input(path, MAX_INPUTS)
     if not isinstance(rows, list):
-        raise UsageError(f"{path} does not hold a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list")
+        raise UsageError(
+            f"{path} does not contain a list of inputs", hint="name a .jsonl, a .csv, or a .json with a list"
+        )
     if Path(path).suffix.lower() == ".csv" and header.is_declared:
         rows = [_typed(row, header) for row in rows]
     keyed = [(number if key is None else _key_of(row, key, number), row) for number, row in enumerate(rows, start=1)]

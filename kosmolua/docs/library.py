@@ -53,10 +53,10 @@ class Library:
         self._built: Sequence[tuple[str, Index]] | None = None
 
     def list(self, namespace: str | None = None) -> str:
-        """Return the names of pages as Markdown, one line a guide and an integration.
+        """Return the names of pages as Markdown, with a line for each guide and each integration.
 
         Args:
-            namespace: ``guides``, ``integrations``, or an integration, whose functions are then listed, one a line.
+            namespace: ``guides``, ``integrations``, or an integration, whose functions are then listed, each on a line.
 
         Raises:
             DocNotFound: There is no such namespace. The hint names the likeliest one.

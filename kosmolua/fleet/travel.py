@@ -26,7 +26,7 @@ def packed(settings: Mapping[str, Any], limits: Limits) -> bytes:
         limits: Its limits.
 
     Raises:
-        TypeError: An option could hold a credential or a connection.
+        TypeError: An option could contain a credential or a connection.
     """
     for name, reason in _STAY.items():
         if settings[name] is not None and (name, settings[name]) != ("servers", {}):

@@ -120,7 +120,7 @@ class Api:
         safe: bool = False,
         **segments: str | int,
     ) -> Json:
-        """POST JSON, a form, any other body or nothing, and return the answer's JSON.
+        """POST JSON, a form, another body or no body, and return the answer's JSON.
 
         Parameters and errors are those of :meth:`request`.
         """
@@ -256,7 +256,7 @@ class Api:
             segments: The values of the names in the template.
 
         Raises:
-            BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
+            BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
             ApiError: The service answered with an error, or with a redirect that was not followed.
             NetworkError: The service could not be reached, or its answer is not JSON.
             TypeError: A value has a type that no request can carry, or there are two bodies.
@@ -467,7 +467,7 @@ def fill(template: str, segments: Mapping[str, str | int], slashes: Collection[s
         slashes: The names whose values may be several segments.
 
     Raises:
-        BadArguments: A segment is empty, ``.``, ``..`` or holds a control character.
+        BadArguments: A segment is empty, is ``.`` or ``..``, or contains a control character.
         TypeError: A name in the template has no value, or a value has no such name or is neither text nor a number.
     """
     if unmatched := set(_SLOT.findall(template)) ^ segments.keys():

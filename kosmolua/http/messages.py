@@ -164,7 +164,7 @@ class Response:
         """Return the body as JSON, or None if it is empty.
 
         Raises:
-            ValueError: The body is not JSON, or holds NaN, infinity, or a number beyond the range of a float.
+            ValueError: The body is not JSON, or contains NaN, infinity, or a number beyond the range of a float.
             RecursionError: The body is nested too deeply.
         """
         text = self.body.decode(json.detect_encoding(self.body))

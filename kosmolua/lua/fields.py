@@ -199,7 +199,7 @@ class Fields:
 
         Args:
             node: The place of the mistake.
-            path: The path, as the catalog takes it.
+            path: The path, in the form for the catalog.
             mode: How certain this is, if it is not as certain as the part that is being read.
         """
         try:

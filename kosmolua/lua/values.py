@@ -63,7 +63,7 @@ class Callee(NamedTuple):
     """A function of an integration.
 
     Args:
-        path: The path, as the catalog takes it.
+        path: The path, in the form for the catalog.
         function: Its description.
         account: The account that the script names, ``default``, or ``*`` if it is computed.
         may_have_changed: True if its parameters may have changed since, like those of a server's tools.

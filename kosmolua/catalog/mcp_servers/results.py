@@ -69,7 +69,7 @@ def _one_or_all(values: list[Json]) -> Json:
 
 
 def _content(content: Mapping[str, Any], *, decoded: bool = True) -> Json:
-    """Return one content of a result: text, a blob, or a table that describes a resource."""
+    """Return one content item of a result: text, a blob, or a table that describes a resource."""
     kind = content.get("type")
     if kind == "text":
         return _decoded(content["text"]) if decoded else str(content["text"])

@@ -324,7 +324,7 @@ def _overlay_text(fetched: Fetched, wishes: Wishes, root: Mapping[str, Any], ori
 
 
 def relative_server(fetched: Fetched, root: Mapping[str, Any]) -> str:
-    """Return the service's address if the document has it relative to the address it was fetched from; else empty."""
+    """Return the service's address if the document has it relative to its own address; else an empty string."""
     servers = root.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
     url = first.get("url")

@@ -143,7 +143,7 @@ def is_json(media: str) -> bool:
 
 
 def is_file(document: Document, schema: Json) -> bool:
-    """Return True if a schema stands for bytes."""
+    """Return True if a schema describes bytes."""
     schema = document.resolve(schema)
     kinds = schema.get("type")
     if kinds == "file" or schema.get("format") == "binary" or schema.get("contentEncoding") == "binary":

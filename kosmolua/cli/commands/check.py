@@ -31,8 +31,8 @@ def command(files: tuple[str, ...], options: Options) -> int:
     """Find mistakes in Lua scripts without running them.
 
     What is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
-    accounts that are missing, names that nothing defines. What is likely wrong is a warning. The last lines say what
-    the scripts may read, write and destroy, with which accounts.
+    accounts that are missing, names that nothing defines. Probable mistakes are warnings. The last lines say what the
+    scripts may read, write and destroy, with which accounts.
 
     The exit status is 0 if there are warnings at most, and 1 if there are errors.
     """

@@ -56,7 +56,7 @@ class Finding(NamedTuple):
         state: ``ok``; ``note`` if something optional is missing; or ``error``.
         words: The result, in one sentence.
         command: The command to run, or another remedy; empty if there is nothing to do.
-        status: The exit status that an error stands for.
+        status: The exit status of the command for an error.
     """
 
     subject: str

@@ -36,7 +36,9 @@ TOTALS = ("path", "account", "calls", *STATUSES, "ms", "slowest")
     ),
 )
 @click.argument("file", required=False, type=click.Path(), metavar="[FILE|-]")
-@click.option("--path", metavar="PATH", help="Only calls of this function or integration, as call takes it.")
+@click.option(
+    "--path", metavar="PATH", help="Only calls of this function or integration, such as render2.list_services."
+)
 @click.option(
     "--account", metavar="NAME", help="Only calls with this account, such as production or render2.production."
 )

@@ -58,7 +58,7 @@ def command(address: str | None, workers: int, options: Options) -> None:
             from kosmolua.mcp import stdio
 
             if standard.is_typed:
-                console.complain("serving on standard input, for a client that starts this; Ctrl-C leaves")
+                console.complain("serving on standard input, for a client that starts this program; Ctrl-C ends it")
             _collect_from_here()
             with standard.given_back():  # the protocol's library protects them itself
                 stdio.serve(handlers, complain=console.complain)
