@@ -175,7 +175,8 @@ def pipe() -> tuple[int, int]:
                 return ends
             low.extend(ends)
     finally:
-        _close(*low)
+        for end in low:
+            os.close(end)
 
 
 class PipePair:
@@ -190,7 +191,8 @@ class PipePair:
         try:
             self.incoming, self._their_outgoing = pipe()
         except OSError:
-            _close(self._their_incoming, self.outgoing)
+            os.close(self._their_incoming)
+            os.close(self.outgoing)
             raise
 
     @contextmanager
@@ -199,15 +201,12 @@ class PipePair:
         try:
             yield self._their_incoming, self._their_outgoing
         except BaseException:
-            _close(self.incoming, self.outgoing)
+            os.close(self.incoming)
+            os.close(self.outgoing)
             raise
         finally:
-            _close(self._their_incoming, self._their_outgoing)
-
-
-def _close(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+            os.close(self._their_incoming)
+            os.close(self._their_outgoing)
 
 
 def command(role: str) -> list[str]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PRELUDE = (
-    *("registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect"),
-    *("hints", "app", "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts"),
+    *("memory", "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests"),
+    *("inspect", "hints", "app", "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts"),
     *("recorded", "placeholders"),
 )
 BROKEN = 70

@@ -72,14 +72,14 @@ function host.compile(source, chunk)
 end
 
 for _, name in ipairs({
-  "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
+  "memory", "registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect", "hints", "app",
   "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts", "recorded", "placeholders", "session",
 }) do
   host[name] = sources[name] and load(sources[name], "=[host]")(host)
 end
 
 local bridge, compile, session = host.bridge, host.compile, host.session
-local errors, hints, inspect, requests = host.errors, host.hints, host.inspect, host.requests
+local errors, hints, inspect, memory, requests = host.errors, host.hints, host.inspect, host.memory, host.requests
 local strings, traceback = host.strings, host.traceback
 local decode, encode_each = host.decode.decode, host.encode.encode_each
 local env, without_host = host.env.globals, host.env.without_host
@@ -132,6 +132,7 @@ local function finish(ok, ...)
   elseif ok then
     return succeed(...)
   end
+  memory.after_failure()
   local caught = ...
   if type(caught) == "table" then
     return fail(caught.value, caught.line, caught.frames)
@@ -147,6 +148,7 @@ local function prepare(chunk, settings)
   script_name = chunk
   traceback.watch(chunk)
   host.app.forget()
+  memory.begin()
   requests.begin()
   bridge("rearm")
   local given = decode(settings, MAX_INPUT_DEPTH)
@@ -169,7 +171,7 @@ local function reject(problem)
 end
 
 local function describe(value)
-  return traceback.place(value, running())
+  return traceback.place(memory.watch(value), running())
 end
 
 local function guarded(script, ...)

@@ -3,14 +3,14 @@
 local host = ...
 
 local bridge, is_taken = host.bridge, host.is_taken
-local hints, inspect, requests, traceback = host.hints, host.inspect, host.requests, host.traceback
+local hints, inspect, memory, requests, traceback = host.hints, host.inspect, host.memory, host.requests, host.traceback
 local host_tables = host.registry.host_tables
-local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
-  error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local error, load, next, rawget, rawset, select, setmetatable, tostring, type =
+  error, load, next, rawget, rawset, select, setmetatable, tostring, type
 local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
-local close, resume = coroutine.close, coroutine.resume
+local close, create, resume = memory.close, coroutine.create, memory.resume
 local getinfo, metatable_of, lua_traceback = debug.getinfo, debug.getmetatable, debug.traceback
 
 local function copy(library, without)
@@ -71,25 +71,20 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns the results of a call that may have failed, with hints in its error. Ends the script at the memory limit.
+---Returns what a script catches. Ends the script if it reached the memory limit.
+local function explain(problem)
+  requests.stop_if_memory(problem)
+  return hints.explain(traceback.within_script(problem))
+end
+
+env.pcall, env.xpcall = memory.protected(explain)
+
+---Returns the results of a thread that may have failed.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
   end
-  requests.stop_if_memory(value)
-  return ok, hints.explain(traceback.within_script(value))
-end
-
-function env.pcall(...)
-  if select("#", ...) == 0 then
-    bad_argument(1, "pcall", "value expected")
-  end
-  return caught(pcall(...))
-end
-
-function env.xpcall(f, handler, ...)
-  need("function", 2, "xpcall", handler)
-  return caught(xpcall(f, handler, ...))
+  return ok, explain(value)
 end
 
 function env.coroutine.resume(thread, ...)
@@ -106,6 +101,11 @@ function env.coroutine.close(thread)
     error("cannot close a branch of parallel", 2)
   end
   return caught(close(thread))
+end
+
+function env.coroutine.wrap(f)
+  need("function", 1, "wrap", f)
+  return memory.generator(create(f))
 end
 
 ---Returns a `load` that compiles text, never bytecode.
@@ -129,7 +129,7 @@ local function loader(default)
     if select("#", ...) > 0 then
       globals = (...)
     end
-    local _, compiled, problem = pcall(load, chunk, name, "t", globals)
+    local _, compiled, problem = memory.pcall(load, chunk, name, "t", globals)
     if compiled then
       return compiled
     end
@@ -140,24 +140,6 @@ end
 
 env.load = loader(env)
 
----The guards: functions that replace a `__close` of the script.
-local guards = setmetatable({}, { __mode = "k" })
-
----Wraps a metatable's `__close` in a guard, which ends the script if a value is closed because of the memory limit.
----Otherwise an error that `__close` raises would replace the error of the limit.
-local function guard_closing(meta)
-  local closing = meta and rawget(meta, "__close")
-  if closing == nil or guards[closing] then
-    return
-  end
-  local function guard(value, problem)
-    requests.stop_if_memory(problem)
-    return closing(value, problem)
-  end
-  guards[guard] = true
-  rawset(meta, "__close", guard)
-end
-
 ---Lua's `setmetatable`, but refuses finalizers: they run at moments when only a kill could stop them.
 function env.setmetatable(value, meta)
   need("table", 1, "setmetatable", value)
@@ -166,7 +148,6 @@ function env.setmetatable(value, meta)
   elseif type(meta) ~= "table" and meta ~= nil then
     bad_argument(2, "setmetatable", "nil or table expected")
   end
-  guard_closing(meta)
   local current = metatable_of(value)
   if current and rawget(current, "__metatable") ~= nil then
     error("cannot change a protected metatable", 2)
@@ -201,7 +182,27 @@ function env.collectgarbage(option, argument)
   return collectgarbage(option)
 end
 
+---The lines of what calls functions of the host in the place of functions of C.
+local PCALL, XPCALL = getinfo(env.pcall, "S"), getinfo(env.xpcall, "S")
+local GENERATOR = getinfo(memory.generator(create(error)), "S")
+
+local function lies_in(place, line)
+  return place.linedefined <= tointeger(line) and tointeger(line) <= place.lastlinedefined
+end
+
+---Returns true if a frame is what `xpcall` calls a script's handler through.
+local function is_watching(frame)
+  return frame ~= nil and frame.source == XPCALL.source and frame.func ~= env.xpcall and lies_in(XPCALL, frame.linedefined)
+end
+
+---Returns a traceback without the host's frames, and as it would be without wrappers.
 local function without_host(trace)
+  trace = gsub(trace, "'xpcall'(\n\t%[host%]:(%d+):)", function(rest, line)
+    return lies_in(PCALL, line) and "'pcall'" .. rest
+  end)
+  trace = gsub(trace, "\n\t%[host%]:(%d+): in ([^\n]*)", function(line, name)
+    return lies_in(GENERATOR, line) and "\n\t[C]: in " .. (find(name, "<", 1, true) and "?" or name)
+  end)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
@@ -251,8 +252,14 @@ function env.debug.traceback(...)
   end
   -- Add one level for this function, unless it was a tail call and so has replaced its caller's level.
   level = level or 1
-  local replaces = level > 1 and getinfo(1, "t").istailcall
-  return without_host(lua_traceback(message, replaces and level or level + 1))
+  local start = level > 1 and getinfo(1, "t").istailcall and level or level + 1
+  for between = 2, start - 1 do
+    if is_watching(getinfo(between, "Sf")) then
+      start = start + 1
+      break
+    end
+  end
+  return without_host(lua_traceback(message, start))
 end
 
 -- Output --------------------------------------------------------------------------------------------------------------

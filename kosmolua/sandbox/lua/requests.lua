@@ -3,7 +3,7 @@
 local host = ...
 
 local bridge, limits = host.bridge, host.limits
-local errors, strings, traceback = host.errors, host.strings, host.traceback
+local errors, memory, strings, traceback = host.errors, host.memory, host.strings, host.traceback
 local decode, decode_at, encode_each = host.decode.decode, host.decode.decode_at, host.encode.encode_each
 local null = host.registry.null
 local error, next, pcall, select, setmetatable, type = error, next, pcall, select, setmetatable, type
@@ -77,6 +77,7 @@ requests.exit_fields = nil
 ---Ends the script with an exit status. Does not return.
 ---@param status integer
 function requests.exit(status)
+  memory.check()
   requests.exit_fields = format('"exit":%d,"result":[]', status)
   bridge("exit", requests.exit_fields)
   error(LEAVING, 0)
@@ -182,6 +183,7 @@ requests.abandon_if_failed = abandon_if_failed
 ---@param fields string the other fields as JSON, each after a comma
 ---@return any value
 function requests.ask(kind, fields)
+  memory.check()
   if requests.branch then
     abandon_if_failed()
   end
