@@ -1,4 +1,4 @@
-"""Threads and their mailbox, attributes that are computed once, a count of active threads, and what several share."""
+"""Threads and their mailboxes, attributes that are computed once, counts of active threads, and shared budgets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start_thread(work: Callable[[], object], name: str) -> None:
     try:
         Thread(target=copy_context().run, args=(work,), name=f"kosmolua-{name}", daemon=True).start()
     except RuntimeError as error:
-        raise WorkerLost("The system allows no further thread", hint="end others, or raise its limit") from error
+        raise WorkerLost("The system allows no further thread", hint="end other threads, or raise the limit") from error
 
 
 class lazy(Generic[_Value]):
@@ -95,7 +95,7 @@ class ActiveThreads:
 
 
 class Mailbox:
-    """Work for the thread that creates this. Any thread may put work in, and the owner does it in order."""
+    """A queue of work for the thread that creates it, its owner. Any thread may add work; the owner does it in order."""
 
     def __init__(self) -> None:
         self._owner = get_ident()
@@ -104,7 +104,7 @@ class Mailbox:
         self._is_closed = False
         self._lock = Lock()
         self.put = self._work.put
-        """Puts in a function, which the owner will call. What it returns is dropped."""
+        """Adds a function, which the owner will call. The function's result is ignored."""
 
     def __len__(self) -> int:
         return self._work.qsize()
@@ -130,7 +130,7 @@ class Mailbox:
                 self._questions.discard(question)
 
     def do_next(self, seconds: float = 0.0) -> None:
-        """Wait up to so many seconds for work, and do it. Only the owner may call this."""
+        """Wait for work, at most ``seconds``, and do it. Only the owner may call this."""
         try:
             work = self._work.get(timeout=seconds) if seconds > 0 else self._work.get_nowait()
         except Empty:
@@ -138,7 +138,7 @@ class Mailbox:
         work()
 
     def close(self) -> None:
-        """Refuse further questions, and interrupt the threads that wait for an answer: the run is over."""
+        """Refuse further work, and interrupt the threads that wait for an answer, since the run is over."""
         with self._lock:
             self._is_closed, questions = True, list(self._questions)
         for question in questions:
@@ -167,7 +167,7 @@ class _Question(Generic[_Value]):
             self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Raise an error in the waiting thread, unless that has its answer already."""
+        """Raise an error in the waiting thread, unless it has its answer already."""
         if not self._done.is_set():
             self._error = error
             self._done.set()
