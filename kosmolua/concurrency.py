@@ -95,7 +95,7 @@ class ActiveThreads:
 
 
 class Mailbox:
-    """A queue of work for the thread that creates it, its owner. Any thread may add work; the owner does it in order."""
+    """A queue of work for the thread that creates it. Any thread may add work, and this owner does it in order."""
 
     def __init__(self) -> None:
         self._owner = get_ident()

@@ -12,7 +12,7 @@
     │   ├── NotConfigured           the integration has no usable account; nothing was sent
     │   ├── ApiError                the service answered with an error; status, body, retry_after, request_id
     │   ├── NetworkError            the service could not be reached, or its answer could not be read
-    │   ├── CallTimeout             the call took longer than one call may
+    │   ├── CallTimeout             the call took longer than its time limit
     │   ├── PluginFault             the integration's own code failed
     │   └── DocNotFound             no such page
     ├── CheckFailed                 the script is certain to fail and was not run; findings
@@ -20,7 +20,7 @@
     ├── Exited                      the script ended itself with an exit status; exit
     ├── LimitExceeded               a limit ended the script; limit, value
     ├── Interrupted                 the user ended the script
-    ├── Diverged                    the script does not do what its recording has
+    ├── Diverged                    the script deviates from its recording
     ├── Paused                      the script waits for a person to approve calls; calls
     ├── UnderWay                    a write of a recording may have been done; calls
     ├── WorkerLost                  the sandboxed process died
@@ -155,7 +155,7 @@ class PluginError(KosmoError):
 
     @classmethod
     def all_of(cls, errors: Sequence[PluginError]) -> PluginError:
-        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` lists them singly."""
+        """Return one error for several mistakes of a plugin, each with its place; ``mistakes`` lists them."""
         mistakes = tuple(mistake for error in errors for mistake in error.mistakes)
         if len(mistakes) == 1:
             return mistakes[0]
@@ -341,7 +341,7 @@ class PluginFault(CallError):
 
         The script sees the reason only if it reveals nothing of the host.
         """
-        import re  # the sandboxed process imports this module, and starts sooner without
+        import re  # the sandboxed process imports this module, and starts sooner without it
 
         said = f"The integration {name} cannot be loaded"
         if re.search(_OF_THE_HOST, error.message):

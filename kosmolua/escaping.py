@@ -18,7 +18,7 @@ def harmless(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return text with each invisible character as an escape of JSON; line ends and tabs stay."""
+    """Return text with each invisible character as a JSON escape; line ends and tabs stay."""
     return re.sub(UNUSUAL, _as_seen, text)
 
 

@@ -1,4 +1,4 @@
-"""The protocol between host and child: frames, one JSON object a line, and how to write and read them.
+"""The protocol between host and child: frames, one JSON object per line, and how to write and read them.
 
 Child to host::
 
@@ -117,7 +117,7 @@ def encode(value: object) -> str:
         raise NotJson(_unsupported(error)) from None
     except ValueError as error:
         circular = "circular" in str(error).lower()
-        raise NotJson("it contains itself" if circular else "it holds NaN or infinity") from None
+        raise NotJson("it contains itself" if circular else "it contains NaN or infinity") from None
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
 
@@ -133,8 +133,8 @@ def _may_be_wide(text: str) -> bool:
 def _unsupported(error: TypeError) -> str:
     kind = re.search(r"type (\w+)", str(error))
     if kind and kind[1] in ("bytes", "bytearray"):
-        return "it holds bytes, which cross as base64 text"
-    return f"it holds a Python {kind[1]}" if kind else "it holds a key that is not a string"
+        return "it contains bytes, which must be passed as base64 text"
+    return f"it holds a Python {kind[1]}" if kind else "it contains a key that is not a string"
 
 
 def _narrow(value: object) -> object:

@@ -264,7 +264,7 @@ class Runtime:
 
     @property
     def is_running(self) -> bool:
-        """True if a script runs, or waits to."""
+        """True if a script runs or waits to run."""
         with self._lock:
             return bool(self._runs)
 

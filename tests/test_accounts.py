@@ -376,8 +376,8 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
         ("[lib]\ndefault = []", '[lib] default must be a string, such as "production"'),
         ("[lib.list_books]", "[lib.list_books]: an account cannot be named like a function"),
         ("[lib.book_list_books]", "[lib.book_list_books]: an account cannot be named like a function"),
-        ("[lib.'a.b']", "an account's name cannot hold a dot or be empty"),
-        ("[lib.'']", "an account's name cannot hold a dot or be empty"),
+        ("[lib.'a.b']", "an account's name cannot contain a dot or be empty"),
+        ("[lib.'']", "an account's name cannot contain a dot or be empty"),
         ("[lib]\ndefault = 'werk'\n[lib.work]", "[lib] default = 'werk' names no account (did you mean 'work'?)"),
     ],
 )

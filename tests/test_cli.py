@@ -131,7 +131,7 @@ def test_the_limit_on_a_script_is_exact(kosmolua: Program, tmp_path: Path, write
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("run", ""), "No script is named (is a variable empty?)"),
+        (("run", ""), "No script is named (is a variable not set?)"),
         (("run",), "Name a script, or - for standard input"),
         (("rum",), "There is no command 'rum' (did you mean 'run' or"),
         (("run", "x.lua", "--timeot", "3"), "'--timeout'?) Arguments of the script that begin with a dash"),

@@ -222,7 +222,9 @@ def test_a_required_journal_refuses_writes_while_it_cannot_be_written(tmp_path: 
     journal.require()
     journal.write(record(path="a"))
     for _ in range(2):
-        with pytest.raises(Denied, match=r"the accounts file requires it for writes \(free its disk.*Nothing was sent"):
+        with pytest.raises(
+            Denied, match=r"the accounts file requires it for writes \(free space on its disk.*Nothing was sent"
+        ):
             journal.require()
     path.unlink()
     journal.require()

@@ -175,7 +175,7 @@ class Login:
             text, where = json.dumps({"in": "keyring"}), "the keyring"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable by the owner alone
+            descriptor, fresh = tempfile.mkstemp(prefix=".", dir=self._file.parent)  # readable only by its owner
             with open(descriptor, "w", encoding="utf-8") as stream:
                 stream.write(text)
             os.replace(fresh, self._file)

@@ -208,7 +208,7 @@ class Sections:
     def _check_entry(self, integration: Integration, key: str, value: object) -> None:
         name = integration.name
         if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            hint = "single brackets make it one"
+            hint = "write it with single brackets"
             raise self.wrong(f"[[{name}.{key}]] is a list of tables, and an account is a table", name, key, hint=hint)
         if key == "permissions":
             self._check_permissions(integration, value, name)
@@ -226,7 +226,7 @@ class Sections:
     def _check_account(self, integration: Integration, account: str, table: Table) -> None:
         name = integration.name
         if "." in account or not account.isprintable() or not account:
-            what = f"[{name}.{account!r}]: an account's name cannot hold a dot or be empty"
+            what = f"[{name}.{account!r}]: an account's name cannot contain a dot or be empty"
             raise self.wrong(what, name, account)
         checks = {} if name.startswith(f"{SERVERS}.") else ACCOUNT_KEYS
         known = [*(field.name for field in integration.account_fields), *checks]

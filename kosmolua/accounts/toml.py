@@ -137,7 +137,7 @@ def _line(integration: Integration, field: AccountField) -> str:
 
 
 def assignments(table: Table) -> str:
-    """Return the keys of a table in TOML, a line each."""
+    """Return the keys of a table in TOML, each on a line."""
     return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
 
 

@@ -165,8 +165,8 @@ class Curated:
                 text(each.get("url")).rstrip("/") != base_url for each in operation.servers[:1]
             ),
             f"its body is {media}": not (is_json(media) or (media.startswith(_FORM) and body and not body.whole)),
-            "its answer is no JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
-            "a slot of its path takes several segments": any(each.slashes for each in operation.fields),
+            "its answer is not JSON": bool(operation.result.media) and not any(map(is_json, operation.result.media)),
+            "a parameter of its path takes several segments": any(each.slashes for each in operation.fields),
             "it takes cookies": any(each.place == "cookie" for each in operation.fields),
         }
         for each in operation.fields:
@@ -181,7 +181,7 @@ class Curated:
 
     def _refuse(self, reasons: Mapping[str, bool]) -> None:
         for reason in (reason for reason, is_so in reasons.items() if is_so):
-            hint = "leave it to the document, beside the others"
+            hint = "leave it out: the document still provides it"
             raise UsageError(f"{self.operation.key} cannot be written as a plain function: {reason}", hint=hint)
 
     def _kind_of_result(self) -> Type | None:

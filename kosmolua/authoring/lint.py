@@ -52,7 +52,7 @@ def check_page(integration: Integration, prose: str | None, file: str) -> Iterat
             )
     for heading in document.sections:
         if _LIKE_A_FUNCTION.fullmatch(heading) and not integration.function(heading):
-            hint = did_you_mean(heading, integration.functions) or "take the section out"
+            hint = did_you_mean(heading, integration.functions) or "remove the section"
             yield Finding(f"{file}:{_line_of(prose, heading)}", f"the section {heading} is about no function", hint)
 
 

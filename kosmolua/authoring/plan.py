@@ -105,7 +105,7 @@ def check_auth(auth: str) -> str:
         UsageError: It is not one of :data:`AUTH`.
     """
     if auth not in AUTH:
-        raise UsageError(f"There is no auth {auth!r}", hint=f"choose {', '.join(AUTH)}")
+        raise UsageError(f"{auth!r} is not a kind of authentication", hint=f"choose {', '.join(AUTH)}")
     return auth
 
 
@@ -136,7 +136,7 @@ def with_access(plan: Plan, access: Access) -> Plan:
     if plan.base_url == EXAMPLE_URL:
         if not url or "{" in url:
             hint = "say where the service is with --base-url, such as --base-url https://api.example.com/v1"
-            raise UsageError(f"The document of {plan.name} names no whole address", hint=hint)
+            raise UsageError(f"The document of {plan.name} names no complete address", hint=hint)
         plan = replace(plan, base_url=check_url(url))
     plan = replace(plan, settings=[each for each in access.settings if each.required or each.default is not None])
     if plan.auth != "none" or not access.alternatives:

@@ -108,7 +108,7 @@ class Broker:
         self._watch = watch
         self._contents = contents
         self._accounts = OpenAccounts(host, lambda: clock.ends)
-        # Under the lock.
+        # Guarded by the lock.
         self._lock = RLock()
         self._is_idle = Condition(self._lock)
         self._earlier = earlier
@@ -460,7 +460,7 @@ class Broker:
         try:
             text = protocol.encode(value)
         except NotJson as error:
-            raise PluginFault(f"{target.path} returned something that Lua cannot carry: {error}") from None
+            raise PluginFault(f"{target.path} returned something that cannot be passed to Lua: {error}") from None
         contents: Sequence[Any] = ()
         if '"base64":"' in text:
             value, contents = self.contents.hide(value)

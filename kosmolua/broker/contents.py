@@ -34,7 +34,7 @@ class Contents:
     def __init__(self, recorded: Mapping[str, str] | None = None) -> None:
         self._prefix = os.urandom(4).hex()
         self._lock = Lock()
-        # Under the lock.
+        # Guarded by the lock.
         self._latest = 0
         self._size = 0
         self._kept: dict[str, Content] = {}
@@ -97,7 +97,7 @@ class Contents:
                     f"{path}: the bytes in its arguments are more than {MAX_PASSED // MIB} MiB in base64"
                 )
         if len(places) > MAX_PLACES:
-            raise BadArguments(f"{path}: bytes stand in more than {MAX_PLACES:,} places of its arguments")
+            raise BadArguments(f"{path}: there are bytes in more than {MAX_PLACES:,} places of its arguments")
         return filled
 
     def _keep(self, name: str, content: Content) -> None:

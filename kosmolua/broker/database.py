@@ -179,7 +179,7 @@ class Database:
 
     def _unreachable(self, error: DBAPIError) -> ConfigError:
         reason = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        hint = "nothing is lost: try again once it is there"
+        hint = "nothing is lost: try again when it can be reached"
         return ConfigError(f"The database {self.name} cannot be used: {reason[0]}", hint=hint)
 
 

@@ -74,7 +74,7 @@ class Row:
         return RowSheet(self._database, self._key, holder, 0)
 
     def go_on(self, size: int, count: int, *, is_cut: bool) -> RowSheet:
-        """Return the object that appends lines to the recording, which was read before. Its lines are always whole."""
+        """Return the object that appends lines to the recording, which was read before. Lines are always complete."""
         holder = os.urandom(16).hex()
         take = sql.update(RECORDINGS).where(*_are(RECORDINGS, self._key), ~is_held())
         take = take.values(holder=holder, held_until=Now() + LEASE)

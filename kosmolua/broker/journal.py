@@ -105,7 +105,7 @@ class Journal:
         if fails:
             raise Denied(
                 f"The journal {self._path} cannot be written, and the accounts file requires it for writes",
-                hint="free its disk, or set journal_required = false",
+                hint="free space on its disk, or set journal_required = false",
             )
 
     def reopen(self) -> None:

@@ -208,7 +208,7 @@ def _text_of(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except Exception as another:  # noqa: BLE001 - the exception's own __str__ may fail
-        text = f"its text cannot be had, {type(another).__name__}"
+        text = f"its text cannot be read, {type(another).__name__}"
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 

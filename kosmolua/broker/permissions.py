@@ -166,7 +166,7 @@ class _Questions:
         self._asker = asker
         self._clock = clock
         self._asking = Lock()
-        # Under the lock.
+        # Guarded by the lock.
         self._lock = Lock()
         self._waiting: list[_Question] = []
         self._preparing = 0

@@ -147,7 +147,7 @@ def _unreadable(path: str, number: int, line: bytes) -> ConfigError:
         return ConfigError(f"{path} is not a recording", hint="kosmolua run --record=FILE makes one")
     return ConfigError(
         f"The recording {path} is damaged: line {number} is not as it was written, or one before it is missing",
-        hint="use a copy of it that is whole",
+        hint="use an undamaged copy",
     )
 
 

@@ -35,7 +35,7 @@ class NamedSecrets:
     """The user's named secrets. Any number of threads may use them.
 
     Args:
-        given: Secrets of the command line or of the program, which are fetched at once.
+        given: Secrets of the command line or of the program, which are fetched immediately.
         accounts: The accounts, whose file may have more secrets.
         redactor: Learns each secret.
         environ: The environment that secrets may come from.
@@ -136,7 +136,7 @@ class Handles:
                 raise BadArguments(f"{path}: a secret is marked where there is no argument") from None
             holder[key] = SecretText(self._secret(name, until).reveal())
         if len(places) > MAX_PLACES:
-            raise BadArguments(f"{path}: more than {MAX_PLACES:,} secrets stand in its arguments")
+            raise BadArguments(f"{path}: there are more than {MAX_PLACES:,} secrets in its arguments")
         return filled
 
     def hide(self, kind: Type | None, value: Any) -> tuple[Any, list[tuple[Place, str]]]:

@@ -220,7 +220,7 @@ class FileSheet:
         self._file.close()
 
     def _unwritable(self, error: OSError) -> KosmoError:
-        hint = "free its disk, then resume the run"
+        hint = "free space on its disk, then resume the run"
         return KosmoError(f"The recording {self._path} can no longer be written: {error.strerror}", hint=hint)
 
 

@@ -1,6 +1,6 @@
-"""Stores: where a tenant's recordings are found by the ids of their runs, questions that wait for a person, and grants.
+"""Stores of a tenant's recordings by the ids of their runs, of questions that wait for a person, and of grants.
 
-A store belongs to one tenant, and gives no access to the others'; :class:`Stores` has the stores of all tenants.
+A store belongs to one tenant and gives no access to the others'; :class:`Stores` has the stores of all tenants.
 Several processes and hosts may use them at the same time: a folder that they share, or a database
 (:mod:`kosmolua.broker.database`).
 
@@ -38,7 +38,7 @@ class Summary:
     """The entry of a recorded run in a list of runs.
 
     Args:
-        run: Its id.
+        run: The id of the run.
         status: ``running``, or the status of its outcome; ``damaged`` if its recording cannot be read.
         time: When it began, in UTC.
         ended: When it last ended; None while it runs, or if its process was killed.
@@ -213,7 +213,7 @@ def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:
     """Return the calls of a paused run that wait for an approval.
 
     Args:
-        run: Its id.
+        run: The id of the run.
         script: The name of its script.
         end: The last event of its recording.
     """

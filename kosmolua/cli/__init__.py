@@ -45,7 +45,7 @@ def _run(typed: list[str]) -> int:
     """Run a command. For ``run``, a sandbox boots meanwhile."""
     worker = _launch() if typed[:1] == ["run"] and not {"--help", "-h"} & set(typed) else None
     if typed[:1] == ["mcp"]:
-        gc.disable()  # until it serves: a tenth of its start would go into walking modules
+        gc.disable()  # off until it serves: collecting would take a tenth of the start
     _keep_child_statuses()
     guard_output()
     try:

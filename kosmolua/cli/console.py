@@ -252,7 +252,7 @@ def worded(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"no more files can be opened: {reason} (raise the limit, as with ulimit -n)"
     if error.filename is None and error.errno == errno.ENOENT:
-        return "the folder that you are in is not there any more (change to another one)"
+        return "the current folder no longer exists (change to another one)"
     if error.filename is None:
         return f"the operating system refuses: {reason}"
     return f"{error.filename} cannot be used: {reason}"

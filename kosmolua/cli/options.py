@@ -30,7 +30,7 @@ SECTIONS = PLACES, PERMISSIONS, LIMITATIONS, OUTPUT = "Accounts and integrations
 def path(text: str) -> str:
     """Return a path unchanged; raise ValueError if it is empty, for instance from a variable that is not set."""
     if not text:
-        raise ValueError("nothing is named (is a variable empty?)")
+        raise ValueError("it is empty (is a variable not set?)")
     return text
 
 
@@ -245,7 +245,7 @@ class Options:
         read=path,
         for_calls=False,
         for_servers=False,
-        help="What the script finds in input: JSON, CSV, TOML or text; - is standard input.",
+        help="The file for the script's input: JSON, CSV, TOML or text; - is standard input.",
     )
     read_only = Option(default=False, section=PERMISSIONS, help="Deny every write.")
     yes = Option(

@@ -116,7 +116,7 @@ def _servers(options: Options) -> dict[str, Any]:
 def taken_as_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt in the ``with`` block on SIGTERM and SIGHUP; end the program after the block.
 
-    A second signal ends the program at once. A signal that the program inherited as ignored stays ignored.
+    A second signal ends the program immediately. A signal that the program inherited as ignored stays ignored.
     """
     received: list[int] = []
 
@@ -153,7 +153,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
         UsageError: The file cannot be read, or is not text.
     """
     if path == "":
-        raise UsageError("No script is named (is a variable empty?)")
+        raise UsageError("No script is named (is a variable not set?)")
     try:
         with open(path, "rb") as stream:
             return _read(stream, f"The script {path}", limit)
@@ -206,7 +206,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: st
         work: Runs the script.
         options: The shared options of the command line.
         name: The script's name in messages.
-        tenant: Whose run it is, in a server of many.
+        tenant: The tenant that the run belongs to, in a server of several tenants.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -316,7 +316,7 @@ def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str
     Args:
         path: The recording.
         can_go_on: Whether its run can be resumed.
-        tenant: Whose run it is, in a server of many.
+        tenant: The tenant that the run belongs to, in a server of several tenants.
     """
     folder, file = os.path.split(path)
     name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path

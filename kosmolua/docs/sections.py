@@ -226,4 +226,4 @@ def shown(parameters: Sequence[str], most: int) -> str:
     if len(text) <= most:
         return text
     kept = text[:most].rpartition(", ")[0]
-    return f"{kept} and {len(parameters) - kept.count('`') // 2:,} more; a misspelt name is answered with the nearest"
+    return f"{kept} and {len(parameters) - kept.count('`') // 2:,} more; a misspelt name gets a suggestion"

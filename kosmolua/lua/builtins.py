@@ -100,7 +100,7 @@ def check_builtin(reader: Reader, name: str, given: Sequence[Node], values: Sequ
 
 
 def check_pattern(findings: Findings, node: Node) -> None:
-    """Note a regular expression where Lua takes a pattern."""
+    """Report a regular expression where Lua takes a pattern."""
     if node.kind == "string" and _FOREIGN_PATTERN.search(node.text):
         hint = "Lua's patterns have %d for \\d; regex.match takes regular expressions"
         findings.warn(node, "a backslash means nothing in a pattern", hint)

@@ -90,7 +90,7 @@ def syntax_hint(source: bytes, message: str) -> str:
         message: Lua's error message.
     """
     if "jumps into the scope of" in message:
-        return "put the lines between goto and label into do ... end, or declare the local before"
+        return "put the lines between goto and label into do ... end, or declare the local before the goto"
     script = parse(source)
     if script is None or not script.problems:
         return ""

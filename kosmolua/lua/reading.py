@@ -325,7 +325,7 @@ class Reading:
                 self.value(name if name and name.kind != "identifier" else None)
                 self.value(field.get("value"))
             if node.kind == "string" and _INTERPOLATED.search(node.text):
-                self.findings.warn(node, "a text has no variables in it", 'join it with .., as in "name: " .. name')
+                self.findings.warn(node, "a text cannot contain variables", 'join it with .., as in "name: " .. name')
             return literal
         read = getattr(self, f"_value_{node.kind}", None)
         if read:

@@ -83,7 +83,7 @@ class Result(NamedTuple):
         source: Its name in messages, such as ``the result of list_services``.
         is_optional: True if it may be nil.
         may_be_null: True if it may be ``json.null``, which counts as true.
-        may_be_error: Whether it may be an error instead, as what ``pcall`` returns.
+        may_be_error: True if it may be an error instead, like a result of ``pcall``.
     """
 
     type: Type

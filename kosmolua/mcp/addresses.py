@@ -13,13 +13,13 @@ from kosmolua.errors import ConfigError, UsageError
 from kosmolua.mcp.connections import Listener
 
 PATH = "/mcp"
-"""Where the protocol is, below a server's address."""
+"""The path of the protocol below a server's address."""
 UNIX = "unix:"
 
 
 @dataclass(frozen=True)
 class Address:
-    """An address of TCP, to listen for programs on this machine or on others.
+    """A TCP address, to listen for programs on this machine or on others.
 
     Args:
         family: The address family, a constant of :mod:`socket`.

@@ -236,7 +236,7 @@ def _read(path: str) -> str:
         found = os.fstat(file.fileno())
         token = file.read(MAX_TOKEN).strip()
     if os.name == "posix" and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
-        raise ConfigError(f"Others can read or write the token in {path}", hint="remove the file; a new one is made")
+        raise ConfigError(f"Others can read or write the token in {path}", hint="remove the file; a new one is created")
     if not token:
-        raise ConfigError(f"There is no token in {path}", hint="remove the file; a new one is made")
+        raise ConfigError(f"There is no token in {path}", hint="remove the file; a new one is created")
     return token

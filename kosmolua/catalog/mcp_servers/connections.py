@@ -192,7 +192,7 @@ class _Waiting(Generic[T]):
 
     Args:
         loop: The loop, which runs in another thread.
-        work: The coroutine, which is started at once.
+        work: The coroutine, which is started immediately.
     """
 
     __slots__ = ("_error", "_is_over", "_loop", "_task", "_value", "_work")

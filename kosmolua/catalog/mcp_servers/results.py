@@ -55,7 +55,7 @@ def of_prompt(answer: Mapping[str, Any]) -> Json:
 
 def _failed(path: str, contents: Sequence[Mapping[str, Any]], structured: Json) -> ApiError:
     text = "\n".join(str(each["text"]) for each in contents if each.get("type") == "text").strip()
-    said = " ".join(text.split())[:MAX_MESSAGE] or "the tool failed and says no more"
+    said = " ".join(text.split())[:MAX_MESSAGE] or "the tool failed without a message"
     body: Json = structured
     if body is None or len(json.dumps(body)) > MAX_BODY:
         body = _decoded(text) if len(text) <= MAX_BODY else text[:MAX_BODY]

@@ -157,7 +157,7 @@ class Servers:
             hint = did_you_mean(name, self.names()) or list_of("it has", self.names())
             raise UnknownPath(f"app.{SERVERS} has no '{name[:80]}'", hint=hint or "'kosmolua servers add' adds one")
         if objection := objection_to_integration(name):
-            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] cannot be called so", hint=objection)
+            raise ConfigError(f"{self._accounts.path}: [{SERVERS}.{name}] is not a valid name", hint=objection)
         table = self._accounts.written(_integration(name, "", None), "default")
         if ("command" in table) == ("url" in table):
             problem = "has both a command and a url" if "url" in table else "needs a command or a url"

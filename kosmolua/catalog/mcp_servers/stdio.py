@@ -1,4 +1,4 @@
-"""The transport to a server that runs as a child process: one JSON message a line, over its input and output.
+"""The transport to a server that runs as a child process: one JSON message per line, over its input and output.
 
 The SDK's own transport is not used: it passes on more of the environment, has no limit on the length of a line, and
 needs a file for the server's error output.

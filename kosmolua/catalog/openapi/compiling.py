@@ -28,7 +28,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.function import Effect
 
 MANY = 70
-"""The number of operations from which sections are made from paths, if all have the same tag or none."""
+"""With more operations than this, sections are made from paths unless there are several tags."""
 READS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _READING = "search|query|list|get|find|count|check|validate|preview|export|lookup|fetch"
 _LOOKS_LIKE_READ = re.compile(rf"^({_READING})(_|$)|_search$|_query$")

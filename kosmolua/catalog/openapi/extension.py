@@ -118,7 +118,7 @@ def extended(integration: Integration, onto: Path | None = None) -> Integration:
     if onto:
         file = str(onto / "openapi.json")
         extension = replace(extension, file=file) if extension else Extension(file, api_of)
-    assert extension is not None, "there is nothing to extend it by"
+    assert extension is not None, "it has no document to extend it with"
     more = ExtensionFunctions(extension, integration)
     whole = copy(integration)
     whole.functions = Functions(integration.functions.own, more)

@@ -42,7 +42,7 @@ from kosmolua.catalog.openapi.integration import imported
 
 integration = imported(__file__)
 '''
-_HEAD = "# What is known of this document and not said in it: `kosmolua docs openapi` has the keys.\n"
+_HEAD = "# Additions to this document. `kosmolua docs openapi` lists the keys.\n"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ _ACCEPT = {"Accept": "application/json, application/yaml, */*"}
 
 def _content(url: str, response: Response) -> bytes:
     if not response.is_success:
-        raise ConfigError(f"{url} was answered {response.status}", hint="it must be readable by anybody")
+        raise ConfigError(f"{url} was answered {response.status}", hint="it must be readable without a login")
     return response.body
 
 
@@ -211,7 +211,7 @@ class Import:
         lines += [f"    {note}" for note in result.notes[:MAX_SHOWN]]
         if found := candidates(result):
             lines.append(f"  {len(found)} that write may only read, such as {', '.join(found[:3])}")
-            lines.append('    (openapi.toml: [functions.NAME] effect = "read" says so)')
+            lines.append('    (openapi.toml: [functions.NAME] effect = "read" declares that it only reads)')
         return lines
 
     def _origins(self) -> list[str]:
@@ -235,7 +235,7 @@ class Import:
 def _paging(functions: Sequence[Built]) -> str:
     kinds = Counter(each.recipe.kind for each in functions if each.recipe)
     if not kinds:
-        return "no list comes in pages, as far as the document says"
+        return "no list is paged according to the document"
     ways = {
         "link": "Link header",
         "url": "address of the next page",

@@ -141,7 +141,7 @@ class Overlay:
 
     def _check_paging(self, recipe: object, where: str) -> None:
         if not isinstance(recipe, Mapping):
-            self._wrong(where, "paging is a table")
+            self._wrong(where, "paging must be a table")
         self._known(recipe, PAGING_KEYS, where)
         kind = recipe.get("kind")
         if kind not in PAGING_KINDS:

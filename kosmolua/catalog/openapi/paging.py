@@ -177,7 +177,7 @@ def _found(shape: _Shape) -> Recipe | None:
         if next_token := shape.next(_NEXT_TOKENS):
             return Recipe("token", token.wire, next_token, **found)
         if token.wire == "cursor" and shape.key("response_metadata"):
-            return Recipe("token", token.wire, "response_metadata.next_cursor", **found)  # Slack's documents
+            return Recipe("token", token.wire, "response_metadata.next_cursor", **found)  # as in Slack's documents
         if token.wire.lower() == "cursor" and shape.item_has("cursor"):
             return Recipe("item_cursor", token.wire, "cursor", **found)
     page = shape.parameter(_PAGES)

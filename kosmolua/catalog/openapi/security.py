@@ -27,7 +27,7 @@ _PLACEHOLDER = re.compile(r"(?:Bearer|Basic) <(\w+)>")
 MOST_COMMON = 0.5
 """The share of operations that must have a header or parameter for it to become a field of the account."""
 MIN_OPERATIONS = 3
-"""The fewest operations that must have it. In a small document, it stays an argument."""
+"""The fewest operations that must have a header or parameter for it to become a field of the account."""
 DROPPED = frozenset(
     {"accept", "content-type", "authorization", "user-agent", "traceparent", "tracestate", "x-request-id"}
 )

@@ -50,7 +50,7 @@ def command(context: click.Context, options: Options) -> None:
     else:
         show_permissions(entries)
         if console.on_terminal():
-            console.complain(f"accounts file: {path}{'' if path.exists() else ', which is not there'}")
+            console.complain(f"accounts file: {path}{'' if path.exists() else ', which does not exist'}")
 
 
 def show_permissions(entries: list[dict[str, object]]) -> None:
@@ -58,7 +58,7 @@ def show_permissions(entries: list[dict[str, object]]) -> None:
     shown = entries[:MAX_SHOWN] if console.on_terminal() else entries
     console.table("Accounts", [*COLUMNS], [[_cell(entry[name]) for name in COLUMNS] for entry in shown])
     if more := len(entries) - len(shown):
-        console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json have all")
+        console.complain(f"and {more:,} more; 'kosmolua accounts | less' and --json show all")
 
 
 def permissions_of(runtime: Runtime) -> list[dict[str, object]]:
@@ -189,6 +189,6 @@ def _identify(runtime: Runtime, integration: str, account: str) -> dict[str, Any
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration cannot say"
+    problem = f"error: {entry['error']}" if entry["error"] else "not known: the integration does not support this"
     said = entry["identity"] or (problem if entry["error"] or not entry["login"] else None)
     return [f"{entry['integration']}.{entry['account']}", "; ".join(filter(None, [said, entry["login"]]))]

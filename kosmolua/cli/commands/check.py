@@ -30,7 +30,7 @@ from kosmolua.runtime import Runtime
 def command(files: tuple[str, ...], options: Options) -> int:
     """Find mistakes in Lua scripts without running them.
 
-    What is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
+    Code that is certain to fail is an error: bad syntax, names under app that do not exist, arguments that do not fit,
     accounts that are missing, names that nothing defines. Probable mistakes are warnings. The last lines say what the
     scripts may read, write and destroy, with which accounts.
 

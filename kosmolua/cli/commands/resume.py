@@ -113,7 +113,7 @@ def command(
     FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. Recorded
     calls are answered from it; all others are made live and appended. A write that is recorded as done is never
     sent again; one that was under way is shown, and --done or --again decides about it. A paused run goes on
-    with --approve or --deny, both followed by numbers of calls or by nothing, for all. Limits are the recorded
+    with --approve or --deny, followed by numbers of calls, or by nothing for all. Limits are the recorded
     ones, unless options raise them. A tenant's run has the accounts and permissions that the accounts file
     gives to the tenant.
     """

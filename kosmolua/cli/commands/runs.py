@@ -123,7 +123,7 @@ def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
 def prune(keep: str | None, kept: Kept, options: Options) -> None:
     """Remove recordings that are older than [kosmolua.recordings] keep of the accounts file.
 
-    Those in your state folder, or those of a tenant. This also happens once a day, after a recorded run. Recordings
+    They are in your state folder, or belong to a tenant. This also happens once a day, after a recorded run. Recordings
     that are being written, or that wait for an approval, are kept.
     """
     try:

@@ -29,7 +29,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
     name = "S"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds, or refuse the value with a sentence."""
+        """Return the seconds, or report why the value is wrong."""
         try:
             seconds = parse_duration(str(value))
         except ValueError as error:
