@@ -56,12 +56,16 @@ def command(address: str | None, workers: int, options: Options) -> None:
             if not standard.is_writable:
                 raise UsageError("Standard output is closed, so no client can be answered")
             from kosmolua.mcp import stdio
+            from kosmolua.mcp.pipes import are_pipes
 
             if standard.is_typed:
                 console.complain("serving on standard input, for a client that starts this program; Ctrl-C ends it")
             _collect_from_here()
-            with standard.given_back():  # the protocol's library protects them itself
-                stdio.serve(handlers, complain=console.complain)
+            if are_pipes(standard.input, standard.output):
+                stdio.serve(handlers, (standard.input, standard.output), complain=console.complain)
+            else:
+                with standard.given_back():  # the protocol's library protects them itself
+                    stdio.serve(handlers, None, complain=console.complain)
         else:
             from kosmolua.mcp import http
             from kosmolua.mcp.addresses import Address
