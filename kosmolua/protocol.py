@@ -168,6 +168,8 @@ BYTES_PER_MARK = 64
 
 Values are counted by the punctuation before them.
 """
+MAX_MEMORY_PER_BYTE = BYTES_PER_MARK + 4
+"""The most bytes that :func:`memory_of` returns for each byte of a text."""
 END = b'{"kind":"end",'
 """The first bytes of a frame that ends a job."""
 _EXIT_NOTICE = b"\0"

@@ -372,7 +372,7 @@ def test_a_command_has_no_longer_than_the_call(make: Make) -> None:
             '[lib.work] permissions: write must be "allow", "ask" or "deny", not "never" (a string)',
         ),
         ("[lib.work]\npermissions = { write = ['deny'] }", '"allow", "ask" or "deny", not a list'),
-        ("[[lib.default]]", "[[lib.default]] is a list of tables, and an account is a table (write it with single brackets"),
+        ("[[lib.default]]", "[[lib.default]] is a list of tables, and an account is a table (write it with single"),
         ("[lib]\ndefault = []", '[lib] default must be a string, such as "production"'),
         ("[lib.list_books]", "[lib.list_books]: an account cannot be named like a function"),
         ("[lib.book_list_books]", "[lib.book_list_books]: an account cannot be named like a function"),
