@@ -264,7 +264,7 @@ sys.path[:] = {paths!r}
 from kosmolua.sandbox import linux
 linux.forbid_new_privileges()
 step = struct.Struct("=HBBI").pack
-linux.filter_calls(step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000))
+linux.call_filter(step(0x20, 0, 0, 0) + step(0x15, 0, 1, 444) + step(6, 0, 0, 0x50026) + step(6, 0, 0, 0x7FFF0000))()
 from kosmolua.cli import main
 main(sys.argv[1:])
 """

@@ -6,7 +6,9 @@ import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from math import inf
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 COPIES = 3
 """How often a text is in Python's memory at most while it is decoded."""

@@ -13,6 +13,8 @@ except ImportError:
 if sys.platform == "linux":
     from kosmolua.sandbox import linux, seccomp
 
+    _end_with_parent = linux.ending_with_parent(signal.SIGKILL)
+
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
 """The layers, from the resource limits of every Unix to the filter of system calls that only Linux has."""
 INTERPRETER = 128 * 1024**2
@@ -32,6 +34,10 @@ MAX_FORKS = 256
 MAX_THREADS = 2**22
 """The most that Linux has room for."""
 NOBODY = 65534
+KINDS: dict[str, int | None] = {
+    name: getattr(resource, f"RLIMIT_{name}", None) for name in ("AS", "CPU", "CORE", "FSIZE", "NOFILE", "NPROC")
+}
+"""The resources that are limited, with the system's number for each that it has."""
 MAX_CPU = 2**31
 """The largest number of seconds that is passed as a limit."""
 
@@ -55,7 +61,7 @@ def die_with_parent() -> None:
     """
     parent = os.getppid()
     if sys.platform == "linux":
-        linux.end_with_parent(signal.SIGKILL)
+        _end_with_parent()
         if os.getppid() != parent:
             os._exit(0)
         return
@@ -87,7 +93,7 @@ class Confinement:
         self._forking = forking
         self._in_force: dict[str, bool] = {}
         self._max_threads = 0
-        self._filter = seccomp.Filter(forking=forking) if sys.platform == "linux" else None
+        self._filters: dict[bool, seccomp.Filter] = {}
 
     @property
     def in_force(self) -> list[str]:
@@ -107,12 +113,18 @@ class Confinement:
         if sys.platform == "linux":
             linux.keep_freed_memory()
             linux.prefer_for_oom_kill()
+        self._in_force["rlimits"] = self._limit_files()
         self._in_force["unprivileged"] = _become_nobody()
         self._max_threads = _max_threads() if self._forking else 0
         if sys.platform == "linux":
             self._in_force["no_new_privs"] = linux.forbid_new_privileges()
             self._in_force["undumpable"] = linux.hide()
             self._in_force["landlock"] = linux.restrict()
+
+    def foresee(self, jobs: int) -> list[str]:
+        """Prepare what a fork of this process needs for :meth:`lock`, and return the layers that it is to report."""
+        self._filter_for(jobs)
+        return [name for name in LAYERS if name == "seccomp" or self._in_force.get(name)]
 
     def lock(self, cpu: float, memory: int, jobs: int = 1) -> None:
         """Limit the resources of a job, and allow only the system calls that it needs.
@@ -122,30 +134,39 @@ class Confinement:
             memory: Bytes that Lua may hold; the address space is bounded well above that.
             jobs: How many jobs this process does, each after :meth:`rearm` with as much time.
         """
-        self._in_force["rlimits"] = self._limit_resources(cpu, memory, jobs)
-        if self._filter and not self._in_force.get("seccomp"):
-            chosen = self._filter if jobs == 1 else seccomp.Filter(rearming=True)
-            self._in_force["seccomp"] = chosen.apply()
+        self._in_force["rlimits"] = self._limit_resources(cpu, memory, jobs) and self._in_force["rlimits"]
+        if sys.platform == "linux" and not self._in_force.get("seccomp"):
+            self._in_force["seccomp"] = self._filter_for(jobs).apply()
 
     def rearm(self, cpu: float) -> None:
         """Limit the processor time from now on, in seconds; 0 for no limit."""
         signal.setitimer(signal.ITIMER_PROF, cpu)
 
-    def _limit_resources(self, cpu: float, memory: int, jobs: int) -> bool:
+    def _filter_for(self, jobs: int) -> seccomp.Filter:
+        is_rearming = jobs > 1
+        if is_rearming not in self._filters:
+            self._filters[is_rearming] = seccomp.Filter(forking=self._forking, rearming=is_rearming)
+        return self._filters[is_rearming]
+
+    def _limit_files(self) -> bool:
+        """Allow no files to be written, neither by this process nor by the system about its end."""
         if resource is None:
             return False
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, cpu)
-        bounds = {
-            "AS": memory + min(memory, MAX_COPIES) + INTERPRETER,
-            "CPU": min(jobs * (int(cpu) + 2), MAX_CPU),
-            "CORE": 0,
-            "FSIZE": 0,
-            "NOFILE": DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS,
-            "NPROC": self._max_threads,
-        }
-        in_force = [_bound(name, value) for name, value in bounds.items()]
+        in_force = [_bound("CORE", 0), _bound("FSIZE", 0)]
         return all(in_force)
+
+    def _limit_resources(self, cpu: float, memory: int, jobs: int) -> bool:
+        if resource is None:
+            return False
+        signal.setitimer(signal.ITIMER_PROF, cpu)
+        in_force = [
+            _bound("AS", memory + min(memory, MAX_COPIES) + INTERPRETER),
+            _bound("CPU", min(jobs * (int(cpu) + 2), MAX_CPU)),
+            _bound("NOFILE", DESCRIPTORS_OF_A_SESSION if self._forking else STANDARD_DESCRIPTORS),
+            _bound("NPROC", self._max_threads),
+        ]
+        return False not in in_force
 
 
 def _max_threads() -> int:
@@ -172,7 +193,7 @@ def _max_threads() -> int:
 
 
 def _bound(name: str, value: int) -> bool:
-    kind = getattr(resource, f"RLIMIT_{name}", None)
+    kind = KINDS[name]
     if kind is None:
         return False
     _, hard = resource.getrlimit(kind)

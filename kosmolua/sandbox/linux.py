@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 OOM_SCORE_ADJUSTMENT = 900
@@ -63,9 +64,9 @@ def hide() -> bool:
     return _control(_PR_SET_DUMPABLE, 0)
 
 
-def end_with_parent(signal: int) -> bool:
-    """Request a signal for when the thread that started this process ends, or none for 0; return True on success."""
-    return _control(_PR_SET_PDEATHSIG, signal)
+def ending_with_parent(signal: int) -> Callable[[], bool]:
+    """Return a function that requests a signal for when the thread that started this process ends, or none for 0."""
+    return _prepared(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
@@ -73,14 +74,14 @@ def may_kill() -> bool:
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
-def filter_calls(program: bytes) -> bool:
-    """Install a packet filter program for system calls; return True on success.
+def call_filter(program: bytes) -> Callable[[], bool]:
+    """Return a function that installs a packet filter program for system calls, and returns True on success.
 
     Args:
         program: Its instructions, 8 bytes each, as ``struct sock_filter`` of ``linux/filter.h`` has them.
     """
     pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
-    return _control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
+    return _prepared(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
 
 
 def landlock_version() -> int:
@@ -102,9 +103,19 @@ def landlock_restrict(ruleset: int) -> bool:
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
-def _control(option: int, value: int, pointer: object = None) -> bool:
-    unused = ctypes.c_ulong(0)
-    return int(_libc.prctl(option, ctypes.c_ulong(value), pointer or unused, unused, unused)) == 0
+def _control(option: int, value: int) -> bool:
+    return _prepared(option, value)()
+
+
+def _prepared(option: int, value: int, pointer: object = None) -> Callable[[], bool]:
+    """Return a function that calls ``prctl``, with its arguments made: a fork copies each page that it writes to."""
+    prctl, unused = _libc.prctl, ctypes.c_ulong(0)
+    arguments = option, ctypes.c_ulong(value), pointer or unused, unused, unused
+
+    def call() -> bool:
+        return prctl(*arguments) == 0  # type: ignore[no-any-return]
+
+    return call
 
 
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}

@@ -95,11 +95,12 @@ class Filter:
     def __init__(self, *, forking: bool = False, rearming: bool = False) -> None:
         calls = _RUNNING | (_FORKING if forking else {}) | (_REARMING if rearming else {})
         machine = os.uname().machine if sys.maxsize > 2**32 else ""
-        self._program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
+        program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
+        self._install = linux.call_filter(program) if program else None
 
     def apply(self) -> bool:
         """Put it in force for this process and all that it forks; return True if that worked."""
-        return self._program is not None and linux.filter_calls(self._program)
+        return self._install is not None and self._install()
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:

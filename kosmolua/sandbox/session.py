@@ -22,11 +22,13 @@ from typing import Any, NoReturn
 from kosmolua import protocol
 from kosmolua.protocol import ORDER
 from kosmolua.sandbox import confinement
-from kosmolua.sandbox.vm import BROKEN, PRELUDE
+from kosmolua.sandbox.vm import BROKEN, COMMON
 from kosmolua.sandbox.worker import Worker
 
 if sys.platform == "linux":
     from kosmolua.sandbox import linux
+
+    END_WITH_PARENT, OUTLIVE_PARENT = linux.ending_with_parent(signal.SIGKILL), linux.ending_with_parent(0)
 
 CAN_FORK = hasattr(os, "fork")
 BEGUN, DONE = b"+", b"."
@@ -43,11 +45,11 @@ class Session(Worker):
         control: The descriptor on which the host says which chunk to stop; it is closed when the host is gone.
     """
 
-    files = (*PRELUDE, "session")
     forking = CAN_FORK
 
     def __init__(self, incoming: int, outgoing: int, control: int) -> None:
         super().__init__(incoming, outgoing)
+        self._vm.preload((*COMMON, "session"))
         self._control = control
         self._number = 0
 
@@ -90,14 +92,14 @@ class Session(Worker):
             return
         os.close(hears)
         if sys.platform == "linux":
-            linux.end_with_parent(signal.SIGKILL)
+            END_WITH_PARENT()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, MORTAL)
         if self._was_stopped():
             os._exit(BROKEN)
         os.write(says, BEGUN)
         self._work(job)
         if sys.platform == "linux":
-            linux.end_with_parent(0)
+            OUTLIVE_PARENT()
         with suppress(BrokenPipeError):
             os.write(says, DONE)
         os.close(says)

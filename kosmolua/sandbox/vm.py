@@ -12,11 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-PRELUDE = (
-    *("registry", "strings", "shapes", "decode", "encode", "json", "errors", "traceback", "requests", "inspect"),
-    *("hints", "app", "parallel", "regex", "codecs", "csv", "secrets", "contents", "time", "env", "scripts"),
-    *("recorded", "placeholders"),
+MODULES = (
+    *("app", "clocks", "codecs", "contents", "csv", "decode", "encode", "env", "errors", "hints", "inspect", "json"),
+    *("parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts", "secrets"),
+    *("session", "shapes", "strings", "time", "traceback", "tree"),
 )
+"""The modules of the prelude, each of which is loaded when something needs it."""
+COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
+"""Those that most scripts need, beside those that all need."""
 BROKEN = 70
 """Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
 COPIES_OF_A_REPLY = 3
@@ -37,24 +40,17 @@ def read_prelude(name: str) -> bytes:
 
 
 class Prelude:
-    """The Lua files that every VM begins with.
+    """The Lua files that every VM begins with, and those that it loads on demand: afterwards no file can be opened."""
 
-    Args:
-        names: Their names; with ``session`` among them, :meth:`VM.converse` works.
-    """
-
-    def __init__(self, names: Sequence[str] = PRELUDE) -> None:
+    def __init__(self) -> None:
         self.boot = read_prelude("boot")
-        self.chunks = {name.encode(): read_prelude(name) for name in names}
-        self._is_compiled = False
+        self.chunks = {name.encode(): read_prelude(name) for name in MODULES}
 
     def compile(self) -> None:
-        """Compile all of it once, for a process that makes one VM after another."""
-        if not self._is_compiled:
-            dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
-            self.boot = dump(self.boot)
-            self.chunks = {name: dump(text) for name, text in self.chunks.items()}
-            self._is_compiled = True
+        """Compile all of it once, for a process that makes one VM after another, or forks."""
+        dump = LuaRuntime(encoding=None).eval(b"function(text) return string.dump(load(text, '=[host]', 't')) end")
+        self.boot = dump(self.boot)
+        self.chunks = {name: dump(text) for name, text in self.chunks.items()}
 
 
 class OutOfMemory(Exception):
@@ -74,7 +70,7 @@ class VM:
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
         self._limit = 0
-        self._verbs = {b"rearm": self._rearm, **verbs}
+        self._verbs = {b"rearm": self._rearm, b"module": prelude.chunks.__getitem__, **verbs}
         self._lua = LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -84,12 +80,16 @@ class VM:
             max_memory=0,
         )
         boot = self._lua.execute(b"return load(..., '=[host]')", prelude.boot)
-        self._run, self._converse = boot(self._bridge, self._lua.table_from(prelude.chunks))
+        self._run, self._converse, self._preload = boot(self._bridge)
 
     def close(self) -> None:
         """Give back all that Lua holds. Nothing of it can be used any more."""
         self._lua.set_max_memory(0)
-        del self._run, self._converse, self._lua
+        del self._run, self._converse, self._preload, self._lua
+
+    def preload(self, modules: Sequence[str]) -> None:
+        """Load modules of the prelude before a script needs them."""
+        self._preload(*(name.encode() for name in modules))
 
     @property
     def memory_used(self) -> int:
@@ -115,7 +115,7 @@ class VM:
         Args:
             source: The text of the script.
             chunk: Its name in messages, with ``@`` or ``=`` before it as Lua wants.
-            settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
+            settings: What the prelude needs to know of the run: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
             seed: Sixteen bytes that random numbers begin with; by default other ones each time.
@@ -134,7 +134,7 @@ class VM:
             verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
             source: The text of the chunk.
             chunk: Its name in messages, as :meth:`run` takes it.
-            settings: What the prelude needs to know of the run, as a JSON object: see ``prepare`` in ``lua/boot.lua``.
+            settings: What the prelude needs to know of the run: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
             seed: Sixteen bytes that random numbers begin with; by default they go on.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import time
 
 from kosmolua import protocol
 from kosmolua.sandbox import codecs, confinement, regex
 from kosmolua.sandbox.confinement import Confinement
-from kosmolua.sandbox.vm import BROKEN, PRELUDE, VM, OutOfMemory, Prelude, Verbs
+from kosmolua.sandbox.vm import BROKEN, COMMON, VM, OutOfMemory, Prelude, Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
 
 PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
+SETTINGS = struct.Struct("<qqqB")
+ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
+"""Flags of the settings, as ``lua/boot.lua`` unpacks them."""
+REHEARSALS = 12
+"""So often the interpreter has to run a function before it adapts it to its arguments."""
+REHEARSED = json.dumps(
+    {
+        "source": "return 1",
+        "name": "=rehearsal",
+        "args": [],
+        "limits": {"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
+    }
+)
 TRIM_AFTER = 0.002
 """Seconds of processor time that no script needs less of for much memory."""
 
@@ -31,13 +45,13 @@ class Worker:
     Args:
         incoming: The descriptor that frames are read from.
         outgoing: The descriptor that frames are written to.
+        is_compiled: Whether the prelude is compiled first, for one that makes one VM after another, or forks.
     """
 
-    files: tuple[str, ...] = PRELUDE
     forking = False
     """Whether it forks after it has run a script."""
 
-    def __init__(self, incoming: int, outgoing: int) -> None:
+    def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
         self._outgoing = outgoing
         self._room = 0
@@ -57,14 +71,38 @@ class Worker:
             b"convert": self._convert,
             b"exit": self._exit,
         }
-        self._prelude = Prelude(self.files)
+        self._foreseen: list[str] = []
+        self._ready = b""
+        self._prelude = Prelude()
+        if is_compiled:
+            self._prelude.compile()
         self._vm = VM(self._verbs, self._prelude)
         self._confinement = Confinement(forking=self.forking)
         self._confinement.settle()
 
-    def compile(self) -> None:
-        """Get ready to make one VM after another."""
-        self._prelude.compile()
+    def foresee(self, jobs: int) -> None:
+        """Make what a fork of this process would make anew, and load what most scripts need: it copies what it changes.
+
+        Args:
+            jobs: How many the fork is to do.
+        """
+        if not self._ready:
+            self._vm.preload(COMMON)
+        self._foreseen = self._confinement.foresee(jobs)
+        self._ready = self._ready_frame(self._foreseen)
+
+    def rehearse(self) -> None:
+        """Run a script that does nothing, in VMs that are thrown away, until the interpreter is as fast as it gets.
+
+        What a fork of this process would adapt to the work, it has then. No frame of it may reach a host.
+        """
+        fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
+        self._jobs, self._is_locked = REHEARSALS + 1, True
+        for _ in range(REHEARSALS):
+            self._work(json.loads(REHEARSED))
+            self._renew()
+        self._vm = fresh
+        self._jobs, self._is_locked, self._is_used = 1, False, False
 
     def lock(self, cpu: float, memory: int, jobs: int) -> None:
         """Confine this process as far as a job can be, before any is known.
@@ -86,15 +124,23 @@ class Worker:
             self._jobs -= 1
             if not self._jobs:
                 os._exit(BROKEN)
-            self._vm.close()
-            if time.process_time() - self._started > TRIM_AFTER:
-                confinement.give_back_memory()
-            self._vm = VM(self._verbs, self._prelude)
-            self._is_used = True
+            self._renew()
             self._report()
 
+    def _renew(self) -> None:
+        self._vm.close()
+        if time.process_time() - self._started > TRIM_AFTER:
+            confinement.give_back_memory()
+        self._vm = VM(self._verbs, self._prelude)
+        self._is_used = True
+
     def _report(self) -> None:
-        self._write(protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing))
+        in_force = self._confinement.in_force
+        self._write(self._ready if in_force == self._foreseen else self._ready_frame(in_force))
+
+    def _ready_frame(self, in_force: list[str]) -> bytes:
+        missing = [name for name in confinement.LAYERS if name not in in_force]
+        return protocol.frame("ready", isolation=in_force, missing=missing)
 
     def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
@@ -108,7 +154,7 @@ class Worker:
             os._exit(0)
         self._started = time.process_time()
         try:
-            self._run(job, protocol.to_bytes(json.dumps(_settings_of(job), ensure_ascii=False)))
+            self._run(job, _settings_of(job))
         except (OutOfMemory, MemoryError):
             self._limit(b"memory")
 
@@ -175,29 +221,29 @@ class Worker:
             os._exit(0)
 
     def _write_end(self, fields: bytes) -> None:
-        usage = json.dumps(self._usage()).encode()
-        self._write(protocol.END + fields + b',"usage":' + usage + b"}\n")
+        usage = b',"usage":{"cpu_ms":%.1f,"memory_bytes":%d}}\n' % (self._cpu_ms, self._vm.memory_used)
+        self._write(protocol.END + fields + usage)
 
     def _limit(self, name: bytes) -> NoReturn:
-        self._write(protocol.frame("limit", limit=name.decode(), usage=self._usage()))
+        usage = {"cpu_ms": round(self._cpu_ms, 1), "memory_bytes": self._vm.memory_used}
+        self._write(protocol.frame("limit", limit=name.decode(), usage=usage))
         os._exit(0)
 
-    def _usage(self) -> dict[str, float]:
-        cpu = time.process_time() - self._started
-        return {"cpu_ms": round(cpu * 1000, 1), "memory_bytes": self._vm.memory_used}
+    @property
+    def _cpu_ms(self) -> float:
+        return (time.process_time() - self._started) * 1000
 
 
-def _settings_of(job: dict[str, Any]) -> dict[str, Any]:
-    """Return what the prelude needs to know of a run."""
-    return {
-        "limits": job["limits"],
-        "asks_time": job.get("asks_time", False),
-        "is_recorded": bool(job.get("seed")),
-        "is_planned": job.get("is_planned", False),
-        "input": job.pop("input", None),
-        "secrets": job.get("secrets", ()),
-        "params": job.pop("params", {}),
-    }
+def _settings_of(job: dict[str, Any]) -> bytes:
+    """Return what the prelude needs to know of a run; most scripts are given nothing, and need no JSON for that."""
+    limits = job["limits"]
+    flags = ASKS_TIME if job.get("asks_time") else 0
+    flags |= (IS_RECORDED if job.get("seed") else 0) | (IS_PLANNED if job.get("is_planned") else 0)
+    packed = SETTINGS.pack(limits["max_result"], limits["max_arguments"], limits["max_depth"], flags)
+    given = {"input": job.pop("input", None), "params": job.pop("params", {}), "secrets": job.get("secrets", ())}
+    if given["input"] is None and not given["params"] and not given["secrets"]:
+        return packed
+    return packed + protocol.to_bytes(json.dumps(given, ensure_ascii=False))
 
 
 def main() -> NoReturn:

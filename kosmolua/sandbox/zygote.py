@@ -38,13 +38,17 @@ class Zygote:
         import _socket
 
         self._control: Any = _socket.socket(fileno=control)
-        self._worker = Worker(0, 1)
+        self._worker = Worker(0, 1, is_compiled=True)
+        self._jobs = 0
         self._pids: dict[int, int] = {}
         self._unforked: set[int] = set()
         self._dying: set[int] = set()
 
     def serve(self) -> NoReturn:
         """Serve the host until it is gone."""
+        gc.freeze()
+        self._obey()
+        self._worker.rehearse()
         gc.freeze()
         while True:
             if not self._dying or select.select([self._control], [], [], REAP_INTERVAL)[0]:
@@ -69,8 +73,9 @@ class Zygote:
             self._control.send(STATUS.pack(number, self._status(number)))
 
     def _fork(self, number: int, incoming: int, outgoing: int, cpu: float, memory: int, jobs: int) -> None:
-        if jobs > 1:
-            self._worker.compile()
+        if jobs != self._jobs:
+            self._worker.foresee(jobs)
+            self._jobs = jobs
         try:
             pid = os.fork()
         except OSError:

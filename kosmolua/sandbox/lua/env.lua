@@ -3,10 +3,10 @@
 local host = ...
 
 local bridge, is_taken = host.bridge, host.is_taken
-local hints, inspect, requests, traceback = host.hints, host.inspect, host.requests, host.traceback
+local requests, traceback = host.requests, host.traceback
 local host_tables = host.registry.host_tables
-local error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
-  error, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local error, ipairs, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
+  error, ipairs, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
 local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
@@ -43,20 +43,39 @@ local env = {
   utf8 = copy(utf8),
   string = copy(string, "dump"), -- bytecode has no verifier: a changed copy of it crashes the VM
   coroutine = copy(coroutine),
-  os = host.time.os,
-  time = host.time.time,
-  base64 = host.codecs.base64,
-  hash = host.codecs.hash,
-  url = host.codecs.url,
-  csv = host.csv,
-  secrets = host.secrets.secrets,
+  os = host.clocks.os,
+  time = host.clocks.time,
   app = host.app.app,
-  json = host.json,
-  parallel = host.parallel,
-  regex = host.regex,
+  secrets = host.readonly.new(
+    "secrets",
+    function(key) return host.secrets.find(key) end,
+    function() return host.secrets.list() end
+  ),
   params = {},
 }
 env._G = env
+
+---Adds functions to a library. Each finds its own on the first call, since few scripts need their module; it leaves by a
+---tail call, so that errors name the script's line as if it were not there.
+local function add(library, find_own, ...)
+  for _, name in ipairs({ ... }) do
+    local own
+    library[name] = function(...)
+      own = own or find_own()[name]
+      return own(...)
+    end
+  end
+  return library
+end
+
+env.json = add({ null = host.registry.null }, function() return host.json end, "decode", "encode", "array")
+env.parallel = add({}, function() return host.parallel end, "all", "map")
+env.regex = add({}, function() return host.regex end, "match", "match_all", "gsub", "split")
+env.csv = add({}, function() return host.csv end, "parse", "format")
+env.base64 = add({}, function() return host.codecs.base64 end, "encode", "decode")
+env.hash = add({}, function() return host.codecs.hash end, "sha256", "sha1", "md5", "hmac_sha256")
+env.url = add({}, function() return host.codecs.url end, "encode", "decode", "query")
+add(env.time, function() return host.time end, "parse", "format")
 
 -- The wrappers check what C would, since its messages would point at this file and not at the script.
 
@@ -77,7 +96,7 @@ local function caught(ok, value, ...)
     return ok, value, ...
   end
   requests.stop_if_memory(value)
-  return ok, hints.explain(traceback.within_script(value))
+  return ok, host.hints.explain(traceback.within_script(value))
 end
 
 function env.pcall(...)
@@ -202,6 +221,7 @@ end
 
 local function without_host(trace)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
+  trace = gsub(trace, "(\n\t%[host%]:[^\n]*)\n\t%(%.%.%.tail calls%.%.%.%)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
   trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it without wrappers
@@ -225,7 +245,7 @@ function env.exit(status)
   status = status == nil and 0 or status
   local whole = type(status) == "number" and tointeger(status)
   if not whole or whole < 0 or whole > 63 then
-    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. inspect.safely(status))
+    bad_argument(1, "exit", "an integer from 0 to 63 expected, got " .. host.inspect.safely(status))
   end
   requests.exit(whole)
 end
@@ -258,9 +278,9 @@ end
 
 ---Prints values, joined by tabs. Tables are shown with their content.
 function env.print(...)
-  local parts = pack(...)
+  local display, parts = host.inspect.display, pack(...)
   for index = 1, parts.n do
-    parts[index] = inspect.display(parts[index])
+    parts[index] = display(parts[index])
   end
   bridge("print", concat(parts, "\t", 1, parts.n) .. "\n")
 end
@@ -270,7 +290,7 @@ end
 ---@param value T
 ---@return T
 function env.dump(value)
-  bridge("print", inspect.display(value) .. "\n")
+  bridge("print", host.inspect.display(value) .. "\n")
   return value
 end
 

@@ -3,8 +3,7 @@
 local host = ...
 
 local bridge, limits = host.bridge, host.limits
-local errors, strings, traceback = host.errors, host.strings, host.traceback
-local decode, encode_each = host.decode.decode, host.encode.encode_each
+local traceback = host.traceback
 local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
 local format = string.format
 local concat, pack = table.concat, table.pack
@@ -102,7 +101,7 @@ local function receive(request)
   host_knows_of_waiting = false
   local line = request and bridge("exchange", request) or bridge("receive")
   bridge("rearm")
-  local ok, frame = pcall(decode, line, limits.max_depth + 1)
+  local ok, frame = pcall(host.decode.decode, line, limits.max_depth + 1)
   if ok then
     return frame
   end
@@ -196,7 +195,7 @@ function requests.ask(kind, fields)
     end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
-  local problem = errors.mint(reply.error, number)
+  local problem = host.errors.mint(reply.error, number)
   traceback.note(problem)
   error(problem, 0)
 end
@@ -205,6 +204,7 @@ end
 ---@param where string the place in the arguments; empty for all of one
 ---@param problem string what is wrong there
 function requests.ask_amiss(kind, fields, where, problem)
+  local strings = host.strings
   local fault = format(',"fault":{"where":%s,"problem":%s}', strings.quote(strings.valid(where)), strings.quote(problem))
   return requests.ask(kind, fields .. fault)
 end
@@ -214,7 +214,7 @@ end
 ---@return any value
 function requests.ask_with(kind, fields, ...)
   local secrets, contents = {}, kind == "call" and {} or nil
-  local ok, text = pcall(encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
+  local ok, text = pcall(host.encode.encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
   if ok then
     local handles = #secrets > 0 and ',"secrets":[' .. concat(secrets, ",") .. "]" or ""
     handles = handles .. (contents and #contents > 0 and ',"contents":[' .. concat(contents, ",") .. "]" or "")
