@@ -35,7 +35,7 @@ class Terms(NamedTuple):
 class Zygote:
     """A warm worker that runs nothing itself: it forks fresh processes for scripts.
 
-    It is started by exec, with an empty environment and no secret in its memory, so that its forks have none either. It
+    It is started by exec, with nothing of this environment and no secret in its memory, so that its forks have none either. It
     ends when it is closed, or when nothing refers to this any more.
 
     Raises:

@@ -6,6 +6,7 @@ import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from math import inf
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -5,8 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Callable
 from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Call: TypeAlias = tuple[Callable[..., int], tuple[Any, ...]]
+    """A function that returns 0 on success, and its arguments, made before a fork that is to call it."""
 
 OOM_SCORE_ADJUSTMENT = 900
 """Of at most 1000. A host usually has 0."""
@@ -64,9 +71,9 @@ def hide() -> bool:
     return _control(_PR_SET_DUMPABLE, 0)
 
 
-def ending_with_parent(signal: int) -> Callable[[], bool]:
-    """Return a function that requests a signal for when the thread that started this process ends, or none for 0."""
-    return _prepared(_PR_SET_PDEATHSIG, signal)
+def end_with_parent(signal: int) -> bool:
+    """Request a signal for when the thread that started this process ends, or none for 0; return True on success."""
+    return _control(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
@@ -74,8 +81,8 @@ def may_kill() -> bool:
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
-def call_filter(program: bytes) -> Callable[[], bool]:
-    """Return a function that installs a packet filter program for system calls, and returns True on success.
+def filtering(program: bytes) -> Call:
+    """Return the call that installs a packet filter program for system calls.
 
     Args:
         program: Its instructions, 8 bytes each, as ``struct sock_filter`` of ``linux/filter.h`` has them.
@@ -104,18 +111,13 @@ def landlock_restrict(ruleset: int) -> bool:
 
 
 def _control(option: int, value: int) -> bool:
-    return _prepared(option, value)()
+    call, arguments = _prepared(option, value)
+    return call(*arguments) == 0
 
 
-def _prepared(option: int, value: int, pointer: object = None) -> Callable[[], bool]:
-    """Return a function that calls ``prctl``, with its arguments made: a fork copies each page that it writes to."""
-    prctl, unused = _libc.prctl, ctypes.c_ulong(0)
-    arguments = option, ctypes.c_ulong(value), pointer or unused, unused, unused
-
-    def call() -> bool:
-        return prctl(*arguments) == 0  # type: ignore[no-any-return]
-
-    return call
+def _prepared(option: int, value: int, pointer: object = None) -> Call:
+    unused = ctypes.c_ulong(0)
+    return _libc.prctl, (option, ctypes.c_ulong(value), pointer or unused, unused, unused)
 
 
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}

@@ -87,6 +87,9 @@ _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 class Filter:
     """The filter for this machine, assembled once.
 
+    ``call`` is the function and the arguments that put it in force for this process and all that it forks, and that
+    return 0 if that worked; None if there is no filter for this machine.
+
     Args:
         forking: Whether the calls with which a session forks for each chunk are allowed as well.
         rearming: Whether the call that limits processor time is allowed as well.
@@ -96,11 +99,7 @@ class Filter:
         calls = _RUNNING | (_FORKING if forking else {}) | (_REARMING if rearming else {})
         machine = os.uname().machine if sys.maxsize > 2**32 else ""
         program = assemble(calls, *_MACHINES[machine]) if machine in _MACHINES else None
-        self._install = linux.call_filter(program) if program else None
-
-    def apply(self) -> bool:
-        """Put it in force for this process and all that it forks; return True if that worked."""
-        return self._install is not None and self._install()
+        self.call = linux.filtering(program) if program else None
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:

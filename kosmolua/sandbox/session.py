@@ -28,7 +28,6 @@ from kosmolua.sandbox.worker import Worker
 if sys.platform == "linux":
     from kosmolua.sandbox import linux
 
-    END_WITH_PARENT, OUTLIVE_PARENT = linux.ending_with_parent(signal.SIGKILL), linux.ending_with_parent(0)
 
 CAN_FORK = hasattr(os, "fork")
 BEGUN, DONE = b"+", b"."
@@ -92,14 +91,14 @@ class Session(Worker):
             return
         os.close(hears)
         if sys.platform == "linux":
-            END_WITH_PARENT()
+            linux.end_with_parent(signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, MORTAL)
         if self._was_stopped():
             os._exit(BROKEN)
         os.write(says, BEGUN)
         self._work(job)
         if sys.platform == "linux":
-            OUTLIVE_PARENT()
+            linux.end_with_parent(0)
         with suppress(BrokenPipeError):
             os.write(says, DONE)
         os.close(says)

@@ -70,7 +70,7 @@ class VM:
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
         self._limit = 0
-        self._verbs = {b"rearm": self._rearm, b"module": prelude.chunks.__getitem__, **verbs}
+        self._verbs: Verbs = {b"rearm": self._rearm, b"module": prelude.chunks.__getitem__, **verbs}
         self._lua = LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -108,7 +108,7 @@ class VM:
         settings: bytes,
         arguments: list[bytes],
         memory: int,
-        seed: bytes | None = None,
+        seed: bytes,
     ) -> None:
         """Run a script; the outcome goes out through the verbs.
 
@@ -118,12 +118,12 @@ class VM:
             settings: What the prelude needs to know of the run: see ``prepare`` in ``lua/boot.lua``.
             arguments: The values of ``arg`` and ``...``.
             memory: Bytes that Lua may hold.
-            seed: Sixteen bytes that random numbers begin with; by default other ones each time.
+            seed: Sixteen bytes that random numbers begin with.
 
         Raises:
             OutOfMemory: Memory ran out outside of Lua code that could report it.
         """
-        self._within(memory, self._run, source, chunk, settings, seed or os.urandom(16), *arguments)
+        self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
     def converse(
         self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
@@ -147,8 +147,9 @@ class VM:
         """Call a function of the prelude's, which rearms the limit once it has its arguments."""
         self._limit = memory
         self._lua.set_max_memory(0)
+        size = sum(map(len, arguments))
         try:
-            if not self._has_room(sum(map(len, arguments))):
+            if size > memory - self._lua.get_memory_used() and not self._has_room(size):
                 raise OutOfMemory
             work(*arguments)
         except LuaMemoryError:

@@ -18,7 +18,10 @@ from kosmolua.sandbox.vm import BROKEN, COMMON, VM, OutOfMemory, Prelude, Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from kosmolua.sandbox.confinement import Step
 
 PRINT_SIZE = 64 * 1024
 MAX_FRAME = 2**40
@@ -27,14 +30,17 @@ ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
 """Flags of the settings, as ``lua/boot.lua`` unpacks them."""
 REHEARSALS = 12
 """So often the interpreter has to run a function before it adapts it to its arguments."""
-REHEARSED = json.dumps(
-    {
-        "source": "return 1",
-        "name": "=rehearsal",
-        "args": [],
-        "limits": {"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
-    }
+SEED_SIZE = 16
+"""Bytes that random numbers begin with."""
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+REHEARSAL = REHEARSALS * protocol.frame(
+    "job",
+    source="return 1",
+    name="=rehearsal",
+    args=[],
+    limits={"cpu": 0, "memory": 2**30, "max_result": 100, "max_arguments": 100, "max_depth": 10, "max_output": 0},
 )
+"""Jobs that do nothing."""
 TRIM_AFTER = 0.002
 """Seconds of processor time that no script needs less of for much memory."""
 
@@ -71,8 +77,7 @@ class Worker:
             b"convert": self._convert,
             b"exit": self._exit,
         }
-        self._foreseen: list[str] = []
-        self._ready = b""
+        self._ready = self._seed = b""
         self._prelude = Prelude()
         if is_compiled:
             self._prelude.compile()
@@ -80,32 +85,13 @@ class Worker:
         self._confinement = Confinement(forking=self.forking)
         self._confinement.settle()
 
-    def foresee(self, jobs: int) -> None:
-        """Make what a fork of this process would make anew, and load what most scripts need: it copies what it changes.
+    def warm(self) -> None:
+        """Load what most scripts need, and make what does not change, for all forks of this process."""
+        self._vm.preload(COMMON)
+        self._ready = self._ready_frame()
 
-        Args:
-            jobs: How many the fork is to do.
-        """
-        if not self._ready:
-            self._vm.preload(COMMON)
-        self._foreseen = self._confinement.foresee(jobs)
-        self._ready = self._ready_frame(self._foreseen)
-
-    def rehearse(self) -> None:
-        """Run a script that does nothing, in VMs that are thrown away, until the interpreter is as fast as it gets.
-
-        What a fork of this process would adapt to the work, it has then. No frame of it may reach a host.
-        """
-        fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
-        self._jobs, self._is_locked = REHEARSALS + 1, True
-        for _ in range(REHEARSALS):
-            self._work(json.loads(REHEARSED))
-            self._renew()
-        self._vm = fresh
-        self._jobs, self._is_locked, self._is_used = 1, False, False
-
-    def lock(self, cpu: float, memory: int, jobs: int) -> None:
-        """Confine this process as far as a job can be, before any is known.
+    def foresee(self, cpu: float, memory: int, jobs: int) -> list[Step]:
+        """Make what a fork of this process would make anew, and return the steps with which it confines itself.
 
         Args:
             cpu: Seconds of processor time for each job.
@@ -113,8 +99,27 @@ class Worker:
             jobs: How many it does.
         """
         self._jobs = jobs
-        self._confinement.lock(cpu, memory, jobs)
         self._is_locked = True
+        self._seed = os.urandom(SEED_SIZE)
+        return self._confinement.steps(cpu, memory, jobs)
+
+    def rehearse(self) -> None:
+        """Do the jobs of :data:`REHEARSAL`, in VMs that are thrown away, so that the interpreter is as fast as it gets.
+
+        What a fork of this process would adapt to the work, it has then. No frame of it may reach a host.
+        """
+        fresh, self._vm = self._vm, VM(self._verbs, self._prelude)
+        self._jobs, self._is_locked, self._seed = REHEARSALS + 1, True, b""
+        for _ in range(REHEARSALS):
+            self.lock([("rlimits", bool, ())])
+            self._work(self._next_frame())
+            self._renew()
+        self._vm = fresh
+        self._jobs, self._is_locked, self._is_used = 1, False, False
+
+    def lock(self, steps: list[Step]) -> None:
+        """Confine this process, a fork, as far as a job can be before any is known."""
+        self._confinement.take(steps)
         self._report()
 
     def serve(self) -> NoReturn:
@@ -132,15 +137,13 @@ class Worker:
         if time.process_time() - self._started > TRIM_AFTER:
             confinement.give_back_memory()
         self._vm = VM(self._verbs, self._prelude)
-        self._is_used = True
+        self._is_used, self._seed = True, b""
 
     def _report(self) -> None:
-        in_force = self._confinement.in_force
-        self._write(self._ready if in_force == self._foreseen else self._ready_frame(in_force))
+        self._write(self._ready_frame() if self._confinement.is_refused or not self._ready else self._ready)
 
-    def _ready_frame(self, in_force: list[str]) -> bytes:
-        missing = [name for name in confinement.LAYERS if name not in in_force]
-        return protocol.frame("ready", isolation=in_force, missing=missing)
+    def _ready_frame(self) -> bytes:
+        return protocol.frame("ready", isolation=self._confinement.in_force, missing=self._confinement.missing)
 
     def _work(self, job: dict[str, Any]) -> None:
         self._limits = job["limits"]
@@ -159,17 +162,18 @@ class Worker:
             self._limit(b"memory")
 
     def _run(self, job: dict[str, Any], settings: bytes) -> None:
+        seed, arguments = job.get("seed"), job["args"]
         self._vm.run(
             protocol.to_bytes(job["source"]),
             protocol.to_bytes(job["name"]),
             settings,
-            [protocol.to_bytes(argument) for argument in job["args"]],
+            [*map(protocol.to_bytes, arguments)] if arguments else arguments,
             self._limits["memory"],
-            bytes.fromhex(job["seed"]) if job.get("seed") else None,
+            bytes.fromhex(seed) if seed else self._seed or os.urandom(SEED_SIZE),
         )
 
     def _next_frame(self) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self._receive())
+        frame: dict[str, Any] = _scan(self._receive().decode(), 0)[0]
         return frame
 
     def _send(self, line: bytes) -> None:
@@ -221,7 +225,8 @@ class Worker:
             os._exit(0)
 
     def _write_end(self, fields: bytes) -> None:
-        usage = b',"usage":{"cpu_ms":%.1f,"memory_bytes":%d}}\n' % (self._cpu_ms, self._vm.memory_used)
+        tenths = int(self._cpu_ms * 10)
+        usage = b',"usage":{"cpu_ms":%d.%d,"memory_bytes":%d}}\n' % (tenths // 10, tenths % 10, self._vm.memory_used)
         self._write(protocol.END + fields + usage)
 
     def _limit(self, name: bytes) -> NoReturn:
