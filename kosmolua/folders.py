@@ -84,6 +84,11 @@ def recordings_folder() -> str:
     return os.path.join(state_folder(), "recordings")
 
 
+def tenant_folder(name: str) -> str:
+    """Return the folder of what a server keeps for one of its tenants alone; it need not exist."""
+    return os.path.join(state_folder(), "tenants", name)
+
+
 def plans_folder() -> str:
     """Return the folder of plans for which no file was named; it need not exist."""
     return os.path.join(state_folder(), "plans")

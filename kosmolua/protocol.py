@@ -109,6 +109,8 @@ def encode(value: object) -> str:
     Raises:
         NotJson: The value holds something else, a cycle, NaN or infinity.
     """
+    if value is None:
+        return "null"
     try:
         text = _dumps(value)
         return _dumps(_narrow(value)) if len(text) >= len(_NINES) and _may_be_wide(text) else text
@@ -245,8 +247,8 @@ def reply(number: int, value: str) -> bytes:
     marks = value.marks if isinstance(value, Answer) else {}
     if "contents" in marks:
         marks["contents"] = [(place, name) for place, name, _ in marks["contents"]]
-    beside = f",{_dumps(marks)[1:-1]}" if marks else ""
-    return f'{{"kind":"reply","id":{number},"ok":true,"value":{value}{beside}}}\n'.encode("utf-8", "replace")
+    beside = f"{_dumps(marks)[1:-1]}," if marks else ""
+    return f'{{"kind":"reply","id":{number},"ok":true,{beside}"value":{value}}}\n'.encode("utf-8", "replace")
 
 
 def refusal(number: int, error: str) -> bytes:
@@ -321,7 +323,8 @@ def memory_of(line: bytes) -> int:
     width = 1
     if not line.isascii() or b"\\u" in line:
         width = 4 if _MAY_HAVE_EMOJI.search(line) else 2
-    return width * len(line) + BYTES_PER_MARK * sum(map(line.count, (b",", b":", b"[", b"{")))
+    marks = line.count(b",") + line.count(b":") + line.count(b"[") + line.count(b"{")
+    return width * len(line) + BYTES_PER_MARK * marks
 
 
 _MAY_HAVE_EMOJI = re.compile(rb"[\xF0-\xFF]|\\u[dD][89abAB]")

@@ -228,11 +228,7 @@ class Runtime:
         Args:
             is_complete: Whether a run has these secrets alone. If not, and there is no accounts file, it knows none.
         """
-        from kosmolua.lua.check import Checker
-        from kosmolua.lua.values import Secrets
-
-        is_known = is_complete or self._host.has_accounts_file
-        return Checker(self.catalog, Secrets(tuple(self._host.secret_names), is_complete) if is_known else None)
+        return self._host.checker(is_complete=is_complete)
 
     @property
     def accounts(self) -> Accounts:
@@ -284,6 +280,10 @@ class Runtime:
     def docs(self) -> Library:
         """The documentation: ``list``, ``search`` and ``read``."""
         return self._host.docs
+
+    def warm(self) -> None:
+        """Start what the first script needs, so that it need not wait: its sandbox boots while this program goes on."""
+        self._pool.warm()
 
     def run(self, source: str | bytes, **options: Unpack[RunOptions]) -> Outcome:
         """Run a script in a process of its own, or as ``reuse`` says.

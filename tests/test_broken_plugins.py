@@ -109,6 +109,7 @@ def test_each_is_listed_with_its_reason_its_file_and_its_line(
     assert any(listed[name].endswith(f"{session.folder / name}.py:{each}") for each in lines)
 
 
+@pytest.mark.slow
 def test_an_account_named_like_a_function_is_listed_with_its_line(session: Session, listed: dict[str, str]) -> None:
     """The mistake is in the accounts file, and that is the file that is named."""
     wrong = f"{session.accounts}:3: [{NAMESAKE}.get_thing]: an account cannot be named like a function"

@@ -79,9 +79,10 @@ def test_the_kubernetes_example_fits_its_schemas() -> None:
 
 
 def test_the_image_has_no_fault() -> None:
-    """hadolint finds nothing, and what runs in it is not root."""
+    """hadolint finds nothing, what runs in it is not root, and what the example for Kubernetes speaks of is there."""
     text = (DEPLOY / "Dockerfile").read_text()
     assert re.search(r"^USER \d+$", text, re.MULTILINE)
+    assert ".[serve,postgres]" in text
     hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/bin")
     if not hadolint:
         pytest.skip("hadolint is not installed")

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
+import pytest
+import tomli
 from conftest import Program, Write
+
+from kosmolua.cli.commands.doctor import EXTRAS
 
 ACCOUNTS = '[render2.production]\napi_key = "rnd_SECRET_of_the_doctor"\n'
 
 
-def examined(kosmolua: Program, *words: object, status: int = 0) -> tuple[dict[str, dict[str, Any]], str]:
+def examined(
+    kosmolua: Program,
+    *words: object,
+    status: int = 0,
+    variables: dict[str, str] | None = None,
+) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the findings by what was looked at, and the next command."""
-    done = kosmolua("doctor", "--json", *words)
+    done = kosmolua("doctor", "--json", *words, variables=variables)
     assert (done.returncode, done.stderr) == (status, "")
     assert "SECRET" not in done.stdout
     printed = json.loads(done.stdout)
@@ -36,6 +47,42 @@ def test_what_is_set_up_is_listed(kosmolua: Program, write: Write) -> None:
     assert found["accounts file"]["state"] == "ok"
     assert found["integration render2"]["words"] == "accounts: production"
     assert found["integration render2"]["command"] == "kosmolua accounts check render2"
+
+
+def test_every_extra_is_looked_for() -> None:
+    """Each extra for users is in the list, with a module of each package that it brings."""
+    project = tomli.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    assert {*EXTRAS} == {*extras} - {"dev", "bench"}
+    provided = packages_distributions()
+    for extra, modules in EXTRAS.items():
+        brought = {re.split(r"[\[><=]", each)[0].replace("_", "-") for each in extras[extra]} - {"kosmolua"}
+        looked_for = {
+            name.lower().replace("_", "-") for module in modules for name in provided[module.partition(".")[0]]
+        }
+        assert brought <= looked_for, extra
+
+
+def test_an_extra_is_there_or_not(kosmolua: Program, write: Write) -> None:
+    """What is installed, what lacks a package, and what lacks all has the command that installs it."""
+    hidden = "import sys\nfor name in ('jwt', 'sqlalchemy', 'psycopg'): sys.modules[name] = None\n"
+    folder = Path(write("sitecustomize.py", hidden)).parent
+    found, _ = examined(kosmolua, variables={"PYTHONPATH": str(folder)})
+    assert (found["extra mcp"]["state"], found["extra mcp"]["words"]) == ("ok", "installed")
+    assert found["extra serve"]["words"] == "not complete: without jwt"
+    assert found["extra serve"]["command"] == "pip install 'kosmolua[serve]'"
+    assert (found["extra postgres"]["state"], found["extra postgres"]["words"]) == ("note", "not installed")
+    assert "spans" not in found
+
+
+@pytest.mark.parametrize("hidden", ["", "opentelemetry.sdk"])
+def test_a_collector_that_is_named_needs_an_exporter(hidden: str, kosmolua: Program, write: Write) -> None:
+    """What would send spans is looked for where the environment asks for them, and this command sends none."""
+    folder = Path(write("sitecustomize.py", f"import sys\nif {hidden!r}: sys.modules[{hidden!r}] = None\n")).parent
+    there = {"PYTHONPATH": str(folder), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    found, _ = examined(kosmolua, variables=there)
+    assert found["spans"]["state"] == ("note" if hidden else "ok")
+    assert ("opentelemetry.sdk is missing" in found["spans"]["words"]) is bool(hidden)
 
 
 def test_a_wrong_accounts_file_is_an_error(kosmolua: Program, write: Write) -> None:

@@ -11,6 +11,7 @@ import tracemalloc
 import zlib
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 from support.processes import in_time
@@ -42,6 +43,7 @@ SOON = 30.0
 """Seconds within which each fault is reported, on a slow machine too; to wait for the wrong thing takes longer."""
 
 
+@cache
 def bomb() -> bytes:
     """Return 100 MB of zeros in about 100 kB of gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

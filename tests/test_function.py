@@ -94,7 +94,7 @@ def not_known(api: Any, /, *, thing: Missing) -> None:  # type: ignore[name-defi
     [
         (no_docstring, "no_docstring has no docstring (say in one sentence what it does)"),
         (not_annotated, "parameter limit of not_annotated has no annotation"),
-        (not_carried, "data of not_carried: Lua cannot carry bytes (write str, and carry them as base64)"),
+        (not_carried, "data of not_carried: Lua cannot carry bytes (write str, and pass the bytes as base64)"),
         (not_bound, "when of not_bound: a string cannot be in 1..5 (only a number can)"),
         (not_a_list, "pair of not_a_list: Lua cannot carry a tuple of a fixed length (write list[T] or a TypedDict)"),
         (not_returned, "the result of not_returned: Lua cannot carry set"),

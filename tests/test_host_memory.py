@@ -129,7 +129,7 @@ def test_the_host_grows_little_under_a_flood_of_calls(environment: dict[str, str
     )
     grown, _, error = done.stdout.partition(" ")
     assert int(grown) < MAX_GROWTH
-    assert "its calls that wait for their turn hold more than" in error
+    assert "the arguments of its waiting calls exceed" in error
 
 
 def test_a_budget_is_shared() -> None:

@@ -129,7 +129,7 @@ def test_a_journal_that_is_closed_takes_no_more(tmp_path: Path, redactor: Redact
             return super().line(redactor)
 
     innocent: list[Any] = []
-    journal.write(Late(**vars(record(path="render2.create_service"))))
+    journal.write(Late(*record(path="render2.create_service")))
     innocent[0].close()
     assert (tmp_path / "innocent").read_text() == (tmp_path / "journal").read_text() == ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -63,8 +64,10 @@ def _files() -> dict[str, Path]:
     return {".".join(parts[path]).removesuffix(".__init__"): path for path in paths}
 
 
-def _imports(path: Path) -> set[str]:
-    """Return the modules that a file imports: at its top, inside functions, and for type checkers."""
+@cache
+def imports(module: str) -> set[str]:
+    """Return the modules that a module imports: at its top, inside functions, and for type checkers."""
+    path = FILES[module]
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -79,8 +82,11 @@ def _imports(path: Path) -> set[str]:
 FILES = _files()
 FRONT_PAGE = "kosmolua"
 MODULES = sorted(FILES.keys() - {FRONT_PAGE})
-IMPORTS = {module: _imports(FILES[module]) for module in FILES}
-OWN = {module: IMPORTS[module] & FILES.keys() - {FRONT_PAGE} for module in MODULES}
+
+
+def own_imports(module: str) -> set[str]:
+    """Return those of its imports that are the package's own."""
+    return imports(module) & FILES.keys() - {FRONT_PAGE}
 
 
 def door_of(module: str) -> str:
@@ -97,7 +103,7 @@ def test_every_door_has_a_place() -> None:
 def test_imports_point_to_the_left(module: str) -> None:
     """A module imports only from its own package and from those left of it."""
     allowed = DOORS[: DOORS.index(door_of(module)) + 1]
-    assert {other for other in OWN[module] if door_of(other) not in allowed} == set()
+    assert {other for other in own_imports(module) if door_of(other) not in allowed} == set()
 
 
 def test_the_front_page_imports_nothing() -> None:
@@ -109,7 +115,7 @@ def test_the_front_page_imports_nothing() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_sandbox_and_host_never_meet(module: str) -> None:
     """The sandbox imports only the protocol and the errors, and nothing of the host imports the sandbox."""
-    doors = {door_of(other) for other in OWN[module]}
+    doors = {door_of(other) for other in own_imports(module)}
     if door_of(module) in SANDBOX:
         assert doors <= SANDBOX
     else:
@@ -119,10 +125,11 @@ def test_sandbox_and_host_never_meet(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(FILES))
 def test_each_library_lives_in_its_room(module: str) -> None:
     """A library that is not Python's own is imported only where HOMES says."""
-    for library in {name.partition(".")[0] for name in IMPORTS[module]} - {"kosmolua", *sys.stdlib_module_names}:
+    for library in {name.partition(".")[0] for name in imports(module)} - {"kosmolua", *sys.stdlib_module_names}:
         assert any(f"{module}.".startswith(f"kosmolua.{home}.") for home in HOMES.get(library, ())), library
 
 
 def test_there_is_no_circle() -> None:
     """No module imports itself by way of others, inside a package or across packages, lazy imports counted."""
-    assert {*TopologicalSorter(OWN).static_order()} == {*MODULES}
+    graph = {module: own_imports(module) for module in MODULES}
+    assert {*TopologicalSorter(graph).static_order()} == {*MODULES}

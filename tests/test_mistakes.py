@@ -28,6 +28,7 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
         yield {file.stem: runtime.run(file.read_bytes(), check=True, timeout=2) for file in FILES}
 
 
+@pytest.mark.slow
 def test_mistakes_are_answered(outcomes: dict[str, Outcome], capsys: pytest.CaptureFixture[str]) -> None:
     """By an error or a warning; all but a few before anything is sent."""
     wrong = {name: outcome for name, outcome in outcomes.items() if name not in RIGHT}
@@ -41,6 +42,7 @@ def test_mistakes_are_answered(outcomes: dict[str, Outcome], capsys: pytest.Capt
     assert len(answered) + len(RIGHT & outcomes.keys()) >= 150
 
 
+@pytest.mark.slow
 def test_right_scripts_run(outcomes: dict[str, Outcome]) -> None:
     """What is right is neither refused nor warned about."""
     refused = {
@@ -50,12 +52,13 @@ def test_right_scripts_run(outcomes: dict[str, Outcome]) -> None:
     assert {name for name in RIGHT & outcomes.keys() if outcomes[name].warnings} == set()
 
 
+@pytest.mark.slow
 def test_no_mistake_writes(outcomes: dict[str, Outcome]) -> None:
     """Nothing is changed by a script that fails later."""
     assert {name for name, each in outcomes.items() if any(call["effect"] != "read" for call in each.calls)} == set()
 
 
-def test_a_write_before_a_mistake_is_not_made(outcomes: dict[str, Outcome]) -> None:
+def test_a_write_before_a_mistake_is_not_made() -> None:
     """``await`` before a call that creates something: the script is refused, and can be sent again."""
     script = """
         local m = await app.integrations.render2.create_service({

@@ -43,6 +43,7 @@ def test_a_section_is_for_those_who_are_signed_in(pages: Pages, section: str) ->
     assert stranger.sign_in(token_of("acme"), f"/{section}?q=x").url == f"{pages.url}/{section}?q=x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", ["", " ", "wrong", token_of("acme")[:-1], token_of("acme").upper(), "\u2028"])
 def test_a_wrong_token_is_refused(pages: Pages, token: str) -> None:
     """A token that is no tenant's begins no session."""

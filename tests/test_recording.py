@@ -200,7 +200,7 @@ def test_a_script_that_leaves_the_recording_is_told_where(runtime: Runtime, bare
     assert outcome.error.code == "diverged"
     assert str(outcome.error) == (
         'The script leaves the recording in line 3, where it asks for library.list_books({"limit": 4}): '
-        'that was not recorded (there the recording goes on with library.list_books({"limit": 3}))'
+        'that was not recorded (the recording continues with library.list_books({"limit": 3}) there)'
     )
     assert outcome.output == ""
 

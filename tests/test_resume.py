@@ -128,7 +128,7 @@ def test_a_write_that_may_have_been_done_is_not_made_again(runtime: Runtime, she
     with pytest.raises(UnderWay, match=r"call 1, library\.lend with default was sent and has no answer") as refused:
         runtime.resume(file)
     assert refused.value.calls[0]["arguments"] == {"book": "b-1"}
-    with pytest.raises(ConfigError, match=r"Call 2 is not a write that may have been done \(these do: 1\)"):
+    with pytest.raises(ConfigError, match=r"Call 2 is not a write that may have been done \(such calls are: 1\)"):
         runtime.resume(file, again=[2])
     assert shelf.lent == {}
 
@@ -337,7 +337,7 @@ def test_a_pause_is_approved_in_part(open_runtime: Callable[..., Runtime], shelf
     number = {call["arguments"]["book"]: call["number"] for call in calls}
 
     later = open_runtime(write="ask")
-    with pytest.raises(ConfigError, match=r"Call 9 does not wait for an approval \(these do: 1, 2, 3\)"):
+    with pytest.raises(ConfigError, match=r"Call 9 does not wait for an approval \(such calls are: 1, 2, 3\)"):
         later.resume(file, approve=[9])
     outcome = later.resume(file, approve=[number["b-1"]], deny=[number["b-2"]])
     assert isinstance(outcome.error, Paused)

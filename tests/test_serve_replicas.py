@@ -81,6 +81,29 @@ def test_a_running_script_is_approved_at_another_replica(tmp_path: Path, postgre
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "folder"])
+def test_grants_and_sessions_hold_at_all_replicas(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    """Who is signed in at one is signed in at the other; what is always allowed there needs no approval here, until it
+    is revoked at either."""
+    store = request.getfixturevalue("postgres").address if kind == "postgres" else str(tmp_path / "shared")
+    here, there = folders(tmp_path)
+    tenant = f"{kind}-acme"
+    with served(here, tenant, store=store) as one, served(there, tenant, store=store) as two:
+        person = Person(one.url, tenant)
+        run = one.record(tenant, RESTART, "restart.lua")
+        person.base = two.url
+        assert "restart.lua" in person.open("/approvals").text
+        person.send("/approvals", decision="approve", call=f"{run}-2", **{f"always-{run}-2": "yes"})
+        assert one.start(tenant, RESTART).result(20).status == "done"
+        assert two.start(tenant, RESTART).result(20).status == "done"
+        person.base = one.url
+        revoking = {"path": "render2.restart_service", "account": "production"}
+        assert "restart_service" in person.open("/accounts").text
+        person.send("/accounts/revoke", on="/accounts", **revoking)
+        assert two.start(tenant, RESTART).result(20).status == "paused"
+
+
+@pytest.mark.slow
 def test_a_database_that_is_gone_is_told_and_loses_nothing(tmp_path: Path, postgres: Postgres) -> None:
     """For five seconds the pages and new runs say so in a sentence; then what was paused is approved, and ends."""
     here, _ = folders(tmp_path)

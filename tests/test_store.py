@@ -18,7 +18,7 @@ from support.shelf import Shelf
 
 from kosmolua import ConfigError, KosmoError, Outcome, Runtime
 from kosmolua.broker.recording import Writer, read
-from kosmolua.broker.store import Decision, Store, Stores, Waiting
+from kosmolua.broker.store import Decision, Grant, Store, Stores, Waiting
 from kosmolua.broker.stores import open_stores
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.secret import Redactor, Secret
@@ -287,6 +287,48 @@ def test_a_question_of_a_run_is_answered_at_another_host(open_some: Callable[[],
 
 
 @pytest.mark.slow
+@every_kind
+def test_grants_are_those_of_one_tenant_at_all_hosts(open_some: Callable[[], Stores], tenant: str) -> None:
+    """One that is given at a host is there at the others, until it is revoked anywhere; another tenant has none."""
+    one, two, theirs = open_some().of(tenant), open_some().of(tenant), open_some().of(f"{tenant}-b")
+    lend = Grant("library.lend", "work", "2026-01-02T00:00:00+00:00")
+    other = Grant("library.lend", "a/b *", "2026-01-01T00:00:00+00:00")
+    for given in (lend, other, lend):
+        one.grant(given)
+    assert two.grants() == one.grants() == [other, lend]
+    assert theirs.grants() == []
+    theirs.revoke("library.lend", "work")
+    two.revoke("library.lend", "a/b *")
+    two.revoke("library.lend", "nobody")
+    assert one.grants() == [lend]
+    assert one.waiting() == one.runs() == []
+
+
+@every_kind
+def test_a_key_is_made_once(open_some: Callable[[], Stores], address: str) -> None:
+    """However many ask for it at the same time, all have the same one, and so has who asks later."""
+    stores = [open_some() for _ in range(6)]
+    keys: list[bytes] = []
+    threads = [threading.Thread(target=lambda each=each: keys.append(each.key())) for each in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {*keys} == {open_some().key()}
+    assert (len(keys), len(keys[0])) == (6, 32)
+    if "://" not in address and os.name == "posix":
+        assert os.stat(Path(address) / ".key").st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_key_is_told(tmp_path: Path) -> None:
+    """With what to do about it."""
+    (tmp_path / ".key").write_bytes(b"half of it")
+    with pytest.raises(ConfigError, match="is not a key") as error:
+        open_stores(str(tmp_path)).key()
+    assert error.value.hint == "remove it, and another one is made"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
 def test_no_secret_stands_in_a_database(
     open_some: Callable[[], Stores], tenant: str, replica: Callable[..., Runtime]
@@ -417,6 +459,7 @@ def test_a_host_that_is_gone_loses_its_lease(
         gone.sync()
 
 
+@pytest.mark.slow
 def test_a_wrong_address_is_an_error() -> None:
     """In a sentence, without what may be a password."""
     for address, told in (

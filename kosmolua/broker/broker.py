@@ -493,11 +493,12 @@ class Broker:
     def _end(self, call: Call, error: KosmoError | None) -> Record | None:
         """Write down how a call ended, and return its record; None if that is done already."""
         with self._lock:
-            summary = self._summaries[call.number - self._earlier - 1]
-            if summary:
+            place = call.number - self._earlier - 1
+            if self._summaries[place]:
                 return None
-            record = call.record(error, self._host.redactor, is_over=not self._clock.left)
-            summary.update(record.summary())
+            is_over = error is not None and not self._clock.left
+            record = call.record(error, self._host.redactor, is_over=is_over)
+            self._summaries[place] = record.summary()
             if record.status == "unknown" and not isinstance(error, CallTimeout):
                 self._cut_off.append(record)
         self._host.journal.write(record)

@@ -74,6 +74,21 @@ QUESTIONS = sql.Table(
     sql.Column("decided", sql.Double),
 )
 
+GRANTS = sql.Table(
+    "kosmolua_grants",
+    _tables,
+    sql.Column("tenant", sql.String(63), primary_key=True),
+    sql.Column("path", sql.String(255), primary_key=True),
+    sql.Column("account", sql.String(255), primary_key=True),
+    sql.Column("since", sql.String(40), nullable=False),
+)
+KEYS = sql.Table(
+    "kosmolua_keys",
+    _tables,
+    sql.Column("name", sql.String(63), primary_key=True),
+    sql.Column("key", sql.LargeBinary, nullable=False),
+)
+
 
 class Now(FunctionElement[float]):
     """The time by the database's clock, in seconds since 1970: the hosts' clocks may differ."""

@@ -1,27 +1,31 @@
-"""Stores in a database: recordings and questions of many tenants, for any number of processes and hosts.
+"""Stores in a database: recordings, questions and grants of many tenants, for any number of processes and hosts.
 
-Every statement names the tenant.
+Every statement names the tenant, but for those about the key that all who have the database share.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
-from kosmolua.broker.database import LEASE, LINES, QUESTIONS, RECORDINGS, Database, Now, is_held
+from kosmolua.broker.database import GRANTS, KEYS, LEASE, LINES, QUESTIONS, RECORDINGS, Database, Now, is_held
 from kosmolua.broker.database_recording import Row
 from kosmolua.broker.recording import Event, Recording, read
 from kosmolua.broker.store import (
     APPROVAL_DAYS,
     DAY,
     DEFAULT_RUNS,
+    KEY_SIZE,
     RUN_ID,
     Decision,
+    Grant,
     Summary,
     Waiting,
     checked_tenant,
@@ -33,6 +37,8 @@ from kosmolua.errors import ConfigError
 
 ASK_PATIENCE = 5.0
 """Seconds for which a question is tried to be put; somebody at the script's client may be asked all the same."""
+KEY, KEY_PATIENCE = "pages", 5.0
+"""The name of the key, and for how many seconds a database is waited for that starts at the same time as a server."""
 PRUNED = "pruned"
 """Holds the lease of a recording that is being removed."""
 
@@ -54,13 +60,24 @@ class DatabaseStores:
         """Return the store of a tenant."""
         return DatabaseStore(self._database, checked_tenant(tenant))
 
+    def key(self) -> bytes:
+        """Return the key, which is in a row."""
+        query = sql.select(KEYS.c.key).where(KEYS.c.name == KEY)
+        found = self._database.do(lambda at: at.execute(query).scalar(), KEY_PATIENCE)
+        if found is None:
+            new = sql.insert(KEYS).values(name=KEY, key=secrets.token_bytes(KEY_SIZE))
+            with suppress(IntegrityError):  # another server was first
+                self._database.do(lambda at: at.execute(new))
+            found = self._database.do(lambda at: at.execute(query).scalar_one())
+        return bytes(found)
+
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
 
 
 class DatabaseStore:
-    """The recordings and questions of one tenant in a database.
+    """The recordings, questions and grants of one tenant in a database.
 
     Args:
         database: The database.
@@ -165,6 +182,32 @@ class DatabaseStore:
         gone = sql.delete(QUESTIONS).where(of.tenant == self._tenant, of.id == question)
         with suppress(ConfigError):  # nobody is asked any more once its time is over
             self._database.do(lambda at: at.execute(gone))
+
+    def grants(self) -> list[Grant]:
+        """Return what was allowed for good."""
+        of = GRANTS.c
+        query = sql.select(of.path, of.account, of.since).where(of.tenant == self._tenant)
+        rows = self._database.do(lambda at: at.execute(query.order_by(of.since, of.path, of.account)).all())
+        return [Grant(*row) for row in rows]
+
+    def grant(self, given: Grant) -> None:
+        """Keep a grant in a row of its own."""
+        new = sql.insert(GRANTS).values(**asdict(given), tenant=self._tenant)
+
+        def keep(at: sql.Connection) -> None:
+            at.execute(self._without(given.path, given.account))
+            at.execute(new)
+
+        with suppress(IntegrityError):  # somebody else allowed the same just now
+            self._database.do(keep)
+
+    def revoke(self, path: str, account: str) -> None:
+        """Remove the row of a grant."""
+        self._database.do(lambda at: at.execute(self._without(path, account)))
+
+    def _without(self, path: str, account: str) -> sql.Delete:
+        of = GRANTS.c
+        return sql.delete(GRANTS).where(of.tenant == self._tenant, of.path == path, of.account == account)
 
     def _asked(self) -> list[Waiting]:
         of = QUESTIONS.c

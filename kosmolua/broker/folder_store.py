@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any
 
 from kosmolua.broker.recording import FORMAT, Event, Recording, read
-from kosmolua.broker.sheets import File
+from kosmolua.broker.sheets import File, replace_file
 from kosmolua.broker.store import (
     DAY,
     DEFAULT_RUNS,
+    KEY_SIZE,
     RUN_ID,
     Decision,
+    Grant,
     Summary,
     Waiting,
     checked_tenant,
@@ -29,6 +33,9 @@ from kosmolua.errors import ConfigError
 SUFFIX = ".jsonl"
 BLOCK = 64 * 1024
 """Bytes to read at a time from the end of a file."""
+KEY = ".key"
+KEY_TRIES, KEY_PAUSE = 50, 0.02
+"""How often a key is looked for that another process is about to write, and the seconds between."""
 
 
 class Folders:
@@ -45,12 +52,24 @@ class Folders:
         """Return the store of a tenant."""
         return Folder(os.path.join(self._path, checked_tenant(tenant)))
 
+    def key(self) -> bytes:
+        """Return the key, which is in a file that its owner alone can read."""
+        path = os.path.join(self._path, KEY)
+        _make(self._path)
+        with suppress(FileExistsError), _to_create(path) as file:
+            file.write(secrets.token_bytes(KEY_SIZE))
+        for _ in range(KEY_TRIES):
+            if len(key := _bytes_of(path)) == KEY_SIZE:
+                return key
+            time.sleep(KEY_PAUSE)
+        raise ConfigError(f"{path} is not a key", hint="remove it, and another one is made")
+
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
 
 class Folder:
-    """A store in a folder: a file for each recording, and small files for questions and their answers.
+    """A store in a folder: a file for each recording, and small files for questions, their answers, and grants.
 
     Args:
         folder: The folder, which is made once something is kept in it.
@@ -59,6 +78,7 @@ class Folder:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.path = os.fspath(folder)
         self._questions = os.path.join(self.path, "questions")
+        self._grants = os.path.join(self.path, "grants")
         self._seen: dict[str, tuple[tuple[int, int], Event, Event]] = {}
 
     def place(self, run: str) -> File:
@@ -147,6 +167,47 @@ class Folder:
             with suppress(FileNotFoundError):
                 os.remove(self._question(question, suffix))
 
+    def grants(self) -> list[Grant]:
+        """Return what was allowed for good."""
+        try:
+            names = [name for name in os.listdir(self._grants) if "." not in name]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ConfigError(f"The grants in {self._grants} cannot be read: {error.strerror}") from None
+        found = [grant for name in names if (grant := self._granted(name))]
+        return sorted(found, key=lambda each: (each.since, each.path, each.account))
+
+    def grant(self, given: Grant) -> None:
+        """Keep a grant: a file of its own."""
+        try:
+            _make(self._grants)
+            replace_file(self._grant(given.path, given.account), json.dumps(asdict(given)).encode())
+        except OSError as error:
+            raise ConfigError(f"The grants in {self._grants} cannot be written: {error.strerror}") from None
+
+    def revoke(self, path: str, account: str) -> None:
+        """Remove the file of a grant."""
+        try:
+            with suppress(FileNotFoundError):
+                os.remove(self._grant(path, account))
+        except OSError as error:
+            raise ConfigError(f"The grants in {self._grants} cannot be written: {error.strerror}") from None
+
+    def _grant(self, path: str, account: str) -> str:
+        return os.path.join(self._grants, sha256(f"{path}\n{account}".encode()).hexdigest())
+
+    def _granted(self, name: str) -> Grant | None:
+        """Return a grant by the name of its file; None if it was revoked meanwhile."""
+        path = os.path.join(self._grants, name)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return Grant(**json.load(file))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(f"The grant in {path} cannot be read: {error}") from None
+
     def _file(self, run: str) -> File:
         if not RUN_ID.fullmatch(run):
             raise missing(run)
@@ -229,6 +290,29 @@ def _last_line(file: Any, size: int) -> bytes:
         file.seek(start)
         tail = file.read(size - start)
     return bytes(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2] + b"\n")
+
+
+def _to_create(path: str) -> Any:
+    """Open a new file that its owner alone can read.
+
+    Raises:
+        FileExistsError: It is there already.
+        ConfigError: It cannot be made.
+    """
+    try:
+        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be made: {error.strerror}") from None
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _make(folder: str) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kosmolua.catalog.scripts import Scripts
     from kosmolua.docs import Library
     from kosmolua.limits import Limits
+    from kosmolua.lua.check import Checker
     from kosmolua.secret import Redactor
 
 
@@ -134,11 +135,6 @@ class Host:
             confirm=current_confirm,
         )
 
-    @property
-    def has_accounts_file(self) -> bool:
-        """True if the accounts come from a file, or from the program."""
-        return self._accounts_source is not None
-
     @lazy
     def secret_names(self) -> Sequence[str]:
         """The names of the secrets that scripts may use."""
@@ -165,6 +161,23 @@ class Host:
         from kosmolua.catalog.catalog import Catalog
 
         return Catalog([self.plugins, self.servers, self.scripts], self.accounts)
+
+    def checker(
+        self, account: str | None = None, secrets: Sequence[str] | None = None, *, is_complete: bool = True
+    ) -> Checker:
+        """Return what checks scripts against the integrations, accounts and secrets.
+
+        Args:
+            account: The default account of the run.
+            secrets: The names of its secrets; by default all that there are.
+            is_complete: Whether it has these secrets alone. If not, and there is no accounts file, it knows none.
+        """
+        from kosmolua.lua.check import Checker
+        from kosmolua.lua.values import Secrets
+
+        names = tuple(self.secret_names if secrets is None else secrets)
+        is_known = is_complete or self._accounts_source is not None
+        return Checker(self.catalog.preferring(account), Secrets(names, is_complete) if is_known else None)
 
     @lazy
     def scripts(self) -> Scripts:

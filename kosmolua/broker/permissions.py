@@ -104,7 +104,7 @@ class Permissions:
             Denied: The answer is no, or nobody can be asked.
         """
         if target.rule.permission == "allow":
-            return str(target.rule)
+            return target.allowed_by
         for patterns in self._allow:
             if option := patterns.fitting(target):
                 return option

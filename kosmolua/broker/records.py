@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from kosmolua.broker.approvals import Confirm
 from kosmolua.errors import CallError, CallTimeout, KosmoError, NetworkError
@@ -53,8 +53,7 @@ class Origin:
         return None if self.source is None else sha256(self.source).hexdigest()
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """The record of a call that has ended, with secrets redacted.
 
     Args:
@@ -91,7 +90,12 @@ class Record:
     duration_ms: float
     origin: Origin = Origin()
     through: tuple[str, ...] = ()
-    request: Request | None = field(default=None, repr=False)
+    request: Request | None = None
+
+    def __repr__(self) -> str:
+        """Return all but the request, in which there may be secrets."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "request")
+        return f"Record({', '.join(shown)})"
 
     def summary(self) -> Summary:
         """Return the call's entry in an outcome."""
@@ -132,23 +136,23 @@ class Call:
         origin: What makes it, and what answers it.
     """
 
+    line = 0
+    through: tuple[str, ...] = ()
+    account: str | None = None
+    effect: str | None = None
+    allowed_by: str | None = None
+    arguments: Mapping[str, object] | None = None
+    confirm: Confirm | None = None
+    request: Request | None = None
+    is_planned = has_begun = has_returned = has_written = False
+    _request_id: str | None = None
+
     def __init__(self, run: str, number: int, path: str, origin: Origin | None = None) -> None:
         self.origin = origin or Origin()
         self.run = run
         self.number = number
         self.path = path
-        self.through: tuple[str, ...] = ()
-        self.account: str | None = None
-        self.effect: str | None = None
-        self.allowed_by: str | None = None
-        self.arguments: Mapping[str, object] | None = None
-        self.confirm: Confirm | None = None
-        self.line = 0
-        self.request: Request | None = None
-        self.is_planned = False
-        self.has_begun = self.has_returned = self.has_written = False
         self._attempts: list[int] = []
-        self._request_id: str | None = None
         self._started = datetime.now(timezone.utc)
         self._clock = monotonic()
 

@@ -1,4 +1,4 @@
-"""Stores: where a tenant's recordings are found by the ids of their runs, and questions that wait for a person.
+"""Stores: where a tenant's recordings are found by the ids of their runs, questions that wait for a person, and grants.
 
 A store belongs to one tenant, and nothing in it names another; :class:`Stores` has those of all tenants. Several
 processes and hosts may use them at the same time: a folder that they share, or a database
@@ -6,11 +6,12 @@ processes and hosts may use them at the same time: a folder that they share, or 
 
 What waits for a person is of two kinds. A *paused* run has ended, its calls are in its recording, and whoever resumes
 it says which are approved. A *question* is asked by a run that still goes on, perhaps in another process; its run looks
-for the answer.
+for the answer. A *grant* is the answer to all further questions about a function with an account.
 """
 
 from __future__ import annotations
 
+import glob
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from kosmolua.broker.sheets import Place
 from kosmolua.errors import ConfigError, Paused
 
 DAY = 86400.0
+KEY_SIZE = 32
 APPROVAL_DAYS = 7
 """How long a paused run waits for its approvals."""
 DEFAULT_RUNS = 100
@@ -98,8 +100,29 @@ class Decision:
     time: float = field(default_factory=time.time)
 
 
+@dataclass(frozen=True)
+class Grant:
+    """A function that a person has allowed for good.
+
+    Args:
+        path: The function, such as ``render2.restart_service``.
+        account: The account.
+        since: When it was allowed, in UTC.
+    """
+
+    path: str
+    account: str
+    since: str
+
+    @property
+    def pattern(self) -> str:
+        """The grant as ``--allow`` takes it."""
+        integration, _, function = self.path.rpartition(".")
+        return f"{integration}.{glob.escape(self.account)}.{function}"
+
+
 class Store(Protocol):
-    """The recordings and questions of one tenant. Any thread may use it.
+    """The recordings, questions and grants of one tenant. Any thread may use it.
 
     Every method raises a ConfigError if the store cannot be reached.
     """
@@ -154,6 +177,15 @@ class Store(Protocol):
     def withdraw(self, question: str) -> None:
         """Take a question back, or drop one that was answered."""
 
+    def grants(self) -> list[Grant]:
+        """Return what was allowed for good, the oldest first."""
+
+    def grant(self, given: Grant) -> None:
+        """Keep a grant, in place of an earlier one of the same function and account."""
+
+    def revoke(self, path: str, account: str) -> None:
+        """Drop the grant of a function with an account, if there is one."""
+
 
 class Stores(Protocol):
     """The stores of all tenants of a server."""
@@ -165,8 +197,15 @@ class Stores(Protocol):
             ConfigError: That cannot be the name of a tenant.
         """
 
+    def key(self) -> bytes:
+        """Return a key that all who have these stores share, and nobody else; it is made when it is first asked for.
+
+        Raises:
+            ConfigError: The stores cannot be reached.
+        """
+
     def close(self) -> None:
-        """Close connections."""
+        """Close connections. They are opened again if they are needed."""
 
 
 def paused_calls(run: str, script: str, end: Event) -> list[Waiting]:

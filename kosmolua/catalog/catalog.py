@@ -80,6 +80,11 @@ class Target:
         """The function's own path, without the account: ``render2.list_services``."""
         return f"{self.integration.name}.{self.function.name}"
 
+    @cached_property
+    def allowed_by(self) -> str:
+        """What allows the call if its rule does, in words."""
+        return str(self.rule)
+
     @property
     def section(self) -> str:
         """The account's section of the accounts file."""
@@ -101,13 +106,14 @@ class Catalog:
         self._accounts = accounts
         self._preferred: str | None = None
         self._targets: dict[str, Target] = {}
+        self._descriptions: dict[str, Json] = {}
 
     def preferring(self, account: str | None) -> Catalog:
         """Return the same catalog with another default account, for each integration that has it; None changes none."""
         if account is None:
             return self
         other = copy(self)
-        other._preferred, other._targets = account, {}
+        other._preferred, other._targets, other._descriptions = account, {}, {}
         return other
 
     def check_account(self, account: str) -> None:
@@ -227,6 +233,8 @@ class Catalog:
         """
         if not path:
             return {"names": sorted(self._providers)}
+        if path in self._descriptions:
+            return self._descriptions[path]
         root, _, rest = path.partition(".")
         if root not in self._providers:
             hint = f"it is {lua_path(root)}" if root in self.names() else did_you_mean(root, self._providers)
@@ -245,7 +253,10 @@ class Catalog:
                 "accounts": accounts[:MAX_DESCRIBED_ACCOUNTS],
             }
             described |= {"others": True} if integration.functions.more else {}
-            return described | {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else described
+            described |= {"more": True} if len(accounts) > MAX_DESCRIBED_ACCOUNTS else {}
+            if root == ROOT and accounts:  # else the next look may find another tool, or an account in the environment
+                self._descriptions[path] = described
+            return described
         if rest == ALL:
             return {"accounts": self._usable(integration), "functions": sorted(integration.functions)}
         account, _, name = rest.partition(".")
@@ -281,19 +292,24 @@ class Catalog:
             UnknownPath: No integration, account or function has this name.
             NotConfigured: The integration has no account, or several and none is the default.
         """
-        if path in self._targets:
-            return self._targets[path]
+        known = self._targets.get(path)
+        if known and self._is_current(known.integration):
+            return known
         integration, function, account = self._find(".".join(parts_of(path)) or path)
         chosen = self._default(integration) if account == "default" else account
         if chosen is None:
             raise self._no_default(integration)
         rule = self._accounts.rules(integration, chosen).of_function(function)
         target = Target(integration, chosen, function, rule)
-        if root_and_name(integration.name)[0] == ROOT:  # the tools of a server may be other ones the next time
-            if len(self._targets) >= MAX_TARGETS:
-                self._targets.clear()
-            self._targets[path] = target
+        if len(self._targets) >= MAX_TARGETS:
+            self._targets.clear()
+        self._targets[path] = target
         return target
+
+    def _is_current(self, integration: Integration) -> bool:
+        """Return False if an integration has been replaced: a server may have other tools the next time."""
+        root, name = root_and_name(integration.name)
+        return root == ROOT or self._load(root, name).integration is integration
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:

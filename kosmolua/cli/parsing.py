@@ -166,6 +166,11 @@ def listing_options(command: _Command) -> _Command:
     return _with_options(command, [option for option in _SHARED if option.for_listing])
 
 
+def reading_options(command: _Command) -> _Command:
+    """Give a command that reads what was kept those that concern it, as one argument ``options``."""
+    return _with_options(command, [option for option in _SHARED if option.attribute in ("accounts", "json")])
+
+
 def _with_options(command: _Command, options: Sequence[Option[Any]]) -> _Command:
     names = [option.attribute for option in options]
 

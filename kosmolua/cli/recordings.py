@@ -8,28 +8,30 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.stores import default_store
+from kosmolua.broker.recording import Recording, read
+from kosmolua.broker.store import Store
 from kosmolua.cli.options import Options
 from kosmolua.cli.scripts import name_of, read_file
 from kosmolua.errors import UsageError
 from kosmolua.limits import Limits
 
 
-def find(named: str) -> str:
-    """Return the path of a recording.
+def find(named: str, store: Store) -> Recording:
+    """Return a recording.
 
     Args:
-        named: Its path, or the id of its run, of which the beginning is enough, if it is in the user's state folder.
+        named: Its path, or the id of its run, of which the beginning is enough, if it is in the store.
+        store: The store.
 
     Raises:
+        ConfigError: It cannot be read.
         UsageError: There is none, or there are several.
     """
     if os.path.exists(named) or os.path.dirname(named):
-        return named
-    store = default_store()
+        return read(named)
     found = [each.run for each in store.runs(beginning=named)]
     if len(found) == 1:
-        return store.place(found[0]).name
+        return store.read(found[0])
     if found:
         raise UsageError(f"Several recordings begin with {named!r}: {', '.join(found)}")
     raise UsageError(f"There is no recording {named!r}, neither a file of this name nor a run that was recorded")

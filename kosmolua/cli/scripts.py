@@ -199,13 +199,14 @@ def run_script(script: Script, options: Options, worker: Worker | None) -> int:
     return perform(lambda: _run(script, options, worker), options, _name_of(script).removeprefix("="))
 
 
-def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
+def perform(work: Callable[[], Outcome], options: Options, name: str, tenant: str | None = None) -> int:
     """Run a script, show its outcome, and return the exit status.
 
     Args:
         work: Runs it.
         options: The shared options of the command line.
         name: The script's name in messages.
+        tenant: Whose run it is, in a server of many.
 
     Raises:
         KosmoError: The script cannot be run, and ``--json`` was not given.
@@ -229,7 +230,7 @@ def perform(work: Callable[[], Outcome], options: Options, name: str) -> int:
         for warning in outcome.warnings:
             console.warn(warning)
         if outcome.recording:
-            console.complain(where_it_is(outcome.recording, can_go_on=not outcome.ok))
+            console.complain(where_it_is(outcome.recording, can_go_on=not outcome.ok, tenant=tenant))
     return status_of(outcome.error)
 
 
@@ -309,15 +310,17 @@ def input_of(options: Options, runtime: Runtime, script: Script | None = None) -
     return read_input(options.input, runtime.limits.max_result)
 
 
-def where_it_is(path: str, *, can_go_on: bool) -> str:
+def where_it_is(path: str, *, can_go_on: bool, tenant: str | None = None) -> str:
     """Return what can be done with a recording.
 
     Args:
         path: The recording.
         can_go_on: Whether its run can be resumed.
+        tenant: Whose run it is, in a server of many.
     """
     folder, file = os.path.split(path)
-    name = os.path.splitext(file)[0] if folder == recordings_folder() else path
+    name = os.path.splitext(file)[0] if tenant or folder == recordings_folder() else path
+    name += f" --tenant {tenant}" if tenant else ""
     goes_on = f"kosmolua resume {name} goes on, " if can_go_on else ""
     return f"recorded: {goes_on}kosmolua replay {name} repeats it"
 

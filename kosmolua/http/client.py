@@ -350,16 +350,16 @@ class Api:
         """
         if sum(given is not None for given in (json, form, multipart, body)) > 1:
             raise TypeError("json, form, multipart and body exclude each other, since a request has one body")
-        own = _merged(self._headers, headers or {})
+        own = _merged(self._headers, headers) if headers else self._headers
         parts = None if multipart is None else Multipart(tuple(_parts(multipart)))
         if parts:
             own = _merged(own, {"Content-Type": parts.content_type})
         if json is not None:
             own, body = _merged({"Content-Type": "application/json"}, own), _encode(json)
         sent = body.encode() if isinstance(body, str) else body
-        pairs = (*self._query, *self._pairs(query or {}))
+        pairs = (*self._query, *self._pairs(query)) if query else self._query
         url = self._base_url + fill(template, segments, slashes)
-        fields = self._pairs(form or {})
+        fields = self._pairs(form) if form else ()
         return self._answer(
             Request(
                 method,

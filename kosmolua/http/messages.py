@@ -77,7 +77,10 @@ class Request:
     def target(self) -> str:
         """Path and query exactly as they are sent, secrets revealed: what a signature covers, with ``content``."""
         parts = urlsplit(self.url)
-        path = "/" + _escaped(self._revealed(parts.path)).lstrip("/")
+        path = parts.path
+        for name, secret in self.url_secrets.items():
+            path = path.replace(f"{{{name}}}", quote(secret.reveal(), safe=":"))
+        path = "/" + _escaped(path).lstrip("/")
         query = "&".join(filter(None, (_escaped(parts.query), _encoded(self.query))))
         return f"{path}?{query}" if query else path
 
@@ -101,11 +104,6 @@ class Request:
         pairs = (*self.headers.items(), *self.query, *self.form, *self.url_secrets.items(), ("", self.body))
         held = self.multipart.secrets if self.multipart else ()
         return chain((value for _, value in pairs if isinstance(value, Secret)), held)
-
-    def _revealed(self, path: str) -> str:
-        for name, secret in self.url_secrets.items():
-            path = path.replace(f"{{{name}}}", quote(secret.reveal(), safe=":"))
-        return path
 
     @property
     def safe(self) -> bool:

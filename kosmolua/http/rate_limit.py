@@ -157,7 +157,7 @@ class RateLimit:
             if len(self._buckets) + len(self._families) > MAX_KNOWN:
                 self._forget_idle()
             bucket = self._buckets.setdefault(self._families.get(route, route), _Bucket())
-            while pause := self._pause(request, bucket, until):
+            while pause := self._pause(request, route, bucket, until):
                 self._turns.wait(min(pause, POLL_INTERVAL))
             bucket.under_way += 1
         try:
@@ -168,10 +168,10 @@ class RateLimit:
                 for answer in answers:
                     if self._shared and is_throttled(answer):
                         self._shared.close(origin(request.url), max(retry_after(answer) or 0.0, MIN_PAUSE))
-                    self._filed(request, bucket, answer).learn(answer, route, self._clock())
+                    self._filed(request, route, bucket, answer).learn(answer, route, self._clock())
                 self._turns.notify_all()
 
-    def _pause(self, request: Request, bucket: _Bucket, until: Until) -> float:
+    def _pause(self, request: Request, route: Hashable, bucket: _Bucket, until: Until) -> float:
         now = self._clock()
         closed = self._shared.left(origin(request.url)) if self._shared else 0.0
         if 0 < closed < until() - now:
@@ -183,7 +183,7 @@ class RateLimit:
         opens, time_left = bucket.resets - now, until() - now
         if max(opens, 0) < time_left:
             return opens if opens > 0 else time_left
-        if bucket.learned_from != _route(request):
+        if bucket.learned_from != route:
             return 0  # the limit is known from another route, and the service may count this one apart
         raise CallError(
             "rate_limited",
@@ -193,13 +193,13 @@ class RateLimit:
             retry_after=max(opens, 1),
         )
 
-    def _filed(self, request: Request, bucket: _Bucket, answer: Response) -> _Bucket:
+    def _filed(self, request: Request, route: Hashable, bucket: _Bucket, answer: Response) -> _Bucket:
         """Assign the request's route to the limit that an answer names, and return that limit's bucket."""
         limit = _numeric(answer, "Limit")
         if not request.safe or limit is None:
             return bucket
         family = (origin(request.url), limit)
-        self._families[_route(request)] = family
+        self._families[route] = family
         return self._buckets.setdefault(family, bucket)
 
     def _forget_idle(self) -> None:

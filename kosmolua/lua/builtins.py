@@ -33,6 +33,13 @@ NOTHING = {
     "print": "it returns nothing",
 }
 """Functions that return nothing, each with what it does instead."""
+KINDS = {
+    **dict.fromkeys(("os.time", "os.clock", "os.difftime", "string.len", "rawlen"), "number"),
+    **dict.fromkeys(("math.floor", "math.ceil", "math.abs", "math.max", "math.min", "math.random"), "number"),
+    **dict.fromkeys(("tostring", "type", "string.format", "string.rep", "string.upper", "string.lower"), "string"),
+    **dict.fromkeys(("string.sub", "string.reverse", "table.concat", "json.encode", "base64.encode"), "string"),
+}
+"""What functions return, in Lua's word for its type, where that is always the same and never nil."""
 PATTERN_METHODS = frozenset({"match", "gmatch", "gsub", "find"})
 
 

@@ -131,6 +131,8 @@ class Checker:
             return Report([Finding(error.line or 1, 1, "error", error.what.split(": ", 1)[-1])], [])
         try:
             reading = Reading(self._catalog, script.root, header.params, known, self._secrets)
+            if held := reading.held():  # what a variable holds that changes is known at the end, so it is read again
+                reading = Reading(self._catalog, script.root, header.params, known, self._secrets, held)
         except RecursionError:
             return Report([], [], is_read=False)
         return Report(

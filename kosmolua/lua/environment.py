@@ -22,6 +22,7 @@ string: byte char find format gmatch gsub len lower match pack packsize rep reve
 table: concat insert move pack remove sort unpack
 utf8: char charpattern codepoint codes len offset
 """
+_ERROR = re.compile(r"^---@class app\.error\n((?:---.*\n)*)", re.MULTILINE)
 _LIBRARY = re.compile(r"^---@class \w+\n((?:---.*\n)*)(\w+) = \{\}$", re.MULTILINE)
 _FIELD = re.compile(r"^---@field (\w+)", re.MULTILINE)
 _GLOBAL = re.compile(r"^(?:function )?(\w+)(?:\.(\w+))?(?: = |\()", re.MULTILINE)
@@ -52,3 +53,5 @@ def _read() -> tuple[frozenset[str], dict[str, frozenset[str]]]:
 GLOBALS, LIBRARIES = _read()
 """Every global name, and the fields of each library."""
 STRING_METHODS = LIBRARIES["string"]
+ERROR_KEYS = STRING_METHODS.union(*(_FIELD.findall(block) for block in _ERROR.findall(definitions())))
+"""What a script may look up in the error that ``pcall`` returns: a field of a table, or a method of a text."""

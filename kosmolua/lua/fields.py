@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from kosmolua.errors import KosmoError, NotConfigured, PluginError, PluginFault
 from kosmolua.lua import idioms
-from kosmolua.lua.environment import LIBRARIES, STRING_METHODS
+from kosmolua.lua.environment import ERROR_KEYS, LIBRARIES, STRING_METHODS
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of
@@ -112,6 +112,9 @@ class Fields:
             return self._under_app(node, value, key)
         elif isinstance(value, Secrets):
             self._check_secret(node, value, key)
+        elif isinstance(value, Callee):
+            hint = f"call it: {(node.get('table') or node).text}({{ ... }}).{key or 'name'}"
+            self._findings.fail(node, f"{value.path} is a function, and is not called here", hint)
         elif key is None or key in self._scopes.fields:
             return UNKNOWN
         elif isinstance(value, Library):
@@ -119,8 +122,9 @@ class Fields:
                 return Builtin(f"{value.name}.{key}")
             if value.name in self._scopes.escaping:
                 return UNKNOWN
-            near = did_you_mean(key, LIBRARIES[value.name]) or ""
-            return Missing(f"'{value.name}.{key}'", idioms.FIELDS.get(key, near))
+            there = f"it has {listed(sorted(LIBRARIES[value.name]), MAX_KEYS)}"
+            hint = idioms.FIELDS.get(key) or did_you_mean(key, LIBRARIES[value.name]) or there
+            return Missing(f"'{value.name}.{key}'", hint)
         elif isinstance(value, Result):
             return self._under_result(node, value, key)
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
@@ -128,6 +132,8 @@ class Fields:
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
             self._findings.fail(node, f"a {value.kind} has no '{key}'", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
+            if key in idioms.FIELDS and value.node and len(value.node.children) > len(keys_of(value.node)):
+                self._findings.warn(node, f"a list has no '{key}'", idioms.FIELDS[key])
             return Missing(f"'{key}' of this table", idioms.FIELDS.get(key, ""))
         return UNKNOWN
 
@@ -155,7 +161,7 @@ class Fields:
         if self._scopes.may_bend_tables:
             return False
         if isinstance(value, Result):
-            return is_table(value.type)
+            return is_table(value.type) and not value.may_be_error
         return isinstance(value, Literal) and value.kind == "table"
 
     def has_only_names(self, table: Node) -> bool:
@@ -205,8 +211,12 @@ class Fields:
         keys = record_keys(value.type)
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
+            if value.may_be_error and (key in ERROR_KEYS or not near):
+                return UNKNOWN
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
+            return UNKNOWN
+        if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type):
             if key in idioms.FIELDS:

@@ -42,12 +42,12 @@ params = {}
 ---@return T
 function dump(value) end
 
----Waits in the host: it takes no processor time, and other branches of `parallel` go on. With `--simulate` the time of the
----simulators moves on instead.
+---Waits. It takes no processor time, and other branches of `parallel` continue. With `--simulate`, the clock of the
+---simulators advances instead.
 ---@param seconds number
 function sleep(seconds) end
 
----Ends the script with an exit status. Nothing catches it, and what was printed stays.
+---Ends the script with an exit status. `pcall` does not catch it, and output that was printed is kept.
 ---@param status? integer 0 to 63 (default: 0, which is success).
 function exit(status) end
 
@@ -79,18 +79,18 @@ function lua_read_doc(page, options) end
 ---@class timelib
 time = {}
 
----Returns the seconds since 1970 in UTC, with fractions. With `--simulate` it is the time of the simulators.
+---Returns the seconds since 1970 in UTC, with fractions. With `--simulate`, it is the time of the simulators.
 ---@return number
 function time.now() end
 
----Reads a time in the form of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`, which without a
----zone is in UTC. Another text raises.
+---Reads a time in the format of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`. A time without
+---a time zone is in UTC. Other text raises an error.
 ---@param text string
 ---@return number seconds since 1970; an integer if there is no fraction
 function time.parse(text) end
 
----Writes a time in UTC: in the form of RFC 3339, or by a pattern of strftime such as `%Y-%m-%d`.
----@param seconds number since 1970
+---Writes a time in UTC, in the format of RFC 3339 or with a strftime pattern such as `%Y-%m-%d`.
+---@param seconds number seconds since 1970
 ---@param pattern? string
 ---@return string
 function time.format(seconds, pattern) end
@@ -99,7 +99,7 @@ function time.format(seconds, pattern) end
 ---@field null any Stands for null inside arrays and inside arguments. In objects that are read a null is an absent key.
 json = {}
 
----Reads JSON. Text that is not JSON raises, with the position.
+---Reads JSON. Text that is not JSON raises an error that has the position.
 ---@param text string
 ---@return any
 function json.decode(text) end
@@ -107,13 +107,13 @@ function json.decode(text) end
 ---@class json.options
 ---@field pretty? boolean Whether to indent (default: false).
 
----Writes a value as JSON. An empty table is `{}`, unless it came from `[]` or from `json.array`.
+---Writes a value as JSON. An empty table is written as `{}`, unless it came from `[]` or from `json.array`.
 ---@param value any
 ---@param options? json.options
 ---@return string
 function json.encode(value, options) end
 
----Marks a table as a list, so that it is `[]` even when empty.
+---Marks a table as a list and returns it, so that it is written as `[]` even if it is empty.
 ---@param list? any[]
 ---@return any[]
 function json.array(list) end
@@ -122,21 +122,22 @@ function json.array(list) end
 ---@class regexlib
 regex = {}
 
----Finds the first match: the whole at 0, groups by number, named groups also by name. A group without a part is false.
+---Finds the first match. Returns a table with the whole match at 0, groups by number, and named groups also by name. A
+---group that took no part in the match is false. Returns nil if there is no match.
 ---@param text string
 ---@param pattern string
 ---@param flags? string Any of i, m, s, x and a.
 ---@return table<integer|string, string|false>|nil
 function regex.match(text, pattern, flags) end
 
----Finds every match, each as `regex.match` returns it.
+---Finds every match. Returns a list, each item as `regex.match` returns it.
 ---@param text string
 ---@param pattern string
 ---@param flags? string Any of i, m, s, x and a.
 ---@return table<integer|string, string|false>[]
 function regex.match_all(text, pattern, flags) end
 
----Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
+---Replaces matches. In a replacement, `$1` and `${name}` stand for groups and `$0` for the whole match.
 ---@param text string
 ---@param pattern string
 ---@param replacement string|fun(captures: table<integer|string, string|false>): string
@@ -159,15 +160,16 @@ parallel = {}
 ---@class parallel.options
 ---@field limit? integer How many run at once (default: 8).
 
----Runs every function and returns their results in order. The first error by position is raised, after the others end.
+---Runs the functions at once and returns their results in order. If some fail, the error of the first of these in the list
+---is raised once the others have ended.
 ---@generic T
 ---@param functions (fun(): T)[]
 ---@param options? parallel.options
 ---@return T[]
 function parallel.all(functions, options) end
 
----Runs `f(item, index)` for every item of a list and returns the results in order. A function of `app.integrations` gets
----the item only.
+---Runs `f(item, index)` for every item of a list, several at once, and returns the results in order. A function of
+---`app.integrations` gets the item only.
 ---@generic T, R
 ---@param list T[]
 ---@param f fun(item: T, index: integer): R
@@ -180,15 +182,15 @@ function parallel.map(list, f, options) end
 base64 = {}
 
 ---@class base64.options
----@field url? boolean Whether to write `-` and `_` for `+` and `/`, and no padding, as URLs have it (default: false).
+---@field url? boolean Whether to use the alphabet for URLs, with `-` and `_`, and no padding (default: false).
 
----Encodes a text, whatever its bytes.
+---Encodes a text in base64. It may hold any bytes.
 ---@param text string
 ---@param options? base64.options
 ---@return string
 function base64.encode(text, options) end
 
----Decodes a text in base64, with either alphabet, also without padding and with white space. Another text raises.
+---Decodes base64 in either alphabet. Padding may be absent, and white space is skipped. Other text raises an error.
 ---@param text string
 ---@return string
 function base64.decode(text) end
@@ -212,7 +214,7 @@ function hash.sha1(text) end
 ---@return string
 function hash.md5(text) end
 
----Returns the HMAC of a text with SHA-256, in hex.
+---Returns the HMAC-SHA-256 of a text in hex.
 ---@param key string
 ---@param text string
 ---@return string
@@ -222,17 +224,17 @@ function hash.hmac_sha256(key, text) end
 ---@class urllib
 url = {}
 
----Encodes a text as a part of a URL: everything but letters, digits and `-_.~` is percent-encoded.
+---Percent-encodes a text as a part of a URL. Letters, digits and `-_.~` stay as they are.
 ---@param text string
 ---@return string
 function url.encode(text) end
 
----Decodes what is percent-encoded in a text. A plus sign stays as it is; a `%` without two hexadecimal digits raises.
+---Decodes percent-encoded text. A plus sign stays as it is. A `%` without two hexadecimal digits raises an error.
 ---@param text string
 ---@return string
 function url.decode(text) end
 
----Writes a query from a table, sorted by name. A list stands for its name several times.
+---Returns the query string of a URL from a table, sorted by name. For a list, the name is repeated with each item.
 ---@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
 ---@return string
 function url.query(parameters) end
@@ -243,10 +245,10 @@ csv = {}
 
 ---@class csv.options
 ---@field header? boolean Whether the first line names the columns (default: true).
----@field separator? string What stands between cells (default: a comma).
+---@field separator? string The character between cells (default: a comma).
 
----Reads comma-separated values: a list of tables by the names in the first line, or, without a header, of lists of cells.
----Cells are strings. What is no such text raises, with the line.
+---Reads comma-separated values. Each line becomes a table whose keys are the names in the first line or, without a header,
+---a list of cells. Cells are strings. Malformed text raises an error that has the line.
 ---@param text string
 ---@param options? csv.options
 ---@return table[]
@@ -254,9 +256,9 @@ function csv.parse(text, options) end
 
 ---@class csv.writing
 ---@field header? boolean|string[] The columns and their order, or false for no line of names (default: all, sorted).
----@field separator? string What stands between cells (default: a comma).
+---@field separator? string The character between cells (default: a comma).
 
----Writes comma-separated values: of a list of tables by name, with a line of names before it, or of a list of lists.
+---Writes comma-separated values. The rows are tables with named keys, and the first line has the names; or they are lists.
 ---@param rows table[]
 ---@param options? csv.writing
 ---@return string

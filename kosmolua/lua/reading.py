@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kosmolua.lua import idioms
-from kosmolua.lua.builtins import NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
+from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
 from kosmolua.lua.calls import literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
+from kosmolua.lua.flow import NOTHING_HELD, Flow, Held
 from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
@@ -30,10 +31,11 @@ from kosmolua.lua.values import (
     Value,
     decoded,
     field_of,
+    is_table,
     item_in,
     record_keys,
 )
-from kosmolua.schema.types import Type
+from kosmolua.schema.types import List, Type
 from kosmolua.suggestions import did_you_mean
 
 _INTERPOLATED = re.compile(r"\$\{\w+[.\[]")
@@ -53,6 +55,7 @@ class Reading:
         params: The type of ``params``, if the script's header declares it.
         known: The globals of a session and what they are known to be, if the script is a chunk in one.
         secrets: The secrets that it may use, or None if that is not known.
+        held: What the variables that change may hold, as far as an earlier reading found it.
 
     ``dropped`` has the functions of integrations that are called as statements, so that their results are lost, and
     ``kept`` those that are called in any other way.
@@ -65,6 +68,7 @@ class Reading:
         params: Type | None = None,
         known: Mapping[str, Value] | None = None,
         secrets: Secrets | None = None,
+        held: Held = NOTHING_HELD,
     ) -> None:
         self.findings = Findings()
         self.dropped: set[str] = set()
@@ -72,11 +76,13 @@ class Reading:
         self._statements: set[int] = set()
         self._root = root
         self._scopes = Scopes(root, follows_others=known is not None)
-        self._root = root
+        self._flow = Flow(self._scopes)
+        self._held = held
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self.fields = Fields(catalog, self._scopes, self.findings)
         self._variables: dict[Variable, Value] = {}
         self._known: dict[int, Value] = {}
+        self._caught: dict[int, Value] = {}
         self._closures: dict[int, Closure] = {}
         self._entered: set[int] = set()
         self._conditions: list[str] = []
@@ -97,6 +103,10 @@ class Reading:
         if any(charge.effect != "read" for charge in self.fields.bill):
             return False
         return leads_to_known_functions(self._root, self._scopes, lambda node: self._known.get(id(node)))
+
+    def held(self) -> Held:
+        """Return what the variables that change may hold, for another reading."""
+        return self._flow.held()
 
     def value(self, node: Node | None) -> Value:
         """Return the known value of an expression; each is read once."""
@@ -128,8 +138,17 @@ class Reading:
         parameters = node.get("parameters")
         for index, name in enumerate(parameters.all("name") if parameters else ()):
             self._set(name, values[index] if index < len(values) else UNKNOWN)
+        self._flow.open(closure)
         with self.findings.at_least(Mode.CERTAIN):
             self._block(node.get("body"))
+        self._flow.close()
+
+    def returned(self, function: Value) -> Value:
+        """Return the known value of what a function returns, of the script or of an integration."""
+        if isinstance(function, Callee):
+            returns = function.function.returns
+            return Result(returns, f"the result of {function.function.name}") if returns else UNKNOWN
+        return self._flow.returned(function) if isinstance(function, Closure) else UNKNOWN
 
     # Statements
 
@@ -160,10 +179,22 @@ class Reading:
     def _read_return_statement(self, node: Node) -> None:
         for child in node.children:
             self._statement(child)
-            for each in child.children if child.kind == "expression_list" else ():
+            for index, each in enumerate(child.children if child.kind == "expression_list" else ()):
                 value = self.value(each)
                 if isinstance(value, Undefined) and value.hint:
                     self.findings.undefined(each, value)
+                if index == 0:
+                    self._flow.give(value if self._comes_from_call(each) else UNKNOWN)
+
+    def _comes_from_call(self, node: Node | None) -> bool:
+        """Return True if a value is part of what a function of an integration returns, whatever arguments it gets."""
+        for _ in range(2):
+            while node and node.kind in ("dot_index_expression", "bracket_index_expression"):
+                node = node.get("table")
+            variable = self._scopes.variable(node) if node and node.kind == "identifier" else None
+            if variable and not variable.changes:
+                node = variable.value
+        return node is not None and node.kind == "function_call" and isinstance(self.value(node.get("name")), Callee)
 
     def _read_if_statement(self, node: Node) -> None:
         for branch in (node, *node.all("alternative")):
@@ -240,10 +271,11 @@ class Reading:
         inner = node.first("assignment_statement") or node
         given, names = inner.first("expression_list"), inner.first("variable_list")
         nodes = given.children if given else []
-        values = [self.value(each) for each in nodes]
+        values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
             absent: Value = UNKNOWN if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
+            self._flow.assign(name, value)
             self._set(name, value)
             if isinstance(value, Undefined):
                 self.findings.undefined(nodes[index], value)
@@ -252,11 +284,13 @@ class Reading:
 
     def _read_assignment_statement(self, node: Node) -> None:
         given, targets = node.first("expression_list"), node.first("variable_list")
-        for each in given.children if given else ():
-            value = self.value(each)
+        values = self._values(given.children if given else [])
+        for each, value in zip(given.children if given else (), values, strict=False):
             if isinstance(value, Undefined):
                 self.findings.undefined(each, value)
-        for target in targets.children if targets else ():
+        for index, target in enumerate(targets.children if targets else ()):
+            if target.kind == "identifier":
+                self._flow.assign(target, values[index] if index < len(values) else UNKNOWN)
             table = target.get("table")
             value = self.value(table)
             if table and isinstance(value, (Missing, Undefined)):
@@ -264,6 +298,12 @@ class Reading:
             elif isinstance(value, Branch):
                 self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
             self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+
+    def _values(self, nodes: Sequence[Node]) -> list[Value]:
+        """Return what the expressions of a list are known to be, and what ``pcall`` returns beside its boolean."""
+        values = [self.value(each) for each in nodes]
+        caught = self._caught.get(id(nodes[-1])) if nodes else None
+        return [*values, caught] if caught else values
 
     def _read_function_declaration(self, node: Node) -> None:
         name, closure = node.get("name"), Closure(node)
@@ -274,7 +314,7 @@ class Reading:
     def _set(self, name: Node, value: Value) -> None:
         variable = self._scopes.variable(name)
         if variable:
-            self._variables[variable] = value if variable.changes == 0 else UNKNOWN
+            self._variables[variable] = self._held.get(variable.start, UNKNOWN) if variable.changes else value
 
     # Expressions
 
@@ -309,7 +349,7 @@ class Reading:
         if variable:
             return self._variables.get(variable, UNKNOWN)
         if name in self._scopes.defined:
-            return UNKNOWN
+            return self._held.get(name, UNKNOWN)
         if name in self._session:
             return self._session[name]
         if name == "app":
@@ -332,12 +372,8 @@ class Reading:
         if word in declared:
             place = "further down" if declared[word] >= name.line else "in another block"
             return f"it is declared local {place}, in line {declared[word]}: declare it before, where both can see it"
-        known = (
-            self._scopes.defined
-            | self._session.keys()
-            | GLOBALS
-            | {other for other, line in declared.items() if line <= name.line}
-        )
+        above = {other for other, line in declared.items() if line <= name.line}
+        known = {*self._scopes.defined, *self._session, *GLOBALS, *above}
         return idioms.GLOBALS.get(word) or did_you_mean(word, known)
 
     def _value_dot_index_expression(self, node: Node) -> Value:
@@ -358,9 +394,9 @@ class Reading:
             self._test(left)
             with self.findings.at_least(Mode.POSSIBLE):
                 self._conditions.append(left.text if left else "")
-                self.value(right)
+                second = self.value(right)
                 self._conditions.pop()
-            return UNKNOWN
+            return _chosen(operator, first, second)
         second = self.value(right)
         is_test = operator in ("==", "~=") and any(side and side.kind == "nil" for side in (left, right))
         for side in (left, right) if is_test else ():
@@ -411,6 +447,9 @@ class Reading:
             if given and given[0].kind == "function_call" and isinstance(values[0], Result):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
                 self.findings.warn(given[0], f"{called.name} takes a function, and this calls it before", hint)
+            caught = self.returned(values[0]) if values else UNKNOWN
+            if isinstance(caught, Result) and called.name == "pcall":
+                self._caught[id(node)] = caught._replace(may_be_error=True)
             return Literal("boolean")
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
@@ -428,12 +467,19 @@ class Reading:
                 self._check_mapped(given[1], values[1])
             if called.name == "json.decode" and values and isinstance(values[0], Literal):
                 return decoded(str(values[0].value))
+            if called.name == "parallel.map" and len(values) > 1:
+                item = self.returned(values[1])
+                return Result(List(item.type), "what parallel.map returns") if isinstance(item, Result) else UNKNOWN
+            if called.name == "assert" and values and isinstance(values[0], Result):
+                return values[0]
             if called.name in NOTHING:
                 return Missing(f"value that {called.name} returns", NOTHING[called.name])
+            return Literal(KINDS[called.name]) if called.name in KINDS else UNKNOWN
         elif isinstance(called, Closure):
             self.enter(called, values)
             if not returns_value(called.node):
                 return Missing(f"value that {name.text[:40]} returns", "write return before its last value")
+            return self.returned(called)
         elif isinstance(called, Literal) and called.kind != "table" and not self._scopes.may_bend_tables:
             self.findings.fail(name, f"{name.text[:40]} is a {called.kind}, not a function")
         elif isinstance(called, Result) and self.fields.is_plain_table(called):
@@ -450,8 +496,7 @@ class Reading:
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             mode = Mode.POSSIBLE if callee.may_have_changed else mode
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
-        returns = callee.function.returns
-        return Result(returns, f"the result of {callee.function.name}") if returns else UNKNOWN
+        return self.returned(callee)
 
     def _call_method(self, name: Node, given: Sequence[Node]) -> Value:
         table, key = name.get("table"), key_of(name) or ""
@@ -490,6 +535,14 @@ class Reading:
             if values and isinstance(values[0], Closure):
                 self.enter(values[0], [])
         return values
+
+
+def _chosen(operator: str, first: Value, second: Value) -> Value:
+    """Return what ``and`` or ``or`` is known to yield: ``x and x.y`` the second or nil, ``x or {}`` the first."""
+    if operator == "and":
+        return second._replace(is_optional=True) if isinstance(second, Result) else UNKNOWN
+    is_empty = isinstance(second, Literal) and second.kind == "table" and second.node and not second.node.children
+    return first if is_empty and isinstance(first, Result) and is_table(first.type) else UNKNOWN
 
 
 def _may_leave(statement: Node) -> bool:

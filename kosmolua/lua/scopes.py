@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from kosmolua.lua.environment import LIBRARIES
 from kosmolua.lua.syntax import Node, key_of
 
@@ -17,18 +19,25 @@ class Variable:
 
     Args:
         name: As it is written.
+        start: The place of its declaration in the source, in bytes.
 
-    ``changes`` counts the assignments after its declaration, ``table`` is the table constructor that it begins with,
+    ``changes`` counts the assignments after its declaration, ``value`` is the expression that it begins with,
     and ``is_counter`` is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "is_counter", "name", "table")
+    __slots__ = ("changes", "is_counter", "name", "start", "value")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, start: int) -> None:
         self.name = name
+        self.start = start
         self.changes = 0
-        self.table: Node | None = None
+        self.value: Node | None = None
         self.is_counter = False
+
+    @property
+    def table(self) -> Node | None:
+        """The table constructor that it begins with, or None."""
+        return self.value if self.value and self.value.kind == "table_constructor" else None
 
 
 class Scopes:
@@ -38,13 +47,13 @@ class Scopes:
         root: The whole script.
         follows_others: Whether it is a chunk of a session, in which earlier ones may have changed what there is.
 
-    ``defined`` has the globals that the script assigns, ``globals`` those that it reads, ``escaping`` those of them
-    that it does more with than to read a field, ``fields`` the names of fields that it assigns to any table, and
-    ``locals`` the line of the first declaration of each local name.
+    ``defined`` counts the assignments of each global that the script assigns, ``globals`` has those that it reads,
+    ``escaping`` those of them that it does more with than to read a field, ``fields`` the names of fields that it
+    assigns to any table, and ``locals`` the line of the first declaration of each local name.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
-        self.defined: set[str] = set()
+        self.defined: Counter[str] = Counter()
         self._follows_others = follows_others
         self.fields: set[str] = set()
         self.globals: set[str] = set()
@@ -58,12 +67,17 @@ class Scopes:
     @property
     def is_dynamic(self) -> bool:
         """Whether the script may define globals that no parser sees."""
-        return bool(self.globals & DYNAMIC or self.defined & DYNAMIC)
+        return bool(self.globals & DYNAMIC or self.defined.keys() & DYNAMIC)
+
+    @property
+    def may_share_globals(self) -> bool:
+        """Whether a global may be assigned outside what is read here."""
+        return self._follows_others or self.is_dynamic
 
     @property
     def may_bend_tables(self) -> bool:
         """Whether tables of the script may get fields or operators that no parser sees."""
-        return self._follows_others or self.is_dynamic or bool(self.globals & _BENDING)
+        return self.may_share_globals or bool(self.globals & _BENDING)
 
     @property
     def may_extend_tables(self) -> bool:
@@ -93,9 +107,9 @@ class Scopes:
 
     def _declare(self, name: Node) -> Variable:
         self.locals.setdefault(name.text, name.line)
-        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text)
+        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name.start)
         if name.text in DYNAMIC:
-            self.defined.add(variable.name)
+            self.defined[variable.name] += 1
         return variable
 
     def _use(self, name: Node) -> Variable | None:
@@ -129,9 +143,7 @@ class Scopes:
             self._visit(values)
         for index, name in enumerate(names.all("name") if names else ()):
             variable = self._declare(name)
-            value = values.children[index] if values and index < len(values.children) else None
-            if value and value.kind == "table_constructor":
-                variable.table = value
+            variable.value = values.children[index] if values and index < len(values.children) else None
 
     def _visit_assignment_statement(self, node: Node) -> None:
         for child in reversed(node.children):
@@ -152,7 +164,7 @@ class Scopes:
         elif variable := self._use(target):
             variable.changes += 1
         else:
-            self.defined.add(target.text)
+            self.defined[target.text] += 1
 
     def _is_number(self, key: Node | None) -> bool:
         """Return True if a key is certainly a number."""
@@ -183,7 +195,7 @@ class Scopes:
         self._scopes.append({})
         name = node.get("name")
         if name and name.kind == "method_index_expression":
-            self._scopes[-1]["self"] = Variable("self")
+            self._scopes[-1]["self"] = Variable("self", name.start)
         self._block(node.get("body"), *(parameters.all("name") if parameters else ()))
         self._scopes.pop()
 

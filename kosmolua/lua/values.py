@@ -83,12 +83,14 @@ class Result(NamedTuple):
         source: What it is, such as ``the result of list_services``.
         is_optional: Whether it may be nil.
         may_be_null: Whether it may be ``json.null``, which is true.
+        may_be_error: Whether it may be an error instead, as what ``pcall`` returns.
     """
 
     type: Type
     source: str
     is_optional: bool = False
     may_be_null: bool = False
+    may_be_error: bool = False
 
 
 class Secrets(NamedTuple):
@@ -202,7 +204,7 @@ def kind_of(value: Value) -> str:
         return value.kind
     if isinstance(value, Closure):
         return "function"
-    if not isinstance(value, Result) or value.type.nullable:
+    if not isinstance(value, Result) or value.type.nullable or value.may_be_error:
         return ""
     if is_table(value.type):
         return "table"

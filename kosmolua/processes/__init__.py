@@ -1,1 +1,1 @@
-"""The processes that scripts run in, as the host holds them: how they start, how many run at once, how they end."""
+"""The host's side of the processes that scripts run in: how they start, how many run at once, and how they end."""

@@ -1,13 +1,14 @@
-"""The child processes that scripts run in, as the host holds them: pipes, status, and the end."""
+"""The host's side of the child processes that scripts run in: their pipes, their exit status, and ending them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from threading import Lock, RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from kosmolua import protocol
 from kosmolua.errors import WorkerLost
@@ -23,10 +24,10 @@ class Child(Protocol):
     """A process in which one script runs."""
 
     def send(self, line: bytes) -> None:
-        """Write a frame. A process that is gone is noticed by reading, not here."""
+        """Write a frame. Do nothing if the process has ended: reading reports that."""
 
     def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None when the process is gone."""
+        """Return the line of the next frame, at most ``limit`` bytes, or None if the process has ended."""
 
     def kill(self) -> None:
         """End the process at once."""
@@ -35,7 +36,7 @@ class Child(Protocol):
         """End a process that :meth:`kill` did not end; others may end with it."""
 
     def status(self) -> int:
-        """Wait for the end of a process whose pipe is closed, and return its status: negative for a signal."""
+        """Wait for the end of a process whose pipe is closed. Return its exit status, negative for a signal."""
 
     def close(self) -> None:
         """End the process and close its pipes."""
@@ -55,7 +56,7 @@ class Pipes:
         self._writing = Lock()
 
     def send(self, line: bytes) -> None:
-        """Write a frame. A process that is gone is noticed by reading, not here."""
+        """Write a frame. Do nothing if the process has ended: reading reports that."""
         try:
             with self._writing:
                 self._outgoing.write(line)
@@ -64,7 +65,7 @@ class Pipes:
             return
 
     def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None when the process is gone."""
+        """Return the line of the next frame, at most ``limit`` bytes, or None if the process has ended."""
         return protocol.read_line(self._incoming, limit)
 
     def close_pipes(self) -> None:
@@ -78,9 +79,9 @@ class Pipes:
 
 
 class PolledPipes(Pipes):
-    """The host's ends of two pipes, where one can also wait for a frame for so long.
+    """The host's ends of two pipes, where waiting for a frame can have a timeout.
 
-    ``is_clean`` is True if the last script ended by itself and left nothing under way.
+    ``is_clean`` is True if the last script ended by itself and left no work unfinished.
 
     Args:
         incoming: The descriptor to read from.
@@ -102,32 +103,46 @@ class PolledPipes(Pipes):
             close(self.outgoing)
 
     def send(self, line: bytes) -> None:
-        """Write a frame. A process that is gone is noticed by reading, not here."""
-        with self._writing, suppress(OSError):
-            while line and self._is_open:
-                line = line[os.write(self.outgoing, line) :]
+        """Write a frame. Do nothing if the process has ended: reading reports that."""
+        try:
+            with self._writing:
+                while line and self._is_open:
+                    line = line[os.write(self.outgoing, line) :]
+        except OSError:
+            return
 
-    def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None when the process is gone."""
-        with self._reading:
-            while (line := self._next_line(limit)) is None:
-                if not self._read_more():
-                    return None
-            return line
+    def read(self, limit: int, seconds: float = inf) -> bytes | None:
+        """Return the line of the next frame, or None if the process has ended.
 
-    def read_within(self, limit: int, seconds: float) -> bytes | Literal[False] | None:
-        """Return the next frame's line, None when the process is gone, or False if none came in so many seconds."""
+        Args:
+            limit: The largest number of bytes of a line.
+            seconds: How long to wait for it.
+
+        Raises:
+            TimeoutError: The frame did not arrive in ``seconds``. The part that arrived is kept for the next read.
+            BadFrame: The line is longer than ``limit`` bytes.
+        """
         ends = monotonic() + seconds
         with self._reading:
-            while (line := self._next_line(limit)) is None:
-                if self._is_open and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
-                    return False
-                if not self._read_more():
+            while (end := self._read.find(b"\n", self._searched)) < 0:
+                self._searched = len(self._read)
+                if self._searched > limit:
+                    raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+                if self._is_open and ends < inf and not is_readable(self.incoming, max(ends - monotonic(), 0.0)):
+                    raise TimeoutError
+                piece = os.read(self.incoming, PIECE) if self._is_open else b""
+                if not piece:
                     return None
+                self._read += piece
+            if end > limit:
+                raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
+            line = bytes(memoryview(self._read)[:end])
+            del self._read[: end + 1]
+            self._searched = 0
             return line
 
     def close_pipes(self) -> None:
-        """Close both ends, once no thread reads or writes: the system gives their numbers to others."""
+        """Close both ends once no thread reads or writes, since the system reuses the numbers of the descriptors."""
         with self._reading, self._writing:
             if self._is_open:
                 self._is_open = False
@@ -140,30 +155,10 @@ class PolledPipes(Pipes):
         os.close(self.incoming)
         os.close(self.outgoing)
 
-    def _next_line(self, limit: int) -> bytes | None:
-        end = self._read.find(b"\n", self._searched)
-        if end < 0:
-            self._searched = len(self._read)
-            end = self._searched
-            if end <= limit:
-                return None
-        if end > limit:
-            raise protocol.BadFrame(f"a frame is longer than {limit} bytes")
-        line = bytes(memoryview(self._read)[:end])
-        del self._read[: end + 1]
-        self._searched = 0
-        return line
-
-    def _read_more(self) -> bool:
-        """Read what there is, and return False when the process is gone."""
-        piece = os.read(self.incoming, PIECE) if self._is_open else b""
-        self._read += piece
-        return bool(piece)
-
 
 def is_readable(descriptor: int, seconds: float) -> bool:
-    """Wait until there is something to read, or the other side is gone; return False after so many seconds."""
-    from select import POLLIN, poll  # which a cold start has no use for
+    """Wait until there is something to read or the other side has ended. Return False after ``seconds``."""
+    from select import POLLIN, poll  # imported here, since a cold start does not need it
 
     poller = poll()
     poller.register(descriptor, POLLIN)
@@ -174,10 +169,10 @@ class ColdChild(Pipes):
     """A worker that was started directly, not forked by a zygote.
 
     Args:
-        worker: One that was launched earlier; by default a new one.
+        worker: A worker that was launched earlier; by default a new one.
 
     Raises:
-        WorkerLost: It cannot be started.
+        WorkerLost: The worker cannot be started.
     """
 
     def __init__(self, worker: launch.Worker | None = None) -> None:
@@ -202,7 +197,7 @@ class ColdChild(Pipes):
         self._process.kill()
 
     def status(self) -> int:
-        """Wait for the end of the process and return its status: negative for a signal."""
+        """Wait for the end of the process and return its exit status, which is negative for a signal."""
         return self._process.wait()
 
     def close(self) -> None:
@@ -222,14 +217,14 @@ JOB = b'{"kind":"job"'
 
 
 class SessionProcess(Pipes):
-    """The process that a session lives in; its later ones are forks of the first, in the group that it leads.
+    """The processes of a session: the first one, and its forks, which are in the process group that it leads.
 
     Args:
         start: Starts a process of the sandbox.
-        forks: Whether the process can fork; if not, it ends with a chunk that is stopped.
+        forks: Whether the process can fork. If not, stopping a chunk ends the whole process.
 
     Raises:
-        WorkerLost: It cannot be started.
+        WorkerLost: The process cannot be started.
     """
 
     def __init__(self, start: Start = launch.start, *, forks: bool = CAN_FORK) -> None:
@@ -247,21 +242,24 @@ class SessionProcess(Pipes):
 
     @property
     def pid(self) -> int:
-        """The id of the first process, and of the group of all."""
+        """The id of the first process, which is also the id of the process group."""
         return self._process.pid
 
     def send(self, line: bytes) -> None:
-        """Write a frame. A process that is gone is noticed by reading, not here."""
+        """Write a frame. Do nothing if the process has ended: reading reports that."""
         if line.startswith(JOB):
             with self._controlling:
                 self._jobs += 1
         super().send(line)
 
     def stop(self, number: int) -> None:
-        """End a chunk if it is the last that was sent and still runs. Without fork, the process ends with it.
+        """Stop a chunk if it is the last that was sent and still runs. If the system cannot fork, end the process.
 
-        The order goes over the control pipe, in case there is no process for the chunk yet, and then as a signal, which
-        every process blocks that runs no chunk. No process of the session has the right to signal another.
+        The order is sent over the control pipe, in case the chunk has no process yet, and then as a signal. Processes
+        that run no chunk block the signal. No process of the session has the right to signal another.
+
+        Args:
+            number: The number of the chunk, counted from 1 in the order of sending.
         """
         if not self._forks:
             self._process.kill()
@@ -275,7 +273,7 @@ class SessionProcess(Pipes):
     def kill(self) -> None:
         """End all processes of the session at once.
 
-        The first is not waited for until then, so that no other group can have its number.
+        The first process is not reaped before, so that no other process group can have its number.
         """
         if self._forks:
             self._signal(launch.SIGKILL)

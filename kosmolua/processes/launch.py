@@ -1,8 +1,8 @@
-"""Starting a process of the sandbox with as little as possible imported, since its boot takes the longest."""
+"""Starting a process of the sandbox. This module imports as little as possible, to start it as early as possible."""
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the module signal takes 2 ms longer, since it makes enums
+import _signal  # type: ignore[import-not-found]  # importing signal takes 2 ms longer, since it makes enums
 import os
 import sys
 import time
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 BOOT = "import sys; sys.path += sys.argv[1:]; from kosmolua.sandbox.{role} import main; main()"
 _PR_SET_DUMPABLE = 4
 STANDARD_DESCRIPTORS = 3
-"""Input, output and error."""
+"""The number of standard descriptors: input, output and error."""
 POLL_INTERVAL = 0.005
-"""Seconds between two looks at a process, if the system cannot wait for its end without reaping it."""
+"""Seconds between two checks of a process, if the system cannot wait for its end without reaping it."""
 SIGKILL = 9
-"""The number of the signal, which not every system has a name for."""
+"""The number of the signal. Python has no name for it on Windows."""
 UNKNOWN = 0
-"""In place of the status of a process that was reaped elsewhere, as in :mod:`subprocess`."""
+"""Stands for the exit status of a process that was reaped elsewhere, as in :mod:`subprocess`."""
 BLOCKED = {"session": (_signal.SIGTERM, _signal.SIGPROF)} if hasattr(os, "posix_spawn") else {}
-"""The signals that a process blocks from its start, by its role: those that end a chunk of a session, and only that."""
+"""The signals that a process blocks from its start, by its role. In a session they end the running chunk only."""
 
 ENVIRONMENTS = {"zygote": {"LD_BIND_NOW": "1"}}
 """Environments that are not empty. The functions of libraries are looked up before a fork, and not after each."""
 
 
 class Process:
-    """A process of the sandbox, which only its starter ends and waits for. It inherits nothing but its descriptors.
+    """A process of the sandbox. Only the process that started it may end it and wait for it.
 
-    It leads a process group of its own.
+    It inherits nothing but the given descriptors, and leads a process group of its own.
 
     Args:
-        role: The module of ``kosmolua.sandbox`` that it runs.
+        role: The name of the module of ``kosmolua.sandbox`` that it runs.
         stdin: The descriptor that becomes its standard input.
-        stdout: The descriptor that becomes its standard output; None for nothing.
-        stderr: The descriptor that becomes its standard error; None for nothing.
+        stdout: The descriptor that becomes its standard output; None for the null device.
+        stderr: The descriptor that becomes its standard error; None for the null device.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The process cannot be started.
     """
 
     def __init__(self, role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> None:
@@ -72,19 +72,19 @@ class Process:
         self._reaping = RLock()
 
     def poll(self) -> int | None:
-        """Return the status of a process that ended, negative for a signal, or None while it runs."""
+        """Return the exit status if the process has ended (negative for a signal), or None while it runs."""
         with self._reaping:
             if self._status is None:
                 try:
                     pid, status = os.waitpid(self.pid, os.WNOHANG)
-                except ChildProcessError:  # reaped elsewhere, or SIGCHLD is ignored: its status is lost
+                except ChildProcessError:  # reaped elsewhere, or SIGCHLD is ignored: the status is lost
                     self._status = UNKNOWN
                     return UNKNOWN
                 self._status = os.waitstatus_to_exitcode(status) if pid else None
             return self._status
 
     def wait(self) -> int:
-        """Wait for the end of the process and return its status: negative for a signal."""
+        """Wait for the end of the process and return its exit status, which is negative for a signal."""
         while (status := self.poll()) is None:
             _await_end(self.pid)
         if os.getpid() == 1:
@@ -92,20 +92,20 @@ class Process:
         return status
 
     def _reap_orphans(self) -> None:
-        """Reap the process's forks: the first process of a container inherits them, and no other would reap them."""
+        """Reap the forks of the process. The first process of a container inherits them and has to reap them."""
         with suppress(ChildProcessError):
             while True:
                 os.waitpid(-self.pid, 0)
 
     def kill(self) -> None:
-        """End the process at once, if it still runs; once it is reaped, its number may be another one's."""
+        """End the process at once if it still runs. A reaped process is left alone: its id may belong to another."""
         with self._reaping:
             if self.poll() is None:
                 os.kill(self.pid, SIGKILL)
 
 
 def _open_nowhere() -> int:
-    """Return a descriptor of the null device, or if that is missing, of a pipe without a reader."""
+    """Return a descriptor of the null device or, if the device is missing, of a pipe without a reader."""
     try:
         return os.open(os.devnull, os.O_RDWR)
     except (FileNotFoundError, PermissionError):
@@ -115,7 +115,7 @@ def _open_nowhere() -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Wait until a process has ended, if the system tells without reaping it; else for a moment."""
+    """Wait until a process has ended, without reaping it. If the system cannot do that, wait ``POLL_INTERVAL``."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -126,10 +126,15 @@ def _await_end(pid: int) -> None:
 
 
 def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) -> Started:
-    """Start a process of the sandbox with nothing of this one's environment, and hide this one from it.
+    """Start a process of the sandbox with nothing of this environment, and hide this process's memory from it.
+
+    The parameters are those of :class:`Process`.
+
+    Returns:
+        The started process.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The process cannot be started.
     """
     process = _spawn(role, stdin, stdout, stderr)
     _hide()
@@ -137,9 +142,10 @@ def start(role: str, stdin: int, stdout: int | None, stderr: int | None = None) 
 
 
 def _hide() -> None:
-    """On Linux, hide this process's memory and environment from others of its user: a script might take one over.
+    """On Linux, hide this process's memory and environment from other processes of its user.
 
-    Debuggers and profilers can't attach any more then, unless they are root's, and there are no core dumps.
+    A script might break out and take over one of those. Afterwards only root can attach a debugger or profiler to this
+    process, and the system writes no core dump of it.
     """
     if sys.platform == "linux":
         import ctypes
@@ -163,7 +169,7 @@ def _spawn(role: str, stdin: int, stdout: int | None, stderr: int | None) -> Sta
 
 
 def pipe() -> tuple[int, int]:
-    """Return the ends of a new pipe, both above the standard descriptors, of which the caller may have closed some."""
+    """Return the ends of a new pipe. Both are above the standard descriptors, even if some of those are closed."""
     low: list[int] = []
     try:
         while True:
@@ -172,14 +178,15 @@ def pipe() -> tuple[int, int]:
                 return ends
             low.extend(ends)
     finally:
-        _close(*low)
+        for end in low:
+            os.close(end)
 
 
 class PipePair:
     """The two pipes of a process that is about to be started. ``incoming`` and ``outgoing`` are the host's ends.
 
     Raises:
-        OSError: There are too many open files.
+        OSError: Too many files are open.
     """
 
     def __init__(self) -> None:
@@ -187,28 +194,26 @@ class PipePair:
         try:
             self.incoming, self._their_outgoing = pipe()
         except OSError:
-            _close(self._their_incoming, self.outgoing)
+            os.close(self._their_incoming)
+            os.close(self.outgoing)
             raise
 
     @contextmanager
     def theirs(self) -> Iterator[tuple[int, int]]:
-        """Yield the process's own ends, to read from and to write to. Close them afterwards, and all if it failed."""
+        """Yield the child's ends, to read from and to write to. Close them afterwards, and all four after an error."""
         try:
             yield self._their_incoming, self._their_outgoing
         except BaseException:
-            _close(self.incoming, self.outgoing)
+            os.close(self.incoming)
+            os.close(self.outgoing)
             raise
         finally:
-            _close(self._their_incoming, self._their_outgoing)
-
-
-def _close(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+            os.close(self._their_incoming)
+            os.close(self._their_outgoing)
 
 
 def command(role: str) -> list[str]:
-    """Return the command line of a process of the sandbox: isolated, without site-packages."""
+    """Return the command line that starts a process of the sandbox: isolated, without site-packages."""
     return [sys.executable, "-I", "-S", "-c", BOOT.format(role=role), *_import_paths()]
 
 
@@ -225,7 +230,7 @@ class Worker:
     """A worker that was started directly, not forked by a zygote, and the host's ends of its pipes.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The worker cannot be started.
     """
 
     def __init__(self) -> None:

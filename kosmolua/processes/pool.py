@@ -1,8 +1,7 @@
-"""Worker pool: a process for each script, how many run at once, and which client is next."""
+"""Worker pool: gives each script a process, bounds how many run at once, and decides which client is next."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,32 +9,35 @@ from math import inf
 from threading import Event, RLock
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from kosmolua.concurrency import forget, lazy
 from kosmolua.errors import Busy, ConfigError, Interrupted, WorkerLost
 from kosmolua.limits import Limits
-from kosmolua.processes.child import Child, ColdChild
+from kosmolua.processes.child import CAN_FORK, Child, ColdChild
 
 if TYPE_CHECKING:
     from kosmolua.processes.spares import Spares
     from kosmolua.processes.zygote import ForkedChild
 
 MAX_REUSE = 1_000_000
+"""The largest number of runs that one process may serve."""
 MAX_QUEUE = 16
-"""Runs that may wait for each worker, those of all clients together."""
+"""The number of runs that may wait per worker, of all clients together."""
 MAX_QUEUE_OF_CLIENT = 12
+"""The number of runs that one client may have waiting, per worker."""
 MAX_PAUSED = 4
-"""Runs for each worker that may have given their place back; further ones keep theirs while a person is asked."""
+"""The number of runs, per worker, that may be paused. Further runs keep their place while a person is asked."""
 RESERVE = 8
-"""One worker in so many is kept for clients that have none."""
+"""One worker in ``RESERVE`` is kept for clients that have no running script."""
 
 
 class Load(NamedTuple):
     """How busy a pool is.
 
     Args:
-        workers: How many runs can go on at once.
-        busy: How many do.
-        queued: Runs that wait for a place.
-        paused: Runs that gave theirs back, since a person is asked.
+        workers: How many runs can be active at once.
+        busy: How many runs are active.
+        queued: How many runs wait for a place.
+        paused: How many runs have given their place back while a person is asked.
     """
 
     workers: int
@@ -45,18 +47,18 @@ class Load(NamedTuple):
 
 
 class WorkerPool:
-    """Gives each run a process that ran no other script, and bounds how many run at once.
+    """Gives each run a process, and bounds how many runs are active at once.
 
-    A place is the right to run; a process that waits for a person needs none. Clients take turns: when a place is
-    free, the next run of each waiting client comes before the second run of any. The last free places go only to
-    clients that hold none, so that no client alone can keep another one waiting.
+    A place is the right to run. A run that waits for a person's answer needs no place. Clients take turns: when a place
+    is free, the next run of each waiting client comes before the second run of any client. The last free places go only
+    to clients that hold no place, so that no single client can keep another one waiting.
 
-    Where the system can fork, processes come from a zygote, some of them ahead of need; elsewhere one spare process is
-    kept warm.
+    Where the system can fork, a zygote forks the processes, some of them before they are needed. Elsewhere the pool
+    keeps one spare process ready.
 
     Args:
-        workers: How many runs go on at once; more wait.
-        reuse: How many runs one process serves, if all goes well and the system can fork.
+        workers: How many runs may be active at once; further runs wait.
+        reuse: How many runs one process serves, if each run ends cleanly and the system can fork.
 
     Raises:
         ConfigError: A number is out of bounds.
@@ -70,14 +72,13 @@ class WorkerPool:
         self._workers = workers
         self._closed = False
         self._reuse = reuse
-        self._spares: Spares | None = None
         self._spare: ColdChild | None = None
         self._lock = RLock()
         self._places = _Places(workers)
 
     @property
     def workers(self) -> int:
-        """How many runs go on at once."""
+        """How many runs may be active at once."""
         return self._workers
 
     @property
@@ -87,16 +88,19 @@ class WorkerPool:
 
     @property
     def max_runs(self) -> int:
-        """The largest number of runs with a process: active ones, and those that wait for a person."""
+        """The largest number of runs that have a process: the active ones, and those that wait for a person."""
         return self._workers * (1 + MAX_PAUSED)
 
     def queue(self, client: str | None = None, on_come: Callable[[], None] | None = None) -> Turn:
         """Join the queue for a place, without waiting.
 
         Args:
-            client: Whose run it is. None stands for the program itself, which may use all places and waits in a queue
-                without end.
-            on_come: Called, in any thread, when the place is there.
+            client: The client that the run belongs to. None stands for the program itself, which may use all places and
+                whose queue has no limit.
+            on_come: Called, in any thread, when the run has its place or no longer waits.
+
+        Returns:
+            The run's turn, which is in the queue.
 
         Raises:
             Busy: Too many runs wait already.
@@ -107,12 +111,13 @@ class WorkerPool:
 
     @contextmanager
     def take(self, client: str | None = None, turn: Turn | None = None, limits: Limits | None = None) -> Iterator[Turn]:
-        """Wait for a place, get a process for it, yield the turn with both, and end both afterwards.
+        """Wait for a place, start a process, yield the turn that holds both, and give both back afterwards.
 
         Args:
-            client: Whose run it is, as for :meth:`queue`.
-            turn: A turn that was queued earlier, in place of a new one.
-            limits: Those of the run, by default the usual ones: the process is confined to them before it gets its job.
+            client: The client that the run belongs to, as for :meth:`queue`.
+            turn: A turn that was queued earlier, to use instead of a new one.
+            limits: The limits of the run, by default ``Limits()``. The process is confined to them before it gets its
+                job.
 
         Raises:
             Busy: Too many runs wait already.
@@ -127,67 +132,69 @@ class WorkerPool:
             try:
                 yield turn
             finally:
-                self._end(turn.child)
+                if CAN_FORK:
+                    self._spares.give_back(cast("ForkedChild", turn.child))
+                else:
+                    turn.child.close()
         finally:
             turn.end()
 
+    def warm(self) -> None:
+        """Start the process that forks the others, where the system can fork, so that the first run finds it ready."""
+        with self._lock:
+            if CAN_FORK and not self._closed:
+                self._spares.warm()
+
     def close(self) -> None:
-        """End everything that is kept warm; runs that wait for their turn end too."""
+        """End the processes that are kept ready. Runs that wait for a place end as well."""
         with self._lock:
             self._closed = True
-            for warm in (self._spares, self._spare):
+            for warm in (vars(self).get("_spares"), self._spare):
                 if warm:
                     warm.close()
             self._spare = None
         self._places.open()
 
     def start_anew(self) -> None:
-        """After a fork of the program, in the child: leave the processes to the parent, and forget its runs."""
-        if self._spares:
-            self._spares.leave()
+        """Start over in a forked copy of the program: leave the processes to the parent, and forget its runs."""
+        if spares := vars(self).get("_spares"):
+            spares.leave()
+        forget(self)
         self._lock = RLock()
         self._places = _Places(self._workers)
 
     def _start(self, limits: Limits) -> Child:
         try:
-            if hasattr(os, "fork"):
-                from kosmolua.processes.zygote import Terms
-
-                return self._forked().take(Terms(limits.cpu, limits.memory, self._reuse))
             with self._lock:
                 if self._closed:
                     raise Interrupted("The runtime was closed before the script began")
-                ready, self._spare = self._spare or ColdChild(), ColdChild()
-                return ready
+                if not CAN_FORK:
+                    ready, self._spare = self._spare or ColdChild(), ColdChild()
+                    return ready
+                spares = self._spares
+            from kosmolua.processes.zygote import Terms
+
+            return spares.take(Terms(limits.cpu, limits.memory, self._reuse))
         except (OSError, RuntimeError) as error:  # such as "can't start new thread"
             raise WorkerLost.unstartable(error) from None
 
-    def _forked(self) -> Spares:
-        with self._lock:
-            if self._spares is None:
-                from kosmolua.processes.spares import Spares
+    @lazy
+    def _spares(self) -> Spares:
+        from kosmolua.processes.spares import Spares
 
-                self._spares = Spares()
-                if self._closed:
-                    self._spares.close()
-            return self._spares
-
-    def _end(self, child: Child) -> None:
-        if self._spares:
-            self._spares.give_back(cast("ForkedChild", child))
-        else:
-            child.close()
+        return Spares()
 
 
 class Turn:
-    """A run's wait for a place, and then its place and its process.
+    """A run's position in the queue, and later its place and its process.
 
-    ``holds`` is True while it has a place; ``child`` is its process, from when :meth:`WorkerPool.take` yields it.
+    ``holds`` is True while the run has a place. ``child`` is its process, and exists once :meth:`WorkerPool.take`
+    yields the turn.
 
     Args:
-        places: The places.
-        client: Whose run it is, or None.
-        on_come: Called when the place is there.
+        places: The pool's places.
+        client: The client that the run belongs to, or None for the program itself.
+        on_come: Called when the run has its place or no longer waits.
     """
 
     def __init__(self, places: _Places, client: str | None, on_come: Callable[[], None] | None = None) -> None:
@@ -199,15 +206,15 @@ class Turn:
         self._over = Event()
 
     def wait(self) -> bool:
-        """Wait for the place, and return True if there is one, False if the turn was cancelled."""
+        """Wait for a place. Return True if the run got one, or False if the turn was cancelled."""
         self._over.wait()
         return self.holds
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Give the place back while a person is asked, unless too many runs have done so, and wait for one afterwards.
+        """Give the place back while a person is asked, and wait for a place afterwards.
 
-        The process lives on.
+        The process keeps running. If too many runs have given their place back already, this run keeps its own.
         """
         self._over.clear()
         is_paused = self._places.pause(self)
@@ -219,15 +226,19 @@ class Turn:
                 self._over.wait()
 
     def cancel(self) -> None:
-        """Wait for no place any more: the run is to end."""
+        """Stop waiting for a place, since the run is to end."""
         self._places.cancel(self)
 
     def end(self) -> None:
-        """Give the place back, or leave the queue."""
+        """Give the place back, or leave the queue if the run has none."""
         self._places.end(self)
 
     def come(self, *, holds: bool) -> None:
-        """Tell the run that it no longer waits."""
+        """Record that the run no longer waits, and wake the thread that waits for it.
+
+        Args:
+            holds: Whether the run has a place now.
+        """
         self.holds = holds
         self._over.set()
         if self._on_come:
@@ -237,7 +248,7 @@ class Turn:
 class _Places:
     """A bounded number of places, given to clients in turn.
 
-    ``_queues`` has a client only while one of its runs waits, and the client that is next comes first.
+    ``_queues`` has an entry for a client only while one of its runs waits. The client whose turn is next comes first.
     """
 
     def __init__(self, count: int) -> None:
@@ -264,7 +275,7 @@ class _Places:
             return Load(self._count, sum(self._held.values()), queued, len(self._paused))
 
     def pause(self, turn: Turn) -> bool:
-        """Take a place back for a while, and return True, unless too many runs have given theirs back."""
+        """Take a run's place back until it resumes. Return False if too many runs are paused, or it has no place."""
         with self._lock:
             if not turn.holds or len(self._paused) >= MAX_PAUSED * self._count:
                 return False
@@ -274,7 +285,7 @@ class _Places:
             return True
 
     def resume(self, turn: Turn) -> None:
-        """Queue a run again, before its client's runs that have not begun."""
+        """Queue a paused run again, ahead of the runs of its client that have not begun."""
         with self._lock:
             self._paused.discard(turn)
             if turn in self._cancelled:
@@ -301,7 +312,7 @@ class _Places:
             self._give()
 
     def open(self) -> None:
-        """Let every run pass from now on."""
+        """Give every run a place from now on."""
         with self._lock:
             self._free = inf
             self._give()
@@ -313,7 +324,7 @@ class _Places:
             turn.come(holds=True)
 
     def _next(self) -> Turn | None:
-        """Return the next run, out of its queue, and send its client to the back; None if all have to wait."""
+        """Take the next run out of its queue and move its client to the back. Return None if all have to wait."""
         for client, waiting in self._queues.items():
             kept_free = self._reserve if client is not None and self._held[client] else 0
             if self._free > kept_free:

@@ -1,7 +1,8 @@
-"""Workers that are ready before a script needs one: forked ahead, or done with a script if they may do several.
+"""Spare workers: processes that are ready before a script needs one.
 
-How many are kept follows recent demand. None is forked ahead for a program that runs one script, and none is kept for
-long once a runtime is idle: a thread that is there only while there are spares looks after that.
+A spare was forked in advance, or it has finished one script and may run another. Recent demand decides how many spares
+are kept. A program that runs one script gets none. A thread ends the spares soon after the runtime is idle; it exists
+only while there are spares.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from kosmolua.errors import Interrupted, WorkerLost
 from kosmolua.processes.zygote import ForkedChild, Terms, Zygote
 
 MAX_SPARES = 8
-"""Workers at most that are ready; one that ran nothing takes about one MiB."""
+"""The largest number of spares. A spare that has run nothing takes about one MiB."""
 MIN_SPARES = 2
-"""Workers that are ready while scripts come one after another: one is taken while the next is forked."""
+"""The number of spares while scripts run one after another: one is in use while the next is forked."""
 LOOK_INTERVAL = 1.0
-"""Seconds between two looks at the demand, which counts for twice as long."""
+"""Seconds between two checks of the demand. The demand of the last two intervals counts."""
 IDLE_TIMEOUT = 5.0
-"""Seconds without a script after which no worker is kept."""
+"""Seconds without a script after which all spares are ended."""
 
 
 class Spares:
-    """The forked workers of one runtime that have no script. Any thread may use them."""
+    """The forked workers of one runtime that run no script. Any thread may call the methods."""
 
     def __init__(self) -> None:
         self._zygote: Zygote | None = None
@@ -37,15 +38,15 @@ class Spares:
         self._lock = RLock()
 
     def take(self, terms: Terms) -> ForkedChild:
-        """Return a worker for one script: one that is ready, or one that is about to be forked.
+        """Return a worker for one script: a spare, or one that is about to be forked.
 
         Args:
-            terms: What it has to be confined to.
+            terms: The limits that the worker has to be confined to.
 
         Raises:
-            Interrupted: All is closed.
-            WorkerLost: The zygote is gone, and so is the new one.
-            OSError: No zygote can be started, or there are too many open files.
+            Interrupted: The spares are closed.
+            WorkerLost: The zygote has ended, and so has the one that replaced it.
+            OSError: No zygote can be started, or too many files are open.
         """
         with self._lock:
             if self._is_closed:
@@ -56,8 +57,14 @@ class Spares:
             self._peak = max(self._peak, self._active)
             return child
 
+    def warm(self) -> None:
+        """Start the zygote, if there is none."""
+        with self._lock, suppress(OSError):  # if starting fails again, the first script reports it
+            if not self._is_closed and not self._zygote:
+                self._zygote = Zygote()
+
     def give_back(self, child: ForkedChild) -> None:
-        """End a worker whose script is over, unless it may do another, and have as many ready as demand asks for."""
+        """Keep a worker whose script is over if it may run another, else end it. Fork spares up to the demand."""
         with self._lock:
             self._active -= 1
             if child.reuse() and self._is_watched():
@@ -68,7 +75,7 @@ class Spares:
         child.close()
 
     def close(self) -> None:
-        """End all workers and the warm process."""
+        """End all spares and the zygote."""
         with self._lock:
             self._is_closed = True
             if self._zygote:
@@ -76,7 +83,7 @@ class Spares:
             self._drop()
 
     def leave(self) -> None:
-        """In a fork of the program, close the copies of the pipes: the processes are the parent's."""
+        """In a fork of the program, close the copies of the pipes. The processes belong to the parent."""
         self._lock = RLock()
         if self._zygote:
             self._zygote.leave()
@@ -86,7 +93,7 @@ class Spares:
         self._active = self._takes = 0
 
     def look(self) -> bool:
-        """End what recent demand does not ask for, and return False if there is nothing left to look after."""
+        """End the spares beyond recent demand. Return False if the watching thread is no longer needed."""
         with self._lock:
             is_idle = not self._active and not self._peak
             self._earlier_peak, self._peak = self._peak, self._active
@@ -99,11 +106,11 @@ class Spares:
 
     @property
     def _wanted(self) -> int:
-        """How many workers should be ready. A program that runs one script needs none."""
+        """How many spares there should be. A program that runs one script needs none."""
         return min(MAX_SPARES, max(MIN_SPARES, self._peak, self._earlier_peak)) if self._takes > 1 else 0
 
     def _ready_one(self, terms: Terms) -> ForkedChild | None:
-        """Take out the worker that has been ready for longest, of those that have these terms and are still there."""
+        """Take out the oldest spare that has these terms and still runs, or return None."""
         for child in [each for each in self._ready if each.terms == terms]:
             self._ready.remove(child)
             if child.is_there:
@@ -113,22 +120,26 @@ class Spares:
 
     def _fork(self, terms: Terms) -> ForkedChild:
         if self._zygote:
-            with suppress(WorkerLost):  # if it has died, a new one takes its place
+            with suppress(WorkerLost):  # if the zygote has died, a new one replaces it
                 return self._zygote.fork(terms)
             self._zygote.close()
         self._zygote = zygote = Zygote()
-        if self._is_closed:  # by a signal handler, meanwhile
+        if self._is_closed:  # a signal handler has closed it meanwhile
             zygote.close()
             raise Interrupted("The runtime was closed before the script began")
         return zygote.fork(terms)
 
     def _refill(self, terms: Terms, spent: ForkedChild | None = None) -> None:
-        """Order workers if there are too few, in place of one that ends.
+        """Fork spares with these terms if there are too few.
 
-        Those with other terms are ended: nobody may ask for them again.
+        Spares with other terms are ended to make room, since they may never be needed again.
+
+        Args:
+            terms: The limits of the spares.
+            spent: A worker that is to end once the first new one is there.
         """
         matching = sum(each.terms == terms for each in self._ready)
-        with suppress(OSError, WorkerLost):  # the next script finds none ready, and says what is wrong if it is worse
+        with suppress(OSError, WorkerLost):  # the next script finds no spare; if starting fails again, it reports why
             if matching >= self._wanted or not self._zygote or not self._is_watched():
                 return
             while len(self._ready) >= self._wanted:
@@ -138,7 +149,7 @@ class Spares:
                 self._ready.append(self._zygote.fork(terms))
 
     def _is_watched(self) -> bool:
-        """Have a thread look after the workers; return False if all is closed, or the system allows no thread."""
+        """Make sure that a thread watches the spares. Return False if they are closed or no thread can be started."""
         if self._is_closed:
             return False
         if self._watcher is None:
@@ -164,7 +175,7 @@ class Spares:
 
 
 def _look_after(spares: weakref.ref[Spares], over: Event) -> None:
-    """Look at the workers again and again until none is kept, in a thread that keeps no runtime alive."""
+    """Call :meth:`Spares.look` at intervals until no spare is left. The weak reference keeps no runtime alive."""
     while not over.wait(LOOK_INTERVAL):
         there = spares()
         if there is None or not there.look():

@@ -1,4 +1,4 @@
-"""The warm process that forks workers, as the host holds it."""
+"""The host's side of the zygote, the warm process that forks workers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kosmolua.processes.child import PolledPipes, is_readable
 from kosmolua.protocol import ASK, FORK, KILL, STATUS, WORKER_ORDER
 
 STATUS_TIMEOUT = 5.0
-"""Seconds to wait for the status of a process, once its pipe is closed."""
+"""Seconds to wait for the exit status of a process once its pipe is closed."""
 
 
 class Terms(NamedTuple):
-    """What a worker is confined to before its job is known, and how many jobs it does.
+    """The limits that a worker is confined to before its job is known, and how many jobs it runs.
 
     Args:
         cpu: Seconds of processor time for each job.
-        memory: Bytes that Lua may hold in each.
-        jobs: How many jobs.
+        memory: Bytes that Lua may hold during each job.
+        jobs: How many jobs the worker runs.
     """
 
     cpu: float
@@ -35,11 +35,11 @@ class Terms(NamedTuple):
 class Zygote:
     """A warm worker that runs nothing itself: it forks fresh processes for scripts.
 
-    It is started by exec, with nothing of this environment and no secret in its memory, so that its forks have none either. It
-    ends when it is closed, or when nothing refers to this any more.
+    It is started by exec, with nothing of this environment and no secret in its memory, so that its forks have none
+    either. The process ends when this object is closed or garbage-collected.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The process cannot be started.
     """
 
     def __init__(self) -> None:
@@ -48,19 +48,19 @@ class Zygote:
         self._ordering = RLock()
         self._asking = Lock()
         self._end = weakref.finalize(self, _end, self._control, self._process)
-        self._end.atexit = False  # it ends by itself when the host has
+        self._end.atexit = False  # the zygote ends by itself when the host has ended
         self._close = weakref.finalize(self, self._control.close)
 
     def fork(self, terms: Terms, instead_of: ForkedChild | None = None) -> ForkedChild:
-        """Order a fresh worker, and return it. The zygote forks it while the host goes on.
+        """Order a fresh worker, and return it at once. The zygote forks it in the meantime.
 
         Args:
-            terms: What it is confined to.
+            terms: The limits that the worker is confined to.
             instead_of: A worker that is to end once the new one is there.
 
         Raises:
-            WorkerLost: The zygote is gone.
-            OSError: There are too many open files.
+            WorkerLost: The zygote has ended.
+            OSError: Too many files are open.
         """
         pipes = launch.PipePair()
         with pipes.theirs() as ends, self._ordering:
@@ -75,20 +75,20 @@ class Zygote:
             return ForkedChild(self, self._next, terms, pipes)
 
     def order(self, order: bytes) -> None:
-        """Send an order that needs no answer. A zygote that is gone has taken its workers along."""
+        """Send an order that needs no answer. If the zygote has ended, do nothing: its workers ended with it."""
         with self._ordering, suppress(OSError):
             self._control.send(order)
 
     def status(self, number: int) -> int:
-        """Wait for the status of a worker whose pipe is closed, and return it: negative for a signal."""
+        """Wait for the exit status of a worker whose pipe is closed, and return it. It is negative for a signal."""
         with self._asking:
             self.order(WORKER_ORDER.pack(ASK, number, 0, 0, 0))
-            with suppress(OSError, ValueError):  # ValueError: it was closed meanwhile
+            with suppress(OSError, ValueError):  # ValueError: the socket was closed meanwhile
                 if is_readable(self._control.fileno(), STATUS_TIMEOUT):
                     answer = self._control.recv(STATUS.size, socket.MSG_WAITALL)
                     if len(answer) == STATUS.size:
                         return int(STATUS.unpack(answer)[1])
-        self.close()  # its answers could not be told apart any more
+        self.close()  # a late answer would be taken for the answer to the next question
         return -launch.SIGKILL
 
     def close(self) -> None:
@@ -96,13 +96,13 @@ class Zygote:
         self._end()
 
     def leave(self) -> None:
-        """Close a fork's copies of the pipes. The zygote keeps serving the host."""
+        """In a fork of the program, close the copy of the socket. The zygote keeps serving the parent."""
         self._end.detach()
         self._close()
 
 
 def _start() -> tuple[socket.socket, launch.Started]:
-    """Start a zygote, and return the socket that carries its orders, and its process."""
+    """Start a zygote. Return the socket that carries its orders, and its process."""
     control, theirs = socket.socketpair()
     with theirs:
         try:
@@ -123,12 +123,12 @@ def _end(control: socket.socket, process: launch.Started) -> None:
 class ForkedChild(PolledPipes):
     """A worker that a zygote forked.
 
-    ``terms`` is what it is confined to.
+    ``terms`` are the limits that it is confined to.
 
     Args:
         zygote: Its parent, which alone can end it safely.
-        number: Its name between host and zygote.
-        terms: What it is confined to.
+        number: The number by which host and zygote refer to it.
+        terms: The limits that it is confined to.
         pipes: Its pipes.
     """
 
@@ -142,20 +142,20 @@ class ForkedChild(PolledPipes):
 
     @property
     def is_there(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the process has not ended yet."""
         poll = select.poll()
-        poll.register(self.incoming, 0)  # which leaves the end of the pipe, and errors
+        poll.register(self.incoming, 0)  # no events asked for: only the end of the pipe and errors are reported
         return not poll.poll(0)
 
     def reuse(self) -> bool:
-        """Return True if it can do another job: the last one ended well, and it has some left."""
+        """Count a job as done. Return True if the last one ended cleanly and the process may run another."""
         self._jobs -= 1
         is_reusable = self.is_clean and not self._is_killed and self._jobs > 0
         self.is_clean = False
         return is_reusable
 
     def last_order(self) -> bytes:
-        """Return the order that ends it, once; nothing if it was given."""
+        """Return the order that ends the process, or empty bytes if the order was given already."""
         if self._is_killed:
             return b""
         self._is_killed = True
@@ -167,11 +167,11 @@ class ForkedChild(PolledPipes):
             self._zygote.order(order)
 
     def insist(self) -> None:
-        """End the zygote, which does not seem to respond, and with it all its workers."""
+        """End the zygote and all its workers, since the zygote does not respond."""
         self._zygote.close()
 
     def status(self) -> int:
-        """Wait for the status of the process, once: negative for a signal."""
+        """Wait for the exit status of the process, which is negative for a signal. Call it only once."""
         return self._zygote.status(self._number)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs of scripts: what a caller says of one, and what it gets back."""
+"""Runs of scripts: the options of a run, and its outcome."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Status: TypeAlias = Literal["done", "failed", "limit", "interrupted", "paused"]
 
 
 class Recorder(Protocol):
-    """Records a session, see :class:`kosmolua.runs.session_recording.SessionRecorder`."""
+    """Records a session. See :class:`kosmolua.runs.session_recording.SessionRecorder`."""
 
     path: str
 
     def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Return the take of the next chunk."""
+        """Return the take that records the next chunk."""
 
     def reset(self) -> None:
         """Note that the session forgets its state."""
@@ -38,80 +38,81 @@ class Recorder(Protocol):
 
 
 class RunOptions(TypedDict, total=False):
-    """Options of one run; the runtime's settings apply to those that are left out."""
+    """Options of one run. For an option that is left out, the runtime's setting applies."""
 
     name: str
     """The script's name in messages and tracebacks."""
     args: Sequence[str]
     """The script's arguments, in ``arg`` and ``...``."""
     input: object
-    """What the script finds in ``input``: what JSON can carry, bytes for a string, or None for nil."""
+    """The script's ``input``: a value that JSON can carry, bytes for a Lua string, or None for nil."""
     params: Mapping[str, object]
-    """The script's parameters, in ``params``: checked against its header if it has one, which also has defaults."""
+    """The script's ``params``. If the script has a header, it is checked against that, and defaults are added."""
     read_only: bool
     """Deny every write of this run."""
     account: str
-    """The account that is the default one in this run, for each integration that has it."""
+    """The default account in this run, for each integration that has an account of this name."""
     allow: Sequence[str]
     """Patterns of functions that need no approval in this run, such as ``render2.delete_service``."""
     deny: Sequence[str]
-    """Patterns of functions that are denied in this run, whatever else is said."""
+    """Patterns of functions that are denied in this run. They take precedence over all other permissions."""
     check: bool
-    """Check the script first, and refuse to run one that is certain to fail, before anything is sent. The command line
-    and the MCP server do; here it takes some milliseconds and is off by default."""
+    """Check the script first, and refuse to run it if it is certain to fail. The command line and the MCP server turn
+    this on. In Python it is off by default, since it takes some milliseconds."""
     planning: Planner | Application | None
-    """Notes writes instead of sending them, or allows those of a plan alone, see :meth:`kosmolua.Runtime.plan`."""
+    """A planner notes writes instead of sending them; an application allows only the writes of a plan. See
+    :meth:`kosmolua.Runtime.plan`."""
     record: str | os.PathLike[str] | bool
-    """Keep a recording in this file, which must not exist yet; True for one in the user's state folder. The outcome
-    says where it is."""
+    """Keep a recording in this file, which must not exist yet; True for a file in the user's state folder. The outcome
+    has its path."""
     recorder: Recorder
-    """Keeps a recording of a session, to which this chunk is appended."""
+    """Records a session; this chunk is appended to the recording."""
     approve: Approve | None
-    """Asks a person about a call of this run. This, ``on_output`` and ``watch`` are called by the thread that runs the
-    script, one at a time."""
+    """Asks a person to approve a call of this run. ``approve``, ``on_output`` and ``watch`` are called by the thread
+    that runs the script, one at a time."""
     on_output: Callable[[bytes], None]
     """Called with each piece of output as the script prints it."""
     watch: Watch
     """Called when a call starts, with a :class:`kosmolua.broker.records.CallStarted`, and when it ends, with a
     ``CallEnded``; and with ``Waiting`` when the script waits."""
     contents: Contents | None
-    """Keeps the bytes that the scripts of a session have handles of."""
+    """Keeps the bytes that the chunks of a session have handles to."""
     child: Child | None
     """A child process that was started earlier, for this script only."""
     run: str
-    """The id of the run, of twelve hexadecimal digits; by default a new one."""
+    """The id of the run: twelve hexadecimal digits; by default a new one."""
     client: str | None
-    """Whose run it is, in a server of several clients: each gets its share of the workers."""
+    """The client that the run belongs to, in a server of several clients: each gets its share of the workers."""
     timeout: float | None
-    """Seconds on the wall; this and the others are explained in :class:`kosmolua.limits.Limits`."""
+    """Seconds of wall time. :class:`kosmolua.limits.Limits` explains this limit and those below."""
     cpu: float | None
     """Seconds of processor time."""
     call_timeout: float | None
     """Seconds that one call may take."""
     memory: int | None
-    """Bytes in the Lua VM."""
+    """Bytes of memory in the Lua VM."""
     max_calls: int | None
-    """Calls of integration functions."""
+    """The number of calls of integration functions."""
     max_output: int | None
-    """Bytes printed."""
+    """Bytes that the script may print."""
 
 
 class Outcome:
     """The outcome of a script.
 
     Args:
-        result: The values that it returned.
-        output: What it printed; bytes that are not UTF-8 are U+FFFD here.
-        error: What ended it, or None.
+        result: The values that the script returned.
+        output: The text that it printed, with U+FFFD in place of bytes that are not UTF-8.
+        error: The error that ended it, or None.
         calls: For each call ``path``, ``account``, ``effect``, ``status``, ``duration_ms`` and ``error``.
-        usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the layers
-            around the sandbox that were in force; what is not known is left out.
-        warnings: What is likely wrong with the script, a sentence each, if it was checked.
-        exit: The exit status that the script asked for, if it did.
+        usage: ``wall_ms``, ``cpu_ms``, ``memory_bytes``, ``calls``, ``output_bytes``, and in ``isolation`` the names
+            of the isolation layers that were in force. Unknown values are left out.
+        warnings: Sentences about likely mistakes in the script, if it was checked, and about the run.
+        exit: The exit status that the script asked for, or None.
 
     ``recording`` is the path of the recording, if one was kept, and ``run`` the id of the run in the journal, if it
-    made calls; ``plan`` is the plan as JSON values, if one was made. ``key`` and ``account`` say which input of a fleet
-    it is the outcome of.
+    made calls. ``plan`` is the plan as JSON values, if one was made. In a fleet, ``key`` and ``account`` identify the
+    input that the outcome belongs to.
     """
 
     def __init__(
@@ -142,12 +143,12 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the script ran to its end."""
+        """Whether the script ended without an error."""
         return self.error is None
 
     @property
     def status(self) -> Status:
-        """How it ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
+        """How the script ended: ``done``, ``failed``, ``limit``, ``interrupted`` or ``paused``."""
         if self.error is None:
             return "done"
         if isinstance(self.error, LimitExceeded):

@@ -1,4 +1,4 @@
-"""Jobs: what a child is told to run, and how that ended, by its last frame or by the status of its process."""
+"""Jobs: the script that a child runs, and how it ended, by its last frame or by the exit status of its process."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _FENCED = re.compile(rb"(\s*```[a-z]*[ \t]*\r?\n)(.*\n)```\s*", re.DOTALL)
 MAX_EXIT = 63
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
 MAX_TEXT = 16 * 1024
-"""Characters of a message or a traceback; a longer one is cut."""
-OUT_OF_MEMORY = "the system may be out of memory, and ends scripts first: run the script again, or fewer at once"
+"""The largest number of characters of a message or a traceback; a longer one is cut."""
+OUT_OF_MEMORY = "the system may be out of memory: run the script again, or run fewer scripts at once"
 NO_ROOM = "The sandbox cannot be started: the system allows no further process"
 Refused = Callable[[int], "KosmoError | None"]
-"""Returns the error of a request by its number, or None."""
+"""Returns the error of a request, given its number, or None."""
 
 
 class Job(NamedTuple):
-    """A script, and what it finds when it starts.
+    """A script, and the values that it has when it starts.
 
     Args:
-        source: Its text.
-        name: Its name in messages.
-        arguments: What it finds in ``arg`` and ``...``.
-        input: What it finds in ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
-        params: What it finds in ``params``.
-        secrets: The names of the secrets that it finds in ``secrets``.
-        asks_time: Whether its clocks are the host's, which it asks whenever the script looks at one.
-        seed: Where its random numbers begin, in hex, if the run is recorded.
-        is_planned: Whether its writes are only noted.
+        source: The text of the script.
+        name: The script's name in messages.
+        arguments: The values of ``arg`` and ``...``.
+        input: The value of ``input``: JSON, with bytes that are not UTF-8 as lone surrogates; None for nil.
+        params: The value of ``params``.
+        secrets: The names of the secrets in ``secrets``.
+        asks_time: Whether the child asks the host for the time whenever the script reads a clock.
+        seed: The seed of the random numbers, in hex, if the run is recorded.
+        is_planned: Whether writes are only noted in a plan.
     """
 
     source: bytes
@@ -52,11 +52,11 @@ class Job(NamedTuple):
     is_planned: bool = False
 
     def frame(self, limits: Limits, *, isolated: bool) -> bytes:
-        """Return the frame that tells a child to run it.
+        """Return the frame that tells a child to run the script.
 
         Args:
-            limits: Those of the run.
-            isolated: Whether the child has to exit if a layer around it is missing.
+            limits: The limits of the run.
+            isolated: Whether the child has to exit if an isolation layer is missing.
         """
         chunk = self.name if self.name.startswith("=") else f"@{self.name}"
         name, *arguments = (each.encode("utf-8", "surrogateescape") for each in (chunk, *self.arguments))
@@ -82,10 +82,10 @@ def as_bytes(source: str | bytes) -> bytes:
 
 
 def chunk_of(source: bytes) -> bytes:
-    """Return a script as Lua's ``load`` takes it: every line keeps its number.
+    """Return a script in a form that Lua's ``load`` accepts. Every line keeps its number.
 
-    A byte order mark is dropped, and the lines with ``` around a script that was cut out of Markdown. A first line that
-    begins with ``#`` is a comment, as it is for ``lua``.
+    A byte order mark is dropped, and so are the lines with ``` around a script that was copied from Markdown. A first
+    line that begins with ``#`` is a comment, as it is for ``lua``.
     """
     source = source.removeprefix(b"\xef\xbb\xbf")
     if fenced := _FENCED.fullmatch(source):
@@ -97,10 +97,10 @@ class Ending:
     """How a script ended.
 
     Args:
-        result: The values that it returned.
-        error: The error that ended it instead.
-        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, those that are known.
-        exit: The exit status that it asked for.
+        result: The values that the script returned.
+        error: The error that ended the script, or None.
+        usage: ``cpu_ms``, ``memory_bytes`` and ``isolation``, as far as they are known.
+        exit: The exit status that the script asked for, or None.
     """
 
     def __init__(
@@ -135,13 +135,13 @@ def ending_of_process(status: int, limits: Limits) -> Ending:
     """Return the ending of a process that died without a last frame.
 
     Args:
-        status: Negative for a signal.
-        limits: Those of the run; the kernel enforces the one on CPU time.
+        status: The exit status of the process, negative for a signal.
+        limits: The limits of the run; the kernel enforces the limit of CPU time.
     """
     if -status in _CPU_SIGNALS:
         return Ending(error=limits.exceeded("cpu"))
     if status == protocol.NO_ROOM:
-        return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or have more processes allowed"))
+        return Ending(error=WorkerLost(NO_ROOM, hint="run fewer scripts at once, or allow this user more processes"))
     hint = OUT_OF_MEMORY if status == -SIGKILL else "run the script again"
     return Ending(error=WorkerLost(f"The sandbox died: {_describe(status)}", hint=hint))
 
@@ -152,7 +152,7 @@ def broken_protocol(problem: object) -> WorkerLost:
 
 
 def _limit(name: str, limits: Limits) -> KosmoError:
-    return limits.exceeded(name) if name in REPORTED else broken_protocol("a limit of no known name")
+    return limits.exceeded(name) if name in REPORTED else broken_protocol("it reported an unknown limit")
 
 
 def _exit(status: object, usage: dict[str, Any]) -> Ending:
@@ -176,13 +176,13 @@ def _script_error(fields: dict[str, Any], refused: Refused) -> KosmoError:
 
 
 def _own_code(code: object) -> str | None:
-    """Return a code that a script gave its error, unless it is reserved or has spaces in it."""
+    """Return the code that a script gave its error. Return None if it is reserved or not a single word."""
     is_word = isinstance(code, str) and _WORD.fullmatch(code) is not None
     return str(code) if is_word and code not in RESERVED_CODES else None
 
 
 def _tells_more(trace: str, line: int | None) -> bool:
-    """Return False if a traceback has only the frame of the line that the error names anyway."""
+    """Return False if a traceback has only one frame, that of the line in the error."""
     frames = [frame for frame in trace.split("\n\t")[1:] if not frame.startswith("[C]:")]
     return len(frames) != 1 or f":{line}: " not in frames[0]
 

@@ -1,4 +1,4 @@
-"""Recorded runs: what a run that is recorded, repeated or resumed has beside its options."""
+"""Recorded runs: the takes of runs that are recorded, replayed or resumed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from kosmolua import __version__, protocol
 from kosmolua.broker.answers import Answer, Answers, calls_of, may_have_been_done, number_of, summaries
+from kosmolua.broker.contents import Contents
 from kosmolua.broker.planning import Application, Plan
 from kosmolua.broker.recording import FORMAT, Event, Recording, Writer, error_fields, revived
 from kosmolua.broker.sheets import File
@@ -30,13 +31,13 @@ MAX_NAMED = 3
 
 @dataclass
 class Decisions:
-    """What a person decided about calls of a recording, by their numbers.
+    """What a person decided about calls of a recording. Calls are given by their numbers.
 
     Args:
-        approve: Calls that wait for an approval and may be made; True for all of them.
-        deny: Those that may not; True for all of them.
-        done: Writes that were under way and count as done, each with what the script gets.
-        again: Writes that were under way and are to be sent again.
+        approve: Calls that wait for an approval and may be made; True for all that wait.
+        deny: Calls that wait for an approval and must not be made; True for all that wait.
+        done: Writes without an answer that count as done, each with the result that the script gets.
+        again: Writes without an answer that are to be sent again.
     """
 
     approve: Sequence[int] | bool = ()
@@ -52,12 +53,12 @@ class Decisions:
         done: Mapping[int, Any] | None = None,
         again: Sequence[int] = (),
     ) -> Decisions:
-        """Return the decisions among the arguments of :meth:`kosmolua.Runtime.resume`, which may be something else."""
+        """Return the decisions in the arguments of :meth:`kosmolua.Runtime.resume`, ignoring options of a run."""
         return cls(_numbers_among(approve), _numbers_among(deny), done or {}, again)
 
 
 class Outcome(Protocol):
-    """How a take ended, see :class:`kosmolua.runs.Outcome`."""
+    """How a take ended. See :class:`kosmolua.runs.Outcome`."""
 
     error: KosmoError | None
     calls: list[dict[str, object]]
@@ -67,28 +68,28 @@ class Outcome(Protocol):
 
     @property
     def ok(self) -> bool:
-        """Whether the script ran to its end."""
+        """Whether the script ended without an error."""
 
     @property
     def status(self) -> str:
-        """How it ended."""
+        """How the script ended, such as ``done``."""
 
 
 class Take:
-    """One run of a recorded script: the first one, a repetition, or one that goes on.
+    """One execution of a recorded script: the first one, a replay, or one that resumes the recording.
 
     Args:
-        run: The id of the run; all takes have the same.
-        seed: Where its random numbers begin, in hex.
-        tape: Keeps and repeats what the script learns.
-        path: The recording.
-        recording: What the recording held before this take.
-        decided: Approvals given and refused beforehand, each with the call.
-        earlier: The number of the last call before this take, if nothing is recorded of those.
-        can_pause: Whether the run pauses where nobody can be asked, since it can be resumed.
+        run: The id of the run; all takes of a recording have the same.
+        seed: The seed of the random numbers, in hex.
+        tape: Records and replays the answers that the script gets.
+        path: The path of the recording.
+        recording: The content of the recording before this take; None for the first take.
+        decided: Calls that a person decided about in advance, each with True if it was approved.
+        earlier: The number of the last call before this take. If there is a recording, its last call counts instead.
+        can_pause: Whether the run pauses at a call that needs approval if nobody can be asked.
         tidy: Called after the end of a run that was recorded.
 
-    ``remark`` is a sentence that goes with the outcome, if there is one.
+    ``remark`` is a sentence that is added to the warnings of the outcome of a replay, or None.
     """
 
     def __init__(
@@ -118,11 +119,17 @@ class Take:
 
     @property
     def secrets(self) -> Sequence[str] | None:
-        """The names that the script finds in ``secrets``, if it ran before: they stay the same."""
+        """The recorded names of the script's ``secrets``, or None for the first take."""
         return self._recording.header["secrets"] if self._recording else None
 
+    @property
+    def contents(self) -> Contents | None:
+        """The store of bytes that the script got handles to in earlier takes; None if there are none."""
+        recorded = self.tape.answers.contents
+        return Contents(recorded) if recorded else None
+
     def decided(self, approval: Approval) -> bool | None:
-        """Return what a person said beforehand of a call; each decision is for one call."""
+        """Return a person's decision in advance about a call, or None. Each decision applies to one call only."""
         with self._lock:
             for decision in self._decided:
                 if _is_about(decision[0], approval.path, approval.account, approval.arguments):
@@ -131,16 +138,16 @@ class Take:
         return None
 
     def finish(self, outcome: Outcome) -> None:
-        """Complete an outcome by what earlier takes did, and write down how this one ended."""
+        """Complete an outcome with the calls of earlier takes, and record how this take ended."""
         recorded = calls_of(self._recording) if self._recording else {}
         if self.tape.is_live:
             fresh = outcome.calls
-            # What was refused by a pause was asked for again, by another number.
+            # A call that was refused by a pause was made again, under another number.
             outcome.calls = [*summaries(call for call in recorded.values() if call.get("error") != Paused.code), *fresh]
             outcome.recording = self.path
             try:
                 self.tape.close(self._end(outcome))
-            except KosmoError as error:  # what the script did stands
+            except KosmoError as error:  # a recording that cannot be written does not undo what the script did
                 outcome.warnings.append(error.message)
             self._tidy()
             return
@@ -179,18 +186,18 @@ def begin(
     client: str | None = None,
     run: str | None = None,
 ) -> Take:
-    """Begin a recording.
+    """Begin a recording, and return its first take.
 
     Args:
-        host: What the run makes its calls with.
-        path: The file, which must not exist yet; None for a place in the store, found by the run's id.
+        host: Makes the calls of the run.
+        path: The path of the recording, which must not exist yet; None for a file in the store.
         source: The script as it was given.
-        job: What its process is told.
+        job: The job of the script's process.
         limits: The limits of the run.
-        read_only: Whether every write is denied, also when the run goes on.
-        deny: What is denied, also when it goes on.
-        account: The default account of the run, if it has one of its own.
-        client: Whose run it is, in a server of several clients.
+        read_only: Whether every write is denied, also when the run is resumed.
+        deny: Patterns of functions that are denied, also when the run is resumed.
+        account: The default account of the run, or None for the configured one.
+        client: The client that the run belongs to, in a server of several clients.
         run: The id of the run; by default a new one.
 
     Raises:
@@ -202,7 +209,7 @@ def begin(
 
 
 class New(NamedTuple):
-    """A recording that was begun: the id of its run, its path, the seed of random numbers, and what writes it."""
+    """A recording that was begun: the id of its run, its path, the seed of the random numbers, and its writer."""
 
     run: str
     path: str
@@ -220,23 +227,23 @@ def begun(
     run: str | None = None,
     **more: Any,
 ) -> New:
-    """Begin a recording, with its first line.
+    """Begin a recording: write its first line.
 
     Args:
-        host: What makes the calls.
-        path: The file, which must not exist yet; None for a place in the store, found by the run's id.
+        host: Makes the calls of the run.
+        path: The path of the recording, which must not exist yet; None for a file in the store.
         source: The script as it was given.
-        job: What its process is told.
-        limits: The limits.
+        job: The job of the script's process.
+        limits: The limits of the run, or of each chunk of a session.
         run: The id of the run; by default a new one.
-        more: Further members of the first line.
+        more: Further fields of the first line.
 
     Raises:
         ConfigError: The file cannot be written.
     """
     run, seed = run or os.urandom(6).hex(), os.urandom(16).hex()
     place = host.store.place(run) if path is None else File(path)
-    host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
+    host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     writer = Writer(place, host.redactor)
     writer.write(
         {
@@ -261,11 +268,11 @@ def begun(
 
 
 def replaying(recording: Recording, *, is_changed: bool) -> Take:
-    """Return the take that repeats a recording.
+    """Return the take that replays a recording.
 
     Args:
         recording: The recording.
-        is_changed: Whether another script runs.
+        is_changed: Whether the script is another one than the recorded one.
     """
     cut = None if is_changed else _what_cut(recording)
     tape = Tape(Answers(recording, is_changed=is_changed), None, cut=cut)
@@ -273,24 +280,24 @@ def replaying(recording: Recording, *, is_changed: bool) -> Take:
 
 
 def resuming(host: Host, recording: Recording, decisions: Decisions, script: Event | None) -> Take:
-    """Return the take that goes on with a recording.
+    """Return the take that resumes a recording.
 
     Args:
-        host: What the run makes its calls with.
+        host: Makes the calls of the run.
         recording: The recording.
         decisions: What a person decided about calls.
-        script: What runs from here on, as :func:`script_fields` has it; None for the script that ran last.
+        script: A changed script, as :func:`script_fields` returns it; None for the script that ran last.
 
     Raises:
-        ConfigError: The file cannot be written, another run writes it, the recorded run was simulated and this one is
-            not, or the other way round, or a decision is about no call that waits for one.
-        UnderWay: A write may have been done, and nobody said whether it counts as done.
-        Paused: The pause is too old to be approved.
+        ConfigError: The recording cannot be written, or another run writes it; only one of the recorded run and this
+            one is simulated; or a decision is about a call that waits for none.
+        UnderWay: A write may have been done, and there is no decision about it.
+        Paused: The pause is too long ago for its calls to be approved.
     """
     if recording.header["mode"] != host.mode:
         hint = "pass --simulate" if recording.header["mode"] == "simulated" else "resume it without --simulate"
         raise ConfigError(f"The recording {recording.path} is of a {recording.header['mode']} run", hint=hint)
-    host.accounts  # noqa: B018 - so that secrets in its file are known, and masked in what follows
+    host.accounts  # noqa: B018 - read now, so that secrets in the file of accounts are masked in the recording
     writer = Writer(recording.place, host.redactor, recording)
     try:
         resumed: Event = {"event": "resumed", "time": moment(), "kosmolua": __version__}
@@ -310,12 +317,12 @@ def resuming(host: Host, recording: Recording, decisions: Decisions, script: Eve
 
 
 def plan_of(host: Host, source: bytes, job: Job) -> Plan:
-    """Return the plan that a run will fill.
+    """Return an empty plan, to which a run adds its writes.
 
     Args:
-        host: What the run makes its calls with.
+        host: Makes the calls of the run.
         source: The script as it was given.
-        job: What its process is told.
+        job: The job of the script's process.
     """
     run: Event = {"mode": host.mode, "host": host.places(), "args": list(job.arguments)}
     run |= {"input": job.input, "params": dict(job.params)}
@@ -323,16 +330,15 @@ def plan_of(host: Host, source: bytes, job: Job) -> Plan:
 
 
 def applying(plan: Plan, host: Host, *, again: bool) -> Application:
-    """Return what allows the writes of a plan, which is marked as applied.
+    """Mark a plan as applied, and return the application that allows its writes.
 
     Args:
         plan: The plan.
-        host: What the run makes its calls with.
-        again: Whether it may have been applied before.
+        host: Makes the calls of the run.
+        again: Whether the plan may have been applied before.
 
     Raises:
-        ConfigError: It was applied before, or made with simulators while these are real services, or the other way
-            round.
+        ConfigError: The plan was applied before, or only one of the plan and this run is simulated.
     """
     if plan.applied and not again:
         raise ConfigError(f"The plan was applied already, at {plan.applied}", hint="pass --again to apply it once more")
@@ -344,13 +350,18 @@ def applying(plan: Plan, host: Host, *, again: bool) -> Application:
 
 
 def _was_changed(recording: Recording) -> bool:
-    """Return True if a recording is of another script, or of another version, which may ask in other words."""
+    """Return True if the script or KosmoLua changed since the recording, so that requests may differ."""
     header, script = recording.header, recording.script
     return bool(header["kosmolua"] != __version__ or script["sha256"] != header["script"]["sha256"])
 
 
 def _of_doubtful_writes(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events of what was decided of writes that may have been done, and of the call that ended the run."""
+    """Return the events of the decisions about writes that may have been done, and about the call that ended the run.
+
+    Raises:
+        ConfigError: A decision is about a call that is no such write.
+        UnderWay: There is no decision about such a write.
+    """
     answers = Answers(recording)
     doubtful = {number_of(answer): answer for answer in answers.under_way}
     events: list[Event] = []
@@ -400,12 +411,17 @@ def _under_way(answers: Sequence[Answer]) -> UnderWay:
     return UnderWay(
         f"The run cannot go on by itself: {', '.join(named)}{more} {has} no answer, so {them} may have been done",
         calls=[{name: call.get(name) for name in shown} for call in calls],
-        hint=f"look, then resume with --done {number} if it was done, or --again {number} to send it again",
+        hint=f"check, then resume with --done {number} if it was done, or --again {number} to send it again",
     )
 
 
 def _of_pause(recording: Recording, decisions: Decisions) -> list[Event]:
-    """Return the events of what was decided of calls that wait for an approval."""
+    """Return the events of the decisions about calls that wait for an approval.
+
+    Raises:
+        ConfigError: A decision is about a call that does not wait.
+        Paused: The pause is too long ago.
+    """
     end = recording.end or {}
     waiting = {call["number"]: call for call in _paused_calls(recording)}
     chosen = {"approve": decisions.approve, "deny": decisions.deny}
@@ -428,7 +444,7 @@ def _paused_calls(recording: Recording) -> list[Event]:
 
 
 def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
-    """Return the approvals and refusals of a recording whose call was not made yet."""
+    """Return the decisions of a recording whose call was not made yet, each with True if the call was approved."""
     left: list[tuple[Event, bool]] = []
     for event in recording.events:
         if event.get("decision") in ("approve", "deny"):
@@ -443,13 +459,13 @@ def _left_approvals(recording: Recording) -> list[tuple[Event, bool]]:
 
 
 def _numbers_of(calls: Mapping[int, object]) -> str:
-    return f"these do: {', '.join(map(str, sorted(calls)))}" if calls else "no call does"
+    return f"such calls are: {', '.join(map(str, sorted(calls)))}" if calls else "there is no such call"
 
 
 def _what_cut(recording: Recording) -> KosmoError | None:
-    """Return the error that ended a run from outside, or None if the script came to its own end."""
+    """Return the error that ended a run from outside, or None if the script ended by itself."""
     if recording.end is None:
-        hint = f"kosmolua resume {recording.path} goes on with it"
+        hint = f"to continue the run: kosmolua resume {recording.path}"
         return Interrupted("The recording ends here, since the process of the run was killed", hint=hint)
     error = revived(recording.end["error"]) if recording.end.get("error") else None
     came_to_its_end = recording.status in ("done", "failed") and not isinstance(error, WorkerLost)
@@ -457,7 +473,7 @@ def _what_cut(recording: Recording) -> KosmoError | None:
 
 
 def options_of(recording: Recording) -> dict[str, Any]:
-    """Return the options with which a recorded script runs again."""
+    """Return the options with which to run a recorded script again."""
     header = recording.header
     account = {"account": header["account"]} if header["account"] else {}
     kept = {name: header[name] for name in ("args", "input", "params")}
@@ -465,12 +481,12 @@ def options_of(recording: Recording) -> dict[str, Any]:
 
 
 def script_fields(name: str, source: bytes) -> Event:
-    """Return what a recording keeps of a script."""
+    """Return the fields of a script in a recording: its name, its hash and its source."""
     return {"name": name, "sha256": sha256(source).hexdigest(), "source": protocol.to_text(source)}
 
 
 def source_of(script: Mapping[str, Any]) -> bytes:
-    """Return the text of a script that a recording keeps."""
+    """Return the source of a script from its fields in a recording."""
     return protocol.to_bytes(script["source"])
 
 
@@ -489,7 +505,7 @@ def _words(answer: Answer) -> str:
 
 
 def patterns_among(deny: object) -> list[str]:
-    """Return the patterns among what is denied, which may be numbers of calls."""
+    """Return the patterns in a value of ``deny``, which may also hold numbers of calls, or be True for all calls."""
     if isinstance(deny, str):
         return [deny]
     return [each for each in deny if isinstance(each, str)] if isinstance(deny, (list, tuple)) else []
@@ -506,5 +522,5 @@ def _list(given: Sequence[str]) -> list[str]:
 
 
 def moment() -> str:
-    """Return the time as recordings have it."""
+    """Return the current time in the format of recordings: ISO 8601, in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kosmolua.broker.broker import Broker
-    from kosmolua.broker.contents import Contents
     from kosmolua.broker.host import Host
     from kosmolua.broker.records import Event
-    from kosmolua.catalog.catalog import Catalog
     from kosmolua.processes.child import Child
     from kosmolua.processes.pool import Turn, WorkerPool
     from kosmolua.runs.job import Ending
@@ -57,16 +55,16 @@ class Run:
     Args:
         host: Answers the script's requests.
         source: The script's text.
-        options: As :class:`RunOptions` names them.
-        limits: The limits that hold unless the options say otherwise.
-        memory: Counts what unanswered calls hold, together with other runs.
-        isolated: Refuse to run if a layer around the sandbox is missing.
-        take: The tape, the seed and the decisions of a recorded run that is repeated or goes on. A run that begins a
-            recording makes its own.
+        options: The options of :class:`RunOptions`.
+        limits: The limits for which the options have no value.
+        memory: The budget for unanswered calls, shared with other runs.
+        isolated: Refuse to run if an isolation layer of the sandbox is missing.
+        take: The tape, the seed and the decisions of a recorded run that is replayed or resumed. A run that begins a
+            recording makes its own take.
 
     Raises:
-        ConfigError: A limit is out of bounds, or a pattern fits no function.
-        TypeError: There is no such option, or it is of another type.
+        ConfigError: A limit is out of bounds, or a pattern matches no function.
+        TypeError: An option is unknown or has a value of the wrong type.
     """
 
     def __init__(
@@ -111,8 +109,8 @@ class Run:
         """Run the script in this thread and return its outcome.
 
         Args:
-            pool: Provides the child process, unless the options name one.
-            turn: A turn that was queued in the pool earlier, which ends with the run; by default a new one.
+            pool: Provides the child process, unless the options have one.
+            turn: A turn that was queued in the pool earlier; by default a new one. It ends with the run.
         """
         if self._is_stopped:
             if turn:
@@ -135,11 +133,11 @@ class Run:
                 if turn:
                     turn.end()
                 return Outcome([], "", error, [])
-            except (Busy, Interrupted, WorkerLost) as error:  # there is no process for it, or no thread
+            except (Busy, Interrupted, WorkerLost) as error:  # no process or no thread could be started for the run
                 return Outcome([], "", error, [], warnings=self._warnings)
 
     def _prepared_span(self) -> RunSpan | None:
-        """Return the run's span; None if the program makes no use of OpenTelemetry, which is not imported then."""
+        """Return the run's span, or None if the program does not use OpenTelemetry, which is not imported then."""
         if "opentelemetry.trace" not in sys.modules:
             return None
         from kosmolua.runs import spans
@@ -148,7 +146,12 @@ class Run:
         return spans.RunSpan(tracer, self._name.removeprefix("="), self._host.mode) if tracer else None
 
     def _checked_input(self, given: object) -> object:
-        """Return what a script gets as ``input``, unless Lua cannot carry it or it is too large."""
+        """Return the value of ``input`` for the script.
+
+        Raises:
+            TypeError: JSON cannot carry it.
+            ConfigError: It is too large.
+        """
         text = protocol.to_text(given) if isinstance(given, bytes) else given
         try:
             size = len(protocol.encode(text)) if text is not None else 0
@@ -156,14 +159,14 @@ class Run:
             raise TypeError(f"the input of a script must be what JSON can carry: {error}") from None
         if size > self._limits.max_result:
             limit = spell_size(self._limits.max_result)
-            raise ConfigError(f"The input is larger than {limit}", hint="pass less, or a part to each run")
+            raise ConfigError(f"The input is larger than {limit}", hint="pass less, or split it over several runs")
         return text
 
     def _bound_params(self) -> dict[str, object]:
-        """Return the values of ``params``, checked and completed as the script's header says.
+        """Return ``params``, checked against the script's header and with its defaults added.
 
         Raises:
-            BadArguments: They do not fit the script's header.
+            BadArguments: They do not match the script's header.
             ScriptError: The header cannot be read.
         """
         from kosmolua.lua.header import read_header, script_name
@@ -172,7 +175,7 @@ class Run:
         return header.bind(script_name(self._name), self._params)
 
     def stop(self) -> None:
-        """End the script, from any thread, or keep it from beginning."""
+        """End the script, or prevent its start. Any thread may call this."""
         with self._lock:
             self._is_stopped = True
             if self._supervisor:
@@ -181,31 +184,23 @@ class Run:
                 self._turn.cancel()
 
     def _check(self) -> None:
-        """Note what is likely wrong with the script.
+        """Check the script, and keep the warnings.
 
         Raises:
-            CheckFailed: It is certain to fail.
-            NotConfigured: It is, since an account is not configured.
-            PluginFault: It is, since an integration cannot be loaded.
+            CheckFailed: The script is certain to fail.
+            NotConfigured: The script is certain to fail, since an account is not configured.
+            PluginFault: The script is certain to fail, since an integration cannot be loaded.
         """
-        from kosmolua.lua.check import Checker
-        from kosmolua.lua.values import Secrets
-
         try:
-            report = Checker(self._catalog, Secrets(tuple(self.job.secrets))).check(self._source)
+            report = self._host.checker(self._options.get("account"), self.job.secrets).check(self._source)
         except ConfigError:
-            return  # the first call meets it too, and says what it cut off
+            return  # the first call raises the same error
         if not report.is_lua:
-            return  # Lua itself says why
+            return  # Lua reports the syntax error
         if refusal := report.refusal():
             raise refusal
         self._warnings = [f"{self._name.removeprefix('=')}:{each.place}: {each.advice}" for each in report.findings]
         self._dropped = report.dropped
-
-    @property
-    def _catalog(self) -> Catalog:
-        """The integrations, with the default account of this run."""
-        return self._host.catalog.preferring(self._options.get("account"))
 
     def _supervise(self, child: Child) -> Outcome:
         if recorder := self._options.get("recorder"):
@@ -239,10 +234,10 @@ class Run:
             if self.take:
                 self.take.tape.close()
             with self._lock:
-                self._supervisor = None  # which leaves no circle of references
+                self._supervisor = None  # avoids a reference cycle
 
     def _open_broker(self) -> Broker:
-        """Return what answers the script's requests; it is built on the first one."""
+        """Return the broker, which is made on the script's first request."""
         if self._broker:
             return self._broker
         with self._opening:
@@ -259,7 +254,7 @@ class Run:
                 self._host,
                 self._clock,
                 self._limits,
-                catalog=self._catalog,
+                catalog=self._host.catalog.preferring(self._options.get("account")),
                 read_only=self._options.get("read_only", False),
                 allow=self._allow,
                 deny=self._deny,
@@ -271,22 +266,13 @@ class Run:
                 earlier=take.earlier if take else 0,
                 decided=take.decided if take and take.can_pause else None,
                 plan=self._options.get("planning"),
-                contents=self._contents(),
+                contents=(take and take.contents) or self._options.get("contents"),
             )
             return self._broker
 
-    def _contents(self) -> Contents | None:
-        """Return what keeps the bytes that the script has handles of, if it is not the run's own and empty."""
-        recorded = self.take.tape.answers.contents if self.take else {}
-        if not recorded:
-            return self._options.get("contents")
-        from kosmolua.broker.contents import Contents
-
-        return Contents(recorded)
-
     @property
     def job(self) -> Job:
-        """What its process is told."""
+        """The job of the script's process."""
         return Job(
             self._source,
             self._name,
@@ -324,7 +310,11 @@ class Run:
             self._tell(event)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
-        """Ask a person, and give the place in the pool back meanwhile."""
+        """Ask a person, and give the run's place in the pool back during that time.
+
+        Raises:
+            Interrupted: The run is over.
+        """
 
         def ask_in_owner() -> _T:
             if not self._clock.left:
@@ -341,7 +331,11 @@ class Run:
         self._in_owner(lambda: self._options["watch"](event))
 
     def _in_owner(self, work: Callable[[], _T]) -> _T:
-        """Call a function in the thread that executes the run."""
+        """Call a function in the thread that executes the run, and return its result.
+
+        Raises:
+            Interrupted: The run is over.
+        """
         supervisor = self._supervisor
         if supervisor is None:
             raise Interrupted("The run is over")
@@ -360,7 +354,7 @@ class Run:
             raise
 
     def _explain(self, error: ScriptError) -> None:
-        """Add to an error of syntax what Lua has in place of what another language writes."""
+        """Add a hint to a syntax error if the script uses another language's syntax: what Lua has instead."""
         from kosmolua.lua.check import syntax_hint
 
         if hint := syntax_hint(self._source, error.what):
@@ -414,10 +408,10 @@ def _validate(options: RunOptions) -> None:
     except NotJson as error:
         raise TypeError(f"the parameters of a script must be what JSON can carry: {error}") from None
     if params is not None and not (isinstance(params, dict) and all(isinstance(name, str) for name in params)):
-        raise TypeError(f"the parameters of a script must be a dict with their names, not {params!r}")
+        raise TypeError(f"the parameters of a script must be a dict with string keys, not {params!r}")
 
 
 def _line_of_only_return(source: bytes) -> int | None:
-    """Return the line of the only ``return`` of a script: once it has returned, there is no frame to ask."""
+    """Return the line of a script's only ``return``, or None. After a return, Lua no longer knows the line."""
     lines = [number for number, line in enumerate(source.split(b"\n"), start=1) if _RETURN.search(line)]
     return lines[0] if len(lines) == 1 else None

@@ -1,4 +1,4 @@
-"""Sessions: one process that is kept alive, so that each chunk finds the state that the ones before it left."""
+"""Sessions: one process runs chunk after chunk, so that each chunk has the state that earlier chunks left."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 DRAIN_SIZE = 64 * 1024
-"""Bytes to read at a time of the frames that a chunk left unread."""
+"""The largest frame to read, in bytes, of those that a chunk left unread."""
 STOP_TIMEOUT = 5.0
-"""Seconds in which a session's process must report that a chunk has ended; after that the process is killed."""
+"""Seconds in which a session's process must report that a chunk has ended. After that the process is killed."""
 
 State: TypeAlias = Literal["kept", "restored", "lost"]
-"""The state after a chunk: the chunk's own, the one from before it, or none, so that a new process was started."""
+"""The session's state after a chunk: the chunk's changes are kept, or undone, or all state is lost with the process."""
 
 
 class Chunk:
@@ -58,9 +58,9 @@ class Chunk:
                 self._process.send(line)
 
     def read(self, limit: int) -> bytes | None:
-        """Return the next frame's line, or None if the chunk has ended or its process is gone.
+        """Return the line of the next frame, or None if the chunk or its process has ended.
 
-        Later frames belong to the next chunk, also if a thread of this run still reads.
+        Later frames belong to the next chunk, even if a thread of this run still reads.
         """
         with self._reading:
             if not self.has_begun or self._has_ended or self._status is not None:
@@ -80,11 +80,11 @@ class Chunk:
             self._process.stop(self._number)
 
     def insist(self) -> None:
-        """Kill all processes of the session: the one that should end this chunk does not respond."""
+        """Kill all processes of the session, since the process that should end this chunk does not respond."""
         self._process.kill()
 
     def status(self) -> int:
-        """Return how the chunk's process ended: negative for a signal."""
+        """Return the exit status of the chunk's process, which is negative for a signal."""
         return -launch.SIGKILL if self._status is None else self._status
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Chunk:
         self.state = state
 
     def _begin(self) -> bool:
-        """Note that the chunk has begun, and return True, unless it is over."""
+        """Note that the chunk has begun and return True. Return False if it is over."""
         with self._lock:
             self.has_begun = self.has_begun or not self._is_over
             return not self._is_over
@@ -122,12 +122,12 @@ class Answer:
     """The result of a chunk.
 
     Args:
-        outcome: As of any script; its calls and its output are the chunk's.
+        outcome: The outcome of the chunk.
         state: The state of the session after the chunk.
 
-    ``text`` shows the values of the chunk, or is None if it has none; bytes that are not UTF-8 are lone surrogates, as
-    Python's ``surrogateescape`` has them. ``size`` is the length in bytes before it was truncated. ``is_page`` is True
-    for a page of the documentation.
+    ``text`` shows the values of the chunk, or is None if it has none. Bytes that are not UTF-8 are lone surrogates, as
+    with Python's ``surrogateescape``. ``size`` is the length of the text in bytes before it was truncated. ``is_page``
+    is True if the text is a page of the documentation.
     """
 
     def __init__(self, outcome: Outcome, state: State) -> None:
@@ -143,8 +143,8 @@ class Names:
     """The names in a table of the session.
 
     Args:
-        types: Each name with the type of its value.
-        path: The path of the table under ``app``, whose names the catalog knows, or None if it is elsewhere.
+        types: The type of each value, by its name.
+        path: The path of the table under ``app``, if it is there: the catalog knows its names. None for other tables.
     """
 
     def __init__(self, types: dict[str, str], path: str | None) -> None:
@@ -167,27 +167,27 @@ def first_of(outcome: Outcome, kind: type) -> Any:
 
 CHUNK = "=repl"
 EVALUATE, VALUE = "evaluate", "value"
-"""What a session does with a chunk: its values come back as text, or as they are."""
+"""What a session does with a chunk: return its values as text, or as they are."""
 
 
 class Runs(Protocol):
     """Runs a script, as :meth:`kosmolua.runtime.Runtime.run` does."""
 
     def __call__(self, source: str, **options: Unpack[RunOptions]) -> Outcome:
-        """Run it and return the outcome."""
+        """Run the script and return its outcome."""
 
 
 class Session:
-    """Runs chunks in one process, which starts with the first chunk. One thread at a time may use it.
+    """Runs chunks in one process, which starts with the first chunk. Only one thread at a time may use a session.
 
     Limits apply to each chunk; the memory limit applies to the whole session.
 
     Args:
         run: Runs each chunk.
         start: Starts a process.
-        input: What the chunks find in ``input`` until one of them assigns to it.
+        input: The value of ``input`` until a chunk assigns to it.
 
-    ``recorder`` records the chunks from now on, if it is set.
+    While ``recorder`` is set, it records the chunks.
     """
 
     def __init__(
@@ -211,26 +211,26 @@ class Session:
         self.close()
 
     def evaluate(self, source: str, **options: Unpack[RunOptions]) -> Answer:
-        """Run a chunk and show its values as text; an expression is a chunk too.
+        """Run a chunk, and return its values as text. An expression is a chunk too.
 
-        The first of the values is in ``_`` afterwards.
+        Afterwards the variable ``_`` has the first of the values.
 
         Args:
-            source: Its text.
-            options: As for any run. A chunk that is given a name is read like a file.
+            source: The text of the chunk.
+            options: The options of a run. With a ``name``, the chunk is read like a file, not like typed input.
         """
         return Answer(*self._work(EVALUATE, source, options))
 
     def value(self, source: str, **options: Unpack[RunOptions]) -> Answer:
-        """Run a chunk like :meth:`evaluate`, with its values in the outcome as they are."""
+        """Run a chunk like :meth:`evaluate`, but with its values in the outcome's ``result``, not as text."""
         return Answer(*self._work(VALUE, source, options))
 
     def is_whole(self, source: str) -> bool:
-        """Return False if a chunk is incomplete, so that the next line belongs to it."""
+        """Return False if a chunk is incomplete, so that the next line is part of it."""
         return first_of(self._ask("check", source), bool) is not False
 
     def names(self, path: str = "") -> Names:
-        """Return the names in a table, such as ``inventory.books``; without a path, the globals."""
+        """Return the names in the table at a path, such as ``inventory.books``; without a path, the globals."""
         found: dict[str, Any] = first_of(self._ask("names", path), dict) or {}
         pairs, under_app = found.get("names") or [], found.get("path")
         types = {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
@@ -295,14 +295,14 @@ class Session:
 
 
 def _contents() -> Contents:
-    """Return what keeps the bytes that the chunks of a session have handles of."""
+    """Return a new store for the bytes that the chunks of a session have handles to."""
     from kosmolua.broker.contents import Contents
 
     return Contents()
 
 
 def _typed(source: str, verb: str) -> str:
-    """Return a chunk that was typed: its top-level locals are kept, and a ``#`` in front is Lua's operator."""
+    """Return the source of a typed chunk: its top-level locals are kept, and a leading ``#`` is Lua's operator."""
     if verb in (EVALUATE, VALUE) and "local" in source:
         from kosmolua.lua.session import with_session_variables
 

@@ -1,4 +1,4 @@
-"""Recordings of sessions: chunk after chunk in one file, which is repeated in a session of its own."""
+"""Recordings of sessions: all chunks are in one file, and are replayed in a new session."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class SessionRecorder:
-    """Records the chunks of a session. Each is given a take of its own, one after another.
+    """Records the chunks of a session. Each chunk gets a take of its own.
 
     Args:
-        host: What makes the calls.
-        path: The file, which must not exist yet; None for a place in the store.
+        host: Makes the calls.
+        path: The path of the recording, which must not exist yet; None for a file in the store.
         limits: The limits of each chunk.
-        input: What the first chunk finds in ``input``.
+        input: The ``input`` of the first chunk.
 
-    ``path`` is the recording.
+    ``path`` is the path of the recording.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: The recording cannot be written.
     """
 
     def __init__(self, host: Host, path: str | os.PathLike[str] | None, limits: Limits, input: object = None) -> None:
@@ -46,12 +46,12 @@ class SessionRecorder:
         self._writer = new.writer
 
     def take(self, source: bytes, name: str, verb: str) -> Take:
-        """Return the take of the next chunk.
+        """Return the take that records the next chunk.
 
         Args:
-            source: Its text.
-            name: Its name in messages.
-            verb: What the session does with it.
+            source: The text of the chunk.
+            name: The chunk's name in messages.
+            verb: What the session does with the chunk: ``evaluate`` or ``value``.
         """
         seed = os.urandom(16).hex()
         self._pen.write({"event": "chunk", **script_fields(name, source), "verb": verb, "seed": seed})
@@ -72,12 +72,12 @@ class SessionRecorder:
 
 
 class _Pen:
-    """Writes what the takes of a session write, and stays open between them.
+    """Writes the recording of a session. It stays open between the takes.
 
     Args:
         writer: The writer of the recording.
 
-    ``calls`` is the number of the last call.
+    ``calls`` is the largest number of a call so far.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -91,23 +91,23 @@ class _Pen:
         self._writer.write(event, value)
 
     def sync(self) -> None:
-        """Have all that was written on the disk."""
+        """Flush all written events to the disk."""
         self._writer.sync()
 
     def close(self) -> None:
-        """Have it on the disk; the next chunk writes on."""
+        """Flush to the disk, and stay open for the next chunk."""
         self._writer.sync()
 
 
 class Chapter(NamedTuple):
-    """A chunk of a recorded session, with what it learned as a recording of its own."""
+    """A chunk of a recorded session: the session's verb, and the chunk's events as a recording of its own."""
 
     verb: str
     recording: Recording
 
 
 def chapters(recording: Recording) -> Iterator[Chapter | None]:
-    """Yield the chunks of a recorded session, and None where it forgot its state."""
+    """Yield the chunks of a recorded session, and None where the session was reset."""
     chapter: Chapter | None = None
     for event in recording.events[1:]:
         if event["event"] == "chunk" or event["event"] == "reset":
@@ -127,14 +127,14 @@ def chapters(recording: Recording) -> Iterator[Chapter | None]:
 
 
 def repeat(recording: Recording, run: Callable[[str, Any, Take], Outcome], options: Mapping[str, Any]) -> Outcome:
-    """Repeat a recorded session, and return an outcome for all of its chunks.
+    """Replay a recorded session, and return one outcome for all of its chunks.
 
-    Its output has the values of each chunk too, as the session has shown them. The result is that of the last chunk,
-    and the error that of the last chunk that failed; a chunk that leaves the recording ends it.
+    The output also has the values of each chunk, as the session showed them. The result is that of the last chunk, and
+    the error that of the last chunk that failed. A chunk that diverges from the recording ends the replay.
 
     Args:
         recording: The recording.
-        run: Runs a chunk with its options and its take.
+        run: Runs a chunk, given its source, its options and its take.
         options: Further options of each chunk.
     """
     chapter: Chapter | None = None

@@ -1,8 +1,8 @@
 """OpenTelemetry spans: one for a run, and below it one for each of its calls.
 
-Nothing here is imported unless the program has a tracer provider. Attributes are those of the semantic conventions for
-the execution of tools (``gen_ai.*``) and for HTTP clients; what has no name there is ``kosmolua.*``. Arguments, results
-and output are in none of them.
+This module is imported only if the program has imported OpenTelemetry. The attributes follow the semantic conventions
+for the execution of tools (``gen_ai.*``) and for HTTP clients; attributes that have no name there begin with
+``kosmolua.``. No attribute holds arguments, results or output.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def watching(watch: Watch | None) -> Watch | None:
-    """Return a watch that keeps a span for each call below the current one, if the program has a tracer provider."""
+    """Return a watch that records a span for each call, below the current span, and then calls the given watch.
+
+    Return the given watch itself if the program has no tracer provider.
+    """
     found = tracer()
     return CallSpans(found, contexts.get_current()).watching(watch) if found else watch
 
 
 def tracer() -> Tracer | None:
-    """Return what makes spans, or None if the program has no tracer provider, so that nobody would get them."""
+    """Return the program's tracer, or None if it has no tracer provider."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)):
         return None
@@ -44,11 +47,11 @@ def tracer() -> Tracer | None:
 
 
 class CallSpans:
-    """The spans of calls. Any number of threads may use it.
+    """The spans of calls. Any thread may use it.
 
     Args:
-        tracer: Makes them.
-        parent: The context whose span they are below.
+        tracer: Makes the spans.
+        parent: The context whose span is their parent.
     """
 
     def __init__(self, tracer: Tracer, parent: Context) -> None:
@@ -57,9 +60,10 @@ class CallSpans:
         self._open: dict[int, tuple[Span, object, int]] = {}
 
     def watching(self, watch: Watch | None) -> Watch:
-        """Return a watch that keeps the spans, and then calls another one.
+        """Return a watch that records the spans, and then calls the given watch, if any.
 
-        A call's span is current in its thread until it has ended: what a library records of its requests is below it.
+        A call's span is the current span of its thread until the call has ended. So the spans that an HTTP library
+        records are below it.
         """
 
         def note(event: Event) -> None:
@@ -78,7 +82,7 @@ class CallSpans:
         self._open[event.number] = span, token, get_ident()
 
     def _end(self, record: Record) -> None:
-        """End the span of a call; one that was refused has none yet."""
+        """End the span of a call. A call that was refused has no span yet, so start one."""
         started = int(record.started.timestamp() * 1e9)
         span, token, thread = self._open.pop(record.number, (None, None, 0))
         if span is None:
@@ -89,7 +93,7 @@ class CallSpans:
             span.set_attribute("error.type", record.error)
             span.set_status(StatusCode.ERROR)
         span.end()
-        if thread == get_ident():  # else another thread ends a call that is stuck in its own
+        if thread == get_ident():  # else the call hangs in its own thread, and another thread ends its span
             contexts.detach(token)  # type: ignore[arg-type]
 
 
@@ -101,7 +105,7 @@ class RunSpan:
         script: The script's name.
         mode: ``live``, ``simulated`` or ``replayed``.
 
-    It is below the span that is current where the run is prepared.
+    Its parent is the span that is current when this object is made.
     """
 
     def __init__(self, tracer: Tracer, script: str, mode: str) -> None:
@@ -111,7 +115,7 @@ class RunSpan:
         self._parent = contexts.get_current()
 
     def around(self, run: Callable[[], Outcome]) -> Outcome:
-        """Return the outcome of a run, and record its span meanwhile."""
+        """Call ``run`` and return its outcome. Record the span of the run around it."""
         given = {"kosmolua.script": self._script, "kosmolua.mode": self._mode}
         span = self._tracer.start_span(f"run {self._script}", self._parent, SpanKind.INTERNAL, given)
         within = trace.set_span_in_context(span, self._parent)

@@ -1,7 +1,7 @@
-"""The supervisor of one run: it reads the child's frames, has them answered, and decides how the run ends.
+"""The supervisor of one run: it reads the child's frames, gets them answered, and decides how the run ends.
 
-One thread owns the run: the one that calls :meth:`Supervisor.run`. It alone changes the run's state and calls the
-embedder back. Other threads reach it through one mailbox of work that it does in order::
+The thread that calls :meth:`Supervisor.run` owns the run. It alone changes the run's state and calls the embedder's
+callbacks. Other threads reach it through one mailbox of work, which it does in order::
 
     child ══ frames ══> reader thread ── calls of branches ──> call threads, at most 64
       ^                  │        │                             │        │
@@ -12,37 +12,36 @@ embedder back. Other threads reach it through one mailbox of work that it does i
                                                   │
          interrupt(), from any thread ──────> owner's thread ──> on_output, watch, approve
 
-Until the script asks for something, the owner reads itself, if it can wait for the child and the clock at once: a
-script that makes no call needs no further thread. The reader thread begins with the first request.
+Until the first request, the owner reads the frames itself if it can read with a timeout. So a script that makes no call
+needs no further thread. The reader thread starts with the first request.
 
 The reader answers a request itself if the script waits for it, since there is nothing else to read until then. The
-branches of ``parallel`` go on meanwhile, so their calls are answered by call threads. The owner waits for mail at most
-until the wall limit: a run ends in time, whatever a call is stuck in.
+branches of ``parallel`` continue during a call, so call threads answer their calls. The owner waits for mail at most
+until the wall limit, so a run ends in time even if a call hangs.
 
 Who owns what:
 
-- the owner: how the run ended, the errors of its calls, the layers around the child, the requests to wait;
+- the owner: how the run ended, the errors of its calls, the isolation layers of the child, the requests to sleep;
 - the reader: how much was printed, and whether it is answering a request;
-- all of them, under the lock: the output that was not emitted yet, the questions to the owner, and the count and the
-  size of calls without an answer;
-- a call thread: the call that it answers, and nothing beyond it.
+- all threads, under the lock: the output that was not emitted yet, and the count and the size of calls without an
+  answer;
+- a call thread: the call that it answers, and nothing else.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
-from queue import Empty, SimpleQueue
-from threading import Event, Lock, get_ident
+from queue import SimpleQueue
+from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from kosmolua import protocol
 from kosmolua.clock import Clock
-from kosmolua.concurrency import Budget, start_thread
+from kosmolua.concurrency import Budget, Mailbox, start_thread
 from kosmolua.errors import (
     CallError,
     ConfigError,
@@ -62,38 +61,40 @@ if TYPE_CHECKING:
     from kosmolua.runs.tape import Tape
 
 GRACE_TIMEOUT = 0.5
-"""Seconds that calls under way get to finish once the script has ended."""
+"""Seconds that unfinished calls get to finish once the script has ended."""
 KILL_TIMEOUT = 5.0
-"""Seconds in which a killed child must be gone before the processes that keep it alive are killed too."""
+"""Seconds that a killed child gets to end. After that its zygote, which did not end it, is killed too."""
 POLL_INTERVAL = 0.02
 MAX_WAIT = 0.1 if sys.platform == "win32" else 3600.0
-"""Seconds to wait for mail at a stretch. Windows delivers Ctrl-C only between waits."""
+"""The longest single wait for mail, in seconds. Windows delivers Ctrl-C only between waits."""
 MAX_CALL_THREADS = 64
 MAX_CALLS_OF_RUN = 64 * MIB
-"""Bytes that the arguments of one run's unanswered calls may hold. Its child cannot be made to wait with them: while it
-writes it does not read, and the call threads could not get rid of their replies."""
+"""Bytes that the unanswered calls of one run may hold. Blocking the child instead would be a deadlock: it does not read
+replies while it writes, so the call threads could not send theirs."""
 MAX_CALLS = 256 * MIB
-"""Bytes for the calls of all runs together, beyond what each of them may hold in any case."""
+"""Bytes that the calls of all runs together may hold, beyond ``FREE_CALLS`` of each run."""
 FREE_CALLS = 8 * MIB
 MAX_RESULT = 128 * MIB
-"""Bytes that what a script returns may take as Python's values."""
+"""Bytes that a script's result may take as Python values."""
 MAX_SENT_HERE = 32 * 1024
-"""Bytes of a job that a pipe takes in any case; the reader thread sends a larger one, since the child may not read."""
+"""Bytes that fit into an empty pipe. The reader thread sends a larger job, since the write may block."""
 MAX_READ_WAIT = 0.2
-"""Seconds that the owner reads at a stretch without a look at its mail. What interrupts a run ends its child first."""
+"""The longest read by the owner before it checks its mail, in seconds. An interrupt kills the child and ends it."""
 MAX_READ_AT_ONCE = 256
-"""Frames that the owner reads before it looks at its mail, so that output is passed on in pieces of some size."""
+"""Frames that the owner reads before it checks its mail. Several frames give one larger piece of output."""
 MAX_OUTPUT = MIB
 """Bytes of output to buffer before the script has to wait."""
 MAX_SLEEP = 365 * 86400.0
-"""Seconds that one request to wait can take; one for more takes this long."""
+"""The longest sleep of one request, in seconds; a longer one is cut to this."""
 MAX_KEPT_ERRORS = 1000
 FRAME_OVERHEAD = 512 * 1024
-"""Bytes of a frame beyond the value it carries: its other fields, or a piece of output with every byte escaped."""
+"""Bytes of a frame beyond the value that it carries: its other fields, or a piece of output with every byte escaped."""
+MORE_OF_CALL = {"line": int, "secrets": list, "contents": list, "through": list}
+"""The optional fields of a request, with their types."""
 SECRET_FOR_SCRIPT = {"where": "", "problem": "holds a secret, which another script finds in secrets by its name"}
 _T = TypeVar("_T")
 Request: TypeAlias = "tuple[dict[str, Any], int]"
-"""A frame that asks for something, and the bytes of memory that it takes."""
+"""A request frame, and the bytes of memory that it takes."""
 
 
 class Broker(Protocol):
@@ -112,35 +113,35 @@ class Broker(Protocol):
         secrets: Sequence[Any] = (),
         contents: Sequence[Any] = (),
     ) -> str:
-        """Make a call.
+        """Make a call and return its result as JSON text.
 
         Args:
-            path: The function, such as ``integrations.render2.list_services``.
-            given: What the script passed.
-            fault: What kept the script from passing its arguments, ``where`` and ``problem``; or None.
-            line: The line of the script, if known.
-            through: The scripts through which it is made, the outermost first.
-            secrets: Where a secret stands in them, and its name, of each.
-            contents: Where bytes stand in them, and the name of their handle, of each.
+            path: The path of the function, such as ``integrations.render2.list_services``.
+            given: The arguments that the script passed.
+            fault: Why the arguments could not be encoded, as ``where`` and ``problem``; or None.
+            line: The line of the script that makes the call; 0 if unknown.
+            through: The names of the scripts through which the call is made, the outermost first.
+            secrets: The secrets among the arguments: for each its position and its name.
+            contents: The byte handles among the arguments: for each its position and its name.
         """
 
     def content(self, name: str) -> str:
-        """Return the base64 of bytes by the name of their handle."""
+        """Return bytes as base64, found by the name of their handle."""
 
     def peek(self, number: int, key: str, line: int) -> None:
-        """Note that the script looks at what a planned call returns."""
+        """Note that the script reads a field of a planned call's result, which does not exist yet."""
 
     def script(self, path: str, given: Sequence[Any], fault: dict[str, str] | None, through: tuple[str, ...]) -> str:
-        """Answer with what the child needs to run another script."""
+        """Return what the child needs to run another script."""
 
     def doc(self, verb: str, given: Sequence[Any], fault: dict[str, str] | None) -> str:
         """Answer a documentation request: ``list``, ``search`` or ``read``."""
 
     def sleep(self, seconds: float) -> float:
-        """Let time pass, and return for how many seconds the script really has to wait."""
+        """Start a sleep, and return the seconds of real time that it takes: 0 if time is simulated."""
 
     def time(self, clock: str, own: float) -> float:
-        """Return what a clock of the host's says, ``wall`` or ``cpu``; ``own`` is what the child's own says."""
+        """Return the time of a host's clock, ``wall`` or ``cpu``; ``own`` is the time of the child's clock."""
 
 
 class Supervisor:
@@ -150,11 +151,11 @@ class Supervisor:
         child: A fresh child process.
         limits: The limits of the run.
         clock: Counts down to the wall limit.
-        broker: Returns what answers the script; called on its first request.
+        broker: Returns the broker; called on the script's first request.
         output: Called with each piece of output, in the owner's thread.
-        memory: Counts what unanswered calls hold, together with other runs.
-        isolated: Refuse to run if a layer around the sandbox is missing.
-        tape: Keeps or repeats what the script learns, if the run is recorded.
+        memory: The budget for unanswered calls, shared with other runs.
+        isolated: Refuse to run if an isolation layer of the sandbox is missing.
+        tape: Records or replays the answers that the script gets, if the run is recorded.
     """
 
     def __init__(
@@ -181,13 +182,11 @@ class Supervisor:
             tape.attach(child.send, self._keep, lambda error: self._mail.put(partial(self._stop, error)))
         self._usual = limits.max_arguments + FRAME_OVERHEAD
         self._longest = max(self._usual, limits.max_result + FRAME_OVERHEAD)
-        self._owner = get_ident()
-        self._mail: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._mail = Mailbox()
         self._calls: SimpleQueue[tuple[dict[str, Any], int] | None] = SimpleQueue()
         # Shared by the threads, under the lock.
         self._lock = Lock()
         self._output = bytearray()
-        self._questions: set[_Question[Any]] = set()
         self._threads = self._pending = self._pending_bytes = self._asleep_bytes = 0
         self._is_closed = False
         # Set by the reader alone.
@@ -204,7 +203,7 @@ class Supervisor:
         self._call_errors: dict[int, KosmoError] = {}
 
     def run(self, job: Job) -> Ending:
-        """Run a script to its end."""
+        """Run a script to its end, and return how it ended."""
         if len(job.source) > self._limits.max_source:
             self._stop(self._limits.exceeded("source"))
         try:
@@ -232,53 +231,38 @@ class Supervisor:
         self._mail.put(partial(self._stop, Interrupted("The script was interrupted")))
 
     def ask(self, work: Callable[[], _T]) -> _T:
-        """Call a function in the owner's thread, and return or raise what it does.
+        """Call a function in the owner's thread, and return its result or raise its error.
 
         Raises:
             Interrupted: The run is over.
         """
-        if get_ident() == self._owner:
-            return work()
-        question = _Question(work)
-        with self._lock:
-            if self._is_closed:
-                raise Interrupted("The run is over")
-            self._questions.add(question)
-        self._mail.put(question)
-        try:
-            return question.wait()
-        finally:
-            with self._lock:
-                self._questions.discard(question)
+        return self._mail.ask(work)
 
     # In the owner's thread
 
     def _do_mail(self) -> None:
-        """Work through the mailbox until the script and its calls have ended, or the grace of the calls is over."""
+        """Work through the mailbox until the script and its calls have ended, or ``GRACE_TIMEOUT`` is over."""
         while True:
             try:
                 while not (self._ending and not self._pending) and not self._is_late():
-                    self._do_next(self._next_wait())
+                    seconds = self._next_wait()
+                    if self._pipes and not self._mail:
+                        self._read_here(self._pipes, min(max(seconds, 0.0), MAX_READ_WAIT))
+                    else:
+                        self._mail.do_next(seconds)
                     self._wake()
                 return self._flush()
             except BaseException as error:  # noqa: BLE001 - raised when the run is over
                 self._fail(error)
 
-    def _do_next(self, seconds: float) -> None:
-        if self._pipes and self._mail.empty():
-            self._read_here(self._pipes, min(max(seconds, 0.0), MAX_READ_WAIT))
-            seconds = 0.0
-        with suppress(Empty):
-            work = self._mail.get(timeout=seconds) if seconds > 0 and not self._pipes else self._mail.get_nowait()
-            work()
-
     def _read_here(self, pipes: PolledPipes, seconds: float) -> None:
-        """Read what comes in so many seconds, and give the reader thread all from the first request on."""
+        """Read frames for at most ``seconds``. From the first request on, the reader thread does the reading."""
         taken: Request | Callable[[], Ending] | None = None
         try:
             for _ in range(MAX_READ_AT_ONCE):
-                line = pipes.read_within(self._longest, seconds)
-                if line is False:
+                try:
+                    line = pipes.read(self._longest, seconds)
+                except TimeoutError:
                     return
                 taken = self._take(line)
                 if taken:
@@ -296,7 +280,7 @@ class Supervisor:
             self._mail.put(partial(self._end, taken))
 
     def _start_reader(self, request: Request) -> Callable[[], Ending] | None:
-        """Have the reader thread go on from a request; return what makes the ending if there can be no thread."""
+        """Start the reader thread at a request. Return a maker of the ending if no thread can be started, else None."""
         self._pipes = None
         try:
             start_thread(partial(self._read, request=request), "run")
@@ -306,7 +290,7 @@ class Supervisor:
         return None
 
     def _sleep(self, number: int, seconds: float, size: int) -> None:
-        """Note when a request to wait has to be answered."""
+        """Note when a request to sleep has to be answered."""
         try:
             real = self._broker().sleep(min(max(seconds, 0.0), MAX_SLEEP))
             heappush(self._sleepers, (monotonic() + real, number, size))
@@ -314,7 +298,7 @@ class Supervisor:
             self._stop(error)
 
     def _wake(self) -> None:
-        """Have the requests to wait whose time is over answered: a child that does not read would hold the owner up."""
+        """Let call threads answer the sleeps that are over: the owner must not block if the child does not read."""
         while self._sleepers and self._sleepers[0][0] <= monotonic():
             _, number, size = heappop(self._sleepers)
             with self._lock:
@@ -325,7 +309,7 @@ class Supervisor:
 
     @property
     def _has_ended_well(self) -> bool:
-        """Whether the script ended by itself, in a way after which its process can go on."""
+        """Whether the script ended by itself, in a way after which its process can be reused."""
         if self._error or self._crash or self._tape or not self._ending or self._ending.exit is not None:
             return False
         return self._ending.error is None or isinstance(self._ending.error, (CallError, ScriptError))
@@ -335,10 +319,10 @@ class Supervisor:
         return bool(self._ending or self._error or self._crash)
 
     def _next_wait(self) -> float:
-        """Return the seconds to wait for mail. Stop the run if it is past its wall limit and no end is in the mail."""
+        """Return the seconds to wait for mail. Stop the run at its wall limit unless its end is already in the mail."""
         if not self._is_ending and not self._clock.left:
-            for _ in range(self._mail.qsize()):
-                self._do_next(0)
+            for _ in range(len(self._mail)):
+                self._mail.do_next()
             if not self._is_ending:
                 self._stop(self._limits.exceeded("wall"))
             return 0.0  # the end that was in the mail may leave nothing to wait for
@@ -349,7 +333,7 @@ class Supervisor:
         return max(self._grace_ends - monotonic(), POLL_INTERVAL)
 
     def _is_late(self) -> bool:
-        """Return True if calls under way had their grace. A child that survives it by far ends with its zygote."""
+        """Return True if the grace of the calls is over. If a killed child still runs long after, kill its zygote."""
         if not self._grace_ends or monotonic() < self._grace_ends:
             return False
         if self._ending is None and monotonic() > self._grace_ends + KILL_TIMEOUT:
@@ -358,7 +342,7 @@ class Supervisor:
 
     def _close(self) -> None:
         with self._lock:
-            self._is_closed, questions = True, list(self._questions)
+            self._is_closed = True
             is_busy = self._pending or self._asleep_bytes
         if isinstance(self._child, PolledPipes) and self._has_ended_well and not is_busy:
             self._child.is_clean = True
@@ -366,8 +350,7 @@ class Supervisor:
             self._child.kill()
         self._clock.run_out()
         self._memory.give_back(self._asleep_bytes)
-        for question in questions:
-            question.fail(Interrupted("The run is over"))
+        self._mail.close()
         for _ in range(self._threads):
             self._calls.put(None)
 
@@ -376,12 +359,12 @@ class Supervisor:
         self._clock.run_out()
 
     def _stop(self, error: KosmoError) -> None:
-        """End the run with an error of its outcome; the first reason counts."""
+        """End the run with an error, which its outcome gets. Only the first error counts."""
         self._error = self._error or (None if self._ending else error)
         self._halt()
 
     def _fail(self, error: BaseException) -> None:
-        """End the run with what was raised in the host; Ctrl-C is an outcome."""
+        """End the run with an exception of the host, which :meth:`run` raises. Ctrl-C only interrupts the run."""
         if isinstance(error, KeyboardInterrupt):
             self._stop(Interrupted("The script was interrupted"))
         else:
@@ -389,7 +372,7 @@ class Supervisor:
             self._halt()
 
     def _end(self, read: Callable[[], Ending]) -> None:
-        """Note how the script ended; the mail before this has the errors of its calls."""
+        """Note how the script ended. The errors of its calls came before this in the mail."""
         try:
             self._ending = read()
         except BaseException as error:  # noqa: BLE001 - raised when the run is over
@@ -404,7 +387,7 @@ class Supervisor:
             self._emit(piece)
 
     def _ready(self, frame: dict[str, Any]) -> None:
-        """Note the layers that a child reports before it runs a script."""
+        """Note the isolation layers that a child reports before it runs a script."""
         self._isolation, missing = (
             [name[:32] for name in frame[field][:16] if isinstance(name, str)] for field in ("isolation", "missing")
         )
@@ -417,7 +400,7 @@ class Supervisor:
             )
 
     def _keep_error(self, number: int, error: KosmoError) -> None:
-        """Keep the error of a request in case it ends the script: the child only says which request it was."""
+        """Keep the error of a request in case it ends the script: the child reports only the request's number."""
         self._call_errors[number] = error
         if len(self._call_errors) > MAX_KEPT_ERRORS:
             del self._call_errors[next(iter(self._call_errors))]
@@ -425,36 +408,28 @@ class Supervisor:
     # In the reader's thread
 
     def _read(self, job: bytes = b"", request: Request | None = None) -> None:
-        """Send the job and read all frames, or all from a request on."""
+        """Send the job if there is one, serve the request if there is one, and read frames until the run's ending."""
+        taken: Request | Callable[[], Ending] | None = request
         try:
             if job:
                 self._child.send(job)
-            if request:
-                self._serve(*request)
-            read = self._read_frames()
+            while taken is None or isinstance(taken, tuple):
+                if taken:
+                    self._serve(*taken)
+                taken = self._take(self._child.read(self._longest))
+        except BadFrame as error:
+            taken = self._refuse(error)
         except BaseException as error:  # noqa: BLE001 - raised in the owner's thread
             self._mail.put(partial(self._fail, error))
-            read = Ending
-        self._mail.put(partial(self._end, read))
+            taken = Ending
+        self._mail.put(partial(self._end, taken))
         self._clock.run_out()
 
-    def _read_frames(self) -> Callable[[], Ending]:
-        """Read all frames, and return what makes an ending of the last one, or else of the process's status."""
-        while True:
-            try:
-                taken = self._take(self._child.read(self._longest))
-            except BadFrame as error:
-                return self._refuse(error)
-            if isinstance(taken, tuple):
-                self._serve(*taken)
-            elif taken:
-                return taken
-
     def _take(self, line: bytes | None) -> Request | Callable[[], Ending] | None:
-        """Take in a frame, and return the request that it is, or what makes an ending of it; None for any other.
+        """Handle a frame. Return it if it is a request, a maker of the ending if it is the last, and None otherwise.
 
         Raises:
-            BadFrame: It is not valid.
+            BadFrame: The frame is not valid.
         """
         if line is None:
             return partial(ending_of_process, self._child.status(), self._limits)
@@ -483,7 +458,7 @@ class Supervisor:
         return partial(Ending, error=broken_protocol(error))
 
     def _serve(self, frame: dict[str, Any], size: int) -> None:
-        """Have a request answered."""
+        """Answer a request, or pass it to the thread that answers it."""
         kind = frame["kind"]
         if kind == "wait":
             if self._tape:
@@ -491,7 +466,7 @@ class Supervisor:
         elif kind == "peek":
             self._broker().peek(frame["call"], frame["key"], frame["line"])
         elif self._tape and self._tape.ask(frame):
-            return  # it needs no answer of the broker
+            return  # the broker need not answer it
         elif kind == "sleep":
             self._put_to_sleep(frame, size)
         elif kind == "call" and frame.get("branch") is True:
@@ -500,7 +475,7 @@ class Supervisor:
             self._answer_here(frame, size)
 
     def _answer_here(self, frame: dict[str, Any], size: int) -> None:
-        """Answer in the reader's own thread: the script waits, so there is nothing else to read."""
+        """Answer in the reader's own thread. The script waits, so there is nothing else to read."""
         if not self._memory.take(size, self._pending_bytes):
             self._mail.put(partial(self._stop, _too_many_pending()))
             return
@@ -523,7 +498,7 @@ class Supervisor:
         self._mail.put(partial(self._sleep, frame["id"], frame["seconds"], size))
 
     def _hand_on(self, frame: dict[str, Any], size: int) -> None:
-        """Hand a request to a call thread: the call of a branch, or one to wait whose time is over."""
+        """Pass a request to a call thread: the call of a branch, or a sleep that is over."""
         with self._lock:
             if self._is_closed:
                 return
@@ -576,7 +551,7 @@ class Supervisor:
                     self._pending_bytes -= size
                 self._memory.give_back(size)
                 if self._ending:
-                    self._mail.put(self._flush)  # wakes the owner, which waits for calls to end
+                    self._mail.put(self._flush)  # wakes the owner, which waits for the calls to end
 
     def _answer(self, frame: dict[str, Any]) -> None:
         """Answer one request, unless the run is over."""
@@ -625,48 +600,13 @@ class Supervisor:
         self._mail.put(partial(self._keep_error, number, error))
 
 
-class _Question(Generic[_T]):
-    """Work that another thread waits for. (``concurrent.futures`` would do, and takes 15 ms to import.)"""
-
-    def __init__(self, work: Callable[[], _T]) -> None:
-        self._work = work
-        self._done = Event()
-        self._answers: list[_T] = []
-        self._error: BaseException | None = None
-
-    def __call__(self) -> None:
-        """Do the work, in the owner's thread. Ctrl-C meanwhile is the owner's, and ends the run."""
-        try:
-            self._answers.append(self._work())
-        except KeyboardInterrupt:
-            self.fail(Interrupted("The script was interrupted"))
-            raise
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
-            self.fail(error)
-        else:
-            self._done.set()
-
-    def fail(self, error: BaseException) -> None:
-        """Raise an error in the waiting thread, unless it has an answer."""
-        if not self._done.is_set():
-            self._error = error
-            self._done.set()
-
-    def wait(self) -> _T:
-        """Wait for the answer and return it, or raise what was raised instead."""
-        self._done.wait()
-        if self._error:
-            raise self._error
-        return self._answers[0]
-
-
 def call_memory() -> Budget:
-    """Return the memory that the unanswered calls of all runs of a runtime may hold."""
+    """Return the budget of memory for the unanswered calls of all runs of a runtime."""
     return Budget(MAX_CALLS, MAX_CALLS_OF_RUN, FREE_CALLS)
 
 
 def _drop_frames(error: BaseException) -> None:
-    """Drop the frames of an error that is kept, and of those before it: they hold what the call was made with."""
+    """Drop the traceback of an error that is kept, and those of its causes: their frames hold the call's arguments."""
     errors: list[BaseException | None] = [error]
     while errors:
         if each := errors.pop():
@@ -676,25 +616,24 @@ def _drop_frames(error: BaseException) -> None:
 
 def _too_many_pending() -> LimitExceeded:
     return LimitExceeded(
-        f"The script was stopped: its calls that wait for their turn hold more than {spell_size(MAX_CALLS_OF_RUN)}",
+        f"The script was stopped: the arguments of its waiting calls exceed {spell_size(MAX_CALLS_OF_RUN)}",
         limit="arguments",
         value=MAX_CALLS_OF_RUN,
-        hint="give parallel a smaller limit, or send less with each",
+        hint="give parallel a smaller limit, or pass less to each call",
     )
 
 
 def _more_of(call: dict[str, Any]) -> dict[str, Any]:
-    """Return what a few requests say besides: the line and the scripts that make it, and where handles stand in it."""
-    kinds = {"line": int, "secrets": list, "contents": list}
-    if not kinds.keys() & call.keys() and "through" not in call:
+    """Return the optional fields of a request: its line, the scripts that make it, and the handles in its arguments."""
+    if MORE_OF_CALL.keys().isdisjoint(call):
         return {}
-    more = {name: call[name] for name, kind in kinds.items() if isinstance(call.get(name), kind)}
-    through = call.get("through")
-    if isinstance(through, list) and through:
+    more = {name: call[name] for name, kind in MORE_OF_CALL.items() if isinstance(call.get(name), kind)}
+    through = more.pop("through", None)
+    if through:
         more["through"] = tuple(str(name)[: protocol.MAX_PATH] for name in through)
     return more
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
-    """Return what kept a script from passing its arguments, as far as a child may say it."""
+    """Return why a script's arguments could not be encoded, cut to the length that a child may send."""
     return {key: str(fault.get(key, ""))[: protocol.MAX_PATH] for key in ("where", "problem")}

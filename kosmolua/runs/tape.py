@@ -1,11 +1,11 @@
-"""The tape of a recorded run: it keeps what the script learns, or hands it out again.
+"""The tape of a recorded run: it records the answers that a script gets, and replays them.
 
-The supervisor shows it each request. A request that the recording answers goes no further; what the broker answers is
-noted, then handed out. A recorded script says when it waits, and gets one reply for each time it does: what the
-recording holds first, in its order, then what comes from the broker. So the branches of ``parallel`` go on in the same
-order whenever the script is repeated.
+The supervisor passes each request to the tape. If the recording has the answer, the broker is not asked. Otherwise the
+broker's answer is recorded, then sent to the script. A recorded script reports whenever it waits, and gets one reply
+each time: first those of the recording, in their order, then those of the broker. So the branches of ``parallel``
+continue in the same order in every replay.
 
-Any thread may use a tape. Its lock is held while a reply is sent, for which the script waits.
+Any thread may use a tape. The lock is held while a reply is sent; the script waits for the reply, so it reads it.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from kosmolua.runs.job import broken_protocol
 
 RECORDED, NEW = 0, 1
 MAX_HELD = 64 * MIB
-"""Bytes of replies that wait for the script; beyond that, call threads wait with theirs."""
+"""Bytes of replies that may wait for the script. Beyond that, call threads block until there is room."""
 MAX_REPLIES = 200_000
-"""Replies that wait for the script, of whatever size."""
+"""The number of replies that may wait for the script."""
 POLL_INTERVAL = 0.2
 MAX_NAMED = 3
 MAX_RAISED = 1000
-"""Errors of requests to remember, since the last of them may end the script."""
+"""The number of request errors to remember: one of them may end the script."""
 MAX_ARGUMENTS = 200
 """Characters of a call's arguments that a message shows."""
 
 
 class Pen(Protocol):
-    """Writes a recording, see :class:`kosmolua.broker.recording.Writer`."""
+    """Writes a recording. See :class:`kosmolua.broker.recording.Writer`."""
 
     def write(self, event: Event, value: str | None = None) -> None:
         """Append an event."""
 
     def sync(self) -> None:
-        """Have all that was written on the disk."""
+        """Flush all written events to the disk."""
 
     def close(self) -> None:
-        """Write no more."""
+        """Close the recording."""
 
 
 class _Request(NamedTuple):
-    """A request that the script has not got a reply to."""
+    """A request without a reply so far."""
 
     branch: str
     ask: list[Any]
@@ -63,7 +63,7 @@ class _Request(NamedTuple):
 
 
 class _Reply(NamedTuple):
-    """A reply that waits until the script does. Those that the recording holds go first, in its order."""
+    """A reply that is sent when the script waits for one. Recorded replies are first, in their recorded order."""
 
     rank: int
     order: int
@@ -75,7 +75,7 @@ class _Reply(NamedTuple):
 
     @property
     def line(self) -> bytes:
-        """The line that the script's process gets."""
+        """The line that is sent to the script's process."""
         if self.error:
             return protocol.refusal(self.number, protocol.encode(self.error.fields()))
         return protocol.reply(self.number, self.value)
@@ -85,9 +85,9 @@ class Tape:
     """The tape of one run.
 
     Args:
-        answers: What the recording answers.
-        writer: Keeps what the script learns beyond that; None if nothing else can answer, as in a replay.
-        cut: The error that ended the recorded run before the script did, if one has, for a replay of the same script.
+        answers: The answers of the recording.
+        writer: Records the broker's answers; None in a replay, which asks no broker.
+        cut: The error that ended the recorded run before the end of the script, or None; for a replay of that script.
         redact: Masks the secrets in use in a JSON value.
     """
 
@@ -124,19 +124,19 @@ class Tape:
         fail: Callable[[int, CallError], None],
         stop: Callable[[KosmoError], None],
     ) -> None:
-        """Connect the tape with a run.
+        """Connect the tape to a run.
 
         Args:
             send: Sends a line to the script's process.
-            fail: Called with the number of a request before the script gets the error that it raised.
+            fail: Called with the number and the error of a request before the error is sent to the script.
             stop: Ends the run with an error.
         """
         self._send, self._fail, self._stop = send, fail, stop
 
-    # What the supervisor shows it
+    # Called by the supervisor
 
     def ask(self, frame: Mapping[str, Any]) -> bool:
-        """Note a request, and return True if the recording answers it, or nothing does."""
+        """Note a request. Return True if the tape deals with it, or False if the broker has to answer it."""
         branch, line = frame.get("of"), frame.get("line")
         request = _Request(
             branch if isinstance(branch, str) else "",
@@ -161,19 +161,19 @@ class Tape:
             self._advance()
 
     def begin(self, number: int) -> None:
-        """Note which request this thread has answered by the broker from now on."""
+        """Note the request that the current thread passes to the broker from now on."""
         self._local.number = number
 
     def answer(self, number: int, value: str) -> None:
-        """Hand out what the broker answered, as JSON."""
+        """Record the broker's answer, which is JSON text, and send it when the script waits."""
         self._note(number, value)
 
     def refuse(self, number: int, error: CallError) -> None:
-        """Hand out the error that the broker raised."""
+        """Record the error that the broker raised, and send it when the script waits."""
         self._note(number, "null", error)
 
     def pause(self, number: int, error: Paused) -> None:
-        """Note that a call waits for a person who cannot be asked. The run ends once nothing else can go on."""
+        """Note that a call waits for a person who cannot be asked. The run ends once no request can be answered."""
         with self._lock:
             self._stuck[number] = error
             self._advance()
@@ -182,7 +182,7 @@ class Tape:
         """Note a call that starts or ends.
 
         Raises:
-            Diverged: A write was done already, and the script asks for it in another way.
+            Diverged: A write was done already, and the changed script makes it with another request.
             KosmoError: The recording cannot be written.
         """
         if isinstance(event, CallStarted):
@@ -194,11 +194,11 @@ class Tape:
 
     @property
     def is_live(self) -> bool:
-        """True if what the recording does not answer comes from the broker."""
+        """Whether the broker answers what the recording does not, so that this is no replay."""
         return self._writer is not None
 
     def question_that_raised(self, error: KosmoError) -> Event | None:
-        """Return the branch and the question to which an error was the answer, or None if it was none."""
+        """Return the branch and the question that an error was the answer to, or None if there is no such question."""
         return next((asked for raised, asked in self._raised if raised is error), None)
 
     def unanswered(self) -> list[Event]:
@@ -210,7 +210,7 @@ class Tape:
         """Close the recording.
 
         Args:
-            end: The event of the end; None if the run ended by a fault of the host.
+            end: The event of the end; None if an error of the host ended the run.
         """
         if self._writer is None:
             return
@@ -225,7 +225,7 @@ class Tape:
     # Under the lock
 
     def _settle(self, number: int, request: _Request, answer: Answer | None, frame: Mapping[str, Any]) -> bool:
-        """Prepare the reply to a request, if it needs no broker."""
+        """Prepare the reply to a request. Return False if the broker has to answer it."""
         if answer and answer.is_under_way:
             self._stuck[number] = None
         elif answer:
@@ -250,7 +250,7 @@ class Tape:
         return True
 
     def _note_clock(self, ask: list[Any], value: str | None, frame: Mapping[str, Any]) -> None:
-        """Note how far a recorded clock is ahead of the script's own, for a script that looks at it more often."""
+        """Note how far a recorded clock is ahead of the child's, to answer further reads that were not recorded."""
         if ask[0] == "time" and value is not None:
             self._clocks[ask[1]] = json.loads(value) - frame["own"]
 
@@ -258,14 +258,14 @@ class Tape:
         heappush(self._replies, reply)
         self._held += len(reply.value)
         if len(self._replies) > MAX_REPLIES:
-            self._stop(broken_protocol("it asks and does not wait for the answers"))
+            self._stop(broken_protocol("it sends requests without waiting for the replies"))
 
     def _next(self) -> int:
         self._latest += 1
         return self._latest
 
     def _advance(self) -> None:
-        """Hand out the next reply if the script waits; end the run if no request can be answered any more."""
+        """Send the next reply if the script waits. End the run if no open request can be answered."""
         if not self._waits:
             return
         if self._replies:
@@ -288,7 +288,7 @@ class Tape:
         self._send(reply.line)
 
     def _note(self, number: int, value: str, error: CallError | None = None) -> None:
-        """Note what the broker answered: at once if it was a write, else once the script gets it."""
+        """Record the broker's answer: at once if the call was a write, otherwise when it is sent to the script."""
         with self._lock:
             request = self._open.get(number)
             while request and request.is_handed_on and self._held > MAX_HELD and self._writer:
@@ -311,7 +311,7 @@ class Tape:
             self._advance()
 
     def _write(self, event: Event, value: str | None = None) -> bool:
-        """Write an event; end the run if that fails."""
+        """Write an event and return True. If that fails, end the run and return False."""
         if self._writer is None:
             return False
         try:
@@ -322,7 +322,7 @@ class Tape:
         return True
 
     def _reason(self) -> KosmoError:
-        """Return the error that ends a run in which no request can be answered any more."""
+        """Return the error that ends a run in which no open request can be answered."""
         if error := next((each for each in self._stuck.values() if isinstance(each, Diverged)), None):
             return error
         pauses = [error for error in self._stuck.values() if isinstance(error, Paused)]
@@ -337,12 +337,12 @@ class Tape:
         return Paused(
             f"The script is paused: {' and '.join(named)} must be approved, and nobody can be asked here",
             calls=calls,
-            hint="kosmolua resume with --approve or --deny goes on",
+            hint="to continue, run kosmolua resume with --approve or --deny",
         )
 
     def _diverged(self, request: _Request) -> Diverged:
         following = [each for each in self.answers.left if each.branch == request.branch]
-        hint = f"there the recording goes on with {_words(following[0].ask)}" if following else None
+        hint = f"the recording continues with {_words(following[0].ask)} there" if following else None
         place = f"in line {request.line}, " if request.line else ""
         return Diverged(
             f"The script leaves the recording {place}where it asks for {_words(request.ask)}: that was not recorded",
@@ -363,8 +363,8 @@ class Tape:
         if done and self.answers.is_changed:
             raise Diverged(
                 f"{event.path} was done already with these arguments, by call {number_of(done)} of the recording, "
-                "and the script asks for it in another way now",
-                hint=f"write it as it was asked for then: {_words(done.ask)}",
+                "but the script now writes the call in another way",
+                hint=f"write the call as in the recording: {_words(done.ask)}",
             )
         writer.write(
             {
@@ -389,14 +389,14 @@ class Tape:
 
 
 def _call_of(record: Record) -> Event:
-    """Return what a recording keeps of a call."""
+    """Return the fields of a call in a recording."""
     known: Event = {"number": record.number, **record.summary(), "started": record.started.isoformat()}
     known |= {"attempts": list(record.attempts), "request_id": record.request_id, "allowed_by": record.allowed_by}
     return known | ({"arguments": record.arguments} if record.effect != "read" else {})
 
 
 def _question_of(frame: Mapping[str, Any]) -> list[Any]:
-    """Return the question that a request asks."""
+    """Return a request's kind, subject and arguments, by which its recorded answer is found."""
     kind = frame["kind"]
     if kind == "sleep":
         return [kind, frame["seconds"]]
@@ -413,7 +413,7 @@ def _question_of(frame: Mapping[str, Any]) -> list[Any]:
 
 
 def _recalled(number: int, answer: Answer) -> _Reply:
-    """Return the reply that repeats an answer."""
+    """Return the reply that replays an answer."""
     if answer.error is None:
         return _Reply(RECORDED, answer.order, number, answer.value or "null")
     error = revived(answer.error)
@@ -422,7 +422,7 @@ def _recalled(number: int, answer: Answer) -> _Reply:
 
 
 def _words(ask: list[Any]) -> str:
-    """Return a question as a message has it."""
+    """Return a question in words, for a message."""
     kind, subject = ask[0], ask[1]
     if kind == "describe":
         return f"app.{subject}"

@@ -1,1 +1,1 @@
-"""The sandbox: a small process with a Lua VM, no credentials, no plugins and no network."""
+"""The sandbox: a small process that has a Lua VM, but no credentials, no plugins and no network."""

@@ -1,4 +1,4 @@
-"""Base64 and hashes for Lua, by Python's own C functions. They run in the child and die with it."""
+"""Base64 and hashes for Lua, by Python's own C functions, which run in the script's process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 COPIES = 3
-"""How often a text is in Python's memory at most while it is decoded."""
+"""The largest number of copies of a text in Python's memory while it is converted."""
 BLOCK_SIZE = 64
-"""Bytes of a block of SHA-256."""
+"""The size of a block of SHA-256, in bytes."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
@@ -22,7 +22,7 @@ _INNER, _OUTER = (bytes(code ^ mask for code in range(256)) for mask in (0x36, 0
 
 
 def _hash(name: str, *modules: str) -> Any:
-    """Return a hash of the interpreter's own: hashlib would load OpenSSL, which takes long."""
+    """Return a hash function from the first of some built-in modules. ``hashlib`` would load OpenSSL, which is slow."""
     for module in modules:
         try:
             return getattr(__import__(module), name)
@@ -47,9 +47,9 @@ def _encode_for_url(text: bytes) -> bytes:
 
 
 def _decode(text: bytes) -> bytes | None:
-    """Return what a text in base64 stands for, or None if it is not base64.
+    """Return the decoded bytes of a base64 text, or None if it is not base64.
 
-    Both alphabets are read, white space is left out, and the padding may lack.
+    Both alphabets are accepted, white space is skipped, and padding may be absent.
     """
     digits = text.translate(_FROM_URL, b" \t\r\n")
     if not _BASE64.fullmatch(digits):
@@ -89,16 +89,16 @@ _CODECS: dict[bytes, Callable[..., bytes | None]] = {
 
 
 def convert(name: bytes, text: bytes, *more: bytes, room: float = inf) -> bytes | None:
-    """Return a text encoded, decoded or hashed; None if it cannot be.
+    """Return a text encoded, decoded or hashed, or None if it cannot be decoded.
 
     Args:
-        name: What to do, a key of ``_CODECS``.
+        name: The conversion, a key of ``_CODECS``.
         text: The text.
-        more: Further texts, such as a key.
+        more: Further texts, such as the key of an HMAC.
         room: Bytes that Python's copies of the text may take.
 
     Raises:
-        MemoryError: They would take more.
+        MemoryError: The copies would take more.
     """
     if COPIES * len(text) > room:
         raise MemoryError

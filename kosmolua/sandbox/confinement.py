@@ -1,4 +1,4 @@
-"""Confinement: what a process of the sandbox gives up, by operating system, and the layers that this puts around it."""
+"""Confinement: the rights that a process of the sandbox gives up. Each set of rights is an isolation layer."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ except ImportError:
 if sys.platform == "linux":
     from kosmolua.sandbox import linux, seccomp
 
-
 LAYERS = ("rlimits", "no_new_privs", "undumpable", "unprivileged", "landlock", "seccomp")
-"""The layers, from the resource limits of every Unix to the filter of system calls that only Linux has."""
+"""The names of the layers. Every Unix has the first; only Linux has the last, a filter of system calls."""
 INTERPRETER = 128 * 1024**2
-"""Bytes of address space for Python, its libraries and a frame: 15 MiB when idle, 100 to send a result of 16 MiB."""
+"""Bytes of address space for Python, its libraries and a frame: idle 15 MiB, and 100 MiB to send a result of 16 MiB."""
 MAX_COPIES = 256 * 1024**2
-"""Bytes of address space at most for what verbs copy out of Lua, which is never more than Lua may hold itself.
+"""The largest number of bytes of address space for copies that verbs make of Lua's values.
 
-Also the holes in Lua's heap have to find room here: without them, 96 MiB of strings take 111 MiB.
+The fragmentation of Lua's heap takes a part of it: 96 MiB of strings take 111 MiB.
 """
 POLL_INTERVAL = 0.2
 """Seconds between two checks whether the parent lives, on systems that do not report its end."""
 STANDARD_DESCRIPTORS = 3
-"""Input, output and error."""
+"""The number of standard descriptors: input, output and error."""
 DESCRIPTORS_OF_A_SESSION = 16
 MAX_FORKS = 256
-"""Room for further threads of a session's user; the session needs two. The kernel counts all of a user's together."""
+"""How many more threads a session's user may have. A session needs two, but the kernel counts all of the user."""
 MAX_THREADS = 2**22
-"""The most that Linux has room for."""
+"""The largest number of threads that Linux allows."""
 NOBODY = 65534
 MAX_CPU = 2**31
-"""The largest number of seconds that is passed as a limit."""
+"""The largest limit of processor time that is passed to the kernel, in seconds."""
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def drop_inherited() -> None:
-    """Give up the inherited folder and descriptors."""
+    """Leave the inherited working folder and close the inherited descriptors."""
     os.chdir("/")
     close_descriptors()
 
@@ -57,10 +56,10 @@ def close_descriptors() -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when its parent ends, even in the middle of a loop.
+    """Make this process end when its parent ends, even if a script is in a loop.
 
-    On Linux that is the thread which started it, and a change of user undoes it. A zygote must outlive that thread, and
-    ends when its socket closes.
+    On Linux the parent is the thread that started the process, and a later change of user cancels this. A zygote must
+    outlive that thread, so it does not call this; it ends when its socket closes.
     """
     parent = os.getppid()
     if sys.platform == "linux":
@@ -80,16 +79,16 @@ def die_with_parent() -> None:
 
 
 def give_back_memory() -> None:
-    """Give memory that was freed back to the system, before this process waits."""
+    """Give freed memory back to the system, before this process waits for its next job."""
     if sys.platform == "linux":
         linux.give_back_freed_memory()
 
 
 class Confinement:
-    """The layers around this process, which are applied in two steps, each if the system has it.
+    """The isolation layers of this process. They are applied in two steps, as far as the system has them.
 
     Args:
-        forking: Whether the process goes on forking when it is locked, as a session does.
+        forking: Whether the process still forks after :meth:`lock`, as a session does.
     """
 
     def __init__(self, *, forking: bool = False) -> None:
@@ -117,9 +116,9 @@ class Confinement:
         return bool(self._refused)
 
     def settle(self) -> None:
-        """Drop for ever the rights that neither this process nor its forks need once everything is loaded.
+        """Give up the rights that neither this process nor its forks need once all modules are loaded.
 
-        From here on nothing can be imported.
+        Afterwards nothing can be imported.
         """
         if sys.platform == "linux":
             linux.keep_freed_memory()
@@ -140,9 +139,9 @@ class Confinement:
         """Limit the resources of a job, and allow only the system calls that it needs.
 
         Args:
-            cpu: Seconds of processor time from now on, at the end of which the kernel ends this process.
-            memory: Bytes that Lua may hold; the address space is bounded well above that.
-            jobs: How many jobs this process does, each after :meth:`rearm` with as much time.
+            cpu: Seconds of processor time from now on, after which the kernel ends this process.
+            memory: Bytes that Lua may hold; the limit of address space is well above that.
+            jobs: How many jobs this process runs. :meth:`rearm` gives each further job its time.
         """
         self.take(self.steps(cpu, memory, jobs))
         self._is_filtered = True
@@ -176,7 +175,7 @@ class Confinement:
                 self._refused.add(layer)
 
     def rearm(self, cpu: float) -> None:
-        """Limit the processor time from now on, in seconds; 0 for no limit."""
+        """Limit the processor time from now on to ``cpu`` seconds; 0 removes the limit."""
         signal.setitimer(signal.ITIMER_PROF, cpu)
 
     def _filter_for(self, jobs: int) -> Step | None:
@@ -202,9 +201,10 @@ def _bounding(name: str, value: int) -> Step:
 
 
 def _max_threads() -> int:
-    """Return a bound on the threads of this user that still lets it fork.
+    """Return a limit of threads for this user with which it can still fork.
 
-    Only the kernel knows how many there are: /proc does not show those that hide, or that run in other containers.
+    It is found by trying, since only the kernel knows how many threads the user has: /proc does not show processes that
+    are hidden or in other containers.
     """
     if resource is None:
         return 0
@@ -225,7 +225,10 @@ def _max_threads() -> int:
 
 
 def _become_nobody() -> bool:
-    """Change to a user without rights if this process runs as root, unless root could not end it afterwards."""
+    """Change to a user without rights if this process runs as root. Return True if it has no rights then.
+
+    Do not change if root could not end the process afterwards.
+    """
     if not hasattr(os, "getuid"):
         return False
     if 0 not in (os.getuid(), os.geteuid()):

@@ -1,4 +1,4 @@
-"""Calls of the Linux kernel that Python has no function for."""
+"""System calls of Linux for which Python has no function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     """A function that returns 0 on success, and its arguments, made before a fork that is to call it."""
 
 OOM_SCORE_ADJUSTMENT = 900
-"""Of at most 1000. A host usually has 0."""
+"""The score of a sandbox process, of at most 1000. Other processes usually have 0."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
@@ -40,9 +40,10 @@ class _FilterProgram(ctypes.Structure):
 
 
 def keep_freed_memory() -> None:
-    """Have freed memory kept for what is allocated next, if the C library is one that otherwise gives it back.
+    """Make the C library keep freed memory for later allocations, if it is glibc.
 
-    A script that joins strings frees and allocates at every step, and each page that was given back is a fault.
+    A script that joins strings frees and allocates memory at every step. Each page that was given back to the system
+    would cause a page fault.
     """
     with suppress(AttributeError):
         for parameter, value in _MALLOC.items():
@@ -56,28 +57,28 @@ def give_back_freed_memory() -> None:
 
 
 def prefer_for_oom_kill() -> None:
-    """Make this process and its forks the first to be killed if memory runs out, if /proc is there."""
+    """Make this process and its forks the first to be killed if memory runs out. Do nothing without /proc."""
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(OOM_SCORE_ADJUSTMENT))
 
 
 def forbid_new_privileges() -> bool:
-    """Forbid programs that this process starts to gain rights; return True on success."""
+    """Prevent programs that this process starts from gaining privileges. Return True on success."""
     return _control(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def hide() -> bool:
-    """Hide this process's memory and environment from others of its user; return True if that worked."""
+    """Hide this process's memory and environment from other processes of its user. Return True on success."""
     return _control(_PR_SET_DUMPABLE, 0)
 
 
 def end_with_parent(signal: int) -> bool:
-    """Request a signal for when the thread that started this process ends, or none for 0; return True on success."""
+    """Request a signal to this process when the thread that started it ends; 0 for none. Return True on success."""
     return _control(_PR_SET_PDEATHSIG, signal)
 
 
 def may_kill() -> bool:
-    """Return True if this root can end processes of other users."""
+    """Return True if root can end processes of other users here, as it cannot in some containers."""
     return int(_libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(_CAP_KILL))) == 1
 
 
@@ -85,14 +86,14 @@ def filtering(program: bytes) -> Call:
     """Return the call that installs a packet filter program for system calls.
 
     Args:
-        program: Its instructions, 8 bytes each, as ``struct sock_filter`` of ``linux/filter.h`` has them.
+        program: The instructions, each a ``struct sock_filter`` of ``linux/filter.h``, of 8 bytes.
     """
     pointer = ctypes.byref(_FilterProgram(len(program) // 8, program))
     return _prepared(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer)
 
 
 def landlock_version() -> int:
-    """Return the version of Landlock that the kernel has; 0 or less for none."""
+    """Return the version of Landlock in the kernel, or 0 or less if there is none."""
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION))
 
 
@@ -100,13 +101,13 @@ def landlock_ruleset(attributes: bytes) -> int:
     """Return the descriptor of a new Landlock ruleset without rules, or -1.
 
     Args:
-        attributes: What it handles, as ``struct landlock_ruleset_attr`` of ``linux/landlock.h`` has it.
+        attributes: A ``struct landlock_ruleset_attr`` of ``linux/landlock.h``: the kinds of access that it handles.
     """
     return int(_libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
 
 
 def landlock_restrict(ruleset: int) -> bool:
-    """Put a ruleset in force for this process and its forks; return True if that worked."""
+    """Apply a ruleset to this process and its forks. Return True on success."""
     return int(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
 
 
@@ -123,7 +124,7 @@ def _prepared(option: int, value: int, pointer: object = None) -> Call:
 _FILES = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}
 _NETWORK = {4: 1 << 2}
 _SCOPES = {6: 1 << 2}
-"""By the version that brought them: the first bit beyond the kinds of access that the kernel knows from then on.
+"""For each version of Landlock that added kinds of access, the first bit that it does not use.
 
 Files: 13 kinds, then moving between folders, truncating, and device control. Network: binding and connecting TCP
 sockets. Scopes: sockets with abstract names, and signals.
@@ -131,7 +132,7 @@ sockets. Scopes: sockets with abstract names, and signals.
 
 
 def restrict() -> bool:
-    """Deny everything that the kernel's Landlock knows, also to later forks; return True if that worked."""
+    """Deny every kind of access that the kernel's Landlock knows, also to later forks. Return True on success."""
     version = landlock_version()
     if version < 1:
         return False

@@ -1,4 +1,4 @@
-"""Regular expressions for Lua, by Python's ``re``. They run in the child and die with it."""
+"""Regular expressions for Lua, by Python's ``re``, which runs in the script's process."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from kosmolua.protocol import to_text
 
 FLAGS = {"i": re.I, "m": re.M, "s": re.S, "x": re.X, "a": re.A}
 MAX_PATTERN = 16 * 1024
-"""Characters of a pattern."""
+"""The largest number of characters of a pattern."""
 MAX_CACHED_PATTERN = 1024
-"""Characters of a pattern that is kept compiled: a compiled one takes up to 80 times as much, and 64 are kept."""
+"""The largest number of characters of a pattern that is kept compiled, which takes up to 80 times its size."""
 MATCHES_AT_ONCE = 1000
-"""How many matches are held as Python's objects, which take ten times as much memory as their JSON."""
+"""How many matches are held as Python objects, which take ten times as much memory as their JSON."""
 ENCODED_MATCH = 40
-"""Bytes of a match's JSON without its texts."""
+"""Bytes of a match's JSON, not counting its texts."""
 _PART = r"\\.|\[\^?\]?(?:\\.|[^\]\\])*|(\(\?)(?=<[A-Za-z_])"
-"""What is escaped, a class but for its end, or how a named group begins, which alone is captured."""
+"""Matches an escaped character, a character class without its end, or the captured beginning of a named group."""
 _PARTS = {False: re.compile(_PART, re.S), True: re.compile(rf"#[^\n]*|{_PART}", re.S)}
-"""The parts of a pattern, by whether it is verbose: only there a comment is a part."""
+"""Matches the parts of a pattern, by whether the pattern is verbose. Only a verbose pattern has comments."""
 _IS_VERBOSE = re.compile(r"\(\?[aims]*x")
 _IS_WIDE = re.compile(rb"[\xF0-\xFF]")
-warnings.simplefilter("ignore")  # a locked process cannot import what warnings need, and nothing reads them
+warnings.simplefilter("ignore")  # nobody reads warnings, and a confined process cannot import the modules for them
 
 
 def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = inf) -> bytes:
-    """Return as JSON what a pattern finds: the matches, each with the text before it, and the text after the last.
+    """Return the matches of a pattern as JSON: each match with the text before it, and the text after the last match.
 
     Args:
-        subject: The text to search; bytes that are not UTF-8 are matched as characters of their own.
-        pattern: In the syntax of ``re``; ``(?<name>...)`` is allowed as well as ``(?P<name>...)``.
+        subject: The text to search. Each byte that is not UTF-8 counts as one character.
+        pattern: The pattern, in the syntax of ``re``; ``(?<name>...)`` is allowed as well as ``(?P<name>...)``.
         flags: Any of ``i``, ``m``, ``s``, ``x`` and ``a``.
-        most: How many matches at most; 0 for all.
+        most: The largest number of matches to return; 0 for all.
         room: Bytes that the text, or the answer, may take.
 
     Raises:
-        MemoryError: They would take more.
+        MemoryError: The text or the answer would take more.
     """
     try:
         compiled = _compile(to_text(pattern), flags.decode("ascii", "replace"))
@@ -54,7 +54,7 @@ def scan(subject: bytes, pattern: bytes, flags: bytes, most: int, room: float = 
 
 
 def size_of_text(raw: bytes) -> int:
-    """Return how many bytes a text takes as Python's string at most: one emoji makes every character four bytes."""
+    """Return the largest number of bytes that a text takes as a Python string: with one emoji, 4 for each character."""
     if raw.isascii():
         return len(raw)
     return len(raw) * (4 if _IS_WIDE.search(raw) else 2)
@@ -109,7 +109,7 @@ _compile_and_keep = lru_cache(maxsize=64)(_compile_anew)
 
 
 def _names_in(pattern: str, flags: int) -> list[int]:
-    """Return where the names of groups begin that lack Python's ``P``."""
+    """Return the positions of the ``<`` of named groups that lack Python's ``P``."""
     parts = _PARTS[bool(flags & re.X or _IS_VERBOSE.match(pattern))]
     return [found.end() for found in parts.finditer(pattern) if found[1]]
 

@@ -1,8 +1,10 @@
-"""seccomp: a filter that allows only the system calls of a warm VM. All others fail with "operation not permitted".
+"""seccomp: a filter that allows only the system calls that a VM needs once it is built.
 
-So whatever code runs, it opens no file or socket, starts no program and sees no other process. The
-filter is a program of the kernel's packet filter. See https://docs.kernel.org/userspace-api/seccomp_filter.html for
-what it is given, and the tables ``arch/*/entry/syscalls`` of the kernel's source for the numbers.
+All other calls fail with "operation not permitted".
+
+So no code in the process can open a file or a socket, start a program or see another process. The filter is a program
+for the kernel's packet filter. See https://docs.kernel.org/userspace-api/seccomp_filter.html for its input, and the
+tables ``arch/*/entry/syscalls`` in the kernel's source for the numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from collections.abc import Iterator, Sequence
 from kosmolua.sandbox import linux
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""For each machine its column below, and its name in ``linux/audit.h``. Others, and 32-bit programs, have no filter."""
+"""For each machine its column in the tables below, and its number in ``linux/audit.h``.
+
+Other machines, and 32-bit programs, have no filter.
+"""
 _RUNNING = {
     # The pipes to the host
     "read": (0, 63),
@@ -59,12 +64,12 @@ _FORKING = {
     "setitimer": (38, 103),
     "prctl": (157, 167),
 }
-"""What a session needs too: a fork for each chunk, with limits of its own, which ends with its parent or reports to it.
+"""The further calls of a session. It forks for each chunk; the fork has its own limits, and ends with its parent.
 
-There is no ``kill``: the host alone ends a chunk.
+There is no ``kill``, since only the host ends a chunk.
 """
 _REARMING = {"setitimer": (38, 103)}
-"""What a worker of several jobs needs too: each has its own CPU time."""
+"""The further calls of a worker of several jobs: each job has its own limit of CPU time."""
 _CLEAR = {
     "mmap": (2, 0x4),
     "mprotect": (2, 0x4),
@@ -72,10 +77,10 @@ _CLEAR = {
     "prlimit64": (0, 0xFFFFFFFF),
     "prctl": (0, 0xFFFFFFFE),
 }
-"""Bits of one argument, counted from 0, that have to be 0.
+"""For some calls, the index of an argument, and the bits of it that have to be 0.
 
-They stand for memory that can be executed, namespaces, other processes, and all that ``prctl`` does beside ending a
-process with its parent.
+The bits ask for executable memory, new namespaces and other processes. ``prctl`` may only set the signal that a process
+gets when its parent ends.
 """
 
 _INSTRUCTION = struct.Struct("=HBBI")
@@ -91,7 +96,7 @@ class Filter:
     return 0 if that worked; None if there is no filter for this machine.
 
     Args:
-        forking: Whether the calls with which a session forks for each chunk are allowed as well.
+        forking: Whether the calls that a session needs to fork for each chunk are allowed as well.
         rearming: Whether the call that limits processor time is allowed as well.
     """
 
@@ -103,12 +108,12 @@ class Filter:
 
 
 def assemble(calls: dict[str, tuple[int, int | None]], column: int, machine: int) -> bytes:
-    """Return the filter that allows some system calls, as the kernel wants it.
+    """Return a filter that allows the given system calls, in the kernel's format.
 
     Args:
-        calls: Their numbers by name, a column a machine.
+        calls: The numbers of the calls by name, with a column for each machine.
         column: The column of the machine.
-        machine: Its name in ``linux/audit.h``; a process that changes to another is killed.
+        machine: The number of the machine in ``linux/audit.h``. A process that changes to another one is killed.
     """
     numbers = {name: number for name, columns in calls.items() if (number := columns[column]) is not None}
     return b"".join(_INSTRUCTION.pack(*instruction) for instruction in _instructions(numbers, machine))

@@ -1,12 +1,12 @@
-"""A session: chunk after chunk runs in one VM, and if one is ended, the state from before it lives on.
+"""A session: chunk after chunk runs in one VM. If a chunk is stopped, the state from before it is kept.
 
-If the OS can fork, each chunk runs in a child, while its parent sleeps with the state from before as a checkpoint. A
-child whose chunk ends takes over, and the parent exits. If a child dies, because of a limit, a crash or the host's
-order, the parent writes an exit notice and waits for the next chunk. It runs no Lua meanwhile, so it notices on the
-control pipe if the host is gone.
+If the system can fork, each chunk runs in a child, while its parent waits and holds the state from before as a
+checkpoint. When the chunk ends by itself, the child replaces the parent, which exits. If the child dies, because of a
+limit, a crash or the host's order, the parent writes an exit notice and waits for the next chunk. While a chunk runs,
+the parent polls the control pipe, which closes when the host ends.
 
-No process of a session can signal another: a script might take one over. To stop a chunk, the host signals the whole
-group, in which every process but the chunk's blocks that signal.
+No process of a session may signal another, since a script might break out in one of them. To stop a chunk, the host
+signals the whole group. All processes block that signal, except the process of the chunk.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ if sys.platform == "linux":
 
 CAN_FORK = hasattr(os, "fork")
 BEGUN, DONE = b"+", b"."
-"""What a chunk's process tells its parent."""
+"""The messages of a chunk's process to its parent."""
 INCOMING, OUTGOING, CONTROL = range(3)
 
 
 class Session(Worker):
-    """Does one job after another.
+    """Runs one chunk after another.
 
     Args:
-        incoming: The descriptor that frames come from.
-        outgoing: The descriptor that frames go to.
-        control: The descriptor on which the host says which chunk to stop; it is closed when the host is gone.
+        incoming: The descriptor that frames are read from.
+        outgoing: The descriptor that frames are written to.
+        control: The descriptor of the control pipe, on which the host orders a chunk to stop. It closes when the host
+            ends.
     """
 
     forking = CAN_FORK
@@ -53,7 +54,7 @@ class Session(Worker):
         self._number = 0
 
     def serve(self) -> NoReturn:
-        """Do jobs until the host is gone."""
+        """Run jobs until the host has ended."""
         while True:
             job = self._next_job()
             self._number += 1
@@ -69,7 +70,7 @@ class Session(Worker):
                 return frame
 
     def _whole_frame(self) -> dict[str, Any]:
-        """Read a frame, skipping what a dead child left of its last reply, and replies that came too late."""
+        """Read a frame. Return an empty dict for the rest of a reply that a dead child has read only in part."""
         try:
             frame = json.loads(self._receive())
         except ValueError:
@@ -104,7 +105,7 @@ class Session(Worker):
         os.close(says)
 
     def _was_stopped(self) -> bool:
-        """Return True if the host stopped this chunk before there was a process for its signal."""
+        """Return True if the host ordered this chunk to stop before its process could get the signal."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while poll.poll(0):
@@ -114,7 +115,7 @@ class Session(Worker):
         return False
 
     def _watch(self, child: int, hears: int) -> None:
-        """Sleep until a child ends; return only if it died.
+        """Wait for the child of a chunk. If its chunk ended by itself, exit; if it died, report that and return.
 
         The host's order to stop comes over the control pipe and as a signal. A child that has begun gets the signal.
         """
@@ -137,10 +138,10 @@ class Session(Worker):
         self._vm.converse(verb, source, name, settings, self._limits["memory"], seed)
 
     def _exit(self, fields: bytes) -> None:
-        """Do nothing: the state lives on, so the chunk is left by an error that nothing catches."""
+        """Do nothing: the process has to keep running, so the prelude leaves the chunk by an error."""
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a chunk. From here on, no signal that was meant for the chunk ends this process."""
+        """Send the outcome of a chunk. From here on, a signal that is meant for the chunk does not end this process."""
         if CAN_FORK:
             signal.pthread_sigmask(signal.SIG_BLOCK, MORTAL)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -148,11 +149,11 @@ class Session(Worker):
 
 
 MORTAL = {signal.SIGTERM, signal.SIGPROF} if CAN_FORK else set()
-"""The signals that end a chunk. All processes of the session get them, and only one that runs a chunk lets them in."""
+"""The signals that end a chunk. All processes of the session get them, but only one that runs a chunk unblocks them."""
 
 
 def _end_group() -> NoReturn:
-    """End this process and its child, since the host is gone."""
+    """End this process and its child, since the host has ended."""
     if sys.platform != "linux":
         os.killpg(0, signal.SIGKILL)
     os._exit(0)  # on Linux the child ends with its parent

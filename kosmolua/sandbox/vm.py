@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 MODULES = (
     *("app", "clocks", "codecs", "contents", "csv", "decode", "encode", "env", "errors", "hints", "inspect", "json"),
-    *("parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts", "secrets"),
-    *("session", "shapes", "strings", "time", "traceback", "tree"),
+    *("memory", "parallel", "placeholders", "readonly", "recorded", "regex", "registry", "requests", "scripts"),
+    *("secrets", "session", "shapes", "strings", "time", "traceback", "tree"),
 )
 """The modules of the prelude, each of which is loaded when something needs it."""
 COMMON = ("decode", "encode", "errors", "inspect", "strings", "tree")
 """Those that most scripts need, beside those that all need."""
 BROKEN = 70
-"""Exit status of a process that failed itself, after sysexits' EX_SOFTWARE."""
+"""The exit status of a sandbox process after an error in Python: ``EX_SOFTWARE`` of sysexits."""
 COPIES_OF_A_REPLY = 3
-"""A reply is in memory as a string, as pieces of the decoder, and as tables."""
+"""A reply is in memory three times: as a string, as pieces of the decoder, and as tables."""
 
 Verbs = dict[bytes, Callable[..., "bytes | None"]]
 
@@ -33,7 +33,7 @@ def _deny(*_: object) -> None:
 
 
 def read_prelude(name: str) -> bytes:
-    """Return the source of one of the prelude's files, also from within a zip."""
+    """Return the source of one of the prelude's files, even if the package is in a zip file."""
     folder = os.path.dirname(os.path.abspath(__file__))
     source: bytes = __spec__.loader.get_data(os.path.join(folder, "lua", f"{name}.lua"))  # type: ignore[union-attr]
     return source
@@ -54,18 +54,20 @@ class Prelude:
 
 
 class OutOfMemory(Exception):
-    """The VM has no memory for what it asked for."""
+    """The VM reached its memory limit."""
 
 
 class VM:
-    """A Lua 5.4 VM that can only call the verbs it is given.
+    """A Lua 5.4 VM that can call only the given verbs of Python.
 
-    Only bytes cross between Lua and Python. ``max_memory`` is lifted while Python pushes into Lua, since a push that
-    fails there would hang the process; the prelude calls ``rearm`` before it goes on.
+    Only bytes cross between Lua and Python. Lua has no ``max_memory`` while Python passes values to it, since an
+    allocation that fails there would hang the process. The prelude restores the limit with ``rearm`` before it
+    continues.
 
     Args:
-        verbs: What Lua may ask of Python. A verb takes and returns bytes; one that raises ends the process.
-        prelude: What it begins with.
+        verbs: The functions of Python that Lua may call. A verb takes and returns bytes; one that raises ends the
+            process.
+        prelude: The Lua files that the VM runs first.
     """
 
     def __init__(self, verbs: Verbs, prelude: Prelude) -> None:
@@ -83,7 +85,7 @@ class VM:
         self._run, self._converse, self._preload = boot(self._bridge)
 
     def close(self) -> None:
-        """Give back all that Lua holds. Nothing of it can be used any more."""
+        """Free all memory of the VM, which cannot be used afterwards."""
         self._lua.set_max_memory(0)
         del self._run, self._converse, self._preload, self._lua
 
@@ -98,7 +100,7 @@ class VM:
 
     @property
     def room(self) -> float:
-        """Bytes that Lua may take in addition."""
+        """Bytes that Lua may allocate before it reaches its memory limit."""
         return self._limit - self.memory_used if self._limit else inf
 
     def run(
@@ -110,7 +112,7 @@ class VM:
         memory: int,
         seed: bytes,
     ) -> None:
-        """Run a script; the outcome goes out through the verbs.
+        """Run a script, which reports its outcome through the verbs.
 
         Args:
             source: The text of the script.
@@ -121,14 +123,14 @@ class VM:
             seed: Sixteen bytes that random numbers begin with.
 
         Raises:
-            OutOfMemory: Memory ran out outside of Lua code that could report it.
+            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
         """
         self._within(memory, self._run, source, chunk, settings, seed, *arguments)
 
     def converse(
         self, verb: bytes, source: bytes, chunk: bytes, settings: bytes, memory: int, seed: bytes | None = None
     ) -> None:
-        """Work on a chunk of a session, whose state stays; the outcome goes out through the verbs.
+        """Run a chunk of a session, which reports its outcome through the verbs. The state is kept for the next chunk.
 
         Args:
             verb: ``evaluate``, ``value``, ``check`` or ``names``; see ``lua/session.lua``.
@@ -136,15 +138,19 @@ class VM:
             chunk: Its name in messages, as :meth:`run` takes it.
             settings: What the prelude needs to know of the run: see ``prepare`` in ``lua/boot.lua``.
             memory: Bytes that Lua may hold.
-            seed: Sixteen bytes that random numbers begin with; by default they go on.
+            seed: Sixteen bytes to seed the random numbers with; by default the generator is left as it is.
 
         Raises:
-            OutOfMemory: Memory ran out outside of Lua code that could report it.
+            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
         """
         self._within(memory, self._converse, source, chunk, settings, verb, seed or b"")
 
     def _within(self, memory: int, work: Callable[..., object], *arguments: bytes) -> None:
-        """Call a function of the prelude's, which rearms the limit once it has its arguments."""
+        """Call a function of the prelude, which restores the memory limit once it has its arguments.
+
+        Raises:
+            OutOfMemory: The memory limit was reached outside of Lua code that could report it.
+        """
         self._limit = memory
         self._lua.set_max_memory(0)
         size = sum(map(len, arguments))
@@ -160,8 +166,8 @@ class VM:
             answer = self._verbs[verb](*arguments)
             if answer is not None:
                 self._make_room(len(answer))
-        except BaseException as error:  # noqa: BLE001 - raised on, it would reach the script as an object of Python's
-            error.__traceback__ = None  # what the verb held is given back, so that there is memory to report the end
+        except BaseException as error:  # noqa: BLE001 - raised further, it would reach the script as a Python object
+            error.__traceback__ = None  # frees what the verb held, so that there is memory to report the end
             self._give_up(error)
         return answer
 

@@ -1,6 +1,6 @@
 """A worker: the process in which one script runs.
 
-It talks to the host over its standard input and output. Everything else that it inherited is given up first.
+It talks to the host over its standard input and output. First it closes everything else that it inherited.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REHEARSAL = REHEARSALS * protocol.frame(
 )
 """Jobs that do nothing."""
 TRIM_AFTER = 0.002
-"""Seconds of processor time that no script needs less of for much memory."""
+"""Seconds of processor time. A script that took less cannot have used much memory, so none is given back."""
 
 
 class Worker:
@@ -55,7 +55,7 @@ class Worker:
     """
 
     forking = False
-    """Whether it forks after it has run a script."""
+    """Whether the process forks again after it has run a script."""
 
     def __init__(self, incoming: int, outgoing: int, *, is_compiled: bool = False) -> None:
         self._incoming = os.fdopen(incoming, "rb", closefd=False)
@@ -95,8 +95,8 @@ class Worker:
 
         Args:
             cpu: Seconds of processor time for each job.
-            memory: Bytes that Lua may hold in each.
-            jobs: How many it does.
+            memory: Bytes that Lua may hold during each job.
+            jobs: How many jobs this process runs.
         """
         self._jobs = jobs
         self._is_locked = True
@@ -123,7 +123,7 @@ class Worker:
         self._report()
 
     def serve(self) -> NoReturn:
-        """Wait for a job, run it, and exit, or if there are to be more, make a new VM for the next one."""
+        """Wait for a job and run it. Then exit, or make a new VM if there are further jobs."""
         while True:
             self._work(self._next_frame())
             self._jobs -= 1
@@ -209,7 +209,7 @@ class Worker:
         return codecs.convert(name, text, *more, room=self._vm.room)
 
     def _exit(self, fields: bytes) -> None:
-        """End the script in the middle of whatever it does."""
+        """End the script and this process at once."""
         self._write_end(fields)
         os._exit(0)
 
@@ -217,7 +217,7 @@ class Worker:
         return repr(time.time()).encode()
 
     def _end(self, fields: bytes) -> None:
-        """Send the outcome of a job. From here on, its limit in time does not end this process."""
+        """Send the outcome of a job. From here on, the job's limit of processor time does not end this process."""
         if self._jobs > 1:
             self._confinement.rearm(0)
         self._write_end(fields)
@@ -258,7 +258,7 @@ def main() -> NoReturn:
         worker = Worker(0, 1)
         confinement.die_with_parent()
         worker.serve()
-    except BaseException as error:  # noqa: BLE001 - the interpreter's own exit would close Lua, which runs finalizers
+    except BaseException as error:  # noqa: BLE001 - a normal exit of Python would close Lua, which runs finalizers
         os.write(2, f"the sandbox failed: {type(error).__name__}: {error}\n".encode())
     os._exit(BROKEN)
 

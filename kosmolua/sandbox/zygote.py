@@ -1,7 +1,7 @@
-"""A zygote: a warm process with the VM built and nothing run, which forks workers.
+"""A zygote: a process that forks workers. It has built a VM, but runs no script itself, so a fork starts quickly.
 
-Its standard input is a socket for the host's orders and the statuses of workers that the host asks for. It does one
-order after another and learns of a worker's end only when it looks: no signal interrupts it.
+Its standard input is a socket, which carries the host's orders and the exit statuses that the host asks for. The zygote
+carries out one order after another. No signal interrupts it, so it polls to learn that a worker has ended.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ DESCRIPTORS = struct.Struct("ii")
 MAX_ANCILLARY = 64 + DESCRIPTORS.size
 INCOMING, OUTGOING = 0, 1
 REAP_INTERVAL = 0.002
-"""Seconds between two looks at workers that were killed and are not gone yet, while no order comes."""
+"""Seconds between two checks of workers that were killed and have not ended yet, while no order comes."""
 STATUS_TIMEOUT = 1.0
-"""Seconds in which a worker that has closed its pipe must be gone before it is killed."""
+"""Seconds that a worker that has closed its pipe gets to end before it is killed."""
 
 
 class Zygote:
-    """Forks workers, ends them on order, and tells how they ended.
+    """Forks workers, ends them on order, and reports how they ended.
 
     Args:
         control: The descriptor of the socket to the host.
@@ -54,7 +54,7 @@ class Zygote:
         self._dying: set[int] = set()
 
     def serve(self) -> NoReturn:
-        """Serve the host until it is gone."""
+        """Carry out the host's orders until the host has ended."""
         gc.freeze()
         self._obey()
         self._rehearse()
@@ -120,14 +120,14 @@ class Zygote:
             os._exit(BROKEN)
 
     def _kill(self, number: int) -> None:
-        """End a worker, if it still runs. The host will not ask for its status any more."""
+        """End a worker if it still runs. The host does not ask for its exit status afterwards."""
         self._unforked.discard(number)
         if pid := self._pids.pop(number, 0):
             os.kill(pid, signal.SIGKILL)
             self._dying.add(pid)
 
     def _status(self, number: int) -> int:
-        """Return the status of a worker whose pipe is closed, once, and NO_ROOM for one that could not be forked."""
+        """Return the exit status of a worker whose pipe is closed, or NO_ROOM if it could not be forked."""
         pid = self._pids.pop(number, 0)
         if not pid:
             return NO_ROOM if number in self._unforked else -signal.SIGKILL

@@ -1,1 +1,1 @@
-"""Schemas of functions: types, read from Python signatures or JSON Schema, and their spellings."""
+"""Schemas of functions: types, which are read from Python signatures or JSON Schema, and how they are spelled."""

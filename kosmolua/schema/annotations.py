@@ -1,4 +1,4 @@
-"""Python annotations as types."""
+"""Reading Python annotations as types."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ _LISTS = (list, Sequence, tuple)
 _MAPS = (dict, Mapping)
 _UNIONS = (typing.Union, types.UnionType)
 _Known: TypeAlias = dict[object, Record]
-"""The records that are being read, since one may contain itself."""
+"""The records that are being read. They are looked up here, since a record may contain itself."""
 _records: WeakKeyDictionary[object, Record] = WeakKeyDictionary()
-"""The records that were read, by their TypedDict: many functions take or return the same one."""
+"""The records that were read, by their TypedDict, since many functions take or return the same one."""
 _Restriction: TypeAlias = Bound | Choice
-"""What may stand inside ``Annotated``: a choice takes the place of the string that it restricts."""
+"""A restriction inside ``Annotated``. A choice replaces the string type that it restricts."""
 
 
 class Uncarriable(TypeError):
-    """An annotation that Lua has no value for, or with a bound that restricts nothing.
+    """An annotation whose values Lua cannot carry, or that has a bound which restricts nothing.
 
     Args:
-        problem: What is wrong with it.
-        hint: What to write instead.
+        problem: What is wrong with the annotation.
+        hint: What to write instead, or None.
     """
 
     def __init__(self, problem: str, hint: str | None = None) -> None:
@@ -70,7 +70,7 @@ def type_of(annotation: object) -> Type:
             with bounds.
 
     Raises:
-        Uncarriable: Lua has no such value, or a bound restricts nothing in it.
+        Uncarriable: Lua cannot carry such values, or a bound restricts nothing.
     """
     known: _Known = {}
     kind = _read(annotation, known)
@@ -87,7 +87,7 @@ def optional(annotation: object) -> bool:
 
 
 def sentence(annotation: object) -> str:
-    """Return the first string inside an ``Annotated``, or nothing."""
+    """Return the first string inside an ``Annotated``, or an empty string."""
     if get_origin(annotation) is not Annotated:
         return ""
     return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, str)), "")
@@ -115,7 +115,7 @@ def _read(annotation: object, known: _Known) -> Type:
         return Map(_read(arguments[1], known) if arguments else ANY)
     if typing.is_typeddict(annotation):
         return known.get(annotation) or _records.get(annotation) or _record(annotation, known)
-    hint = "write str, and carry them as base64" if annotation in (bytes, bytearray) else None
+    hint = "write str, and pass the bytes as base64" if annotation in (bytes, bytearray) else None
     raise Uncarriable(f"Lua cannot carry {getattr(annotation, '__name__', annotation)}", hint)
 
 
@@ -127,7 +127,11 @@ def _item(annotation: object) -> object:
 
 
 def _union(members: Sequence[object], restrictions: Sequence[_Restriction], known: _Known) -> Type:
-    """Return the type of a union, each of whose members is restricted by what suits it."""
+    """Return the type of a union. Each restriction applies to the members that it can restrict.
+
+    Raises:
+        Uncarriable: A restriction suits no member.
+    """
     parts = [_read(member, known) for member in members if member is not type(None)]
     for restriction in restrictions:
         if not any(_suits(restriction, part) for part in parts):

@@ -1,4 +1,4 @@
-"""Arguments: what a script passed, bound to the parameters of a function, or everything that is wrong with it."""
+"""Binding a script's arguments to the parameters of a function, and the message if they do not fit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kosmolua.suggestions import as_hint, listed, parameters_meant
 REQUIRED = inspect.Parameter.empty
 
 MAX_FAULTS = 6
-"""Faults that a message tells, so that a model can correct many names at once. No more names are looked at closely."""
+"""The most faults in one message. There are several so that a model can correct them at once."""
 MAX_NAME = 80
-"""Characters of an unknown name that a message quotes."""
+"""The most characters of an unknown name that a message quotes."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Parameter:
     """One named argument of a function.
 
     Args:
-        name: As Lua writes it.
-        type: What fits.
+        name: The name in Lua.
+        type: The type of the values.
         about: One sentence for the reference.
-        default: The function's own default, or :data:`REQUIRED` if it has none.
-        unless: The parameter that may be given instead of this required one, or nothing.
-        alias: Another spelling that calls may use, such as the service's own, or nothing.
-        checked: What a call's value is held to, if that is less than the type says.
-        null: True if ``json.null`` is handed on as None; otherwise the parameter then is left out.
-        inside: The place in another argument that may hold it instead, such as ``extra``, ``body``, ``name``.
+        default: The function's default, or :data:`REQUIRED` if it has none.
+        unless: The parameter that may be given instead of this required one, or an empty string.
+        alias: Another name that calls may use, such as the service's own, or an empty string.
+        checked: The type that values are checked against, if it is less strict than ``type``.
+        null: True if ``json.null`` is passed to the function as None. Otherwise it counts as left out.
+        inside: The path in another argument that may hold the value instead, such as ``extra``, ``body``, ``name``.
     """
 
     name: str
@@ -48,25 +48,28 @@ class Parameter:
 
     @property
     def accept(self) -> Callable[[object], object]:
-        """Returns the value to hand to the function for one that fits, and raises :class:`Mismatch` for another."""
+        """A function that converts a value for the function, and raises :class:`Mismatch` if it does not fit."""
         return (self.checked or self.type).accept
 
     @property
     def required(self) -> bool:
-        """True if a call must give it, or the parameter that may be given instead."""
+        """True if a call must give this parameter, or the one that may be given instead."""
         return self.default is REQUIRED
 
     @property
     def may_be_absent(self) -> bool:
-        """True if a call may leave it out."""
+        """True if a call may leave the parameter out."""
         return not self.required or bool(self.unless)
 
     def is_inside(self, given: Mapping[str, object]) -> bool:
-        """Return True if another argument contains it, or has another value than a table where it would be."""
+        """Return True if another argument may contain the value, by :attr:`inside`.
+
+        It also counts if a value on the path is not a table, since that is reported as another fault.
+        """
         around: object = given
         for depth, key in enumerate(self.inside):
             if not isinstance(around, Mapping):
-                return depth > 1  # at 1 it is the other argument itself, which has to be a table
+                return depth > 1  # at depth 1 it is the other argument itself, which has to be a table
             if key not in around:
                 return False
             around = around[key]
@@ -78,10 +81,10 @@ class Fault:
     """One thing that is wrong with the arguments of a call.
 
     Args:
-        param: The name it is about.
-        problem: What follows its subject, as in ``needs limit, an integer`` or ``must be an integer, not 1.5``.
-        subject: The value that does not fit, such as ``tags[2]``; nothing if the subject is the function.
-        hint: What to do about it, or nothing.
+        param: The name of the parameter.
+        problem: The words after the subject, such as ``needs limit, an integer`` or ``must be an integer, not 1.5``.
+        subject: The value that does not fit, such as ``tags[2]``; an empty string if the subject is the function.
+        hint: What to do about it, or an empty string.
     """
 
     param: str
@@ -90,7 +93,7 @@ class Fault:
     hint: str = ""
 
     def clause(self, path: str = "") -> str:
-        """Return the fault as a clause that names the function, or as one that follows another after a semicolon."""
+        """Return the fault as a clause: with a path one that names the function, else one that follows a semicolon."""
         if path:
             return f"{path}: {self.subject} {self.problem}" if self.subject else f"{path} {self.problem}"
         return f"{self.subject or 'it'} {self.problem}"
@@ -100,8 +103,8 @@ class Binder:
     """Binds the arguments of calls to parameters.
 
     Args:
-        parameters: In declared order, which is that of positional arguments.
-        usage: What to do if arguments are missing or too many, as in ``call it as get({ id })``.
+        parameters: The parameters, in the order of positional arguments.
+        usage: The hint if arguments are missing or too many, such as ``call it as get({ id })``.
     """
 
     def __init__(self, parameters: Sequence[Parameter], usage: str) -> None:
@@ -118,10 +121,11 @@ class Binder:
 
         Args:
             path: The function as the caller named it, for messages.
-            given: What Lua passed: nothing, one table of named arguments, or values in declared order.
+            given: The arguments from Lua: none, one table of named arguments, or values in declared order.
 
         Raises:
-            BadArguments: Names are unknown, values do not fit, or required ones are missing; it tells them all.
+            BadArguments: Names are unknown, values do not fit, or required arguments are missing. The message lists
+                all of these faults, up to ``MAX_FAULTS``.
         """
         named = self._by_name(path, given) if given else {}
         try:
@@ -153,7 +157,7 @@ class Binder:
         return {parameter.name: value for parameter, value in pairs if value is not None}
 
     def _refusal(self, path: str, named: Mapping[str, Json]) -> BadArguments:
-        """Return the error that tells the first faults, each hint once."""
+        """Return the error that lists the first faults, and each hint once."""
         known = [parameter.name for parameter in self._parameters]
         unknown = [name for name in named if name not in known]
         likely = {name: parameters_meant(name, known) for name in unknown[:MAX_FAULTS]}
@@ -170,7 +174,7 @@ class Binder:
         return BadArguments("; ".join(clauses) + more, param=first.param, hint=self._usage)
 
     def _missing(self, named: Mapping[str, Json], likely: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
-        """Yield the required parameters that are missing, unless an unknown name is likely meant for one."""
+        """Yield a fault for each missing required parameter, unless an unknown name is probably meant for it."""
         there = named.keys() | {names[0] for names in likely.values() if names}
         for parameter in self._parameters:
             is_given = {parameter.name, parameter.unless} & there or parameter.is_inside(named)
@@ -196,11 +200,11 @@ class Binder:
 
 
 def unsendable(subject: str, fault: Mapping[str, str]) -> BadArguments:
-    """Return the refusal of arguments that could not leave the sandbox.
+    """Return the error for arguments that could not be sent from the sandbox.
 
     Args:
-        subject: What was called.
-        fault: ``where`` in the arguments, and the ``problem``.
+        subject: The path of the function that was called.
+        fault: The place in the arguments as ``where``, and the ``problem``.
     """
     where = fault["where"]
     param = where.partition(".")[0].partition("[")[0] or None

@@ -1,6 +1,6 @@
 """Bounds: restrictions on the values of a type.
 
-A plugin writes them inside ``Annotated``; a JSON Schema has them as keywords.
+Plugins write bounds inside ``Annotated``; in a JSON Schema they are keywords.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 MAX_MATCHED = 256
-"""Characters of a string that a document's pattern is tried on: a bad pattern takes time beyond all bounds on more."""
+"""The most characters of a string that is matched against a document's pattern. With more, a match may never end."""
 
 
 class Bound:
     """A restriction on a value."""
 
     of: ClassVar[str]
-    """The kinds of values it restricts, for messages."""
+    """The kinds of values that it restricts, for messages."""
 
     @property
     def words(self) -> str:
-        """The words after the type in a message, as in ``in 1..100``."""
+        """The words after the type in a message, such as ``in 1..100``."""
         raise NotImplementedError
 
     @property
@@ -59,7 +59,7 @@ class Range(Bound):
 
     @property
     def words(self) -> str:
-        """Both ends, as in ``in 1..100``, or the one that there is, as in ``of at least 1``."""
+        """The bound in words: both ends, as in ``in 1..100``, or only one, as in ``of at least 1``."""
         if None not in (self.minimum, self.maximum) and not (self.exclusive_minimum or self.exclusive_maximum):
             return f"in {self.minimum}..{self.maximum}"
         low = "above" if self.exclusive_minimum else "of at least"
@@ -69,7 +69,7 @@ class Range(Bound):
 
     @property
     def example(self) -> object:
-        """The lower end, or the upper one, if it fits."""
+        """The lower end if it fits, else the upper end if it fits, else None."""
         return next((end for end in (self.minimum, self.maximum) if end is not None and self.holds(end)), None)
 
     def holds(self, value: float) -> bool:
@@ -92,8 +92,8 @@ class Length(Bound):
     """The length of a string, a list or a table.
 
     Args:
-        minimum: The fewest characters, items or keys.
-        maximum: The most, or None.
+        minimum: The smallest number of characters, items or keys.
+        maximum: The largest number, or None.
     """
 
     of = "string or list"
@@ -103,17 +103,17 @@ class Length(Bound):
 
     @property
     def words(self) -> str:
-        """Both ends, or the one that there is, as in ``with something in it``."""
+        """The bound in words, such as ``of length 1..5`` or ``with something in it``."""
         if self.maximum is None:
             return "with something in it" if self.minimum == 1 else f"of length at least {self.minimum}"
         return f"of length {self.minimum}..{self.maximum}" if self.minimum else f"of length at most {self.maximum}"
 
     def holds(self, value: Any) -> bool:
-        """Return True if a value is of such a length."""
+        """Return True if the length of a value is in the bounds."""
         return len(value) >= self.minimum and (self.maximum is None or len(value) <= self.maximum)
 
     def json_schema(self, kind: str) -> dict[str, object]:
-        """Return ``minLength`` and ``maxLength``, or what they are called for lists and tables."""
+        """Return ``minLength`` and ``maxLength``, or the keywords for lists and tables, such as ``minItems``."""
         unit = {"array": "Items", "object": "Properties"}.get(kind, "Length")
         ends = {f"min{unit}": self.minimum or None, f"max{unit}": self.maximum}
         return {name: end for name, end in ends.items() if end is not None}
@@ -121,13 +121,13 @@ class Length(Bound):
 
 @dataclass(frozen=True)
 class Pattern(Bound):
-    """A regular expression that a string matches.
+    """A regular expression that a string has to match.
 
     Args:
-        pattern: In the syntax of Python's ``re``.
-        like: A string that matches, for messages and reference pages, or nothing.
-        whole: True if it matches the whole string; otherwise any part of a string of at most :data:`MAX_MATCHED`
-            characters, and a longer string fits in any case.
+        pattern: The regular expression, in the syntax of Python's ``re``.
+        like: A string that matches, for messages and reference pages, or an empty string.
+        whole: True if the whole string has to match. Otherwise a match anywhere in it is enough, and a string of more
+            than :data:`MAX_MATCHED` characters always fits.
     """
 
     of = "string"
@@ -163,34 +163,34 @@ class Pattern(Bound):
 
 @dataclass(frozen=True)
 class Unless:
-    """The name of the parameter that may be given in place of a required one, written inside ``Annotated``."""
+    """Inside ``Annotated``, the name of a parameter that may be given instead of this required one."""
 
     other: str
 
 
 def unless(other: str) -> Unless:
-    """Let a required parameter be left out, and be None, if another one is given instead."""
+    """Allow a call to leave out a required parameter, which is then None, if the parameter ``other`` is given."""
     return Unless(other)
 
 
 def between(low: float, high: float) -> Range:
-    """Bound a number; both ends fit."""
+    """Bound a number to a range that includes both ends."""
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
         raise TypeError(f"between takes two numbers, the lower one first, not {low!r} and {high!r}")
     return Range(low, high)
 
 
 def matching(pattern: str, example: str) -> Pattern:
-    """Bound a string to a regular expression that matches all of it.
+    """Bound a string to a regular expression that the whole string has to match.
 
     Args:
-        pattern: In the syntax of Python's ``re``.
+        pattern: The regular expression, in the syntax of Python's ``re``.
         example: A string that fits, for messages and reference pages.
     """
-    re.compile(pattern)  # a wrong pattern fails where it is written
+    re.compile(pattern)  # an invalid pattern fails at the place where it is written
     return Pattern(pattern, example)
 
 
 def non_empty() -> Length:
-    """Bound a string or a list to one that is not empty, as a filter needs that would otherwise let everything pass."""
+    """Require a string or a list that is not empty. Use it for filters that match everything if they are empty."""
     return Length(minimum=1)

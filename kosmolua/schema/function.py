@@ -1,4 +1,4 @@
-"""A function of an integration, as its signature and docstring describe it."""
+"""A function of an integration, and reading it from a Python function's signature and docstring."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ class Function:
     """A function that scripts can call.
 
     Args:
-        name: Its short name, as in ``list_services``.
-        full_name: Its name with the integration's prefix, as in ``render_list_services``.
-        effect: ``read`` if it changes nothing, ``destroy`` if what it does cannot be undone, else ``write``.
-        handler: The Python function: the opened account first, then the arguments by name.
-        parameters: In the order of the signature, which is the order of positional arguments.
+        name: The short name, such as ``list_services``.
+        full_name: The name with the integration's prefix, such as ``render_list_services``.
+        effect: ``read`` if it changes nothing, ``destroy`` if its effect cannot be undone, else ``write``.
+        handler: The Python function. It takes the opened account first, then the arguments by name.
+        parameters: The parameters in the order of the signature, which is the order of positional arguments.
         doc: The whole docstring; its first line is the summary.
-        returns: The type of the result, or None if the signature says no more than ``None``.
+        returns: The type of the result, or None if the annotation is ``None`` or missing.
         origin: The file and line of the handler.
-        is_foreign: True if a document of another service describes it, in which no type is that of a secret.
+        is_foreign: True if a service's document describes it, such as an OpenAPI document. Such a document declares no
+            secrets.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """The call as Lua writes it, optional parameters with a question mark."""
+        """The call in Lua's syntax. Optional parameters have a question mark."""
         names = [parameter.name + ("" if parameter.required else "?") for parameter in self.parameters]
         return f"{self.name}({{ {', '.join(names)} }})" if names else f"{self.name}()"
 
@@ -66,7 +67,7 @@ class Function:
 
     @cached_property
     def bind(self) -> Callable[[str, Sequence[Json]], dict[str, object]]:
-        """Returns the arguments of a call by name, see :meth:`kosmolua.schema.arguments.Binder.bind`."""
+        """A function that binds arguments, see :meth:`kosmolua.schema.arguments.Binder.bind`."""
         return Binder(self.parameters, f"call it as {self.signature}").bind
 
 
@@ -75,12 +76,13 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
 
     Args:
         handler: The Python function.
-        effect: What it does to the service.
-        prefix: What its full name starts with, or nothing.
+        effect: The effect on the service.
+        prefix: The prefix of the full name, or an empty string.
 
     Raises:
-        PluginError: The handler has a name that Lua cannot call, or no docstring, a parameter has no annotation, an
-            annotation no Lua value, or the signature is not ``(opened, /, *, name: type, ...)``.
+        PluginError: Lua cannot call a function of this name, the handler has no docstring, a parameter has no
+            annotation, Lua cannot carry values of an annotation, or the signature is not
+            ``(opened, /, *, name: type, ...)``.
     """
     origin, name = origin_of(handler), handler.__name__
     if objection := objection_to_function(name):
@@ -89,7 +91,7 @@ def read_function(handler: Callable[..., Any], effect: Effect, prefix: str) -> F
     if not doc:
         raise PluginError(f"{name} has no docstring", origin=origin, hint="say in one sentence what it does")
     if inspect.iscoroutinefunction(handler):
-        raise PluginError(f"{name} is async, and calls are made in threads", origin=origin, hint="write it with def")
+        raise PluginError(f"{name} is async, but calls are made in threads", origin=origin, hint="write it with def")
     parameters = [*inspect.signature(handler).parameters.values()]
     kinds = [parameter.kind for parameter in parameters]
     expected = [inspect.Parameter.POSITIONAL_ONLY] + [inspect.Parameter.KEYWORD_ONLY] * (len(kinds) - 1)
@@ -132,7 +134,7 @@ def origin_of(handler: Callable[..., Any]) -> str:
 
 
 def _as_written(hint: Any) -> Any:
-    """Return an annotation without the Optional that Python 3.10 puts around it if the default is None."""
+    """Return an annotation without the ``Optional`` that Python 3.10 adds if the default is None."""
     inner = [argument for argument in get_args(hint) if argument is not type(None)]
     wrapped = get_origin(hint) is typing.Union and len(inner) == 1 and get_origin(inner[0]) is Annotated
     return inner[0] if wrapped else hint

@@ -1,4 +1,4 @@
-"""The functions of an integration: those that are registered, and those that are read when one is asked for."""
+"""The functions of an integration: registered functions, and functions of a document, which are read on first use."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from typing import Any, Protocol
 from kosmolua.schema.function import Function
 
 MAX_KEPT = 512
-"""Functions that stay in memory once read."""
+"""The number of functions that stay in memory once they are read."""
 
 
 class More(Protocol):
-    """Functions that are read when one is asked for, such as those of an OpenAPI document.
+    """Functions that are read on first use, such as those of an OpenAPI document.
 
-    None of them is called like a registered one: where both are, the registered one is meant.
+    If a registered function has the same name, the registered one counts.
     """
 
     def names(self) -> Sequence[str]:
-        """Return the short name of each."""
+        """Return the short names of all functions."""
 
     def has(self, name: str) -> bool:
-        """Return True if there is one of this short name. It is asked often, and need not read anything."""
+        """Return True if there is a function with this short name. It is called often, so it should read nothing."""
 
     def function(self, name: str) -> Function | None:
-        """Return a function by its short name, or None."""
+        """Return a function by its short name, or None if there is none."""
 
     def named(self, key: str) -> str | None:
-        """Return the function that the service knows by another key, such as ``GET /pets``, or None.
+        """Return the name of the function for a key of the service, such as ``GET /pets``, or None.
 
-        It may be a registered one, if that stands for what the service calls so.
+        It may be the name of a registered function that covers the service's operation.
         """
 
     def sketches(self) -> Mapping[str, Any]:
-        """Return what lists and searches show of each, by short name."""
+        """Return a short form of each function for lists and searches, by short name."""
 
     def records(self) -> Mapping[str, Any]:
-        """Return the types of tables that they take and return, by name, each read on first use."""
+        """Return the records that the functions take and return, by name. Each is read on first use."""
 
     @property
     def index(self) -> Any:
-        """The search in them."""
+        """The search index of the functions."""
 
     @property
     def document(self) -> Path:
@@ -50,18 +50,18 @@ class More(Protocol):
 
     @property
     def overlay(self) -> Path:
-        """The file that says what the document does not; it need not exist."""
+        """The overlay: a file that adds to the document. It need not exist."""
 
     def findings(self) -> tuple[list[str], list[str]]:
-        """Return what is wrong with the overlay, and what is worth knowing of the document."""
+        """Return the problems of the overlay, and the notes on the document."""
 
 
 class Functions(Mapping[str, Function]):
     """The functions of an integration by short name, the registered ones first.
 
     Args:
-        own: The registered ones.
-        more: Those that are read when one is asked for, or None.
+        own: The registered functions.
+        more: The functions that are read on first use, or None.
         change: Applied to each function when it is looked up.
     """
 

@@ -34,7 +34,7 @@ _collects_mistakes: ContextVar[bool] = ContextVar("collects_mistakes", default=F
 
 @contextmanager
 def collected_mistakes() -> Iterator[None]:
-    """Collect the mistakes of integrations made in this thread in their ``mistakes``, instead of raising them."""
+    """Make integrations that are created in this thread collect their mistakes in ``mistakes``, not raise them."""
     token = _collects_mistakes.set(True)
     try:
         yield
@@ -43,7 +43,7 @@ def collected_mistakes() -> Iterator[None]:
 
 
 class Account(Protocol):
-    """The interface of an account class, beside its fields."""
+    """The method that every account class has, besides its fields."""
 
     def open(self, send: Send) -> Any:
         """Return the first argument of every function of the integration."""
@@ -55,12 +55,12 @@ class AccountField:
 
     Args:
         name: The key.
-        about: One sentence for the stanza.
+        about: One sentence that describes the key.
         secret: True if it holds a credential, which may come from a secret source.
-        type: What fits; a credential is a string.
-        default: The class's own default, or :data:`REQUIRED` if it has none.
+        type: The type of the value; a credential is a string.
+        default: The default of the account class, or :data:`REQUIRED` if it has none.
         many: True if it is a table of credentials by name, such as environment variables.
-        login: How an account gets it by logging in, if it can.
+        login: The OAuth login that provides the value, or None.
     """
 
     name: str
@@ -79,7 +79,7 @@ class AccountField:
 
 @dataclass(frozen=True)
 class Extension:
-    """The document that an integration is extended by, see :meth:`Integration.extend`."""
+    """The OpenAPI document that extends an integration. See :meth:`Integration.extend`."""
 
     file: str
     api: Callable[[Any], Any]
@@ -90,15 +90,16 @@ class Integration:
     """A set of functions that scripts find under ``app.integrations.NAME``, or under another root of ``app``.
 
     Args:
-        name: In lower case, as Lua and accounts.toml write it.
-        account: A dataclass with a docstring, a field for each setting, and ``open(send)``.
+        name: The name in Lua and in accounts.toml, in lower case.
+        account: A dataclass with a docstring, a field for each setting, and a method ``open(send)``.
         about: One sentence for the list of integrations.
         prefix: What full names start with: ``render`` makes ``render_list_services``. The default is the name.
         words: Synonyms for searches of the documentation, each with the word that the functions use, as in
             ``{"redis": "key_value"}``.
-        root: The name under ``app`` where scripts find it. A plugin leaves it out.
-        fields: The fields of an account, if no class declares them: ``account`` then takes them by name.
-        more: Functions that are read when one is asked for. A plugin leaves it out.
+        root: The name under ``app`` where scripts find it. Plugins do not pass it.
+        fields: The fields of an account if no class declares them. Then ``account`` is a function that takes them by
+            name.
+        more: Functions that are read on first use. Plugins do not pass it.
 
     Raises:
         PluginError: The name is not a Lua name, or the account class lacks something.
@@ -136,10 +137,10 @@ class Integration:
         self.extension: Extension | None = None
         self.simulate: Callable[[str], Send] | None = None
         self.carrier: Callable[[str], Any] | None = None
-        """Returns what sends an account's requests, if that is not HTTP."""
+        """Takes an account's name, and returns the backend that sends its requests, if that is not HTTP."""
         self.identify: Callable[[Any], str] | None = None
         self.address: Callable[[Mapping[str, Any]], str] | None = None
-        """Returns where an account's service is, from its section; relative addresses of a login begin there."""
+        """Takes an account's section, and returns the URL of its service, to which URLs of a login are relative."""
         self.naming: dict[str, Callable[[Any, str], str]] = {}
 
     def __repr__(self) -> str:
@@ -154,33 +155,33 @@ class Integration:
         return self._register(handler, "write")
 
     def destroys(self, handler: _Handler) -> _Handler:
-        """Register a function whose effect cannot be undone: it deletes something, or replaces all of it."""
+        """Register a function whose effect cannot be undone, because it deletes something or replaces all of it."""
         return self._register(handler, "destroy")
 
     def simulator(self, simulate: _Simulator) -> _Simulator:
         """Register the simulator of the service, for ``--simulate``.
 
-        It is called once for each account, with the account's name, and returns a ``send``.
+        It is called once for each account, with the account's name, and returns a ``send`` function.
         """
         self.simulate = simulate
         return simulate
 
     def identifies(self, identify: _Identifier) -> _Identifier:
-        """Register the function that ``accounts check`` calls: one cheap live request that tells whose account it is.
+        """Register the function that ``accounts check`` calls. It makes one cheap request to find whose account it is.
 
-        It takes what the account's ``open`` returned, and returns words such as ``ann@example.com (tea-...)``.
+        It takes the result of the account's ``open``, and returns a text such as ``ann@example.com (tea-...)``.
         """
         self.identify = identify
         return identify
 
     def names(self, *parameters: str) -> Callable[[_Namer], _Namer]:
-        """Register the function that tells the name of the thing behind an id, for the person who approves a call.
+        """Register the function that looks up the name that belongs to an id, for the person who approves a call.
 
-        It takes what the account's ``open`` returned and the id, and returns the name by one cheap read. It is called
-        only if a person is asked, once for each id of a run; if it fails, the person sees the id alone.
+        It takes the result of the account's ``open`` and the id, and returns the name after one cheap read. It is
+        called only if a person is asked, once for each id in a run. If it fails, the person sees only the id.
 
         Args:
-            parameters: The parameters that hold such ids, in every function: ``service_id``.
+            parameters: The names of the parameters that hold such ids, in any function, such as ``service_id``.
         """
 
         def register(name_of: _Namer) -> _Namer:
@@ -194,38 +195,39 @@ class Integration:
     ) -> None:
         """Add the operations of an OpenAPI document that no registered function covers.
 
-        They use the same accounts and permissions. A registered function's name wins, and ``covered_by`` in the
-        overlay says which others stand for an operation.
+        They use the same accounts and permissions. A registered function covers the operation of the same name, and
+        the operations for which ``covered_by`` in the overlay names it.
 
         Args:
-            file: The plugin's ``__file__``: ``openapi.json`` and ``openapi.toml`` are beside it.
-            api: Takes what the account's ``open`` returned; returns the client that sends the requests.
-            supplies: The arguments that calls may leave out although the document requires them, each with what takes
-                the opened account and returns the value.
+            file: The plugin's ``__file__``: ``openapi.json`` and ``openapi.toml`` are in the same folder.
+            api: A function that takes the result of the account's ``open``, and returns the client that sends the
+                requests.
+            supplies: Arguments that calls may leave out although the document requires them. Each has a function that
+                takes the opened account and returns the value.
         """
         self.extension = Extension(file, api, dict(supplies or {}))
 
     @property
     def aliases(self) -> dict[str, str]:
-        """The short name of each registered function's full name."""
+        """The full names of the registered functions, each with the short name."""
         return {function.full_name: name for name, function in self.functions.own.items() if function.full_name != name}
 
     def spellings(self) -> Iterator[str]:
-        """Yield the short and the full name of every function; it reads none."""
+        """Yield the short and the full name of every function, without reading any function."""
         for name in self.functions:
             yield name
             if self.prefix:
                 yield f"{self.prefix}_{name}"
 
     def short(self, name: str) -> str | None:
-        """Return the short name of a function by its short or its full name, or None; it reads no function."""
+        """Return the short name of a function, given its short or its full name, or None. It reads no function."""
         if name in self.functions:
             return name
         plain = name.removeprefix(f"{self.prefix}_") if self.prefix else name
         return self.aliases.get(name) or (plain if plain != name and plain in self.functions else None)
 
     def function(self, name: str) -> Function | None:
-        """Return a function by its short or its full name, or None."""
+        """Return a function, given its short or its full name, or None if there is none."""
         short = self.short(name)
         return self.functions.get(short) if short else None
 
@@ -246,7 +248,7 @@ class Integration:
         return handler
 
     def _object(self, mistake: PluginError) -> None:
-        """Raise a mistake, or collect it while a plugin is loaded, so that all are reported together."""
+        """Raise a mistake. While a plugin is loaded, collect it instead, so that all mistakes are reported together."""
         if not _collects_mistakes.get():
             raise mistake
         self.mistakes.append(mistake)
@@ -291,7 +293,7 @@ _ADDRESS = re.compile(r"(url|(^|_)uri|endpoint)$", re.IGNORECASE)
 
 
 def made_up(owner: str, field: AccountField) -> object:
-    """Return the value of a field in a simulation or a test; for a credential, its text.
+    """Return the value that a field has in a simulation or a test. A credential is returned as plain text.
 
     Args:
         owner: The integration's name.
@@ -301,7 +303,7 @@ def made_up(owner: str, field: AccountField) -> object:
 
 
 def placeholder(owner: str, field: AccountField, text: str = "...") -> object:
-    """Return a value that fits a field.
+    """Return an example of a valid value for a field.
 
     Args:
         owner: The integration's name, which becomes part of an address.

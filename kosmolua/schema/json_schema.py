@@ -1,8 +1,8 @@
-"""JSON Schema as types: what OpenAPI 3.0 and 3.1, Swagger 2.0 and the tools of MCP servers declare.
+"""Reading JSON Schema as types: the schemas of OpenAPI 3.0 and 3.1, Swagger 2.0 and the tools of MCP servers.
 
-Documents are sloppy and types are strict, so a schema is read leniently: what cannot be read becomes ``any`` and leaves
-a note, and what is not checked (``not``, ``if``, ``uniqueItems``, ``multipleOf``...) is left to the service. A record
-reads its keys on first use, so a document costs only what is used of it, and a schema may contain itself.
+Many documents have mistakes, so schemas are read leniently. A schema that cannot be read becomes ``any`` and leaves a
+note. Some keywords are not checked (``not``, ``if``, ``uniqueItems``, ``multipleOf``...); the service checks them. A
+record reads its keys on first use, so unused parts of a document cost nothing, and a schema may contain itself.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kosmolua.schema.merging import Schema, merged, normal
 from kosmolua.schema.types import ANY, Choice, List, Map, Record, Scalar, Type, Union
 
 MAX_DEPTH = 64
-"""Schemas inside one another, up to the next record."""
+"""The largest depth of schemas inside one another, counted from the enclosing record."""
 MAX_FOLLOWED = 1000
-"""References that are merged into one schema."""
+"""The largest number of references that are merged into one schema."""
 MAX_SPREAD = 2
-"""Alternatives inside alternatives that are each joined with the keys around them: their number grows exponentially."""
+"""The largest depth of nested alternatives that are merged with the schema around them, which grows exponentially."""
 _STEP, _SPREAD = "", "+"
-"""Marks in a trail: a step inwards, and alternatives that were joined with the keys around them."""
+"""Marks in a trail: a step inwards, and alternatives that were merged with the schema around them."""
 NOTHING = Choice(())
 """The type that no value fits."""
 
@@ -36,7 +36,7 @@ _INFERRED = {
     "string": ("pattern", "minLength", "maxLength"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
 }
-"""The keywords that tell a type that is not named."""
+"""The keywords from which a missing ``type`` is inferred."""
 _SHAPES = {
     "type",
     "enum",
@@ -47,22 +47,20 @@ _SHAPES = {
     "format",
     *(word for each in _INFERRED.values() for word in each),
 }
-"""The keywords that make up a type; ``required`` alone does not."""
+"""The keywords that describe a type; ``required`` alone does not."""
 _NESTED = re.compile(r"([*+?]|,\d*\}).*\)[*+{]")
 """A repetition inside a repeated group, on which Python's ``re`` may take exponential time."""
 _UNCLEAR = re.compile(r"\[\[|--|&&|~~|\|\||\\[1-9]")
-"""What Python's ``re`` warns of, and references to groups."""
+"""Syntax that Python's ``re`` warns of, and references to groups."""
 
 
 class Reader:
-    """Reads the schemas of one document.
-
-    Any thread may use it.
+    """Reads the schemas of one document. Any thread may use it.
 
     Args:
-        document: What references such as ``#/components/schemas/Pet`` lead into.
-        without: The mark of properties to leave out: ``readOnly`` for what is sent, ``writeOnly`` for what comes back.
-        look_up: Returns what a reference leads to, if the document is read in parts.
+        document: The document that references such as ``#/components/schemas/Pet`` point into.
+        without: The mark of properties to leave out: ``readOnly`` for arguments, ``writeOnly`` for results.
+        look_up: Returns the target of a reference, for a document that is read in parts.
     """
 
     def __init__(
@@ -84,8 +82,8 @@ class Reader:
         """Return the type of a schema.
 
         Args:
-            schema: An object, or a boolean: true for anything, false for nothing.
-            name: The name of its record, for LuaCATS; those inside have it as a prefix, as in ``Issue.user``.
+            schema: An object or a boolean: true fits any value, false none.
+            name: The name of its record, for LuaCATS. Records inside have it as a prefix, as in ``Issue.user``.
         """
         try:
             return self._read(schema, name, ())
@@ -94,7 +92,7 @@ class Reader:
             return ANY
 
     def resolve(self, node: Json) -> Json:
-        """Return an object of the document, or what it refers to; an empty object if that does not exist."""
+        """Return an object of the document, or the target if it is a reference; an empty object if that is missing."""
         seen: set[str] = set()
         while isinstance(node, dict) and isinstance(pointer := node.get("$ref"), str):
             if pointer in seen:
@@ -131,7 +129,7 @@ class Reader:
         Args:
             schema: The schema.
             name: The name of its record.
-            trail: The references and the steps that led here from the record around.
+            trail: The references and steps from the enclosing record to this schema.
         """
         if isinstance(schema, bool):
             return ANY if schema else NOTHING
@@ -161,11 +159,11 @@ class Reader:
         return self._types[pointer]
 
     def _merged(self, schema: Schema, followed: dict[str, None]) -> Schema:
-        """Return a schema with what it refers to and the members of its ``allOf`` in it.
+        """Return a schema merged with the target of its ``$ref`` and the members of its ``allOf``.
 
         Args:
-            schema: The schema, null in one spelling.
-            followed: The references that are in it already; those that are followed now are added.
+            schema: The schema, as :func:`~kosmolua.schema.merging.normal` returns it.
+            followed: The references that were merged already; further ones are added.
         """
         parts: list[Schema] = [{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}]
         pointer = schema.get("$ref")
@@ -199,7 +197,7 @@ class Reader:
         return _or_null(kind) if schema["nullable"] else kind
 
     def _any_of(self, schema: Schema, members: Sequence[Json], name: str, trail: tuple[str, ...]) -> Type:
-        """Return the union of the alternatives, each with what the schema around them says."""
+        """Return the union of the alternatives, each merged with the schema around them."""
         around = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf", "title", "nullable")}
         says_more = bool(_SHAPES & around.keys() - {"type", "format"})
         wholes: list[Json] = [{"allOf": [around, member]} if says_more else member for member in members]
@@ -255,7 +253,7 @@ class Reader:
         )
 
     def _unique(self, name: str, schema: Schema) -> str:
-        """Return the name of a record, which no other has. One inside another has its title if that is a name."""
+        """Return a unique name for a record. A record inside another one gets its title if that is a valid name."""
         title = _text(schema, "title")
         wanted = title if title.isidentifier() and title.isascii() and "." in name else name
         number, name = 1, wanted
@@ -275,7 +273,7 @@ class Reader:
         return (Range(low, high, low_excluded, high_excluded),)
 
     def _end(self, schema: Schema, plain: str, exclusive: str, name: str) -> tuple[float | None, bool]:
-        """Return an end of a range, and True if it is excluded, which older drafts say by a boolean."""
+        """Return an end of a range, and True if it is excluded. Older drafts use a boolean for that."""
         end, excluded = schema.get(plain), schema.get(exclusive)
         if excluded is not None and not isinstance(excluded, bool):
             end, excluded = excluded, True
@@ -332,7 +330,7 @@ class _Fields(Mapping[str, Type]):
 
 
 def _without_descendants(schema: Schema, followed: Mapping[str, None]) -> Schema:
-    """Return a schema without the alternatives by which a parent lists its children, if a child is being read."""
+    """Return a parent's schema without the alternatives that list its children, if one of them is being read."""
     for word in ("oneOf", "anyOf"):
         pointers = [each.get("$ref") for each in schema.get(word, ()) if isinstance(each, dict)]
         if any(isinstance(pointer, str) and pointer in followed for pointer in pointers):
@@ -345,7 +343,7 @@ def _or_null(kind: Type) -> Type:
 
 
 def _says_more_than_required(member: Json) -> bool:
-    """Return False for an alternative such as ``{required: [a]}``, which only restricts what is said elsewhere."""
+    """Return False for an alternative such as ``{required: [a]}``, which describes no type of its own."""
     return not isinstance(member, dict) or not member or "$ref" in member or bool(_SHAPES & member.keys())
 
 
@@ -365,7 +363,7 @@ def _choice(schema: Schema) -> Type:
 
 
 def _union(kinds: Sequence[Type]) -> Type:
-    """Return the type of any of several: flat, each once, all choices in one."""
+    """Return the union of some types: without unions inside, each type once, and all choices joined into one."""
     flat = [member for kind in kinds for member in (kind.members if isinstance(kind, Union) else (kind,))]
     nullable = any(kind.nullable for kind in [*kinds, *flat])
     members = [replace(member, nullable=False) if member.nullable else member for member in flat]
@@ -401,6 +399,6 @@ def _text(schema: Schema, word: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """Return a name as LuaCATS can write it."""
+    """Return a name in a form that LuaCATS allows."""
     cleaned = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned

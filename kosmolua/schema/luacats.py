@@ -1,4 +1,4 @@
-"""LuaCATS: how an integration's functions, arguments and results are declared for editors and for models.
+"""LuaCATS: the declarations of functions, arguments and results, for editors and for models.
 
 The annotations are those of https://luals.github.io/wiki/annotations/.
 """
@@ -25,9 +25,9 @@ def description(parameter: Parameter, *, with_choices: bool = True, spelling: st
     """Return a parameter's sentence, and in parentheses the choices, bounds and default that it does not mention.
 
     Args:
-        parameter: What to describe.
+        parameter: The parameter.
         with_choices: True to add the choices.
-        spelling: The LuaCATS spelling of its type, to be added too, or nothing.
+        spelling: The LuaCATS spelling of its type, to be added too, or an empty string.
     """
     sentence = _one_line(parameter.about)
     added = [f"`{spelling}`"] if spelling else []
@@ -70,7 +70,7 @@ def _unsaid_bounds(kind: Type, sentence: str) -> list[str]:
 
 
 def prose(text: str) -> str:
-    """Return the text of a docstring as Markdown: code that reStructuredText has in two backticks has one."""
+    """Return the text of a docstring as Markdown, where code has one backtick on each side instead of two."""
     return text.replace("``", "`")
 
 
@@ -82,7 +82,7 @@ def types_inside(kind: Type) -> tuple[Type, ...]:
 
 
 def choices_in(kind: Type) -> tuple[Json, ...]:
-    """Return the only values that fit a type, its items or one of its members; none if any other fits."""
+    """Return the choices of a type, of its items or of one of its members; none if there is no choice."""
     if isinstance(kind, Choice):
         return kind.values
     return next(filter(None, map(choices_in, types_inside(kind))), ())
@@ -121,7 +121,7 @@ def _label_of_values(values: Iterable[Json]) -> str:
 
 
 def literal(value: object) -> str:
-    """Return a JSON value as Lua writes it."""
+    """Return a JSON value as a Lua literal."""
     if isinstance(value, Mapping):
         keys = {key: str(key) if _NAME.fullmatch(str(key)) else f"[{literal(str(key))}]" for key in value}
         return _braced(f"{keys[key]} = {literal(item)}" for key, item in value.items())
@@ -136,7 +136,7 @@ def _braced(items: Iterator[str]) -> str:
 
 
 def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the argument tables of functions, and of the choices that they name.
+    """Yield the declarations of the functions' argument tables, and of the choices that these refer to.
 
     Args:
         functions: Functions of one integration.
@@ -161,7 +161,7 @@ def argument_types(functions: Iterable[Function], namespace: str) -> Iterator[st
 
 
 def record_types(functions: Iterable[Function], namespace: str) -> Iterator[str]:
-    """Yield the declarations of the records that functions take or return, each once."""
+    """Yield the declarations of the records that functions take or return, each record once."""
     kinds: list[Type] = []
     for function in functions:
         kinds += [parameter.type for parameter in function.parameters]
@@ -174,7 +174,7 @@ def record_class(record: Record, namespace: str) -> str:
 
     Args:
         record: The record.
-        namespace: What the names of records start with, or nothing.
+        namespace: The prefix of the names of records, or an empty string.
     """
     fields = [
         field(key, kind.spell(namespace), _about_key(record, key), may_be_absent=key not in record.required)
@@ -189,7 +189,7 @@ def function_stub(function: Function, namespace: str, holder: str) -> str:
     Args:
         function: The function.
         namespace: The prefix of the names of its types.
-        holder: The Lua variable that the function is a field of.
+        holder: The Lua variable whose field the function is.
     """
     lines = [f"---{line}".rstrip() for line in [*prose(function.doc).splitlines(), "", f"Effect: {function.effect}."]]
     if function.parameters:
@@ -210,9 +210,9 @@ def class_of(name: str, about: str, fields: Iterable[str]) -> str:
     """Return the declaration of a class.
 
     Args:
-        name: The class, and after a colon its parents.
-        about: One line, or nothing.
-        fields: As :func:`field` returns them.
+        name: The name of the class, and after a colon its parents.
+        about: A line that describes the class, or an empty string.
+        fields: The annotations of the fields, as :func:`field` returns them.
     """
     return "\n".join([*([f"---{about}"] if about else []), f"---@class {name}", *fields])
 
@@ -225,7 +225,7 @@ def field(name: str, kind: str, about: str = "", *, may_be_absent: bool = False)
 
 
 def records_in(kinds: Iterable[Type]) -> list[Record]:
-    """Return the records in some types and those inside them, each once, also if it contains itself."""
+    """Return the records in some types and in their parts, each record once. A record may contain itself."""
     found: dict[str, Record] = {}
     left = [*kinds][::-1]
     while left:
@@ -239,7 +239,10 @@ def records_in(kinds: Iterable[Type]) -> list[Record]:
 
 
 def records_by_depth(kinds: Iterable[Type]) -> Iterator[Record]:
-    """Yield the records in some types and those inside them, each once, the outer ones first; each is read then."""
+    """Yield the records in some types and in their parts, each record once, the outer ones first.
+
+    The fields of a record are read only when the next record is asked for.
+    """
     seen: set[str] = set()
     left = deque(kinds)
     while left:
@@ -267,7 +270,7 @@ def _argument(function: Function, parameter: Parameter, namespace: str) -> str:
 
 
 def _overload(function: Function, namespace: str) -> list[str]:
-    """Return the annotation of a call with plain values, if there are parameters that can be given so."""
+    """Return the annotation of a call with positional values. Return none if the function cannot be called so."""
     plain = [*takewhile(lambda parameter: _is_plain(parameter.type), function.parameters)]
     if not plain or not all(parameter.may_be_absent for parameter in function.parameters[len(plain) :]):
         return []

@@ -1,6 +1,6 @@
-"""JSON Schemas merged into one, as ``allOf`` and references with siblings demand.
+"""Merging JSON Schemas into one, for ``allOf`` and for references with further keywords.
 
-Values fit the merged schema if they fit all parts; where parts contradict each other, the first wins.
+A value fits the merged schema if it fits all parts. If parts contradict each other, the first part counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ _LOWER = ("maximum", "maxLength", "maxItems", "maxProperties")
 
 
 def normal(schema: Schema) -> Schema:
-    """Return a schema that says null in one way, by ``nullable``, in place of the five that there are."""
+    """Return a schema that allows null only by ``nullable``, and by none of the other four ways that documents use.
+
+    Keywords with malformed values are dropped.
+    """
     plain = dict(schema)
     nullable = bool(schema.get("nullable") is True or schema.get("x-nullable") is True)
     kinds = schema.get("type")
@@ -48,7 +51,7 @@ def _is_null(schema: Json) -> bool:
 
 
 def merged(one: Schema, other: Schema) -> Schema:
-    """Return a schema for values that fit two; where they contradict each other the first is right."""
+    """Return a schema for values that fit both schemas. If they contradict each other, the first one counts."""
     whole = other | one
     for word in one.keys() & other.keys():
         whole[word] = _merged_keyword(word, one[word], other[word])

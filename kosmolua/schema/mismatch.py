@@ -7,7 +7,7 @@ import json
 from kosmolua.secret import SecretText, Unshown
 
 MAX_QUOTED = 60
-"""Characters of a value that a message quotes."""
+"""The most characters of a value that a message quotes."""
 
 
 class Mismatch(Exception):
@@ -15,7 +15,7 @@ class Mismatch(Exception):
 
     Args:
         problem: What is wrong, as in ``must be an integer, not 1.5``.
-        where: The place inside the value, such as ``.env[2]``, or nothing.
+        where: The place inside the value, such as ``.env[2]``, or an empty string for the value itself.
     """
 
     def __init__(self, problem: str, where: str = "") -> None:
@@ -24,17 +24,21 @@ class Mismatch(Exception):
         self.where = where
 
     def inside(self, place: str) -> Mismatch:
-        """Return the same mismatch, seen from the value around."""
+        """Return the same mismatch with its place relative to the enclosing value.
+
+        Args:
+            place: The place of this value in the enclosing one.
+        """
         return Mismatch(self.problem, place + self.where)
 
 
 def must_be(words: str, value: object) -> Mismatch:
-    """Return the mismatch of a value that is not what the words say."""
+    """Return the mismatch of a value that is not what ``words`` describe, such as ``an integer``."""
     return Mismatch(f"must be {words}, not {quoted(value)}")
 
 
 def quoted(value: object) -> str:
-    """Return a value as a message shows it, truncated and with its kind: ``"5" (a string)``."""
+    """Return a value as messages show it, truncated and with its kind, such as ``"5" (a string)``."""
     if isinstance(value, Unshown):
         return f"{value.shown} (a secret)" if isinstance(value, SecretText) else value.shown
     if isinstance(value, str):

@@ -6,19 +6,19 @@ import re
 from collections.abc import Collection, Sequence
 
 APP, ROOT = "app", "integrations"
-"""The first two words of a full path to an installed integration. Another root has another second word: ``app.mcp``."""
+"""The first two names in the path of an installed integration. Other roots have another second name: ``app.mcp``."""
 SERVERS = "mcp"
 """The root of MCP servers. A server has one account, which is its section of the accounts file."""
 SCRIPTS = "scripts"
-"""The root of the user's own scripts, which are functions right under it: ``app.scripts.report``."""
+"""The root of the user's own scripts, which are functions directly under it: ``app.scripts.report``."""
 
 
 def parts_of(path: str) -> list[str]:
     """Return the names in a path below ``app.integrations``, as in ``["render2", "list_services"]``.
 
     Args:
-        path: ``render2.list_services``, with or without ``integrations.`` or ``app.integrations.`` before it. Any
-            other root is kept: ``app.mcp.files.read`` is ``["mcp", "files", "read"]``.
+        path: A path such as ``render2.list_services``, which may begin with ``integrations.`` or
+            ``app.integrations.``. Any other root is kept: ``app.mcp.files.read`` is ``["mcp", "files", "read"]``.
     """
     parts = path.strip().split(".")
     for beginning in (APP, ROOT):
@@ -28,12 +28,12 @@ def parts_of(path: str) -> list[str]:
 
 
 def qualified(root: str, name: str) -> str:
-    """Return the name of an integration for the catalog: ``render2``, or ``mcp.files`` under another root."""
+    """Return an integration's name in the catalog: ``render2``, or with another root ``mcp.files``."""
     return name if root in (ROOT, name) else f"{root}.{name}"
 
 
 def root_and_name(integration: str) -> tuple[str, str]:
-    """Return the root and the short name of an integration, as :func:`qualified` joins them."""
+    """Return the root and the short name of an integration, given its name in the catalog."""
     root, _, name = integration.rpartition(".")
     return root or (SCRIPTS if name == SCRIPTS else ROOT), name
 
@@ -55,9 +55,11 @@ def integration_in(parts: Sequence[str], names: Collection[str]) -> tuple[str, l
 
 
 def page_of(*names: str) -> str:
-    """Return the page of an integration or of one of its functions, such as ``integrations.render2``.
+    """Return the name of a documentation page, such as ``integrations.render2``.
 
-    Without a name it is the root; a name with a root of its own, such as ``mcp.files``, keeps that.
+    Args:
+        names: The name of an integration, and of a function of it, if the page is about them; none for the page of the
+            root. A name with a root of its own, such as ``mcp.files``, keeps that root.
     """
     is_rooted = bool(names) and ("." in names[0] or names[0] == SCRIPTS)
     return ".".join(names if is_rooted else (ROOT, *names))
@@ -79,7 +81,7 @@ _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def objection_to_integration(name: str, root: str = ROOT) -> str:
-    """Return why an integration under a root cannot have a name, as a hint, or nothing if it can."""
+    """Return a hint why an integration under a root cannot have a name, or an empty string if it can."""
     if not _INTEGRATION.fullmatch(name):
         return "use a-z, 0-9 and _, a letter first"
     if name in (APP, ROOT):
@@ -90,7 +92,7 @@ def objection_to_integration(name: str, root: str = ROOT) -> str:
 
 
 def objection_to_function(name: str) -> str:
-    """Return why a function cannot have a name, as a hint, or nothing if it can."""
+    """Return a hint why a function cannot have a name, or an empty string if it can."""
     if not _FUNCTION.fullmatch(name):
         return "use A-Z, a-z, 0-9 and _, a letter first"
     if name == "default":

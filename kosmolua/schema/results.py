@@ -1,4 +1,4 @@
-"""Results of functions, checked against the types that their annotations promise."""
+"""Checks of functions' results against the types that their annotations declare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kosmolua.schema.types import List, Map, Record, Type, Union
 
 
 def check(kind: Type, result: object) -> None:
-    """Check a result against a type; its tables may have more keys than the type names.
+    """Check a result against a type. Tables in the result may have more keys than the type names.
 
     Raises:
         Mismatch: The result does not fit.

@@ -1,4 +1,4 @@
-"""LuaCATS types, as people write them in annotations, read as types of the schema."""
+"""Reading LuaCATS types, which people write in the headers of scripts, as types of the schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kosmolua.protocol import Json
 from kosmolua.schema.types import ANY, BOOLEAN, INTEGER, NUMBER, STRING, Choice, List, Map, Record, Type, Union
 
 TABLE = Union((List(ANY), Map(ANY)))
-"""What ``table`` stands for."""
+"""The type that ``table`` stands for."""
 MAX_DEPTH = 20
 _NAMES: dict[str, Type] = {
     "any": ANY,
@@ -30,9 +30,9 @@ class Spelled(NamedTuple):
     """A type that was read.
 
     Args:
-        type: The type; ``any`` for a class or a function, whose fields are not known.
+        type: The type; ``any`` for a name that is not a basic type, such as that of a class.
         is_optional: True if nil fits too.
-        rest: The text after it.
+        rest: The text after the type.
     """
 
     type: Type
@@ -48,8 +48,8 @@ def read_type(text: str, name: str) -> Spelled:
     """Read the LuaCATS type at the beginning of a text.
 
     Args:
-        text: Such as ``integer How many days``, ``"live"|"failed"``, or ``{ name: string, tags?: string[] }``.
-        name: What tables with named keys inside it are called in a JSON Schema.
+        text: A text such as ``integer How many days``, ``"live"|"failed"``, or ``{ name: string, tags?: string[] }``.
+        name: The name that tables with named keys get in a JSON Schema.
 
     Raises:
         NoType: The text does not begin with a type.
@@ -60,7 +60,7 @@ def read_type(text: str, name: str) -> Spelled:
 
 
 class _Reader:
-    """Reads a type token by token; ``place`` is the end of what was read."""
+    """Reads a type token by token. ``place`` is the position after the last token."""
 
     def __init__(self, text: str, name: str) -> None:
         self.place = 0
@@ -69,7 +69,7 @@ class _Reader:
         self._depth = 0
 
     def union(self) -> tuple[Type, bool]:
-        """Read types with bars between them; return their union, and True if nil fits."""
+        """Read types that are separated by bars. Return their union, and True if nil fits."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise NoType("it is nested too deeply")
@@ -132,7 +132,7 @@ class _Reader:
         while not self._take("}"):
             found = re.compile(r"\s*([A-Za-z_]\w*)\s*(\??)\s*:").match(self._text, self.place)
             if found is None:
-                raise NoType("a table has its keys as in { name: string }")
+                raise NoType("write the keys of a table as in { name: string }")
             self.place = found.end()
             fields[found[1]], is_optional = self.union()
             if not (found[2] or is_optional):
@@ -143,7 +143,7 @@ class _Reader:
         return Record(self._name, fields, required=frozenset(required))
 
     def _take(self, sign: str) -> bool:
-        """Read a sign, if it comes next. Only inside brackets may a space come before one that goes on with a type."""
+        """Read a sign and return True if it comes next. No space may come before ``?`` and ``[]``."""
         found = _TOKEN.match(self._text, self.place)
         if found is None or found["sign"] != sign:
             return False

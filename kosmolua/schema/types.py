@@ -1,11 +1,11 @@
-"""Types that Lua can carry: how one takes a value, and how Lua, messages and JSON Schema spell it.
+"""Types that Lua can carry: checking and converting values, and the names of types in Lua, messages and JSON Schema.
 
     Type            accept, lua, words, json_schema, read; nullable
     ├── Scalar      an integer, a number, a string, a boolean, or anything
     ├── Choice      one of some values
     ├── List        a list of values of one type
     ├── Map         a table with string keys and values of one type
-    ├── Record      a table with named keys, each of a type of its own; it may contain itself
+    ├── Record      a table with named keys, each with its own type; a record may contain itself
     └── Union       any of several types
 
 Types are immutable and can be compared and pickled. A value that does not fit raises
@@ -32,14 +32,15 @@ from kosmolua.suggestions import did_you_mean, listed
 Kind: TypeAlias = Literal["any", "integer", "number", "string", "boolean", "secret"]
 
 _WIDE = re.compile(r"-?[1-9][0-9]{18,99}")
-"""The digits of an integer that Lua got as a string, since it has none beyond 64 bits."""
+"""The digits of an integer of more than 64 bits, which Lua has as a string."""
 _found: ContextVar[dict[tuple[int, int], object] | None] = ContextVar("found", default=None)
-"""What the unions around made of each table inside, or its mismatch, by the ids of union and table.
+"""The results of unions for the tables of a value, converted or a mismatch, by the ids of union and table.
 
-Without it a union inside a union would try its members once for each member of the outer one, and so on.
+Without it, the time for unions inside unions would grow exponentially: each member of the outer union would try all
+members of the inner one again.
 """
 _compared: ContextVar[frozenset[tuple[int, int]]] = ContextVar("compared", default=frozenset())
-"""The records whose comparison is under way, by their ids: a record may contain itself."""
+"""The pairs of records that are being compared, by their ids, since a record may contain itself."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Type:
     nullable: bool = field(default=False, kw_only=True)
 
     def accept(self, value: object) -> object:
-        """Return the value to hand to a function.
+        """Return the value converted for a function.
 
         Raises:
             Mismatch: The value does not fit.
@@ -61,9 +62,9 @@ class Type:
         return None if value is None and self.nullable else self._fit(value)
 
     def read(self, text: str) -> object:
-        """Return the value that a command-line argument stands for; if a string fits, the text itself.
+        """Return the value of a command-line argument. If a string fits, it is the text itself.
 
-        Lists and tables are JSON. Text that is not JSON stays text, which :meth:`accept` may refuse.
+        Lists and tables are written as JSON. Text that is not JSON is returned as it is; :meth:`accept` may refuse it.
         """
         try:
             return json.loads(text)
@@ -80,17 +81,17 @@ class Type:
 
         Args:
             namespace: The prefix of records' names, such as ``render2``.
-            choices: What stands for the choices in the type, if they are not to be spelled out.
+            choices: The name to write instead of the choices in the type, or an empty string to spell them out.
         """
         raise NotImplementedError
 
     @property
     def words(self) -> str:
-        """Its name in messages and docs, such as ``an integer in 1..100``."""
+        """The type in words for messages and docs, such as ``an integer in 1..100``."""
         raise NotImplementedError
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the type as a JSON Schema (draft 2020-12), records in ``$defs``."""
+        """Return the type as a JSON Schema (draft 2020-12), with its records in ``$defs``."""
         definitions = _Definitions()
         schema = self._schema(definitions)
         defined = definitions.define()
@@ -114,13 +115,13 @@ class Type:
 
 
 class _Definitions:
-    """The records of a JSON Schema under construction, each with a name of its own."""
+    """The records of a JSON Schema under construction, each with a unique name."""
 
     def __init__(self) -> None:
         self._names: dict[Record, str] = {}
 
     def reference(self, record: Record) -> dict[str, Any]:
-        """Return a reference to a record."""
+        """Return a JSON Schema that refers to a record, and note the record."""
         record = replace(record, nullable=False) if record.nullable else record
         if record not in self._names:
             same = sum(other.name == record.name for other in self._names)
@@ -128,7 +129,7 @@ class _Definitions:
         return {"$ref": f"#/$defs/{self._names[record]}"}
 
     def define(self) -> dict[str, dict[str, Any]]:
-        """Return the schemas of all records by name: those that were referred to, and those inside them."""
+        """Return the schemas of all noted records, and of the records inside them, by name."""
         schemas: dict[str, dict[str, Any]] = {}
         while left := [(record, name) for record, name in self._names.items() if name not in schemas]:
             for record, name in left:
@@ -191,19 +192,19 @@ _KINDS: dict[Kind, tuple[str, Callable[[object], object]]] = {
     "boolean": ("a boolean", _boolean),
     "secret": ("a secret", _secret),
 }
-"""Each kind with its words, and what converts a value or returns :data:`_UNFIT`."""
+"""Each kind with its words, and a function that converts a value or returns :data:`_UNFIT`."""
 
 
 @dataclass(frozen=True)
 class Scalar(Type):
-    """A single value, or anything at all.
+    """A single value, or any value at all.
 
-    An integer may be a whole float, or the digits of an integer beyond 64 bits, as Lua got them.
+    An integer may also be given as a float without a fraction, or as a string of digits if it has more than 64 bits.
 
     Args:
-        kind: What it is.
-        bounds: What restricts it, as in ``in 1..100``.
-        format: What a string or a number stands for in JSON Schema, such as ``date-time``; it is not checked.
+        kind: The kind of value.
+        bounds: The restrictions, such as ``in 1..100``.
+        format: The ``format`` in JSON Schema, such as ``date-time``. It is not checked.
     """
 
     kind: Kind
@@ -215,7 +216,7 @@ class Scalar(Type):
         return text if self.kind in ("string", "secret") else super().read(text)
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the kind: LuaCATS uses the same words, but for secrets."""
+        """Return the kind. LuaCATS uses the same words, except for secrets."""
         return "Secret" if self.kind == "secret" else self.kind
 
     @cached_property
@@ -253,7 +254,7 @@ NUMBER = Scalar("number")
 STRING = Scalar("string")
 BOOLEAN = Scalar("boolean")
 SECRET = Scalar("secret")
-"""A secret: scripts have a handle of it, which they can pass on and not read."""
+"""A secret. Scripts have a handle for it, which they can pass to functions but not read."""
 
 
 def is_secret(kind: Type) -> bool:
@@ -266,7 +267,7 @@ class Choice(Type):
     """One of some values.
 
     Args:
-        values: JSON values, mostly strings. Without any, nothing fits.
+        values: JSON values, mostly strings. If there are none, no value fits.
     """
 
     values: tuple[Json, ...]
@@ -279,7 +280,7 @@ class Choice(Type):
 
     @cached_property
     def _key(self) -> tuple[bool, str]:
-        """The key for comparisons: 1 and true are equal in Python, and lists have no hash."""
+        """The key for comparisons. The values are not used: 1 equals True in Python, and lists have no hash."""
         return self.nullable, json.dumps(self.values, sort_keys=True)
 
     @cached_property
@@ -320,7 +321,7 @@ class Choice(Type):
 
 
 def _is_same(choice: Json, value: object) -> bool:
-    """Return True if a value from Lua is a choice: 5.0 is 5, an empty table is a list too, but true is not 1."""
+    """Return True if a value from Lua equals a choice. 5.0 equals 5, {} equals an empty list, true does not equal 1."""
     if isinstance(choice, bool) or isinstance(value, bool):
         return choice is value
     if isinstance(choice, (dict, list)) and value in ([], {}):
@@ -334,7 +335,7 @@ class List(Type):
 
     Args:
         item: The type of each item.
-        bounds: What restricts its length.
+        bounds: The restrictions of its length.
     """
 
     item: Type
@@ -377,14 +378,14 @@ class Map(Type):
 
     Args:
         value: The type of each value.
-        bounds: What restricts the number of keys.
+        bounds: The restrictions of the number of keys.
     """
 
     value: Type
     bounds: tuple[Bound, ...] = ()
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return a table of strings and the values' type."""
+        """Return ``table<string, T>`` with the type of the values."""
         return f"table<string, {self.value.spell(namespace, choices)}>"
 
     @property
@@ -413,12 +414,12 @@ class Record(Type):
 
     Args:
         name: The name of its class.
-        fields: The type of each key, in order; it may be read on first use.
-        about: The sentence of each key that has one.
-        required: The keys that must be there. In Lua a key that may be None is one that may be left out.
-        filled: The keys that become None if Lua leaves them out.
-        extra: The type of other keys, or None if there can be no others.
-        defaults: What the service takes for a key that is left out, for the docs only.
+        fields: The type of each key, in order. The types may be read on first use.
+        about: The sentences that describe keys, for each key that has one.
+        required: The keys that must be present. A key that may be None is not among them, since nil in Lua is absent.
+        filled: The keys that get the value None if Lua leaves them out.
+        extra: The type of all other keys, or None if other keys are not allowed.
+        defaults: The service's defaults for keys that are left out, for the docs only.
     """
 
     name: str
@@ -452,7 +453,7 @@ class Record(Type):
         return self.name, tuple(self.fields), *keys, self.extra, tuple(self.fields.values())
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return its name."""
+        """Return the name of the record."""
         return f"{namespace}.{self.name}" if namespace else self.name
 
     @property
@@ -486,7 +487,7 @@ class Record(Type):
         return definitions.reference(self)
 
     def definition(self, definitions: _Definitions) -> dict[str, Any]:
-        """Return the JSON Schema that a reference to this record refers to."""
+        """Return the JSON Schema of this record, to which references point."""
         properties = {key: kind._schema(definitions) for key, kind in self.fields.items()}
         for key, about in self.about.items():
             properties[key] = properties[key] | {"description": about}
@@ -509,17 +510,17 @@ def _accepted(kind: Type, value: object, key: str) -> object:
 
 @dataclass(frozen=True)
 class Union(Type):
-    """Any of several types; the first that takes a value is used.
+    """Any of several types. The first member that accepts a value converts it.
 
     Args:
-        members: Two or more.
+        members: Two or more types.
     """
 
     members: tuple[Type, ...]
 
     @cached_property
     def _for_text(self) -> tuple[Type, ...]:
-        """The members, integers last: digits are text if text fits too."""
+        """The members to try for a string, with integers last: digits stay a string if a string fits too."""
         return tuple(sorted(self.members, key=lambda member: isinstance(member, Scalar) and member.kind == "integer"))
 
     @cached_property
@@ -527,17 +528,17 @@ class Union(Type):
         return any(member.read("0") == "0" for member in self.members)
 
     def read(self, text: str) -> object:
-        """Return the JSON value, but the text if a string fits, unless the JSON is a list or a table."""
+        """Return the JSON value. If a string fits and the JSON is no list or table, return the text instead."""
         value = super().read(text)
         return text if self._takes_text and not isinstance(value, (dict, list)) else value
 
     def spell(self, namespace: str = "", choices: str = "") -> str:
-        """Return the members, each once."""
+        """Return the members with bars between them, each once."""
         return "|".join(dict.fromkeys(member.spell(namespace, choices) for member in self.members))
 
     @property
     def words(self) -> str:
-        """The members, those of a longer union each once."""
+        """The members in words, joined by ``or``. In a union of more than three, equal words occur once."""
         words = [member.words for member in self.members]
         return " or ".join(words if len(words) <= 3 else dict.fromkeys(words))
 
@@ -570,11 +571,11 @@ class Union(Type):
             except Mismatch:
                 continue
         if meant := self._meant(value):
-            meant.accept(value)  # names what inside the value does not fit
+            meant.accept(value)  # raises a mismatch with the place inside the value
         raise must_be(self.words, value)
 
     def _meant(self, value: object) -> Type | None:
-        """Return the only member that a list or a table is meant for, by its kind or its tag, or None."""
+        """Return the only member that a list or a table can be meant for, by its kind or its tag, or None."""
         if not isinstance(value, (dict, list)) or not value:
             return None
         kinds = List if isinstance(value, list) else (Map, Record)
@@ -587,14 +588,14 @@ class Union(Type):
 
 
 def _has_tag(record: Record, value: Any) -> bool:
-    """Return True if a table has one of the strings that tell this record from others, as in ``type = "card"``."""
+    """Return True if a table has a string that identifies this record, such as ``type = "card"``."""
     tags = [key for key, item in value.items() if isinstance(item, str) and key in record.fields]
     kinds = {key: record.fields[key] for key in tags}
     return any(isinstance(kind, Choice) and value[key] in kind.values for key, kind in kinds.items())
 
 
 def has_secrets(kind: Type | None) -> bool:
-    """Return True if a value of this type may hold a secret; types may contain themselves and share their parts."""
+    """Return True if a value of this type may hold a secret. Types may contain themselves and share their parts."""
     seen: dict[int, Type] = {}
     waiting = [kind] if kind else []
     while waiting:

@@ -1,27 +1,20 @@
-"""Tenants: who is served, each with a runtime, recordings and a protocol server of its own."""
+"""Tenants of the server, each with its own runtime, recordings and MCP server."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp
 
-from kosmolua.accounts.sources import Sources
 from kosmolua.broker.records import CallEnded, Event
-from kosmolua.broker.store import Stores
-from kosmolua.broker.stores import open_stores
-from kosmolua.broker.tenancy import Tenancy
-from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, NotConfigured, WorkerLost
-from kosmolua.folders import expanded, state_folder
+from kosmolua.errors import Busy, ConfigError, Interrupted, KosmoError, WorkerLost
 from kosmolua.limits import Limits
 from kosmolua.mcp.clients import Clients
 from kosmolua.mcp.http import MAX_SESSIONS, SESSION_TIMEOUT
@@ -29,125 +22,41 @@ from kosmolua.mcp.server import Handlers
 from kosmolua.runs import Outcome, RunOptions
 from kosmolua.runs.run import DEFAULT_NAME
 from kosmolua.runtime import Runtime
-from kosmolua.secret import Secret
 from kosmolua.serve.approvals import Approvals, Approver
 from kosmolua.serve.grants import Grants
+from kosmolua.serve.opened import Common, Opened
+from kosmolua.serve.own import Own
 from kosmolua.serve.runs import Observer, Running
-from kosmolua.serve.settings import Given, Settings, TenantSettings
-from kosmolua.serve.tokens import SignedTokens, Tokens, may_be_signed
+from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.tokens import Tokens, may_be_signed
 
-FOLDER = "tenants"
 OPEN_TENANT = "simulated"
-"""The tenant of a server that has none and only simulates."""
+"""The name of the only tenant of a server that has no tenants and only simulates."""
 POLL_INTERVAL = 0.05
 RETIREMENT = 5.0
-"""Seconds for which a runtime that was replaced is kept after its last run: somebody may have just looked it up."""
+"""Seconds for which a replaced runtime is kept: a request may have looked it up just before it was replaced."""
 
 
 def _ignore(_: object) -> None:
     return
 
 
-@dataclass(frozen=True)
-class Common:
-    """What the command line gives to all tenants.
-
-    Args:
-        simulate: Answer calls from simulators.
-        failures: How simulated functions fail.
-        plugins: Integrations that all tenants have.
-        read_only: Deny every write.
-        deny: Patterns of functions that are denied.
-        limits: Limits of scripts, where a tenant has no others.
-        require_isolation: Run no script if the system lacks a layer around the sandbox.
-        check: Refuse scripts that are certain to fail.
-        environ: The environment that secrets may come from.
-        warn: Called with a sentence about what is unwise but works.
-    """
-
-    simulate: bool = False
-    failures: Mapping[str, str] = field(default_factory=dict)
-    plugins: Sequence[str] = ()
-    read_only: bool = False
-    deny: Sequence[str] = ()
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    require_isolation: bool = False
-    check: bool = True
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    warn: Callable[[str], None] = _ignore
-
-
-class Opened:
-    """A tenant's section with what it names: its tokens, and a runtime with its accounts.
-
-    Args:
-        settings: What its section says.
-        common: What all tenants have.
-        server: What the file says of the server.
-        stores: Keep the recordings of all tenants; None if each keeps them in its folder.
-
-    Raises:
-        ConfigError: A file cannot be read, or says something that it may not; a token is missing or too short.
-    """
-
-    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
-        self.settings = settings
-        self.server = server
-        self._store = stores.of(settings.name) if stores else None
-        self._common = common
-        self.folder = os.path.join(state_folder(), FOLDER, settings.name)
-        base = server.path.parent if server.path else Path()
-        self.tokens = self._read_tokens(base)
-        self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None
-        self.runtime = self.open_runtime(simulate=common.simulate)
-
-    def open_runtime(self, *, simulate: bool) -> Runtime:
-        """Return a new runtime with the accounts and integrations of the tenant."""
-        settings, common = self.settings, self._common
-        runtime = Runtime(
-            settings.accounts or self.server.path,
-            simulate=simulate,
-            failures=common.failures if simulate else None,
-            plugins=[*common.plugins, *settings.plugins],
-            read_only=common.read_only,
-            deny=common.deny,
-            journal=True,
-            workers=self.server.workers_of(settings),
-            require_isolation=common.require_isolation,
-            warn=self._warn,
-            environ=common.environ,
-            scripts=settings.scripts,
-            share_limits=True,
-            tenancy=Tenancy(settings.name, self.folder, settings.permissions),
-            store=self._store,
-        )
-        runtime.limits = runtime.limits.but(**common.limits).but(**settings.limits)
-        return runtime
-
-    def _read_tokens(self, base: Path) -> Tokens:
-        where = f"tenants.{self.settings.name}.token"
-        return Tokens(_secret(base, self._common, where, given, self._warn) for given in self.settings.token)
-
-    def _warn(self, sentence: str) -> None:
-        self._common.warn(f"{self.settings.name}: {sentence}")
-
-
 class Tenant:
-    """One of those who are served. Nothing of it is reached through another.
+    """A tenant of the server. It has no access to other tenants.
 
     Args:
-        opened: Its section, with what that names.
-        common: What all tenants have.
-        observers: Who is told of its runs.
+        opened: The objects that are made from its section.
+        common: The options that all tenants share.
+        observers: The observers that are told of its runs.
 
-    ``name`` is its name, ``approvals`` has the calls of its running scripts that wait for a person, and ``grants`` what
-    its people have allowed for good.
+    ``name`` is its name. ``approvals`` has the calls of its running scripts that wait for a person, and ``grants`` the
+    functions that its people have permanently allowed.
     """
 
     def __init__(self, opened: Opened, common: Common, observers: Sequence[Observer] = ()) -> None:
         self.name = opened.settings.name
         self.approvals = Approvals(lambda: self.runtime.store)
-        self.grants = Grants(os.path.join(opened.folder, "grants.json"))
+        self.grants = Grants(lambda: self.runtime.store)
         self._opened = opened
         self._common = common
         self._observers = observers
@@ -165,23 +74,23 @@ class Tenant:
         self.mcp: ASGIApp = Clients(
             self._sessions.handle_request, has_runs=self._handlers.has_runs, end_runs=self._handlers.end_runs
         )
-        """Answers requests of the protocol, once :meth:`start` has returned."""
+        """The ASGI application that answers MCP requests, once :meth:`start` has returned."""
         self._stopping = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
     @property
     def runtime(self) -> Runtime:
-        """What runs its scripts. A reload replaces it, so look it up for each request."""
+        """The runtime of its scripts. A reload replaces it, so look it up for each request."""
         return self._opened.runtime
 
     @property
     def settings(self) -> TenantSettings:
-        """What its section says."""
+        """The settings in its section."""
         return self._opened.settings
 
     @property
     def tokens(self) -> Tokens:
-        """The tokens that were given to it."""
+        """Its configured tokens."""
         return self._opened.tokens
 
     @property
@@ -191,34 +100,39 @@ class Tenant:
 
     @property
     def folder(self) -> str:
-        """The folder of what is kept for it alone, which need not exist."""
+        """The folder for the files of this tenant, which need not exist."""
         return self._opened.folder
 
     def simulated(self) -> Runtime:
-        """Return a new runtime with its accounts and integrations, whose calls are simulated and in no journal."""
+        """Return a new runtime with its accounts and integrations, whose calls are simulated."""
         return self._opened.open_runtime(simulate=True)
 
     def may_bear_signed(self, token: bytes) -> bool:
-        """Return True if a token says that it is one of the tenant's issuer, which anybody could say."""
+        """Return True if a token claims to be of the tenant's issuer. The signature is not verified."""
         return self._opened.signed is not None and may_be_signed(token) and self._opened.signed.may_fit(token)
 
     async def bears_signed(self, token: bytes) -> bool:
-        """Return True if a token is one that the tenant's issuer signed for it."""
+        """Return True if the tenant's issuer signed a token for this tenant."""
         return self._opened.signed is not None and await self._opened.signed.accept(token)
 
-    # Its scripts
+    # Runs
 
     way_to_approve = "on the page of this server"
 
     def running(self) -> list[Running]:
-        """Return its runs under way, the oldest first."""
+        """Return its active runs, the oldest first."""
         return list(self._running.values())
 
     async def run(self, source: str, options: RunOptions) -> Outcome:
-        """Run a script as one of a client: recorded unless it only plans, counted, and in the audit.
+        """Run a script for a client, and return its outcome. The run is in the metrics and in the audit.
 
-        A call that must be approved waits for a person at the page or at the client, and pauses the run if nobody
-        answers in time. Cancelling the task ends the script; if it waits for a person, it is paused.
+        Unless the run only makes a plan, it is recorded. A call that must be approved waits for a person on the website
+        or at the client; if nobody answers in time, the run is paused. Cancelling the task ends the script, or pauses
+        it if it waits for a person.
+
+        Args:
+            source: The text of the script.
+            options: The options of the run.
         """
         run = options["run"] = options.get("run") or os.urandom(6).hex()
         if not options.get("planning"):
@@ -228,16 +142,16 @@ class Tenant:
         return await self._attend(running, options, lambda runtime, given: runtime.run_async(source, **given))
 
     async def resume(self, run: str, options: RunOptions, **decided: Any) -> Outcome:
-        """Go on with a recorded run, of whichever client of this tenant.
+        """Resume a recorded run of any client of this tenant, and return its outcome.
 
         Args:
-            run: Its id.
-            options: As a run takes them.
-            decided: What a person decided about its calls: ``approve``, ``deny``, ``done`` and ``again``, as
-                :meth:`kosmolua.Runtime.resume` takes them.
+            run: The id of the run.
+            options: The options of the run.
+            decided: A person's decisions about its calls: the arguments ``approve``, ``deny``, ``done`` and ``again``
+                of :meth:`kosmolua.Runtime.resume`.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is no such run.
         """
         recording = await asyncio.to_thread(self.runtime.store.read, run)
         script = recording.script
@@ -249,13 +163,12 @@ class Tenant:
     async def _attend(
         self, running: Running, options: RunOptions, begin: Callable[[Runtime, RunOptions], Awaitable[Outcome]]
     ) -> Outcome:
+        granted = await asyncio.to_thread(self.grants.patterns, self.runtime.catalog)
         if self._is_draining:
             busy = Busy("The server is about to stop", hint="nothing was run; try again in a moment")
             return Outcome([], "", busy, [])
         runtime, client = self.runtime, options.get("approve")
-        if any(self.grants):
-            granted = await asyncio.to_thread(self.grants.patterns, runtime.catalog)
-            options["allow"] = [*options.get("allow", ()), *granted]
+        options["allow"] = [*options.get("allow", ()), *granted]
         options["approve"] = Approver(self.approvals, running.id, running.script, self._approval_wait, client)
         options["watch"] = self._watch(running, options.get("watch", _ignore))
         self._running[running.id] = running
@@ -294,15 +207,15 @@ class Tenant:
         for each in self._observers:
             each.ended(running, outcome)
 
-    # Its life
+    # Starting and stopping
 
     @property
     def is_stopped(self) -> bool:
-        """True if it answers no request of the protocol any more."""
+        """True if it no longer answers MCP requests."""
         return self._stopping.is_set()
 
     async def start(self) -> None:
-        """Begin to answer requests of the protocol."""
+        """Begin to answer MCP requests."""
         ready = asyncio.Event()
         self._serving = asyncio.create_task(self._serve(ready))
         waiting = asyncio.create_task(ready.wait())
@@ -312,7 +225,7 @@ class Tenant:
             self._serving.result()
 
     def adopt(self, opened: Opened) -> None:
-        """Serve with another section from now on. Scripts that run go on with what they started with."""
+        """Use another section from now on. Scripts that are running keep the settings that they started with."""
         former, self._opened = self._opened, opened
         self._handlers.adopt(opened.runtime, read_only=self._common.read_only, simulated=self._common.simulate)
         task = asyncio.create_task(_retire(former.runtime))
@@ -320,14 +233,14 @@ class Tenant:
         task.add_done_callback(self._retiring.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Begin no further run, and wait until those under way have ended, at most for so many seconds."""
+        """Refuse further runs, and wait at most ``seconds`` until the active runs have ended."""
         self._is_draining = True
         ends = asyncio.get_running_loop().time() + seconds
         while self._running and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(POLL_INTERVAL)
 
     async def stop(self) -> None:
-        """End its scripts and sessions. What waits for a person is paused, and recorded runs can go on later."""
+        """End its scripts and sessions. Runs that wait for a person are paused; all recorded runs can be resumed."""
         self._is_draining = True
         if self.approvals.release():
             await self.drain(1.0)
@@ -348,7 +261,7 @@ class Tenant:
 
 
 async def _retire(runtime: Runtime) -> None:
-    """Close a runtime once nothing runs with it, or when this task is cancelled."""
+    """Close a runtime once it has no active runs, or when this task is cancelled."""
     try:
         await asyncio.sleep(RETIREMENT)
         while runtime.is_running:
@@ -366,33 +279,33 @@ async def _dismiss(tenant: Tenant) -> None:
 
 
 class Tenants:
-    """All who are served.
+    """All tenants of the server.
 
     Args:
-        settings: What the accounts file says.
-        common: What the command line gives to all of them.
-        observers: Who is told of their runs.
-        key: Signs the cookies of the page, if the processes of a server share one.
+        settings: The settings in the accounts file.
+        common: The options from the command line that all tenants share.
+        observers: The observers that are told of the tenants' runs.
+        key: The key that signs the website's cookies, if the processes of a server share one.
 
-    ``settings`` is what the file says, as it was read last, ``metrics_token`` the token for the metrics that it names,
-    and ``client_secret`` that of the provider that people sign in at. ``key`` signs the cookies of the page; it is
-    another one at each start unless the file has one.
+    ``settings`` has the settings that were read last, ``metrics_token`` the token for the metrics, and
+    ``client_secret`` the client secret for the OpenID Connect provider. ``key`` signs the website's cookies. It is the
+    key in the settings, else the key in the stores, which all replicas share, else a random key at each start.
 
     Raises:
-        ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
+        ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
     """
 
     def __init__(
         self, settings: Settings, common: Common, observers: Sequence[Observer] = (), key: bytes | None = None
     ) -> None:
-        self.key = key or _cookie_key(settings, common)
         self._common = common
         self._observers = [*observers]
         self._leaving: set[asyncio.Task[None]] = set()
-        self._stores = _open_stores(settings, common)
+        own = self._own(settings)
+        self._stores = own.stores()
+        self.key = key or own.cookie_key(self._stores)
         self.settings, opened = self._open(settings)
-        self.metrics_token = _metrics_token(self.settings, common)
-        self.client_secret = _client_secret(self.settings, common)
+        self.metrics_token, self.client_secret = own.metrics_token(), own.client_secret()
         self._by_name = {each.settings.name: Tenant(each, common, self._observers) for each in opened}
 
     def __iter__(self) -> Iterator[Tenant]:
@@ -404,40 +317,41 @@ class Tenants:
 
     @property
     def open_tenant(self) -> Tenant | None:
-        """The tenant that needs no token, whose calls are simulated; None if there are others."""
+        """The tenant that needs no token, of a server that only simulates; None on other servers."""
         return next((tenant for tenant in self if tenant.settings.is_open), None)
 
     def place_of(self, token: bytes) -> int | None:
-        """Return the place among the tenants of the one that a token may lead to, or None. It lets nobody in."""
+        """Return the index of the tenant whose token this may be, or None. It authenticates nobody."""
         for place, tenant in enumerate(self):
             if tenant.tokens.accept(token) or tenant.may_bear_signed(token):
                 return place
         return None
 
     async def authenticate(self, token: bytes) -> Tenant | None:
-        """Return the tenant whose token this is, or None. For a token that was given it takes the same time."""
+        """Return the tenant whose token this is, or None. The time does not depend on which configured token it is."""
         found = [tenant for tenant in self if tenant.tokens.accept(token)]
         if not found and may_be_signed(token):
             found = [tenant for tenant in self if await tenant.bears_signed(token)]
         return found[0] if len(found) == 1 else self.open_tenant
 
     def observe(self, *observers: Observer) -> None:
-        """Have further observers told of the runs of all tenants."""
+        """Add observers, which are told of the runs of all tenants."""
         self._observers.extend(observers)
 
     async def start(self) -> None:
-        """Begin to answer requests of the protocol."""
+        """Begin to answer MCP requests."""
         for tenant in self:
             await tenant.start()
 
     async def reload(self, settings: Settings) -> None:
-        """Serve by other settings from now on, without cutting a run. If one cannot be used, all stays as it is.
+        """Use other settings from now on, without ending any run. After an error, all settings stay as they were.
 
         Raises:
-            ConfigError: A file cannot be read, or says something that it may not; two tenants have the same token.
+            ConfigError: A file cannot be read or has an invalid value, or two tenants have the same token.
         """
-        metrics_token = await asyncio.to_thread(_metrics_token, settings, self._common)
-        client_secret = await asyncio.to_thread(_client_secret, settings, self._common)
+        own = self._own(settings)
+        metrics_token = await asyncio.to_thread(own.metrics_token)
+        client_secret = await asyncio.to_thread(own.client_secret)
         read, opened = await asyncio.to_thread(self._open, settings)
         self.settings, self.metrics_token, self.client_secret = read, metrics_token, client_secret
         gone = [tenant for tenant in self if tenant.name not in read.tenants]
@@ -455,24 +369,35 @@ class Tenants:
             task.add_done_callback(self._leaving.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Begin no further run, and wait until those under way have ended, at most for so many seconds."""
+        """Refuse further runs, and wait at most ``seconds`` until the active runs have ended."""
         await asyncio.gather(*(tenant.drain(seconds) for tenant in self))
+
+    def disconnect(self) -> None:
+        """Close the connections of the stores. They are opened again if they are needed."""
+        if self._stores:
+            self._stores.close()
 
     async def stop(self) -> None:
         """End all scripts and sessions."""
         for task in self._leaving:
             task.cancel()
         await asyncio.gather(*self._leaving, *(tenant.stop() for tenant in self), return_exceptions=True)
-        if self._stores:
-            await asyncio.to_thread(self._stores.close)
+        await asyncio.to_thread(self.disconnect)
 
     def reopen_journals(self) -> None:
-        """Reopen the journals, as after their files were renamed."""
+        """Reopen the journals, since their files may have been renamed."""
         for tenant in self:
             tenant.runtime.reopen_journal()
 
+    def _own(self, settings: Settings) -> Own:
+        return Own(settings, self._common.environ, self._common.warn)
+
     def _open(self, settings: Settings) -> tuple[Settings, list[Opened]]:
-        """Return the settings, and each tenant's section with what it names."""
+        """Return the settings, and the opened tenants. A server without tenants that simulates gets an open tenant.
+
+        Raises:
+            ConfigError: A tenant cannot be opened, or two tenants have the same token.
+        """
         if not settings.tenants and self._common.simulate:
             settings = replace(settings, tenants={OPEN_TENANT: TenantSettings(OPEN_TENANT)})
         opened: list[Opened] = []
@@ -486,46 +411,6 @@ class Tenants:
             raise
         _warn_of_shared_accounts(opened, self._common.warn)
         return settings, opened
-
-
-def _open_stores(settings: Settings, common: Common) -> Stores | None:
-    """Return the stores that ``[serve] store`` names, or None."""
-    if settings.store is None or settings.path is None:
-        return None
-    where = _secret(settings.path.parent, common, "serve.store", settings.store, common.warn).reveal()
-    return open_stores(where if "://" in where else str(settings.path.parent / expanded(where)))
-
-
-def _cookie_key(settings: Settings, common: Common) -> bytes:
-    if settings.cookie_key is None or settings.path is None:
-        return secrets.token_bytes(32)
-    given = _secret(settings.path.parent, common, "serve.cookie_key", settings.cookie_key, common.warn)
-    return sha256(given.reveal().encode()).digest()
-
-
-def _metrics_token(settings: Settings, common: Common) -> Secret | None:
-    if settings.metrics_token is None or settings.path is None:
-        return None
-    return _secret(settings.path.parent, common, "serve.metrics_token", settings.metrics_token, common.warn)
-
-
-def _client_secret(settings: Settings, common: Common) -> Secret | None:
-    given = settings.oidc.client_secret if settings.oidc else None
-    if given is None or settings.path is None:
-        return None
-    return _secret(settings.path.parent, common, "serve.oidc.client_secret", given, common.warn)
-
-
-def _secret(folder: Path, common: Common, where: str, given: Given, warn: Callable[[str], None]) -> Secret:
-    """Return a secret of the server.
-
-    Raises:
-        ConfigError: Its source does not give it, or it is too short.
-    """
-    try:
-        return Sources(folder, common.environ, warn).read(where, given)
-    except NotConfigured as error:
-        raise ConfigError(error.message, hint=error.hint, detail=error.detail) from None
 
 
 def _refuse_same_tokens(opened: Sequence[Opened]) -> None:

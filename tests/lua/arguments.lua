@@ -12,7 +12,7 @@ say({ book = print })
 say({ book = "b", note = { cycle } })
 --> bad_arguments	note	library.lend: note[1].self contains itself. Nothing was sent.
 say({ book = 0 / 0 })
---> bad_arguments	book	library.lend: book is NaN, which JSON has no word for. Nothing was sent.
+--> bad_arguments	book	library.lend: book is NaN, which JSON cannot represent. Nothing was sent.
 say({ book = "\xff" })
 --> bad_arguments	book	library.lend: book is a string that is not UTF-8. Nothing was sent.
 say({ "b", note = "x" })

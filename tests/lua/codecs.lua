@@ -23,7 +23,7 @@ end
 try(base64.decode, "%")
 --> codecs.lua:20: base64.decode: the text is not base64
 try(base64.encode, 5)
---> codecs.lua:20: base64.encode needs a text, a string, not 5
+--> codecs.lua:20: base64.encode: the text must be a string, not 5
 
 -- RFC 4231, RFC 6234 and RFC 1321 have these.
 print(hash.sha256(""))
@@ -37,9 +37,9 @@ print(hash.hmac_sha256(("\xaa"):rep(131), "Test Using Larger Than Block-Size Key
 print(hash.sha1(bytes), hash.sha256(("a"):rep(1000000)))
 --> 4916d6bdb7f78e6803698cab32d1586ea457dfc8	cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0
 try(hash.md5, nil)
---> codecs.lua:20: hash.md5 needs a text, a string, not nil
+--> codecs.lua:20: hash.md5: the text must be a string, not nil
 try(hash.hmac_sha256, {}, "x")
---> codecs.lua:20: hash.hmac_sha256 needs a key, a string, not {}
+--> codecs.lua:20: hash.hmac_sha256: the key must be a string, not {}
 
 print(url.encode("a b/c?d=é&~-_."), url.decode("a%20b%2fc%C3%a9+"))
 --> a%20b%2Fc%3Fd%3D%C3%A9%26~-_.	a b/cé+

@@ -30,7 +30,7 @@ try(csv.parse, "a,b\n1,2,3")
 try(csv.parse, "a,a\n1,2")
 --> csv.lua:5: csv.parse: two columns are called a; read it with { header = false }
 try(csv.parse, 5)
---> csv.lua:5: csv.parse needs a text, not 5
+--> csv.lua:5: csv.parse needs a string, not 5
 try(csv.parse, "", { seperator = ";" })
 --> csv.lua:5: csv.parse has no option seperator; it has header and separator
 try(csv.parse, "", { separator = ", " })
@@ -57,7 +57,7 @@ print(csv.format({ { a = 1 } }, { header = false }), csv.format({ { 1, 2 } }, { 
 --> 1,2
 --> 	true
 try(csv.format, { { a = {} } })
---> csv.lua:5: csv.format: a cell must be text, a number or a boolean, not {}
+--> csv.lua:5: csv.format: a cell must be a string, a number or a boolean, not {}
 try(csv.format, "x")
 --> csv.lua:5: csv.format needs a list of rows, not x
 try(csv.format, { 1 })

@@ -23,7 +23,7 @@ local function refuse(text)
   print((problem:gsub("^json.lua:%d+: ", "")))
 end
 refuse("")
---> json.decode: it ends where a value was expected at position 1
+--> json.decode: the text ends where a value was expected at position 1
 refuse("[1,]")
 --> json.decode: a value was expected at position 4
 refuse('{"a":1,}')
@@ -63,7 +63,7 @@ refuse("nul")
 refuse("NaN")
 --> json.decode: a value was expected at position 1
 refuse("1 2")
---> json.decode: something follows the value at position 3
+--> json.decode: there is text after the value at position 3
 refuse(("["):rep(2000))
 --> json.decode: nested too deeply at position 1001
 
@@ -77,9 +77,9 @@ mute(print)
 mute({ a = { b = { 1, coroutine.create(print) } } })
 --> json.encode: a.b[2] is a coroutine
 mute({ 0 / 0 })
---> json.encode: [1] is NaN, which JSON has no word for
+--> json.encode: [1] is NaN, which JSON cannot represent
 mute({ x = -math.huge })
---> json.encode: x is infinite, which JSON has no word for
+--> json.encode: x is infinite, which JSON cannot represent
 mute({ [1] = 1, [3] = 3 })
 --> json.encode: the value is a list with holes
 mute({ [1.5] = 1 })

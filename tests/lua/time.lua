@@ -34,7 +34,7 @@ end
 print(select(2, pcall(function() local _ = time.parse("2026-02-30") end)))
 --> time.lua:34: time.parse: "2026-02-30" is not a time; it reads RFC 3339 or ISO 8601, such as 2026-03-02T09:00:00Z
 print(select(2, pcall(function() local _ = time.parse(nil) end)))
---> time.lua:36: time.parse needs a text, not nil
+--> time.lua:36: time.parse needs a string, not nil
 
 -- RFC 3339 comes out, in UTC and with what there is of a second, or what a pattern says.
 print(time.format(0), time.format(1772442000.5), time.format(-0.25), time.format(1.9999999))
@@ -49,6 +49,6 @@ end
 print(select(2, pcall(function() local _ = time.format(0, "%Q") end)))
 --> time.lua:49: time.format: invalid conversion specifier '%Q'
 print(select(2, pcall(function() local _ = time.format(0, "*t") end)))
---> time.lua:51: time.format: the pattern must be a text such as %Y-%m-%d
+--> time.lua:51: time.format: the pattern must be a string such as %Y-%m-%d
 print(select(2, pcall(function() local _ = time.format("0") end)))
 --> time.lua:53: time.format needs seconds since 1970, not 0

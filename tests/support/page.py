@@ -24,7 +24,8 @@ from kosmolua.serve import settings
 from kosmolua.serve.app import House, application
 from kosmolua.serve.log import Log
 from kosmolua.serve.metrics import Metrics
-from kosmolua.serve.tenants import Common, Tenants
+from kosmolua.serve.opened import Common
+from kosmolua.serve.tenants import Tenants
 
 ACCOUNTS = """\
 [render2]

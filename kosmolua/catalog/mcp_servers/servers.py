@@ -25,7 +25,8 @@ from kosmolua.suggestions import did_you_mean, list_of
 if TYPE_CHECKING:
     from kosmolua.accounts.accounts import Accounts
     from kosmolua.catalog.mcp_servers.cards import Card, Cards
-    from kosmolua.catalog.mcp_servers.connections import Confirm, Connections
+    from kosmolua.catalog.mcp_servers.connections import Connections
+    from kosmolua.catalog.mcp_servers.link import Confirm
     from kosmolua.catalog.mcp_servers.settings import Server
 
 MAX_INSTRUCTIONS = 4000
@@ -84,6 +85,8 @@ class Servers:
             NotConfigured: Nothing is known of it, and it may not be started.
             UnknownPath: There is no server of this name.
         """
+        if known := self._loaded.get(name):
+            return known[1]
         if found := self._known(name):
             return found
         if self._offline:
@@ -133,6 +136,8 @@ class Servers:
             ConfigError: Its section says too little, or something that it may not.
             UnknownPath: There is no server of this name.
         """
+        if known := self._settings.get(name):
+            return known
         from kosmolua.catalog.mcp_servers.settings import Server
 
         with self._lock:
@@ -178,11 +183,12 @@ class Servers:
 
     @lazy
     def _connections(self) -> Connections:
-        from kosmolua.catalog.mcp_servers.connections import Connections, no_trace
+        from kosmolua.catalog.mcp_servers.connections import Connections
+        from kosmolua.catalog.mcp_servers.link import Surroundings, no_trace
 
         folder = self._accounts.path.parent
         started_in = folder if folder.is_absolute() and folder.is_dir() else Path.home()
-        return Connections(started_in, self._environ, trace=self._trace or no_trace, learned=self._learn)
+        return Connections(Surroundings(started_in, self._environ, self._trace or no_trace, self._learn))
 
     def _known(self, name: str) -> Plugin | None:
         from kosmolua.catalog.mcp_servers.settings import identity
@@ -245,7 +251,7 @@ class Servers:
                     observe(Attempt(1, monotonic() - started, fault=type(error).__name__))
                 raise
             observe(Attempt(1, monotonic() - started, status=200))
-            return Response(200, body=json.dumps(answer).encode(), request=request)
+            return Response(200, body=answer.encode(), request=request)
 
         return carry
 

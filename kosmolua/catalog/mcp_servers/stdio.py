@@ -13,6 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import mcp_types as types
@@ -23,6 +24,8 @@ MAX_LINE = 32 * 1024 * 1024
 """Bytes of a message. A server that sends a longer one is stopped."""
 MAX_PRINTED = 2_000
 """Characters of a line that a server prints; the rest is dropped."""
+MAX_AT_ONCE = 16
+"""Lines that are read before others get their turn, if they are all there."""
 BLOCK = 64 * 1024
 GRACE = 1.0
 """Seconds that a server has to end once its input is closed, before it is told to."""
@@ -61,22 +64,7 @@ async def process_streams(
         limit=MAX_LINE,
         start_new_session=True,
     )
-    to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-
-    async def read() -> None:
-        async with to_session:
-            reason = await _read_messages(process, to_session.send, said)
-            ended(reason)
-
-    async def write() -> None:
-        assert process.stdin
-        async with from_session:
-            with suppress(OSError):
-                async for each in from_session:
-                    line = each.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    process.stdin.write(line.encode() + b"\n")
-                    await process.stdin.drain()
+    messages, requests = _Messages(process, said, ended), _Requests(process, ended)
 
     async def listen() -> None:
         assert process.stderr
@@ -84,40 +72,121 @@ async def process_streams(
             said(line)
 
     async with anyio.create_task_group() as tasks:
-        for task in (read, write, listen):
-            tasks.start_soon(task)
+        tasks.start_soon(listen)
         try:
-            yield incoming, outgoing
+            yield messages, requests
         finally:
             with anyio.CancelScope(shield=True):
                 await _stop(process)
-                for stream in (incoming, outgoing):
-                    await stream.aclose()
+                await messages.aclose()
             tasks.cancel_scope.cancel()
 
 
-async def _read_messages(
-    process: Process, deliver: Callable[[SessionMessage | Exception], object], said: Callable[[str], None]
-) -> str:
-    """Deliver the messages that a server sends until it ends, and return why it sends no more."""
-    assert process.stdout
-    try:
-        while line := await process.stdout.readline():
-            try:
-                message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-            except ValueError:
-                if line.strip():
-                    said(_shown(line))
-                continue
-            await deliver(SessionMessage(message))  # type: ignore[misc]
-    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-        return "it was closed"
-    except ValueError:
-        return f"it sent a line of more than {MAX_LINE // 1024 // 1024} MiB"
+S = TypeVar("S", bound="_Stream")
+
+
+class _Stream:
+    """One direction of the messages, as the SDK uses it: without a task and a queue between it and the pipe."""
+
+    async def __aenter__(self: S) -> S:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the use of the stream."""
+
+
+class _Requests(_Stream):
+    """What the server reads.
+
+    Args:
+        process: The server.
+        ended: Called with the reason if it reads no more.
+    """
+
+    def __init__(self, process: Process, ended: Callable[[str], None]) -> None:
+        assert process.stdin
+        self._process = process
+        self._pipe = process.stdin
+        self._ended = ended
+        self._draining = asyncio.Lock()
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write a message. It waits while the server reads none and too much is waiting for it.
+
+        Raises:
+            anyio.BrokenResourceError: The server reads no more.
+        """
+        line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        try:
+            self._pipe.write(line.encode() + b"\n")
+            async with self._draining:  # before Python 3.11 one task alone can wait
+                await self._pipe.drain()
+        except OSError:
+            self._ended(await _why_silent(self._process, "it closed its input"))
+            raise anyio.BrokenResourceError from None
+
+
+class _Messages(_Stream):
+    """What the server writes.
+
+    Args:
+        process: The server.
+        said: Called with each line that is not a message.
+        ended: Called with the reason once no more comes.
+    """
+
+    def __init__(self, process: Process, said: Callable[[str], None], ended: Callable[[str], None]) -> None:
+        self._process = process
+        self._said = said
+        self._ended = ended
+        self._lines = 0
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message.
+
+        Raises:
+            anyio.EndOfStream: No more comes.
+        """
+        assert self._process.stdout
+        try:
+            while line := await self._process.stdout.readline():
+                self._lines += 1
+                if self._lines % MAX_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                try:
+                    return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+                except ValueError:
+                    if line.strip():
+                        self._said(_shown(line))
+        except ValueError:
+            self._ended(f"it sent a line of more than {MAX_LINE // 1024 // 1024} MiB")
+        else:
+            self._ended(await _why_silent(self._process, "it closed its output"))
+        raise anyio.EndOfStream
+
+    async def aclose(self) -> None:
+        """Take no more messages."""
+        self._ended("it was closed")
+
+
+async def _why_silent(process: Process, otherwise: str) -> str:
+    """Return why a server has closed a pipe: its end, unless it lives on."""
     with suppress(asyncio.TimeoutError):
         status = await asyncio.wait_for(process.wait(), GRACE)
         return f"it ended with status {status}"
-    return "it closed its output"
+    return otherwise
 
 
 async def _lines_of(stream: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -16,13 +16,35 @@ from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.telemetry import asks_for_spans
 from kosmolua.errors import KosmoError
 from kosmolua.folders import state_folder
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import lua_path
 
-EXTRAS = {"repl": ("prompt_toolkit", "pygments"), "mcp": ("mcp", "jsonschema"), "keyring": ("keyring",)}
+EXTRAS = {
+    "repl": ("prompt_toolkit", "pygments"),
+    "mcp": ("mcp",),
+    "serve": (
+        "mcp",
+        "authlib",
+        "prometheus_client",
+        "jwt",
+        "cryptography",
+        "jinja2",
+        "itsdangerous",
+        "markdown_it",
+        "pygments",
+    ),
+    "postgres": ("sqlalchemy", "psycopg"),
+    "otel": ("opentelemetry.trace",),
+    "keyring": ("keyring",),
+    "oauth": ("authlib",),
+    "openapi": ("yaml",),
+    "dask": ("distributed",),
+}
 """The optional parts of the package, and the modules that each needs."""
+EXPORTER = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 FIRST_RUN = "kosmolua run --simulate -e 'print({path})'"
 
 
@@ -71,11 +93,9 @@ def command(options: Options) -> int:
 def _examine(options: Options) -> Iterator[Finding]:
     yield Finding("program", "ok", f"kosmolua {__version__}, Python {platform.python_version()}, {platform.system()}")
     yield from _folders()
-    for extra, modules in EXTRAS.items():
-        if all(map(find_spec, modules)):
-            yield Finding(f"extra {extra}", "ok", "installed")
-        else:
-            yield Finding(f"extra {extra}", "note", "not installed", f"pip install 'kosmolua[{extra}]'")
+    yield from (_extra(extra, modules) for extra, modules in EXTRAS.items())
+    if asks_for_spans(os.environ):
+        yield _collector()
     yield _sandbox()
     try:
         runtime = open_to_list(options)
@@ -97,6 +117,34 @@ def _folders() -> Iterator[Finding]:
         yield Finding("state folder", "ok", folder)
     else:
         yield Finding("state folder", "note", f"{folder} cannot be written, so no history is kept", f"see {existing}")
+
+
+def _extra(extra: str, modules: Sequence[str]) -> Finding:
+    missing = _missing(modules)
+    if not missing:
+        return Finding(f"extra {extra}", "ok", "installed")
+    words = "not installed" if len(missing) == len(modules) else f"not complete: without {', '.join(missing)}"
+    return Finding(f"extra {extra}", "note", words, f"pip install 'kosmolua[{extra}]'")
+
+
+def _collector() -> Finding:
+    """Say whether spans can be sent to the collector that the environment names."""
+    if missing := _missing(EXPORTER):
+        words = f"the environment names a collector, and {', '.join(missing)} is missing to send spans to it"
+        command = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        return Finding("spans", "note", words, command)
+    return Finding("spans", "ok", "sent to the collector that the environment names")
+
+
+def _missing(modules: Sequence[str]) -> list[str]:
+    return [module for module in modules if not _is_there(module)]
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
 
 
 def _sandbox() -> Finding:

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.recording import read
 from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import perform, watched
+from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.runs import Outcome
 from kosmolua.runtime import Runtime
 
@@ -24,16 +24,19 @@ from kosmolua.runtime import Runtime
 )
 @click.argument("file", type=click.Path())
 @recordings.script_option
+@tenant_options
 @session_options
-def command(file: str, script: str | None, options: Options) -> int:
+def command(file: str, script: str | None, kept: Kept, options: Options) -> int:
     """Run a recorded script again, answered by its recording alone.
 
-    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder. There is no
-    network, no account and no waiting; output, calls and result are those of the recorded run, and so is the exit
-    status. A script that asks for what was not recorded ends there, with code diverged and exit status 1.
+    FILE is a recording, or the beginning of the id of a run whose recording is in your state folder, or that of a
+    tenant's run. There is no network, no account and no waiting; output, calls and result are those of the recorded
+    run, and so is the exit status. A script that asks for what was not recorded ends there, with code diverged and exit
+    status 1.
     """
-    path = recordings.find(file)
-    name = read(path).script["name"]
+    with kept.opened(options.accounts) as store:
+        recording = recordings.find(file, store)
+    name = recording.script["name"]
     given: dict[str, Any] = {**options.limits}
     if changed := recordings.changed_script(script):
         name, given["script"] = changed
@@ -41,6 +44,6 @@ def command(file: str, script: str | None, options: Options) -> int:
 
     def run(**callbacks: Any) -> Outcome:
         with Runtime({}) as runtime:
-            return runtime.replay(path, **given, **callbacks)
+            return runtime.replay(recording, **given, **callbacks)
 
-    return perform(lambda: watched(run, options), options, name.removeprefix("="))
+    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.tenant)

@@ -9,12 +9,16 @@ from typing import Any
 
 import click
 
-from kosmolua.broker.recording import read
+from kosmolua.broker.approvals import Approve
+from kosmolua.broker.recording import Recording
+from kosmolua.broker.store import Store
 from kosmolua.cli import recordings
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, session_options
 from kosmolua.cli.scripts import open_runtime, perform, watched
+from kosmolua.cli.tenants import Kept, granted, tenant_options
 from kosmolua.runs import Outcome
+from kosmolua.runtime import Runtime
 
 ALL = "all"
 _NUMBERS = re.compile(r"\d+(,\d+)*")
@@ -81,6 +85,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
         "kosmolua resume run.jsonl --script mended.lua",
         "kosmolua resume 3f2a --approve 7,9 --deny 8",
         "kosmolua resume 3f2a --done 12 --again 13",
+        "kosmolua resume 3f2a --tenant acme --approve",
     ),
 )
 @click.argument("file", type=click.Path())
@@ -91,6 +96,7 @@ class Done(click.ParamType):  # type: ignore[type-arg]
     "--done", multiple=True, type=Done(), help="Take a write that was under way for done; the script gets JSON."
 )
 @click.option("--again", multiple=True, type=Numbers(), help="Send a write that was under way again.")
+@tenant_options
 @session_options
 def command(
     file: str,
@@ -99,6 +105,7 @@ def command(
     deny_calls: tuple[Any, ...],
     done: tuple[dict[int, Any], ...],
     again: tuple[Any, ...],
+    kept: Kept,
     options: Options,
 ) -> int:
     """Go on with a recorded run where it was ended.
@@ -107,14 +114,21 @@ def command(
     is answered from it, the rest goes live and is appended. A write that is recorded as done is never sent again; one
     that was under way is shown, and --done or --again says what to do with it. A paused run goes on with --approve or
     --deny, both followed by numbers of calls or by nothing, for all. Limits are the recorded ones, unless options raise
-    them.
+    them. A tenant's run has the accounts and permissions that the accounts file gives to the tenant.
     """
-    path = recordings.find(file)
-    recording = read(path)
+    decided: dict[str, Any] = {"approve": _numbers(approve), "deny": _numbers(deny_calls), "again": _numbers(again)}
+    decided["done"] = {number: value for each in done for number, value in each.items()}
+    with kept.opened(options.accounts) as store:
+        return _resume(recordings.find(file, store), kept, store, script, options, decided)
+
+
+def _resume(
+    recording: Recording, kept: Kept, store: Store, script: str | None, options: Options, decided: dict[str, Any]
+) -> int:
     name = recording.script["name"]
-    options = options.over(recordings.options_of_host(recording.header["host"]))
-    given: dict[str, Any] = {**options.limits, "approve": _numbers(approve), "deny": _numbers(deny_calls)}
-    given |= {"done": {number: value for each in done for number, value in each.items()}, "again": _numbers(again)}
+    if kept.tenant is None:
+        options = options.over(recordings.options_of_host(recording.header["host"]))
+    given: dict[str, Any] = {**options.limits, **decided}
     if changed := recordings.changed_script(script):
         name, given["script"] = changed
         given |= {"name": name, "check": not options.no_check}
@@ -122,10 +136,19 @@ def command(
     def run(**callbacks: Any) -> Outcome:
         # A person at the terminal is asked about what was not decided by number.
         asks = callbacks.pop("approve", None)
-        with open_runtime(options, approve=asks) as runtime:
-            return runtime.resume(path, **given, **callbacks)
+        with _runtime(recording, kept, store, options, asks) as runtime:
+            given["allow"] = granted(store, runtime) if kept.tenant else ()
+            return runtime.resume(recording, **given, **callbacks)
 
-    return perform(lambda: watched(run, options), options, name.removeprefix("="))
+    return perform(lambda: watched(run, options), options, name.removeprefix("="), kept.tenant)
+
+
+def _runtime(recording: Recording, kept: Kept, store: Store, options: Options, asks: Approve | None) -> Runtime:
+    """Return the runtime that goes on with a recording: of the tenant, or with what the options name."""
+    if kept.tenant is None:
+        return open_runtime(options, approve=asks)
+    simulate = bool(options.simulate or recording.header["host"]["simulate"])
+    return kept.runtime(options, store, simulate=simulate, approve=asks)
 
 
 def _numbers(given: tuple[Any, ...]) -> list[int] | bool:

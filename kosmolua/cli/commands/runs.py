@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from kosmolua.broker.answers import calls_of
-from kosmolua.broker.recording import read
-from kosmolua.broker.stores import default_store
 from kosmolua.cli import console, recordings, waterfall
 from kosmolua.cli.commands.journal import STATUSES, Entry, read_journal
 from kosmolua.cli.options import Options
-from kosmolua.cli.parsing import Command, Group, examples, listing_options
+from kosmolua.cli.parsing import Command, Group, examples, listing_options, reading_options
 from kosmolua.cli.scripts import open_to_list
+from kosmolua.cli.tenants import Kept, tenant_options
 from kosmolua.errors import UsageError
 from kosmolua.limits import parse_duration
 
 COLUMNS = ("run", "time", "script", "mode", "calls", *STATUSES, "writes")
+OF_TENANT = ("run", "time", "script", "mode", "status", "waiting", "client")
+"""The columns of a tenant's runs, which are in its store, where the journal has the user's."""
 DEFAULT_RUNS = 20
 
 
@@ -39,6 +41,7 @@ class Runs(Group):
         "kosmolua runs show 3f2a",
         "kosmolua runs show run.jsonl --html run.html",
         "kosmolua runs prune --keep 7d",
+        "kosmolua runs list --tenant acme",
     ),
 )
 def command() -> None:
@@ -54,49 +57,56 @@ def command() -> None:
     default=DEFAULT_RUNS,
     help=f"Only the last N runs [{DEFAULT_RUNS}].",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_runs(
-    file: str | None,
-    last: int,
-    as_json: bool,  # noqa: FBT001 - the value of an option
-) -> None:
+@tenant_options
+@reading_options
+def list_runs(file: str | None, last: int, kept: Kept, options: Options) -> None:
     """List the latest runs that made calls, the oldest first.
 
     FILE is a journal; by default the one that is kept in your state folder. A run's id is for kosmolua journal --run,
-    and for kosmolua runs show if it was recorded.
+    and for kosmolua runs show if it was recorded. With --tenant, the recorded runs of a tenant of kosmolua serve.
     """
+    if kept.tenant:
+        if file:
+            raise UsageError("A journal and --tenant cannot be listed at once")
+        with kept.opened(options.accounts) as store:
+            found = [asdict(each) for each in reversed(store.runs(limit=last))]
+        _print(found, OF_TENANT, options)
+        return
     runs: dict[str, list[Entry]] = {}
     for entry in read_journal(file):
         runs.setdefault(str(entry.get("run")), []).append(entry)
     listed = [_summary(name, entries) for name, entries in list(runs.items())[-last:]]
-    if as_json:
-        console.as_json(listed)
+    _print(listed, COLUMNS, options)
+
+
+def _print(runs: list[dict[str, Any]], columns: tuple[str, ...], options: Options) -> None:
+    if options.json:
+        console.as_json(runs)
     else:
-        console.table("Runs", [*COLUMNS], [[_cell(run, name) for name in COLUMNS] for run in listed])
+        console.table("Runs", [*columns], [[_cell(run, name) for name in columns] for run in runs])
 
 
 @command.command("show", cls=Command)
 @click.argument("file", metavar="RUN", type=click.Path())
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write a page with the calls as a waterfall.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(
-    file: str,
-    html: str | None,
-    as_json: bool,  # noqa: FBT001 - the value of an option
-) -> None:
+@tenant_options
+@reading_options
+def show(file: str, html: str | None, kept: Kept, options: Options) -> None:
     """Show the calls of a recorded run, with their numbers, as --approve, --done and --again take them.
 
-    RUN is a recording, or the beginning of the id of a run whose recording is in your state folder. A bar is the time
+    RUN is a recording, or the beginning of the id of a run whose recording is in your state folder, or that of a
+    tenant's run. A bar is the time
     of a call; what writes is green, what destroys or failed is red.
     """
-    recording = read(recordings.find(file))
+    with kept.opened(options.accounts) as store:
+        recording = recordings.find(file, store)
     if html:
         try:
             with open(html, "w", encoding="utf-8", errors="backslashreplace") as page:
                 page.write(waterfall.page(recording))
         except OSError as error:
             raise UsageError(f"The page {html} cannot be written: {error.strerror}") from None
-    if as_json:
+    if options.json:
         calls = list(calls_of(recording).values())
         names = ("run", "time", "mode", "args")
         header = {name: recording.header[name] for name in names}
@@ -108,21 +118,23 @@ def show(
 
 @command.command("prune", cls=Command)
 @click.option("--keep", metavar="AGE", help="Keep what is younger, such as 7d [30d].")
+@tenant_options
 @listing_options
-def prune(keep: str | None, options: Options) -> None:
-    """Remove the recordings in your state folder that are older than [kosmolua.recordings] keep of the accounts file.
+def prune(keep: str | None, kept: Kept, options: Options) -> None:
+    """Remove recordings that are older than [kosmolua.recordings] keep of the accounts file.
 
-    That happens by itself once a day, after a recorded run. A recording that a run writes just now stays, and one that
-    waits for an approval.
+    Those in your state folder, or those of a tenant. That happens by itself once a day, after a recorded run. A
+    recording that a run writes just now stays, and one that waits for an approval.
     """
     try:
         seconds = parse_duration(keep) if keep else None
     except ValueError as error:
         raise UsageError(f"--keep: {error}") from None
-    if seconds is None:
-        with open_to_list(options) as runtime:
-            seconds = runtime.recordings.keep
-    removed = default_store().prune(seconds)
+    with kept.opened(options.accounts) as store:
+        if seconds is None:
+            with kept.runtime(options, store) if kept.tenant else open_to_list(options) as runtime:
+                seconds = runtime.recordings.keep
+        removed = store.prune(seconds)
     if options.json:
         console.as_json({"removed": removed})
     else:

@@ -73,8 +73,8 @@ def command(address: str, drain: float, processes: int, options: Options) -> Non
     standard.set_apart()
     with _counting_together(processes):
         from kosmolua.mcp.log import log_in_sentences
+        from kosmolua.serve.opened import Common
         from kosmolua.serve.server import Plan, serve
-        from kosmolua.serve.tenants import Common
 
         log_in_sentences(console.warn)
         path, exists = accounts_file(options.accounts, os.environ)

@@ -1,7 +1,7 @@
 -- Builds the sandbox in a fresh VM, and returns the functions that run a script in it.
 --
--- Everything the prelude needs is captured in locals while the real globals are whole; then they are emptied, and the
--- script gets an environment of copies.
+-- The prelude captures all functions that it needs in locals. Then the real globals are emptied, and the script gets an
+-- environment of copies.
 
 local python_bridge = ...
 
@@ -19,15 +19,16 @@ local MAX_INPUT_DEPTH = 1000
 local OF_ONE_RUN = { "requests", "tree", "secrets" }
 local ASKS_TIME, IS_RECORDED, IS_PLANNED = 1, 2, 4
 
----Goes before a script: what has something to close makes no tail calls, so that the line of `return f()` is known.
+---Is put before a script's source. A function with a variable to close makes no tail calls, so that the line of a
+---`return f()` is known.
 local OPENING = "local __kosmolua_script <close> = nil; "
 
--- No script can get hold of an object of Python. Should one get through, its metatable is locked.
+-- No script can get a Python object. In case one does, the metatable of Python objects is locked.
 debug.getmetatable(python_bridge).__metatable = false
 local call_python = python.as_function(python_bridge)
 
----Returns what Python answered. If Python raised, lupa found no memory for an argument, or for the answer: its exception
----is an object of Python, which must not reach a script, and neither must control. The process exits in the loop.
+---Returns Python's answer. If Python raised, lupa had no memory for an argument or for the answer. Its exception is a
+---Python object, which no script must get, and the script must not continue. So the loop tries until the process exits.
 local function answer(ok, ...)
   if ok then
     return ...
@@ -38,12 +39,12 @@ local function answer(ok, ...)
   end
 end
 
--- A collection marks the prelude too, 250 KiB. At Lua's own pause of 200 a script that makes much garbage and keeps little
--- spends most of its time on that, so the pause is as long as it can be until much is kept.
+-- A garbage collection also marks the prelude, 250 KiB. With Lua's default pause of 200, a script that makes much garbage
+-- and keeps little spends most of its time on that. So the pause is the longest possible until Lua holds MUCH KiB.
 local LONG_PAUSE, PAUSE, MUCH = 1000, 400, 8 * 1024
 collectgarbage("setpause", LONG_PAUSE)
 
----Set for each run, by the host.
+---The limits that the host sets for each run.
 local limits = {}
 local script_name
 
@@ -70,7 +71,7 @@ local host = setmetatable({ limits = limits, OPENING = OPENING }, {
   end,
 })
 
----Calls one of the host's verbs.
+---Calls a verb of the process, see `Verbs` in `vm.py`, and returns its answer.
 ---@param verb string
 ---@param ... string|integer
 ---@return string?
@@ -81,25 +82,25 @@ function host.bridge(verb, ...)
   return answer(pcall(call_python, verb, ...))
 end
 
----Returns true if a chunk must not have a name: only the prelude and the script itself may, or it could pass for more
----than a name.
+---Returns true if a chunk of `load` must not have this name: it belongs to the prelude or to the script, or has control
+---characters, with which a traceback could be forged.
 function host.is_taken(name)
   local is_named = find(name, "^[=@]")
   return is_named and (sub(name, 2) == sub(script_name, 2) or find(name, "^.%[host%]") or find(name, "%c"))
 end
 
----Compiles the script, or a chunk of a session. Bytecode is refused for what it is.
+---Compiles the script, or a chunk of a session. Bytecode is refused; nothing is put before it, so that the error says why.
 function host.compile(source, chunk)
   local opening = sub(source, 1, 1) == "\27" and "" or OPENING
   return load(opening .. source, chunk, "t", host.env.globals)
 end
 
 local bridge, compile = host.bridge, host.compile
-local clocks, requests, traceback = host.clocks, host.requests, host.traceback
+local clocks, memory, requests, traceback = host.clocks, host.memory, host.requests, host.traceback
 local env, without_host = host.env.globals, host.env.without_host
 
--- lupa looks for this name before each call from Python; nothing else is left of the real globals. Lua itself finds in
--- the registry what its functions are called, which no script can reach.
+-- lupa looks for this name before each call from Python; nothing else is left of the real globals. For the names of
+-- functions in messages, Lua itself searches the registry, which no script can reach.
 local globals, names = _G, {}
 package.loaded._G = names
 for name, value in next, globals do
@@ -114,7 +115,7 @@ local function cut(message)
   return strings.quote(strings.valid(shown) .. (#shown < #message and "... (cut)" or ""))
 end
 
----Sends what ended the script: an error value, and where it was raised if that is known.
+---Sends the error that ended the script, and where it was raised if that is known.
 local function fail(value, line, frames, is_syntax)
   requests.stop_if_memory(value)
   local call, code, message = host.errors.call_of(value), host.errors.own(value)
@@ -125,7 +126,7 @@ local function fail(value, line, frames, is_syntax)
   bridge("end", fields .. (frames and ',"traceback":' .. cut("stack traceback:" .. without_host(frames)) or "") .. "}")
 end
 
----Sends what the script returned.
+---Sends the values that the script returned.
 local function succeed(...)
   local ok, encoded = pcall(host.encode.encode_each, limits.max_result, limits.max_depth, pack(...), {})
   if ok then
@@ -147,11 +148,12 @@ local function finish(ok, ...)
   elseif ok then
     return succeed(...)
   end
+  memory.after_failure()
   local caught = ...
   if type(caught) == "table" then
     return fail(caught.value, caught.line, caught.frames)
   end
-  fail(caught) -- the error handler itself found no room
+  fail(caught) -- there was no memory for the error handler
 end
 
 ---Takes in what a script is given, and returns its parameters.
@@ -175,6 +177,7 @@ local function prepare(chunk, settings)
       host[name].begin()
     end
   end
+  memory.begin()
   bridge("rearm")
   local flags, position
   limits.max_result, limits.max_arguments, limits.max_depth, flags, position = unpack("<i8i8i8B", settings)
@@ -196,7 +199,7 @@ local function reject(problem)
 end
 
 local function describe(value)
-  return traceback.place(value, running())
+  return traceback.place(memory.watch(value), running())
 end
 
 local function guarded(script, ...)
@@ -207,7 +210,7 @@ end
 ---@param source string
 ---@param chunk string its name, as `load` takes it
 ---@param settings string as `prepare` takes them
----@param seed string sixteen random bytes, since a fork of a warm VM would repeat its parent's numbers
+---@param seed string sixteen random bytes, since forks of one VM would otherwise have the same random numbers
 ---@param ... string the script's arguments
 local function run(source, chunk, settings, seed, ...)
   randomseed(unpack("<i8i8", seed))
@@ -227,12 +230,12 @@ local function present(show, ok, ...)
   return ok, ...
 end
 
----Works on a chunk of a session and sends the outcome. The next chunk finds what this one left.
+---Runs a chunk of a session and sends the outcome. The state is kept for the next chunk.
 ---@param source string
 ---@param chunk string its name, as `load` takes it
 ---@param settings string as `prepare` takes them
----@param verb string a name in the module `session`
----@param seed string sixteen bytes that its random numbers begin with; empty to go on with those so far
+---@param verb string the name of a function in the module `session`
+---@param seed string sixteen bytes to seed the random numbers with; empty to leave the generator as it is
 local function converse(source, chunk, settings, verb, seed)
   prepare(chunk, settings)
   if seed ~= "" then
@@ -243,7 +246,7 @@ local function converse(source, chunk, settings, verb, seed)
     return reject(show)
   end
   local ok, problem = pcall(finish, present(show, guarded(script)))
-  if not ok and requests.exit_fields then -- a `__tostring` that exits, of what the script returned or raised
+  if not ok and requests.exit_fields then -- `__tostring` of a value that the script returned or raised called `exit`
     return bridge("end", requests.exit_fields)
   elseif not ok then
     error(problem, 0)

@@ -1,4 +1,4 @@
--- The globals `base64`, `hash` and `url`: texts in other forms. Python's functions encode and hash, in this same process.
+-- The globals `base64`, `hash` and `url`. Python's functions encode and hash the text, in this same process.
 
 local host = ...
 
@@ -12,7 +12,7 @@ local UNSAFE = "[^%w%-_.~]"
 
 local function need_text(name, what, value)
   if type(value) ~= "string" then
-    error(name .. " needs " .. what .. ", a string, not " .. inspect.safely(value), 3)
+    error(name .. ": " .. what .. " must be a string, not " .. inspect.safely(value), 3)
   end
 end
 
@@ -25,23 +25,23 @@ end
 local base64 = {}
 
 ---@class base64.options
----@field url? boolean Whether to write `-` and `_` for `+` and `/`, and no padding, as URLs have it (default: false).
+---@field url? boolean Whether to use the alphabet for URLs, with `-` and `_`, and no padding (default: false).
 
----Encodes a text, whatever its bytes.
+---Encodes a text in base64. It may hold any bytes.
 ---@param text string
 ---@param options? base64.options
 ---@return string
 function base64.encode(text, options)
-  need_text("base64.encode", "a text", text)
+  need_text("base64.encode", "the text", text)
   local for_url = type(options) == "table" and rawget(options, "url")
   return convert(for_url and "encode_for_url" or "encode", text)
 end
 
----Decodes a text in base64, with either alphabet, also without padding and with white space. Another text raises.
+---Decodes base64 in either alphabet. Padding may be absent, and white space is skipped. Other text raises an error.
 ---@param text string
 ---@return string
 function base64.decode(text)
-  need_text("base64.decode", "a text", text)
+  need_text("base64.decode", "the text", text)
   return convert("decode", text) or error("base64.decode: the text is not base64", 2)
 end
 
@@ -51,7 +51,7 @@ local hash = {}
 ---@param text string
 ---@return string
 function hash.sha256(text)
-  need_text("hash.sha256", "a text", text)
+  need_text("hash.sha256", "the text", text)
   return convert("sha256", text)
 end
 
@@ -59,7 +59,7 @@ end
 ---@param text string
 ---@return string
 function hash.sha1(text)
-  need_text("hash.sha1", "a text", text)
+  need_text("hash.sha1", "the text", text)
   return convert("sha1", text)
 end
 
@@ -67,17 +67,17 @@ end
 ---@param text string
 ---@return string
 function hash.md5(text)
-  need_text("hash.md5", "a text", text)
+  need_text("hash.md5", "the text", text)
   return convert("md5", text)
 end
 
----Returns the HMAC of a text with SHA-256, in hex.
+---Returns the HMAC-SHA-256 of a text in hex.
 ---@param key string
 ---@param text string
 ---@return string
 function hash.hmac_sha256(key, text)
-  need_text("hash.hmac_sha256", "a key", key)
-  need_text("hash.hmac_sha256", "a text", text)
+  need_text("hash.hmac_sha256", "the key", key)
+  need_text("hash.hmac_sha256", "the text", text)
   return convert("hmac_sha256", text, key)
 end
 
@@ -87,19 +87,19 @@ local function escape(text)
   return (gsub(text, UNSAFE, function(code) return format("%%%02X", byte(code)) end))
 end
 
----Encodes a text as a part of a URL: everything but letters, digits and `-_.~` is percent-encoded.
+---Percent-encodes a text as a part of a URL. Letters, digits and `-_.~` stay as they are.
 ---@param text string
 ---@return string
 function url.encode(text)
-  need_text("url.encode", "a text", text)
+  need_text("url.encode", "the text", text)
   return escape(text)
 end
 
----Decodes what is percent-encoded in a text. A plus sign stays as it is; a `%` without two hexadecimal digits raises.
+---Decodes percent-encoded text. A plus sign stays as it is. A `%` without two hexadecimal digits raises an error.
 ---@param text string
 ---@return string
 function url.decode(text)
-  need_text("url.decode", "a text", text)
+  need_text("url.decode", "the text", text)
   local wrong = find(text .. "  ", "%%%X") or find(text .. "  ", "%%.%X")
   if wrong then
     error("url.decode: two hexadecimal digits must follow the % at position " .. wrong, 2)
@@ -111,12 +111,13 @@ local PLAIN = { string = true, number = true, boolean = true }
 
 local function add(pairs_of, name, value)
   if not PLAIN[type(value)] then
-    error("url.query: " .. name .. " must be text, a number, a boolean or a list of them, not " .. inspect.safely(value), 3)
+    local allowed = "a string, a number, a boolean or a list of them"
+    error("url.query: " .. name .. " must be " .. allowed .. ", not " .. inspect.safely(value), 3)
   end
   pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(tostring(value))
 end
 
----Writes a query from a table, sorted by name. A list stands for its name several times.
+---Returns the query string of a URL from a table, sorted by name. For a list, the name is repeated with each item.
 ---@param parameters table<string, string|number|boolean|(string|number|boolean)[]>
 ---@return string
 function url.query(parameters)

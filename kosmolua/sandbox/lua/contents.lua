@@ -1,4 +1,4 @@
--- Binary results: tables like any other, but the host keeps the bytes until a script reads `base64`.
+-- Binary results: the host keeps the bytes, and sends them only when a script reads the field `base64` of the table.
 
 local host = ...
 
@@ -21,9 +21,9 @@ local meta = {
   end,
 }
 
----Makes binary results of tables in a value that came from the host.
+---Turns tables in a value that came from the host into binary results.
 ---@param value any
----@param places table[] where each stands, as a list of keys, and the name of its bytes
+---@param places table[] for each its position as a list of keys, and the name of its bytes
 local function mark(value, places)
   for _, entry in ipairs(places) do
     local binary = value

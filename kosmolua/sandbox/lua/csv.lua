@@ -15,7 +15,7 @@ local csv = {}
 
 ---@class csv.options
 ---@field header? boolean Whether the first line names the columns (default: true).
----@field separator? string What stands between cells (default: a comma).
+---@field separator? string The character between cells (default: a comma).
 
 ---Returns whether there is a header, and the separator.
 local function read_options(name, options)
@@ -37,13 +37,13 @@ local function read_options(name, options)
   return header == nil or header, separator
 end
 
----Raises an error about a place in a text.
+---Raises an error with the line of a position in a text.
 local function fail(text, position, problem)
   local _, lines = gsub(sub(text, 1, position - 1), "\n", "")
   error("csv.parse: line " .. lines + 1 .. ": " .. problem, 4)
 end
 
----Returns a cell in quotes, which starts at a position, and the position after it.
+---Returns the quoted cell that starts at a position, and the position after it.
 local function read_quoted(text, position)
   local pieces, start = {}, position + 1
   while true do
@@ -90,14 +90,14 @@ local function read_lines(text, separator)
   return lines
 end
 
----Reads comma-separated values: a list of tables by the names in the first line, or, without a header, of lists of cells.
----Cells are strings. What is no such text raises, with the line.
+---Reads comma-separated values. Each line becomes a table whose keys are the names in the first line or, without a header,
+---a list of cells. Cells are strings. Malformed text raises an error that has the line.
 ---@param text string
 ---@param options? csv.options
 ---@return table[]
 function csv.parse(text, options)
   if type(text) ~= "string" then
-    error("csv.parse needs a text, not " .. inspect.safely(text), 2)
+    error("csv.parse needs a string, not " .. inspect.safely(text), 2)
   end
   local has_header, separator = read_options("csv.parse", options)
   local lines = read_lines(text, separator)
@@ -130,7 +130,7 @@ local function write_cell(value, separator)
   if value == nil or rawequal(value, null) then
     return ""
   elseif not PLAIN[type(value)] then
-    error("csv.format: a cell must be text, a number or a boolean, not " .. inspect.safely(value), 4)
+    error("csv.format: a cell must be a string, a number or a boolean, not " .. inspect.safely(value), 4)
   end
   local cell = tostring(value)
   if find(cell, '["\r\n]') or find(cell, separator, 1, true) then
@@ -139,7 +139,7 @@ local function write_cell(value, separator)
   return cell
 end
 
----Returns a line. One of a single empty cell is in quotes, since an empty line is left out when it is read.
+---Returns a row as a line. A single empty cell is quoted, since `csv.parse` leaves out empty lines.
 local function write_line(row, keys, separator)
   local cells = {}
   for column = 1, #keys do
@@ -155,7 +155,7 @@ local function names_in(rows)
   for index = 1, #rows do
     for name in next, rows[index] do
       if type(name) ~= "string" then
-        error("csv.format: the rows must be all lists, or all tables by name", 3)
+        error("csv.format: the rows must be all lists, or all tables with named keys", 3)
       elseif not seen[name] then
         seen[name] = true
         names[#names + 1] = name
@@ -176,9 +176,9 @@ end
 
 ---@class csv.writing
 ---@field header? boolean|string[] The columns and their order, or false for no line of names (default: all, sorted).
----@field separator? string What stands between cells (default: a comma).
+---@field separator? string The character between cells (default: a comma).
 
----Writes comma-separated values: of a list of tables by name, with a line of names before it, or of a list of lists.
+---Writes comma-separated values. The rows are tables with named keys, and the first line has the names; or they are lists.
 ---@param rows table[]
 ---@param options? csv.writing
 ---@return string

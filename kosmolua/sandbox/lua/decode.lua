@@ -11,16 +11,16 @@ local integer_or_float, utf8_char = math.type, utf8.char
 local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
 local WORDS = { ["true"] = true, ["false"] = false, null = null }
 local REPLACEMENT = utf8_char(0xFFFD)
-local MIN_TO_LEARN = 16 * 1024 -- bytes, whose objects are worth functions of their own
+local MIN_TO_LEARN = 16 * 1024 -- bytes of a text from which shapes are learned
 
----Stands for an escape that JSON does not have while those of a string are replaced: no string of JSON holds it raw.
+---Marks an escape that JSON does not have, while the escapes of a string are replaced. A JSON string cannot contain it raw.
 local UNKNOWN = "\1"
 local SHORT = setmetatable({}, { __index = function() return UNKNOWN end })
 for letter, sign in next, ESCAPES do
   SHORT[letter] = sign
 end
 
----The characters of escapes by their digits; halves of pairs keep their escape, and few of the others are kept.
+---The characters of \u escapes, by their digits. Halves of surrogate pairs have none, and only short characters are cached.
 local SPELLED = setmetatable({}, {
   __index = function(spelled, digits)
     local code = tonumber(digits, 16)
@@ -37,11 +37,10 @@ local SPELLED = setmetatable({}, {
 
 local decode_value
 
----What has learned which members the objects of the text have; nil for a short one.
+---The learned shapes of the text that is being decoded; nil if shapes are not learned from it.
 local shapes
 
----The same of all short texts, once they are many bytes together: a script that makes one call many times gets one reply
----like the other.
+---The shapes of all short texts, once they have enough bytes together: a script that repeats a call gets similar replies.
 local shapes_of_short, bytes_of_short = nil, 0
 
 local function fail(position, what)
@@ -70,7 +69,7 @@ local function decode_unicode(text, position)
   return utf8_char(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)), position + 10
 end
 
----Decodes a string with escapes, one by one, from after its quote; raises what is wrong with it.
+---Decodes a string escape by escape, from the position after its quote. Raises an error if it is malformed.
 local function decode_one_by_one(text, position)
   local pieces, count, start = {}, 0, position
   while true do
@@ -97,7 +96,7 @@ local function spell_pair(high, low)
   return utf8_char(0x10000 + ((tonumber(high, 16) - 0xD800) << 10) + (tonumber(low, 16) - 0xDC00))
 end
 
----Returns a string without its escapes, or nil if it has some that need a closer look.
+---Returns a string with its escapes replaced, or nil if it has escapes that `decode_one_by_one` has to decode.
 local function unescape(raw)
   if find(raw, "%c") then
     return
@@ -163,7 +162,7 @@ local function decode_number(text, position)
   return integer_or_float(number) == "integer" and number or digits, after
 end
 
----Returns the value of a number or a word of JSON, or nil if it is none, or one that needs a closer look.
+---Returns the value of a JSON number, true, false or null, or nil if the word is none of these or needs the full decoder.
 ---@param word? string
 local function scalar(word)
   local value = WORDS[word or ""]
@@ -185,7 +184,7 @@ local function decode_array(text, position, depth)
     return list, position + 1
   end
   while true do
-    -- The usual item in a single match: an integer, a plain string, a word or another number.
+    -- Most items need a single match: an integer, a string without escapes, true, false, null, or another number.
     local value, ends, after = match(text, "^ ?(-?[1-9]%d*)([],])()", position)
     if value then
       local number = tonumber(value)
@@ -236,10 +235,10 @@ local function decode_key(text, position)
 end
 
 ---Decodes the members of an object one by one, from `position` on, into `map`.
----@param note? fun(key: string, from: integer, to: integer) called with each member, and where its value stands
+---@param note? fun(key: string, from: integer, to: integer) called with each member's key, and where its value is
 local function decode_members(text, position, depth, map, note)
   while true do
-    -- The usual member, a plain key and a plain string without wide spaces, in a single match.
+    -- Most members need a single match: a key and a string without escapes, with at most one space between.
     local key, value, ends, after = match(text, '^ ?"([^"\\%c]*)": ?"([^"\\%c]*)"([,}])()', position)
     if key and not note then
       map[key], position = value, after
@@ -321,14 +320,16 @@ function decode_value(text, position, depth)
   elseif code == 116 or code == 102 or code == 110 then
     return decode_word(text, position)
   elseif code == nil then
-    fail(position, "it ends where a value was expected")
+    fail(position, "the text ends where a value was expected")
   end
   return decode_number(text, position)
 end
 
----Decodes one JSON value that fills a text. A null at the top is `json.null`.
----Raises `{ position, what }` if it is not JSON or deeper than `depth` levels.
-local function decode(text, depth)
+---Decodes the JSON value that begins at a position. A null at the top is `json.null`.
+---Raises `{ position, what }` if the text is not JSON, or has more than `depth` levels.
+---@return any value
+---@return integer after the position after the value
+local function decode_at(text, position, depth)
   if #text >= MIN_TO_LEARN then
     shapes = host.shapes.new(decode_value, scalar)
   else
@@ -338,12 +339,17 @@ local function decode(text, depth)
     end
     shapes = shapes_of_short
   end
-  local value, position = decode_value(text, skip(text, 1), depth)
+  return decode_value(text, skip(text, position), depth)
+end
+
+---Decodes a text that is one JSON value. Otherwise it is like `decode_at`.
+local function decode(text, depth)
+  local value, position = decode_at(text, 1, depth)
   position = skip(text, position)
   if position <= #text then
-    fail(position, "something follows the value")
+    fail(position, "there is text after the value")
   end
   return value
 end
 
-return { decode = decode }
+return { decode = decode, decode_at = decode_at }

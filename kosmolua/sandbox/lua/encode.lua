@@ -1,4 +1,4 @@
--- Encodes JSON, with raw access only, so that no metatable and no global of a script can bend it.
+-- Encodes JSON. It accesses tables raw, so that no metatable and no global of a script can change the result.
 
 local host = ...
 
@@ -22,7 +22,7 @@ local function encode_float(number)
   end
 end
 
----Returns the length of a list, or nil for a map; the second value says what is wrong with it.
+---Returns the length of a list, or nil for a map. If JSON cannot represent the table, the second value says why.
 local function shape(value)
   local length, keys = rawlen(value), 0
   for key in next, value do
@@ -107,12 +107,12 @@ local function encode_list(state, list, length)
   close(state, list, "]", length == 0)
 end
 
----Returns true if a table is a binary result whose base64 the host has.
+---Returns true if a table is a binary result whose bytes only the host has.
 local function is_binary(map)
   return contents[map] ~= nil and rawget(map, "base64") == nil
 end
 
----Returns the text of the place that is being encoded.
+---Returns the position of the value that is being encoded, as a JSON list of keys.
 local function place_of(state)
   local place = { state.index }
   for depth = 1, state.depth do
@@ -122,7 +122,7 @@ local function place_of(state)
   return "[" .. concat(place, ",") .. "]"
 end
 
----Encodes the base64 of a binary result: what goes to the host says which one it is.
+---Encodes the base64 of a binary result. In a request to the host it is only a mask, and the name of the bytes is noted.
 local function encode_content(state, map)
   if not state.contents then
     return encode_value(state, host.contents.text_of(map))
@@ -165,14 +165,14 @@ local function encode_number(state, number)
   if integer_or_float(number) == "integer" then
     return format("%d", number)
   elseif number ~= number then
-    problem(state, "is NaN, which JSON has no word for")
+    problem(state, "is NaN, which JSON cannot represent")
   elseif number == huge or number == -huge then
-    problem(state, "is infinite, which JSON has no word for")
+    problem(state, "is infinite, which JSON cannot represent")
   end
   return encode_float(number)
 end
 
----Encodes a handle as a mask, and notes where it stands. Only what goes to the host may hold one.
+---Encodes the handle of a secret as a mask, and notes its position. Only a request to the host may hold a handle.
 local function encode_handle(state, name)
   if not state.handles then
     problem(state, "is a secret, which cannot be read")
@@ -220,16 +220,17 @@ local function new_state(most, deepest, indent)
   return { pieces = {}, count = 0, size = 0, most = most, depth = 0, deepest = deepest, keys = {}, open = {}, indent = indent }
 end
 
----Encodes a value. Raises `{ problem, where }` if JSON cannot carry it, `{ too_big }` beyond `most` bytes.
+---Encodes a value as JSON. Raises `{ problem, where }` if JSON cannot represent it, and `{ too_big }` if the text is longer
+---than `most` bytes.
 local function encode(value, most, deepest, indent)
   local state = new_state(most, deepest, indent)
   encode_value(state, value)
   return concat(state.pieces, "", 1, state.count)
 end
 
----Encodes packed values as one array; a nil among them is null. The places that errors name begin below the array.
----@param found string[] gets, for each handle of a secret, its place and its name as JSON
----@param binaries? string[] gets the same for the base64 of each binary result; without it, the base64 is encoded
+---Encodes packed values as one array, with null for nil. The places in errors are relative to the items of the array.
+---@param found string[] receives the position and the name of each secret's handle, as JSON
+---@param binaries? string[] receives the same for each binary result; if absent, the base64 itself is encoded
 local function encode_each(most, deepest, values, found, binaries)
   local pieces, size = {}, 0
   for index = 1, values.n do

@@ -1,16 +1,16 @@
--- The environment of a script: an allow-list of copies. What is not named here does not exist for it.
+-- The environment of a script: copies of the libraries, by an allow-list. A script has no function that is not named here.
 
 local host = ...
 
 local bridge, is_taken = host.bridge, host.is_taken
-local requests, traceback = host.requests, host.traceback
+local memory, requests, traceback = host.memory, host.requests, host.traceback
 local host_tables = host.registry.host_tables
-local error, ipairs, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
-  error, ipairs, load, next, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type =
+  error, ipairs, load, next, rawget, rawset, select, setmetatable, tostring, type
 local collectgarbage, huge, integer_or_float, tointeger = collectgarbage, math.huge, math.type, math.tointeger
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, pack = table.concat, table.pack
-local close, resume = coroutine.close, coroutine.resume
+local close, create, resume = memory.close, coroutine.create, memory.resume
 local getinfo, metatable_of, lua_traceback = debug.getinfo, debug.getmetatable, debug.traceback
 
 local function copy(library, without)
@@ -41,7 +41,7 @@ local env = {
   math = copy(math),
   table = copy(table),
   utf8 = copy(utf8),
-  string = copy(string, "dump"), -- bytecode has no verifier: a changed copy of it crashes the VM
+  string = copy(string, "dump"), -- Lua does not verify bytecode: altered bytecode can crash the VM
   coroutine = copy(coroutine),
   os = host.clocks.os,
   time = host.clocks.time,
@@ -77,7 +77,7 @@ env.hash = add({}, function() return host.codecs.hash end, "sha256", "sha1", "md
 env.url = add({}, function() return host.codecs.url end, "encode", "decode", "query")
 add(env.time, function() return host.time end, "parse", "format")
 
--- The wrappers check what C would, since its messages would point at this file and not at the script.
+-- The wrappers check arguments before Lua's C functions do, whose messages would point at this file, not at the script.
 
 local function bad_argument(position, name, problem)
   error(format("bad argument #%d to '%s' (%s)", position, name, problem), 3)
@@ -90,25 +90,20 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns the results of a call that may have failed. Ends the script if it reached the memory limit.
+---Returns what a script catches. Ends the script if it reached the memory limit.
+local function explain(problem)
+  requests.stop_if_memory(problem)
+  return host.hints.explain(traceback.within_script(problem))
+end
+
+env.pcall, env.xpcall = memory.protected(explain)
+
+---Returns the results of a thread that may have failed.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
   end
-  requests.stop_if_memory(value)
-  return ok, host.hints.explain(traceback.within_script(value))
-end
-
-function env.pcall(...)
-  if select("#", ...) == 0 then
-    bad_argument(1, "pcall", "value expected")
-  end
-  return caught(pcall(...))
-end
-
-function env.xpcall(f, handler, ...)
-  need("function", 2, "xpcall", handler)
-  return caught(xpcall(f, handler, ...))
+  return ok, explain(value)
 end
 
 function env.coroutine.resume(thread, ...)
@@ -127,8 +122,13 @@ function env.coroutine.close(thread)
   return caught(close(thread))
 end
 
----Returns what compiles text, never bytecode, with the script's globals unless an environment is given.
----@param default table the globals
+function env.coroutine.wrap(f)
+  need("function", 1, "wrap", f)
+  return memory.generator(create(f))
+end
+
+---Returns a `load` that compiles text, never bytecode.
+---@param default table the globals of chunks for which no environment is given
 local function loader(default)
   return function(chunk, name, mode, ...)
     if type(chunk) ~= "string" and type(chunk) ~= "number" then
@@ -143,12 +143,12 @@ local function loader(default)
     if mode ~= nil and (type(mode) ~= "string" or not find(mode, "t", 1, true)) then
       return nil, "attempt to load a text chunk (mode is '" .. tostring(mode) .. "')"
     end
-    -- Under a pcall, so that no error handler further out is called for what load returns.
+    -- In a pcall, since the error handler of an outer xpcall would otherwise see an error that load only returns.
     local globals = default
     if select("#", ...) > 0 then
       globals = (...)
     end
-    local _, compiled, problem = pcall(load, chunk, name, "t", globals)
+    local _, compiled, problem = memory.pcall(load, chunk, name, "t", globals)
     if compiled then
       return compiled
     end
@@ -159,25 +159,7 @@ end
 
 env.load = loader(env)
 
----The guards, each in the place of a script's `__close`.
-local guards = setmetatable({}, { __mode = "k" })
-
----Wraps a metatable's `__close` in a guard that ends the script if the memory limit is why something is closed. An error
----that `__close` raises would replace that one.
-local function guard_closing(meta)
-  local closing = meta and rawget(meta, "__close")
-  if closing == nil or guards[closing] then
-    return
-  end
-  local function guard(value, problem)
-    requests.stop_if_memory(problem)
-    return closing(value, problem)
-  end
-  guards[guard] = true
-  rawset(meta, "__close", guard)
-end
-
----Refuses finalizers: they run when no limit but a kill could stop them.
+---Lua's `setmetatable`, but refuses finalizers: they run at moments when only a kill could stop them.
 function env.setmetatable(value, meta)
   need("table", 1, "setmetatable", value)
   if type(meta) == "table" and rawget(meta, "__gc") ~= nil then
@@ -185,7 +167,6 @@ function env.setmetatable(value, meta)
   elseif type(meta) ~= "table" and meta ~= nil then
     bad_argument(2, "setmetatable", "nil or table expected")
   end
-  guard_closing(meta)
   local current = metatable_of(value)
   if current and rawget(current, "__metatable") ~= nil then
     error("cannot change a protected metatable", 2)
@@ -193,7 +174,7 @@ function env.setmetatable(value, meta)
   return setmetatable(value, meta)
 end
 
----Refuses the tables of the host, which are read-only.
+---Lua's `rawset`, but refuses the tables of the host, which are read-only.
 function env.rawset(value, key, item)
   need("table", 1, "rawset", value)
   if host_tables[value] then
@@ -202,7 +183,8 @@ function env.rawset(value, key, item)
   return rawset(value, key, item)
 end
 
--- The collector may be asked, not steered: a script that stops it would only run into its memory limit.
+-- A script can query the garbage collector and run it, but not configure it: without it, the script would only reach its
+-- memory limit. Each option returns the value that Lua would return.
 local STEERING = { stop = 0, restart = 0, setpause = 400, setstepmul = 100, generational = "incremental", incremental = "incremental" }
 
 function env.collectgarbage(option, argument)
@@ -219,17 +201,37 @@ function env.collectgarbage(option, argument)
   return collectgarbage(option)
 end
 
+---The lines of what calls functions of the host in the place of functions of C.
+local PCALL, XPCALL = getinfo(env.pcall, "S"), getinfo(env.xpcall, "S")
+local GENERATOR = getinfo(memory.generator(create(error)), "S")
+
+local function lies_in(place, line)
+  return place.linedefined <= tointeger(line) and tointeger(line) <= place.lastlinedefined
+end
+
+---Returns true if a frame is what `xpcall` calls a script's handler through.
+local function is_watching(frame)
+  return frame ~= nil and frame.source == XPCALL.source and frame.func ~= env.xpcall and lies_in(XPCALL, frame.linedefined)
+end
+
+---Returns a traceback without the host's frames, and as it would be without wrappers.
 local function without_host(trace)
+  trace = gsub(trace, "'xpcall'(\n\t%[host%]:(%d+):)", function(rest, line)
+    return lies_in(PCALL, line) and "'pcall'" .. rest
+  end)
+  trace = gsub(trace, "\n\t%[host%]:(%d+): in ([^\n]*)", function(line, name)
+    return lies_in(GENERATOR, line) and "\n\t[C]: in " .. (find(name, "<", 1, true) and "?" or name)
+  end)
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'error'(\n\t%[host%]:)", "%1")
   trace = gsub(trace, "(\n\t%[host%]:[^\n]*)\n\t%(%.%.%.tail calls%.%.%.%)", "%1")
   trace = gsub(trace, "\n\t%[host%]:[^\n]*", "")
   trace = gsub(trace, "\n\t%[C%]: in %w+ 'xpcall'$", "")
-  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it without wrappers
+  trace = gsub(trace, "(\n\t%[C%]: in )%l+ '", "%1function '") -- as Lua writes it for functions without wrappers
   return trace
 end
 
----Waits in the host: it takes no processor time, and other branches of `parallel` go on. With `--simulate` the time of the
----simulators moves on instead.
+---Waits. It takes no processor time, and other branches of `parallel` continue. With `--simulate`, the clock of the
+---simulators advances instead.
 ---@param seconds number
 function env.sleep(seconds)
   need("number", 1, "sleep", seconds)
@@ -239,7 +241,7 @@ function env.sleep(seconds)
   requests.ask("sleep", format(',"seconds":%.17g', seconds))
 end
 
----Ends the script with an exit status. Nothing catches it, and what was printed stays.
+---Ends the script with an exit status. `pcall` does not catch it, and output that was printed is kept.
 ---@param status? integer 0 to 63 (default: 0, which is success).
 function env.exit(status)
   status = status == nil and 0 or status
@@ -268,15 +270,21 @@ function env.debug.traceback(...)
   if threaded then
     return without_host(lua_traceback(first, message, level or 0))
   end
-  -- One level more for this function, unless a tail call has put it in the place of its caller.
+  -- Add one level for this function, unless it was a tail call and so has replaced its caller's level.
   level = level or 1
-  local replaces = level > 1 and getinfo(1, "t").istailcall
-  return without_host(lua_traceback(message, replaces and level or level + 1))
+  local start = level > 1 and getinfo(1, "t").istailcall and level or level + 1
+  for between = 2, start - 1 do
+    if is_watching(getinfo(between, "Sf")) then
+      start = start + 1
+      break
+    end
+  end
+  return without_host(lua_traceback(message, start))
 end
 
 -- Output --------------------------------------------------------------------------------------------------------------
 
----Prints values, joined by tabs. Tables are shown with their content.
+---Prints values, joined by tabs. Tables are printed with their content.
 function env.print(...)
   local display, parts = host.inspect.display, pack(...)
   for index = 1, parts.n do
@@ -307,18 +315,19 @@ env.lua_list_docs = documentation("list")
 env.lua_search_docs = documentation("search")
 env.lua_read_doc = documentation("read")
 
--- Strings share one metatable in the whole VM: their methods are the script's copy, and no script can reach it.
+-- All strings of the VM share one metatable. Their methods are the script's copy of the library, and no script can reach
+-- the metatable.
 local strings = getmetatable("")
 strings.__index = env.string
 strings.__metatable = false
 
----What a script starts with, whatever another one has made of its own globals.
+---The globals that every script starts with, even if an earlier script of the VM has changed its own.
 local pristine = {}
 for name, value in next, env do
   pristine[name] = type(value) == "table" and not host_tables[value] and copy(value) or value
 end
 
----Returns the globals of one more script.
+---Returns new globals, for a script that another script calls.
 local function fresh()
   local globals = {}
   for name, value in next, pristine do

@@ -1,4 +1,4 @@
--- The errors of calls: proxies without content, which is kept out of the reach of scripts.
+-- The errors of calls: empty proxies, whose content is kept where no script can reach it.
 
 local host = ...
 
@@ -62,8 +62,8 @@ function meta.__pairs(self)
   return next, copy, nil
 end
 
----Returns an error value for a refusal that came from the host.
----@param fields table what the host said
+---Returns an error value for an error that came from the host.
+---@param fields table the fields of the error, such as `message`
 ---@param call integer the number of the request that failed
 local function mint(fields, call)
   local proxy = setmetatable({}, meta)
@@ -72,12 +72,12 @@ local function mint(fields, call)
   return proxy
 end
 
----Returns the number of the request that failed, or nil if the host did not raise this value.
+---Returns the number of the request that failed with this error, or nil if the error did not come from the host.
 local function call_of(value)
   return calls[value]
 end
 
----Returns the code and the message of an error that the script raised as a table with both, or nil.
+---Returns the code and the message of an error if the script raised a table that has both, else nil.
 local function own(value)
   if type(value) ~= "table" or contents[value] then
     return

@@ -48,7 +48,7 @@ local globals = {
   loadstring = "text is compiled with load", unpack = "lists are unpacked with table.unpack",
 }
 
----What the libraries lack. A name is in one of them only: Lua's error has the name and not the library.
+---Functions that the libraries lack. Each name is listed once, since Lua's error has the name of the field only.
 local fields = {
   os = {
     getenv = PROCESSES, execute = PROCESSES,
@@ -74,8 +74,8 @@ local fields = {
   debug = { getinfo = "debug has only traceback" },
 }
 
----What else Lua says: by words that are in the message, its patterns. Only what C's functions find wrong has no place in
----the script before it.
+---Hints for Lua's other messages. The key is a text that the message contains; then the first pattern that matches counts.
+---Patterns that begin with ^ are for errors that a C function raised, whose message does not begin with a script's line.
 local misuses = {
   ["attempt to "] = {
     { "^attempt to index a nil value$", "ipairs got nil, not a list; " .. LIST },
@@ -97,7 +97,7 @@ local misuses = {
   },
 }
 
----What lists and texts have in other languages, whatever they are called here.
+---Methods that lists and strings have in other languages, under any variable name.
 local members = { sort = SORT, push = APPEND, append = APPEND, length = LENGTH, map = LOOP, filter = LOOP, forEach = LOOP }
 
 local function of_field(name)
@@ -109,7 +109,7 @@ local function of_field(name)
 end
 
 ---Returns what to do about a nil that has a name, or nil if there is no hint.
----@param kind? string Lua's word for it: global, field, method
+---@param kind? string what Lua's message calls it: global, field or method
 local function of_nil(verb, kind, name)
   if kind == "field" then
     return of_field(name)
@@ -136,7 +136,7 @@ local function of_misuse(problem)
   end
 end
 
----Returns an error value; with a hint added if it is one of Lua's messages above.
+---Returns an error value, with a hint added if it is one of Lua's messages above.
 local function explain(problem)
   if type(problem) ~= "string" then
     return problem

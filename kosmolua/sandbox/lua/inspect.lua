@@ -1,11 +1,11 @@
--- Values as readable text, for print and dump.
+-- Values as readable text, for `print`, `dump` and messages.
 
 local host = ...
 
 local requests = host.requests
 local arrays = host.registry.arrays
 local next, pcall, rawget, rawlen, setmetatable, tostring, type =
-  next, pcall, rawget, rawlen, setmetatable, tostring, type
+  next, host.memory.pcall, rawget, rawlen, setmetatable, tostring, type
 local getmetatable = debug.getmetatable -- the real one, whatever `__metatable` is
 local byte, find, format, gsub, match, rep =
   string.byte, string.find, string.format, string.gsub, string.match, string.rep
@@ -43,7 +43,7 @@ local function before(a, b)
   return tostring(a) < tostring(b)
 end
 
----Returns the length of the list in a table; 0 if most of it would be holes.
+---Returns the length of the list in a table, or 0 if most of the list would be holes.
 local function length_of(value)
   local length, count = rawlen(value), 0
   for _ in next, value do
@@ -68,7 +68,7 @@ local function sorted_keys(value, length)
   return keys, count
 end
 
----The functions of integrations, each with its path.
+---The path of each function of an integration.
 local paths = setmetatable({}, { __mode = "k" })
 
 local show
@@ -139,7 +139,7 @@ local function display(value)
   return show(value, 0, {})
 end
 
----Returns any value as one string for an error message, also where its `__tostring` fails.
+---Returns any value as a string for an error message, even if its `__tostring` fails.
 local function safely(value)
   local ok, text = pcall(display, value)
   if ok and type(text) == "string" then

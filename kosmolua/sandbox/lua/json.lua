@@ -18,7 +18,7 @@ local function raise(prefix, caught)
   error(prefix .. (caught.where ~= "" and caught.where or "the value") .. " " .. caught.problem, 3)
 end
 
----Reads JSON. Text that is not JSON raises, with the position.
+---Reads JSON. Text that is not JSON raises an error that has the position.
 ---@param text string
 ---@return any
 function json.decode(text)
@@ -35,7 +35,7 @@ end
 ---@class json.options
 ---@field pretty? boolean Whether to indent (default: false).
 
----Writes a value as JSON. An empty table is `{}`, unless it came from `[]` or from `json.array`.
+---Writes a value as JSON. An empty table is written as `{}`, unless it came from `[]` or from `json.array`.
 ---@param value any
 ---@param options? json.options
 ---@return string
@@ -48,7 +48,7 @@ function json.encode(value, options)
   return text
 end
 
----Marks a table as a list, so that it is `[]` even when empty.
+---Marks a table as a list and returns it, so that it is written as `[]` even if it is empty.
 ---@param list? any[]
 ---@return any[]
 function json.array(list)

@@ -1,16 +1,16 @@
--- parallel.all and parallel.map: while one branch waits for a call, the others go on.
+-- parallel.all and parallel.map: while one branch waits for a call, the others continue.
 
 local host = ...
 
 local inspect, requests, traceback = host.inspect, host.requests, host.traceback
 local error, next, rawequal, type = error, next, rawequal, type
-local create, close, resume, status = coroutine.create, coroutine.close, coroutine.resume, coroutine.status
+local close, create, resume, status = host.memory.close, coroutine.create, host.memory.resume, coroutine.status
 local integer_or_float = math.type
 local pack = table.pack
 
 local DEFAULT_LIMIT = 8
 
----Ends a branch for good; what it wanted to close, it closes.
+---Ends a branch for good, and closes its variables that are to be closed.
 local function abandon(branch)
   local ok, problem = close(branch.coroutine)
   if not ok then
@@ -73,7 +73,7 @@ local function continue(group)
   advance(group, branch, reply)
 end
 
----Runs `task(index)` for 1..count, at most `limit` under way, and returns the results in order.
+---Runs `task(index)` for 1..count, at most `limit` at once, and returns the results in order.
 local function run(count, limit, task)
   local group = { results = {}, waiting = {}, active = 0, task = task, outer = requests.branch }
   group.number = requests.count_group()
@@ -107,7 +107,7 @@ local function limit_of(name, options)
   return limit
 end
 
----Refuses a table with more than a list in it: what has another key would be left out without a word.
+---Raises an error if a table has keys that are not part of its list, since their values would be ignored.
 local function need_list(name, list, count)
   if integer_or_float(count) ~= "integer" then
     error(name .. " needs a list, and the length of this one is not an integer", 4)
@@ -119,7 +119,7 @@ local function need_list(name, list, count)
   end
 end
 
----Returns the items of a list, as they are now, and their number.
+---Returns a copy of a list, and its length.
 local function items_of(name, list)
   local count, items = #list, {}
   need_list(name, list, count)
@@ -134,7 +134,8 @@ local parallel = {}
 ---@class parallel.options
 ---@field limit? integer How many run at once (default: 8).
 
----Runs every function and returns their results in order. The first error by position is raised, after the others end.
+---Runs the functions at once and returns their results in order. If some fail, the error of the first of these in the list
+---is raised once the others have ended.
 ---@generic T
 ---@param functions (fun(): T)[]
 ---@param options? parallel.options
@@ -153,8 +154,8 @@ function parallel.all(functions, options)
   return run(count, limit, function(index) return items[index]() end)
 end
 
----Runs `f(item, index)` for every item of a list and returns the results in order. A function of `app.integrations` gets
----the item only.
+---Runs `f(item, index)` for every item of a list, several at once, and returns the results in order. A function of
+---`app.integrations` gets the item only.
 ---@generic T, R
 ---@param list T[]
 ---@param f fun(item: T, index: integer): R

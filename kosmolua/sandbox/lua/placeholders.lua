@@ -1,4 +1,5 @@
--- What a planned call returned: a table like any other, but the host is told where the script looks into it.
+-- Placeholders: the results of planned calls. A placeholder is used like any table, but the host is told of each field
+-- that the script reads.
 
 local host = ...
 
@@ -9,13 +10,13 @@ local find, format = string.find, string.format
 
 local MARK = "^<[%w_.]+#%d+"
 
----Tells the host that the script looks at a value which says nothing of what will come.
+---Tells the host that the script reads a value that the real call may return differently.
 local function tell(number, key)
   local shown = strings.quote(strings.valid(strings.head(inspect.safely(key), 100)))
   bridge("send", format('{"kind":"peek","call":%d,"key":%s,"line":%d}', number, shown, traceback.line() or 0))
 end
 
----Returns a value of a placeholder as the script gets it.
+---Returns a value of a placeholder for the script: a proxy if it is a table, else the value itself.
 local function wrap(value, number)
   if type(value) ~= "table" or rawequal(value, host.registry.null) then
     return value
@@ -56,7 +57,7 @@ local function wrap(value, number)
   return proxy
 end
 
----Returns what a reply says, with a placeholder as such.
+---Returns the value of a reply, as a placeholder if the call was only planned.
 local function unpack(value)
   local number = type(value) == "table" and value["$planned"]
   if number then

@@ -1,4 +1,4 @@
--- What is different in a run that is recorded or repeated: nothing in it may depend on this very process.
+-- What differs in a run that is recorded or replayed: its behavior must not depend on the process that it runs in.
 
 local host = ...
 
@@ -20,8 +20,8 @@ local function before(a, b)
   return a < b
 end
 
----Returns the keys of a table: numbers, strings and booleans in order, then the others as `next` has them, since tables
----and functions have no order of their own.
+---Returns the keys of a table: first numbers, strings and booleans, sorted; then the others in the order of `next`, since
+---tables and functions have no order.
 local function keys_of(list)
   local keys, count, others = {}, 0, {}
   for key in next, list do
@@ -39,7 +39,7 @@ local function keys_of(list)
   return keys
 end
 
----Returns an iterator over a table in the order of its keys. Fields may be changed and cleared meanwhile, as with `next`.
+---Returns an iterator over a table, sorted by key. During the iteration fields may be changed and cleared, as with `next`.
 local function in_order(list)
   local keys, index = keys_of(list), 0
   return function()
@@ -56,7 +56,7 @@ local function in_order(list)
   end, list, nil
 end
 
----As Lua's own, in a fixed order: Lua's differs from process to process.
+---Lua's `pairs` in a fixed order: the order of Lua's own differs from process to process.
 local function ordered_pairs(...)
   if select("#", ...) == 0 then
     error("bad argument #1 to 'pairs' (value expected)", 2)
@@ -71,12 +71,12 @@ local function ordered_pairs(...)
     end
     return step, state, first
   elseif type(list) ~= "table" then
-    return pairs(list) -- which the loop refuses, with Lua's own words
+    return pairs(list) -- raises Lua's own error
   end
   return in_order(list)
 end
 
----As Lua's own, but without arguments it takes its seed from the numbers so far, and not from the clock.
+---Lua's `math.randomseed`, but without arguments the seed comes from the random numbers so far, not from the clock.
 local function seed(...)
   if select("#", ...) == 0 then
     return randomseed(random(0), random(0))
@@ -85,14 +85,14 @@ local function seed(...)
 end
 
 local function swap(list, name, present, other)
-  if rawget(list, name) == present then -- and not one that a chunk of the session has put there
+  if rawget(list, name) == present then -- not one that a chunk of the session has assigned
     list[name] = other
   end
 end
 
 local plain_pairs, plain_seed = pairs, randomseed
 
----Turns recording on or off, for the run or for a chunk of a session.
+---Turns recording on or off, for a run or for a chunk of a session.
 local function set(is_recorded)
   if requests.is_recorded == is_recorded then
     return

@@ -1,4 +1,4 @@
--- Regular expressions: Python's `re` does the matching, in this same process, which dies with the script.
+-- The global `regex`: regular expressions. Python's `re` does the matching, in this same process.
 
 local host = ...
 
@@ -9,7 +9,7 @@ local concat, integer_or_float, tointeger = table.concat, math.type, math.tointe
 
 local MAX_DEPTH = 8
 
----Returns the matches, each with the text before it, and the text after the last.
+---Returns the matches, each with the text before it, and the text after the last match.
 local function scan(name, subject, pattern, flags, most)
   if type(subject) ~= "string" or type(pattern) ~= "string" then
     error("regex." .. name .. " needs a text and a pattern, both strings", 3)
@@ -25,7 +25,7 @@ local function scan(name, subject, pattern, flags, most)
   return answer
 end
 
----Returns what scripts get for one match: [0] the whole, 1..n the groups, and named groups by name.
+---Returns one match as a table for scripts: the whole match at 0, the groups at 1..n, and named groups by name.
 local function captures(answer, entry)
   local result = { [0] = entry.whole }
   for index = 1, #entry.groups do
@@ -40,7 +40,8 @@ end
 
 local regex = {}
 
----Finds the first match: the whole at 0, groups by number, named groups also by name. A group without a part is false.
+---Finds the first match. Returns a table with the whole match at 0, groups by number, and named groups also by name. A
+---group that took no part in the match is false. Returns nil if there is no match.
 ---@param text string
 ---@param pattern string
 ---@param flags? string Any of i, m, s, x and a.
@@ -51,7 +52,7 @@ function regex.match(text, pattern, flags)
   return first and captures(answer, first)
 end
 
----Finds every match, each as `regex.match` returns it.
+---Finds every match. Returns a list, each item as `regex.match` returns it.
 ---@param text string
 ---@param pattern string
 ---@param flags? string Any of i, m, s, x and a.
@@ -65,7 +66,7 @@ function regex.match_all(text, pattern, flags)
   return all
 end
 
----Fills a replacement in. What names no group stands for itself.
+---Returns a replacement with its references filled in. A reference to an unknown group stays as it is.
 local function fill(template, found)
   local text = gsub(template, "%$(%$?)({?[%w_]*}?)", function(dollar, reference)
     if dollar ~= "" then
@@ -79,7 +80,7 @@ local function fill(template, found)
   return text
 end
 
----Returns what takes the place of a match; nil and false leave it as it is.
+---Returns the text that replaces a match. If the replacement function returns nil or false, the match stays as it is.
 local function replace(replacement, whole, found)
   local new = type(replacement) == "string" and fill(replacement, found) or replacement(found)
   if type(new) ~= "string" and type(new) ~= "number" and new then
@@ -88,7 +89,7 @@ local function replace(replacement, whole, found)
   return new or whole
 end
 
----Replaces matches. `$1` and `${name}` in a replacement stand for groups, `$0` for the whole match.
+---Replaces matches. In a replacement, `$1` and `${name}` stand for groups and `$0` for the whole match.
 ---@param text string
 ---@param pattern string
 ---@param replacement string|fun(captures: table<integer|string, string|false>): string

@@ -1,8 +1,8 @@
--- The tables that mean more than their content. Security rests on this: no script can reach it.
+-- Tables with a special meaning. Security depends on this registry, which no script can reach.
 
 local error, setmetatable = error, setmetatable
 
----Stands for null where a missing value would leave a hole: inside arrays.
+---Stands for null inside arrays, where nil would leave a hole.
 local null = setmetatable({}, {
   __metatable = false,
   __name = "null",
@@ -15,19 +15,19 @@ local weak = { __mode = "k" }
 return {
   null = null,
 
-  ---The handles of secrets, each with what the host knows it by.
+  ---The handles of secrets, each with the name by which the host knows the secret.
   ---@type table<table, string>
   handles = setmetatable({}, weak),
 
-  ---The tables of binary results, each with `name`, what the host knows the bytes by, and `text` once it was asked for.
+  ---The tables of binary results, each with `name`, by which the host knows the bytes, and `text`, the base64 once read.
   ---@type table<table, { name: string, text: string? }>
   contents = setmetatable({}, weak),
 
-  ---Tables that are lists even while they are empty.
+  ---Tables that JSON encodes as lists even while they are empty.
   ---@type table<table, true>
   arrays = setmetatable({}, weak),
 
-  ---The tables that are the host's own, which no script may write into, each with what is encoded in its place.
+  ---The host's own tables, which no script may change, each with the table that is encoded in its place.
   ---@type table<table, table>
   host_tables = setmetatable({ [null] = {} }, weak),
 }

@@ -1,39 +1,40 @@
--- Requests to the host: each goes out with a number, and its reply comes back with the same.
+-- Requests to the host. Each has a number, and its reply has the same number.
 
 local host = ...
 
 local bridge, limits = host.bridge, host.limits
-local traceback = host.traceback
-local error, next, pcall, setmetatable, type = error, next, pcall, setmetatable, type
-local format = string.format
+local memory, traceback = host.memory, host.traceback
+local null = host.registry.null
+local error, next, pcall, select, setmetatable, type = error, next, pcall, select, setmetatable, type
+local format, match, tointeger = string.format, string.match, math.tointeger
 local concat, pack = table.concat, table.pack
 local running, isyieldable, yield = coroutine.running, coroutine.isyieldable, coroutine.yield
 
 local requests = {}
 
----The coroutines of branches of `parallel`, which its scheduler alone may resume.
+---The coroutines of the branches of `parallel`. Only its scheduler may resume them.
 requests.branches = setmetatable({}, { __mode = "k" })
 local last = 0
 local arrived = {}
 
----What a branch of `parallel` yields, with the numbers of the replies that it waits for.
+---The value that a branch of `parallel` yields to wait, followed by the numbers of the requests whose replies it waits for.
 requests.WAIT = {}
 
----The branch of `parallel` that runs now, or nil.
+---The branch of `parallel` that is running, or nil.
 requests.branch = nil
 
----True if the run is recorded: requests say which branch makes them, and the host is told whenever the script waits, so
----that it can hand out replies one at a time, in the same order when the run is repeated.
+---True if the run is recorded. Then each request names its branch, and the host is told whenever the script waits, so that
+---it can send replies one at a time, in the same order when the run is replayed.
 requests.is_recorded = false
 local host_knows_of_waiting = false
 
----True if the writes of the run are only noted, and answered by placeholders.
+---True if the run is planned: its writes are only noted, and placeholders are the answers.
 requests.is_planned = false
 
----How many calls of `parallel` were made outside of its branches.
+---How many calls of `parallel` were made outside of any branch.
 local groups = 0
 
----Returns the number of a call of `parallel` among those of the branch that makes it.
+---Returns the number of a call of `parallel`, counted in the branch that makes it.
 function requests.count_group()
   local branch = requests.branch
   if branch then
@@ -44,7 +45,7 @@ function requests.count_group()
   return groups
 end
 
----Returns the name of a branch, the same whenever the script runs; such as `2.1` for the first of the second `parallel`.
+---Returns the name of a branch, such as `2.1` for the first branch of the second `parallel`. It is the same in every run.
 local function name_of(branch)
   if not branch then
     return ""
@@ -55,7 +56,7 @@ local function name_of(branch)
   return branch.name
 end
 
----Makes everything ready for a script, or for a chunk of a session.
+---Resets the state at the start of a script, or of a chunk of a session.
 function requests.begin()
   requests.exit_fields = nil
   groups = 0
@@ -66,24 +67,25 @@ function requests.stop(limit)
   bridge("limit", limit)
 end
 
----What is raised where a session's chunk exits, whose process lives on.
+---The error that is raised to leave a session's chunk when it calls `exit`. The session's process keeps running.
 local LEAVING = setmetatable({}, { __metatable = false, __name = "exit" })
 
----The ending that a script asked for, while it is being left.
+---The exit that a script asked for, as fields of the last frame, while the script is being left.
 requests.exit_fields = nil
 
 ---Ends the script with an exit status. Does not return.
 ---@param status integer
 function requests.exit(status)
+  memory.check()
   requests.exit_fields = format('"exit":%d,"result":[]', status)
   bridge("exit", requests.exit_fields)
   error(LEAVING, 0)
 end
 
----Ends the script if an error means that the memory limit is reached: Lua's own has this text, lupa's is a userdata.
+---Ends the script if an error means that the memory limit is reached. Lua's own error has this text; lupa's is a userdata.
 ---
----Memory is a limit, and no limit can be caught, so whatever catches errors asks this first. A script that raises
----exactly this text ends likewise: the two cannot be told apart. Nor can an exit be caught.
+---A script cannot catch a limit, so all code that catches errors calls this first. A script that raises exactly this text
+---also ends, since the two cannot be told apart. An exit cannot be caught either.
 function requests.stop_if_memory(problem)
   if problem == "not enough memory" or type(problem) == "userdata" then
     requests.stop("memory")
@@ -92,8 +94,21 @@ function requests.stop_if_memory(problem)
   end
 end
 
+---Returns the reply in a line. Most replies have only a value, which is the last field, and are decoded faster.
+local function reply_of(line)
+  local number, position = match(line, '^{"kind":"reply","id":(%d+),"ok":true,"value":()')
+  if not number then
+    return host.decode.decode(line, limits.max_depth + 1)
+  end
+  local value = host.decode.decode_at(line, position, limits.max_depth)
+  if value == null then
+    value = nil
+  end
+  return { id = tointeger(number), ok = true, value = value }
+end
+
 ---Returns the next reply.
----@param request? string a frame to send before
+---@param request? string a frame to send first
 local function receive(request)
   if requests.is_recorded and not host_knows_of_waiting then
     bridge("send", '{"kind":"wait"}')
@@ -101,11 +116,11 @@ local function receive(request)
   host_knows_of_waiting = false
   local line = request and bridge("exchange", request) or bridge("receive")
   bridge("rearm")
-  local ok, frame = pcall(host.decode.decode, line, limits.max_depth + 1)
+  local ok, reply = pcall(reply_of, line)
   if ok then
-    return frame
+    return reply
   end
-  requests.stop_if_memory(frame)
+  requests.stop_if_memory(reply)
   requests.stop("depth")
 end
 
@@ -114,19 +129,7 @@ local function in_branch()
   return branch and running() == branch.coroutine and isyieldable()
 end
 
----Returns the reply to one of some requests.
----@param waiting table<integer, any> the numbers of the requests
----@param request? string a frame to send before
-local function receive_one_of(waiting, request)
-  local reply = receive(request)
-  while waiting[reply.id] == nil do
-    arrived[reply.id] = reply
-    reply = receive()
-  end
-  return reply
-end
-
----Waits until one of some requests is answered.
+---Waits until one of the given requests is answered, and returns its reply.
 ---@param waiting table<integer, any> the numbers of the requests
 ---@return table reply
 function requests.await(waiting)
@@ -139,10 +142,25 @@ function requests.await(waiting)
   if in_branch() then
     return yield(requests.WAIT, waiting)
   end
-  return receive_one_of(waiting)
+  local reply = receive()
+  while waiting[reply.id] == nil do
+    arrived[reply.id] = reply
+    reply = receive()
+  end
+  return reply
 end
 
----Leaves a branch of `parallel` for good, because another one failed: no call starts after that.
+---Sends a request, and returns its reply. Replies to requests of branches that come first are kept.
+local function exchange(number, request)
+  local reply = receive(request)
+  while reply.id ~= number do
+    arrived[reply.id] = reply
+    reply = receive()
+  end
+  return reply
+end
+
+---Leaves the running branch of `parallel` for good if another branch has failed. It starts no further call then.
 local function abandon_if_failed()
   local branch = requests.branch
   local failed = false
@@ -164,6 +182,7 @@ requests.abandon_if_failed = abandon_if_failed
 ---@param fields string the other fields as JSON, each after a comma
 ---@return any value
 function requests.ask(kind, fields)
+  memory.check()
   if requests.branch then
     abandon_if_failed()
   end
@@ -179,19 +198,19 @@ function requests.ask(kind, fields)
     more = format('%s,"line":%d', more, traceback.line() or 0)
   end
   local request = format('{"kind":"%s","id":%d%s%s}', kind, number, more, fields)
-  local waiting, reply = { [number] = true }, nil
+  local reply
   if is_branch then
     bridge("send", request)
-    reply = yield(requests.WAIT, waiting)
+    reply = yield(requests.WAIT, { [number] = true })
   else
-    reply = receive_one_of(waiting, request)
+    reply = exchange(number, request)
   end
   if reply.ok then
     local value = requests.is_planned and host.placeholders.unpack(reply.value) or reply.value
     if reply.contents then
       host.contents.mark(value, reply.contents)
     elseif reply.truncated then
-      setmetatable(value, { __index = { truncated = true } }) -- a key would make it a mixed table, which JSON lacks
+      setmetatable(value, { __index = { truncated = true } }) -- JSON cannot represent a list with a key of its own
     end
     return reply.secrets and host.secrets.put(value, reply.secrets) or value
   end
@@ -200,8 +219,8 @@ function requests.ask(kind, fields)
   error(problem, 0)
 end
 
----Sends a request that the host has to refuse: it knows what to call things.
----@param where string the place in the arguments; empty for all of one
+---Sends a request that the host has to refuse, since the host knows the names of the parameters for the message.
+---@param where string the place in the arguments; empty for a whole argument
 ---@param problem string what is wrong there
 function requests.ask_amiss(kind, fields, where, problem)
   local strings = host.strings
@@ -209,10 +228,13 @@ function requests.ask_amiss(kind, fields, where, problem)
   return requests.ask(kind, fields .. fault)
 end
 
----Sends a request whose arguments may have to be refused, and waits for its answer.
----@param ... any what Lua passed
+---Sends a request with arguments, and waits for its answer. The host refuses arguments that cannot be encoded.
+---@param ... any the arguments
 ---@return any value
 function requests.ask_with(kind, fields, ...)
+  if select("#", ...) == 0 then
+    return requests.ask(kind, fields .. ',"args":[]')
+  end
   local secrets, contents = {}, kind == "call" and {} or nil
   local ok, text = pcall(host.encode.encode_each, limits.max_arguments, limits.max_depth, pack(...), secrets, contents)
   if ok then

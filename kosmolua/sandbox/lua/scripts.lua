@@ -1,12 +1,12 @@
--- Scripts that a script calls: each is a function with globals of its own, in the same VM and under the same limits.
+-- Scripts that a script calls. Each runs as a function with globals of its own, in the same VM and under the same limits.
 
 local host = ...
 
 local env, requests, tree = host.env, host.requests, host.tree
 local error, load, select = error, load, select
 
----Runs a script, and returns what it returns. It makes its calls through a tree of its own, which says so.
----@param call { source: string, name: string, params: table, through: string[] } what the host answered
+---Runs a script, and returns what it returns. Its calls carry the names of the scripts that lead to it.
+---@param call { source: string, name: string, params: table, through: string[] } the host's answer
 local function run(call)
   local globals = env.fresh()
   globals.app = tree.tree(call.through)

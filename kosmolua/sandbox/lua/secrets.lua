@@ -1,4 +1,5 @@
--- What is in the global `secrets`, and handles: what stands for a secret that a script can pass on and cannot read.
+-- What is in the global `secrets`, and its handles: a handle stands for a secret, which a script can pass to functions but
+-- not read.
 
 local host = ...
 
@@ -22,8 +23,8 @@ local meta = {
   __concat = function() error("a secret cannot be joined with other text: it can be passed to a function, whole", 2) end,
 }
 
----Returns a handle.
----@param name string what the host knows the secret by
+---Returns a new handle.
+---@param name string the name by which the host knows the secret
 local function mint(name)
   local handle = setmetatable({}, meta)
   handles[handle] = name
@@ -31,10 +32,10 @@ local function mint(name)
   return handle
 end
 
----The names of the secrets that the user gave, in order, and the handle of each.
+---The names of the user's secrets, in order; and the handle of each, by its name.
 local names, named = {}, {}
 
----Sets which secrets there are.
+---Sets the names of the user's secrets.
 ---@param given string[]
 local function set_names(given)
   names = given
@@ -63,9 +64,9 @@ local function begin()
   names = {}
 end
 
----Puts handles into a value that came from the host.
+---Puts handles of secrets into a value that came from the host, and returns the value.
 ---@param value any
----@param places table[] where each stands, as a list of keys, and its name
+---@param places table[] for each handle its position as a list of keys, and its name
 local function put(value, places)
   for _, entry in ipairs(places) do
     local place, handle = entry[1], mint(entry[2])

@@ -1,7 +1,7 @@
--- What a session does with a chunk. Each function returns a script to run, with what its values go through, or nil and
--- why there is none.
+-- The verbs of a session. Each function returns a function to run and, if the values are to be shown, one that converts
+-- them; or nil and a message, if the chunk cannot be compiled.
 --
--- A session is one environment that chunk after chunk runs in. As in Lua's own terminal, an expression is a chunk too.
+-- All chunks of a session run in one environment. As in Lua's own interactive mode, an expression is a chunk too.
 
 local host = ...
 
@@ -18,7 +18,7 @@ local MAX_NAMES = 1000
 local MAX_INHERITANCE = 8
 local NAME = "^[%a_][%w_]*$"
 
----The page that the chunk read last, so that it can be shown as a page.
+---The documentation page that the chunk read last, so that it can be shown as a page.
 local page
 
 local read = env.lua_read_doc
@@ -36,7 +36,8 @@ local function compile(source, chunk)
   return compile_chunk(source, chunk)
 end
 
----Returns a text that JSON can hold, and whether each of its characters stands for a byte, since it is not UTF-8.
+---Returns a text in a form that JSON can carry. The second value is true if the text is not UTF-8, so that each character
+---stands for a byte.
 local function carried(whole)
   if utf8_len(whole) then
     return whole, false
@@ -45,7 +46,7 @@ local function carried(whole)
   return bytes, true
 end
 
----Returns the values of a chunk as text, and keeps the first of them in `_`.
+---Returns the values of a chunk as text, and assigns the first of them to the global `_`.
 ---@return { text: string, bytes: boolean, size: integer, page: boolean }?
 local function shown(...)
   local count = select("#", ...)
@@ -65,17 +66,17 @@ end
 
 local session = {}
 
----Runs a chunk; its values come back as text.
+---Runs a chunk. Its values are returned as text.
 function session.evaluate(source, chunk)
   page = nil
   local script, problem = compile(source, chunk)
   return script, script and shown or problem
 end
 
----Runs a chunk; its values come back as they are.
+---Runs a chunk. Its values are returned as they are.
 session.value = compile
 
----Returns true if a chunk is complete, or wrong however it goes on.
+---Returns true if a chunk is complete, or has an error that no further line can mend.
 ---@return fun(): boolean script
 function session.check(source, chunk)
   local _, problem = compile(source .. "\n", chunk)
@@ -98,7 +99,7 @@ local function follow(path)
   return value
 end
 
----Lists the names in the table at a path such as `inventory.books`; the globals for an empty path.
+---Lists the names in the table at a path such as `inventory.books`. An empty path stands for the globals.
 ---@return fun(): { names: string[][], path: string? } script `path` is set if the table is a part of `app`
 function session.names(path)
   return function()

@@ -1,8 +1,9 @@
--- Shapes: the members of objects that come again and again in a JSON text, each decoded by a function made for it.
+-- Shapes: fast decoding of objects that repeat in a JSON text.
 --
--- A list of rows repeats the same keys in the same order. What has been met a few times gets a function whose patterns hold
--- the keys, and match many members at once. It takes what fits exactly; the rest is left to the decoder. Texts can make such
--- functions, so nothing of a text is in their source but keys, quoted by Lua itself.
+-- A list of rows repeats the same keys in the same order: the shape of its objects. A shape that has occurred a few times
+-- gets a generated function, whose patterns contain the keys and match many members at once. It decodes objects that match
+-- exactly, and the decoder does the rest. Since the text decides about these functions, their source contains nothing of
+-- the text but keys, which Lua itself quotes.
 
 local host = ...
 
@@ -11,21 +12,21 @@ local ipairs, load = ipairs, load
 local format, gsub, match, sub = string.format, string.gsub, string.match, string.sub
 local concat, unpack = table.concat, table.unpack
 
-local MEETINGS = 3 -- before a shape is learned
+local MEETINGS = 3 -- times that objects of a family occur before a shape is learned
 local MAX_SHAPES, MAX_OF_A_FAMILY = 32, 4
 local MAX_MEMBERS = 60 -- Lua has room for 200 locals in a function
 local MAX_CAPTURES = 15 -- Lua's patterns have 32
-local MAX_KEY = 200 -- with the white space around it
-local MAX_FAMILIES = 1000 -- objects with the same first key are one
-local MAX_SCORE = 20 -- of a family: what does not repeat itself is decoded without shapes
+local MAX_KEY = 200 -- bytes of a key, with the white space around it
+local MAX_FAMILIES = 1000 -- a family is all objects with the same first key
+local MAX_SCORE = 20 -- of a family, whose objects are decoded without shapes once its score is 0
 local PLAIN, WORD = '"([^"\\%c]*)"', "([%w.+-]+)"
 
----Returns a text as a pattern that matches it alone.
+---Returns a pattern that matches only this text.
 local function literal(text)
   return (gsub(text, "%p", "%%%0"))
 end
 
----Returns the source of the constructor of an object, with its members up to one.
+---Returns the source of a table constructor with the first `count` members.
 local function constructor(members, count)
   local fields = {}
   for index = 1, count do
@@ -34,13 +35,13 @@ local function constructor(members, count)
   return "{" .. concat(fields, ",") .. "}"
 end
 
----Returns the source of a function that decodes objects with some members, and the patterns that it uses.
----@param members table[] each has its `key`, the text `before` its value, and the `capture` of that if it is simple
----@param tail string what follows the last value
+---Returns the source of a function that decodes objects with these members, and the patterns that it uses.
+---@param members table[] each has its `key`, the text `before` its value, and the `capture` of the value if it is simple
+---@param tail string the text after the last value
 local function source_of(members, tail)
   local lines, patterns, names, words, pattern = {}, {}, {}, {}, ""
 
-  ---Matches what the pattern has so far, with `done` members known before.
+  ---Adds a line that matches the pattern so far. If it does not match, the function returns the first `done` members.
   local function match_pending(ending, done)
     local leave = done == 0 and "return" or format("return %s,p,true", constructor(members, done))
     patterns[#patterns + 1] = "^" .. pattern .. ending
@@ -86,7 +87,7 @@ local function source_of(members, tail)
   ), patterns
 end
 
----Returns a function that decodes objects of one shape, or nil if there is no room for it.
+---Returns a function that decodes objects of one shape, or nil if Lua cannot compile it.
 ---@param value fun(text: string, position: integer, depth: integer): any, integer decodes any value
 local function made_for(members, tail, value, scalar)
   local source, patterns = source_of(members, tail)
@@ -97,8 +98,8 @@ end
 ---Notes the members of an object while it is decoded.
 ---@param position integer where the object begins
 ---@param learn fun(members: table[], tail: string)
----@return fun(key: string, from: integer, to: integer) note called with each member, and where its value stands
----@return fun(after: integer) finish called with what follows the object
+---@return fun(key: string, from: integer, to: integer) note called with each member's key, and where its value is
+---@return fun(after: integer) finish called with the position after the object
 local function follow(text, position, learn)
   local members, seen, is_usual = {}, {}, true
 
@@ -122,15 +123,15 @@ local function follow(text, position, learn)
   return note, finish
 end
 
----Returns what learns the shapes of the objects of one text.
+---Returns a decoder that learns the shapes of the objects of one text.
 ---@param value fun(text: string, position: integer, depth: integer): any, integer decodes any value
----@param scalar fun(word: string): any returns the value of a number or a word, or nil
+---@param scalar fun(word: string): any returns the value of a number, true, false or null; nil for other text
 local function new(value, scalar)
   local families, count, left = {}, 0, MAX_SHAPES
   local shapes = {}
 
-  ---Returns the objects whose first key is this one, or nil if they are not worth a shape.
-  ---@param first string the text of the key
+  ---Returns the family of the objects with this first key, or nil if shapes are of no use for them.
+  ---@param first string the key
   local function family_of(first)
     local family = families[first]
     if family == nil then
@@ -141,8 +142,9 @@ local function new(value, scalar)
     return family and family.score > 0 and family
   end
 
-  ---Decodes an object from its first member on, if its shape is known; else returns what its shape is learned by.
-  ---@param first string the text of its first key
+  ---Decodes an object from its first member on, if its shape is known. Otherwise returns nil, and two functions to call
+  ---while the object is decoded, if its shape is to be learned.
+  ---@param first string its first key
   ---@return table? map
   ---@return (integer|fun(key: string, from: integer, to: integer))? after_or_note
   ---@return (boolean|fun(after: integer))? is_part_or_finish true if members are left to decode, from a comma on

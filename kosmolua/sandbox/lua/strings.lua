@@ -1,4 +1,4 @@
--- Text for frames: quoted as JSON, made valid UTF-8, and shortened.
+-- Strings for frames: quoting for JSON, replacing invalid UTF-8, and cutting.
 
 local byte, char, find, format, gsub, sub = string.byte, string.char, string.find, string.format, string.gsub, string.sub
 local concat = table.concat
@@ -13,7 +13,7 @@ end
 QUOTED['"'], QUOTED["\\"], QUOTED["\127"] = '\\"', "\\\\", "\127"
 QUOTED["\n"], QUOTED["\r"], QUOTED["\t"], QUOTED["\b"], QUOTED["\f"] = "\\n", "\\r", "\\t", "\\b", "\\f"
 
----Returns a string in JSON's quotes, whatever its bytes.
+---Returns a string as a JSON string. Bytes that are not UTF-8 stay as they are.
 local function quote(text)
   if find(text, '[%c"\\]') then
     text = gsub(text, '[%c"\\]', QUOTED)
@@ -21,7 +21,7 @@ local function quote(text)
   return '"' .. text .. '"'
 end
 
----Returns a text that JSON can hold: each byte that is not UTF-8 becomes U+FFFD.
+---Returns a text as valid UTF-8: U+FFFD replaces each byte that is not UTF-8.
 local function valid(text)
   local length, wrong = utf8_len(text)
   local pieces, count, start = {}, 0, 1
@@ -35,7 +35,7 @@ local function valid(text)
   return concat(pieces, REPLACEMENT)
 end
 
----Returns the beginning of a text, of so many bytes at most, without breaking a character.
+---Returns at most the first `most` bytes of a text, without breaking a character.
 local function head(text, most)
   local after = byte(text, most + 1)
   while most > 0 and after and after >= 128 and after < 192 do

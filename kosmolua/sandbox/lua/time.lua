@@ -19,7 +19,7 @@ local function is_leap(year)
   return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
 end
 
----Returns the days from 1970 to a date of the Gregorian calendar. A year is counted from March, so that its leap day is last.
+---Returns the days from 1970 to a date of the Gregorian calendar. It counts years from March, so that the leap day is last.
 local function days_to(year, month, day)
   if month <= 2 then
     year, month = year - 1, month + 12
@@ -31,7 +31,7 @@ local function days_in(year, month)
   return month == 2 and is_leap(year) and 29 or DAYS[month]
 end
 
----Returns the seconds that a zone is ahead of UTC, or nil if it is not a zone.
+---Returns how many seconds a time zone is ahead of UTC, or nil if the text is not a time zone.
 local function seconds_ahead(zone)
   if zone == "" or find(zone, "^[zZ]$") then
     return 0
@@ -44,7 +44,7 @@ local function seconds_ahead(zone)
   return (sign == "-" and -1 or 1) * (hours * 3600 + minutes * 60)
 end
 
----Returns a date's parts and what comes after it.
+---Returns the year, the month, the day, and the rest of the text; nil for the parts if it has no date.
 local function split_date(text)
   local year, month, day, rest = match(text, "^(%d%d%d%d)-(%d%d)-(%d%d)(.*)$")
   if not year then
@@ -53,7 +53,7 @@ local function split_date(text)
   return tointeger(year), tointeger(month), tointeger(day), rest
 end
 
----Returns the parts of a time of day and its zone, or nil if it is not one.
+---Returns the hour, the minute, the second, the fraction and the time zone, or nil if the text is not a time of day.
 local function split_clock(text)
   if text == "" then
     return 0, 0, 0, "", ""
@@ -66,7 +66,7 @@ local function split_clock(text)
   return tointeger(hour), tointeger(minute), tointeger(second or 0), fraction or "", zone or rest
 end
 
----Returns the seconds since 1970 that a text says, or nil if it says none.
+---Returns the time in a text as seconds since 1970, or nil if the text is not a time.
 local function read(text)
   local year, month, day, clock = split_date(text)
   if not year or month < 1 or month > 12 or day < 1 or day > days_in(year, month) then
@@ -84,13 +84,13 @@ local function read(text)
   return find(fraction, "[1-9]") and seconds + tonumber("0." .. match(fraction, "%d+")) or seconds
 end
 
----Reads a time in the form of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`, which without a
----zone is in UTC. Another text raises.
+---Reads a time in the format of RFC 3339 or ISO 8601, such as `2026-03-02T09:00:00.5+01:00` or `2026-03-02`. A time without
+---a time zone is in UTC. Other text raises an error.
 ---@param text string
 ---@return number seconds since 1970; an integer if there is no fraction
 function time.parse(text)
   if type(text) ~= "string" then
-    error("time.parse needs a text, not " .. inspect.safely(text), 2)
+    error("time.parse needs a string, not " .. inspect.safely(text), 2)
   end
   return read(text) or error("time.parse: " .. format("%q", text) .. " is not a time; it reads " .. EXPECTED, 2)
 end
@@ -103,8 +103,8 @@ local function check_seconds(name, seconds)
   end
 end
 
----Writes a time in UTC: in the form of RFC 3339, or by a pattern of strftime such as `%Y-%m-%d`.
----@param seconds number since 1970
+---Writes a time in UTC, in the format of RFC 3339 or with a strftime pattern such as `%Y-%m-%d`.
+---@param seconds number seconds since 1970
 ---@param pattern? string
 ---@return string
 function time.format(seconds, pattern)
@@ -117,7 +117,7 @@ function time.format(seconds, pattern)
     local fraction = micros > 0 and gsub(format(".%06d", micros), "0+$", "") or ""
     return own_date("!%Y-%m-%dT%H:%M:%S", whole) .. fraction .. "Z"
   elseif type(pattern) ~= "string" or find(pattern, "^%*t") then
-    error("time.format: the pattern must be a text such as %Y-%m-%d", 2)
+    error("time.format: the pattern must be a string such as %Y-%m-%d", 2)
   end
   local ok, text = pcall(own_date, "!" .. pattern, floor(seconds))
   if not ok then

@@ -1,4 +1,4 @@
--- The place of a failure: the script's line and its own frames, also across coroutines.
+-- The place of a failure: the line of the script and the script's own frames, also across coroutines.
 
 local error, load, setmetatable, type = error, load, setmetatable, type
 local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
@@ -11,13 +11,13 @@ local OF_PASSING_ON = "^\n\t%[C%]: in %w+ 'error'\n\t%[host%][^\n]*\n\t%[host%][
 
 local traceback = {}
 
----What Lua knows of the script's chunk: its source, and the name that messages begin with.
+---Lua's information about the script's chunk: its source, and the name that messages begin with.
 local script
 
----The lines on which the host's errors were raised last.
+---For each error of the host, the line on which it was last raised.
 local lines = setmetatable({}, { __mode = "k" })
 
----The place of the failure that is being passed on.
+---The place of the failure of a branch of `parallel` that is being raised again.
 local passed
 
 ---Sets which chunk is the script.
@@ -26,7 +26,7 @@ function traceback.watch(chunk)
   script = getinfo(load("", chunk), "S")
 end
 
----Returns the line of the script that a thread is on, if any, and whether it passes a failure on.
+---Returns the line of the script that a coroutine is on, if any, and whether it raises the failure of a branch again.
 local function survey(thread)
   local passes = false
   for level = 0, MAX_FRAMES do
@@ -45,8 +45,8 @@ function traceback.line()
   return (survey(running()))
 end
 
----Returns an error value. A message that points into the host, as one of `error(text, 2)` may, points at the script
----instead, where that is under way, or nowhere.
+---Returns an error value. If its message begins with a place in the prelude, as that of `error(text, 2)` may, the place is
+---replaced by the script's current line, or dropped if there is none.
 function traceback.within_script(problem)
   if type(problem) ~= "string" or not find(problem, "[host]:", 1, true) then
     return problem
@@ -59,8 +59,8 @@ function traceback.within_script(problem)
   return before and find(before, ":%d+: $") and before .. message or problem
 end
 
----Returns the line that a message begins with; of several the last, since what fails in a generator gets the line of its
----caller put before its own.
+---Returns the line that a message begins with, or nil. If there are several, the last one counts, since an error in a
+---`coroutine.wrap` gets the line of the caller in front of its own.
 local function line_in(message)
   local name, line, start = script.short_src .. ":", nil, 1
   while sub(message, start, start + #name - 1) == name do
@@ -73,13 +73,13 @@ local function line_in(message)
   return line
 end
 
----Notes the line on which an error of the host is raised: a generator has no stack to look at later.
+---Notes the line on which an error of the host is raised, since a `coroutine.wrap` that failed has no stack any more.
 function traceback.note(problem)
   lines[problem] = survey(running())
 end
 
----Returns where a thread failed, or, for the running one, where it fails now, called as an error handler.
----@param value any what was raised
+---Returns where a coroutine failed. For the running one, call it in the error handler.
+---@param value any the error value
 ---@return { value: any, line: integer?, frames: string }
 function traceback.place(value, thread)
   local line, passes = survey(thread)
@@ -92,7 +92,7 @@ function traceback.place(value, thread)
   return { value = value, line = line, frames = frames }
 end
 
----Raises what a branch of `parallel` failed with. The failure keeps its place.
+---Raises the error of a branch of `parallel` again. The error keeps its place.
 ---@param place { value: any, line: integer?, frames: string }
 function traceback.pass_on(place)
   passed = place

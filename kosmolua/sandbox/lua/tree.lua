@@ -1,4 +1,4 @@
--- The tree under `app`: read-only, built from what the host describes, each part on first use.
+-- The tree under `app`. It is read-only, and each part is built on first use, as the host describes it.
 
 local host = ...
 
@@ -15,7 +15,7 @@ local COLON = "is %s, as a colon passes it; call it with a dot: app.%s(...)"
 ---The tables of this tree, each with its name.
 local branches = setmetatable({}, { __mode = "k" })
 
----The errors of unknown paths, so that the host is asked only once in a run.
+---The errors of unknown paths, so that the host is asked about each only once in a run.
 local refused = {}
 
 ---Forgets which paths were unknown, at the start of a run.
@@ -23,14 +23,14 @@ local function begin()
   refused = {}
 end
 
----Returns a key as one name of a path, on one line. A dot inside it is replaced by a sign that looks like one.
+---Returns a key as one name of a path, on one line. A dot inside it is replaced by a character that looks like a dot.
 local function spell(key)
   local name = strings.valid(strings.head(type(key) == "string" and key or inspect.safely(key), MAX_NAME))
   name = gsub(name, "%c", " ")
   return name == "" and "''" or (gsub(name, "%.", DOT))
 end
 
----Asks what is at a path. Raises the host's error, with suggestions, if nothing is there.
+---Asks the host what is at a path. Raises the host's error, with suggestions, if nothing is there.
 local function describe(path)
   if refused[path] then
     traceback.note(refused[path])
@@ -51,7 +51,7 @@ local function refuse(path)
 end
 
 ---Returns a read-only table.
----@param name string what `tostring` gives
+---@param name string the text that `tostring` returns
 ---@param find fun(key: any): any
 ---@param list fun(): string[]
 local function branch(name, find, list)
@@ -66,7 +66,7 @@ local function root_of(through)
 
 local passage = #through > 0 and ',"through":["' .. concat(through, '","') .. '"]' or ""
 
----Returns what calls a function of the host.
+---Returns a function that calls a function of the host.
 local function leaf(path)
   local field = ',"path":' .. strings.quote(path) .. passage
   local function call(...)
@@ -80,7 +80,7 @@ local function leaf(path)
   return call
 end
 
----Returns what runs another script.
+---Returns a function that runs another script.
 local function script(path)
   local field = ',"path":' .. strings.quote(path) .. passage
   local function call(...)
@@ -95,7 +95,7 @@ local function script(path)
 end
 
 ---Returns a function that finds the leaf of a name or an alias, or nil.
----@param names table<string, string> each name and alias, with the name that it stands for; the caller may add others
+---@param names table<string, string> each name and alias, with the function's name; the caller may add others later
 local function leaves_of(names, path)
   local leaves = {}
   return function(key)
@@ -118,9 +118,9 @@ local function names_of(description)
   return names
 end
 
----Returns the branch of an integration, or of what else has functions and accounts.
+---Returns the branch of an integration, or of another member of a root that has functions and accounts.
 ---@param path string
----@param description? table what the host said of it; asked for on first use if absent
+---@param description? table the host's description; if absent, the host is asked on first use
 local function integration(path, description)
   local names, leaf_of
   local accounts = {}
@@ -135,7 +135,7 @@ local function integration(path, description)
     accounts.default = accounts.default or false
   end
 
-  ---Returns the names of all functions. The host lists those that it reads one by one only if it is asked to.
+  ---Returns the names of all functions. The host may list only some of them at first, and the others on request.
   local function every_function()
     if description.others then
       description.functions, description.others = describe(path .. ".*").functions, nil
@@ -146,7 +146,7 @@ local function integration(path, description)
     return description.functions
   end
 
-  ---Asks what a name below a path is, and notes it if it is a function. Raises the host's error if it is nothing.
+  ---Asks the host what a name below a path is, and notes it if it is a function. Raises the host's error if it is unknown.
   local function ask(below, key)
     local name = spell(key)
     local answer = describe(below .. "." .. name)

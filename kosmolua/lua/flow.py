@@ -1,0 +1,105 @@
+"""Flow: what a variable holds that changes, and what a function of the script returns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from types import MappingProxyType
+
+from kosmolua.lua.scopes import Scopes
+from kosmolua.lua.syntax import Node
+from kosmolua.lua.values import UNKNOWN, Closure, Missing, Result, Undefined, Value
+from kosmolua.schema.types import ANY, List, Record, Type
+
+Held = Mapping["int | str", Value]
+"""What each variable that changes may hold: a local one by the place of its declaration, a global by its name."""
+NOTHING_HELD: Held = MappingProxyType({})
+MAX_SOURCES = 2
+"""Sources of a value that a message names."""
+
+
+class Flow:
+    """Collects the values of assignments and of returns while a script is read.
+
+    Args:
+        scopes: The variables of the script.
+    """
+
+    def __init__(self, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._assigned: defaultdict[int | str, list[Value]] = defaultdict(list)
+        self._expected: dict[int | str, int] = {}
+        self._returned: defaultdict[int, list[Value]] = defaultdict(list)
+        self._open: list[int] = []
+
+    def assign(self, target: Node, value: Value) -> None:
+        """Note the value of a declaration or an assignment.
+
+        Args:
+            target: The name.
+            value: What it gets; a value that is certainly nil says nothing.
+        """
+        variable = self._scopes.variable(target)
+        if variable is None and self._scopes.may_share_globals:
+            return
+        if variable is None:
+            self._expected[target.text] = self._scopes.defined[target.text]
+            self._assigned[target.text].append(value)
+        elif variable.changes:
+            self._expected[variable.start] = variable.changes + 1
+            self._assigned[variable.start].append(value)
+
+    def held(self) -> Held:
+        """Return what is known of the variables all of whose assignments were read."""
+        values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}
+        return {key: value for key, value in values.items() if value is not UNKNOWN}
+
+    def open(self, closure: Closure) -> None:
+        """Begin to read the body of a function."""
+        self._open.append(closure.node.start)
+
+    def close(self) -> None:
+        """End the body of the function that was begun last."""
+        self._open.pop()
+
+    def give(self, value: Value) -> None:
+        """Note the first value of a ``return`` of the function that is being read."""
+        if self._open:
+            self._returned[self._open[-1]].append(value)
+
+    def returned(self, closure: Closure) -> Value:
+        """Return what is known of the first value that a function returns; nothing while it is being read."""
+        start = closure.node.start
+        return UNKNOWN if start in self._open else joined(self._returned[start])
+
+
+def joined(values: Sequence[Value]) -> Value:
+    """Return what is known of a value that is one of several, or nil."""
+    found = [value for value in values if not isinstance(value, (Missing, Undefined))]
+    results = [value for value in found if isinstance(value, Result)]
+    if not results or len(results) < len(found):
+        return UNKNOWN
+    kind = reduce(_common, (each.type for each in results))
+    if kind is ANY:
+        return UNKNOWN
+    sources = list(dict.fromkeys(each.source for each in results))
+    return Result(
+        kind,
+        " or ".join(sources[:MAX_SOURCES]) + (" or others" if len(sources) > MAX_SOURCES else ""),
+        may_be_null=any(each.may_be_null for each in results),
+        may_be_error=any(each.may_be_error for each in results),
+    )
+
+
+def _common(one: Type, other: Type) -> Type:
+    """Return a type that both fit: a record with the keys of both, or a list."""
+    if one is other or one == other:
+        return one
+    if isinstance(one, List) and isinstance(other, List):
+        return List(_common(one.item, other.item))
+    if isinstance(one, Record) and isinstance(other, Record):
+        shared = {key: _common(one.fields[key], other.fields[key]) for key in one.fields.keys() & other.fields.keys()}
+        required = one.required & other.required
+        return Record(f"{one.name} or {other.name}", {**one.fields, **other.fields, **shared}, required=required)
+    return ANY

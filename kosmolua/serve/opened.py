@@ -1,0 +1,130 @@
+"""Opening tenants: making the tokens and the runtime from a tenant's section of the accounts file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kosmolua.broker.store import Store, Stores
+from kosmolua.broker.tenancy import Tenancy
+from kosmolua.folders import tenant_folder
+from kosmolua.runtime import Runtime
+from kosmolua.serve.own import Own
+from kosmolua.serve.settings import Settings, TenantSettings
+from kosmolua.serve.tokens import SignedTokens, Tokens
+
+
+def _ignore(_: object) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Common:
+    """The options from the command line that all tenants share.
+
+    Args:
+        simulate: Answer calls from simulators.
+        failures: How simulated functions fail.
+        plugins: Integrations that all tenants have.
+        read_only: Deny every write.
+        deny: Patterns of functions that are denied.
+        limits: The limits of scripts, unless a tenant has its own.
+        require_isolation: Run no script if the system lacks an isolation layer.
+        check: Refuse scripts that are certain to fail.
+        environ: The environment that secrets may come from.
+        warn: Called with a sentence about a setting that is unwise but works.
+    """
+
+    simulate: bool = False
+    failures: Mapping[str, str] = field(default_factory=dict)
+    plugins: Sequence[str] = ()
+    read_only: bool = False
+    deny: Sequence[str] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    require_isolation: bool = False
+    check: bool = True
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    warn: Callable[[str], None] = _ignore
+
+
+class Opened:
+    """The objects that are made from a tenant's section: its tokens, and a runtime with its accounts.
+
+    Args:
+        settings: The settings in the tenant's section.
+        common: The options that all tenants share.
+        server: The settings of the server.
+        stores: The stores for the recordings of all tenants; None to keep each tenant's recordings in its folder.
+
+    Raises:
+        ConfigError: A file cannot be read or has an invalid value, or a token is missing or too short.
+    """
+
+    def __init__(self, settings: TenantSettings, common: Common, server: Settings, stores: Stores | None) -> None:
+        self.settings = settings
+        self.server = server
+        self._store = stores.of(settings.name) if stores else None
+        self._common = common
+        self.folder = tenant_folder(settings.name)
+        self.tokens = self._read_tokens()
+        base = server.path.parent if server.path else Path()
+        self.signed = SignedTokens(settings.jwt, base, self._warn) if settings.jwt else None
+        self.runtime = self.open_runtime(simulate=common.simulate)
+
+    def open_runtime(self, *, simulate: bool) -> Runtime:
+        """Return a new runtime with the accounts and integrations of the tenant."""
+        return open_runtime(self.settings, self._common, self.server, self._store, simulate=simulate)
+
+    def _read_tokens(self) -> Tokens:
+        where = f"tenants.{self.settings.name}.token"
+        own = Own(self.server, self._common.environ, self._warn)
+        return Tokens(own.secret(where, given) for given in self.settings.token)
+
+    def _warn(self, sentence: str) -> None:
+        self._common.warn(f"{self.settings.name}: {sentence}")
+
+
+def open_runtime(
+    settings: TenantSettings,
+    common: Common,
+    server: Settings,
+    store: Store | None,
+    *,
+    simulate: bool,
+    **given: Any,
+) -> Runtime:
+    """Return a new runtime with the accounts and integrations of a tenant.
+
+    Args:
+        settings: The settings in the tenant's section.
+        common: The options that all tenants share.
+        server: The settings of the server.
+        store: The store for its recordings; None to keep them in its folder.
+        simulate: Whether its calls are simulated.
+        given: Further arguments of :class:`~kosmolua.runtime.Runtime`.
+
+    Raises:
+        ConfigError: A file cannot be read or has an invalid value.
+    """
+    runtime = Runtime(
+        settings.accounts or server.path,
+        simulate=simulate,
+        failures=common.failures if simulate else None,
+        plugins=[*common.plugins, *settings.plugins],
+        read_only=common.read_only,
+        deny=common.deny,
+        workers=server.workers_of(settings),
+        require_isolation=common.require_isolation,
+        warn=lambda sentence: common.warn(f"{settings.name}: {sentence}"),
+        environ=common.environ,
+        scripts=settings.scripts,
+        share_limits=True,
+        tenancy=Tenancy(settings.name, tenant_folder(settings.name), settings.permissions),
+        store=store,
+        **{"journal": True, **given},
+    )
+    runtime.limits = runtime.limits.but(**common.limits).but(**settings.limits)
+    return runtime

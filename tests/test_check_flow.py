@@ -1,0 +1,98 @@
+"""What the check knows of variables that change, of what functions return, and of what pcall catches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from kosmolua import Runtime
+from kosmolua.lua.check import Checker
+
+R = "local render = app.integrations.render2\n"
+LIST = "render.list_services({ limit = 2 })"
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Checker]:
+    with Runtime(os.devnull, simulate=True, environ={}) as runtime:
+        yield Checker(runtime.catalog)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (f"local page\npage = {LIST}\nprint(#page)", "the list is page.services"),
+        (f"local page\nif arg[1] then page = {LIST} end\nfor _, s in ipairs(page) do end", "ipairs needs a list"),
+        (f"page = {LIST}\nprint(page[1].name)", "[1] needs a list"),
+        (f"local page = {LIST}\nwhile page.next do page = {LIST} end", "has no field 'next': it has services, cursor"),
+        (
+            "local d = render.trigger_deploy({ service_id = arg[1] })\n"
+            "repeat d = render.get_deploy({ service_id = arg[1], deploy_id = d.deploy.id }) until d.status == 'live'",
+            "the result of trigger_deploy or the result of get_deploy has no field 'status': it has deploy",
+        ),
+        (f"local function get() return {LIST} end\nprint(#get())", "# needs a list"),
+        (f"local function get() local page = {LIST} return page.services end\nprint(get()[1].nme)", "no field 'nme'"),
+        (f"local get = function(n) return {LIST} end\nlocal ok, page = pcall(get, 1)\nprint(#page)", "# needs a list"),
+        (f"local ok, page = pcall(function() return {LIST} end)\nfor _ in ipairs(page) do end", "page.services"),
+        ("local ok, got = pcall(render.get_service, { service_id = arg[1] })\nprint(got.name)", "'service.name'"),
+        (
+            "local got = parallel.map(arg, function(id) return render.get_service({ service_id = id }) end)\n"
+            "for _, each in ipairs(got) do print(each.name) end",
+            "an item of what parallel.map returns has no field 'name'",
+        ),
+        (f"local page = assert({LIST})\nprint(page.services[1].nme)", "has no field 'nme'"),
+        (f"for _, s in ipairs({LIST}.services or {{}}) do print(s.nme) end", "has no field 'nme'"),
+        (f"local first = {LIST}.services[1]\nlocal name = first and first.nme", "has no field 'nme'"),
+        ("local t = { 1, 2 } print(t.length)", "a list has no 'length'"),
+        (f"if {LIST}.services[1].createdAt > os.time() then end", "a text is compared with a number"),
+    ],
+)
+def test_a_wrong_use_is_a_warning(checker: Checker, source: str, words: str) -> None:
+    """However the value came to where it is used."""
+    report = checker.check(R + source)
+
+    assert report.errors == []
+    assert any(words in finding.advice for finding in report.findings), [str(each) for each in report.findings]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("print(render.list_services.services)", "render2.list_services is a function, and is not called here"),
+        ("print(csv.encode({}))", "there is no 'csv.encode': it is nil, and to call it fails (it has format, parse)"),
+    ],
+)
+def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, words: str) -> None:
+    """Before anything is sent."""
+    [error] = checker.check(R + source).errors
+
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"local page = {{ services = {{}} }}\nif arg[1] then page = {LIST} end\nprint(page.other)",
+        f"local page = {LIST}\nif arg[1] then page = json.decode(arg[1]) end\nprint(page.other)",
+        f"local page\nfor i = 1, 2 do page = {LIST} end\nfunction page() end",
+        f"local function show(page) print(page.other) end\nlocal page = {LIST}\npage = arg\nshow(page)",
+        f"page = {LIST}\nload('page = {{ other = 1 }}')()\nprint(page.other)",
+        f"local ok, page = pcall(function() return {LIST} end)\nif not ok then print(page.code, page:upper()) end",
+        f"local ok, page = pcall(function() return {LIST} end)\nprint(page.own, 'it says ' .. page)",
+        "local ok, got = pcall(render.get_service, { service_id = arg[1] })\nprint(ok and got.service.name or got)",
+        f"local function first(list) return list[1] end\nprint(first({LIST}.services).name, first({{ 1 }}).other)",
+        f"local function get(n) if n == 0 then return {LIST} end return get(n - 1) end\nprint(get(2).services)",
+        f"local function get(n) if n > 0 then return {LIST} end return {{ other = 1 }} end\nprint(get(0).other)",
+        f"local cursor\nrepeat local page = {LIST} cursor = page.cursor until not cursor",
+        f"local page, other = {LIST}\nother = page.services\nprint(#other, other[1].name)",
+        "local d = render.get_service({ service_id = arg[1] })\nd = render.get_deploy({ deploy_id = arg[2] })\n"
+        "print(d.service, d.deploy)",
+        "local t = { 1, 2 } t.length = 2 print(t.length)",
+        "local list = { n = 1 } print(list.count)",
+    ],
+)
+def test_a_right_use_is_not_warned_of(checker: Checker, source: str) -> None:
+    """Where a value may be something else, nothing is said."""
+    assert [str(each) for each in checker.check(R + source).findings] == []
