@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:  # before the command could report it
         status = INTERRUPTED
     if "opentelemetry.trace" in sys.modules:
-        from kosmolua.cli.telemetry import flush_spans
+        from kosmolua.runs.telemetry import flush_spans
 
         flush_spans()
     sys.stderr.flush()
@@ -74,10 +74,12 @@ def _keep_child_statuses() -> None:
 def _run_command(typed: list[str], worker: launch.Worker | None) -> int:
     """Run a plain ``run`` command line without click, which takes longer to import than the sandbox takes to boot."""
     if typed[:1] != ["doctor"] and any(name.startswith("OTEL_") for name in os.environ):
-        from kosmolua.cli.telemetry import asks_for_spans, send_spans
+        from kosmolua.runs.telemetry import asks_for_spans, send_spans
 
         if asks_for_spans(os.environ):
-            send_spans()
+            from kosmolua.cli.console import warn
+
+            send_spans(warn)
     from kosmolua.cli.options import read_plainly
 
     plain = read_plainly(typed[1:]) if worker else None

@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import active_children
+from threading import Thread
 from typing import Any
 
 from kosmolua.errors import ConfigError, UsageError
@@ -19,6 +22,8 @@ DEFAULT_LIMIT = 64
 TASKS_PER_WORKER = 4
 """Tasks that an executor gets for each of its workers, so that none waits for the next."""
 CONNECT_TIMEOUT = "10s"
+CLOSE_TIMEOUT = 10.0
+"""Seconds for what processes of an executor do when a fleet is interrupted."""
 LOCAL_CLUSTER = {
     "distributed.scheduler.allowed-failures": 0,  # what a lost worker may have written must not be done again
     "distributed.worker.profile.enabled": False,  # it samples each worker a hundred times a second
@@ -64,7 +69,17 @@ def opened(named: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]
         try:
             yield executor, jobs or limit_of(executor)
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            _close(executor)
+
+
+def _close(executor: Executor) -> None:
+    """Shut an executor down so that no process of it is left: once this process has ended, it would wait for ever."""
+    ending = Thread(target=partial(executor.shutdown, cancel_futures=True), name="kosmolua-fleet-end", daemon=True)
+    ending.start()
+    ending.join(CLOSE_TIMEOUT)
+    if ending.is_alive():
+        for process in active_children():
+            process.terminate()
 
 
 @contextmanager

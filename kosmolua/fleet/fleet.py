@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextvars import copy_context
 from itertools import islice
 from queue import SimpleQueue
 
@@ -11,6 +12,7 @@ from kosmolua.errors import WorkerLost
 from kosmolua.fleet.executors import works_here
 from kosmolua.fleet.tasks import Runtime, Script, Task, may_repeat, pack, perform, perform_apart, unpack
 from kosmolua.runs import Outcome
+from kosmolua.runs.telemetry import carried
 
 BATCH_SECONDS = 1.0
 """Seconds of work that another process gets at once, since handing it over takes milliseconds."""
@@ -52,6 +54,9 @@ class Fleet:
         self._retries = retries
         self._ordered = ordered
         self._is_here = works_here(executor)
+        # What is current where the fleet is started, such as a span, is current for its tasks too.
+        self._context = copy_context()
+        self._trace = carried()
         self._done: SimpleQueue[_Batch] = SimpleQueue()
         self._under_way: set[_Batch] = set()
         self._mean_seconds = BATCH_SECONDS
@@ -105,9 +110,12 @@ class Fleet:
         try:
             if self._is_here:
                 ((_, task),) = tasks
-                future: Future[Outcome | bytes] = self._executor.submit(perform, self._runtime, self._script, task)
+                within = self._context.copy()  # one context cannot be that of two threads
+                future: Future[Outcome | bytes] = self._executor.submit(
+                    within.run, perform, self._runtime, self._script, task
+                )
             else:
-                packed = pack(self._runtime, self._script, [task for _, task in tasks])
+                packed = pack(self._runtime, self._script, [task for _, task in tasks], self._trace)
                 future = self._executor.submit(perform_apart, packed)
         except BrokenExecutor as error:
             raise WorkerLost(f"The executor accepts no further runs: {error}") from None

@@ -19,6 +19,7 @@ from kosmolua.errors import Busy, ConfigError, KosmoError, UsageError, WorkerLos
 from kosmolua.lua.header import Header, read_header
 from kosmolua.runs import Outcome
 from kosmolua.runs.job import as_bytes
+from kosmolua.runs.telemetry import going_on
 
 PLUGINS = "kosmolua_integrations_"
 """What the names of modules begin with that hold plugins; they are imported by the catalog."""
@@ -115,22 +116,31 @@ class NotPortable(UsageError, TypeError):
     """A runtime or an input cannot travel to another process."""
 
 
-def pack(runtime: Runtime, script: Script, tasks: Sequence[Task]) -> bytes:
+def pack(runtime: Runtime, script: Script, tasks: Sequence[Task], trace: Mapping[str, str] | None = None) -> bytes:
     """Return tasks as they travel.
+
+    Args:
+        runtime: Runs them; another process opens one with the same options.
+        script: The script.
+        tasks: The tasks.
+        trace: The trace that they are in, as :func:`kosmolua.runs.telemetry.carried` returns it.
 
     Raises:
         NotPortable: Something in them cannot travel.
     """
     try:
-        return pickle.dumps((runtime, script, tasks, os.urandom(8)))  # dask takes the same bytes for the same work
+        return pickle.dumps(
+            (runtime, script, tasks, trace, os.urandom(8))
+        )  # dask takes the same bytes for the same work
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise NotPortable(f"The fleet cannot leave this process: {error}") from None
 
 
 def perform_apart(packed: bytes) -> bytes:
     """Do tasks in another process than the fleet's, one after another, and return the packed outcomes."""
-    runtime, script, tasks, _ = pickle.loads(packed)
-    return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
+    runtime, script, tasks, trace, _ = pickle.loads(packed)
+    with going_on(trace):
+        return pickle.dumps([_carried(perform(runtime, script, task)) for task in tasks])
 
 
 def _carried(outcome: Outcome) -> Outcome:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from kosmolua.mcp.answer import decodable
 from kosmolua.mcp.pipes import Stream, streams
 from kosmolua.mcp.server import Handlers
+from kosmolua.runs.telemetry import flush_spans
 
 
 def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callable[[str], None]) -> None:
@@ -44,6 +45,7 @@ def serve(handlers: Handlers, pipes: tuple[int, int] | None, *, complain: Callab
 
 def _leave(number: int, frame: object) -> None:
     """End the process as the signal would by default, which it does not for the first process of a container."""
+    flush_spans()
     if os.getpid() == 1:
         os._exit(128 + number)
     signal.signal(number, signal.SIG_DFL)

@@ -23,6 +23,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from kosmolua.mcp.connections import Connection
+from kosmolua.runs.telemetry import flush_spans
 from kosmolua.serve.tenants import Tenants
 
 RESTART_DELAY = 1.0
@@ -215,10 +216,12 @@ def _start(work: Callable[[int], None], number: int) -> int:
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_DFL)
         work(number)
+        status = 0
     except BaseException:  # noqa: BLE001 - this process ends here after any error
         traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+        status = 1
+    flush_spans()
+    os._exit(status)
 
 
 def _bearer(head: bytes) -> bytes:

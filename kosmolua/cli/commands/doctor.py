@@ -16,9 +16,9 @@ from kosmolua.cli.console import status_of
 from kosmolua.cli.options import Options
 from kosmolua.cli.parsing import Command, examples, listing_options
 from kosmolua.cli.scripts import open_to_list
-from kosmolua.cli.telemetry import asks_for_spans
 from kosmolua.errors import KosmoError
 from kosmolua.folders import state_folder
+from kosmolua.runs.telemetry import asks_for_spans
 from kosmolua.runtime import Runtime
 from kosmolua.schema.names import lua_path
 
