@@ -7,7 +7,7 @@ local tonumber, type = tonumber, type
 local floor, format, max = math.floor, string.format, math.max
 local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
 
----True if the clocks are the host's.
+---True if the host is asked for the time.
 local asks
 
 local function own_now()
@@ -16,7 +16,8 @@ local function own_now()
   return now
 end
 
----Asks the host what a clock says.
+---Asks the host for the time of a clock.
+---@param own number the time of this process's own clock
 ---@param clock "wall"|"cpu"
 local function ask(clock, own)
   return requests.ask("time", format(',"clock":"%s","own":%.17g', clock, own))
@@ -24,7 +25,7 @@ end
 
 local time = {}
 
----Returns the seconds since 1970 in UTC, with fractions. With `--simulate` it is the time of the simulators.
+---Returns the seconds since 1970 in UTC, with fractions. With `--simulate`, it is the time of the simulators.
 ---@return number
 function time.now()
   return asks and ask("wall", own_now()) or own_now()
@@ -48,7 +49,7 @@ function asking.date(...)
   return own_date(...)
 end
 
----What the clock of the process said a moment before the script began, since others may have run in it before.
+---The processor time of the process, in seconds, a moment before the script began: other scripts may have run before.
 local began = 0
 local MOMENT = 0.001
 
@@ -62,8 +63,8 @@ end
 
 local library = { time = own_time, date = own_date, clock = clock, difftime = own_difftime }
 
----Says whose clocks a script has. The chunks of a session have the same.
----@param asks_host boolean whether they are the host's
+---Sets whether the script's clocks ask the host. It is the same for all chunks of a session.
+---@param asks_host boolean
 local function set(asks_host)
   began = max(own_clock() - MOMENT, 0)
   if asks == nil and asks_host then
