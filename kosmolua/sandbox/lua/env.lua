@@ -90,7 +90,7 @@ local function need(kind, position, name, value)
   end
 end
 
----Returns what a script catches. Ends the script if it reached the memory limit.
+---Returns an error in the form that a script catches, with a hint if there is one. Ends the script at the memory limit.
 local function explain(problem)
   requests.stop_if_memory(problem)
   return host.hints.explain(traceback.within_script(problem))
@@ -98,7 +98,7 @@ end
 
 env.pcall, env.xpcall = memory.protected(explain)
 
----Returns the results of a thread that may have failed.
+---Returns the results of resuming or closing a coroutine, with the error explained if it failed.
 local function caught(ok, value, ...)
   if ok then
     return ok, value, ...
@@ -201,7 +201,7 @@ function env.collectgarbage(option, argument)
   return collectgarbage(option)
 end
 
----The lines of what calls functions of the host in the place of functions of C.
+---The lines of the wrappers that replace Lua's C functions.
 local PCALL, XPCALL = getinfo(env.pcall, "S"), getinfo(env.xpcall, "S")
 local GENERATOR = getinfo(memory.generator(create(error)), "S")
 
@@ -209,12 +209,12 @@ local function lies_in(place, line)
   return place.linedefined <= tointeger(line) and tointeger(line) <= place.lastlinedefined
 end
 
----Returns true if a frame is what `xpcall` calls a script's handler through.
+---Returns true if a frame is the function through which `xpcall` calls a script's handler.
 local function is_watching(frame)
   return frame ~= nil and frame.source == XPCALL.source and frame.func ~= env.xpcall and lies_in(XPCALL, frame.linedefined)
 end
 
----Returns a traceback without the host's frames, and as it would be without wrappers.
+---Returns a traceback without the host's frames, as Lua writes it for functions without wrappers.
 local function without_host(trace)
   trace = gsub(trace, "'xpcall'(\n\t%[host%]:(%d+):)", function(rest, line)
     return lies_in(PCALL, line) and "'pcall'" .. rest

@@ -5,6 +5,7 @@ local host = ...
 local bridge, limits = host.bridge, host.limits
 local memory, traceback = host.memory, host.traceback
 local null = host.registry.null
+-- Lua's own pcall: nothing of the script's runs while a frame is encoded or decoded, so the memory limit cannot be hidden.
 local error, next, pcall, select, setmetatable, type = error, next, pcall, select, setmetatable, type
 local format, match, tointeger = string.format, string.match, math.tointeger
 local concat, pack = table.concat, table.pack
