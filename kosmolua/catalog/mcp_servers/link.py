@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from kosmolua import __version__
 from kosmolua.accounts.logins import LoginSecret
+from kosmolua.catalog.mcp_servers.calling import call_tool
 from kosmolua.catalog.mcp_servers.cards import Card
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
@@ -128,8 +129,8 @@ class Link:
             await asyncio.wait({self.task}, timeout=CLOSE_TIMEOUT)
             self.task.cancel()
 
-    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> str:
-        """Send a request and return its result as JSON.
+    async def ask(self, method: str, params: Mapping[str, Any], confirm: Confirm | None) -> dict[str, Json]:
+        """Send a request and return its result as the protocol has it.
 
         Raises:
             Gone: The connection was lost.
@@ -137,7 +138,7 @@ class Link:
         self._confirms.append(confirm)
         self._status = 0
         try:
-            result = await self._send(method, params)
+            return await self._send(method, params)
         except MCPError as error:
             await self._settle()
             if self.is_over:
@@ -150,8 +151,6 @@ class Link:
             raise Gone(self.reason) from None
         finally:
             self._confirms.remove(confirm)
-        answer: str = result.model_dump_json(by_alias=True, exclude_none=True)
-        return answer
 
     async def _settle(self) -> None:
         """Let the loop notice the end of the process, if that is why a request failed."""
@@ -160,11 +159,17 @@ class Link:
                 return
             await asyncio.sleep(0)
 
-    async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
-        client = self._client
+    async def _send(self, method: str, params: Mapping[str, Any]) -> dict[str, Json]:
         if method == "tools/call":
             progress = self._progress if self._around.trace is not no_trace else None
-            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
+            name, arguments = params["name"], params["arguments"]
+            return await call_tool(self._client, name, arguments, progress=progress, elicit=self._elicit)
+        result = await self._request(method, params)
+        answer: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return answer
+
+    async def _request(self, method: str, params: Mapping[str, Any]) -> Any:
+        client = self._client
         if method == "resources/read":
             return await client.read_resource(params["uri"])
         if method == "prompts/get":
