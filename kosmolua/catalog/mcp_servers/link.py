@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from kosmolua import __version__
 from kosmolua.accounts.logins import LoginSecret
-from kosmolua.catalog.mcp_servers.calling import call_tool
 from kosmolua.catalog.mcp_servers.cards import Card
 from kosmolua.catalog.mcp_servers.settings import Server
 from kosmolua.catalog.mcp_servers.tools import digest
@@ -138,7 +137,7 @@ class Link:
         self._confirms.append(confirm)
         self._status = 0
         try:
-            return await self._send(method, params)
+            result = await self._send(method, params)
         except MCPError as error:
             await self._settle()
             if self.is_over:
@@ -151,6 +150,8 @@ class Link:
             raise Gone(self.reason) from None
         finally:
             self._confirms.remove(confirm)
+        answer: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return answer
 
     async def _settle(self) -> None:
         """Give the loop time to notice that the process ended, which may be why a request failed."""
@@ -159,17 +160,11 @@ class Link:
                 return
             await asyncio.sleep(0)
 
-    async def _send(self, method: str, params: Mapping[str, Any]) -> dict[str, Json]:
+    async def _send(self, method: str, params: Mapping[str, Any]) -> Any:
+        client = self._client
         if method == "tools/call":
             progress = self._progress if self._around.trace is not no_trace else None
-            name, arguments = params["name"], params["arguments"]
-            return await call_tool(self._client, name, arguments, progress=progress, elicit=self._elicit)
-        result = await self._request(method, params)
-        answer: dict[str, Json] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-        return answer
-
-    async def _request(self, method: str, params: Mapping[str, Any]) -> Any:
-        client = self._client
+            return await client.call_tool(params["name"], params["arguments"], progress_callback=progress)
         if method == "resources/read":
             return await client.read_resource(params["uri"])
         if method == "prompts/get":

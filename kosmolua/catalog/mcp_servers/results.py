@@ -79,22 +79,19 @@ def _content(content: Mapping[str, Any], *, decoded: bool = True) -> Json:
         resource = content.get("resource", {})
         value = _resource_content(resource)
         about = {"uri": resource.get("uri")}
-        return about | (value if isinstance(value, dict) and _is_blob(resource) else {"text": value})
+        return about | (value if isinstance(value, dict) and "blob" in resource else {"text": value})
     shown = {"uri": "uri", "name": "name", "title": "title", "description": "description", "size": "size"}
-    found = {key: content.get(wire) for key, wire in {**shown, "content_type": "mimeType"}.items()}
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: content[wire] for key, wire in shown.items() if wire in content} | (
+        {"content_type": content["mimeType"]} if "mimeType" in content else {}
+    )
 
 
 def _resource_content(content: Mapping[str, Any]) -> Json:
     kind = str(content.get("mimeType") or "")
-    if _is_blob(content):
+    if "blob" in content:
         return _blob(content["blob"], kind)
-    text = str(content.get("text") or "")
+    text = str(content.get("text", ""))
     return _decoded(text) if kind.partition(";")[0].endswith(("/json", "+json")) else text
-
-
-def _is_blob(content: Mapping[str, Any]) -> bool:
-    return content.get("blob") is not None
 
 
 def _blob(encoded: str, kind: str | None) -> Json:
