@@ -166,6 +166,8 @@ MAX_DEPTH = 320
 """How deeply a frame may be nested: deeper than any ``max_depth``, not too deep for a JSON encoder of the host."""
 BYTES_PER_MARK = 64
 """Bytes that Python takes for each value of a frame beyond its text, on average of the worst: each follows a mark."""
+MAX_MEMORY_PER_BYTE = BYTES_PER_MARK + 4
+"""Bytes that :func:`memory_of` returns at most for each byte of a text."""
 END = b'{"kind":"end",'
 """How a child begins the frame that ends a job."""
 _EXIT_NOTICE = b"\0"

@@ -125,8 +125,9 @@ class Login:
             with suppress(FileNotFoundError):
                 self._file.unlink()
             if found and (keyring := keyring_or_none()):
-                with suppress(Exception):  # the backends raise errors of their own if there is no such entry
-                    keyring.delete_password(KEYRING_SERVICE, self._name)
+                with asking_the_keyring():
+                    if keyring.get_password(KEYRING_SERVICE, self._name) is not None:
+                        keyring.delete_password(KEYRING_SERVICE, self._name)
             return found
 
     def _renewed(self, but_not: str) -> tuple[Service, Tokens]:
@@ -157,8 +158,7 @@ class Login:
         try:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
             if kept.get("in") == "keyring":
-                keyring = keyring_or_none()
-                kept = json.loads(keyring.get_password(KEYRING_SERVICE, self._name) or "{}") if keyring else {}
+                kept = json.loads(self._in_keyring())
             return Service.of_json(kept["service"]), Tokens(**kept["tokens"])
         except FileNotFoundError:
             return None
@@ -167,11 +167,26 @@ class Login:
         except (ValueError, KeyError, TypeError):
             raise ConfigError(f"The login in {self._file} is damaged", hint="log in again") from None
 
+    def _in_keyring(self) -> str:
+        """Return what the keyring keeps.
+
+        Raises:
+            ConfigError: It keeps nothing, or cannot be asked.
+        """
+        if not (keyring := keyring_or_none()):
+            raise ConfigError(f"The login of {self._account} is in the keyring, and there is none here")
+        with asking_the_keyring():
+            kept: str | None = keyring.get_password(KEYRING_SERVICE, self._name)
+        if kept is None:
+            raise ConfigError(f"The login of {self._account} is not in the keyring any more", hint="log in again")
+        return kept
+
     def _write(self, service: Service, tokens: Tokens) -> str:
         values = {"access": tokens.access, "refresh": tokens.refresh, "expires": tokens.expires, "scope": tokens.scope}
         text, where = json.dumps({"service": service.as_json(), "tokens": values}), str(self._file)
         if keyring := keyring_or_none():
-            keyring.set_password(KEYRING_SERVICE, self._name, text)
+            with asking_the_keyring():
+                keyring.set_password(KEYRING_SERVICE, self._name, text)
             text, where = json.dumps({"in": "keyring"}), "the keyring"
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -255,6 +270,17 @@ def _take(descriptor: int, ends: float) -> None:
             if time.monotonic() > ends:
                 raise NotConfigured("Another process has held the login for a minute") from None
             time.sleep(0.02)
+
+
+@contextmanager
+def asking_the_keyring() -> Iterator[None]:
+    """Raise a ConfigError if the keyring does not do what it is asked for in the ``with`` block."""
+    from keyring.errors import KeyringError
+
+    try:
+        yield
+    except KeyringError as error:
+        raise ConfigError(f"The keyring cannot be used: {error or type(error).__name__}", hint="unlock it") from None
 
 
 def keyring_or_none() -> Any:

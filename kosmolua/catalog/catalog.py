@@ -308,8 +308,7 @@ class Catalog:
 
     def _is_current(self, integration: Integration) -> bool:
         """Return False if an integration has been replaced: a server may have other tools the next time."""
-        root, name = root_and_name(integration.name)
-        return root == ROOT or self._load(root, name).integration is integration
+        return integration.root == ROOT or self._load(*root_and_name(integration.name)).integration is integration
 
     def _provider(self, root: str) -> Provider:
         if root not in self._providers:

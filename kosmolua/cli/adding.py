@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from kosmolua.accounts.editing import set_section
-from kosmolua.accounts.logins import keyring_or_none
+from kosmolua.accounts.logins import asking_the_keyring, keyring_or_none
 from kosmolua.accounts.toml import Table, parse
 from kosmolua.catalog.plugins import Plugins
 from kosmolua.cli import console
@@ -89,7 +89,8 @@ def _put_away(integration: Integration, account: str, field: AccountField, secre
     chosen = console.ask(f"Where {field.name} goes ({words})", type=kind, default=usual)
     name = f"{integration.name}.{account}.{field.name}"
     if chosen == "keyring" and keyring:
-        keyring.set_password("kosmolua", name, secret)
+        with asking_the_keyring():
+            keyring.set_password("kosmolua", name, secret)
         return {"keyring": name}
     if chosen == "env":
         variable = integration.variable(field)

@@ -17,7 +17,7 @@ from kosmolua.http.binary import Binary, binary, bytes_of
 from kosmolua.http.errors import LOOK_FIRST, error_of, id_suffix, message_of
 from kosmolua.http.messages import SAFE_METHODS, Headers, Pairs, Request, Response, Send, kind, location, origin
 from kosmolua.http.multipart import Multipart, Part
-from kosmolua.protocol import Json, memory_of
+from kosmolua.protocol import MAX_MEMORY_PER_BYTE, Json, memory_of
 from kosmolua.secret import Secret
 
 MAX_DECODED = 128 * 1024 * 1024
@@ -537,7 +537,7 @@ def decode(response: Response) -> Json:
     Raises:
         NetworkError: The answer is not JSON, or it would take too much memory.
     """
-    if memory_of(response.body) > MAX_DECODED:
+    if len(response.body) * MAX_MEMORY_PER_BYTE > MAX_DECODED and memory_of(response.body) > MAX_DECODED:
         asked = response.request.line if response.request else "A request"
         raise NetworkError(
             f"{asked} was answered with more values than the host has memory for", retryable=False, hint="ask for less"

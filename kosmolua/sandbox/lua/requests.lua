@@ -6,6 +6,7 @@ local bridge, limits = host.bridge, host.limits
 local errors, memory, strings, traceback = host.errors, host.memory, host.strings, host.traceback
 local decode, decode_at, encode_each = host.decode.decode, host.decode.decode_at, host.encode.encode_each
 local null = host.registry.null
+-- Lua's own pcall: nothing of the script's runs while a frame is encoded or decoded, so the memory limit cannot be hidden.
 local error, next, pcall, select, setmetatable, type = error, next, pcall, select, setmetatable, type
 local format, match, tointeger = string.format, string.match, math.tointeger
 local concat, pack = table.concat, table.pack
