@@ -13,9 +13,8 @@ from kosmolua.lua.values import (
     Builtin,
     Closure,
     Literal,
-    Missing,
+    Nil,
     Result,
-    Undefined,
     Value,
     is_table,
     item_in,
@@ -125,7 +124,7 @@ def returns_value(function: Node) -> bool:
 
 
 def _check_loop(reader: Reader, name: str, node: Node, value: Value) -> None:
-    if isinstance(value, (Missing, Undefined)):
+    if isinstance(value, Nil):
         reader.findings.fail_on_nil(node, value, "go through")
     elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
         reader.findings.fail(node, f"{name} goes through a table, not a {value.kind}", "for i = 1, n do counts")

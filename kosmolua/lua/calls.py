@@ -111,6 +111,18 @@ def _given(call: Node, names: list[str], evaluate: Evaluate) -> tuple[dict[str, 
     return dict(zip(names, zip(plain, values, strict=True), strict=False)), True
 
 
+def arguments_of(call: Node, evaluate: Evaluate) -> Iterator[Value]:
+    """Yield what the arguments of a call are known to be, by name or by place."""
+    around = call.get("arguments")
+    for argument in around.children if around else ():
+        if argument.kind != "table_constructor":
+            yield evaluate(argument)
+            continue
+        for field in argument.children:
+            if value := field.get("value"):
+                yield evaluate(value)
+
+
 def _misfit(callee: Callee, name: str, node: Node, value: Value, evaluate: Evaluate) -> Iterator[Misuse]:
     parameter = next(each for each in callee.function.parameters if each.name == name)
     try:

@@ -13,15 +13,16 @@ from kosmolua.lua.scopes import Scopes
 from kosmolua.lua.syntax import Node, keys_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
     Branch,
     Builtin,
     Callee,
     Library,
     Literal,
     Missing,
+    Nil,
     Result,
     Secrets,
-    Undefined,
     Value,
     field_of,
     is_list,
@@ -106,7 +107,7 @@ class Fields:
 
     def under(self, node: Node, value: Value, key: str | None) -> Value:
         """Return the value of a field; the key is None if it is computed."""
-        if isinstance(value, (Missing, Undefined)):
+        if isinstance(value, Nil):
             self._findings.fail_on_nil(node.get("table") or node, value, "index")
         elif isinstance(value, Branch):
             return self._under_app(node, value, key)
@@ -215,7 +216,7 @@ class Fields:
                 return UNKNOWN
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
-            return UNKNOWN
+            return UNKNOWN if value.may_be_error else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
             return UNKNOWN
         if is_list(value.type):

@@ -50,6 +50,13 @@ class Flow:
             self._expected[variable.start] = variable.changes + 1
             self._assigned[variable.start].append(value)
 
+    def give_to(self, parameter: Node, value: Value, calls: int) -> None:
+        """Note what one of the calls of a function gives to a parameter that never changes."""
+        variable = self._scopes.variable(parameter)
+        if variable and not variable.changes:
+            self._expected[variable.start] = calls
+            self._assigned[variable.start].append(value)
+
     def held(self) -> Held:
         """Return what is known of the variables all of whose assignments were read."""
         values = {key: joined(found) for key, found in self._assigned.items() if len(found) == self._expected[key]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kosmolua.lua.fields import Fields
 from kosmolua.lua.findings import Findings
 from kosmolua.lua.syntax import Node
-from kosmolua.lua.values import Literal, Missing, Result, Undefined, Value, choices_of, is_text, kind_of, record_keys
+from kosmolua.lua.values import Literal, Nil, Result, Undefined, Value, choices_of, is_text, kind_of, record_keys
 from kosmolua.suggestions import did_you_mean, listed
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
@@ -22,7 +22,7 @@ _INSTEAD = {"+": "texts are joined with ..", "*": "text:rep(n) repeats a text"}
 
 def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, operator: str) -> None:
     """Report problems with one operand of a binary operator."""
-    if operator == ".." and isinstance(value, (Missing, Undefined)):
+    if operator == ".." and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "join")
     elif operator == ".." and fields.is_plain_table(value):
         findings.fail(node, f"{node.text[:40]} is a table and cannot be joined to text", "print shows tables")
@@ -32,7 +32,7 @@ def check_operand(findings: Findings, fields: Fields, node: Node, value: Value, 
         )
     elif operator == ".." and isinstance(value, Result) and value.is_optional:
         findings.warn(node, f"{value.source} may be nil, and to join nil fails", f'({node.text} or "")')
-    elif operator in ARITHMETIC and isinstance(value, (Missing, Undefined)):
+    elif operator in ARITHMETIC and isinstance(value, Nil):
         findings.fail_on_nil(node, value, "compute with")
     elif operator in ARITHMETIC and isinstance(value, Literal) and _is_no_number(value):
         findings.fail(node, f"a text cannot be used with {operator}", _INSTEAD.get(operator, ""))
@@ -84,7 +84,7 @@ def check_condition(findings: Findings, node: Node | None) -> None:
 
 def check_length(findings: Findings, fields: Fields, node: Node, value: Value) -> None:
     """Note the length of nil, or of a record."""
-    if isinstance(value, (Missing, Undefined)):
+    if isinstance(value, Nil):
         findings.fail_on_nil(node, value, "take the length of")
     elif isinstance(value, Result) and record_keys(value.type) is not None:
         fields.is_no_list(node, value, "#")

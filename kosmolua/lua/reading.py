@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from kosmolua.lua import idioms
 from kosmolua.lua.builtins import KINDS, NOTHING, PATTERN_METHODS, check_builtin, check_pattern, returns_value
-from kosmolua.lua.calls import literal_of, misuses
+from kosmolua.lua.calls import arguments_of, literal_of, misuses
 from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
@@ -18,6 +18,7 @@ from kosmolua.lua.scopes import Scopes, Variable
 from kosmolua.lua.syntax import Node, assigned, key_of
 from kosmolua.lua.values import (
     UNKNOWN,
+    Absent,
     Branch,
     Builtin,
     Callee,
@@ -25,6 +26,7 @@ from kosmolua.lua.values import (
     Library,
     Literal,
     Missing,
+    Nil,
     Result,
     Secrets,
     Undefined,
@@ -95,7 +97,10 @@ class Reading:
         self.findings.mode = Mode.POSSIBLE
         while waiting := [each for start, each in self._closures.items() if start not in self._entered]:
             for closure in waiting:
-                self.enter(closure, [])
+                with self.findings.at_least(Mode.PROTECTED if self._scopes.may_catch(closure.node) else Mode.POSSIBLE):
+                    self._read_body(closure, [])
+        if not self._scopes.may_share_globals and any(charge.effect != "read" for charge in self.fields.bill):
+            self.findings.harden()
 
     @property
     def is_read_only(self) -> bool:
@@ -114,7 +119,7 @@ class Reading:
             return UNKNOWN
         if id(node) not in self._known:
             value = self._value(node)
-            if isinstance(value, (Missing, Undefined)) and self._is_tested(node):
+            if isinstance(value, Nil) and self._is_tested(node):
                 value = UNKNOWN
             self._known[id(node)] = value
         return self._known[id(node)]
@@ -130,14 +135,27 @@ class Reading:
         return found
 
     def enter(self, closure: Closure, values: Sequence[Value]) -> None:
-        """Read the body of a function, once, with what its parameters are."""
+        """Note a call of a function, and read its body if that was not done, with what its parameters are.
+
+        Of a function that is used in several places they are what all of its calls have in common.
+        """
+        uses, parameters = self._scopes.uses_of(closure.node), closure.node.get("parameters")
+        names = parameters.all("name") if parameters else []
+        given = [values[index] if index < len(values) else UNKNOWN for index in range(len(names))]
+        if uses > 1:
+            for name, value in zip(names, given, strict=True):
+                self._flow.give_to(name, value, uses)
+            given = [self._held.get(name.start, UNKNOWN) for name in names]
+        if closure.node.start not in self._entered:
+            self._read_body(closure, given)
+
+    def _read_body(self, closure: Closure, values: Sequence[Value]) -> None:
         node = closure.node
-        if node.start in self._entered:
-            return
         self._entered.add(node.start)
         parameters = node.get("parameters")
-        for index, name in enumerate(parameters.all("name") if parameters else ()):
-            self._set(name, values[index] if index < len(values) else UNKNOWN)
+        for name, value in zip(parameters.all("name") if parameters else (), values, strict=False):
+            is_sorted_out = re.search(rf"\btype\(\s*{re.escape(name.text)}\s*\)", node.text)
+            self._set(name, UNKNOWN if is_sorted_out else value)
         self._flow.open(closure)
         with self.findings.at_least(Mode.CERTAIN):
             self._block(node.get("body"))
@@ -237,7 +255,7 @@ class Reading:
     def _numeric(self, clause: Node) -> None:
         for node in filter(None, map(clause.get, ("start", "end", "step"))):
             value = self.value(node)
-            if isinstance(value, (Missing, Undefined)):
+            if isinstance(value, Nil):
                 self.findings.fail_on_nil(node, value, "count with")
         start, end = clause.get("start"), clause.get("end")
         if start and end and start.text == "0" and end.text.startswith("#"):
@@ -293,7 +311,7 @@ class Reading:
                 self._flow.assign(target, values[index] if index < len(values) else UNKNOWN)
             table = target.get("table")
             value = self.value(table)
-            if table and isinstance(value, (Missing, Undefined)):
+            if table and isinstance(value, Nil):
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
                 self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
@@ -458,7 +476,7 @@ class Reading:
         for each, value in zip(given, values, strict=True):
             if isinstance(value, Undefined) and called != Builtin("type"):
                 self.findings.undefined(each, value)
-        if isinstance(called, (Missing, Undefined)):
+        if isinstance(called, Nil):
             self.findings.fail_on_nil(name, called, "call")
         elif isinstance(called, Builtin):
             if given:
@@ -492,11 +510,22 @@ class Reading:
         if callee.account != "*":
             integration, _, function = callee.path.rpartition(".")
             self.fields.resolve(name, f"{integration}.{callee.account}.{function}")
-        for misuse in misuses(callee, node, self.value):
+        for value in arguments_of(node, self.value):
+            if isinstance(value, Absent):
+                self.findings.fail_on_nil(name, value, "pass")
+        for misuse in misuses(callee, node, self._written):
             mode = Mode.CERTAIN if misuse.is_silent else Mode.POSSIBLE if misuse.is_likely else None
             mode = Mode.POSSIBLE if callee.may_have_changed else mode
             self.findings.fail(misuse.node, misuse.message, misuse.hint, mode=mode)
         return self.returned(callee)
+
+    def _written(self, node: Node | None) -> Value:
+        """Return the known value of an expression as an argument: of a table, only if nothing has changed it since."""
+        value = self.value(node)
+        if not isinstance(value, Literal) or value.kind != "table" or node is value.node:
+            return value
+        variable = self._scopes.variable(node) if node else None
+        return value if variable and variable.table is value.node and variable.is_as_written else UNKNOWN
 
     def _call_method(self, name: Node, given: Sequence[Node]) -> Value:
         table, key = name.get("table"), key_of(name) or ""
@@ -505,7 +534,7 @@ class Reading:
             self.value(each)
         if table is None:
             return UNKNOWN
-        if isinstance(value, (Missing, Undefined)):
+        if isinstance(value, Nil):
             self.findings.fail_on_nil(table, value, "index")
             return UNKNOWN
         found = self.fields.under(name, value, key)

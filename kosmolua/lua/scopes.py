@@ -10,6 +10,7 @@ from kosmolua.lua.syntax import Node, key_of
 DYNAMIC = frozenset({"_ENV", "_G", "load"})
 """Names by which a script may define globals that no parser sees."""
 _BENDING = frozenset({"setmetatable", "rawset"})
+_CATCHING = frozenset({"pcall", "xpcall", "coroutine"})
 _STOPPING = frozenset({"exit", "getmetatable"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^"})
 
@@ -21,18 +22,26 @@ class Variable:
         name: As it is written.
         start: The place of its declaration in the source, in bytes.
 
-    ``changes`` counts the assignments after its declaration, ``value`` is the expression that it begins with,
-    and ``is_counter`` is true for the variable of a loop over numbers.
+    ``changes`` counts the assignments after its declaration, ``uses`` the places that take its value as a whole,
+    ``fills`` those that assign to a field of it; ``value`` is the expression that it begins with, and ``is_counter``
+    is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "is_counter", "name", "start", "value")
+    __slots__ = ("changes", "fills", "is_counter", "name", "start", "uses", "value")
 
     def __init__(self, name: str, start: int) -> None:
         self.name = name
         self.start = start
         self.changes = 0
+        self.uses = 0
+        self.fills = 0
         self.value: Node | None = None
         self.is_counter = False
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether what it holds is still as it was written: it is used once, and nothing is assigned to its fields."""
+        return self.uses <= 1 and not self.fills and not self.changes
 
     @property
     def table(self) -> Node | None:
@@ -59,6 +68,8 @@ class Scopes:
         self.globals: set[str] = set()
         self.escaping: set[str] = set(LIBRARIES) if follows_others else set()
         self.locals: dict[str, int] = {}
+        self._reads: Counter[str] = Counter()
+        self._named: dict[int, Node] = {}
         self._variables: dict[int, Variable] = {}
         self._scopes: list[dict[str, Variable]] = []
         self._filled: list[Variable | None] = []
@@ -97,6 +108,20 @@ class Scopes:
         """Return the local variable that an identifier refers to, or None for a global."""
         return self._variables.get(id(name))
 
+    def may_catch(self, function: Node) -> bool:
+        """Return True if a function that is never called by its name never runs, or is passed to what may catch."""
+        name = function.get("name")
+        is_field = name is not None and name.kind != "identifier"
+        return not is_field and (bool(self.globals & _CATCHING) or not self.uses_of(function))
+
+    def uses_of(self, function: Node) -> int:
+        """Return how many places of the script use a function: 0 if its name is never read, 1 if it has no name."""
+        name = self._named.get(function.start)
+        if name is None:
+            return 1
+        variable = self.variable(name)
+        return variable.uses if variable else self._reads[name.text]
+
     def _block(self, block: Node | None, *declared: Node) -> None:
         self._scopes.append({})
         for name in declared:
@@ -130,7 +155,10 @@ class Scopes:
                 self._visit(child)
 
     def _visit_identifier(self, node: Node) -> None:
-        if self._use(node) is None:
+        if variable := self._use(node):
+            variable.uses += 1
+        else:
+            self._reads[node.text] += 1
             self.escaping.add(node.text)
 
     def _visit_block(self, node: Node) -> None:
@@ -144,19 +172,23 @@ class Scopes:
         for index, name in enumerate(names.all("name") if names else ()):
             variable = self._declare(name)
             variable.value = values.children[index] if values and index < len(values.children) else None
+            self._name(name, variable.value)
 
     def _visit_assignment_statement(self, node: Node) -> None:
         for child in reversed(node.children):
             if child.kind != "variable_list":
                 self._visit(child)
                 continue
-            for target in child.children:
+            values = node.first("expression_list")
+            for index, target in enumerate(child.children):
                 self._assign(target)
+                self._name(target, values.children[index] if values and index < len(values.children) else None)
 
     def _assign(self, target: Node) -> None:
         if target.kind != "identifier":
             key, table = key_of(target), target.get("table")
             self._visit(target)
+            self._note_fill(target)
             if key is not None:
                 self.fields.add(key)
             elif table and not self._is_number(target.get("field")):
@@ -165,6 +197,19 @@ class Scopes:
             variable.changes += 1
         else:
             self.defined[target.text] += 1
+
+    def _name(self, name: Node, value: Node | None) -> None:
+        """Note the name by which the script calls a function."""
+        if name.kind == "identifier" and value and value.kind in ("function_definition", "function_declaration"):
+            self._named[value.start] = name
+
+    def _note_fill(self, target: Node) -> None:
+        """Note that what a variable holds, or what is in it, gets a field."""
+        base: Node | None = target
+        while base and base.kind != "identifier":
+            base = base.get("table")
+        if base and (variable := self.variable(base)):
+            variable.fills += 1
 
     def _is_number(self, key: Node | None) -> bool:
         """Return True if a key is certainly a number."""
@@ -188,6 +233,8 @@ class Scopes:
             self._declare(name)
         elif name:
             self._assign(name)
+        if name:
+            self._name(name, node)
         self._visit_function_definition(node)
 
     def _visit_function_definition(self, node: Node) -> None:
@@ -229,7 +276,9 @@ class Scopes:
         elif table:
             self._visit(table)
 
-    _visit_method_index_expression = _visit_dot_index_expression
+    def _visit_method_index_expression(self, node: Node) -> None:
+        self._visit_dot_index_expression(node)
+        self._note_fill(node)
 
     def _visit_bracket_index_expression(self, node: Node) -> None:
         self._visit_dot_index_expression(node)

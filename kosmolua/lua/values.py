@@ -45,6 +45,16 @@ class Undefined(NamedTuple):
     hint: str = ""
 
 
+class Absent(NamedTuple):
+    """A field that a result is not known to have, and so in all likelihood nil.
+
+    Args:
+        node: Where it is looked up.
+    """
+
+    node: Node
+
+
 class Branch(NamedTuple):
     """A table under ``app``.
 
@@ -137,7 +147,11 @@ class Literal(NamedTuple):
     node: Node | None = None
 
 
-Value = Unknown | Missing | Undefined | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+Value = (
+    Unknown | Missing | Undefined | Absent | Branch | Callee | Result | Secrets | Library | Builtin | Closure | Literal
+)
+Nil = Missing | Undefined | Absent
+"""What is nil, or likely to be."""
 UNKNOWN = Unknown()
 
 
