@@ -32,15 +32,25 @@ from kosmolua.lua.values import (
     item_in,
     lists_in,
     near_field,
+    near_key,
     record_keys,
 )
 from kosmolua.schema.function import Function
 from kosmolua.schema.integration import Integration
 from kosmolua.schema.names import SCRIPTS, SERVERS, lua_path, qualified, root_and_name
+from kosmolua.schema.types import ANY, NUMBER, STRING, Record, Type
 from kosmolua.suggestions import did_you_mean, listed
 
 MAX_KEYS = 24
 """Keys of a result that a message names."""
+CODE = "the code of an error"
+"""What messages call it."""
+ERROR_FIELDS: dict[str, Type] = {
+    **dict.fromkeys(("code", "message", "hint", "param", "request_id", "path", "account"), STRING),
+    **dict.fromkeys(("status", "retry_after"), NUMBER),
+    **dict.fromkeys(("retryable", "body"), ANY),
+}
+"""What the error of a call has."""
 _NO_CHARACTERS = "a text has no characters by number"
 _ONE_CHARACTER = "text:sub(i, i) is one character"
 
@@ -131,7 +141,9 @@ class Fields:
         elif isinstance(value, Literal) and value.kind == "string" and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind in ("number", "boolean"):
-            self._findings.fail(node, f"a {value.kind} has no '{key}'", idioms.FIELDS.get(key, ""))
+            is_place = value.node is not None and value.node.kind == "identifier"
+            hint = "for _, item in ipairs(list) do: the first of the two is the place" if is_place else ""
+            self._findings.fail(node, f"a {value.kind} has no '{key}'", hint or idioms.FIELDS.get(key, ""))
         elif isinstance(value, Literal) and value.kind == "table" and self._lacks(value.node, key):
             if key in idioms.FIELDS and value.node and len(value.node.children) > len(keys_of(value.node)):
                 self._findings.warn(node, f"a list has no '{key}'", idioms.FIELDS[key])
@@ -212,9 +224,16 @@ class Fields:
         keys = record_keys(value.type)
         if keys is not None and key not in keys:
             near = near_field(value.type, key)
-            if value.may_be_error and (key in ERROR_KEYS or not near):
+            if value.may_be_call_error and key in ERROR_FIELDS:
+                return Result(ERROR_FIELDS[key], CODE if key == "code" else f"'{key}'")
+            if value.may_be_error and (key in ERROR_KEYS or not (near or value.may_be_call_error)):
                 return UNKNOWN
+            if value.may_be_call_error:
+                keys += sorted(ERROR_FIELDS)
+                near = near or near_key(key, ERROR_FIELDS)
             hint = f"did you mean '{near}'?" if near else idioms.FIELDS.get(key, "")
+            if value.source == f"'{key}'" or value.source == f"an item of '{key}s'":
+                hint = f"it is the {key} itself: leave .{key} out"
             self._findings.warn(node, f"{value.source} has no field '{key}': it has {listed(keys, MAX_KEYS)}", hint)
             return UNKNOWN if value.may_be_error else Absent(node)
         if value.may_be_error and key in ERROR_KEYS:
@@ -228,7 +247,8 @@ class Fields:
         if is_text(value.type) and self._is_no_method(key):
             return Missing(f"'{key}' of a text", idioms.FIELDS.get(key, ""))
         field = field_of(value.type, key)
-        return Result(field, f"'{key}'", is_optional(value.type, key)) if field else UNKNOWN
+        part = (value.type, key) if isinstance(value.type, Record) else None
+        return Result(field, f"'{key}'", is_optional(value.type, key), part_of=part) if field else UNKNOWN
 
     def _under_app(self, node: Node, branch: Branch, key: str | None) -> Value:
         if branch.depth == 0:

@@ -33,6 +33,7 @@ from kosmolua.lua.values import (
     Value,
     decoded,
     field_of,
+    is_list,
     is_table,
     item_in,
     record_keys,
@@ -271,7 +272,17 @@ class Reading:
             self.findings.fail(iterator, f"{iterator.text} is a table, and a loop needs an iterator", hint)
         item = self._item(iterator) if iterator and iterator.kind == "function_call" else UNKNOWN
         for index, name in enumerate(names.all("name") if names else ()):
-            self._set(name, item if index == 1 else UNKNOWN)
+            place = self._place(iterator, name) if index == 0 and iterator else UNKNOWN
+            self._set(name, item if index == 1 else place)
+
+    def _place(self, iterator: Node, name: Node) -> Value:
+        """Return the known value of the first variable of a loop over a list: a number."""
+        called, arguments = self.value(iterator.get("name")), iterator.get("arguments")
+        given = self.value(arguments.children[0]) if arguments and arguments.children else UNKNOWN
+        is_list_of_app = isinstance(given, Result) and is_list(given.type)
+        if called == Builtin("ipairs") or (called == Builtin("pairs") and is_list_of_app):
+            return Literal("number", None, name)
+        return UNKNOWN
 
     def _item(self, call: Node) -> Value:
         """Return the known value of the second variable of a loop over ``ipairs`` or ``pairs``."""
@@ -291,14 +302,30 @@ class Reading:
         nodes = given.children if given else []
         values = self._values(nodes)
         for index, name in enumerate(names.all("name") if names else ()):
-            absent: Value = UNKNOWN if nodes else Missing(f"value in '{name.text}'")
+            absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
             self._flow.assign(name, value)
             self._set(name, value)
             if isinstance(value, Undefined):
                 self.findings.undefined(nodes[index], value)
-            elif isinstance(value, Missing) and index < len(nodes) and nodes[index].kind == "function_call":
-                self.findings.warn(nodes[index], f"there is no {value.what}: {name.text} is nil", value.hint)
+            elif isinstance(value, Missing) and nodes and nodes[min(index, len(nodes) - 1)].kind == "function_call":
+                place = nodes[index] if index < len(nodes) else name
+                if (variable := self._scopes.variable(name)) and index >= len(nodes) and not variable.uses:
+                    continue
+                self.findings.warn(place, f"there is no {value.what}: {name.text} is nil", value.hint)
+
+    def _beyond(self, node: Node, name: Node) -> Value:
+        """Return what a variable gets for which a call, the last value of a declaration, has none."""
+        variable = self._scopes.variable(name)
+        if node.kind != "function_call" or variable is None or variable.changes:
+            return UNKNOWN
+        called = self.value(node.get("name"))
+        if isinstance(called, Callee):
+            hint = "a call that fails raises an error: local ok, result = pcall(f, arguments)"
+            return Missing(f"second value that {called.function.name} returns", hint)
+        if isinstance(called, Builtin) and called.name in ("parallel.all", "parallel.map"):
+            return Missing(f"second value that {called.name} returns", f"table.unpack({called.name}(...)) has them all")
+        return UNKNOWN
 
     def _read_assignment_statement(self, node: Node) -> None:
         given, targets = node.first("expression_list"), node.first("variable_list")
@@ -464,10 +491,12 @@ class Reading:
             self._note_use(node, values)
             if given and given[0].kind == "function_call" and isinstance(values[0], Result):
                 hint = f"pcall(f, arguments), as in {called.name}({(given[0].get('name') or given[0]).text}, ...)"
-                self.findings.warn(given[0], f"{called.name} takes a function, and this calls it before", hint)
+                self.findings.fail(given[0], f"{called.name} takes a function, and this calls it before", hint)
             caught = self.returned(values[0]) if values else UNKNOWN
             if isinstance(caught, Result) and called.name == "pcall":
-                self._caught[id(node)] = caught._replace(may_be_error=True)
+                self._caught[id(node)] = caught._replace(
+                    may_be_error=True, may_be_call_error=isinstance(values[0], Callee)
+                )
             return Literal("boolean")
         values = [self.value(each) for each in given]
         self._note_use(node, [called, *values])
@@ -559,9 +588,9 @@ class Reading:
 
     def _protect(self, given: Sequence[Node]) -> Sequence[Value]:
         """Read the arguments of ``pcall``, and return their values: what fails there is expected to."""
-        with self.findings.at_least(Mode.PROTECTED):
-            values = [self.value(each) for each in given]
-            if values and isinstance(values[0], Closure):
+        values = [self.value(each) for each in given]
+        if values and isinstance(values[0], Closure):
+            with self.findings.at_least(Mode.PROTECTED):
                 self.enter(values[0], [])
         return values
 

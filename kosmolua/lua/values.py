@@ -6,6 +6,7 @@ Only this module and ``kosmolua.lua.calls`` look into the types of the schema.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -20,6 +21,12 @@ MIN_LIKENESS = 0.75
 
 
 _LUA_TYPES = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
+
+
+_OF_PAGES = frozenset(
+    ("cursor", "next_cursor", "next_page", "data", "result", "results", "items", "ok", "error", "success", "has_more")
+)
+"""Keys of whole answers of services, which no part of an answer has."""
 
 
 class Unknown:
@@ -94,6 +101,8 @@ class Result(NamedTuple):
         is_optional: Whether it may be nil.
         may_be_null: Whether it may be ``json.null``, which is true.
         may_be_error: Whether it may be an error instead, as what ``pcall`` returns.
+        may_be_call_error: Whether that error can only be one of a call: a table with ``code``, ``message`` and so on.
+        part_of: The record and the key that it was found under, if it is a field.
     """
 
     type: Type
@@ -101,6 +110,8 @@ class Result(NamedTuple):
     is_optional: bool = False
     may_be_null: bool = False
     may_be_error: bool = False
+    may_be_call_error: bool = False
+    part_of: tuple[Record, str] | None = None
 
 
 class Secrets(NamedTuple):
@@ -212,17 +223,38 @@ def is_text(kind: Type) -> bool:
     return label(kind) == "string"
 
 
-def kind_of(value: Value) -> str:
-    """Return what a value certainly is if it is not nil, in Lua's word for its type, or nothing if unclear."""
+def is_number(kind: Type) -> bool:
+    """Return True if only numbers fit."""
+    return label(kind) in ("integer", "number")
+
+
+def has_field(value: Value, key: str) -> bool:
+    """Return True if a value is a record with a field."""
+    return isinstance(value, Result) and isinstance(value.type, Record) and key in value.type.fields
+
+
+def kind_of(value: Value, *, or_nil: bool = False) -> str:
+    """Return what a value certainly is, in Lua's word for its type, or nothing if unclear.
+
+    Args:
+        value: What is known of it.
+        or_nil: Whether it may also be nil.
+    """
     if isinstance(value, Literal):
         return value.kind
     if isinstance(value, Closure):
         return "function"
-    if not isinstance(value, Result) or value.type.nullable or value.may_be_error:
+    if not isinstance(value, Result) or value.may_be_error or (value.type.nullable and not or_nil):
         return ""
     if is_table(value.type):
         return "table"
-    return _LUA_TYPES.get(label(value.type), "")
+    if (
+        isinstance(value.type, Choice)
+        and value.type.values
+        and all(isinstance(each, str) for each in value.type.values)
+    ):
+        return "string"
+    return _LUA_TYPES.get(label(replace(value.type, nullable=False)), "")
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
@@ -240,6 +272,12 @@ def lists_in(kind: Type) -> list[str]:
     return [key for key, field in kind.fields.items() if is_list(field)] if isinstance(kind, Record) else []
 
 
+def near_key(key: str, names: Iterable[str]) -> str:
+    """Return the name that a key probably means, or an empty string if unclear."""
+    near = get_close_matches(key, names, 1, 0.6)
+    return near[0] if near else ""
+
+
 def near_field(kind: Type, key: str) -> str:
     """Return the path of the field that an unknown key probably means, or an empty string if unclear."""
     fields = kind.fields if isinstance(kind, Record) else {}
@@ -253,4 +291,4 @@ def near_field(kind: Type, key: str) -> str:
     if near := get_close_matches(key, fields, 1, MIN_LIKENESS):
         return near[0]
     maps = [field for field, inner in fields.items() if isinstance(inner, Map)]
-    return f"{maps[0]}.{key}" if len(maps) == 1 else ""
+    return f"{maps[0]}.{key}" if len(maps) == 1 and key not in _OF_PAGES else ""
