@@ -93,11 +93,20 @@ def test_what_is_certain_to_fail_is_an_error(checker: Checker, source: str, word
         "local list = { n = 1 } print(list.count)",
         f"local ids = {{}}\nfor _, s in ipairs({LIST}.services) do ids[#ids + 1] = s.id end\n"
         "print(#render.list_logs({ resource_id = ids }).logs)",
+        "local n = {} for _, x in ipairs(arg) do n[x] = (n[x] or 0) + 1 end print(#n)",
+        "local n = {} for i, x in ipairs(arg) do n[i] = x n.last = x end print(#n)",
+        "local n = { a = 1 } table.insert(n, 1) print(#n)",
+        "local function add(t, x) t[#t + 1] = x end local n = {} n.name = 'x' add(n, 1) print(#n)",
+        "local n function set() n = 1 end set() n = n + 1 print(n)",
+        "local n = setmetatable({}, { __index = print }) for _, x in ipairs(arg) do n[x] = n[x] + 1 end",
+        "local n = {} local function add(k) n[k] = n[k] or {} table.insert(n[k], 1) end add('x') print(n.x[1])",
+        "local all = {} do local all = { 1 } print(#all) end print(#all)",
+        f"local n = {{}} for _, s in ipairs({LIST}.services) do n[s.id] = s n[#n + 1] = s end print(#n)",
         "local ids = {}\ntable.insert(ids, arg[1])\nrender.list_logs({ resource_id = ids })",
         "local q = { limit = 0 }\nq.limit = 5\nrender.list_services(q)",
         "local function by(list, key) return type(key) == 'function' and key(list) or list[key] end\nby(arg, 'n')",
         "local function id_of(x) if type(x) ~= 'table' then return x end return x.id end\nprint(id_of(5))",
-        "local function say(x, f) return f and f(x) or x end\nprint(say(1), say({ 1 }, table.concat), say('x', 1 and print))",
+        "local function say(x, f) return f and f(x) or x end\nprint(say(1), say({ 1 }, table.concat))",
     ],
 )
 def test_a_right_use_is_not_warned_of(checker: Checker, source: str) -> None:

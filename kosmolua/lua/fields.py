@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -24,12 +25,14 @@ from kosmolua.lua.values import (
     Result,
     Secrets,
     Value,
+    choices_of,
     field_of,
     is_list,
     is_optional,
     is_table,
     is_text,
     item_in,
+    items_of,
     lists_in,
     near_field,
     near_key,
@@ -206,6 +209,20 @@ class Fields:
         message = f"{use} needs a list, and {value.source} has the keys {', '.join(record_keys(value.type) or ())}"
         note = self._findings.fail if fails else self._findings.warn
         note(node, message, hint)
+
+    def choices(self, value: Result) -> tuple[object, ...]:
+        """Return what a field may be, as far as a parameter that lists are filtered with says it; none if unknown."""
+        if value.part_of is None or not is_text(value.type):
+            return ()
+        record, key = value.part_of
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+        for integration in {charge.path.partition(".")[0] for charge in self.bill}:
+            for function in self._catalog.listed(integration).functions.own.values():
+                items = items_of(function.returns) if function.returns else []
+                if any(item.name == record.name for item in items):
+                    parameter = next((each for each in function.parameters if each.name == name), None)
+                    return choices_of(parameter.type) if parameter else ()
+        return ()
 
     def resolve(self, node: Node, path: str, *, mode: Mode | None = None) -> None:
         """Note why a path means nothing, or why its account cannot be used.

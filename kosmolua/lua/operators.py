@@ -73,7 +73,7 @@ def _number_of(text: Node) -> str:
     return "tonumber(text) makes a number"
 
 
-def check_equality(findings: Findings, node: Node, left: Value, right: Value) -> None:
+def check_equality(findings: Findings, fields: Fields, node: Node, left: Value, right: Value) -> None:
     """Note a comparison that is never true: of values of different types, or with a string that is not a choice."""
     negated = node.get("left")
     if negated and negated.kind == "unary_expression" and negated.text.startswith("not"):
@@ -91,7 +91,7 @@ def check_equality(findings: Findings, node: Node, left: Value, right: Value) ->
             hint = "err.code, err.status and err.message say what failed"
             findings.warn(node, f"an error of a call is a table, and never equals a {_NOUN[other.kind]}", hint)
             continue
-        choices = choices_of(one.type)
+        choices = choices_of(one.type) or fields.choices(one)
         if choices and isinstance(other.value, str) and other.value not in choices:
             hint = did_you_mean(other.value, [str(each) for each in choices]) or f"it is one of {listed(choices)}"
             findings.warn(node, f"{one.source} is never {other.value!r}", hint)

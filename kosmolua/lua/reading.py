@@ -12,6 +12,7 @@ from kosmolua.lua.environment import GLOBALS, LIBRARIES
 from kosmolua.lua.fields import Catalog, Fields
 from kosmolua.lua.findings import Findings, Mode
 from kosmolua.lua.flow import NOTHING_HELD, Flow, Held
+from kosmolua.lua.gathered import Gathered
 from kosmolua.lua.operators import ARITHMETIC, check_condition, check_equality, check_length, check_operand, check_order
 from kosmolua.lua.proof import leads_to_known_functions
 from kosmolua.lua.scopes import Scopes, Variable
@@ -80,6 +81,7 @@ class Reading:
         self._root = root
         self._scopes = Scopes(root, follows_others=known is not None)
         self._flow = Flow(self._scopes)
+        self._gathered = Gathered(self._scopes, self.findings)
         self._held = held
         self._session = {name: value for name, value in (known or {}).items() if name not in GLOBALS}
         self.fields = Fields(catalog, self._scopes, self.findings)
@@ -100,6 +102,7 @@ class Reading:
             for closure in waiting:
                 with self.findings.at_least(Mode.PROTECTED if self._scopes.may_catch(closure.node) else Mode.POSSIBLE):
                     self._read_body(closure, [])
+        self._gathered.settle()
         if not self._scopes.may_share_globals and any(charge.effect != "read" for charge in self.fields.bill):
             self.findings.harden()
 
@@ -304,6 +307,8 @@ class Reading:
         for index, name in enumerate(names.all("name") if names else ()):
             absent = self._beyond(nodes[-1], name) if nodes else Missing(f"value in '{name.text}'")
             value = values[index] if index < len(values) else absent
+            if not nodes:
+                self._gathered.declare(name)
             self._flow.assign(name, value)
             self._set(name, value)
             if isinstance(value, Undefined):
@@ -342,7 +347,9 @@ class Reading:
                 self.findings.fail_on_nil(table, value, "index")
             elif isinstance(value, Branch):
                 self.findings.fail(target, f"{table.text if table else 'app'} is read-only")
-            self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            key = self.value(target.get("field") if target.kind == "bracket_index_expression" else None)
+            source = given.children[index] if given and index < len(given.children) else None
+            self._gathered.assign(target, key, source)
 
     def _values(self, nodes: Sequence[Node]) -> list[Value]:
         """Return what the expressions of a list are known to be, and what ``pcall`` returns beside its boolean."""
@@ -451,7 +458,7 @@ class Reading:
                 check_operand(self.findings, self.fields, side, value, operator)
         check_order(self.findings, node, first, second, operator)
         if operator in ("==", "~="):
-            check_equality(self.findings, node, first, second)
+            check_equality(self.findings, self.fields, node, first, second)
         if operator in ARITHMETIC and not self._scopes.may_bend_tables:
             return Literal("number")
         return Literal("string") if operator == ".." and not self._scopes.may_bend_tables else UNKNOWN
@@ -470,6 +477,7 @@ class Reading:
         value = self.value(operand)
         if operand and operator and operator.text == "#":
             check_length(self.findings, self.fields, operand, value)
+            self._gathered.measure(operand)
         if operator and operator.text == "not":
             self._test(operand)
         if operator and operator.text == "-" and isinstance(value, Literal) and isinstance(value.value, (int, float)):
@@ -508,6 +516,7 @@ class Reading:
         if isinstance(called, Nil):
             self.findings.fail_on_nil(name, called, "call")
         elif isinstance(called, Builtin):
+            self._gathered.call(called, given)
             if given:
                 check_builtin(self, called.name, given, values)
             if called.name == "parallel.map" and id(node) not in self._statements and len(values) > 1:

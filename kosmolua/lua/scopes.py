@@ -20,23 +20,30 @@ class Variable:
 
     Args:
         name: As it is written.
-        start: The place of its declaration in the source, in bytes.
+        node: Its declaration.
 
     ``changes`` counts the assignments after its declaration, ``uses`` the places that take its value as a whole,
-    ``fills`` those that assign to a field of it; ``value`` is the expression that it begins with, and ``is_counter``
-    is true for the variable of a loop over numbers.
+    ``fills`` those that assign to a field of it, and ``reads`` all that name it, the last of them at ``last``;
+    ``value`` is the expression that it begins with, and ``is_counter`` is true for the variable of a loop over numbers.
     """
 
-    __slots__ = ("changes", "fills", "is_counter", "name", "start", "uses", "value")
+    __slots__ = ("changes", "fills", "is_counter", "last", "name", "node", "reads", "uses", "value")
 
-    def __init__(self, name: str, start: int) -> None:
+    def __init__(self, name: str, node: Node) -> None:
         self.name = name
-        self.start = start
+        self.node = node
+        self.reads = 0
+        self.last = 0
         self.changes = 0
         self.uses = 0
         self.fills = 0
         self.value: Node | None = None
         self.is_counter = False
+
+    @property
+    def start(self) -> int:
+        """The place of its declaration in the source, in bytes."""
+        return self.node.start
 
     @property
     def is_as_written(self) -> bool:
@@ -58,7 +65,8 @@ class Scopes:
 
     ``defined`` counts the assignments of each global that the script assigns, ``globals`` has those that it reads,
     ``escaping`` those of them that it does more with than to read a field, ``fields`` the names of fields that it
-    assigns to any table, and ``locals`` the line of the first declaration of each local name.
+    assigns to any table, ``locals`` the line of the first declaration of each local name, and ``hidden`` each local
+    that has the name of another one around it, with that one.
     """
 
     def __init__(self, root: Node, *, follows_others: bool = False) -> None:
@@ -68,6 +76,7 @@ class Scopes:
         self.globals: set[str] = set()
         self.escaping: set[str] = set(LIBRARIES) if follows_others else set()
         self.locals: dict[str, int] = {}
+        self.hidden: list[tuple[Variable, Variable]] = []
         self._reads: Counter[str] = Counter()
         self._named: dict[int, Node] = {}
         self._variables: dict[int, Variable] = {}
@@ -132,7 +141,7 @@ class Scopes:
 
     def _declare(self, name: Node) -> Variable:
         self.locals.setdefault(name.text, name.line)
-        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name.start)
+        variable = self._scopes[-1][name.text] = self._variables[id(name)] = Variable(name.text, name)
         if name.text in DYNAMIC:
             self.defined[variable.name] += 1
         return variable
@@ -141,8 +150,10 @@ class Scopes:
         text = name.text
         for scope in reversed(self._scopes):
             if text in scope:
-                self._variables[id(name)] = scope[text]
-                return scope[text]
+                variable = self._variables[id(name)] = scope[text]
+                variable.reads += 1
+                variable.last = max(variable.last, name.start)
+                return variable
         self.globals.add(text)
         return None
 
@@ -170,7 +181,10 @@ class Scopes:
         if values:
             self._visit(values)
         for index, name in enumerate(names.all("name") if names else ()):
+            outer = next((scope[name.text] for scope in reversed(self._scopes) if name.text in scope), None)
             variable = self._declare(name)
+            if outer and outer is not variable:
+                self.hidden.append((variable, outer))
             variable.value = values.children[index] if values and index < len(values.children) else None
             self._name(name, variable.value)
 
@@ -242,7 +256,7 @@ class Scopes:
         self._scopes.append({})
         name = node.get("name")
         if name and name.kind == "method_index_expression":
-            self._scopes[-1]["self"] = Variable("self", name.start)
+            self._scopes[-1]["self"] = Variable("self", name)
         self._block(node.get("body"), *(parameters.all("name") if parameters else ()))
         self._scopes.pop()
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kosmolua.lua.syntax import Node
 from kosmolua.schema.function import Function
 from kosmolua.schema.luacats import label
-from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type
+from kosmolua.schema.types import ANY, Choice, List, Map, Record, Type, Union
 
 MIN_LIKENESS = 0.75
 """How similar a name must be to be suggested: many short names resemble each other a little."""
@@ -258,8 +258,18 @@ def kind_of(value: Value, *, or_nil: bool = False) -> str:
 
 
 def choices_of(kind: Type) -> tuple[object, ...]:
-    """Return the values of a choice, or none for any other type."""
+    """Return the values of a choice, or of one beside a list of them; none for any other type."""
+    if isinstance(kind, Union):
+        return next((member.values for member in kind.members if isinstance(member, Choice)), ())
     return kind.values if isinstance(kind, Choice) else ()
+
+
+def items_of(kind: Type) -> list[Record]:
+    """Return the records that the lists in a record hold."""
+    lists = (
+        [field.item for field in kind.fields.values() if isinstance(field, List)] if isinstance(kind, Record) else []
+    )
+    return [item for item in lists if isinstance(item, Record)]
 
 
 def is_table(kind: Type) -> bool:
