@@ -7,6 +7,7 @@ local inspect = host.inspect
 local error, pcall, tonumber, type = error, pcall, tonumber, type
 local find, format, gsub, match = string.find, string.format, string.gsub, string.match
 local floor, integer_or_float, max, tointeger = math.floor, math.type, math.max, math.tointeger
+local own = { date = os.date } -- by this name Lua's errors say what was called
 local own_clock, own_date, own_difftime, own_time = os.clock, os.date, os.difftime, os.time
 
 local DAY = 86400
@@ -165,7 +166,7 @@ function asking.date(...)
   if moment == nil and (pattern == nil or type(pattern) == "string") then
     return own_date(pattern or "%c", floor(ask("wall", own_time())))
   end
-  return own_date(...)
+  return own.date(...)
 end
 
 ---The processor time of the process, in seconds, a moment before the script began: other scripts may have run before.
