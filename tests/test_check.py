@@ -315,6 +315,13 @@ def test_what_is_likely_wrong_is_a_warning(checker: Checker, source: str, words:
 @pytest.mark.parametrize(
     ("source", "place", "hint"),
     [
+        ("print('a'.upper())", "1:10", "put a text in parentheses"),
+        ("print(2 ** 3)", "1:", "x ^ y"),
+        ("unless x do print(1) end", "1:", "if not"),
+        ("list.each do |s| print(s) end", "1:", "ipairs(list)"),
+        ("$x = 1", "1:1", "names have no $"),
+        ("local n: number = 1", "1:", "a local has no type"),
+        ("f({ limit = 5 type = 'x' })", "1:", "a comma between the fields"),
         ("x = 1\nif x != 2 then end", "2:", "Lua writes ~= for !="),
         ("local n = 0\nn += 1", "2:", "Lua writes x = x + 1"),
         ("if x then\nelif y then\nend", "2:", "Lua writes elseif"),
